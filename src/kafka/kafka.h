@@ -1,0 +1,103 @@
+/*-------------------------------------------------------------------------
+ *
+ * kafka.h
+ *	  The door of the kafka room: request frames in, responses out.
+ *
+ * The server room reads frames from sockets and hands each to kafka_call_begin.
+ * A handler gets a decoded request and fills a response; it never waits.
+ *
+ * The life of a call:
+ *
+ *	begin		decodes header and body into a memory context of its own, finds the
+ *				handler, runs it.  Outcome says what is next.
+ *	REPLY		response is encoded: take it with kafka_call_response.
+ *	APPEND		(Produce) call->produce holds items for pt_engine_produce.  The server gathers
+ *				the items of all calls of this turn, appends them as one group, and calls resume; items with
+ *				PT_BUSY are tried again next turn before resume is called.  After resume the
+ *				response waits until call->lsn is durable (acks 1) or replicated (acks all).
+ *	WAIT		(Fetch) nothing to say yet: resume when data has arrived (any of the
+ *				states in call->waits moved) or at call->deadline.
+ *	NO_REPLY	acks=0.
+ *	CLOSE		the bytes make no sense: call->problem says why; close the connection.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_KAFKA_H
+#define PT_KAFKA_H
+
+#include "engine/engine.h"
+
+typedef enum KafkaOutcome
+{
+	KAFKA_REPLY,
+	KAFKA_APPEND,
+	KAFKA_WAIT,
+	KAFKA_NO_REPLY,
+	KAFKA_CLOSE
+} KafkaOutcome;
+
+/* What lives as long as a connection.  Owned by the server, filled by handlers. */
+typedef struct KafkaSession
+{
+	MemoryContext mcxt;			/* lives as long as the connection */
+	char		client_id[256];
+	char		software_name[64];
+	char		software_version[64];
+	char		peer[64];		/* address of the client, for log lines */
+	struct KafkaFetchState *fetch;	/* fetch sessions (KIP-227) and cursors of this connection */
+} KafkaSession;
+
+/* A response: pieces in order; the first has the frame length and the header. */
+typedef struct KafkaPiece
+{
+	const char *data;			/* NULL: a span of a log */
+	uint32		len;
+	PtSpan		span;
+} KafkaPiece;
+
+typedef struct KafkaCall
+{
+	MemoryContext mcxt;			/* everything of this call; deleted by kafka_call_end */
+	KafkaSession *session;
+	int16		api_key;
+	int16		api_version;
+	int32		correlation_id;
+	const struct KafkaApi *api;
+	void	   *request;
+	void	   *response;
+	void	   *state;			/* the handler's own, between begin and resume */
+	const char *frame;			/* request bytes; stay valid until KAFKA_REPLY or NO_REPLY */
+	uint32		frame_len;
+	/* APPEND */
+	PtProduce  *produce;
+	int			nproduce;
+	int16		acks;
+	XLogRecPtr	lsn;			/* set by the server before resume */
+	/* WAIT */
+	TimestampTz deadline;
+	PtLogState **waits;
+	int			nwaits;
+	/* REPLY */
+	KafkaPiece *pieces;
+	int			npieces;
+	uint64		response_bytes;
+	/* CLOSE */
+	const char *problem;
+	instr_time	started;
+} KafkaCall;
+
+/* Largest request frame accepted, from the setting pgtopic.max_request_size. */
+
+/*
+ * frame: the request without its length word.  Called in a transaction (the server starts one per
+ * turn).  Errors thrown by handlers are caught here (in a subtransaction-free way: the caller's transaction is
+ * aborted and started again) and become the error code of the response or CLOSE.
+ */
+extern KafkaOutcome kafka_call_begin(KafkaSession *session, const char *frame, uint32 len, KafkaCall **call);
+extern KafkaOutcome kafka_call_resume(KafkaCall *call, bool timed_out);
+extern void kafka_call_end(KafkaCall *call);
+extern void kafka_session_end(KafkaSession *session);
+
+#endif							/* PT_KAFKA_H */

@@ -1,0 +1,200 @@
+/*-------------------------------------------------------------------------
+ *
+ * storage.h
+ *	  The door of the storage room: append to a log, read it, trim it.
+ *
+ * Everything here works on one partition's relation.  Callers hold a relation
+ * lock (AccessShareLock to read, RowExclusiveLock to append) and are in a
+ * transaction.  Pages, extents and WAL stay behind this header.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_STORAGE_H
+#define PT_STORAGE_H
+
+#include "compat.h"
+
+#include "storage/condition_variable.h"
+#include "storage/spin.h"
+#include "utils/snapshot.h"
+
+#include "storage/page.h"
+
+/*
+ * state.c: what all processes share about a log.
+ *
+ * Fields under the mutex may be read without it where a torn pair does not
+ * matter.  The tail_ fields belong to the holder of the append lock.
+ */
+#define PT_STATE_RING	16
+
+typedef struct PtLogEnd
+{
+	int64		offset;			/* next offset */
+	PtLogPos	pos;
+	XLogRecPtr	lsn;			/* end of the commit record */
+} PtLogEnd;
+
+typedef struct PtLogState
+{
+	RelFileLocator locator;		/* hash key */
+	slock_t		mutex;
+	bool		loaded;
+	Oid			relid;
+	/* tail: all that was written, committed or not */
+	PtLogPos	tail_pos;		/* where the next frame goes */
+	int64		tail_offset;	/* next offset if tail_xid commits */
+	int64		tail_ordinal;
+	TransactionId tail_xid;		/* last that appended, Invalid: all resolved */
+	PtLogPos	tail_cut;		/* frame not wholly written, 0: none */
+	int64		tail_max_timestamp; /* of the tail's extent */
+	/* ends */
+	PtLogEnd	committed;
+	PtLogEnd	durable;
+	int			ring_n;
+	PtLogEnd	ring[PT_STATE_RING];	/* committed, waiting for their LSN */
+	/* start */
+	int64		start_offset;
+	int64		start_ordinal;
+	PtLogPos	start_pos;
+	pg_atomic_uint64 sealed_pos;
+	pg_atomic_uint32 waiters;	/* fetches of listener workers that wait for more */
+	ConditionVariable cv;		/* SQL sessions that wait for more */
+} PtLogState;
+
+extern Size pt_state_shmem_size(void);
+extern void pt_state_shmem_init(void);
+
+/* The state of a log, read from its file when this is the first use since start. */
+extern PtLogState *pt_state_get(Relation rel);
+
+/*
+ * tail_xid has ended, or nobody knows (a prepared transaction, a crash): look it
+ * up and move the committed end.  Called with the append lock, or to find out
+ * whether a prepared transaction has committed.
+ */
+extern void pt_state_resolve(PtLogState *state);
+
+/* The transaction that appended has committed; lsn is where its commit record ends. */
+extern void pt_state_committed(PtLogState *state, XLogRecPtr lsn);
+
+/* Moves the durable end up to what is committed at or before lsn; true when it moved. */
+extern bool pt_state_advance(PtLogState *state, XLogRecPtr lsn);
+
+/* Same for all logs that wait; wakes SQL waiters.  True when a log with waiting fetches moved. */
+extern bool pt_state_advance_all(XLogRecPtr lsn);
+
+extern PtLogEnd pt_state_durable(PtLogState *state);
+
+/*
+ * append.c.  The caller holds the append lock.
+ */
+typedef struct PtAppendBatch
+{
+	char	   *data;			/* record batch; base offset and epoch are patched */
+	uint32		length;
+	int64		base_offset;	/* in: where it must go, -1: at the end; out: where it went */
+	int64		base_ordinal;	/* out */
+} PtAppendBatch;
+
+/* Next offset of the log as this transaction sees it. */
+extern int64 pt_append_next_offset(Relation rel, PtLogState *state);
+
+/*
+ * Appends batches in order, all under the current transaction's xid (assigned if
+ * need be).  ERROR 22023 when a given base_offset is below the end.  Nothing is counted until the transaction commits.
+ */
+extern void pt_append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n);
+
+/*
+ * read.c: frames of a log, forward and backward.
+ */
+typedef struct PtFrame
+{
+	PtLogPos	pos;
+	PtLogPos	next;
+	PtFrameHeader head;
+	PtBatchHeader batch;
+} PtFrame;
+
+typedef struct PtReader
+{
+	Relation	rel;
+	PtLogState *state;
+	BufferAccessStrategy strategy;
+	PtLogPos	pos;			/* of the frame that next reads */
+	uint64		extent;			/* logical extent that phys belongs to */
+	uint32		phys;
+	Buffer		buf;			/* pinned page, or InvalidBuffer */
+	uint64		buf_block;		/* its logical block */
+	char	   *data;			/* assembled batch */
+	Size		data_cap;
+	/* last xid looked up */
+	TransactionId xid;
+	int			xid_status;
+} PtReader;
+
+extern void pt_reader_begin(PtReader *r, Relation rel, BufferAccessStrategy strategy);
+extern void pt_reader_end(PtReader *r);
+extern void pt_reader_unpin(PtReader *r);
+
+/* Positions so that next gives ... */
+extern void pt_reader_seek_start(PtReader *r);	/* the first frame retained */
+extern void pt_reader_seek_extent(PtReader *r, uint64 extent);	/* the first that starts in this extent */
+extern void pt_reader_seek_pos(PtReader *r, PtLogPos pos);	/* the frame at pos, where one starts or will */
+extern void pt_reader_seek_offset(PtReader *r, int64 offset);	/* one at or before the batch that holds offset */
+extern void pt_reader_seek_ordinal(PtReader *r, int64 ordinal); /* the frame that holds ordinal, or a bit before */
+extern void pt_reader_seek_timestamp(PtReader *r, int64 timestamp_ms);	/* one at or before the first
+																		 * batch with max_timestamp >= it */
+extern void pt_reader_seek_end(PtReader *r);	/* behind all frames: prev gives the last */
+
+/* The next frame, whatever its transaction; false at the end of what is written. */
+extern bool pt_reader_next(PtReader *r, PtFrame *frame);
+
+/* The frame before the one that next would give; false at the start.  next gives it again. */
+extern bool pt_reader_prev(PtReader *r, PtFrame *frame);
+
+/* The bytes of the frame's batch, contiguous, in memory of the reader until the next call. */
+extern char *pt_reader_batch(PtReader *r, const PtFrame *frame);
+
+typedef enum PtVisibility
+{
+	PT_VISIBLE,
+	PT_INVISIBLE,				/* aborted: go on */
+	PT_IN_PROGRESS				/* not committed for this snapshot: nothing behind it is either */
+} PtVisibility;
+
+/*
+ * Is the frame visible to the snapshot?  NULL: to anyone now (committed or
+ * own).  Flushes WAL when it says visible of a commit that was not flushed.
+ */
+extern PtVisibility pt_frame_visible(PtReader *r, const PtFrame *frame, Snapshot snapshot);
+
+/* meta.c */
+typedef struct PtLogInfo
+{
+	uint64		first_extent;	/* logical extents [first, next) */
+	uint64		next_extent;
+	int64		start_offset;
+	int64		start_ordinal;
+	PtLogPos	start_pos;
+	PtLogPos	sealed_pos;
+	uint32		phys_extents;
+} PtLogInfo;
+extern void pt_log_info(Relation rel, PtLogInfo *info);
+
+/* Creates the storage of a new log; first offset and ordinal as given. */
+extern void pt_log_create(Relation rel, const RelFileLocator *locator, int64 offset, int64 ordinal);
+
+/*
+ * seal.c: moves sealed_pos as far as everybody's snapshot allows and flags
+ * aborted frames; returns the oldest xid that is left (the new relfrozenxid at most oldest_xmin).
+ */
+extern TransactionId pt_log_seal(Relation rel, TransactionId oldest_xmin);
+
+/* wal.c */
+extern void pt_wal_register(void);
+
+#endif							/* PT_STORAGE_H */

@@ -1,0 +1,119 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.c
+ *	  Every setting of pgtopic, in one table.
+ *
+ * A setting is a row of one of the three lists below: its name without the
+ * prefix, variable, bounds, when it may change, unit, and what it is for.  The
+ * variables are declared in guc.h.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/guc.h"
+
+#include "guc.h"
+
+char	   *pt_topic_schema;
+char	   *pt_database;
+char	   *pt_listen_addresses;
+int			pt_port;
+char	   *pt_advertised_host;
+int			pt_listener_workers;
+int			pt_max_connections;
+int			pt_max_request_size;
+int			pt_idle_timeout_ms;
+bool		pt_auto_create_topics;
+int			pt_default_partitions;
+int			pt_produce_buffer;
+int			pt_max_partitions;
+int			pt_max_producers;
+int			pt_decompress_limit;
+
+typedef struct PtIntSetting
+{
+	const char *name;
+	int		   *variable;
+	int			boot;
+	int			min;
+	int			max;
+	GucContext	context;
+	int			flags;
+	const char *what;
+	const char *more;
+} PtIntSetting;
+
+static const PtIntSetting int_settings[] = {
+	{"pgtopic.port", &pt_port, 9092, 0, 65535, PGC_POSTMASTER, 0,
+		"TCP port on which Kafka clients are served.",
+	"0 turns the listener off."},
+	{"pgtopic.listener_workers", &pt_listener_workers, 1, 1, 16, PGC_POSTMASTER, 0,
+	"Number of listener worker processes.", NULL},
+	{"pgtopic.max_connections", &pt_max_connections, 10000, 1, 1000000, PGC_SIGHUP, 0,
+	"Most Kafka connections that one listener worker accepts.", NULL},
+	{"pgtopic.max_request_size", &pt_max_request_size, 100 * 1024 * 1024, 1024, 1024 * 1024 * 1024, PGC_SIGHUP, GUC_UNIT_BYTE,
+	"Largest request that a Kafka client may send.", "Kafka's socket.request.max.bytes."},
+	{"pgtopic.idle_timeout", &pt_idle_timeout_ms, 10 * 60 * 1000, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS,
+	"Closes a Kafka connection that was idle for this long.", "0 keeps idle connections. Kafka's connections.max.idle.ms."},
+	{"pgtopic.default_partitions", &pt_default_partitions, 1, 1, 10000, PGC_SIGHUP, 0,
+	"Partitions of a topic that is created without saying how many.", "Kafka's num.partitions."},
+	{"pgtopic.produce_buffer", &pt_produce_buffer, 64 * 1024, 64, MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB,
+		"Memory in which a transaction's records wait for its commit.",
+	"Beyond it the transaction appends early and keeps the locks of its partitions to its end."},
+	{"pgtopic.max_partitions", &pt_max_partitions, 4096, 16, 1000000, PGC_POSTMASTER, 0,
+	"Partitions whose state fits into shared memory at a time.", NULL},
+	{"pgtopic.max_producers", &pt_max_producers, 10000, 16, 10000000, PGC_POSTMASTER, 0,
+	"Idempotent producers remembered at a time, counted per partition.", NULL},
+	{"pgtopic.decompress_limit", &pt_decompress_limit, 256 * 1024, 64, 1024 * 1024, PGC_SUSET, GUC_UNIT_KB,
+	"Most memory that decompressing one record batch may take.", NULL},
+};
+
+typedef struct PtStringSetting
+{
+	const char *name;
+	char	  **variable;
+	const char *boot;
+	GucContext	context;
+	int			flags;
+	const char *what;
+	const char *more;
+} PtStringSetting;
+
+static const PtStringSetting string_settings[] = {
+	{"pgtopic.topic_schema", &pt_topic_schema, "topics", PGC_SUSET, 0,
+	"Schema of the tables that are topics.", NULL},
+	{"pgtopic.database", &pt_database, "postgres", PGC_POSTMASTER, 0,
+	"Database whose topics the listener serves.", NULL},
+	{"pgtopic.listen_addresses", &pt_listen_addresses, "127.0.0.1", PGC_POSTMASTER, GUC_LIST_INPUT,
+		"Addresses on which Kafka clients are served.",
+	"An empty string turns the listener off."},
+	{"pgtopic.advertised_host", &pt_advertised_host, "", PGC_SIGHUP, 0,
+	"Host name that clients are told to connect to.", "Empty: the first of pgtopic.listen_addresses."},
+};
+
+void
+pt_guc_register(void)
+{
+	for (int i = 0; i < lengthof(int_settings); i++)
+	{
+		const PtIntSetting *s = &int_settings[i];
+
+		DefineCustomIntVariable(s->name, s->what, s->more, s->variable, s->boot, s->min, s->max,
+								s->context, s->flags, NULL, NULL, NULL);
+	}
+	for (int i = 0; i < lengthof(string_settings); i++)
+	{
+		const PtStringSetting *s = &string_settings[i];
+
+		DefineCustomStringVariable(s->name, s->what, s->more, s->variable, s->boot,
+								   s->context, s->flags, NULL, NULL, NULL);
+	}
+	DefineCustomBoolVariable("pgtopic.auto_create_topics",
+							 "Creates a topic when a Kafka client asks for one that is not there.",
+							 "Kafka's auto.create.topics.enable.",
+							 &pt_auto_create_topics, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("pgtopic");
+}

@@ -1,0 +1,38 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.h
+ *	  The settings (pgtopic.*) as variables; guc.c has the one table of them.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_GUC_H
+#define PT_GUC_H
+
+/* where topics live */
+extern char *pt_topic_schema;	/* schema of the topic tables */
+extern char *pt_database;		/* database that the listener serves */
+
+/* listener */
+extern char *pt_listen_addresses;	/* comma list; "" or port 0: no listener */
+extern int	pt_port;
+extern char *pt_advertised_host;	/* "": the first listen address */
+extern int	pt_listener_workers;
+extern int	pt_max_connections;
+extern int	pt_max_request_size;	/* bytes */
+extern int	pt_idle_timeout_ms; /* 0: never */
+
+/* topics */
+extern bool pt_auto_create_topics;
+extern int	pt_default_partitions;
+
+/* memory */
+extern int	pt_produce_buffer;	/* kB, per transaction */
+extern int	pt_max_partitions;	/* logs with shared state */
+extern int	pt_max_producers;	/* idempotent producers, over all partitions */
+extern int	pt_decompress_limit;	/* kB, of one batch */
+
+extern void pt_guc_register(void);
+
+#endif							/* PT_GUC_H */

@@ -22,8 +22,7 @@ PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 # PGXS tracks headers only when the server was configured with --enable-depend.
-DEPFLAGS = -MMD -MP -MF $(@:.o=.d)
-override CFLAGS += $(DEPFLAGS)
+override CFLAGS += -MMD -MP
 -include $(OBJS:.o=.d)
 EXTRA_CLEAN += $(OBJS:.o=.d) $(OBJS:.o=.bc)
 

@@ -50,4 +50,31 @@ typedef RelFileNode RelFileLocator;
 #endif
 #endif
 
+/*
+ * 16 brought smgrzeroextend, which reserves the space.  Before, the last block
+ * is written, which leaves a hole (md.c fills whole segments), and the space
+ * is reserved by pt_reserve_space (storage/reserve.c).
+ */
+#if PG_VERSION_NUM < 160000
+#define PT_NEEDS_RESERVE
+extern void pt_reserve_space(RelFileLocator locator, BlockNumber from, BlockNumber n);
+
+static inline void
+pt_smgr_zeroextend(SMgrRelation reln, ForkNumber fork, BlockNumber from, BlockNumber n)
+{
+	PGAlignedBlock zero;
+
+	memset(&zero, 0, sizeof(zero));
+	smgrextend(reln, fork, from + n - 1, zero.data, false);
+	if (n > 8)
+		pt_reserve_space(reln->smgr_rnode.node, from, n);
+}
+#else
+static inline void
+pt_smgr_zeroextend(SMgrRelation reln, ForkNumber fork, BlockNumber from, BlockNumber n)
+{
+	smgrzeroextend(reln, fork, from, (int) n, false);
+}
+#endif
+
 #endif							/* PT_COMPAT_H */

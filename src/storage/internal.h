@@ -1,0 +1,51 @@
+/*-------------------------------------------------------------------------
+ *
+ * internal.h
+ *	  What the files of the storage room share among themselves.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_STORAGE_INTERNAL_H
+#define PT_STORAGE_INTERNAL_H
+
+#include "storage/storage.h"
+#include "storage/wal.h"
+
+/* page.c: the same initialisation for the running server and for redo. */
+extern void pt_page_init(Page page, uint16 kind, uint64 block);
+extern void pt_meta_init(Page page, int64 offset, int64 ordinal);
+extern void pt_meta_apply_extent(Page meta, const xl_pt_extent *x);
+extern void pt_meta_apply(Page meta, const xl_pt_meta *x);
+
+extern void pt_dir_apply(Page page, const xl_pt_extent *x, bool init);
+extern void pt_dir_apply_prev(Page page, const xl_pt_extent *x);
+
+/* Where the directory entry of an extent is: false when it is in the meta page. */
+typedef struct PtDirPlace
+{
+	uint64		page;			/* directory page number */
+	uint64		dir_extent;		/* its directory extent */
+	uint32		slot;			/* in the page, or in the meta page */
+} PtDirPlace;
+extern bool pt_dir_place(uint64 extent, PtDirPlace *place);
+extern BlockNumber pt_dir_block(const PtMetaPage *meta, const PtDirPlace *place);
+
+/* meta.c */
+extern Buffer pt_read_block(Relation rel, const RelFileLocator *locator, BlockNumber block,
+							BufferAccessStrategy strategy);
+extern void pt_locator_info(Relation rel, const RelFileLocator *locator, PtLogInfo *info);
+extern bool pt_extent_lookup(Relation rel, const RelFileLocator *locator, uint64 extent, PtDirEntry *entry);
+extern uint32 pt_extent_take(Relation rel, const PtDirEntry *next, int64 prev_max_timestamp);
+extern BlockNumber pt_file_extend(Relation rel, BlockNumber have, uint32 phys, BlockNumber need);
+
+extern void pt_meta_set(Relation rel, const xl_pt_meta *x);
+
+/* state.c: for redo */
+extern void pt_state_replay_meta(const RelFileLocator *locator, const xl_pt_meta *x);
+
+/* read.c */
+extern bool pt_reader_lock_block(PtReader *r, uint64 block, Page *page);
+
+#endif							/* PT_STORAGE_INTERNAL_H */

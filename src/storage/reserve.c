@@ -1,0 +1,64 @@
+/*-------------------------------------------------------------------------
+ *
+ * reserve.c
+ *	  Reserves the disk space of an extent, on servers that cannot do it (15).
+ *
+ * smgrextend leaves a hole before the block it writes.  If the disk fills up,
+ * the checkpointer would be the one to find out, long after the commit.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+
+#include "common/relpath.h"
+#include "storage/fd.h"
+
+#include "compat.h"
+
+#ifdef PT_NEEDS_RESERVE
+
+/*
+ * Allocates space for n blocks from "from" on, which may lie in two segment
+ * files.  ERROR when the disk is full; file systems that cannot are left alone.
+ */
+void
+pt_reserve_space(RelFileLocator locator, BlockNumber from, BlockNumber n)
+{
+	char	   *path = relpathperm(locator, MAIN_FORKNUM);
+	char		segment[MAXPGPATH];
+
+	while (n > 0)
+	{
+		BlockNumber segno = from / RELSEG_SIZE;
+		BlockNumber count = Min(n, RELSEG_SIZE - from % RELSEG_SIZE);
+		int			fd;
+		int			rc;
+
+		if (segno == 0)
+			strlcpy(segment, path, sizeof(segment));
+		else
+			snprintf(segment, sizeof(segment), "%s.%u", path, segno);
+		fd = OpenTransientFile(segment, O_RDWR | PG_BINARY);
+		if (fd < 0)
+			ereport(ERROR, (errcode_for_file_access(), errmsg("could not open file \"%s\": %m", segment)));
+		rc = posix_fallocate(fd, (off_t) (from % RELSEG_SIZE) * BLCKSZ, (off_t) count * BLCKSZ);
+		CloseTransientFile(fd);
+		if (rc != 0 && rc != EINVAL && rc != EOPNOTSUPP)
+		{
+			errno = rc;
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not extend file \"%s\": %m", segment),
+					 errhint("Check free disk space.")));
+		}
+		from += count;
+		n -= count;
+	}
+	pfree(path);
+}
+
+#endif							/* PT_NEEDS_RESERVE */

@@ -1,0 +1,400 @@
+"""PostgreSQL clusters for tests: made, driven, killed, copied, thrown away.
+
+Standard library only.  Everything lives in one temporary directory that is
+removed at the end; ports are chosen free on loopback.  A caller who is root
+runs the servers as "postgres".
+
+As a command it runs another one beside a fresh cluster:
+
+    cluster.py run [--set name=value] [--consistency] -- COMMAND...
+
+with PGHOST, PGPORT, PGUSER, PGDATABASE and BOOTSTRAP in its environment.
+
+Sibling: tap.py (results).
+"""
+
+import argparse
+import atexit
+import ctypes
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+PR_SET_CHILD_SUBREAPER = 36
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PG_CONFIG = os.environ.get("PG_CONFIG", "pg_config")
+DESTDIR = os.environ.get("PGTOPIC_DESTDIR", "")
+
+
+def pg_config(what):
+    return subprocess.check_output([PG_CONFIG, "--" + what], text=True).strip()
+
+
+BINDIR = pg_config("bindir")
+LIBRARY = (DESTDIR + pg_config("pkglibdir") + "/" if DESTDIR else "") + "pgtopic"
+
+
+def free_port():
+    """A port that nobody listens on now."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def demote():
+    """A root process becomes postgres for good: servers refuse root, and tests need no such power."""
+    if os.getuid() == 0:
+        user = pwd.getpwnam("postgres")
+        os.setgroups([])
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+        os.environ["HOME"] = user.pw_dir
+        os.environ["USER"] = os.environ["LOGNAME"] = "postgres"
+
+
+_base = None
+_clusters = []
+
+
+def base_dir():
+    """The directory of this process' clusters, removed at its end."""
+    global _base
+    if _base is None:
+        # Servers whose pg_ctl has ended become our children, so that a killed one can be reaped: as
+        # a zombie it would still hold its lock file.
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _base = tempfile.mkdtemp(prefix="pgtopic-")
+        atexit.register(_remove_all)
+        for name in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(name, lambda *_: sys.exit(1))
+    return _base
+
+
+def _remove_all():
+    for cluster in _clusters:
+        cluster.stop("immediate", check=False)
+    keep = os.environ.get("PGTOPIC_KEEP")
+    if keep:
+        print("# kept: " + _base, file=sys.stderr)
+    else:
+        shutil.rmtree(_base, ignore_errors=True)
+
+
+class SqlError(Exception):
+    """psql ended with an error; the message is its standard error."""
+
+
+class Cluster:
+    """One data directory and its server."""
+
+    def __init__(self, name="main", settings=None, preload=True, listener=True):
+        self.name = name
+        self.dir = os.path.join(base_dir(), name)
+        self.data = os.path.join(self.dir, "data")
+        self.log = os.path.join(self.dir, "log")
+        self.port = free_port()
+        self.kafka_port = free_port() if listener else 0
+        self.settings = dict(settings or {})
+        self.preload = preload
+        self.user = "postgres"
+        self.process = None
+        _clusters.append(self)
+
+    # making one
+
+    def init(self, *options):
+        os.makedirs(self.dir)
+        self._run([BINDIR + "/initdb", "-D", self.data, "-U", self.user, "-A", "trust", "-N",
+                   "--data-checksums", "-E", "UTF8", "--locale=C.UTF-8", *options])
+        with open(self.data + "/pg_hba.conf", "a", encoding="utf8") as f:
+            f.write("local replication all trust\n")
+        self._write_settings()
+        return self
+
+    def _write_settings(self):
+        values = {"listen_addresses": "", "unix_socket_directories": self.dir, "port": self.port,
+                  "fsync": "off", "shared_buffers": "64MB", "logging_collector": "off",
+                  "log_line_prefix": "%m [%p] %b ", "restart_after_crash": "on", "max_wal_senders": 5}
+        if DESTDIR:
+            values["extension_destdir"] = DESTDIR
+        if self.preload:
+            values.update(read_settings(os.path.join(ROOT, "test", "regress.conf")))
+            values.update({"shared_preload_libraries": LIBRARY, "pgtopic.port": self.kafka_port,
+                           "pgtopic.listen_addresses": "127.0.0.1"})
+        values.update(self.settings)
+        with open(self.data + "/test.conf", "w", encoding="utf8") as f:
+            for name, value in values.items():
+                f.write("%s = '%s'\n" % (name, str(value).replace("'", "''")))
+        with open(self.data + "/postgresql.conf", "r+", encoding="utf8") as f:
+            if "include 'test.conf'" not in f.read():
+                f.write("\ninclude 'test.conf'\n")
+
+    def set(self, **settings):
+        """Changes settings (a dot is written as two underscores); they count from the next start or reload on."""
+        self.settings.update({k.replace("__", "."): v for k, v in settings.items()})
+        self._write_settings()
+        return self
+
+    # up and down
+
+    def start(self, check=True):
+        done = subprocess.run([BINDIR + "/pg_ctl", "-D", self.data, "-l", self.log, "-w", "-t", "120", "start"],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        if done.returncode != 0 and check:
+            raise RuntimeError("server %s did not start:\n%s" % (self.name, self.log_tail()))
+        return self
+
+    def stop(self, mode="fast", check=True):
+        if not os.path.exists(self.data + "/postmaster.pid"):
+            return self
+        subprocess.run([BINDIR + "/pg_ctl", "-D", self.data, "-m", mode, "-w", "-t", "120", "stop"],
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=check)
+        return self
+
+    def restart(self, mode="fast"):
+        return self.stop(mode).start()
+
+    def reload(self):
+        os.kill(self.postmaster_pid(), signal.SIGHUP)
+
+    def postmaster_pid(self):
+        with open(self.data + "/postmaster.pid", encoding="utf8") as f:
+            return int(f.readline())
+
+    def kill9(self):
+        """Kills the postmaster; its children notice and end.  Returns once none is left."""
+        pid = self.postmaster_pid()
+        children = [int(p) for p in _children(pid)]
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and any(_alive(p) for p in [pid] + children):
+            time.sleep(0.02)
+        return self
+
+    def worker_pids(self, pattern):
+        """Processes of this server whose title matches."""
+        found = []
+        for pid in _children(self.postmaster_pid()):
+            try:
+                with open("/proc/%s/cmdline" % pid, encoding="utf8", errors="replace") as f:
+                    if re.search(pattern, f.read()):
+                        found.append(int(pid))
+            except OSError:
+                pass
+        return found
+
+    def wait_up(self, timeout=60):
+        """After a crash of one process the server restarts itself: waits until SQL answers."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                return self.sql("SELECT 1")
+            except SqlError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def wait_listener(self, timeout=60):
+        """Until the Kafka port takes connections."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.kafka_port), 5).close()
+                return self
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise RuntimeError("the listener is not up:\n" + self.log_tail()) from None
+                time.sleep(0.05)
+
+    # talking to it
+
+    @property
+    def bootstrap(self):
+        return "127.0.0.1:%d" % self.kafka_port
+
+    def env(self, database="postgres"):
+        env = dict(os.environ)
+        for name in [n for n in env if n.startswith("PG") and not n.startswith("PGTOPIC") and n != "PG_CONFIG"]:
+            del env[name]
+        env.update(PGHOST=self.dir, PGPORT=str(self.port), PGUSER=self.user, PGDATABASE=database,
+                   BOOTSTRAP=self.bootstrap, PGDATA=self.data)
+        return env
+
+    def sql(self, text, database="postgres", timeout=120):
+        """Runs SQL, returns the rows' text (unaligned, | between columns); SqlError when it fails."""
+        done = subprocess.run([BINDIR + "/psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-f", "-"], input=text, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.env(database),
+                              timeout=timeout, check=False)
+        if done.returncode != 0:
+            raise SqlError(done.stderr.strip())
+        return done.stdout.rstrip("\n")
+
+    def rows(self, text, **more):
+        out = self.sql(text, **more)
+        return [line.split("|") for line in out.split("\n")] if out else []
+
+    def session(self, database="postgres"):
+        """A long-lived psql whose standard input takes statements; see PsqlSession."""
+        return PsqlSession(self, database)
+
+    def run(self, *command, check=True, **more):
+        """Runs a PostgreSQL tool (or any other program) against this server."""
+        program = BINDIR + "/" + command[0]
+        command = [program if os.path.exists(program) else command[0], *command[1:]]
+        env = self.env(more.pop("database", "postgres"))
+        return subprocess.run(command, env=env, check=check, text=more.pop("text", True),
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
+
+    def log_text(self):
+        with open(self.log, encoding="utf8", errors="replace") as f:
+            return f.read()
+
+    def log_tail(self, lines=30):
+        try:
+            return "\n".join(self.log_text().split("\n")[-lines:])
+        except OSError:
+            return "(no log)"
+
+    # standbys
+
+    def standby(self, name="standby", settings=None):
+        """A streaming physical standby of this server, not yet started."""
+        copy = Cluster(name, dict(self.settings, **(settings or {})), self.preload, self.kafka_port != 0)
+        os.makedirs(copy.dir)
+        self.run("pg_basebackup", "-D", copy.data, "-X", "stream", "-c", "fast")
+        copy._write_settings()
+        with open(copy.data + "/test.conf", "a", encoding="utf8") as f:
+            f.write("primary_conninfo = 'host=%s port=%d user=%s'\n" % (self.dir, self.port, self.user))
+        open(copy.data + "/standby.signal", "w", encoding="utf8").close()
+        return copy
+
+    def wait_caught_up(self, standby, timeout=120):
+        """Until the standby has replayed all that this server has written."""
+        lsn = self.sql("SELECT pg_current_wal_lsn()")
+        deadline = time.monotonic() + timeout
+        while standby.sql("SELECT pg_last_wal_replay_lsn() >= '%s'" % lsn) != "t":
+            if time.monotonic() > deadline:
+                raise RuntimeError("the standby stays behind:\n" + standby.log_tail())
+            time.sleep(0.05)
+
+    def promote(self):
+        self._run([BINDIR + "/pg_ctl", "-D", self.data, "-w", "-t", "60", "promote"])
+        return self
+
+    @staticmethod
+    def _run(command):
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError("%s failed:\n%s" % (command[0], done.stdout))
+
+
+class PsqlSession:
+    """Statements one after another in one session; each returns its rows' text."""
+
+    MARK = "--end of answer--"
+
+    def __init__(self, cluster, database):
+        self.psql = subprocess.Popen([BINDIR + "/psql", "-XAtq", "-f", "-"], env=cluster.env(database),
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                     text=True, bufsize=1)
+
+    def send(self, text):
+        """Starts a statement without waiting for it."""
+        self.psql.stdin.write("%s\n;\n\\echo %s\n" % (text.rstrip().rstrip(";"), self.MARK))
+        self.psql.stdin.flush()
+
+    def answer(self):
+        lines = []
+        for line in self.psql.stdout:
+            if line.rstrip("\n") == self.MARK:
+                return "\n".join(lines)
+            lines.append(line.rstrip("\n"))
+        raise SqlError("connection lost: " + "\n".join(lines))
+
+    def sql(self, text):
+        try:
+            self.send(text)
+        except (BrokenPipeError, OSError) as problem:
+            raise SqlError("connection lost") from problem
+        return self.answer()
+
+    def close(self):
+        try:
+            self.psql.stdin.close()
+        except OSError:
+            pass
+        self.psql.kill()
+        self.psql.wait()
+
+
+def read_settings(path):
+    """name = value lines as a dict."""
+    values = {}
+    with open(path, encoding="utf8") as f:
+        for line in f:
+            match = re.match(r"\s*([\w.]+)\s*=\s*(.*?)\s*(#.*)?$", line)
+            if match:
+                values[match.group(1)] = match.group(2).strip("'")
+    return values
+
+
+def _children(pid):
+    try:
+        with open("/proc/%d/task/%d/children" % (pid, pid), encoding="utf8") as f:
+            return f.read().split()
+    except OSError:
+        return []
+
+
+def _alive(pid):
+    """Still there?  Reaps it when it is a dead child of ours."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf8") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def main():
+    parser = argparse.ArgumentParser(description="run a command beside a fresh cluster")
+    parser.add_argument("verb", choices=["run"])
+    parser.add_argument("--set", action="append", default=[], metavar="name=value")
+    parser.add_argument("--no-extension", action="store_true", help="do not create it in database postgres")
+    parser.add_argument("--consistency", action="store_true",
+                        help="with a standby and wal_consistency_checking = all; its state is checked at the end")
+    parser.add_argument("command", nargs="+")
+    args = parser.parse_args()
+
+    demote()
+    settings = dict(s.split("=", 1) for s in args.set)
+    if args.consistency:
+        settings["wal_consistency_checking"] = "all"
+    cluster = Cluster(settings=settings).init().start()
+    if not args.no_extension:
+        cluster.sql("CREATE EXTENSION pgtopic")
+    standby = cluster.standby().start() if args.consistency else None
+    status = subprocess.run(args.command, env=cluster.env(), check=False).returncode
+    if standby is not None:
+        cluster.wait_caught_up(standby)
+    crashes = [line for c in _clusters for line in c.log_text().split("\n")
+               if re.search(r"PANIC|TRAP|was terminated by signal|inconsistent page", line)]
+    if crashes:
+        print("\n".join(crashes), file=sys.stderr)
+        status = status or 1
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Test results in TAP, the way Perl's Test::More says them.
+
+Siblings: cluster.py.
+"""
+
+import sys
+import traceback
+
+_count = 0
+_failed = 0
+
+
+def ok(condition, what):
+    """One check; returns its outcome so that a caller can say more."""
+    global _count, _failed
+    _count += 1
+    if not condition:
+        _failed += 1
+    print("%s %d - %s" % ("ok" if condition else "not ok", _count, what), flush=True)
+    return bool(condition)
+
+
+def equal(got, expected, what):
+    good = ok(got == expected, what)
+    if not good:
+        note("got:      %.2000r" % (got,))
+        note("expected: %.2000r" % (expected,))
+    return good
+
+
+def matches(pattern, text, what):
+    import re
+    good = ok(re.search(pattern, text), what)
+    if not good:
+        note("no match for %r in: %.2000s" % (pattern, text))
+    return good
+
+
+def note(text):
+    for line in str(text).split("\n"):
+        print("# " + line, flush=True)
+
+
+def skip(why):
+    """Leaves the whole file out."""
+    print("1..0 # SKIP " + why, flush=True)
+    sys.exit(0)
+
+
+def main(tests):
+    """Runs each function; one that throws is a failed check and the next goes on."""
+    for test in tests:
+        note(test.__name__ + (": " + test.__doc__.strip().split("\n")[0] if test.__doc__ else ""))
+        try:
+            test()
+        except SystemExit:
+            raise
+        except BaseException:  # pylint: disable=broad-except
+            ok(False, test.__name__ + " ended with an exception")
+            note(traceback.format_exc())
+    print("1..%d" % _count, flush=True)
+    sys.exit(1 if _failed else 0)

@@ -1,0 +1,93 @@
+"""The load: our librdkafka program and Kafka's own Java performance tools.  Both servers get exactly the same calls."""
+import json
+import os
+import re
+import subprocess
+
+from procs import BenchError
+
+# What the clients are told beyond their defaults: batches large enough that the server is measured and not the round trip.
+RDK_PRODUCE = {"batch.size": 1000000, "linger.ms": 20}
+JAVA_PRODUCE = {"batch.size": 262144, "linger.ms": 5, "buffer.memory": 67108864, "enable.idempotence": "false"}
+
+
+def build_rdk(bench_dir):
+    """Compiles rdk_bench.c when it is newer than the program."""
+    source = os.path.join(bench_dir, "rdk_bench.c")
+    program = os.path.join(bench_dir, "build", "rdk_bench")
+    if os.path.exists(program) and os.path.getmtime(program) >= os.path.getmtime(source):
+        return program
+    os.makedirs(os.path.dirname(program), exist_ok=True)
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "rdkafka"], stdout=subprocess.PIPE, text=True)
+    if flags.returncode != 0:
+        raise BenchError("librdkafka's headers are missing (Debian: apt install librdkafka-dev pkg-config)")
+    subprocess.run(["cc", "-O2", "-Wall", source, "-o", program, *flags.stdout.split()], check=True)
+    return program
+
+
+class Clients:
+    def __init__(self, bench_dir, jars, deadline_s=300):
+        self.rdk = build_rdk(bench_dir)
+        self.jars = jars
+        self.deadline_s = deadline_s
+
+    def _run(self, argv):
+        try:
+            run = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                 stdin=subprocess.DEVNULL, timeout=self.deadline_s + 30)
+        except subprocess.TimeoutExpired:
+            raise BenchError(f"{os.path.basename(argv[0])} did not end in time")
+        if run.returncode != 0:
+            raise BenchError(f"{os.path.basename(argv[0])} failed: {(run.stderr or run.stdout)[-1500:]}")
+        return run.stdout
+
+    # librdkafka
+
+    def _rdk(self, mode, port, topic, properties=None, **options):
+        argv = [self.rdk, mode, "-b", f"127.0.0.1:{port}", "-t", topic, "-T", str(self.deadline_s)]
+        for letter, value in options.items():
+            argv += ["-" + letter, str(value)]
+        for name, value in (properties or {}).items():
+            argv += ["-X", f"{name}={value}"]
+        return json.loads(self._run(argv))
+
+    def create_topic(self, port, topic, partitions):
+        self._rdk("create", port, topic, p=partitions)
+
+    def delete_topic(self, port, topic):
+        self._rdk("delete", port, topic)
+
+    def rdk_produce(self, port, topic, partitions, records, size, acks):
+        return self._rdk("produce", port, topic, {**RDK_PRODUCE, "acks": acks}, p=partitions, n=records, s=size)
+
+    def rdk_consume(self, port, topic, partitions, records):
+        return self._rdk("consume", port, topic, p=partitions, n=records)
+
+    def rdk_latency(self, port, topic, records, size, acks):
+        return self._rdk("latency", port, topic, {"acks": acks}, n=records, s=size, w=max(200, records // 5))
+
+    # Java
+
+    def _java(self, tool, *arguments):
+        return self._run(["java", "-Xmx512M", "-Xms512M", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+                          "-cp", self.jars + "/*", "org.apache.kafka.tools." + tool, *map(str, arguments)])
+
+    def java_produce(self, port, topic, partitions, records, size, acks):
+        properties = {"bootstrap.servers": f"127.0.0.1:{port}", "acks": acks, **JAVA_PRODUCE}
+        out = self._java("ProducerPerformance", "--topic", topic, "--num-records", records, "--record-size", size,
+                         "--throughput", -1, "--producer-props", *(f"{k}={v}" for k, v in properties.items()))
+        last = out.strip().splitlines()[-1]
+        m = re.match(r"(\d+) records sent, ([0-9.]+) records/sec", last)
+        if not m or int(m.group(1)) != records:
+            raise BenchError("ProducerPerformance: " + last)
+        return {"records": records, "bytes": records * size, "seconds": records / float(m.group(2))}
+
+    def java_consume(self, port, topic, partitions, records):
+        out = self._java("ConsumerPerformance", "--bootstrap-server", f"127.0.0.1:{port}", "--topic", topic,
+                         "--messages", records, "--timeout", 60000, "--hide-header")
+        fields = [x.strip() for x in out.strip().splitlines()[-1].split(",")]
+        # start, end, MB, MB/s, records, records/s, rebalance ms, fetch ms, fetch MB/s, fetch records/s
+        if len(fields) < 10 or int(fields[4]) < records:
+            raise BenchError("ConsumerPerformance: " + out[-500:])
+        return {"records": int(fields[4]), "bytes": round(float(fields[2]) * 1048576),
+                "seconds": int(fields[7]) / 1000}

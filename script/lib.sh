@@ -12,10 +12,14 @@
 
 PT_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# What it takes to build and run, to try it out, and to test.
-PT_PACKAGES_BUILD="make gcc libc6-dev liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev"
-PT_PACKAGES_QUICKSTART="kcat"
-PT_PACKAGES_TEST="kcat python3 python3-venv default-jre-headless maven shellcheck clang"
+# What it takes to build and run, to try it out, and to test.  (The linter does not see
+# who sources us.)
+# shellcheck disable=SC2034
+{
+	PT_PACKAGES_BUILD="make gcc libc6-dev liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev"
+	PT_PACKAGES_QUICKSTART="kcat"
+	PT_PACKAGES_TEST="kcat python3 python3-venv default-jre-headless maven shellcheck clang"
+}
 
 say() { printf '%s\n' "$*"; }
 step() { printf '==> %s\n' "$*"; }
@@ -129,7 +133,7 @@ install_postgresql()
 # Builds and installs the extension, quietly unless something goes wrong.
 # Make's own dependency tracking makes a second time cheap.  PT_INSTALLED tells
 # afterwards whether anything new was installed.
-PT_INSTALLED=
+export PT_INSTALLED=
 
 build_extension()
 {

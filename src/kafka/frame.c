@@ -1,0 +1,160 @@
+/*-------------------------------------------------------------------------
+ *
+ * frame.c
+ *	  Headers of requests and responses.
+ *
+ * Siblings: frame.h, codec.c, call.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifdef FRONTEND
+#include "postgres_fe.h"
+#else
+#include "postgres.h"
+#endif
+
+#include "port/pg_bswap.h"
+
+#include "kafka/frame.h"
+
+/* api key, version, correlation id */
+#define HEADER_FIXED	8
+
+static uint16
+get16(const char *p)
+{
+	uint16		v;
+
+	memcpy(&v, p, sizeof(v));
+	return pg_ntoh16(v);
+}
+
+static uint32
+get32(const char *p)
+{
+	uint32		v;
+
+	memcpy(&v, p, sizeof(v));
+	return pg_ntoh32(v);
+}
+
+/* Skips the tagged fields of a header; none is defined so far. */
+static const char *
+skip_tags(const uint8 **pos, const uint8 *end)
+{
+	uint32		n;
+	uint32		tag;
+	uint32		size;
+	int			used;
+
+	if ((used = kafka_varint_read(*pos, end, &n)) == 0)
+		return "header is truncated";
+	*pos += used;
+	while (n-- > 0)
+	{
+		if ((used = kafka_varint_read(*pos, end, &tag)) == 0)
+			return "header is truncated";
+		*pos += used;
+		if ((used = kafka_varint_read(*pos, end, &size)) == 0)
+			return "header is truncated";
+		*pos += used;
+		if (size > (size_t) (end - *pos))
+			return "header is truncated";
+		*pos += size;
+	}
+	return NULL;
+}
+
+/*
+ * The client id keeps its int16 length in all header versions, flexible ones too.
+ */
+static const char *
+read_client_id(const char *frame, size_t len, KafkaString *client_id)
+{
+	if (len < HEADER_FIXED + 2)
+		return "header is truncated";
+	client_id->len = (int16) get16(frame + HEADER_FIXED);
+	client_id->data = frame + HEADER_FIXED + 2;
+	if (client_id->len < -1 || client_id->len > KAFKA_CLIENT_ID_MAX)
+		return "length of client id is invalid";
+	if (client_id->len > 0 && (size_t) client_id->len > len - HEADER_FIXED - 2)
+		return "header is truncated";
+	return NULL;
+}
+
+const char *
+kafka_request_header_read(const char *frame, size_t len, KafkaRequestHeader *header)
+{
+	const uint8 *pos;
+	const char *problem;
+
+	if (len < HEADER_FIXED)
+		return "header is truncated";
+
+	memset(header, 0, sizeof(*header));
+	header->api_key = (int16) get16(frame);
+	header->api_version = (int16) get16(frame + 2);
+	header->correlation_id = (int32) get32(frame + 4);
+	header->client_id = (KafkaString) {"", -1};
+	header->api = kafka_api_by_key(header->api_key);
+	header->known_version = header->api != NULL &&
+		header->api_version >= header->api->min_version &&
+		header->api_version <= header->api->max_version;
+	if (!header->known_version)
+		return NULL;
+
+	if ((problem = read_client_id(frame, len, &header->client_id)) != NULL)
+		return problem;
+	pos = (const uint8 *) header->client_id.data + Max(header->client_id.len, 0);
+	if (kafka_api_flexible(header->api, header->api_version))
+	{
+		if ((problem = skip_tags(&pos, (const uint8 *) frame + len)) != NULL)
+			return problem;
+	}
+	header->body = (const char *) pos;
+	header->body_len = frame + len - header->body;
+	return NULL;
+}
+
+const char *
+kafka_request_body_read(const KafkaRequestHeader *header, KafkaArena *arena, void *out)
+{
+	Assert(header->known_version);
+
+	return kafka_decode(header->api->request(), header->api_version,
+						kafka_api_flexible(header->api, header->api_version),
+						header->body, header->body_len, arena, out);
+}
+
+bool
+kafka_response_write(KafkaWriter *w, const KafkaApi *api, int16 version,
+					 int32 correlation_id, const void *response)
+{
+	uint32		word = 0;
+	uint64		total;
+	bool		flexible = kafka_api_flexible(api, version);
+
+	Assert(w->len == 0);
+
+	/* the length, filled in below, and the header */
+	if (!kafka_write_bytes(w, &word, sizeof(word)))
+		return false;
+	word = pg_hton32((uint32) correlation_id);
+	if (!kafka_write_bytes(w, &word, sizeof(word)))
+		return false;
+
+	/* A client must read the answer to ApiVersions before it knows what we speak. */
+	if (flexible && api->key != KAFKA_KEY_ApiVersions && !kafka_write_bytes(w, "", 1))
+		return false;
+
+	if (!kafka_encode(w, api->response(), version, flexible, response))
+		return false;
+	total = w->len - sizeof(word) + w->spliced;
+	if (total > PG_INT32_MAX)
+		return false;
+	word = pg_hton32((uint32) total);
+	memcpy(w->buf, &word, sizeof(word));
+	return true;
+}

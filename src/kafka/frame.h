@@ -1,0 +1,57 @@
+/*-------------------------------------------------------------------------
+ *
+ * frame.h
+ *	  What is around a message: the headers of requests and responses.
+ *
+ * A request frame (its length word is already gone) has a header, version 1 or, for flexible
+ * versions of an API, 2; and a body.  A response frame has its length, a header
+ * of version 0 or 1, and a body.  Pure, as the codec.
+ *
+ * Siblings: codec.h, messages/apis.h, call.c (the only caller in the server).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef KAFKA_FRAME_H
+#define KAFKA_FRAME_H
+
+#include "kafka/codec.h"
+#include "kafka/messages/apis.h"
+
+/* How much memory the structs of one request may take, whatever it says. */
+#define KAFKA_DECODE_BUDGET		(16 * 1024 * 1024)
+
+/* What a client may call itself; longer is no client. */
+#define KAFKA_CLIENT_ID_MAX		4096
+
+typedef struct KafkaRequestHeader
+{
+	int16		api_key;
+	int16		api_version;
+	int32		correlation_id;
+	KafkaString client_id;
+	const KafkaApi *api;		/* NULL: a key we do not know */
+	bool		known_version;	/* one that can be decoded */
+	const char *body;			/* only with a known version */
+	size_t		body_len;
+} KafkaRequestHeader;
+
+/*
+ * Reads the header of a request.  The first three fields are the same in all
+ * versions; what comes behind them is read only when the version is known.  NULL, or what is
+ * wrong.
+ */
+extern const char *kafka_request_header_read(const char *frame, size_t len, KafkaRequestHeader *header);
+
+/* Decodes the body of a request whose version is known. */
+extern const char *kafka_request_body_read(const KafkaRequestHeader *header, KafkaArena *arena, void *out);
+
+/*
+ * Writes a whole response: length word (which counts spliced bytes too), header, body.
+ * false when memory ran out or the frame would not fit its length word.
+ */
+extern bool kafka_response_write(KafkaWriter *w, const KafkaApi *api, int16 version,
+								 int32 correlation_id, const void *response);
+
+#endif							/* KAFKA_FRAME_H */

@@ -1,0 +1,90 @@
+/*-------------------------------------------------------------------------
+ *
+ * apis.h
+ *	  The one list of the Kafka APIs that we speak.
+ *
+ * ApiVersions answers from it, the dispatcher and the tests walk it.  An API is a row here,
+ * field rows in a file beside this one, and a handler in ../api/ of the same name.
+ *
+ * Siblings: messages.c (the tables), ../api.c (handlers), ../frame.c (headers).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef KAFKA_MESSAGES_APIS_H
+#define KAFKA_MESSAGES_APIS_H
+
+#include "kafka/messages/00_produce.h"
+#include "kafka/messages/01_fetch.h"
+#include "kafka/messages/02_list_offsets.h"
+#include "kafka/messages/03_metadata.h"
+#include "kafka/messages/18_api_versions.h"
+#include "kafka/messages/19_create_topics.h"
+#include "kafka/messages/20_delete_topics.h"
+#include "kafka/messages/22_init_producer_id.h"
+#include "kafka/messages/23_offset_for_leader_epoch.h"
+#include "kafka/messages/60_describe_cluster.h"
+#include "kafka/messages/75_describe_topic_partitions.h"
+
+/*
+ * Columns: key, name, name of the handler, first version advertised, first version
+ * served, last version, first flexible version.
+ *
+ * Produce is advertised from 0, as Kafka does, because librdkafka stops
+ * compressing otherwise; a request of version 0 to 2 is told that it is not supported.
+ */
+#define KAFKA_APIS(X) \
+	X(0,  Produce,					produce,				   0, 3, 13, 9) \
+	X(1,  Fetch,					fetch,					   4, 4, 18, 12) \
+	X(2,  ListOffsets,				list_offsets,			   1, 1, 11, 6) \
+	X(3,  Metadata,					metadata,				   0, 0, 13, 9) \
+	X(18, ApiVersions,				api_versions,			   0, 0, 4, 3) \
+	X(19, CreateTopics,				create_topics,			   2, 2, 7, 5) \
+	X(20, DeleteTopics,				delete_topics,			   1, 1, 6, 4) \
+	X(22, InitProducerId,			init_producer_id,		   0, 0, 5, 2) \
+	X(23, OffsetForLeaderEpoch,		offset_for_leader_epoch,   2, 2, 4, 4) \
+	X(60, DescribeCluster,			describe_cluster,		   0, 0, 2, 0) \
+	X(75, DescribeTopicPartitions,	describe_topic_partitions, 0, 0, 0, 0)
+
+/* KAFKA_KEY_Produce and so on */
+typedef enum KafkaApiKey
+{
+#define KAFKA_API_KEY(key, Name, ...) KAFKA_KEY_##Name = key,
+	KAFKA_APIS(KAFKA_API_KEY)
+#undef KAFKA_API_KEY
+} KafkaApiKey;
+
+/* Position in kafka_apis[] */
+typedef enum KafkaApiIndex
+{
+#define KAFKA_API_INDEX(key, Name, ...) KAFKA_API_##Name,
+	KAFKA_APIS(KAFKA_API_INDEX)
+#undef KAFKA_API_INDEX
+	KAFKA_API_COUNT
+} KafkaApiIndex;
+
+typedef struct KafkaApi
+{
+	const char *name;
+	int16		key;
+	int16		min_version;	/* as advertised; all from here on can be decoded */
+	int16		min_served;
+	int16		max_version;
+	int16		flexible_from;
+	const KafkaSchema *(*request) (void);
+	const KafkaSchema *(*response) (void);
+} KafkaApi;
+
+extern const KafkaApi kafka_apis[KAFKA_API_COUNT];
+
+/* NULL for a key that is not in the list. */
+extern const KafkaApi *kafka_api_by_key(int16 key);
+
+static inline bool
+kafka_api_flexible(const KafkaApi *api, int16 version)
+{
+	return version >= api->flexible_from;
+}
+
+#endif							/* KAFKA_MESSAGES_APIS_H */

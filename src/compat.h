@@ -50,6 +50,13 @@ typedef RelFileNode RelFileLocator;
 #endif
 #endif
 
+/* smgropen of a permanent relation. */
+static inline SMgrRelation
+pt_smgropen(RelFileLocator locator)
+{
+	return smgropen(locator, INVALID_PROC_NUMBER);
+}
+
 /*
  * 16 brought smgrzeroextend, which reserves the space.  Before, the last block
  * is written, which leaves a hole (md.c fills whole segments), and the space

@@ -45,7 +45,15 @@ extern void pt_meta_set(Relation rel, const xl_pt_meta *x);
 /* state.c: for redo */
 extern void pt_state_replay_meta(const RelFileLocator *locator, const xl_pt_meta *x);
 
+/* seal.c */
+extern void pt_frame_set(Relation rel, PtLogPos pos, uint32 length, uint32 flags);
+
+/* append.c */
+extern void pt_repair_cut(Relation rel, PtLogState *state);
+extern void pt_append_writeback(Relation rel, PtLogState *state, PtLogPos from);
+
 /* read.c */
+extern PtLogPos pt_written_end(PtReader *r, PtLogPos from);
 extern bool pt_reader_lock_block(PtReader *r, uint64 block, Page *page);
 
 #endif							/* PT_STORAGE_INTERNAL_H */

@@ -16,6 +16,7 @@
 
 #include "compat.h"
 
+#include "port/atomics.h"
 #include "storage/condition_variable.h"
 #include "storage/spin.h"
 #include "utils/snapshot.h"
@@ -42,6 +43,8 @@ typedef struct PtLogState
 	RelFileLocator locator;		/* hash key */
 	slock_t		mutex;
 	bool		loaded;
+	bool		volatile_load;	/* loaded during recovery: load again at next use */
+	bool		waiting;		/* listed among the logs with a ring to advance */
 	Oid			relid;
 	/* tail: all that was written, committed or not */
 	PtLogPos	tail_pos;		/* where the next frame goes */
@@ -49,7 +52,11 @@ typedef struct PtLogState
 	int64		tail_ordinal;
 	TransactionId tail_xid;		/* last that appended, Invalid: all resolved */
 	PtLogPos	tail_cut;		/* frame not wholly written, 0: none */
-	int64		tail_max_timestamp; /* of the tail's extent */
+	int64		tail_max_timestamp; /* ms, of the tail's extent */
+	XLogRecPtr	tail_lsn;		/* of the last record that moved the tail */
+	uint32		tail_phys;		/* physical extent of the tail */
+	BlockNumber file_blocks;	/* length of the file */
+	Buffer		tail_buffers[PT_EXTENT_BLOCKS]; /* where the pages of the tail's extent were last */
 	/* ends */
 	PtLogEnd	committed;
 	PtLogEnd	durable;
@@ -71,11 +78,11 @@ extern void pt_state_shmem_init(void);
 extern PtLogState *pt_state_get(Relation rel);
 
 /*
- * tail_xid has ended, or nobody knows (a prepared transaction, a crash): look it
- * up and move the committed end.  Called with the append lock, or to find out
- * whether a prepared transaction has committed.
+ * Settles what became of the transaction that appended last, so that tail_offset
+ * is the next offset of the current transaction.  Called with the append lock; pt_append does it by itself.
+ * A transaction that rolled back to a savepoint after an early append must call it before it commits.
  */
-extern void pt_state_resolve(PtLogState *state);
+extern void pt_state_settle(PtLogState *state, Relation rel);
 
 /* The transaction that appended has committed; lsn is where its commit record ends. */
 extern void pt_state_committed(PtLogState *state, XLogRecPtr lsn);
@@ -87,6 +94,12 @@ extern bool pt_state_advance(PtLogState *state, XLogRecPtr lsn);
 extern bool pt_state_advance_all(XLogRecPtr lsn);
 
 extern PtLogEnd pt_state_durable(PtLogState *state);
+
+/* After COMMIT PREPARED or ROLLBACK PREPARED: resolves every log whose tail waits for an xid that has ended. */
+extern void pt_state_resolve_all(void);
+
+/* Broadcast whenever the durable end of any log moves. */
+extern ConditionVariable *pt_state_any_cv(void);
 
 /*
  * append.c.  The caller holds the append lock.
@@ -122,8 +135,11 @@ typedef struct PtFrame
 typedef struct PtReader
 {
 	Relation	rel;
+	RelFileLocator locator;
 	PtLogState *state;
+	MemoryContext mcxt;			/* that data lives in */
 	BufferAccessStrategy strategy;
+	BlockNumber file_blocks;	/* length of the file when last asked */
 	PtLogPos	pos;			/* of the frame that next reads */
 	uint64		extent;			/* logical extent that phys belongs to */
 	uint32		phys;
@@ -131,12 +147,18 @@ typedef struct PtReader
 	uint64		buf_block;		/* its logical block */
 	char	   *data;			/* assembled batch */
 	Size		data_cap;
-	/* last xid looked up */
-	TransactionId xid;
-	int			xid_status;
+	/* aborted frame that was skipped, to be checked again: see next */
+	PtLogPos	skip_pos;
+	uint32		skip_length;
+	/* last xid found to be committed and durable, or aborted */
+	TransactionId committed_xid;
+	TransactionId aborted_xid;
 } PtReader;
 
 extern void pt_reader_begin(PtReader *r, Relation rel, BufferAccessStrategy strategy);
+
+/* Without a relation, and so without its lock: what is read may vanish (an ERROR) when the log is dropped. */
+extern void pt_reader_begin_state(PtReader *r, PtLogState *state);
 extern void pt_reader_end(PtReader *r);
 extern void pt_reader_unpin(PtReader *r);
 
@@ -155,6 +177,9 @@ extern bool pt_reader_next(PtReader *r, PtFrame *frame);
 
 /* The frame before the one that next would give; false at the start.  next gives it again. */
 extern bool pt_reader_prev(PtReader *r, PtFrame *frame);
+
+/* Is all of the frame's batch there (its writer may have failed midway)? */
+extern bool pt_reader_complete(PtReader *r, const PtFrame *frame);
 
 /* The bytes of the frame's batch, contiguous, in memory of the reader until the next call. */
 extern char *pt_reader_batch(PtReader *r, const PtFrame *frame);

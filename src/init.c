@@ -1,0 +1,89 @@
+/*-------------------------------------------------------------------------
+ *
+ * init.c
+ *	  _PG_init: wiring only.  Every hook, worker and resource manager of the
+ *	  extension is seen here.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+
+#include "am/am.h"
+#include "engine/engine.h"
+#include "engine/hooks.h"
+#include "guc.h"
+#include "server/server.h"
+#include "storage/storage.h"
+#include "storage/writeback.h"
+#include "topic/topic.h"
+
+PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+static shmem_request_hook_type prev_shmem_request;
+static shmem_startup_hook_type prev_shmem_startup;
+
+/* Who needs shared memory: how much, and how it is set up. */
+static const struct
+{
+	Size		(*size) (void);
+	void		(*init) (void);
+}			shmem_users[] =
+{
+	{pt_state_shmem_size, pt_state_shmem_init},
+	{pt_logwriter_shmem_size, pt_logwriter_shmem_init},
+	{pt_commit_shmem_size, pt_commit_shmem_init},
+	{pt_engine_shmem_size, pt_engine_shmem_init},
+	{pt_server_shmem_size, pt_server_shmem_init},
+};
+
+static void
+shmem_request(void)
+{
+	if (prev_shmem_request)
+		prev_shmem_request();
+	for (int i = 0; i < lengthof(shmem_users); i++)
+		RequestAddinShmemSpace(shmem_users[i].size());
+}
+
+static void
+shmem_startup(void)
+{
+	if (prev_shmem_startup)
+		prev_shmem_startup();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	for (int i = 0; i < lengthof(shmem_users); i++)
+		shmem_users[i].init();
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+_PG_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("pgtopic must be loaded when the server starts"),
+				 errhint("Add \"pgtopic\" to the setting \"shared_preload_libraries\" and restart the server.")));
+
+	pt_guc_register();
+	pt_wal_register();
+	pt_topic_register();
+	pt_xact_register();
+	pt_am_register();
+	pt_workers_register();
+
+	prev_shmem_request = shmem_request_hook;
+	shmem_request_hook = shmem_request;
+	prev_shmem_startup = shmem_startup_hook;
+	shmem_startup_hook = shmem_startup;
+}

@@ -1,0 +1,100 @@
+/*-------------------------------------------------------------------------
+ *
+ * seal.c
+ *	  Changing what frames say of themselves: sealing, and repairing a frame.
+ *
+ * Sealing is what VACUUM does here.  From the sealed position on backwards, xids mean
+ * nothing: every frame whose transaction is over for all snapshots is
+ * visible unless it is flagged aborted.  The flags are set first, each under the
+ * lock of its page, then the position moves; a crash between the two only repeats work.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/xloginsert.h"
+#include "miscadmin.h"
+#include "storage/procarray.h"
+
+#include "storage/internal.h"
+
+/* Sets length and flags of the frame at pos. */
+void
+pt_frame_set(Relation rel, PtLogPos pos, uint32 length, uint32 flags)
+{
+	PtDirEntry	entry;
+	Buffer		buf;
+	PtFrameHeader *head;
+	xl_pt_frame x = {.length = length,.flags = flags,.at = (uint16) pt_pos_byte(pos)};
+
+	if (!pt_extent_lookup(rel, &pt_rel_locator(rel), pt_pos_extent(pos), &entry))
+		elog(ERROR, "extent %llu of \"%s\" is not there", (unsigned long long) pt_pos_extent(pos),
+			 RelationGetRelationName(rel));
+	buf = ReadBuffer(rel, pt_extent_block(entry.phys) + (BlockNumber) (pt_pos_block(pos) % PT_EXTENT_BLOCKS));
+	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+	Assert(pt_page_special(BufferGetPage(buf))->block == pt_pos_block(pos));
+	head = (PtFrameHeader *) ((char *) BufferGetPage(buf) + x.at);
+	START_CRIT_SECTION();
+	head->length = length;
+	head->flags = flags;
+	MarkBufferDirty(buf);
+	XLogBeginInsert();
+	XLogRegisterData((char *) &x, sizeof(x));
+	XLogRegisterBuffer(0, buf, REGBUF_STANDARD);
+	PageSetLSN(BufferGetPage(buf), XLogInsert(PT_RMGR_ID, PT_WAL_FRAME));
+	END_CRIT_SECTION();
+	UnlockReleaseBuffer(buf);
+}
+
+/*
+ * Moves the sealed position up to the first frame whose transaction somebody may
+ * still need to look up, and returns the oldest xid that is left in the log
+ * (at most oldest_xmin).  The caller holds a lock that keeps a second VACUUM away.
+ *
+ * An aborted frame that is still cut is left for the next append to repair: its
+ * length must not be passed over while it can change.
+ */
+TransactionId
+pt_log_seal(Relation rel, TransactionId oldest_xmin)
+{
+	PtReader	r;
+	PtFrame		frame;
+	PtLogInfo	info;
+	PtLogPos	sealed;
+	TransactionId left = oldest_xmin;
+
+	pt_log_info(rel, &info);
+	pt_reader_begin(&r, rel, GetAccessStrategy(BAS_VACUUM));
+	sealed = Max(info.sealed_pos, info.start_pos);
+	pt_reader_seek_pos(&r, sealed);
+	while (pt_reader_next(&r, &frame))
+	{
+		if (!TransactionIdPrecedes(frame.head.xid, oldest_xmin))
+		{
+			left = frame.head.xid;
+			break;
+		}
+		if (!(frame.head.flags & PT_FRAME_ABORTED) && !TransactionIdDidCommit(frame.head.xid))
+		{
+			if (TransactionIdIsInProgress(frame.head.xid) || !pt_reader_complete(&r, &frame))
+			{
+				left = frame.head.xid;
+				break;
+			}
+			pt_frame_set(rel, frame.pos, frame.head.length, frame.head.flags | PT_FRAME_ABORTED);
+		}
+		sealed = frame.next;
+	}
+	pt_reader_end(&r);
+	if (sealed > info.sealed_pos)
+	{
+		xl_pt_meta	x = {info.first_extent, info.start_pos, info.start_offset, info.start_ordinal, sealed};
+
+		pt_meta_set(rel, &x);
+		pg_atomic_write_u64(&r.state->sealed_pos, sealed);
+	}
+	return TransactionIdPrecedes(left, oldest_xmin) ? left : oldest_xmin;
+}

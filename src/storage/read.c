@@ -325,7 +325,7 @@ pt_reader_batch(PtReader *r, const PtFrame *frame)
 
 		if (!pt_reader_lock_block(r, pt_pos_block(pos), &page))
 			ereport(ERROR,
-					(errcode(ERRCODE_SNAPSHOT_TOO_OLD),
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("records of the log have been removed while they were read")));
 		memcpy(r->data + done, (char *) page + byte, n);
 		LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);

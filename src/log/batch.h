@@ -75,9 +75,10 @@ extern PtLogStatus pt_batch_header_read(const char *data, size_t len, PtBatchHea
 
 /*
  * Everything a broker checks on a produced batch, without decompressing it:
- * complete, exactly "len" long, magic 2, CRC32C, codec known, no unknown
- * attribute bits, counts and deltas consistent (last_offset_delta + 1 == record_count, at least
- * one record), and no more records than the bytes can hold when not compressed.
+ * complete, exactly "len" long, magic 2, CRC32C, codec known, no attribute bits
+ * but a producer's (no control batch, no delete horizon), counts and deltas
+ * consistent (last_offset_delta + 1 == record_count, at least one record), and no
+ * more records than the bytes can hold when not compressed.
  */
 extern PtLogStatus pt_batch_verify(const char *data, size_t len, PtBatchHeader *h);
 
@@ -123,7 +124,8 @@ typedef struct PtHeader
 extern bool pt_header_next(const char **pos, const char *end, PtHeader *header);
 
 /*
- * Builds batches.  start may be called again after finish.  add returns the
+ * Builds batches.  Zero the struct before its first start, whose memory context
+ * all its memory belongs to; start may be called again after finish.  add returns the
  * bytes of the record body it added.  size is what finish would give at most
  * (uncompressed).  finish returns a complete batch (base offset 0, epoch -1, no
  * producer) in builder-owned memory valid until the next start; its length in *len.

@@ -1,0 +1,26 @@
+/*-------------------------------------------------------------------------
+ *
+ * crc32c.h
+ *	  CRC-32C (Castagnoli) of whole batches.
+ *
+ *	  PostgreSQL's own computes one stream at a time and so waits for the
+ *	  latency of the CPU's instruction; ours keeps three in flight.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_LOG_CRC32C_H
+#define PT_LOG_CRC32C_H
+
+#include "log/status.h"
+
+extern uint32 pt_crc32c(const char *data, size_t len);
+
+/*
+ * The CRC of bytes that come in pieces: start with 0, give each piece the
+ * result of the one before.
+ */
+extern uint32 pt_crc32c_extend(uint32 crc, const char *data, size_t len);
+
+#endif							/* PT_LOG_CRC32C_H */

@@ -1,0 +1,405 @@
+/*-------------------------------------------------------------------------
+ *
+ * input.c
+ *	  From a socket's bytes to frames, without copying large ones.
+ *
+ * A connection reads into a chunk.  Small frames come many at a time and are
+ * delivered where they lie; only the beginning of a frame that did not arrive
+ * whole is moved to the next chunk.  A large frame gets a chunk of its own
+ * size and the rest of it is received into its final place; after one, the
+ * next length word is read alone, so that the next large frame is not
+ * copied at all.
+ *
+ * A chunk grows only with what has arrived: to NET_TRUST_BYTES once some of the
+ * frame is there or the connection has sent a large one before, then
+ * fourfold.  So announcing a huge frame costs us nothing.  Small chunks count in
+ * the budget as they are, large ones with what has been received into them, as the
+ * rest of their memory has not been touched.
+ * A connection without a begun frame has no chunk at all.
+ *
+ * Siblings: conn.c, output.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "net/port.h"
+
+#include <sys/socket.h>
+
+#include "net/conn_internal.h"
+
+#define NET_READ_BYTES		(256 * 1024)	/* one read of small frames */
+#define NET_SCARCE_BYTES	(4 * 1024)	/* the same when memory is short */
+#define NET_FAIR_MIN		(16 * 1024)
+#define NET_TRUST_FROM		(16 * 1024)
+#define NET_TRUST_BYTES		(2 * 1024 * 1024)
+#define NET_READS_PER_TURN	4
+#define NET_SPARES			8
+#define NET_LENGTH_WORD		4
+
+static NetChunk *chunk_new(NetConn *conn, uint32 cap);
+static void chunk_charge(NetChunk *chunk, uint32 bytes);
+static void chunk_release(NetChunk *chunk);
+static bool chunk_move(NetConn *conn, uint32 cap);
+static uint32 bytes_pending(const NetConn *conn);
+static int64 frame_announced(const NetConn *conn);
+static bool input_starved(NetConn *conn);
+static uint32 capacity_wanted(const NetConn *conn, bool scarce);
+static bool input_room(NetConn *conn);
+static size_t input_receive_max(const NetConn *conn);
+static void input_trim(NetConn *conn);
+
+/*
+ * Chunks of the usual size are kept for the next reader, because most live for
+ * one turn only.
+ */
+static NetChunk *
+chunk_new(NetConn *conn, uint32 cap)
+{
+	NetGroup   *group = conn->group;
+	NetChunk   *chunk;
+
+	if (cap == NET_READ_BYTES && group->spare != NULL)
+	{
+		chunk = group->spare;
+		group->spare = chunk->next_spare;
+		group->nspare--;
+	}
+	else
+		chunk = malloc(offsetof(NetChunk, data) + cap);
+	if (chunk == NULL)
+		return NULL;
+	chunk->conn = conn;
+	chunk->next_spare = NULL;
+	chunk->refs = 1;
+	chunk->cap = cap;
+	chunk->used = 0;
+	chunk->charged = 0;
+	if (cap <= NET_READ_BYTES)
+		chunk_charge(chunk, cap);
+	return chunk;
+}
+
+static void
+chunk_charge(NetChunk *chunk, uint32 bytes)
+{
+	if (bytes <= chunk->charged)
+		return;
+	chunk->conn->input_bytes += bytes - chunk->charged;
+	chunk->conn->group->input_bytes += bytes - chunk->charged;
+	chunk->charged = bytes;
+}
+
+static void
+chunk_release(NetChunk *chunk)
+{
+	NetConn    *conn = chunk->conn;
+	NetGroup   *group = conn->group;
+
+	Assert(chunk->refs > 0);
+	if (--chunk->refs > 0)
+		return;
+	Assert(conn->input_bytes >= chunk->charged && group->input_bytes >= chunk->charged);
+	conn->input_bytes -= chunk->charged;
+	group->input_bytes -= chunk->charged;
+	if (chunk->cap == NET_READ_BYTES && group->nspare < NET_SPARES)
+	{
+		chunk->next_spare = group->spare;
+		group->spare = chunk;
+		group->nspare++;
+	}
+	else
+		free(chunk);
+}
+
+void
+net_input_free_spares(NetGroup *group)
+{
+	while (group->spare != NULL)
+	{
+		NetChunk   *chunk = group->spare;
+
+		group->spare = chunk->next_spare;
+		free(chunk);
+	}
+	group->nspare = 0;
+}
+
+/* Lets the connection read into a chunk of "cap" bytes, with its pending bytes in front. */
+static bool
+chunk_move(NetConn *conn, uint32 cap)
+{
+	uint32		have = bytes_pending(conn);
+	NetChunk   *chunk;
+
+	Assert(cap >= have);
+	chunk = chunk_new(conn, cap);
+	if (chunk == NULL)
+		return false;
+	if (conn->chunk != NULL)
+	{
+		memcpy(chunk->data, conn->chunk->data + conn->rpos, have);
+		chunk->used = have;
+		chunk_charge(chunk, have);
+		chunk_release(conn->chunk);
+	}
+	conn->chunk = chunk;
+	conn->rpos = 0;
+	return true;
+}
+
+static uint32
+bytes_pending(const NetConn *conn)
+{
+	return conn->chunk == NULL ? 0 : conn->chunk->used - conn->rpos;
+}
+
+/* Length of the frame whose length word has arrived, else -1.  May be any 32-bit number. */
+static int64
+frame_announced(const NetConn *conn)
+{
+	uint32		word;
+
+	if (bytes_pending(conn) < NET_LENGTH_WORD)
+		return -1;
+	memcpy(&word, conn->chunk->data + conn->rpos, sizeof(word));
+	return pg_ntoh32(word);
+}
+
+/* Is there a whole frame, or one that is an error, to deliver? */
+bool
+net_input_pending(const NetConn *conn)
+{
+	int64		len = frame_announced(conn);
+
+	return len >= 0 &&
+		(len > conn->group->limits.frame_bytes_max || bytes_pending(conn) - NET_LENGTH_WORD >= len);
+}
+
+bool
+net_input_over_budget(const NetGroup *group)
+{
+	return group->input_bytes >= group->limits.input_bytes_max;
+}
+
+/*
+ * Over the budget a connection may go on up to its fair share, which lets
+ * ordinary small requests through.  One that needs more must be the favourite: there is
+ * always one that can finish, so that memory comes free again.
+ */
+static bool
+input_starved(NetConn *conn)
+{
+	NetGroup   *group = conn->group;
+	uint64		fair;
+
+	if (!net_input_over_budget(group) || group->favourite == conn)
+		return false;
+	fair = group->limits.input_bytes_max / (2 * (uint64) Max(group->count, 1));
+	if (conn->input_bytes < Max(fair, NET_FAIR_MIN))
+		return false;
+	if (group->favourite == NULL)
+	{
+		group->favourite = conn;
+		return false;
+	}
+	return true;
+}
+
+/* Those who were starved may try again: there is memory, or nobody is the favourite. */
+void
+net_input_relieve(NetGroup *group)
+{
+	dlist_iter	iter;
+
+	if (group->favourite != NULL && group->input_bytes >= group->limits.input_bytes_max / 4 * 3)
+		return;
+	dlist_foreach(iter, &group->conns)
+	{
+		NetConn    *conn = dlist_container(NetConn, node, iter.cur);
+
+		if (!conn->starved)
+			continue;
+		conn->starved = false;
+		group->nstarved--;
+		net_conn_unblock(conn);
+	}
+	Assert(group->nstarved == 0);
+}
+
+/* Bytes that the chunk should hold from the begun frame's first byte on. */
+static uint32
+capacity_wanted(const NetConn *conn, bool scarce)
+{
+	uint32		have = bytes_pending(conn);
+	int64		len = frame_announced(conn);
+	int64		base = scarce ? NET_SCARCE_BYTES : NET_READ_BYTES;
+	int64		need;
+
+	if (have == 0 && conn->last_frame > NET_READ_BYTES)
+		return NET_LENGTH_WORD;
+	if (len < 0)
+		return base;
+	need = len + NET_LENGTH_WORD;
+	if (need <= base)
+		return base;
+	if (!scarce)
+		base = have >= NET_TRUST_FROM || conn->last_frame > NET_READ_BYTES ?
+			NET_TRUST_BYTES : NET_READ_BYTES;
+	return (uint32) Min(need, Max(base, (int64) have * 4));
+}
+
+/* Makes room to receive into; false when there is no memory. */
+static bool
+input_room(NetConn *conn)
+{
+	NetGroup   *group = conn->group;
+	NetChunk   *chunk = conn->chunk;
+	bool		scarce = net_input_over_budget(group) && group->favourite != conn;
+	uint32		want = capacity_wanted(conn, scarce);
+
+	if (chunk != NULL)
+	{
+		if (bytes_pending(conn) == 0 && chunk->refs == 1)
+			conn->rpos = chunk->used = 0;
+		if (chunk->cap - conn->rpos >= want && chunk->used < chunk->cap)
+			return true;
+	}
+	return chunk_move(conn, Max(want, bytes_pending(conn)));
+}
+
+/* What to ask the socket for: not beyond the end of a large frame. */
+static size_t
+input_receive_max(const NetConn *conn)
+{
+	size_t		space = conn->chunk->cap - conn->chunk->used;
+	int64		len = frame_announced(conn);
+
+	if (len > NET_READ_BYTES)
+		return Min(space, len + NET_LENGTH_WORD - bytes_pending(conn));
+	return space;
+}
+
+/*
+ * Called when the socket is readable.  Stops when the socket is empty, when
+ * the connection may not be read any more, or after a fair number of reads.
+ */
+void
+net_input_read(NetConn *conn)
+{
+	for (int i = 0; i < NET_READS_PER_TURN && net_conn_may_deliver(conn); i++)
+	{
+		size_t		max;
+		ssize_t		n;
+
+		if (input_starved(conn))
+		{
+			conn->starved = true;
+			conn->group->nstarved++;
+			net_watch_set(conn->group->loop, &conn->watch, conn->watch.events & ~NET_READABLE);
+			break;
+		}
+		if (!input_room(conn))
+		{
+			net_conn_close(conn, "out of memory for a request");
+			return;
+		}
+		max = input_receive_max(conn);
+		Assert(max > 0);
+		n = recv(conn->watch.fd, conn->chunk->data + conn->chunk->used, max, MSG_DONTWAIT);
+		if (n <= 0)
+		{
+			if (n == 0)
+				conn->eof = true;
+			else if (errno == ECONNRESET)
+				net_conn_close(conn, NULL);
+			else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+				net_conn_close(conn, "could not receive: %s", strerror(errno));
+			break;
+		}
+		conn->chunk->used += n;
+		chunk_charge(conn->chunk, conn->chunk->used);
+		conn->active_at = net_now();
+		net_input_deliver(conn);
+		if (n < max)
+			break;
+	}
+	if (conn->eof && !conn->closing)
+		net_watch_set(conn->group->loop, &conn->watch, conn->watch.events & ~NET_READABLE);
+	input_trim(conn);
+}
+
+/* Hands over all whole frames that the connection may have in work. */
+void
+net_input_deliver(NetConn *conn)
+{
+	NetGroup   *group = conn->group;
+
+	while (!conn->closing)
+	{
+		int64		len = frame_announced(conn);
+		NetFrame	frame;
+
+		if (len < 0)
+			break;
+		if (len > group->limits.frame_bytes_max)
+		{
+			net_conn_close(conn, "it announces a request of %d bytes, the limit is %u",
+						   (int) (int32) len, group->limits.frame_bytes_max);
+			break;
+		}
+		if (bytes_pending(conn) - NET_LENGTH_WORD < len || !net_conn_may_deliver(conn))
+			break;
+		frame.data = conn->chunk->data + conn->rpos + NET_LENGTH_WORD;
+		frame.len = (uint32) len;
+		frame.chunk = conn->chunk;
+		conn->chunk->refs++;
+		conn->rpos += NET_LENGTH_WORD + frame.len;
+		conn->last_frame = frame.len;
+		conn->inflight++;
+		if (group->favourite == conn)
+			group->favourite = NULL;
+		group->handler.frame(conn, &frame);
+	}
+	if (!conn->closing && bytes_pending(conn) == 0)
+		net_input_drop(conn);
+}
+
+/*
+ * Between reads nobody sits on much more memory than it has bytes in: the
+ * begin of a frame moves to where it just fits.  In a large chunk the rest is untouched.
+ */
+static void
+input_trim(NetConn *conn)
+{
+	uint32		have = bytes_pending(conn);
+
+	if (conn->closing || conn->chunk == NULL)
+		return;
+	if (have == 0)
+		net_input_drop(conn);
+	else if (conn->chunk->cap <= NET_READ_BYTES && conn->chunk->cap / 4 > have)
+		(void) chunk_move(conn, (have + 63) & ~63U);
+}
+
+/* Gives the chunk up, with what is in it. */
+void
+net_input_drop(NetConn *conn)
+{
+	if (conn->chunk == NULL)
+		return;
+	chunk_release(conn->chunk);
+	conn->chunk = NULL;
+	conn->rpos = 0;
+}
+
+void
+net_frame_release(NetFrame *frame)
+{
+	if (frame->chunk == NULL)
+		return;
+	chunk_release(frame->chunk);
+	frame->chunk = NULL;
+	frame->data = NULL;
+}

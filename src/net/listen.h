@@ -1,0 +1,35 @@
+/*-------------------------------------------------------------------------
+ *
+ * listen.h
+ *	  Listening sockets.
+ *
+ * Siblings: loop.h (readiness and timers), conn.h (what is done with accepted
+ * sockets).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef NET_LISTEN_H
+#define NET_LISTEN_H
+
+#include "net/loop.h"
+
+typedef struct NetListener NetListener;
+
+/* Gets an accepted socket: non-blocking, close-on-exec, TCP_NODELAY. */
+typedef void (*NetAccepted) (NetListener *listener, int fd, void *arg);
+
+/*
+ * Listens on a numeric or named host ("*": all addresses) and port, on every
+ * address that it resolves to.  Appends to listeners, at most max in all;
+ * returns how many there are then.  Where none could be bound, *problem says why.
+ */
+extern int	net_listen(NetLoop *loop, const char *host, int port, NetAccepted accepted, void *arg,
+					   NetListener **listeners, int n, int max, char *problem, size_t problem_size);
+extern void net_listener_close(NetListener *listener);
+
+/* "host:port" of the other end of a socket, brackets around IPv6. */
+extern void net_peer_name(int fd, char *buf, size_t size);
+
+#endif							/* NET_LISTEN_H */

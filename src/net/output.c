@@ -1,0 +1,320 @@
+/*-------------------------------------------------------------------------
+ *
+ * output.c
+ *	  From queued messages to as few system calls as possible.
+ *
+ * A gather collects the next bytes of a connection's messages into one
+ * sendmsg: memory as it is, sources by asking them to map their next bytes,
+ * and small pieces of either kind copied side by side, because a piece costs the
+ * kernel more than some hundred bytes of copying.
+ *
+ * Siblings: conn.c, input.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "net/port.h"
+
+#include <sys/socket.h>
+
+#include "net/conn_internal.h"
+
+#define NET_IOVECS			512 /* IOV_MAX is 1024 */
+#define NET_MAP_IOVECS		32	/* asked of a source at a time */
+#define NET_ENTRIES			256
+#define NET_SCRATCH_BYTES	(64 * 1024)
+#define NET_COPY_BYTES		512 /* pieces below this are copied */
+#define NET_SEND_MIN		((size_t) 64 * 1024)
+#define NET_SEND_LIMIT		((size_t) 2 * 1024 * 1024)
+#define NET_TURN_BYTES		((size_t) 8 * 1024 * 1024)	/* a connection's share of a turn */
+
+/* What a gather took from one piece. */
+typedef struct NetEntry
+{
+	NetMessage *message;
+	NetSource  *source;			/* NULL: memory */
+	size_t		bytes;
+} NetEntry;
+
+struct NetGather
+{
+	int			niov;
+	int			nentries;
+	size_t		bytes;
+	size_t		scratch_used;
+	struct iovec iov[NET_IOVECS];
+	NetEntry	entries[NET_ENTRIES];
+	char		scratch[NET_SCRATCH_BYTES];
+};
+
+static bool gather_fill(NetGather *g, NetConn *conn);
+static bool gather_message(NetGather *g, NetMessage *message, size_t max);
+static bool gather_source(NetGather *g, NetEntry *entry, uint64 left, size_t max);
+static bool gather_full(const NetGather *g, size_t max);
+static void gather_add(NetGather *g, const char *data, size_t len);
+static bool gather_done(NetGather *g, NetConn *conn, size_t sent);
+static void message_advance(NetConn *conn, NetMessage *message, size_t n);
+
+NetGather *
+net_gather_create(void)
+{
+	return calloc(1, sizeof(NetGather));
+}
+
+void
+net_conn_send(NetConn *conn, NetMessage *message)
+{
+	Assert(message->npieces > 0 && message->sent != NULL);
+	Assert(conn->inflight > 0);
+	message->at = 0;
+	message->done = 0;
+	message->bytes = 0;
+	for (int i = 0; i < message->npieces; i++)
+		message->bytes += message->pieces[i].len;
+	Assert(message->bytes > 0);
+	if (conn->closing)
+	{
+		conn->inflight--;
+		message->sent(message, false);
+		return;
+	}
+	/* an answer that found nothing to wait for starts the idle clock anew */
+	if (dlist_is_empty(&conn->out))
+		conn->active_at = net_now();
+	dlist_push_tail(&conn->out, &message->node);
+	conn->out_bytes += message->bytes;
+	net_conn_mark_dirty(conn);
+}
+
+/*
+ * Sends until the socket takes no more, or the connection's share of this turn
+ * is used up.
+ */
+void
+net_output_flush(NetConn *conn)
+{
+	NetGather  *g = conn->group->gather;
+	size_t		total = 0;
+
+	while (!conn->closing && !dlist_is_empty(&conn->out))
+	{
+		struct msghdr msg = {0};
+		ssize_t		n;
+
+		if (total >= NET_TURN_BYTES)
+		{
+			net_conn_mark_dirty(conn);
+			return;
+		}
+		if (!gather_fill(g, conn))
+		{
+			gather_done(g, conn, 0);
+			net_conn_close(conn, "what it asked for could not be read");
+			return;
+		}
+		msg.msg_iov = g->iov;
+		msg.msg_iovlen = g->niov;
+		n = sendmsg(conn->watch.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0)
+		{
+			int			save_errno = errno;
+
+			gather_done(g, conn, 0);
+			if (save_errno == EPIPE || save_errno == ECONNRESET)
+				net_conn_close(conn, NULL);
+			else if (save_errno != EAGAIN && save_errno != EWOULDBLOCK && save_errno != EINTR)
+				net_conn_close(conn, "could not send: %s", strerror(save_errno));
+			n = 0;
+		}
+		else if (!gather_done(g, conn, n))
+		{
+			net_conn_close(conn, "what it was being sent has been removed meanwhile");
+			return;
+		}
+		total += n;
+		if (n > 0)
+			conn->active_at = net_now();
+		if (n < g->bytes)
+		{
+			conn->send_max = Max(NET_SEND_MIN, (size_t) n * 2);
+			break;
+		}
+		conn->send_max = Min(conn->send_max * 2, NET_SEND_LIMIT);
+	}
+	if (!conn->closing && !dlist_is_empty(&conn->out))
+	{
+		conn->blocked = true;
+		net_watch_set(conn->group->loop, &conn->watch, conn->watch.events | NET_WRITABLE);
+	}
+}
+
+/* false: a source failed.  Whatever was mapped must go through gather_done. */
+static bool
+gather_fill(NetGather *g, NetConn *conn)
+{
+	dlist_iter	iter;
+
+	g->niov = g->nentries = 0;
+	g->bytes = g->scratch_used = 0;
+	dlist_foreach(iter, &conn->out)
+	{
+		if (!gather_message(g, dlist_container(NetMessage, node, iter.cur), conn->send_max))
+			return false;
+		if (gather_full(g, conn->send_max))
+			break;
+	}
+	Assert(g->bytes > 0);
+	return true;
+}
+
+/* Room is left for one piece of memory, or one map, at any time that this says no. */
+static bool
+gather_full(const NetGather *g, size_t max)
+{
+	return g->bytes >= max || g->nentries >= NET_ENTRIES ||
+		g->niov + NET_MAP_IOVECS > NET_IOVECS;
+}
+
+static bool
+gather_message(NetGather *g, NetMessage *message, size_t max)
+{
+	uint64		done = message->done;
+
+	for (int i = message->at; i < message->npieces && !gather_full(g, max); i++, done = 0)
+	{
+		NetPiece   *piece = &message->pieces[i];
+		uint64		left = piece->len - done;
+		NetEntry   *entry = &g->entries[g->nentries];
+
+		if (left == 0)
+			continue;
+		g->nentries++;
+		entry->message = message;
+		entry->source = piece->source;
+		entry->bytes = 0;
+		if (piece->source != NULL)
+		{
+			if (!gather_source(g, entry, left, max))
+				return false;
+			if (entry->bytes < left)
+				break;			/* nothing may overtake its rest */
+		}
+		else
+		{
+			gather_add(g, piece->data + done, left);
+			entry->bytes = left;
+		}
+	}
+	return true;
+}
+
+/* Maps as much of a source as fits. */
+static bool
+gather_source(NetGather *g, NetEntry *entry, uint64 left, size_t max)
+{
+	while (entry->bytes < left && !gather_full(g, max))
+	{
+		struct iovec iov[NET_MAP_IOVECS];
+		size_t		bytes = 0;
+		int			n = entry->source->map(entry->source, iov, NET_MAP_IOVECS, &bytes);
+
+		if (n <= 0 || bytes > left - entry->bytes)
+			return false;
+		Assert(n <= NET_MAP_IOVECS);
+		for (int i = 0; i < n; i++)
+			gather_add(g, iov[i].iov_base, iov[i].iov_len);
+		entry->bytes += bytes;
+	}
+	return true;
+}
+
+/*
+ * A small piece goes to the scratch memory; side by side there, such pieces
+ * are one.
+ */
+static void
+gather_add(NetGather *g, const char *data, size_t len)
+{
+	struct iovec *last = g->niov > 0 ? &g->iov[g->niov - 1] : NULL;
+
+	Assert(g->niov < NET_IOVECS);
+	g->bytes += len;
+	if (len < NET_COPY_BYTES && len <= NET_SCRATCH_BYTES - g->scratch_used)
+	{
+		char	   *to = g->scratch + g->scratch_used;
+
+		memcpy(to, data, len);
+		g->scratch_used += len;
+		if (last != NULL && (char *) last->iov_base + last->iov_len == to)
+		{
+			last->iov_len += len;
+			return;
+		}
+		data = to;
+	}
+	g->iov[g->niov].iov_base = unconstify(char *, data);
+	g->iov[g->niov].iov_len = len;
+	g->niov++;
+}
+
+/*
+ * "sent" bytes have left.  Tells every source that was mapped, and takes what
+ * is complete off the queue.  false: a source says that its bytes were not right.
+ */
+static bool
+gather_done(NetGather *g, NetConn *conn, size_t sent)
+{
+	bool		right = true;
+
+	for (int i = 0; i < g->nentries; i++)
+	{
+		NetEntry   *entry = &g->entries[i];
+		size_t		n = Min(sent, entry->bytes);
+
+		sent -= n;
+		if (entry->source != NULL && !entry->source->used(entry->source, n))
+			right = false;
+		/* a message is complete with its last entry, so the others are safe to look at */
+		if (n > 0)
+			message_advance(conn, entry->message, n);
+	}
+	g->nentries = 0;
+	return right;
+}
+
+/* All n bytes are of the piece that the message is at, behind empty ones. */
+static void
+message_advance(NetConn *conn, NetMessage *message, size_t n)
+{
+	Assert(n <= message->bytes && n <= conn->out_bytes);
+	message->bytes -= n;
+	conn->out_bytes -= n;
+	while (message->pieces[message->at].len == message->done)
+	{
+		message->at++;
+		message->done = 0;
+	}
+	message->done += n;
+	Assert(message->done <= message->pieces[message->at].len);
+	if (message->bytes > 0)
+		return;
+	dlist_delete(&message->node);
+	message->sent(message, true);
+	net_conn_answered(conn);
+}
+
+/* The connection has ended: its messages go back. */
+void
+net_output_drop(NetConn *conn)
+{
+	while (!dlist_is_empty(&conn->out))
+	{
+		NetMessage *message = dlist_container(NetMessage, node, dlist_pop_head_node(&conn->out));
+
+		Assert(conn->inflight > 0);
+		conn->inflight--;
+		message->sent(message, false);
+	}
+	conn->out_bytes = 0;
+}

@@ -84,4 +84,74 @@ pt_smgr_zeroextend(SMgrRelation reln, ForkNumber fork, BlockNumber from, BlockNu
 }
 #endif
 
+/*
+ * Access methods.  Macros, so that only the files of am/ need the headers that
+ * these names are from.
+ */
+#if PG_VERSION_NUM < 160000
+#define relation_set_new_filelocator relation_set_new_filenode
+#define RelationSetNewRelfilenumber RelationSetNewRelfilenode
+#define PtUpdateIndexes bool
+#define pt_exec_insert_index_tuples(rri, slot, estate) \
+	ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL)
+#define pt_tuplesort_getdatum(sort, val, isnull) tuplesort_getdatum(sort, true, val, isnull, NULL)
+#define pt_index_vacuum_info_set_heap(info, rel) ((void) 0)
+#else
+#define PtUpdateIndexes TU_UpdateIndexes
+#define pt_exec_insert_index_tuples(rri, slot, estate) \
+	ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL, false)
+#define pt_tuplesort_getdatum(sort, val, isnull) tuplesort_getdatum(sort, true, false, val, isnull, NULL)
+#define pt_index_vacuum_info_set_heap(info, rel) ((info)->heaprel = (rel))
+#endif
+
+/*
+ * 17: ANALYZE hands out blocks through a read stream.  The block comes pinned;
+ * false from pt_analyze_block ends the sample (before, the server counts).
+ */
+#if PG_VERSION_NUM < 170000
+#define PT_ANALYZE_BLOCK_ARGS TableScanDesc scan, BlockNumber blockno, BufferAccessStrategy bstrategy
+#define pt_analyze_block(block) (*(block) = blockno, true)
+#define index_insert_cleanup(index, info) ((void) 0)
+#define RestrictSearchPath() ((void) 0)
+#else
+#define PT_ANALYZE_BLOCK_ARGS TableScanDesc scan, ReadStream *stream
+#define pt_analyze_block(block) pt_stream_block(stream, block)
+struct ReadStream;
+extern Buffer read_stream_next_buffer(struct ReadStream *stream, void **per_buffer_data);
+
+static inline bool
+pt_stream_block(struct ReadStream *stream, BlockNumber *block)
+{
+	Buffer		buf = read_stream_next_buffer(stream, NULL);
+
+	if (!BufferIsValid(buf))
+		return false;
+	*block = BufferGetBlockNumber(buf);
+	ReleaseBuffer(buf);
+	return true;
+}
+#endif
+
+/* 18: one all-frozen count and a start time more; parallel scans know the file, not the table. */
+#if PG_VERSION_NUM < 180000
+#define pt_vac_update_relstats(rel, pages, tuples, hasindex, frozenxid, minmulti) \
+	vac_update_relstats(rel, pages, tuples, 0, hasindex, frozenxid, minmulti, NULL, NULL, false)
+#define pt_pgstat_report_vacuum(rel, live, started) \
+	pgstat_report_vacuum(RelationGetRelid(rel), (rel)->rd_rel->relisshared, live, 0)
+#define pt_parallel_scan_name(pscan, rel) ((pscan)->phs_relid = RelationGetRelid(rel))
+#define pt_index_am_set_order(routine) ((void) 0)
+#else
+#define pt_vac_update_relstats(rel, pages, tuples, hasindex, frozenxid, minmulti) \
+	vac_update_relstats(rel, pages, tuples, 0, 0, hasindex, frozenxid, minmulti, NULL, NULL, false)
+#define pt_pgstat_report_vacuum(rel, live, started) \
+	pgstat_report_vacuum(RelationGetRelid(rel), (rel)->rd_rel->relisshared, live, 0, started)
+#define pt_parallel_scan_name(pscan, rel) ((pscan)->phs_locator = (rel)->rd_locator)
+/* Strategies are numbered as in a btree, and so are comparisons. */
+#define PT_INDEX_AM_TRANSLATES
+#define pt_index_am_set_order(routine) \
+	((routine)->amconsistentordering = (routine)->amconsistentequality = true, \
+	 (routine)->amtranslatestrategy = translate_strategy, \
+	 (routine)->amtranslatecmptype = translate_cmptype)
+#endif
+
 #endif							/* PT_COMPAT_H */

@@ -40,6 +40,13 @@ def _ask(pg_config, what):
     return subprocess.run([pg_config, what], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
+def commit(root):
+    """The commit that is measured, for the records."""
+    run = subprocess.run(["git", "-C", root, "describe", "--always", "--dirty"], stdout=subprocess.PIPE,
+                         stderr=subprocess.DEVNULL, text=True)
+    return run.stdout.strip() or "unknown"
+
+
 class Cluster:
     name = "pgtopic"
 

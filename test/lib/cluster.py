@@ -384,6 +384,7 @@ def main():
     cluster = Cluster(settings=settings).init().start()
     if not args.no_extension:
         cluster.sql("CREATE EXTENSION pgtopic")
+        cluster.wait_listener()
     standby = cluster.standby().start() if args.consistency else None
     status = subprocess.run(args.command, env=cluster.env(), check=False).returncode
     if standby is not None:

@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""Without shared_preload_libraries there is one clear error; with it WAL tools know our records."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import cluster as pg   # noqa: E402
+import tap             # noqa: E402
+
+
+def test_without_preload():
+    server = pg.Cluster("bare", preload=False).init().start()
+    try:
+        server.sql("CREATE EXTENSION pgtopic")
+        tap.ok(False, "CREATE EXTENSION fails")
+    except pg.SqlError as problem:
+        tap.ok(True, "CREATE EXTENSION fails")
+        tap.matches("HINT:.*shared_preload_libraries", str(problem), "its hint says what to set")
+    tap.equal(server.sql("SELECT count(*) FROM pg_extension WHERE extname = 'pgtopic'"), "0", "nothing stays behind")
+    server.stop()
+
+
+def test_settings():
+    """every setting is described"""
+    server = pg.Cluster("settings").init().start()
+    tap.ok(int(server.sql("SELECT count(*) FROM pg_settings WHERE name LIKE 'pgtopic.%'")) > 10, "settings are there")
+    tap.equal(server.sql("SELECT name FROM pg_settings WHERE name LIKE 'pgtopic.%' AND coalesce(short_desc, '') = ''"),
+              "", "each has a description")
+    try:
+        server.sql("SET pgtopic.no_such_thing = 1")
+        tap.ok(False, "an unknown setting is refused")
+    except pg.SqlError:
+        tap.ok(True, "an unknown setting is refused")
+    server.stop()
+
+
+def test_wal():
+    """pg_walinspect shows our records by name"""
+    server = pg.Cluster("wal").init().start()
+    server.sql("CREATE EXTENSION pgtopic; CREATE EXTENSION pg_walinspect; SELECT create_topic('t')")
+    start = server.sql("SELECT pg_current_wal_lsn()")
+    server.sql("SELECT append('t:0', 'x'::text); VACUUM topics.t; SELECT drop_topic('t')")
+    rows = server.rows("SELECT resource_manager, record_type, description FROM "
+                       "pg_get_wal_records_info('%s', pg_current_wal_flush_lsn()) WHERE resource_manager = 'pgtopic'"
+                       % start)
+    kinds = {r[1] for r in rows}
+    tap.ok("APPEND" in kinds, "appends are named (%s)" % ", ".join(sorted(kinds)))
+    tap.ok(all(r[2] for r in rows), "every record describes itself")
+    done = server.run("pg_waldump", "-p", server.data + "/pg_wal", "-s", start, "-n", "20", check=False)
+    tap.ok("custom187" in done.stdout, "pg_waldump shows the resource manager")
+    server.stop()
+
+
+pg.demote()
+tap.main([test_without_preload, test_settings, test_wal])

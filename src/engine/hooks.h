@@ -1,0 +1,30 @@
+/*-------------------------------------------------------------------------
+ *
+ * hooks.h
+ *	  Where rooms that the engine does not know plug themselves in.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_ENGINE_HOOKS_H
+#define PT_ENGINE_HOOKS_H
+
+#include "engine/engine.h"
+
+/*
+ * Rows have just been appended to rel (open, RowExclusiveLock) by this
+ * transaction, at these offsets and ordinals: enter them into its secondary indexes.
+ * Called only when the relation has indexes.  Offsets and ordinals are consecutive within a call.
+ */
+typedef void (*PtIndexRowsHook) (Relation rel, const PtRow *rows, const int64 *offsets,
+								 const int64 *ordinals, int n);
+extern PtIndexRowsHook pt_index_rows_hook;
+
+/*
+ * After COMMIT PREPARED or ROLLBACK PREPARED of any transaction: moves the
+ * committed ends of the logs that it had appended to.
+ */
+extern void pt_prepared_resolved(void);
+
+#endif							/* PT_ENGINE_HOOKS_H */

@@ -376,6 +376,5 @@ pt_repair_cut(Relation rel, PtLogState *state)
 				 frame.head.flags | PT_FRAME_ABORTED | PT_FRAME_CUT);
 	state->tail_pos = pt_frame_next(pos, (uint32) (written - sizeof(PtFrameHeader)));
 	state->tail_cut = 0;
-	if (pt_pos_extent(state->tail_pos) != pt_pos_extent(end - 1))
-		state->tail_phys = PT_INVALID_EXTENT;
+	state->tail_phys = PT_INVALID_EXTENT;	/* look it up again */
 }

@@ -160,20 +160,20 @@ pt_extent_lookup(Relation rel, const RelFileLocator *locator, uint64 extent, PtD
 BlockNumber
 pt_file_extend(Relation rel, BlockNumber have, uint32 phys, BlockNumber need)
 {
-	BlockNumber end = pt_extent_block(phys) + PT_EXTENT_BLOCKS;
+	uint64		end = 1 + ((uint64) phys + 1) * PT_EXTENT_BLOCKS;
 
 	Assert(need < end);
 	if (need < have)
 		return have;
 	if (phys == 0)
 		end = Min(end, Max(need + 1, Max(1 + 8, 1 + 2 * (have - 1))));
-	if (end > MaxBlockNumber / 2 * 2 || end < have)
+	if (end > MaxBlockNumber)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("log of \"%s\" has reached its greatest size", RelationGetRelationName(rel)),
 				 errhint("Lower the topic's retention, or use more partitions.")));
-	pt_smgr_zeroextend(RelationGetSmgr(rel), MAIN_FORKNUM, have, end - have);
-	return end;
+	pt_smgr_zeroextend(RelationGetSmgr(rel), MAIN_FORKNUM, have, (BlockNumber) end - have);
+	return (BlockNumber) end;
 }
 
 /*

@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""The whole pg_regress suite with wal_consistency_checking = 'all' and a standby that compares every page."""
+
+import glob
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import cluster as pg   # noqa: E402
+import tap             # noqa: E402
+
+
+def test_suite():
+    tests = sorted(os.path.basename(p)[:-4] for p in glob.glob(pg.ROOT + "/sql/*.sql"))
+    primary = pg.Cluster("primary", {"wal_consistency_checking": "all"}).init().start()
+    standby = primary.standby().start()
+    out = pg.base_dir() + "/out"
+    os.makedirs(out)
+    pgxs = os.path.dirname(pg.pg_config("pgxs")) + "/../.."
+    done = subprocess.run([pgxs + "/src/test/regress/pg_regress", "--bindir=" + pg.BINDIR, "--inputdir=" + pg.ROOT,
+                           "--outputdir=" + out, "--dbname=contrib_regression", *tests],
+                          env=primary.env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    tap.ok(done.returncode == 0, "the suite passes under consistency checks (%d files)" % len(tests))
+    if done.returncode:
+        tap.note(done.stdout)
+        if os.path.exists(out + "/regression.diffs"):
+            with open(out + "/regression.diffs", encoding="utf8") as f:
+                tap.note(f.read(20000))
+    primary.wait_caught_up(standby)
+    tap.ok(True, "the standby has replayed all of it")
+    same = "SELECT count(*), sum(hashtext(oid::text || relname)) FROM pg_class"
+    tap.equal(standby.sql(same, database="contrib_regression"), primary.sql(same, database="contrib_regression"),
+              "both have the same catalog")
+    for server in (primary, standby):
+        text = server.log_text()
+        tap.ok("inconsistent page" not in text and "PANIC" not in text and "TRAP" not in text,
+               "%s: no inconsistent page, no PANIC" % server.name)
+
+
+pg.demote()
+tap.main([test_suite])

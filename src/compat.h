@@ -42,6 +42,16 @@ typedef RelFileNode RelFileLocator;
 #define pt_smgr_locator(reln) ((reln)->smgr_rlocator.locator)
 #endif
 
+/* 16 took the varlena macros out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* 18 put pg_noreturn in front of a declaration. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 /* 17 replaced the backend id by the proc number. */
 #if PG_VERSION_NUM < 170000
 #include "storage/backendid.h"

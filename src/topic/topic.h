@@ -71,6 +71,7 @@ typedef struct PtTopic
 	char		name[PT_TOPIC_NAME_MAX + 1];
 	pg_uuid_t	id;
 	bool		internal;		/* __consumer_offsets and its like */
+	bool		has_triggers;	/* the partitioned table itself has some */
 	int			npartitions;
 	Oid		   *leaves;			/* by partition number; InvalidOid where one is missing */
 	PtTopicConfig config;
@@ -84,6 +85,9 @@ extern List *pt_topic_all(void);	/* of const PtTopic *, by name */
 
 /* NULL when the name is legal as a Kafka topic's, else the reason, translated. */
 extern const char *pt_topic_name_check(const char *name);
+
+/* Is it a name that is kept for the broker's own use? */
+extern bool pt_topic_name_is_internal(const char *name);
 
 /*
  * Creates a topic.  configs: list of PtConfigPair or NIL.  id: NULL for a new one.  ERRORs:

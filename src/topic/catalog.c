@@ -1,0 +1,311 @@
+/*-------------------------------------------------------------------------
+ *
+ * catalog.c
+ *	  Reads what a topic is from the system catalogs.
+ *
+ * Nothing here takes a lock on a topic: a listener worker that looks up a topic must not
+ * wait for somebody's ALTER TABLE.  What is read is what was last committed; a change
+ * that comes in meanwhile invalidates the entry in the cache.
+ *
+ * A topic is a partitioned table in pgtopic.topic_schema, LIST-partitioned by its
+ * column "partition", that has a label (label.c) or at least one leaf of access method
+ * topic_log.  A table without a label (made by hand) has its relation's name as the
+ * topic's name, default configs, and an id that is computed from the
+ * database and the table: it stays the same until the table is dropped, and is another after a
+ * dump and restore.
+ *
+ * Siblings: cache.c keeps the results.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_partitioned_table.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "commands/extension.h"
+#include "guc.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "nodes/primnodes.h"
+#include "nodes/readfuncs.h"
+#include "topic/internal.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+/* What the extension brought along; looked up again after pt_catalog_reset. */
+static Oid	log_am = InvalidOid;
+static Oid	headers_type = InvalidOid;
+static Oid	extension_schema = InvalidOid;
+
+/* Called when an access method or schema has changed; touches no catalog. */
+void
+pt_catalog_reset(void)
+{
+	log_am = headers_type = extension_schema = InvalidOid;
+}
+
+Oid
+pt_catalog_schema(void)
+{
+	return get_namespace_oid(pt_topic_schema, true);
+}
+
+/* InvalidOid without the extension. */
+Oid
+pt_catalog_extension_schema(void)
+{
+	Relation	rel;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (OidIsValid(extension_schema))
+		return extension_schema;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum("pgtopic"));
+	rel = table_open(ExtensionRelationId, AccessShareLock);
+	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		extension_schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return extension_schema;
+}
+
+Oid
+pt_am_topic_log(void)
+{
+	if (!OidIsValid(log_am))
+		log_am = get_table_am_oid("topic_log", true);
+	return log_am;
+}
+
+Oid
+pt_type_headers(void)
+{
+	if (!OidIsValid(headers_type))
+	{
+		Oid			schema = pt_catalog_extension_schema();
+
+		if (OidIsValid(schema))
+			headers_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+										   CStringGetDatum("headers"), ObjectIdGetDatum(schema));
+	}
+	return headers_type;
+}
+
+/* Is it LIST-partitioned by a column "partition"? */
+static bool
+has_partition_key(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(relid));
+	Form_pg_partitioned_table form;
+	bool		result = false;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_partitioned_table) GETSTRUCT(tuple);
+	if (form->partstrat == PARTITION_STRATEGY_LIST && form->partnatts == 1)
+	{
+		AttrNumber	attnum = form->partattrs.values[0];
+		char	   *attname = attnum > 0 ? get_attname(relid, attnum, true) : NULL;
+
+		result = attname != NULL && strcmp(attname, "partition") == 0;
+	}
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* The number n of FOR VALUES IN (n), -1 when the bound is anything else. */
+static int
+bound_number(const char *bound_text)
+{
+	PartitionBoundSpec *bound = castNode(PartitionBoundSpec, stringToNode(bound_text));
+	Const	   *value;
+	int			number;
+
+	if (bound->strategy != PARTITION_STRATEGY_LIST || bound->is_default ||
+		list_length(bound->listdatums) != 1)
+		return -1;
+	value = linitial_node(Const, bound->listdatums);
+	if (value->consttype != INT4OID || value->constisnull)
+		return -1;
+	number = DatumGetInt32(value->constvalue);
+	return number < PT_PARTITIONS_MAX ? number : -1;
+}
+
+/* The partition number of a child table; -1 when it is no partition of a topic. */
+static int
+leaf_number(Oid child)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(child));
+	Form_pg_class form;
+	int			number = -1;
+
+	if (!HeapTupleIsValid(tuple))
+		return -1;
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	if (form->relkind == RELKIND_RELATION && form->relam == pt_am_topic_log())
+	{
+		bool		isnull;
+		Datum		bound = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relpartbound, &isnull);
+
+		if (!isnull)
+			number = bound_number(TextDatumGetCString(bound));
+	}
+	ReleaseSysCache(tuple);
+	return number;
+}
+
+/* Fills leaves and npartitions. */
+static void
+load_leaves(Oid relid, PtTopic *topic)
+{
+	List	   *children = find_inheritance_children(relid, NoLock);
+	int			n = list_length(children);
+	int		   *numbers = palloc(sizeof(int) * (n + 1));
+	int			i = 0;
+	ListCell   *lc;
+
+	topic->npartitions = 0;
+	foreach(lc, children)
+	{
+		numbers[i] = leaf_number(lfirst_oid(lc));
+		topic->npartitions = Max(topic->npartitions, numbers[i] + 1);
+		i++;
+	}
+	topic->leaves = palloc0(sizeof(Oid) * (topic->npartitions + 1));
+	i = 0;
+	foreach(lc, children)
+	{
+		if (numbers[i] >= 0)
+			topic->leaves[numbers[i]] = lfirst_oid(lc);
+		i++;
+	}
+	pfree(numbers);
+}
+
+/* A bijection that mixes all bits (the finalizer of splitmix64). */
+static uint64
+mix(uint64 x)
+{
+	x = (x ^ (x >> 30)) * UINT64CONST(0xbf58476d1ce4e5b9);
+	x = (x ^ (x >> 27)) * UINT64CONST(0x94d049bb133111eb);
+	return x ^ (x >> 31);
+}
+
+/* The id of a topic that has none in a label: the variant bits say custom (RFC 9562, version 8). */
+static void
+computed_id(Oid relid, pg_uuid_t *id)
+{
+	uint64		half[2];
+
+	for (int i = 0; i < 2; i++)
+	{
+		uint64		seed = ((uint64) MyDatabaseId << 32) | relid;
+
+		half[i] = mix(seed + UINT64CONST(0x9e3779b97f4a7c15) * (i + 1));
+		for (int b = 0; b < 8; b++)
+			id->data[i * 8 + b] = (unsigned char) (half[i] >> (56 - 8 * b));
+	}
+	id->data[6] = (id->data[6] & 0x0f) | 0x80;
+	id->data[8] = (id->data[8] & 0x3f) | 0x80;
+}
+
+/* Name, id, configs from the label and the relation's name; false: no legal name. */
+static bool
+load_identity(Oid relid, const char *relname, const PtLabel *label, PtTopic *topic)
+{
+	char		derived[NAMEDATALEN];
+
+	strlcpy(topic->name, relname, sizeof(topic->name));
+	if (label && label->name)
+	{
+		pt_name_relation(label->name, derived);
+		if (strcmp(derived, relname) == 0)
+			strlcpy(topic->name, label->name, sizeof(topic->name));
+	}
+	if (pt_topic_name_check(topic->name) != NULL)
+		return false;
+
+	if (label && label->has_id)
+		topic->id = label->id;
+	else
+		computed_id(relid, &topic->id);
+	topic->internal = (label && label->internal) || pt_topic_name_is_internal(topic->name);
+	pt_config_apply(label ? label->configs : NIL, &topic->config);
+	return true;
+}
+
+/*
+ * Fills topic in the current memory context; false when the table is no
+ * topic, or there is no such table.  May process invalidations.
+ */
+bool
+pt_catalog_load(Oid relid, PtTopic *topic)
+{
+	HeapTuple	tuple;
+	Form_pg_class form;
+	char		relname[NAMEDATALEN];
+	bool		candidate;
+	PtLabel    *label;
+
+	memset(topic, 0, sizeof(*topic));
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	strlcpy(relname, NameStr(form->relname), NAMEDATALEN);
+	candidate = form->relkind == RELKIND_PARTITIONED_TABLE && form->relnamespace == pt_catalog_schema();
+	topic->relid = relid;
+	topic->has_triggers = form->relhastriggers;
+	ReleaseSysCache(tuple);
+
+	if (!candidate || !OidIsValid(pt_am_topic_log()) || !has_partition_key(relid))
+		return false;
+	label = pt_label_get(relid);
+	load_leaves(relid, topic);
+	if (label == NULL && topic->npartitions == 0)
+		return false;
+	return load_identity(relid, relname, label, topic);
+}
+
+/* All partitioned tables in the topic schema, as a list of OIDs. */
+List *
+pt_catalog_candidates(void)
+{
+	Oid			schema = pt_catalog_schema();
+	List	   *result = NIL;
+	ScanKeyData keys[2];
+	Relation	rel;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (!OidIsValid(schema))
+		return NIL;
+	ScanKeyInit(&keys[0], Anum_pg_class_relnamespace, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(schema));
+	ScanKeyInit(&keys[1], Anum_pg_class_relkind, BTEqualStrategyNumber, F_CHAREQ,
+				CharGetDatum(RELKIND_PARTITIONED_TABLE));
+	rel = table_open(RelationRelationId, AccessShareLock);
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		result = lappend_oid(result, ((Form_pg_class) GETSTRUCT(tuple))->oid);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}

@@ -1,0 +1,365 @@
+/*-------------------------------------------------------------------------
+ *
+ * ddl.c
+ *	  Creates, changes and drops topics, by the server's own commands.
+ *
+ * A topic is made of the same statements that a user could type and that pg_dump
+ * writes: privileges, ownership, event triggers, locks and dependencies are then
+ * the server's.  Names are always qualified and the search path is set to
+ * pg_catalog while a statement runs, so that nobody's objects come in between.
+ *
+ * Siblings: name.c makes the names, label.c the label.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "guc.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "topic/internal.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+/* Runs a statement as if the user had typed it. */
+void
+pt_ddl_run(const char *sql)
+{
+	int			nestlevel = NewGUCNestLevel();
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	SPI_connect();
+	if (SPI_execute(sql, false, 0) < 0)
+		elog(ERROR, "could not run \"%s\"", sql);
+	SPI_finish();
+	AtEOXact_GUC(true, nestlevel);
+}
+
+/* schema.name of a relation, quoted as need be. */
+char *
+pt_qualified_name(Oid relid)
+{
+	const char *name = get_rel_name(relid);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), name);
+}
+
+/* Something in the schema of topics, quoted. */
+static char *
+in_topic_schema(const char *name)
+{
+	return quote_qualified_identifier(pt_topic_schema, name);
+}
+
+static const PtTopic *
+existing_topic(Oid relid)
+{
+	const PtTopic *topic = pt_topic_by_oid(relid);
+
+	if (topic == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("there is no topic with OID %u", relid)));
+	return topic;
+}
+
+/* Makes the schema when it is not there: needs CREATE on the database. */
+static Oid
+ensure_schema(void)
+{
+	Oid			schema = pt_catalog_schema();
+
+	if (OidIsValid(schema))
+		return schema;
+	pt_ddl_run(psprintf("CREATE SCHEMA %s", quote_identifier(pt_topic_schema)));
+	schema = pt_catalog_schema();
+	Assert(OidIsValid(schema));
+	return schema;
+}
+
+static void
+check_partitions(int npartitions)
+{
+	if (npartitions < 1 || npartitions > PT_PARTITIONS_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid number of partitions: %d", npartitions),
+				 errdetail("A topic has between 1 and %d partitions.", PT_PARTITIONS_MAX)));
+}
+
+static void
+check_name(const char *name)
+{
+	const char *problem = pt_topic_name_check(name);
+
+	if (problem)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid topic name: \"%s\"", name),
+				 errdetail_internal("%s", problem)));
+}
+
+static void
+check_configs(List *configs)
+{
+	char	   *reason;
+
+	if (!pt_config_check_all(configs, &reason))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid topic config"),
+				 errdetail_internal("%s", reason)));
+}
+
+/*
+ * Two sessions that create one topic at the same time (a Kafka client's
+ * auto-creation does that) get "already exists", not a unique violation in a catalog.
+ */
+static void
+lock_name(Oid schema, const char *relname)
+{
+	uint16		part = (uint16) hash_bytes((const unsigned char *) relname, strlen(relname));
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, NamespaceRelationId, schema, part == 0 ? 1 : part);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+static void
+check_free(Oid schema, const char *name, const char *relname)
+{
+	Oid			relid = get_relname_relid(relname, schema);
+
+	if (!OidIsValid(relid))
+		return;
+	if (pt_topic_by_oid(relid) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("topic \"%s\" already exists", name)));
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_TABLE),
+			 errmsg("relation \"%s\" already exists", relname),
+			 errdetail("It is in the schema of topics but is no topic.")));
+}
+
+/*
+ * A random id (RFC 9562, version 4).  None whose base64 form, which Kafka's tools show and
+ * take as arguments, starts with a dash.
+ */
+static void
+random_id(pg_uuid_t *id)
+{
+	do
+	{
+		if (!pg_strong_random(id->data, UUID_LEN))
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("could not generate random values")));
+	} while (id->data[0] >> 2 == 62);
+	id->data[6] = (id->data[6] & 0x0f) | 0x40;
+	id->data[8] = (id->data[8] & 0x3f) | 0x80;
+}
+
+/*
+ * The default of the column "partition".  With several partitions it names the topic by text and not by
+ * an OID, because pg_dump must be able to write it down before the table exists.
+ */
+static char *
+partition_default(const char *name, int npartitions)
+{
+	Oid			schema = pt_catalog_extension_schema();
+
+	if (npartitions == 1)
+		return pstrdup("0");
+	return psprintf("%s(%s::pg_catalog.text)",
+					quote_qualified_identifier(get_namespace_name(schema), "next_partition"),
+					quote_literal_cstr(name));
+}
+
+static Oid
+create_parent(const char *name, const char *relname, Oid schema, int npartitions)
+{
+	Oid			extension = pt_catalog_extension_schema();
+
+	pt_ddl_run(psprintf("CREATE TABLE %s ("
+						"partition pg_catalog.int4 NOT NULL DEFAULT %s, "
+						"\"offset\" pg_catalog.int8, "
+						"\"timestamp\" pg_catalog.timestamptz DEFAULT pg_catalog.now(), "
+						"key pg_catalog.bytea, "
+						"value pg_catalog.bytea, "
+						"headers %s) PARTITION BY LIST (partition)",
+						in_topic_schema(relname), partition_default(name, npartitions),
+						quote_qualified_identifier(get_namespace_name(extension), "headers")));
+	return get_relname_relid(relname, schema);
+}
+
+static void
+create_index(const char *relname, const char *column)
+{
+	char		index[NAMEDATALEN];
+
+	pt_name_append(relname, psprintf("#%s", column), index);
+	pt_ddl_run(psprintf("CREATE INDEX %s ON %s USING topic_position (%s)",
+						quote_identifier(index), in_topic_schema(relname), quote_identifier(column)));
+}
+
+static void
+create_leaf(const char *relname, int number)
+{
+	char		leaf[NAMEDATALEN];
+
+	pt_name_append(relname, psprintf("#%d", number), leaf);
+	pt_ddl_run(psprintf("CREATE TABLE %s PARTITION OF %s (partition DEFAULT %d) FOR VALUES IN (%d) USING topic_log",
+						in_topic_schema(leaf), in_topic_schema(relname), number, number));
+}
+
+/* What is created once all is checked, with the rights of the current user. */
+static Oid
+create_tables(const char *name, const char *relname, Oid schema, int npartitions, List *configs, const pg_uuid_t *id)
+{
+	PtLabel		label;
+	Oid			relid;
+
+	memset(&label, 0, sizeof(label));
+	label.name = strcmp(name, relname) == 0 ? NULL : unconstify(char *, name);
+	label.has_id = true;
+	if (id)
+		label.id = *id;
+	else
+		random_id(&label.id);
+	label.internal = pt_topic_name_is_internal(name);
+	label.configs = pt_config_merge(NIL, configs);
+
+	relid = create_parent(name, relname, schema, npartitions);
+	pt_label_set(relid, &label);
+	create_index(relname, "offset");
+	create_index(relname, "timestamp");
+	for (int i = 0; i < npartitions; i++)
+		create_leaf(relname, i);
+	return relid;
+}
+
+static Oid
+schema_owner(Oid schema)
+{
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for schema %u", schema);
+	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * Creates a topic that belongs to the current user; see topic.h for errors.  The
+ * broker's own topics, which the first session that needs them creates, belong to the owner of the schema.
+ */
+Oid
+pt_topic_create(const char *name, int npartitions, List *configs, const pg_uuid_t *id)
+{
+	char		relname[NAMEDATALEN];
+	Oid			schema;
+	Oid			relid;
+	Oid			save_user;
+	int			save_context;
+
+	check_name(name);
+	check_partitions(npartitions);
+	check_configs(configs);
+	if (!OidIsValid(pt_am_topic_log()) || !OidIsValid(pt_catalog_extension_schema()))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"pgtopic\" is not installed in this database"),
+				 errhint("Use CREATE EXTENSION pgtopic.")));
+
+	schema = ensure_schema();
+	pt_name_relation(name, relname);
+	lock_name(schema, relname);
+	check_free(schema, name, relname);
+
+	GetUserIdAndSecContext(&save_user, &save_context);
+	if (pt_topic_name_is_internal(name))
+		SetUserIdAndSecContext(schema_owner(schema), save_context | SECURITY_LOCAL_USERID_CHANGE);
+	relid = create_tables(name, relname, schema, npartitions, configs, id);
+	SetUserIdAndSecContext(save_user, save_context);
+	return relid;
+}
+
+/* DROP TABLE: what depends on it, such as a view, is an error. */
+void
+pt_topic_drop(Oid relid)
+{
+	(void) existing_topic(relid);
+	pt_ddl_run(psprintf("DROP TABLE %s", pt_qualified_name(relid)));
+}
+
+/*
+ * Adds partitions up to this many.  Keys go to other partitions from then on, as with Kafka.
+ */
+void
+pt_topic_add_partitions(Oid relid, int npartitions)
+{
+	const PtTopic *topic;
+	char	   *name;
+	char	   *relname;
+	int			had;
+
+	check_partitions(npartitions);
+	LockRelationOid(relid, ShareUpdateExclusiveLock);
+	topic = existing_topic(relid);
+	had = topic->npartitions;
+	name = pstrdup(topic->name);
+	relname = get_rel_name(relid);
+
+	if (npartitions <= had)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("topic \"%s\" has %d partitions already", name, had),
+				 errdetail("The number of partitions can only grow.")));
+	if (had <= 1)
+		pt_ddl_run(psprintf("ALTER TABLE ONLY %s ALTER COLUMN partition SET DEFAULT %s",
+							in_topic_schema(relname), partition_default(name, npartitions)));
+	for (int i = had; i < npartitions; i++)
+		create_leaf(relname, i);
+}
+
+/* Changes configs; a NULL value takes one back to its default. */
+void
+pt_topic_alter_configs(Oid relid, List *configs)
+{
+	const PtTopic *topic;
+	PtLabel    *label;
+
+	check_configs(configs);
+	LockRelationOid(relid, ShareUpdateExclusiveLock);
+	topic = existing_topic(relid);
+	label = pt_label_get(relid);
+	if (label == NULL)
+	{
+		/* a table made by hand: from now on its id is kept */
+		label = palloc0(sizeof(PtLabel));
+		label->has_id = true;
+		label->id = topic->id;
+	}
+	label->configs = pt_config_merge(label->configs, configs);
+	check_configs(label->configs);
+	pt_label_set(relid, label);
+}

@@ -1,0 +1,72 @@
+/*-------------------------------------------------------------------------
+ *
+ * internal.h
+ *	  What the files of the topic room share among themselves.
+ *
+ *	  name.c		legal names, and the relation names made of them
+ *	  label.c		the security label: text to struct and back, its provider
+ *	  catalog.c		reads a topic from the system catalogs
+ *	  cache.c		keeps what was read, follows invalidations
+ *	  ddl.c			creates, changes and drops topics
+ *	  configs.c		the table of Kafka's topic configs
+ *	  types.c		the types topic and partition
+ *	  headers.c		the type headers
+ *	  bytes.c		bytea read as text or JSON
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_TOPIC_INTERNAL_H
+#define PT_TOPIC_INTERNAL_H
+
+#include "topic/topic.h"
+
+/* Most partitions of one topic; leaves with a larger number are not seen. */
+#define PT_PARTITIONS_MAX	100000
+
+#define PT_LABEL_PROVIDER	"pgtopic"
+
+/*
+ * name.c.  A relation name holds 63 bytes, a topic's name 249: the relation of a longer
+ * one is its beginning, '~' and a hash of all of it.  '~' and '#' are not legal in topic names, so
+ * nothing that is made here is some other topic's name.
+ */
+extern void pt_name_relation(const char *name, char *relname);
+extern void pt_name_append(const char *relname, const char *suffix, char *out);
+
+/* label.c */
+typedef struct PtLabel
+{
+	char	   *name;			/* NULL: that of the relation */
+	bool		has_id;
+	pg_uuid_t	id;
+	bool		internal;
+	List	   *configs;		/* of PtConfigPair, no NULL values */
+} PtLabel;
+
+extern PtLabel *pt_label_get(Oid relid);	/* NULL: no label */
+extern char *pt_label_text(const PtLabel *label);
+extern void pt_label_set(Oid relid, const PtLabel *label);
+extern void pt_label_register(void);
+
+/* catalog.c */
+extern Oid	pt_catalog_schema(void);	/* of topics; InvalidOid: not there yet */
+extern Oid	pt_catalog_extension_schema(void);
+extern bool pt_catalog_load(Oid relid, PtTopic *topic);
+extern List *pt_catalog_candidates(void);
+extern void pt_catalog_reset(void);
+
+/* cache.c */
+extern void pt_cache_register(void);
+
+/* configs.c */
+extern List *pt_config_merge(List *old, List *changes);
+extern bool pt_config_check_all(List *pairs, char **reason);
+extern void pt_config_apply(List *pairs, PtTopicConfig *config);
+
+/* ddl.c */
+extern void pt_ddl_run(const char *sql);
+extern char *pt_qualified_name(Oid relid);
+
+#endif							/* PT_TOPIC_INTERNAL_H */

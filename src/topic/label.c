@@ -1,0 +1,240 @@
+/*-------------------------------------------------------------------------
+ *
+ * label.c
+ *	  What a topic is beyond its table: the security label of the table, as text
+ *	  and as a struct, and the provider that checks it.
+ *
+ * The label is a JSON object:
+ *
+ *	{"name": "...", "id": "uuid", "internal": true, "configs": {"retention.ms": "1000", ...}}
+ *
+ * Every key may be missing.  "name" is there when a relation's name cannot hold the
+ * topic's (name.c), and counts only as long as the relation has the
+ * name that is derived from it: so no two topics ever have one name, and ALTER
+ * TABLE RENAME renames the topic.
+ *
+ * A security label was chosen because the server does all the rest: it is
+ * dropped and dumped with the table (also by pg_dump -t) and only the owner may
+ * change it.
+ *
+ * Siblings: catalog.c reads labels, ddl.c writes them, configs.c knows the configs.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+#include "commands/seclabel.h"
+#include "miscadmin.h"
+#include "topic/internal.h"
+#include "topic/json.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/inval.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+
+static void
+bad_label(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid security label for a topic"),
+			 errdetail_internal("%s", detail),
+			 errhint("Use create_topic() and alter_topic(), which write the label.")));
+}
+
+static char *
+label_string(const char *key, const JsonbValue *v)
+{
+	if (v->type != jbvString)
+		bad_label(psprintf("\"%s\" must be a string.", key));
+	return pnstrdup(v->val.string.val, v->val.string.len);
+}
+
+static void
+parse_key(PtLabel *label, const char *key, JsonbValue *v)
+{
+	if (strcmp(key, "name") == 0)
+		label->name = label_string(key, v);
+	else if (strcmp(key, "id") == 0)
+	{
+		Datum		id = DirectFunctionCall1(uuid_in, CStringGetDatum(label_string(key, v)));
+
+		label->id = *DatumGetUUIDP(id);
+		label->has_id = true;
+	}
+	else if (strcmp(key, "internal") == 0)
+	{
+		if (v->type != jbvBool)
+			bad_label("\"internal\" must be true or false.");
+		label->internal = v->val.boolean;
+	}
+	else if (strcmp(key, "configs") == 0)
+		label->configs = pt_config_merge(NIL, pt_json_configs(JsonbValueToJsonb(v)));
+	else
+		bad_label(psprintf("Unknown key \"%s\".", key));
+}
+
+/*
+ * ERROR when the text is not JSON or has keys that are not known.  Unknown configs
+ * are dropped here; the provider's hook refuses them.
+ */
+static PtLabel *
+parse_label(const char *text)
+{
+	Jsonb	   *jb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+	PtLabel    *label = palloc0(sizeof(PtLabel));
+	PtJsonWalk	walk;
+
+	if (!JB_ROOT_IS_OBJECT(jb))
+		bad_label("The label must be a JSON object.");
+	pt_json_walk_begin(&walk, &jb->root);
+	while (pt_json_walk_next(&walk))
+		parse_key(label, walk.key, &walk.value);
+	return label;
+}
+
+static char *
+label_text_of(Oid relid)
+{
+	ObjectAddress address;
+
+	ObjectAddressSet(address, RelationRelationId, relid);
+	return GetSecurityLabel(&address, PT_LABEL_PROVIDER);
+}
+
+/* The label of a table in the current memory context, NULL when it has none. */
+PtLabel *
+pt_label_get(Oid relid)
+{
+	char	   *text = label_text_of(relid);
+
+	return text ? parse_label(text) : NULL;
+}
+
+/* The label as the text that is kept. */
+char *
+pt_label_text(const PtLabel *label)
+{
+	StringInfoData buf;
+	const char *sep = "";
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	appendStringInfoChar(&buf, '{');
+	if (label->name)
+	{
+		appendStringInfoString(&buf, "\"name\": ");
+		escape_json(&buf, label->name);
+		sep = ", ";
+	}
+	if (label->has_id)
+	{
+		Datum		id = DirectFunctionCall1(uuid_out, UUIDPGetDatum(&label->id));
+
+		appendStringInfo(&buf, "%s\"id\": \"%s\"", sep, DatumGetCString(id));
+		sep = ", ";
+	}
+	if (label->internal)
+	{
+		appendStringInfo(&buf, "%s\"internal\": true", sep);
+		sep = ", ";
+	}
+	if (label->configs != NIL)
+	{
+		appendStringInfo(&buf, "%s\"configs\": {", sep);
+		sep = "";
+		foreach(lc, label->configs)
+		{
+			const PtConfigPair *pair = lfirst(lc);
+
+			appendStringInfoString(&buf, sep);
+			escape_json(&buf, pair->name);
+			appendStringInfoString(&buf, ": ");
+			escape_json(&buf, pair->value);
+			sep = ", ";
+		}
+		appendStringInfoChar(&buf, '}');
+	}
+	appendStringInfoChar(&buf, '}');
+	return buf.data;
+}
+
+/*
+ * Writes a label by the server's own command, which checks that the table is
+ * the user's and locks it against other changes.
+ */
+void
+pt_label_set(Oid relid, const PtLabel *label)
+{
+	pt_ddl_run(psprintf("SECURITY LABEL FOR %s ON TABLE %s IS %s",
+						PT_LABEL_PROVIDER, pt_qualified_name(relid),
+						quote_literal_cstr(pt_label_text(label))));
+}
+
+/* Is the name one that belongs to this relation? */
+static void
+check_label_name(Oid relid, const char *name)
+{
+	char		relname[NAMEDATALEN];
+	const char *problem = pt_topic_name_check(name);
+
+	if (problem)
+		bad_label(problem);
+	pt_name_relation(name, relname);
+	if (strcmp(relname, get_rel_name(relid)) != 0)
+		bad_label(psprintf("The table of topic \"%s\" must have the name \"%s\".", name, relname));
+}
+
+static void
+check_label_configs(const char *text)
+{
+	Jsonb	   *jb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+	PtJsonWalk	walk;
+	char	   *reason;
+
+	pt_json_walk_begin(&walk, &jb->root);
+	while (pt_json_walk_next(&walk))
+	{
+		if (strcmp(walk.key, "configs") == 0 &&
+			!pt_config_check_all(pt_json_configs(JsonbValueToJsonb(&walk.value)), &reason))
+			bad_label(reason);
+	}
+}
+
+/*
+ * The provider's hook.  The server has checked ownership and holds the table
+ * locked.  The label is written after this returns and nothing else tells other
+ * backends about it, hence the invalidation of the table.
+ */
+static void
+relabel_topic(const ObjectAddress *object, const char *text)
+{
+	PtLabel    *label;
+
+	if (object->classId != RelationRelationId || object->objectSubId != 0 ||
+		get_rel_relkind(object->objectId) != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("security labels of provider \"%s\" are for topics only", PT_LABEL_PROVIDER),
+				 errhint("A topic is a partitioned table.")));
+
+	if (text != NULL)
+	{
+		label = parse_label(text);
+		if (label->name)
+			check_label_name(object->objectId, label->name);
+		check_label_configs(text);
+	}
+	CacheInvalidateRelcacheByRelid(object->objectId);
+}
+
+void
+pt_label_register(void)
+{
+	register_label_provider(PT_LABEL_PROVIDER, relabel_topic);
+}

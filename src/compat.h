@@ -164,4 +164,13 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 	 (routine)->amtranslatecmptype = translate_cmptype)
 #endif
 
+/* 17: wait events of extensions have names, and a wait event set may have a resource owner. */
+#if PG_VERSION_NUM < 170000
+#define pt_wait_event_new(name) PG_WAIT_EXTENSION
+#define pt_wait_event_set_new(n) CreateWaitEventSet(TopMemoryContext, n)
+#else
+#define pt_wait_event_new(name) WaitEventExtensionNew(name)
+#define pt_wait_event_set_new(n) CreateWaitEventSet(NULL, n)
+#endif
+
 #endif							/* PT_COMPAT_H */

@@ -1,0 +1,129 @@
+/*-------------------------------------------------------------------------
+ *
+ * logwriter.c
+ *	  The process that writes completed extents, in block order, ahead of
+ *	  eviction and checkpoints.
+ *
+ * It takes an extent off the queue when its WAL is flushed, finds each page by
+ * where its buffer was last (a page that has moved was evicted, so it
+ * has been written), and writes it under a shared content lock, as the
+ * background writer does.  A page that changed since and has newer WAL is left to others,
+ * because writing it would mean to wait for a flush.
+ *
+ * Siblings: ../storage/writeback.c (the queue), committer.c (who wakes us).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "storage/bufmgr.h"
+#include "storage/bufpage.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+
+#include "server/server.h"
+#include "server/shared.h"
+#include "storage/writeback.h"
+
+/* The committer wakes us after its flushes; WAL that others flush is noticed this late. */
+#define PT_UNFLUSHED_POLL_MS	100
+
+static void write_extent(const PtWriteback *extent);
+static void write_page(const PtWriteback *extent, int i);
+static void logwriter_turn(MemoryContext mcxt);
+static void logwriter_exit(int code, Datum arg);
+
+static void
+write_page(const PtWriteback *extent, int i)
+{
+	Buffer		buffer = extent->buffers[i];
+
+	if (!BufferIsValid(buffer) ||
+		!ReadRecentBuffer(extent->locator, MAIN_FORKNUM, extent->first + i, buffer))
+		return;
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	if (PageGetLSN(BufferGetPage(buffer)) <= extent->lsn)
+		FlushOneBuffer(buffer); /* does nothing when it is clean */
+	UnlockReleaseBuffer(buffer);
+}
+
+/*
+ * A transaction gives us a resource owner for the pins, closes the file at its
+ * end (it may be dropped at any time), and cleans up after an error.
+ */
+static void
+write_extent(const PtWriteback *extent)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	for (int i = 0; i < PT_EXTENT_BLOCKS; i++)
+		write_page(extent, i);
+	CommitTransactionCommand();
+}
+
+/*
+ * An extent that cannot be written is not tried again: its pages stay dirty,
+ * and the checkpointer meets the same error and has the means to deal with it.
+ */
+static void
+logwriter_turn(MemoryContext mcxt)
+{
+	PtWriteback extent;
+
+	while (pt_logwriter_pop(GetFlushRecPtr(NULL), &extent))
+	{
+		pt_worker_interrupts();
+		PG_TRY();
+		{
+			write_extent(&extent);
+		}
+		PG_CATCH();
+		{
+			MemoryContextSwitchTo(mcxt);
+			EmitErrorReport();
+			FlushErrorState();
+			AbortCurrentTransaction();
+		}
+		PG_END_TRY();
+		MemoryContextSwitchTo(mcxt);
+	}
+}
+
+static void
+logwriter_exit(int code, Datum arg)
+{
+	pt_logwriter_attach(NULL);
+}
+
+void
+pt_logwriter_main(Datum arg)
+{
+	uint32		idle;
+
+	pt_worker_start(NULL);
+	idle = pt_wait_event_new("PgtopicLogWriterMain");
+	before_shmem_exit(logwriter_exit, (Datum) 0);
+	pt_logwriter_attach(MyLatch);
+	pgstat_report_appname("pgtopic log writer");
+
+	for (;;)
+	{
+		bool		waiting;
+
+		ResetLatch(MyLatch);
+		pt_worker_interrupts();
+		logwriter_turn(TopMemoryContext);
+		(void) pgstat_report_stat(false);
+		waiting = pt_logwriter_count() > 0;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (waiting ? WL_TIMEOUT : 0),
+						 waiting ? PT_UNFLUSHED_POLL_MS : -1L, idle);
+	}
+}

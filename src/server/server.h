@@ -1,0 +1,32 @@
+/*-------------------------------------------------------------------------
+ *
+ * server.h
+ *	  The door of the server room: the background workers.
+ *
+ *		listener workers	Kafka clients in, requests to the kafka room, answers out
+ *		committer			flushes WAL for those who wait for it
+ *		log writer			writes completed extents
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_SERVER_H
+#define PT_SERVER_H
+
+#include "compat.h"
+
+#include "engine/commit.h"
+
+/* From _PG_init, after the settings are known. */
+extern void pt_workers_register(void);
+
+extern Size pt_server_shmem_size(void);
+extern void pt_server_shmem_init(void);
+
+/* The workers; the argument of a listener is its number. */
+extern PGDLLEXPORT void pt_listener_main(Datum arg);
+extern PGDLLEXPORT void pt_committer_main(Datum arg);
+extern PGDLLEXPORT void pt_logwriter_main(Datum arg);
+
+#endif							/* PT_SERVER_H */

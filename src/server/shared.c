@@ -1,0 +1,115 @@
+/*-------------------------------------------------------------------------
+ *
+ * shared.c
+ *	  Shared memory of the workers: their latches and loads.
+ *
+ * A latch pointer is read and written without a lock.  Setting the latch of a
+ * worker that has just ended wakes whoever got its slot, which does no harm.
+ *
+ * Siblings: workers.c (registration), listener.c, committer.c, logwriter.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "port/atomics.h"
+#include "storage/shmem.h"
+
+#include "guc.h"
+#include "server/server.h"
+#include "server/shared.h"
+
+typedef struct PtServerShared
+{
+	pg_atomic_uint64 moves;
+	struct
+	{
+		Latch	   *volatile latch; /* NULL: not up */
+		pg_atomic_uint32 connections;
+	}			listeners[PT_LISTENERS_MAX];
+} PtServerShared;
+
+static PtServerShared *shared;
+
+Size
+pt_server_shmem_size(void)
+{
+	return MAXALIGN(sizeof(PtServerShared));
+}
+
+/* Called with AddinShmemInitLock held. */
+void
+pt_server_shmem_init(void)
+{
+	bool		found;
+
+	shared = ShmemInitStruct("pgtopic server", sizeof(PtServerShared), &found);
+	if (found)
+		return;
+	pg_atomic_init_u64(&shared->moves, 0);
+	for (int i = 0; i < PT_LISTENERS_MAX; i++)
+	{
+		shared->listeners[i].latch = NULL;
+		pg_atomic_init_u32(&shared->listeners[i].connections, 0);
+	}
+}
+
+void
+pt_server_attach(int worker, Latch *latch)
+{
+	Assert(worker >= 0 && worker < PT_LISTENERS_MAX);
+	pg_atomic_write_u32(&shared->listeners[worker].connections, 0);
+	shared->listeners[worker].latch = latch;
+}
+
+void
+pt_server_wake(void)
+{
+	for (int i = 0; i < pt_listener_workers; i++)
+	{
+		Latch	   *latch = shared->listeners[i].latch;
+
+		if (latch != NULL)
+			SetLatch(latch);
+	}
+}
+
+void
+pt_server_moved(void)
+{
+	pg_atomic_fetch_add_u64(&shared->moves, 1);
+}
+
+uint64
+pt_server_moves(void)
+{
+	return pg_atomic_read_u64(&shared->moves);
+}
+
+void
+pt_server_connections_add(int worker, int n)
+{
+	pg_atomic_fetch_add_u32(&shared->listeners[worker].connections, n);
+}
+
+int
+pt_server_connections(int worker)
+{
+	return (int) pg_atomic_read_u32(&shared->listeners[worker].connections);
+}
+
+int
+pt_server_least_loaded(int self)
+{
+	int			best = self;
+
+	for (int i = 0; i < pt_listener_workers; i++)
+	{
+		if (shared->listeners[i].latch != NULL &&
+			pt_server_connections(i) < pt_server_connections(best))
+			best = i;
+	}
+	return best;
+}

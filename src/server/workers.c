@@ -1,0 +1,92 @@
+/*-------------------------------------------------------------------------
+ *
+ * workers.c
+ *	  The list of background workers, and what all of them do alike.
+ *
+ * All start when the server accepts writes (on a standby: after promotion), and
+ * again a second after they ended for whatever reason.
+ *
+ * Siblings: listener.c, committer.c, logwriter.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/sinval.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+
+#include "guc.h"
+#include "server/server.h"
+#include "server/shared.h"
+
+#define PT_RESTART_S	1
+
+static void register_worker(const char *name, const char *function, Datum arg);
+
+static void
+register_worker(const char *name, const char *function, Datum arg)
+{
+	BackgroundWorker worker = {0};
+
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = PT_RESTART_S;
+	strlcpy(worker.bgw_name, name, BGW_MAXLEN);
+	strlcpy(worker.bgw_type, name, BGW_MAXLEN);
+	strlcpy(worker.bgw_library_name, "pgtopic", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, function, sizeof(worker.bgw_function_name));
+	worker.bgw_main_arg = arg;
+	RegisterBackgroundWorker(&worker);
+}
+
+void
+pt_workers_register(void)
+{
+	/* also without a listener: SQL sessions append asynchronously, too */
+	register_worker("pgtopic committer", "pt_committer_main", (Datum) 0);
+	register_worker("pgtopic log writer", "pt_logwriter_main", (Datum) 0);
+	if (pt_port == 0 || pt_listen_addresses[0] == '\0')
+		return;
+	StaticAssertStmt(PT_LISTENERS_MAX < 100, "the number must fit into a name");
+	for (int i = 0; i < pt_listener_workers; i++)
+	{
+		char		name[BGW_MAXLEN];
+
+		snprintf(name, sizeof(name), "pgtopic listener %d", i);
+		register_worker(name, "pt_listener_main", Int32GetDatum(i));
+	}
+}
+
+void
+pt_worker_start(const char *database)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(database, NULL, 0);
+}
+
+/*
+ * Ends the process when it was told so, reads the configuration again, and
+ * catches up with invalidations when others wait for that.
+ */
+void
+pt_worker_interrupts(void)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+	if (catchupInterruptPending)
+		ProcessCatchupInterrupt();
+}

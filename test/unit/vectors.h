@@ -1,0 +1,131 @@
+/*-------------------------------------------------------------------------
+ *
+ * vectors.h
+ *	  Record batches as the Java client 4.1 writes them.
+ *
+ *	  All hold the same five records (vector_records), once in each compression
+ *	  and once of an idempotent producer (id 4711, epoch 3, base sequence 2147483646).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_TEST_VECTORS_H
+#define PT_TEST_VECTORS_H
+
+#include "test.h"
+
+#include "log/batch.h"
+
+#define VECTOR_VALUE \
+	"the quick brown fox jumps over the lazy dog, " \
+	"the quick brown fox jumps over the lazy dog, " \
+	"the quick brown fox jumps over the lazy dog, "
+#define VECTOR_HEADERS	"\012trace\006abc" "\012trace\001" "\000\000"
+
+#define VECTOR_BASE_TIMESTAMP	INT64CONST(1700000000000)
+#define VECTOR_MAX_TIMESTAMP	INT64CONST(1700000086400)
+
+static const PtRecord vector_records[] =
+{
+	{0, INT64CONST(1700000000000), "alpha", VECTOR_VALUE "0", 5, sizeof(VECTOR_VALUE), NULL, 0, 0},
+	{1, INT64CONST(1700000000123), NULL, VECTOR_VALUE "1", -1, sizeof(VECTOR_VALUE), NULL, 0, 0},
+	{2, INT64CONST(1699999999000), "", NULL, 0, -1, NULL, 0, 0},
+	{3, INT64CONST(1700000086400), "k", "", 1, 0, VECTOR_HEADERS, sizeof(VECTOR_HEADERS) - 1, 3},
+	{4, INT64CONST(1700000000000), NULL, NULL, -1, -1, NULL, 0, 0},
+};
+
+typedef struct Vector
+{
+	const char *name;
+	int			attributes;
+	const char *hex;
+} Vector;
+
+/* By codec; the last one is the idempotent producer's. */
+static const Vector vectors[] =
+{
+	{"none", 0,
+		"000000000000000000000185ffffffff02399ffeba0000000000040000018bcfe568000000018bcfe6b980ffffffffff"
+		"ffffffffffffffffff00000005a8020000000a616c706861900274686520717569636b2062726f776e20666f78206a75"
+		"6d7073206f76657220746865206c617a7920646f672c2074686520717569636b2062726f776e20666f78206a756d7073"
+		"206f76657220746865206c617a7920646f672c2074686520717569636b2062726f776e20666f78206a756d7073206f76"
+		"657220746865206c617a7920646f672c203000a00200f6010201900274686520717569636b2062726f776e20666f7820"
+		"6a756d7073206f76657220746865206c617a7920646f672c2074686520717569636b2062726f776e20666f78206a756d"
+		"7073206f76657220746865206c617a7920646f672c2074686520717569636b2062726f776e20666f78206a756d707320"
+		"6f76657220746865206c617a7920646f672c2031000e00cf0f04000100380080c60a06026b00060a7472616365066162"
+		"630a74726163650100000c000008010100"},
+	{"gzip", 1,
+		"0000000000000000000000b6ffffffff02d31fefbc0001000000040000018bcfe568000000018bcfe6b980ffffffffff"
+		"ffffffffffffffffff000000051f8b08000000000000ff5bc1c4c0c0c095985390913881a9242355a1b03433395b21a9"
+		"28bf3c4f212dbf4221ab34b7a05821bf2cb54801249d935855a990929faea3403bc5060c0b9818be3132310e1a171932"
+		"f0319ce767616064b0606838c6c5c694cdc0c6555294989cca9698940c61313230f030307030323200001852cb455401"
+		"0000"},
+	{"snappy", 2,
+		"0000000000000000000000c7ffffffff02df270c780002000000040000018bcfe568000000018bcfe6b980ffffffffff"
+		"ffffffffffffffffff0000000582534e4150505900000000010000000100000082d402e0a8020000000a616c70686190"
+		"0274686520717569636b2062726f776e20666f78206a756d7073206f76657220746865206c617a7920646f672c050efe"
+		"2d00562d00203000a00200f6010201fe9200fe920015927431000e00cf0f04000100380080c60a06026b00060a747261"
+		"636506616263090a240100000c000008010100"},
+	{"lz4", 3,
+		"0000000000000000000000baffffffff0277cdf3db0003000000040000018bcfe568000000018bcfe6b980ffffffffff"
+		"ffffffffffffffffff0000000504224d186040827a000000f01da8020000000a616c706861900274686520717569636b"
+		"2062726f776e20666f78206a756d7073206f766572201f00916c617a7920646f672c0e000f2d00439f3000a00200f601"
+		"0201920076f20f31000e00cf0f04000100380080c60a06026b00060a7472616365066162630a00a00100000c00000801"
+		"010000000000"},
+	{"zstd", 4,
+		"0000000000000000000000b7ffffffff020c6d50780004000000040000018bcfe568000000018bcfe6b980ffffffffff"
+		"ffffffffffffffffff0000000528b52ffd0058d40300b406a8020000000a616c706861900274686520717569636b2062"
+		"726f776e20666f78206a756d7073206f76657220746865206c617a7920646f672c203000a00200f601020131000e00cf"
+		"0f04000100380080c60a06026b00060a7472616365066162630100000c0000080101000300b60667a818eae8c1494101"
+		"010000"},
+	{"idempotent", 0,
+		"000000000000000000000185ffffffff02da3ec40a0000000000040000018bcfe568000000018bcfe6b9800000000000"
+		"00126700037ffffffe00000005a8020000000a616c706861900274686520717569636b2062726f776e20666f78206a75"
+		"6d7073206f76657220746865206c617a7920646f672c2074686520717569636b2062726f776e20666f78206a756d7073"
+		"206f76657220746865206c617a7920646f672c2074686520717569636b2062726f776e20666f78206a756d7073206f76"
+		"657220746865206c617a7920646f672c203000a00200f6010201900274686520717569636b2062726f776e20666f7820"
+		"6a756d7073206f76657220746865206c617a7920646f672c2074686520717569636b2062726f776e20666f78206a756d"
+		"7073206f76657220746865206c617a7920646f672c2074686520717569636b2062726f776e20666f78206a756d707320"
+		"6f76657220746865206c617a7920646f672c2031000e00cf0f04000100380080c60a06026b00060a7472616365066162"
+		"630a74726163650100000c000008010100"},
+};
+#define VECTOR_IDEMPOTENT	(lengthof(vectors) - 1)
+
+static inline void
+check_record(const PtRecord *got, const PtRecord *want)
+{
+	CHECK_INT(got->offset, want->offset);
+	CHECK_INT(got->timestamp, want->timestamp);
+	CHECK_INT(got->key_len, want->key_len);
+	CHECK_INT(got->value_len, want->value_len);
+	CHECK_INT(got->header_count, want->header_count);
+	CHECK((got->key == NULL) == (want->key_len < 0));
+	CHECK((got->value == NULL) == (want->value_len < 0));
+	if (want->key_len >= 0)
+		CHECK_BYTES(got->key, got->key_len, want->key, want->key_len);
+	if (want->value_len >= 0)
+		CHECK_BYTES(got->value, got->value_len, want->value, want->value_len);
+	CHECK_BYTES(got->headers, got->headers_len, want->headers, want->headers_len);
+}
+
+/* Does the batch hold vector_records? */
+static inline void
+check_vector_records(const char *data, size_t len)
+{
+	PtRecordIter it;
+	PtRecord	record;
+
+	CHECK_STATUS(pt_record_iter_begin(&it, data, len, 1 << 20), PT_LOG_OK);
+	for (int i = 0; i < lengthof(vector_records); i++)
+	{
+		CHECK_STATUS(pt_record_iter_next(&it, &record), PT_LOG_OK);
+		check_record(&record, &vector_records[i]);
+	}
+	CHECK_STATUS(pt_record_iter_next(&it, &record), PT_LOG_END);
+	CHECK_STATUS(pt_record_iter_next(&it, &record), PT_LOG_END);
+	pt_record_iter_end(&it);
+	pt_record_iter_end(&it);
+}
+
+#endif							/* PT_TEST_VECTORS_H */

@@ -93,7 +93,7 @@ pg_bin() { echo "/usr/lib/postgresql/$(pg_major)/bin"; }
 # Installs those of the named packages that are missing.
 install_packages()
 {
-	local p missing=()
+	local p log missing=()
 
 	command -v apt-get >/dev/null || die "needs Debian or a relative of it (apt-get)"
 	for p in "$@"; do
@@ -101,9 +101,12 @@ install_packages()
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
 	step "installing ${missing[*]}"
+	log=$(mktemp)
 	as_root apt-get update -qq
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-		-o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 "${missing[@]}" </dev/null
+		-o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 "${missing[@]}" </dev/null >"$log" 2>&1 ||
+		{ cat "$log" >&2; die "apt-get install failed"; }
+	rm -f "$log"
 }
 
 # PostgreSQL's packages.  When it is we who bring the server, no cluster is made and

@@ -7,6 +7,11 @@
  *	  each other, 64 KiB each.  We read all that the library reads, also
  *	  several frames one behind the other.
  *
+ *	  The context for reading is kept for the life of the process: to set it up
+ *	  takes longer than a small batch does.  It keeps buffers of two blocks, of
+ *	  at most 4 MiB each, as the largest block so far; malloc's, and not safe for
+ *	  threads.
+ *
  *	  Siblings: codec.h, compress.c.
  *
  * Copyright (c) 2026, the pgtopic authors
@@ -19,6 +24,8 @@
 
 /* Negative levels trade size for speed, down to this one. */
 #define LZ4_LEVEL_MIN	(-65537)
+
+static LZ4F_dctx *lz4_dctx = NULL;
 
 static size_t
 lz4_bound(size_t in_len)
@@ -44,10 +51,7 @@ lz4_compress(int level, const char *in, size_t in_len, char *out, size_t cap, si
 	return PT_LOG_OK;
 }
 
-/*
- * Runs frames through the context.  The library keeps one block of at most 4 MiB,
- * the largest that a frame's header can ask for.
- */
+/* Runs frames through the context. */
 static PtLogStatus
 lz4_run(LZ4F_dctx *ctx, const char *in, size_t in_len, PtOutput *out)
 {
@@ -76,13 +80,17 @@ lz4_run(LZ4F_dctx *ctx, const char *in, size_t in_len, PtOutput *out)
 static PtLogStatus
 lz4_decompress(const char *in, size_t in_len, PtOutput *out)
 {
-	LZ4F_dctx  *ctx;
 	PtLogStatus status;
 
-	if (LZ4F_isError(LZ4F_createDecompressionContext(&ctx, LZ4F_VERSION)))
+	if (lz4_dctx == NULL && LZ4F_isError(LZ4F_createDecompressionContext(&lz4_dctx, LZ4F_VERSION)))
+	{
+		lz4_dctx = NULL;
 		return PT_LOG_NO_MEMORY;
-	status = lz4_run(ctx, in, in_len, out);
-	LZ4F_freeDecompressionContext(ctx);
+	}
+	status = lz4_run(lz4_dctx, in, in_len, out);
+
+	/* Leave it as new, whatever state an error left it in. */
+	LZ4F_resetDecompressionContext(lz4_dctx);
 	return status;
 }
 

@@ -35,6 +35,8 @@
 #define SQL_BATCH_BYTES		(128 * 1024)
 
 PtIndexRowsHook pt_index_rows_hook = NULL;
+PtHasIndexesHook pt_has_indexes_hook = NULL;
+PtStoreRowHook pt_store_row_hook = NULL;
 PtFlushProducer *pt_flush_producer = NULL;
 
 typedef struct Flush
@@ -135,7 +137,7 @@ pt_flush_rows(Relation rel, const PtRowSource *source)
 	f.source = source;
 	f.config = *pt_leaf_config(pt_leaf_identity(rel));
 	f.batch_bytes = Min(f.config.max_message_bytes, SQL_BATCH_BYTES);
-	f.has_index = rel->rd_rel->relhasindex && pt_index_rows_hook != NULL;
+	f.has_index = pt_wants_index_rows(rel);
 	f.base_offset = -1;
 	f.log = pt_state_get(rel);
 	CheckForSerializableConflictIn(rel, NULL, InvalidBlockNumber);
@@ -198,16 +200,30 @@ keep_row(Flush *f, const PtRow *row)
 	f->rows[i] = *row;
 }
 
+/* Makes a batch that of an idempotent producer. */
+void
+pt_batch_set_producer(char *data, size_t len, const PtFlushProducer *producer)
+{
+	pt_put_int64(data + BATCH_AT_PRODUCER_ID, producer->producer_id);
+	pt_put_int16(data + BATCH_AT_PRODUCER_EPOCH, producer->producer_epoch);
+	pt_put_int32(data + BATCH_AT_BASE_SEQUENCE, producer->base_sequence);
+	pt_batch_seal(data, len);
+}
+
+bool
+pt_wants_index_rows(Relation rel)
+{
+	return rel->rd_rel->relhasindex && pt_index_rows_hook != NULL &&
+		(pt_has_indexes_hook == NULL || pt_has_indexes_hook(rel));
+}
+
 /* What the configs and the producer say about a finished batch. */
 static void
 stamp_batch(const Flush *f, char *data, size_t len)
 {
 	if (pt_flush_producer)
 	{
-		pt_put_int64(data + BATCH_AT_PRODUCER_ID, pt_flush_producer->producer_id);
-		pt_put_int16(data + BATCH_AT_PRODUCER_EPOCH, pt_flush_producer->producer_epoch);
-		pt_put_int32(data + BATCH_AT_BASE_SEQUENCE, pt_flush_producer->base_sequence);
-		pt_batch_seal(data, len);
+		pt_batch_set_producer(data, len, pt_flush_producer);
 		pt_flush_producer->base_sequence = pt_sequence_add(pt_flush_producer->base_sequence, f->builder.count);
 	}
 	if (f->config.log_append_time)

@@ -70,7 +70,11 @@ typedef struct PtFlushProducer
 	int16		producer_epoch;
 	int32		base_sequence;
 } PtFlushProducer;
+extern void pt_batch_set_producer(char *data, size_t len, const PtFlushProducer *producer);
 extern PtFlushProducer *pt_flush_producer;	/* NULL: none */
+
+/* Has the relation indexes that must be told of rows? */
+extern bool pt_wants_index_rows(Relation rel);
 
 /* Bytes that a record takes at most in a batch of its own. */
 extern uint64 pt_row_batch_size(const PtRow *row);
@@ -81,6 +85,13 @@ extern Oid	pt_leaf_identity(Relation rel);
 
 /* Milliseconds since 1970. */
 extern int64 pt_now_ms(void);
+
+/* convert.c: the batch with its records compressed by another codec, in memory of the current context. */
+extern PtLogStatus pt_batch_recompress(const char *data, size_t len, const PtTopicConfig *config,
+									   char **out, size_t *out_len);
+
+/* produce.c: rejects an item; a message is optional. */
+extern void pt_produce_reject(PtProduce *item, PtStatus status, const char *message);
 
 /*
  * producers.c.  The caller holds the append lock of the log throughout.

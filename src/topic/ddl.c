@@ -363,3 +363,24 @@ pt_topic_alter_configs(Oid relid, List *configs)
 	check_configs(label->configs);
 	pt_label_set(relid, label);
 }
+
+/*
+ * NAME_text or NAME_jsonb beside the topic's table: a view with key and value
+ * in a readable form.  Returns its OID.
+ */
+Oid
+pt_topic_create_view(Oid relid, const char *format)
+{
+	const char *extension = get_namespace_name(pt_catalog_extension_schema());
+	Oid			schema = get_rel_namespace(relid);
+	char		view[NAMEDATALEN];
+
+	pt_name_append(get_rel_name(relid), psprintf("_%s", format), view);
+	pt_ddl_run(psprintf("CREATE VIEW %s AS SELECT partition, \"offset\", \"timestamp\", "
+						"%s(key) AS key, %s(value) AS value, headers FROM %s",
+						quote_qualified_identifier(get_namespace_name(schema), view),
+						quote_qualified_identifier(extension, "as_text"),
+						quote_qualified_identifier(extension, psprintf("as_%s", format)),
+						pt_qualified_name(relid)));
+	return get_relname_relid(view, schema);
+}

@@ -103,6 +103,7 @@ extern Oid	pt_topic_create(const char *name, int npartitions, List *configs, con
 extern void pt_topic_drop(Oid relid);
 extern void pt_topic_add_partitions(Oid relid, int npartitions);	/* to this many */
 extern void pt_topic_alter_configs(Oid relid, List *configs);
+extern Oid	pt_topic_create_view(Oid relid, const char *format);	/* text or jsonb */
 
 /* Checks one config; false with a reason (palloc'd). */
 extern bool pt_config_check(const char *name, const char *value, char **reason);

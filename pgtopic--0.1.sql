@@ -1,0 +1,437 @@
+/* pgtopic: event streaming in PostgreSQL.  See README.md. */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION pgtopic" to load this file. \quit
+
+--
+-- The schema of topics.  It is the extension's own: a dump restores the
+-- extension, and with it the schema, before the topics.
+--
+
+DO $$
+BEGIN
+	IF to_regnamespace(quote_ident(current_setting('pgtopic.topic_schema'))) IS NULL THEN
+		EXECUTE format('CREATE SCHEMA %I', current_setting('pgtopic.topic_schema'));
+	END IF;
+END
+$$;
+
+--
+-- type topic
+--
+
+CREATE TYPE topic;
+
+CREATE FUNCTION topic_in(cstring) RETURNS topic
+	AS 'MODULE_PATHNAME', 'pt_topic_in' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION topic_out(topic) RETURNS cstring
+	AS 'MODULE_PATHNAME', 'pt_topic_out' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION topic_recv(internal) RETURNS topic
+	AS 'MODULE_PATHNAME', 'pt_topic_recv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION topic_send(topic) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'pt_topic_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE TYPE topic (
+	INPUT = topic_in,
+	OUTPUT = topic_out,
+	RECEIVE = topic_recv,
+	SEND = topic_send,
+	INTERNALLENGTH = 4,
+	PASSEDBYVALUE,
+	ALIGNMENT = int4
+);
+COMMENT ON TYPE topic IS 'a topic, by its Kafka name';
+
+-- A topic compares, sorts and hashes as the OID that it is.
+CREATE FUNCTION topic_eq(topic, topic) RETURNS bool
+	AS 'oideq' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION topic_ne(topic, topic) RETURNS bool
+	AS 'oidne' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION topic_lt(topic, topic) RETURNS bool
+	AS 'oidlt' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION topic_le(topic, topic) RETURNS bool
+	AS 'oidle' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION topic_gt(topic, topic) RETURNS bool
+	AS 'oidgt' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION topic_ge(topic, topic) RETURNS bool
+	AS 'oidge' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION topic_cmp(topic, topic) RETURNS int
+	AS 'btoidcmp' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION topic_hash(topic) RETURNS int
+	AS 'hashoid' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION topic_hash_extended(topic, bigint) RETURNS bigint
+	AS 'hashoidextended' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE OPERATOR = (LEFTARG = topic, RIGHTARG = topic, FUNCTION = topic_eq,
+	COMMUTATOR = =, NEGATOR = <>, RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES);
+CREATE OPERATOR <> (LEFTARG = topic, RIGHTARG = topic, FUNCTION = topic_ne,
+	COMMUTATOR = <>, NEGATOR = =, RESTRICT = neqsel, JOIN = neqjoinsel);
+CREATE OPERATOR < (LEFTARG = topic, RIGHTARG = topic, FUNCTION = topic_lt,
+	COMMUTATOR = >, NEGATOR = >=, RESTRICT = scalarltsel, JOIN = scalarltjoinsel);
+CREATE OPERATOR <= (LEFTARG = topic, RIGHTARG = topic, FUNCTION = topic_le,
+	COMMUTATOR = >=, NEGATOR = >, RESTRICT = scalarlesel, JOIN = scalarlejoinsel);
+CREATE OPERATOR > (LEFTARG = topic, RIGHTARG = topic, FUNCTION = topic_gt,
+	COMMUTATOR = <, NEGATOR = <=, RESTRICT = scalargtsel, JOIN = scalargtjoinsel);
+CREATE OPERATOR >= (LEFTARG = topic, RIGHTARG = topic, FUNCTION = topic_ge,
+	COMMUTATOR = <=, NEGATOR = <, RESTRICT = scalargesel, JOIN = scalargejoinsel);
+
+CREATE OPERATOR CLASS topic_ops DEFAULT FOR TYPE topic USING btree AS
+	OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
+	FUNCTION 1 topic_cmp(topic, topic);
+CREATE OPERATOR CLASS topic_ops DEFAULT FOR TYPE topic USING hash AS
+	OPERATOR 1 =,
+	FUNCTION 1 topic_hash(topic),
+	FUNCTION 2 topic_hash_extended(topic, bigint);
+
+CREATE FUNCTION topic(text) RETURNS topic
+	AS 'MODULE_PATHNAME', 'pt_topic_from_text' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION topic(regclass) RETURNS topic
+	AS 'MODULE_PATHNAME', 'pt_topic_from_regclass' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+CREATE CAST (text AS topic) WITH FUNCTION topic(text) AS IMPLICIT;
+CREATE CAST (regclass AS topic) WITH FUNCTION topic(regclass) AS ASSIGNMENT;
+CREATE CAST (oid AS topic) WITHOUT FUNCTION AS ASSIGNMENT;
+CREATE CAST (topic AS oid) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CAST (topic AS regclass) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CAST (topic AS text) WITH INOUT AS ASSIGNMENT;
+
+--
+-- type partition
+--
+
+CREATE TYPE partition;
+
+CREATE FUNCTION partition_in(cstring) RETURNS partition
+	AS 'MODULE_PATHNAME', 'pt_partition_in' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION partition_out(partition) RETURNS cstring
+	AS 'MODULE_PATHNAME', 'pt_partition_out' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION partition_recv(internal) RETURNS partition
+	AS 'MODULE_PATHNAME', 'pt_partition_recv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION partition_send(partition) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'pt_partition_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE TYPE partition (
+	INPUT = partition_in,
+	OUTPUT = partition_out,
+	RECEIVE = partition_recv,
+	SEND = partition_send,
+	INTERNALLENGTH = 8,
+	ALIGNMENT = int4
+);
+COMMENT ON TYPE partition IS 'a partition of a topic, as in orders:3';
+
+CREATE FUNCTION partition_eq(partition, partition) RETURNS bool
+	AS 'MODULE_PATHNAME', 'pt_partition_eq' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION partition_ne(partition, partition) RETURNS bool
+	AS 'MODULE_PATHNAME', 'pt_partition_ne' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION partition_lt(partition, partition) RETURNS bool
+	AS 'MODULE_PATHNAME', 'pt_partition_lt' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION partition_le(partition, partition) RETURNS bool
+	AS 'MODULE_PATHNAME', 'pt_partition_le' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION partition_gt(partition, partition) RETURNS bool
+	AS 'MODULE_PATHNAME', 'pt_partition_gt' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION partition_ge(partition, partition) RETURNS bool
+	AS 'MODULE_PATHNAME', 'pt_partition_ge' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION partition_cmp(partition, partition) RETURNS int
+	AS 'MODULE_PATHNAME', 'pt_partition_cmp' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION partition_hash(partition) RETURNS int
+	AS 'MODULE_PATHNAME', 'pt_partition_hash' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION partition_hash_extended(partition, bigint) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'pt_partition_hash_extended' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE OPERATOR = (LEFTARG = partition, RIGHTARG = partition, FUNCTION = partition_eq,
+	COMMUTATOR = =, NEGATOR = <>, RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES);
+CREATE OPERATOR <> (LEFTARG = partition, RIGHTARG = partition, FUNCTION = partition_ne,
+	COMMUTATOR = <>, NEGATOR = =, RESTRICT = neqsel, JOIN = neqjoinsel);
+CREATE OPERATOR < (LEFTARG = partition, RIGHTARG = partition, FUNCTION = partition_lt,
+	COMMUTATOR = >, NEGATOR = >=, RESTRICT = scalarltsel, JOIN = scalarltjoinsel);
+CREATE OPERATOR <= (LEFTARG = partition, RIGHTARG = partition, FUNCTION = partition_le,
+	COMMUTATOR = >=, NEGATOR = >, RESTRICT = scalarlesel, JOIN = scalarlejoinsel);
+CREATE OPERATOR > (LEFTARG = partition, RIGHTARG = partition, FUNCTION = partition_gt,
+	COMMUTATOR = <, NEGATOR = <=, RESTRICT = scalargtsel, JOIN = scalargtjoinsel);
+CREATE OPERATOR >= (LEFTARG = partition, RIGHTARG = partition, FUNCTION = partition_ge,
+	COMMUTATOR = <=, NEGATOR = <, RESTRICT = scalargesel, JOIN = scalargejoinsel);
+
+CREATE OPERATOR CLASS partition_ops DEFAULT FOR TYPE partition USING btree AS
+	OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
+	FUNCTION 1 partition_cmp(partition, partition);
+CREATE OPERATOR CLASS partition_ops DEFAULT FOR TYPE partition USING hash AS
+	OPERATOR 1 =,
+	FUNCTION 1 partition_hash(partition),
+	FUNCTION 2 partition_hash_extended(partition, bigint);
+
+CREATE FUNCTION partition(topic topic, number int) RETURNS partition
+	AS 'MODULE_PATHNAME', 'pt_partition_make' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION topic(partition) RETURNS topic
+	AS 'MODULE_PATHNAME', 'pt_partition_topic' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION number(partition) RETURNS int
+	AS 'MODULE_PATHNAME', 'pt_partition_number' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE CAST (partition AS topic) WITH FUNCTION topic(partition) AS ASSIGNMENT;
+CREATE CAST (partition AS text) WITH INOUT AS ASSIGNMENT;
+CREATE CAST (text AS partition) WITH INOUT AS ASSIGNMENT;
+
+--
+-- type headers
+--
+
+CREATE TYPE headers;
+
+CREATE FUNCTION headers_in(cstring) RETURNS headers
+	AS 'MODULE_PATHNAME', 'pt_headers_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION headers_out(headers) RETURNS cstring
+	AS 'MODULE_PATHNAME', 'pt_headers_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION headers_recv(internal) RETURNS headers
+	AS 'MODULE_PATHNAME', 'pt_headers_recv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION headers_send(headers) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'pt_headers_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE TYPE headers (
+	INPUT = headers_in,
+	OUTPUT = headers_out,
+	RECEIVE = headers_recv,
+	SEND = headers_send,
+	INTERNALLENGTH = VARIABLE,
+	ALIGNMENT = int4,
+	STORAGE = extended
+);
+COMMENT ON TYPE headers IS 'headers of a record: keys and values in order, as in [["key", "value"]]';
+
+-- Equal headers are equal bytes; their order means nothing but serves DISTINCT and UNION.
+CREATE FUNCTION headers_eq(headers, headers) RETURNS bool
+	AS 'byteaeq' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION headers_ne(headers, headers) RETURNS bool
+	AS 'byteane' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION headers_lt(headers, headers) RETURNS bool
+	AS 'bytealt' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION headers_le(headers, headers) RETURNS bool
+	AS 'byteale' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION headers_gt(headers, headers) RETURNS bool
+	AS 'byteagt' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION headers_ge(headers, headers) RETURNS bool
+	AS 'byteage' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION headers_cmp(headers, headers) RETURNS int
+	AS 'byteacmp' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+CREATE FUNCTION headers_hash(headers) RETURNS int
+	AS 'hashvarlena' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION headers_hash_extended(headers, bigint) RETURNS bigint
+	AS 'hashvarlenaextended' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE OPERATOR = (LEFTARG = headers, RIGHTARG = headers, FUNCTION = headers_eq,
+	COMMUTATOR = =, NEGATOR = <>, RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES);
+CREATE OPERATOR <> (LEFTARG = headers, RIGHTARG = headers, FUNCTION = headers_ne,
+	COMMUTATOR = <>, NEGATOR = =, RESTRICT = neqsel, JOIN = neqjoinsel);
+CREATE OPERATOR < (LEFTARG = headers, RIGHTARG = headers, FUNCTION = headers_lt,
+	COMMUTATOR = >, NEGATOR = >=, RESTRICT = scalarltsel, JOIN = scalarltjoinsel);
+CREATE OPERATOR <= (LEFTARG = headers, RIGHTARG = headers, FUNCTION = headers_le,
+	COMMUTATOR = >=, NEGATOR = >, RESTRICT = scalarlesel, JOIN = scalarlejoinsel);
+CREATE OPERATOR > (LEFTARG = headers, RIGHTARG = headers, FUNCTION = headers_gt,
+	COMMUTATOR = <, NEGATOR = <=, RESTRICT = scalargtsel, JOIN = scalargtjoinsel);
+CREATE OPERATOR >= (LEFTARG = headers, RIGHTARG = headers, FUNCTION = headers_ge,
+	COMMUTATOR = <=, NEGATOR = <, RESTRICT = scalargesel, JOIN = scalargejoinsel);
+
+CREATE OPERATOR CLASS headers_ops DEFAULT FOR TYPE headers USING btree AS
+	OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
+	FUNCTION 1 headers_cmp(headers, headers);
+CREATE OPERATOR CLASS headers_ops DEFAULT FOR TYPE headers USING hash AS
+	OPERATOR 1 =,
+	FUNCTION 1 headers_hash(headers),
+	FUNCTION 2 headers_hash_extended(headers, bigint);
+
+CREATE FUNCTION headers(VARIADIC pairs text[]) RETURNS headers
+	AS 'MODULE_PATHNAME', 'pt_headers_from_array' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION headers(text[]) IS 'headers from keys and values in turn';
+CREATE FUNCTION headers(jsonb) RETURNS headers
+	AS 'MODULE_PATHNAME', 'pt_headers_from_jsonb' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION headers(jsonb) IS 'headers from an object, or an array of pairs';
+CREATE FUNCTION jsonb(headers) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'pt_headers_to_jsonb' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE CAST (jsonb AS headers) WITH FUNCTION headers(jsonb) AS IMPLICIT;
+CREATE CAST (headers AS jsonb) WITH FUNCTION jsonb(headers) AS ASSIGNMENT;
+
+CREATE FUNCTION headers_get(headers, key text) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'pt_headers_get' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION headers_get_text(headers, key text) RETURNS text
+	AS 'MODULE_PATHNAME', 'pt_headers_get_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION headers_count(headers) RETURNS int
+	AS 'MODULE_PATHNAME', 'pt_headers_count' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION headers_each(headers, OUT key text, OUT value bytea) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_headers_each' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 5;
+COMMENT ON FUNCTION headers_each(headers) IS 'the headers, one row each, in order';
+
+CREATE OPERATOR -> (LEFTARG = headers, RIGHTARG = text, FUNCTION = headers_get);
+COMMENT ON OPERATOR -> (headers, text) IS 'value of the last header with this key';
+CREATE OPERATOR ->> (LEFTARG = headers, RIGHTARG = text, FUNCTION = headers_get_text);
+COMMENT ON OPERATOR ->> (headers, text) IS 'value of the last header with this key, as text';
+
+--
+-- keys and values, which are bytes, as text and as JSON
+--
+
+CREATE FUNCTION as_text(bytea) RETURNS text
+	AS 'MODULE_PATHNAME', 'pt_bytea_as_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION as_text(bytea) IS 'UTF-8 bytes as text';
+CREATE FUNCTION as_jsonb(bytea) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'pt_bytea_as_jsonb' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION as_jsonb(bytea) IS 'UTF-8 bytes that hold JSON';
+
+CREATE CAST (bytea AS jsonb) WITH FUNCTION as_jsonb(bytea);
+
+CREATE FUNCTION bytea_json_field(bytea, text) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'pt_bytea_json_field' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION bytea_json_field_text(bytea, text) RETURNS text
+	AS 'MODULE_PATHNAME', 'pt_bytea_json_field_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION bytea_json_element(bytea, int) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'pt_bytea_json_element' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION bytea_json_element_text(bytea, int) RETURNS text
+	AS 'MODULE_PATHNAME', 'pt_bytea_json_element_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION bytea_json_path_text(bytea, text[]) RETURNS text
+	AS 'MODULE_PATHNAME', 'pt_bytea_json_path_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE OPERATOR -> (LEFTARG = bytea, RIGHTARG = text, FUNCTION = bytea_json_field);
+CREATE OPERATOR ->> (LEFTARG = bytea, RIGHTARG = text, FUNCTION = bytea_json_field_text);
+CREATE OPERATOR -> (LEFTARG = bytea, RIGHTARG = int, FUNCTION = bytea_json_element);
+CREATE OPERATOR ->> (LEFTARG = bytea, RIGHTARG = int, FUNCTION = bytea_json_element_text);
+CREATE OPERATOR #>> (LEFTARG = bytea, RIGHTARG = text[], FUNCTION = bytea_json_path_text);
+
+-- access methods
+
+-- functions and views
+
+--
+-- topics
+--
+
+CREATE FUNCTION create_topic(name text, partitions int DEFAULT 1, config jsonb DEFAULT '{}') RETURNS topic
+	AS 'MODULE_PATHNAME', 'pt_create_topic' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION create_topic(text, int, jsonb) IS 'creates a topic';
+CREATE FUNCTION alter_topic(topic topic, config jsonb) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_alter_topic' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION alter_topic(topic, jsonb) IS 'changes configs of a topic; null for the default';
+CREATE FUNCTION add_partitions(topic topic, partitions int) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_add_partitions' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION add_partitions(topic, int) IS 'makes a topic have this many partitions';
+CREATE FUNCTION drop_topic(topic topic) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_drop_topic' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION drop_topic(topic) IS 'drops a topic with all its records';
+CREATE FUNCTION create_topic_view(topic topic, format text DEFAULT 'text') RETURNS regclass
+	AS 'MODULE_PATHNAME', 'pt_create_topic_view' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION create_topic_view(topic, text) IS 'creates a view with key and value as text or jsonb';
+CREATE FUNCTION topic_configs(topic topic, OUT name text, OUT value text, OUT is_default bool, OUT type text,
+							  OUT documentation text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_topic_configs' LANGUAGE C STABLE STRICT ROWS 30;
+COMMENT ON FUNCTION topic_configs(topic) IS 'all configs of a topic';
+
+--
+-- Producing.  A variant without defaults beside each one with: a call that
+-- leaves the key out must match one of them only.
+--
+
+CREATE FUNCTION produce(topic topic, value text, key text DEFAULT NULL, headers headers DEFAULT NULL,
+						partition int DEFAULT NULL, "timestamp" timestamptz DEFAULT now()) RETURNS partition
+	AS 'MODULE_PATHNAME', 'pt_produce' LANGUAGE C VOLATILE;
+CREATE FUNCTION produce(topic topic, value text, key bytea, headers headers DEFAULT NULL,
+						partition int DEFAULT NULL, "timestamp" timestamptz DEFAULT now()) RETURNS partition
+	AS 'MODULE_PATHNAME', 'pt_produce' LANGUAGE C VOLATILE;
+CREATE FUNCTION produce(topic topic, value bytea, key bytea DEFAULT NULL, headers headers DEFAULT NULL,
+						partition int DEFAULT NULL, "timestamp" timestamptz DEFAULT now()) RETURNS partition
+	AS 'MODULE_PATHNAME', 'pt_produce' LANGUAGE C VOLATILE;
+CREATE FUNCTION produce(topic topic, value bytea, key text, headers headers DEFAULT NULL,
+						partition int DEFAULT NULL, "timestamp" timestamptz DEFAULT now()) RETURNS partition
+	AS 'MODULE_PATHNAME', 'pt_produce' LANGUAGE C VOLATILE;
+CREATE FUNCTION produce(topic topic, value jsonb, key text DEFAULT NULL, headers headers DEFAULT NULL,
+						partition int DEFAULT NULL, "timestamp" timestamptz DEFAULT now()) RETURNS partition
+	AS 'MODULE_PATHNAME', 'pt_produce_jsonb' LANGUAGE C VOLATILE;
+CREATE FUNCTION produce(topic topic, value jsonb, key bytea, headers headers DEFAULT NULL,
+						partition int DEFAULT NULL, "timestamp" timestamptz DEFAULT now()) RETURNS partition
+	AS 'MODULE_PATHNAME', 'pt_produce_jsonb' LANGUAGE C VOLATILE;
+CREATE FUNCTION produce(topic topic, value json, key text DEFAULT NULL, headers headers DEFAULT NULL,
+						partition int DEFAULT NULL, "timestamp" timestamptz DEFAULT now()) RETURNS partition
+	AS 'MODULE_PATHNAME', 'pt_produce' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION produce(topic, text, text, headers, int, timestamptz)
+	IS 'adds a record to a topic when the transaction commits';
+
+CREATE FUNCTION append(partition partition, value text, key text DEFAULT NULL, headers headers DEFAULT NULL,
+					   "timestamp" timestamptz DEFAULT now(), expected_offset bigint DEFAULT NULL) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'pt_append_record' LANGUAGE C VOLATILE;
+CREATE FUNCTION append(partition partition, value text, key bytea, headers headers DEFAULT NULL,
+					   "timestamp" timestamptz DEFAULT now(), expected_offset bigint DEFAULT NULL) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'pt_append_record' LANGUAGE C VOLATILE;
+CREATE FUNCTION append(partition partition, value bytea, key bytea DEFAULT NULL, headers headers DEFAULT NULL,
+					   "timestamp" timestamptz DEFAULT now(), expected_offset bigint DEFAULT NULL) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'pt_append_record' LANGUAGE C VOLATILE;
+CREATE FUNCTION append(partition partition, value bytea, key text, headers headers DEFAULT NULL,
+					   "timestamp" timestamptz DEFAULT now(), expected_offset bigint DEFAULT NULL) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'pt_append_record' LANGUAGE C VOLATILE;
+CREATE FUNCTION append(partition partition, value jsonb, key text DEFAULT NULL, headers headers DEFAULT NULL,
+					   "timestamp" timestamptz DEFAULT now(), expected_offset bigint DEFAULT NULL) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'pt_append_record_jsonb' LANGUAGE C VOLATILE;
+CREATE FUNCTION append(partition partition, value jsonb, key bytea, headers headers DEFAULT NULL,
+					   "timestamp" timestamptz DEFAULT now(), expected_offset bigint DEFAULT NULL) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'pt_append_record_jsonb' LANGUAGE C VOLATILE;
+CREATE FUNCTION append(partition partition, value json, key text DEFAULT NULL, headers headers DEFAULT NULL,
+					   "timestamp" timestamptz DEFAULT now(), expected_offset bigint DEFAULT NULL) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'pt_append_record' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION append(partition, text, text, headers, timestamptz, bigint)
+	IS 'appends a record at once, holding the partition until the transaction ends, and returns its offset';
+
+CREATE FUNCTION next_partition(topic text) RETURNS int
+	AS 'MODULE_PATHNAME', 'pt_next_partition' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION next_partition(text) IS 'the partition for a record without a key';
+
+--
+-- consuming
+--
+
+CREATE FUNCTION consume(topic topic, group_id text, max_records int DEFAULT 500, timeout interval DEFAULT '0',
+						OUT topic topic, OUT partition int, OUT "offset" bigint, OUT "timestamp" timestamptz,
+						OUT key bytea, OUT value bytea, OUT headers headers) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_consume_records' LANGUAGE C VOLATILE ROWS 500;
+COMMENT ON FUNCTION consume(topic, text, int, interval)
+	IS 'reads on from the position of a group, which moves if the transaction commits';
+CREATE FUNCTION poll(topic topic, partition int, from_offset bigint, max_records int DEFAULT 500,
+					 timeout interval DEFAULT '0',
+					 OUT topic topic, OUT partition int, OUT "offset" bigint, OUT "timestamp" timestamptz,
+					 OUT key bytea, OUT value bytea, OUT headers headers) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_poll_records' LANGUAGE C VOLATILE ROWS 500;
+COMMENT ON FUNCTION poll(topic, int, bigint, int, interval) IS 'reads a partition from an offset on';
+CREATE FUNCTION seek(topic topic, partition int, group_id text, "offset" bigint) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_seek' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION seek(topic, int, text, bigint) IS 'sets the position of a group';
+
+--
+-- Kafka requests without a socket, for tests: not for the public
+--
+
+CREATE FUNCTION kafka_call(request bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'pt_kafka_call' LANGUAGE C VOLATILE STRICT;
+REVOKE ALL ON FUNCTION kafka_call(bytea) FROM PUBLIC;
+COMMENT ON FUNCTION kafka_call(bytea) IS 'answers a request of the Kafka protocol';
+
+--
+-- views
+--
+
+CREATE FUNCTION log_start(partition) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'pt_log_start' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION log_start(partition) IS 'first offset that is retained';
+CREATE FUNCTION log_end(partition) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'pt_log_end' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION log_end(partition) IS 'offset of the next record';
+
+CREATE FUNCTION list_topics(OUT topic topic, OUT id uuid, OUT internal bool, OUT partitions int, OUT configs jsonb,
+							OUT size bigint) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_topics' LANGUAGE C VOLATILE;
+CREATE VIEW topics AS SELECT topic, id, internal, partitions, configs, size FROM list_topics();
+COMMENT ON VIEW topics IS 'all topics';
+
+CREATE FUNCTION list_partitions(OUT topic topic, OUT partition int, OUT leaf regclass, OUT start_offset bigint,
+								OUT end_offset bigint, OUT records bigint, OUT bytes bigint, OUT extents int)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_partitions' LANGUAGE C VOLATILE;
+CREATE VIEW partitions AS
+	SELECT topic, partition, leaf, start_offset, end_offset, records, bytes, extents FROM list_partitions();
+COMMENT ON VIEW partitions IS 'all partitions of all topics';
+
+GRANT SELECT ON topics, partitions TO PUBLIC;

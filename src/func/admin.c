@@ -1,0 +1,79 @@
+/*-------------------------------------------------------------------------
+ *
+ * admin.c
+ *	  create_topic() and the other functions that make and change topics.
+ *
+ * All of them are thin: the topic room does the work with the server's own DDL,
+ * which checks who may do what.
+ *
+ * Siblings: info.c shows what there is.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "func/func.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "topic/json.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(pt_create_topic);
+PG_FUNCTION_INFO_V1(pt_drop_topic);
+PG_FUNCTION_INFO_V1(pt_alter_topic);
+PG_FUNCTION_INFO_V1(pt_add_partitions);
+PG_FUNCTION_INFO_V1(pt_create_topic_view);
+
+/* create_topic(name, partitions, config) */
+Datum
+pt_create_topic(PG_FUNCTION_ARGS)
+{
+	List	   *configs = pt_json_configs(PG_GETARG_JSONB_P(2));
+
+	PreventCommandIfReadOnly("create_topic()");
+	PG_RETURN_OID(pt_topic_create(pt_arg_cstring(fcinfo, 0), PG_GETARG_INT32(1), configs, NULL));
+}
+
+Datum
+pt_drop_topic(PG_FUNCTION_ARGS)
+{
+	PreventCommandIfReadOnly("drop_topic()");
+	pt_topic_drop(PG_GETARG_TOPIC(0));
+	PG_RETURN_VOID();
+}
+
+/* alter_topic(topic, config): a null takes a config back to its default */
+Datum
+pt_alter_topic(PG_FUNCTION_ARGS)
+{
+	PreventCommandIfReadOnly("alter_topic()");
+	pt_topic_alter_configs(PG_GETARG_TOPIC(0), pt_json_configs(PG_GETARG_JSONB_P(1)));
+	PG_RETURN_VOID();
+}
+
+/* add_partitions(topic, partitions): to this many */
+Datum
+pt_add_partitions(PG_FUNCTION_ARGS)
+{
+	PreventCommandIfReadOnly("add_partitions()");
+	pt_topic_add_partitions(PG_GETARG_TOPIC(0), PG_GETARG_INT32(1));
+	PG_RETURN_VOID();
+}
+
+/* create_topic_view(topic, format) */
+Datum
+pt_create_topic_view(PG_FUNCTION_ARGS)
+{
+	Oid			relid = pt_topic_expect(PG_GETARG_TOPIC(0))->relid;
+	char	   *format = pt_arg_cstring(fcinfo, 1);
+
+	if (strcmp(format, "text") != 0 && strcmp(format, "jsonb") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown format of a topic view: \"%s\"", format),
+				 errhint("A format is \"text\" or \"jsonb\".")));
+	PreventCommandIfReadOnly("create_topic_view()");
+	PG_RETURN_OID(pt_topic_create_view(relid, format));
+}

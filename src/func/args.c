@@ -1,0 +1,164 @@
+/*-------------------------------------------------------------------------
+ *
+ * args.c
+ *	  What the SQL functions do with their arguments.
+ *
+ * Siblings: func.h lists the files of the room.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "func/func.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+#include "utils/rls.h"
+
+#define EPOCH_DIFF_MS	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000)
+
+/* Text of the database as UTF-8; the same bytes in nearly every database. */
+static const char *
+as_utf8(const char *data, int32 *len)
+{
+	char	   *converted;
+
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return data;
+	converted = pg_server_to_any(data, *len, PG_UTF8);
+	if (converted != data)
+		*len = strlen(converted);
+	return converted;
+}
+
+const char *
+pt_arg_bytes(FunctionCallInfo fcinfo, int n, int32 *len)
+{
+	struct varlena *v;
+
+	*len = -1;
+	if (PG_ARGISNULL(n))
+		return NULL;
+	v = PG_GETARG_VARLENA_PP(n);
+	*len = VARSIZE_ANY_EXHDR(v);
+	if (GetDatabaseEncoding() != PG_UTF8 && get_fn_expr_argtype(fcinfo->flinfo, n) != BYTEAOID)
+		return as_utf8(VARDATA_ANY(v), len);
+	return VARDATA_ANY(v);
+}
+
+const char *
+pt_arg_jsonb(FunctionCallInfo fcinfo, int n, int32 *len)
+{
+	Jsonb	   *jb;
+	char	   *s;
+
+	*len = -1;
+	if (PG_ARGISNULL(n))
+		return NULL;
+	jb = PG_GETARG_JSONB_P(n);
+	s = JsonbToCString(NULL, &jb->root, VARSIZE(jb));
+	*len = strlen(s);
+	return as_utf8(s, len);
+}
+
+char *
+pt_arg_cstring(FunctionCallInfo fcinfo, int n)
+{
+	return text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+void
+pt_arg_required(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", name)));
+}
+
+/* Rounds down, as the table access method does. */
+int64
+pt_func_to_ms(TimestampTz timestamp)
+{
+	int64		ms = timestamp / 1000;
+
+	if (TIMESTAMP_NOT_FINITE(timestamp))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("timestamp of a record cannot be infinite")));
+	if (timestamp % 1000 < 0)
+		ms--;
+	return ms + EPOCH_DIFF_MS;
+}
+
+/* A producer may have sent any number: what a timestamptz cannot hold is clamped. */
+TimestampTz
+pt_func_from_ms(int64 ms)
+{
+	if (ms < MIN_TIMESTAMP / 1000 + EPOCH_DIFF_MS)
+		return MIN_TIMESTAMP;
+	if (ms >= END_TIMESTAMP / 1000 + EPOCH_DIFF_MS)
+		return END_TIMESTAMP - 1000;
+	return (ms - EPOCH_DIFF_MS) * 1000;
+}
+
+TimestampTz
+pt_arg_deadline(FunctionCallInfo fcinfo, int n)
+{
+	if (PG_ARGISNULL(n))
+		return DT_NOEND;
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+												   TimestampTzGetDatum(GetCurrentTimestamp()),
+												   PG_GETARG_DATUM(n)));
+}
+
+/*
+ * These functions read and write a log without a plan, so a policy would have no
+ * place to be applied.
+ */
+void
+pt_func_check_access(const PtTopic *topic, AclMode mode)
+{
+	Oid			relid = topic->relid;
+	AclResult	result = pg_class_aclcheck(relid, GetUserId(), mode);
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_TABLE, topic->name);
+	if (check_enable_rls(relid, InvalidOid, false) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("topic \"%s\" has row-level security for this user", topic->name),
+				 errhint("Use SELECT and INSERT on its table, which apply the policies.")));
+}
+
+Relation
+pt_open_partition(Oid relid, int32 number, LOCKMODE lockmode)
+{
+	for (;;)
+	{
+		const PtTopic *topic = pt_topic_expect(relid);
+		Relation	rel;
+
+		if (number < 0 || number >= topic->npartitions || !OidIsValid(topic->leaves[number]))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("topic \"%s\" has no partition %d", topic->name, number)));
+		rel = try_relation_open(topic->leaves[number], lockmode);
+		if (rel)
+			return rel;
+
+		/*
+		 * Dropped under our hands.  Getting the lock has brought us the
+		 * invalidation, so the next round sees what there is instead.
+		 */
+		CHECK_FOR_INTERRUPTS();
+	}
+}

@@ -1,0 +1,228 @@
+/*-------------------------------------------------------------------------
+ *
+ * info.c
+ *	  What the views topics and partitions show, and the ends of a log.
+ *
+ * Siblings: admin.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "func/func.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+
+PG_FUNCTION_INFO_V1(pt_topics);
+PG_FUNCTION_INFO_V1(pt_partitions);
+PG_FUNCTION_INFO_V1(pt_topic_configs);
+PG_FUNCTION_INFO_V1(pt_log_start);
+PG_FUNCTION_INFO_V1(pt_log_end);
+
+/* Copies of all topics: what is done with each may load others. */
+static List *
+copy_all_topics(void)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, pt_topic_all())
+	{
+		const PtTopic *topic = lfirst(lc);
+		PtTopic    *copy = palloc(sizeof(PtTopic));
+
+		*copy = *topic;
+		copy->leaves = palloc(sizeof(Oid) * (topic->npartitions + 1));
+		memcpy(copy->leaves, topic->leaves, sizeof(Oid) * topic->npartitions);
+		result = lappend(result, copy);
+	}
+	return result;
+}
+
+/* The configs that differ from their defaults, as jsonb. */
+static Datum
+configs_jsonb(Oid relid)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	appendStringInfoChar(&buf, '{');
+	foreach(lc, pt_config_list(relid))
+	{
+		const PtConfigEntry *entry = lfirst(lc);
+
+		if (entry->is_default)
+			continue;
+		if (buf.len > 1)
+			appendStringInfoString(&buf, ", ");
+		escape_json(&buf, entry->name);
+		appendStringInfoString(&buf, ": ");
+		escape_json(&buf, entry->value);
+	}
+	appendStringInfoChar(&buf, '}');
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data));
+}
+
+/* Bytes of the file of a leaf. */
+static int64
+leaf_size(Oid leaf)
+{
+	Relation	rel = try_relation_open(leaf, AccessShareLock);
+	int64		size;
+
+	if (rel == NULL)
+		return 0;
+	size = (int64) RelationGetNumberOfBlocks(rel) * BLCKSZ;
+	relation_close(rel, AccessShareLock);
+	return size;
+}
+
+/* One row for each topic: topic, id, internal, partitions, configs, size. */
+Datum
+pt_topics(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(lc, copy_all_topics())
+	{
+		const PtTopic *topic = lfirst(lc);
+		Datum		values[6];
+		bool		nulls[6] = {false};
+		int64		size = 0;
+
+		for (int i = 0; i < topic->npartitions; i++)
+			size += OidIsValid(topic->leaves[i]) ? leaf_size(topic->leaves[i]) : 0;
+		values[0] = ObjectIdGetDatum(topic->relid);
+		values[1] = UUIDPGetDatum(&topic->id);
+		values[2] = BoolGetDatum(topic->internal);
+		values[3] = Int32GetDatum(topic->npartitions);
+		values[4] = configs_jsonb(topic->relid);
+		values[5] = Int64GetDatum(size);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* Start and end of the part of a log that is there, committed. */
+static void
+log_bounds(Relation rel, PtLogInfo *info, PtLogEnd *end)
+{
+	PtLogState *state = pt_state_get(rel);
+
+	pt_log_info(rel, info);
+	SpinLockAcquire(&state->mutex);
+	*end = state->committed;
+	SpinLockRelease(&state->mutex);
+}
+
+/* Of the row: start_offset, end_offset, records, bytes, extents. */
+static void
+fill_bounds(Relation rel, Datum *values)
+{
+	PtLogInfo	info;
+	PtLogEnd	end;
+
+	log_bounds(rel, &info, &end);
+	values[0] = Int64GetDatum(info.start_offset);
+	values[1] = Int64GetDatum(end.offset);
+	values[2] = Int64GetDatum(Max(end.offset - info.start_offset, 0));
+	values[3] = Int64GetDatum(end.pos > info.start_pos ? (int64) (end.pos - info.start_pos) : 0);
+	values[4] = Int32GetDatum((int32) info.phys_extents);
+}
+
+/* One row for each partition: topic, partition, leaf, and its bounds. */
+Datum
+pt_partitions(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(lc, copy_all_topics())
+	{
+		const PtTopic *topic = lfirst(lc);
+
+		for (int i = 0; i < topic->npartitions; i++)
+		{
+			Datum		values[8];
+			bool		nulls[8] = {false};
+			Relation	rel;
+
+			CHECK_FOR_INTERRUPTS();
+			if (!OidIsValid(topic->leaves[i]) ||
+				(rel = try_relation_open(topic->leaves[i], AccessShareLock)) == NULL)
+				continue;
+			values[0] = ObjectIdGetDatum(topic->relid);
+			values[1] = Int32GetDatum(i);
+			values[2] = ObjectIdGetDatum(topic->leaves[i]);
+			fill_bounds(rel, values + 3);
+			relation_close(rel, AccessShareLock);
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		}
+	}
+	return (Datum) 0;
+}
+
+/* All configs of a topic: name, value, is_default, type, documentation. */
+Datum
+pt_topic_configs(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid			relid = pt_topic_expect(PG_GETARG_TOPIC(0))->relid;
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(lc, pt_config_list(relid))
+	{
+		const PtConfigEntry *entry = lfirst(lc);
+		Datum		values[5];
+		bool		nulls[5] = {false};
+
+		values[0] = CStringGetTextDatum(entry->name);
+		values[1] = CStringGetTextDatum(entry->value);
+		values[2] = BoolGetDatum(entry->is_default);
+		values[3] = CStringGetTextDatum(entry->type);
+		values[4] = CStringGetTextDatum(entry->documentation);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* The first offset that is retained. */
+Datum
+pt_log_start(PG_FUNCTION_ARGS)
+{
+	PtPartition *p = PG_GETARG_PARTITION(0);
+	Relation	rel = pt_open_partition(p->topic, p->number, AccessShareLock);
+	PtLogInfo	info;
+	PtLogEnd	end;
+
+	log_bounds(rel, &info, &end);
+	relation_close(rel, AccessShareLock);
+	PG_RETURN_INT64(info.start_offset);
+}
+
+/* The offset that the next record to commit gets. */
+Datum
+pt_log_end(PG_FUNCTION_ARGS)
+{
+	PtPartition *p = PG_GETARG_PARTITION(0);
+	Relation	rel = pt_open_partition(p->topic, p->number, AccessShareLock);
+	PtLogInfo	info;
+	PtLogEnd	end;
+
+	log_bounds(rel, &info, &end);
+	relation_close(rel, AccessShareLock);
+	PG_RETURN_INT64(end.offset);
+}

@@ -1,0 +1,297 @@
+/*-------------------------------------------------------------------------
+ *
+ * produce.c
+ *	  produce(), which adds a record to a topic when the transaction commits,
+ *	  and append(), which adds it at once and returns its offset.
+ *
+ * The SQL script declares both for several types of key and value; all have the
+ * same places for their arguments, and only jsonb needs code of its own.
+ *
+ * Neither goes through the executor when all it would do is hand the row to the access
+ * method: that is what makes one produce() per transaction fast.  A topic with
+ * row triggers or constraints gets a true INSERT.
+ *
+ * Siblings: args.c, choose.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "func/func.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+PG_FUNCTION_INFO_V1(pt_produce);
+PG_FUNCTION_INFO_V1(pt_produce_jsonb);
+PG_FUNCTION_INFO_V1(pt_append_record);
+PG_FUNCTION_INFO_V1(pt_append_record_jsonb);
+PG_FUNCTION_INFO_V1(pt_next_partition);
+
+typedef const char *(*ValueReader) (FunctionCallInfo fcinfo, int n, int32 *len);
+
+/* Places of arguments, the same for both functions up to headers. */
+#define ARG_VALUE		1
+#define ARG_KEY			2
+#define ARG_HEADERS		3
+
+/* Key, value and headers. */
+static void
+read_row(FunctionCallInfo fcinfo, ValueReader read_value, PtRow *row)
+{
+	memset(row, 0, sizeof(*row));
+	row->offset = -1;
+	row->value = read_value(fcinfo, ARG_VALUE, &row->value_len);
+	row->key = pt_arg_bytes(fcinfo, ARG_KEY, &row->key_len);
+	if (!PG_ARGISNULL(ARG_HEADERS))
+	{
+		PtHeaders  *h = PG_GETARG_HEADERS_P(ARG_HEADERS);
+
+		if (h->count > 0)
+		{
+			row->headers = h->data;
+			row->headers_len = pt_headers_len(h);
+			row->header_count = h->count;
+		}
+	}
+}
+
+/*
+ * The timestamp argument in ms, within what the topic allows.  What is left out is now(), and
+ * needs no check.
+ */
+static int64
+read_timestamp(FunctionCallInfo fcinfo, int n, const PtTopicConfig *config)
+{
+	TimestampTz start = GetCurrentTransactionStartTimestamp();
+	TimestampTz given = PG_ARGISNULL(n) ? start : PG_GETARG_TIMESTAMPTZ(n);
+	int64		ms = pt_func_to_ms(given);
+	int64		now_ms;
+
+	if (given == start || config->log_append_time)
+		return ms;
+	now_ms = pt_func_to_ms(GetCurrentTimestamp());
+	if (ms < 0 ||
+		(ms < now_ms && now_ms - ms > config->timestamp_before_max_ms) ||
+		(ms > now_ms && ms - now_ms > config->timestamp_after_max_ms))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("timestamp of a record is out of the range that the topic allows"),
+				 errdetail("A timestamp may be " INT64_FORMAT " ms behind and " INT64_FORMAT " ms ahead of the clock.",
+						   config->timestamp_before_max_ms, config->timestamp_after_max_ms),
+				 errhint("The topic's configs message.timestamp.before.max.ms and message.timestamp.after.max.ms say so.")));
+	return ms;
+}
+
+/* Is there more to an INSERT into this leaf than the access method's part? */
+static bool
+needs_executor(Relation leaf)
+{
+	TupleDesc	desc = RelationGetDescr(leaf);
+
+	if (leaf->trigdesc != NULL || RelationGetNumberOfAttributes(leaf) != PT_COLUMNS)
+		return true;
+	if (desc->constr == NULL)
+		return false;
+	if (desc->constr->num_check > 0 || desc->constr->has_generated_stored)
+		return true;
+	for (int i = PT_COL_PARTITION; i < PT_COLUMNS; i++)
+	{
+		/* "partition" itself is never null here */
+		if (TupleDescAttr(desc, i)->attnotnull)
+			return true;
+	}
+	return false;
+}
+
+static Datum
+bytes_datum(const char *data, int32 len)
+{
+	return data ? PointerGetDatum(cstring_to_text_with_len(data, len)) : (Datum) 0;
+}
+
+/* The same row by an INSERT into the topic's table. */
+static void
+insert_row(Oid topic, int32 number, const PtRow *row)
+{
+	Oid			types[PT_COLUMNS] = {INT4OID, INT8OID, TIMESTAMPTZOID, BYTEAOID, BYTEAOID, pt_type_headers()};
+	Datum		values[PT_COLUMNS];
+	char		nulls[PT_COLUMNS];
+	const char *sql = psprintf("INSERT INTO %s (partition, \"offset\", \"timestamp\", key, value, headers) "
+							   "VALUES ($1, $2, $3, $4, $5, $6)",
+							   quote_qualified_identifier(get_namespace_name(get_rel_namespace(topic)),
+														  get_rel_name(topic)));
+
+	memset(nulls, ' ', sizeof(nulls));
+	values[0] = Int32GetDatum(number);
+	values[1] = Int64GetDatum(row->offset);
+	nulls[1] = row->offset < 0 ? 'n' : ' ';
+	values[2] = TimestampTzGetDatum(pt_func_from_ms(row->timestamp));
+	values[3] = bytes_datum(row->key, row->key_len);
+	nulls[3] = row->key ? ' ' : 'n';
+	values[4] = bytes_datum(row->value, row->value_len);
+	nulls[4] = row->value ? ' ' : 'n';
+	values[5] = row->headers ?
+		PointerGetDatum(pt_headers_form(row->headers, row->headers_len, row->header_count)) : (Datum) 0;
+	nulls[5] = row->headers ? ' ' : 'n';
+
+	SPI_connect();
+	if (SPI_execute_with_args(sql, PT_COLUMNS, types, values, nulls, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not insert into topic");
+	SPI_finish();
+}
+
+static void
+forbid_where_read_only(const char *function)
+{
+	PreventCommandIfReadOnly(function);
+	PreventCommandIfParallelMode(function);
+}
+
+/* produce(topic, value, key, headers, partition, timestamp) */
+static Datum
+produce(FunctionCallInfo fcinfo, ValueReader read_value)
+{
+	const PtTopic *topic;
+	Oid			relid;
+	int32		number;
+	bool		slow;
+	PtRow		row;
+	Relation	rel;
+
+	pt_arg_required(fcinfo, 0, "topic");
+	forbid_where_read_only("produce()");
+	relid = PG_GETARG_TOPIC(0);
+	topic = pt_topic_expect(relid);
+	pt_func_check_access(topic, ACL_INSERT);
+
+	/* access checks may have let in an invalidation */
+	topic = pt_topic_expect(relid);
+	read_row(fcinfo, read_value, &row);
+	row.timestamp = read_timestamp(fcinfo, 5, &topic->config);
+	number = PG_ARGISNULL(4) ? pt_choose_partition(topic, row.key, row.key_len) : PG_GETARG_INT32(4);
+	slow = topic->has_triggers;
+
+	rel = pt_open_partition(relid, number, RowExclusiveLock);
+	if (unlikely(slow || needs_executor(rel)))
+		insert_row(relid, number, &row);
+	else
+		pt_pending_add(rel, &row, NULL);
+	relation_close(rel, NoLock);
+	PG_RETURN_DATUM(pt_partition_datum(relid, number));
+}
+
+Datum
+pt_produce(PG_FUNCTION_ARGS)
+{
+	return produce(fcinfo, pt_arg_bytes);
+}
+
+Datum
+pt_produce_jsonb(PG_FUNCTION_ARGS)
+{
+	return produce(fcinfo, pt_arg_jsonb);
+}
+
+/*
+ * Appends by an INSERT at the offset that is next, under the append lock.
+ */
+static int64
+append_slowly(Relation rel, Oid topic, int32 number, PtRow *row, int64 expected)
+{
+	Oid			leaf = RelationGetRelid(rel);
+
+	pt_pending_flush(leaf);
+	(void) pt_append_lock(leaf, false);
+	row->offset = pt_append_next_offset(rel, pt_state_get(rel));
+	if (expected >= 0 && row->offset != expected)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("next offset of \"%s\" is %lld, not %lld", RelationGetRelationName(rel),
+						(long long) row->offset, (long long) expected),
+				 errhint("Somebody else has appended meanwhile. Read what is new and try again.")));
+	insert_row(topic, number, row);
+	pt_pending_flush(leaf);
+	return row->offset;
+}
+
+static int64
+read_expected(FunctionCallInfo fcinfo, int n)
+{
+	int64		expected = PG_ARGISNULL(n) ? -1 : PG_GETARG_INT64(n);
+
+	if (!PG_ARGISNULL(n) && expected < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid expected_offset: %lld", (long long) expected)));
+	return expected;
+}
+
+/* append(partition, value, key, headers, timestamp, expected_offset) */
+static Datum
+append(FunctionCallInfo fcinfo, ValueReader read_value)
+{
+	PtPartition *p;
+	const PtTopic *topic;
+	bool		slow;
+	PtRow		row;
+	Relation	rel;
+	int64		expected;
+	int64		offset;
+
+	pt_arg_required(fcinfo, 0, "partition");
+	forbid_where_read_only("append()");
+	p = PG_GETARG_PARTITION(0);
+	pt_func_check_access(pt_topic_expect(p->topic), ACL_INSERT);
+	topic = pt_topic_expect(p->topic);
+	read_row(fcinfo, read_value, &row);
+	row.timestamp = read_timestamp(fcinfo, 4, &topic->config);
+	expected = read_expected(fcinfo, 5);
+	slow = topic->has_triggers;
+
+	rel = pt_open_partition(p->topic, p->number, RowExclusiveLock);
+	if (slow || needs_executor(rel))
+		offset = append_slowly(rel, p->topic, p->number, &row, expected);
+	else
+		offset = pt_append_rows(rel, &row, 1, expected);
+	relation_close(rel, NoLock);
+	PG_RETURN_INT64(offset);
+}
+
+Datum
+pt_append_record(PG_FUNCTION_ARGS)
+{
+	return append(fcinfo, pt_arg_bytes);
+}
+
+Datum
+pt_append_record_jsonb(PG_FUNCTION_ARGS)
+{
+	return append(fcinfo, pt_arg_jsonb);
+}
+
+/*
+ * The default of the column "partition".  Takes the topic's name, because a dump writes the default before
+ * the topic exists.
+ */
+Datum
+pt_next_partition(PG_FUNCTION_ARGS)
+{
+	char	   *name = pt_arg_cstring(fcinfo, 0);
+	const PtTopic *topic = pt_topic_by_name(name);
+
+	if (topic == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("topic \"%s\" does not exist", name),
+				 errhint("After a topic was renamed, its table's default of the column \"partition\" must be changed too.")));
+	PG_RETURN_INT32(pt_choose_partition(topic, NULL, -1));
+}

@@ -1,0 +1,241 @@
+/*-------------------------------------------------------------------------
+ *
+ * read.c
+ *	  consume(), poll() and seek(): reading a topic by offset, with or without a
+ *	  group that remembers.
+ *
+ * Both readers return a set through a tuplestore, so that the positions a
+ * consume() moves are those of what it returned, also when the caller does not
+ * fetch all of it.
+ *
+ * Siblings: args.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "func/func.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(pt_consume_records);
+PG_FUNCTION_INFO_V1(pt_poll_records);
+PG_FUNCTION_INFO_V1(pt_seek);
+
+#define RESULT_COLUMNS	7
+
+/* Where records go. */
+typedef struct Sink
+{
+	ReturnSetInfo *rsinfo;
+	MemoryContext scratch;		/* of one row */
+	Oid			topic;
+	int32		partition;		/* of poll() */
+} Sink;
+
+static void
+sink_begin(Sink *sink, FunctionCallInfo fcinfo, Oid topic)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	sink->rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	sink->scratch = AllocSetContextCreate(CurrentMemoryContext, "pgtopic records", ALLOCSET_DEFAULT_SIZES);
+	sink->topic = topic;
+	sink->partition = -1;
+}
+
+static Datum
+bytes_or_null(const char *data, int32 len, bool *isnull)
+{
+	*isnull = len < 0;
+	return len < 0 ? (Datum) 0 : PointerGetDatum(cstring_to_text_with_len(data, len));
+}
+
+static void
+sink_record(void *arg, int32 partition, const PtRecord *record)
+{
+	Sink	   *sink = arg;
+	MemoryContext old = MemoryContextSwitchTo(sink->scratch);
+	Datum		values[RESULT_COLUMNS];
+	bool		nulls[RESULT_COLUMNS] = {false};
+
+	values[0] = ObjectIdGetDatum(sink->topic);
+	values[1] = Int32GetDatum(partition);
+	values[2] = Int64GetDatum(record->offset);
+	values[3] = TimestampTzGetDatum(pt_func_from_ms(record->timestamp));
+	values[4] = bytes_or_null(record->key, record->key_len, &nulls[4]);
+	values[5] = bytes_or_null(record->value, record->value_len, &nulls[5]);
+	nulls[6] = record->header_count <= 0;
+	values[6] = nulls[6] ? (Datum) 0 :
+		PointerGetDatum(pt_headers_form(record->headers, record->headers_len, record->header_count));
+	tuplestore_putvalues(sink->rsinfo->setResult, sink->rsinfo->setDesc, values, nulls);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(sink->scratch);
+}
+
+static void
+sink_poll_record(void *arg, const PtRecord *record)
+{
+	sink_record(arg, ((Sink *) arg)->partition, record);
+}
+
+static int32
+read_max_records(FunctionCallInfo fcinfo, int n)
+{
+	int32		max;
+
+	pt_arg_required(fcinfo, n, "max_records");
+	max = PG_GETARG_INT32(n);
+	if (max < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max_records must be at least 1")));
+	return max;
+}
+
+static char *
+read_group(FunctionCallInfo fcinfo, int n)
+{
+	char	   *group;
+
+	pt_arg_required(fcinfo, n, "group_id");
+	group = pt_arg_cstring(fcinfo, n);
+	if (group[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("group_id must not be empty")));
+	return group;
+}
+
+/* A topic that the engine may go on using whatever happens to the cache. */
+static PtTopic *
+readable_topic(Oid relid)
+{
+	const PtTopic *topic = pt_topic_expect(relid);
+	PtTopic    *copy = palloc(sizeof(PtTopic));
+
+	pt_func_check_access(topic, ACL_SELECT);
+	topic = pt_topic_expect(relid);
+	*copy = *topic;
+	copy->leaves = palloc(sizeof(Oid) * (topic->npartitions + 1));
+	memcpy(copy->leaves, topic->leaves, sizeof(Oid) * topic->npartitions);
+	return copy;
+}
+
+/* consume(topic, group_id, max_records, timeout) */
+Datum
+pt_consume_records(PG_FUNCTION_ARGS)
+{
+	PtTopic    *topic;
+	char	   *group;
+	int32		max;
+	TimestampTz deadline;
+	Sink		sink;
+
+	pt_arg_required(fcinfo, 0, "topic");
+	group = read_group(fcinfo, 1);
+	max = read_max_records(fcinfo, 2);
+	deadline = pt_arg_deadline(fcinfo, 3);
+	PreventCommandIfReadOnly("consume()");
+	PreventCommandIfParallelMode("consume()");
+
+	topic = readable_topic(PG_GETARG_TOPIC(0));
+	sink_begin(&sink, fcinfo, topic->relid);
+	(void) pt_consume(topic, group, max, deadline, sink_record, &sink);
+	return (Datum) 0;
+}
+
+/*
+ * Reads once, under a snapshot of its own where the isolation level has one per
+ * statement: so that after a wait it sees what it waited for.
+ */
+static int
+poll_once(Relation rel, int64 *offset, int32 max, Sink *sink)
+{
+	Snapshot	snapshot;
+	int			n;
+
+	if (IsolationUsesXactSnapshot())
+		return pt_engine_read(rel, GetActiveSnapshot(), *offset, max, sink_poll_record, sink, offset);
+
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	n = pt_engine_read(rel, snapshot, *offset, max, sink_poll_record, sink, offset);
+	UnregisterSnapshot(snapshot);
+	return n;
+}
+
+/* poll(topic, partition, from_offset, max_records, timeout) */
+Datum
+pt_poll_records(PG_FUNCTION_ARGS)
+{
+	PtTopic    *topic;
+	int32		max;
+	int64		offset;
+	TimestampTz deadline;
+	Relation	rel;
+	Oid			leaf;
+	Sink		sink;
+
+	pt_arg_required(fcinfo, 0, "topic");
+	pt_arg_required(fcinfo, 1, "partition");
+	pt_arg_required(fcinfo, 2, "from_offset");
+	max = read_max_records(fcinfo, 3);
+	deadline = pt_arg_deadline(fcinfo, 4);
+	offset = Max(PG_GETARG_INT64(2), 0);
+
+	topic = readable_topic(PG_GETARG_TOPIC(0));
+	sink_begin(&sink, fcinfo, topic->relid);
+	sink.partition = PG_GETARG_INT32(1);
+	rel = pt_open_partition(topic->relid, sink.partition, AccessShareLock);
+	leaf = RelationGetRelid(rel);
+
+	/*
+	 * A transaction that keeps its snapshot would wait for what it can never
+	 * see.
+	 */
+	while (poll_once(rel, &offset, max, &sink) == 0 && !IsolationUsesXactSnapshot() &&
+		   GetCurrentTimestamp() < deadline)
+	{
+		if (!pt_engine_wait(&leaf, &offset, 1, deadline))
+			break;
+	}
+	relation_close(rel, NoLock);
+	return (Datum) 0;
+}
+
+/* seek(topic, partition, group_id, offset) */
+Datum
+pt_seek(PG_FUNCTION_ARGS)
+{
+	PtTopic    *topic;
+	int32		number;
+	char	   *group;
+	int64		offset;
+
+	pt_arg_required(fcinfo, 0, "topic");
+	pt_arg_required(fcinfo, 1, "partition");
+	group = read_group(fcinfo, 2);
+	pt_arg_required(fcinfo, 3, "offset");
+	number = PG_GETARG_INT32(1);
+	offset = PG_GETARG_INT64(3);
+	if (offset < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid offset: %lld", (long long) offset)));
+	PreventCommandIfReadOnly("seek()");
+	PreventCommandIfParallelMode("seek()");
+
+	topic = readable_topic(PG_GETARG_TOPIC(0));
+	relation_close(pt_open_partition(topic->relid, number, AccessShareLock), NoLock);
+	(void) pt_position_lock(group, topic->leaves[number], false);
+	pt_position_set(group, topic, number, offset, "");
+	PG_RETURN_VOID();
+}

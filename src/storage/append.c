@@ -52,6 +52,9 @@ typedef struct PtAppendRun
 	char		record[SizeOfPtAppend(PT_APPEND_BLOCKS)];
 } PtAppendRun;
 
+#define KEEP_EPOCH	(-2)		/* as leader epoch: that of the batch */
+
+static void append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n, int32 epoch);
 static void place_batches(PtLogState *state, PtAppendBatch *batches, int n, int32 epoch);
 static PtLogPos end_of_source(PtAppendSource *src, PtLogPos pos);
 static void lock_run(Relation rel, PtLogState *state, PtAppendRun *run, PtLogPos end);
@@ -94,7 +97,7 @@ place_batches(PtLogState *state, PtAppendBatch *batches, int n, int32 epoch)
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("offset %lld is too large", (long long) b->base_offset)));
-		pt_batch_set_offset(b->data, b->base_offset, epoch);
+		pt_batch_set_offset(b->data, b->base_offset, epoch == KEEP_EPOCH ? h.leader_epoch : epoch);
 		b->base_ordinal = ordinal;
 		offset = b->base_offset + h.last_offset_delta + 1;
 		ordinal += h.record_count;
@@ -105,6 +108,18 @@ place_batches(PtLogState *state, PtAppendBatch *batches, int n, int32 epoch)
 void
 pt_append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n)
 {
+	append(rel, state, batches, n, (int32) GetWALInsertionTimeLine());
+}
+
+void
+pt_append_copy(Relation rel, PtLogState *state, PtAppendBatch *batches, int n)
+{
+	append(rel, state, batches, n, KEEP_EPOCH);
+}
+
+static void
+append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n, int32 epoch)
+{
 	PtAppendSource src = {.batches = batches,.n = n};
 
 	if (n == 0)
@@ -114,7 +129,7 @@ pt_append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n)
 	pt_state_settle(state, rel);
 	if (state->tail_cut != 0)
 		pt_repair_cut(rel, state);
-	place_batches(state, batches, n, (int32) GetWALInsertionTimeLine());
+	place_batches(state, batches, n, epoch);
 	state->tail_xid = src.xid;
 	while (src.i < n)
 	{

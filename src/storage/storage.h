@@ -121,6 +121,9 @@ extern int64 pt_append_next_offset(Relation rel, PtLogState *state);
  */
 extern void pt_append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n);
 
+/* The same for batches copied from another file of this log: their leader epochs stay. */
+extern void pt_append_copy(Relation rel, PtLogState *state, PtAppendBatch *batches, int n);
+
 /*
  * read.c: frames of a log, forward and backward.
  */

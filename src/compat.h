@@ -19,6 +19,8 @@
 #error "pgtopic needs PostgreSQL 15 to 18"
 #endif
 
+#include "access/xlog.h"
+#include "access/xlog_internal.h"
 #include "storage/bufmgr.h"
 #include "storage/smgr.h"
 #include "utils/rel.h"
@@ -172,5 +174,22 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 #define pt_wait_event_new(name) WaitEventExtensionNew(name)
 #define pt_wait_event_set_new(n) CreateWaitEventSet(NULL, n)
 #endif
+
+/*
+ * The end of the last WAL record inserted: good to flush up to.
+ * GetXLogInsertRecPtr names where the next one begins, which is behind the
+ * header of a page that does not exist yet when the last one ends with its page.
+ */
+static inline XLogRecPtr
+pt_wal_insert_end(void)
+{
+	XLogRecPtr	lsn = GetXLogInsertRecPtr();
+
+	if (lsn % wal_segment_size == SizeOfXLogLongPHD)
+		return lsn - SizeOfXLogLongPHD;
+	if (lsn % XLOG_BLCKSZ == SizeOfXLogShortPHD)
+		return lsn - SizeOfXLogShortPHD;
+	return lsn;
+}
 
 #endif							/* PT_COMPAT_H */

@@ -152,7 +152,7 @@ pt_committer_main(Datum arg)
 
 		/* before looking, so that a request made while we look wakes us */
 		ResetLatch(MyLatch);
-		pt_worker_interrupts();
+		(void) pt_worker_interrupts();
 		waiting = committer_turn(&moved);
 		poll_ms = moved ? PT_STANDBY_POLL_MIN : Min(poll_ms * 2, PT_STANDBY_POLL_MAX);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (waiting ? WL_TIMEOUT : 0),

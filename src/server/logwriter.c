@@ -80,7 +80,7 @@ logwriter_turn(MemoryContext mcxt)
 
 	while (pt_logwriter_pop(GetFlushRecPtr(NULL), &extent))
 	{
-		pt_worker_interrupts();
+		(void) pt_worker_interrupts();
 		PG_TRY();
 		{
 			write_extent(&extent);
@@ -119,7 +119,7 @@ pt_logwriter_main(Datum arg)
 		bool		waiting;
 
 		ResetLatch(MyLatch);
-		pt_worker_interrupts();
+		(void) pt_worker_interrupts();
 		logwriter_turn(TopMemoryContext);
 		(void) pgstat_report_stat(false);
 		waiting = pt_logwriter_count() > 0;

@@ -70,23 +70,29 @@ pt_worker_start(const char *database)
 {
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
+	pqsignal(SIGINT, SIG_IGN);	/* there is no query to cancel */
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(database, NULL, 0);
 }
 
 /*
  * Ends the process when it was told so, reads the configuration again, and
- * catches up with invalidations when others wait for that.
+ * catches up with invalidations when others wait for that.  true: settings may
+ * have changed.
  */
-void
+bool
 pt_worker_interrupts(void)
 {
+	bool		reloaded = false;
+
 	CHECK_FOR_INTERRUPTS();
 	if (ConfigReloadPending)
 	{
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
+		reloaded = true;
 	}
 	if (catchupInterruptPending)
 		ProcessCatchupInterrupt();
+	return reloaded;
 }

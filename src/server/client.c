@@ -1,0 +1,224 @@
+/*-------------------------------------------------------------------------
+ *
+ * client.c
+ *	  Clients and their requests: where net's callbacks meet Kafka sessions.
+ *
+ * The callbacks only put things on lists; the work is done once per turn
+ * (turn.c).  A client is freed in the "closed" callback and nowhere else, and net calls that
+ * only between turns, so a pointer to a client is good for a turn.
+ *
+ * Siblings: turn.c (what a turn does with requests), waits.c, span.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <unistd.h>
+
+#include "storage/fd.h"
+#include "utils/memutils.h"
+
+#include "guc.h"
+#include "net/listen.h"
+#include "server/listener.h"
+
+static void on_frame(NetConn *conn, const NetFrame *frame);
+static void on_half_closed(NetConn *conn);
+static void on_closed(NetConn *conn, const char *reason);
+static void on_sent(NetMessage *message, bool ok);
+static void drop_requests(dlist_head *list);
+
+const NetHandler pt_client_handler = {
+	.frame = on_frame,
+	.half_closed = on_half_closed,
+	.closed = on_closed
+};
+
+/* Takes over the socket of a new connection; it counts for this worker already. */
+void
+pt_client_open(PtListener *l, int fd)
+{
+	MemoryContext mcxt;
+	PtClient   *client;
+
+	if (net_group_count(l->group) >= pt_max_connections)
+	{
+		static int64 last_told = 0;
+		int64		now = net_now();
+
+		close(fd);
+		pt_server_connections_add(l->number, -1);
+		if (last_told == 0 || now - last_told > 1000000)
+		{
+			last_told = now;
+			ereport(LOG,
+					(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
+					 errmsg("Kafka connection refused: there are %d already", pt_max_connections),
+					 errhint("Increase the setting \"pgtopic.max_connections\".")));
+		}
+		return;
+	}
+	mcxt = AllocSetContextCreate(l->mcxt, "Kafka client", ALLOCSET_SMALL_SIZES);
+	client = MemoryContextAllocZero(mcxt, sizeof(PtClient));
+	client->listener = l;
+	client->session.mcxt = mcxt;
+	dlist_init(&client->arrived);
+	dlist_init(&client->begun);
+	net_peer_name(fd, client->session.peer, sizeof(client->session.peer));
+	client->conn = net_conn_open(l->group, fd, client);
+	if (client->conn != NULL)
+		return;
+	ereport(LOG,
+			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+			 errmsg("could not take a connection from %s: %m", client->session.peer)));
+	pt_server_connections_add(l->number, -1);
+	MemoryContextDelete(mcxt);
+}
+
+static void
+on_frame(NetConn *conn, const NetFrame *frame)
+{
+	PtClient   *client = net_conn_data(conn);
+	PtRequest  *request = MemoryContextAllocZero(client->listener->mcxt, sizeof(PtRequest));
+
+	request->client = client;
+	request->frame = *frame;
+	request->state = PT_REQUEST_ARRIVED;
+	dlist_push_tail(&client->arrived, &request->node);
+	pt_client_runnable(client);
+}
+
+/* Nobody reads what a long poll might still bring: it is answered with what there is. */
+static void
+on_half_closed(NetConn *conn)
+{
+	PtClient   *client = net_conn_data(conn);
+
+	if (client->waiting != NULL && !client->waiting->listed)
+	{
+		client->waiting->timed_out = true;
+		pt_request_list(client->waiting, &client->listener->due);
+	}
+}
+
+static void
+on_closed(NetConn *conn, const char *reason)
+{
+	PtClient   *client = net_conn_data(conn);
+	PtListener *l = client->listener;
+
+	if (reason != NULL)
+		ereport(LOG,
+				(errmsg("closed the connection of Kafka client \"%s\" at %s: %s",
+						client->session.client_id, client->session.peer, reason)));
+	client->waiting = NULL;
+	drop_requests(&client->arrived);
+	drop_requests(&client->begun);
+	if (client->runnable)
+		dlist_delete(&client->runnable_node);
+	if (client->answering)
+		dlist_delete(&client->answer_node);
+	if (l->current == client)
+		l->current = NULL;
+	kafka_session_end(&client->session);
+	pt_server_connections_add(l->number, -1);
+	MemoryContextDelete(client->session.mcxt);
+}
+
+static void
+drop_requests(dlist_head *list)
+{
+	while (!dlist_is_empty(list))
+	{
+		PtRequest  *request = dlist_container(PtRequest, node, dlist_pop_head_node(list));
+
+		pt_request_end(request);
+	}
+}
+
+/* The client has requests that may be begun. */
+void
+pt_client_runnable(PtClient *client)
+{
+	if (client->runnable || client->waiting != NULL || dlist_is_empty(&client->arrived))
+		return;
+	client->runnable = true;
+	dlist_push_tail(&client->listener->runnable, &client->runnable_node);
+}
+
+void
+pt_request_list(PtRequest *request, dlist_head *list)
+{
+	Assert(!request->listed);
+	request->listed = true;
+	dlist_push_tail(list, &request->work_node);
+}
+
+void
+pt_request_unlist(PtRequest *request)
+{
+	if (!request->listed)
+		return;
+	request->listed = false;
+	dlist_delete(&request->work_node);
+}
+
+/* The answer is there; it leaves when those before it have left and its WAL is durable. */
+void
+pt_request_answered(PtRequest *request)
+{
+	PtClient   *client = request->client;
+
+	request->state = PT_REQUEST_ANSWERED;
+	if (client->answering || dlist_head_element(PtRequest, node, &client->begun) != request)
+		return;
+	client->answering = true;
+	dlist_push_tail(&client->listener->answerable, &client->answer_node);
+}
+
+/* Hands the answer to the connection; the request is off its client's list. */
+void
+pt_request_send(PtRequest *request)
+{
+	KafkaCall  *call = request->call;
+	MemoryContext old = MemoryContextSwitchTo(call->mcxt);
+	NetPiece   *pieces = palloc0(call->npieces * sizeof(NetPiece));
+
+	Assert(request->state == PT_REQUEST_ANSWERED && !request->listed);
+	for (int i = 0; i < call->npieces; i++)
+	{
+		const KafkaPiece *piece = &call->pieces[i];
+
+		pieces[i].data = piece->data;
+		pieces[i].len = piece->len;
+		if (piece->data == NULL && piece->len > 0)
+			pieces[i].source = pt_span_source(&piece->span);
+	}
+	MemoryContextSwitchTo(old);
+	request->message.pieces = pieces;
+	request->message.npieces = call->npieces;
+	request->message.sent = on_sent;
+	request->message.arg = request;
+	net_conn_send(request->client->conn, &request->message);
+}
+
+static void
+on_sent(NetMessage *message, bool ok)
+{
+	pt_request_end(message->arg);
+}
+
+/* The request is off its client's list; everything else of it goes here. */
+void
+pt_request_end(PtRequest *request)
+{
+	pt_request_unlist(request);
+	pt_waits_unregister(request);
+	net_timer_stop(request->client->listener->loop, &request->timer);
+	net_frame_release(&request->frame);
+	if (request->call != NULL)
+		kafka_call_end(request->call);
+	pfree(request);
+}

@@ -1,0 +1,307 @@
+/*-------------------------------------------------------------------------
+ *
+ * listener.c
+ *	  The listener worker: its loop, and how it comes up and waits.
+ *
+ * Client sockets are in an epoll descriptor of net's, and that one descriptor is
+ * waited for together with the process' latch and the postmaster's death.  While
+ * there is work the worker does not wait at all but polls, and a turn takes
+ * everything that has become ready since the last (turn.c).
+ *
+ * Siblings: client.c, turn.c, waits.c, span.c, handover.c; committer.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <sys/resource.h>
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "access/xloginsert.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "storage/fd.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/varlena.h"
+
+#include "guc.h"
+#include "net/listen.h"
+#include "server/listener.h"
+#include "server/server.h"
+
+#define PT_LISTEN_SOCKETS_MAX	64
+#define PT_BIND_RETRY_MS		1000
+
+/* Answers that may wait in one connection before it is read no more. */
+#define PT_INFLIGHT_MAX			64
+#define PT_OUTPUT_BYTES_MAX		(1024 * 1024)
+
+/* Memory for requests, beside one as large as may be. */
+#define PT_INPUT_BYTES			((uint64) 128 * 1024 * 1024)
+
+/* An error that comes back turn after turn: better to begin anew. */
+#define PT_FAILURES_MAX			100
+
+static PtListener listener;
+static NetListener *sockets[PT_LISTEN_SOCKETS_MAX];
+static int	nsockets;
+
+static void listener_start(PtListener *l);
+static void listener_exit(int code, Datum arg);
+static void raise_file_limit(void);
+static void set_limits(NetLimits *limits);
+static void bind_sockets(PtListener *l, uint32 wait_event);
+static bool bind_all(PtListener *l, bool tell);
+static void on_accepted(NetListener *from, int fd, void *arg);
+static bool run_turn(PtListener *l);
+static void guarded_turn(PtListener *l);
+static void wait_for_work(PtListener *l, WaitEventSet *set, uint32 wait_event);
+static void report_idle(PtListener *l);
+
+void
+pt_listener_main(Datum arg)
+{
+	PtListener *l = &listener;
+	WaitEventSet *set;
+	uint32		wait_event;
+
+	pt_worker_start(pt_database);
+	wait_event = pt_wait_event_new("PgtopicListenerMain");
+	l->number = DatumGetInt32(arg);
+	listener_start(l);
+	if (l->number == 0)
+		bind_sockets(l, wait_event);
+
+	set = pt_wait_event_set_new(3);
+	AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(set, WL_SOCKET_READABLE, net_loop_fd(l->loop), NULL, NULL);
+
+	for (;;)
+	{
+		if (pt_worker_interrupts())
+		{
+			NetLimits	limits;
+
+			set_limits(&limits);
+			net_group_set_limits(l->group, &limits);
+		}
+		guarded_turn(l);
+		if (!pt_turn_pending(l))
+			wait_for_work(l, set, wait_event);
+	}
+}
+
+static void
+listener_start(PtListener *l)
+{
+	NetLimits	limits;
+
+	/* the committer flushes for us */
+	SetConfigOption("synchronous_commit", "off", PGC_USERSET, PGC_S_OVERRIDE);
+	XLogEnsureRecordSpace(32, 64);
+	raise_file_limit();
+	l->mcxt = AllocSetContextCreate(TopMemoryContext, "pgtopic listener", ALLOCSET_DEFAULT_SIZES);
+	l->turn_mcxt = AllocSetContextCreate(l->mcxt, "pgtopic turn", ALLOCSET_DEFAULT_SIZES);
+	set_limits(&limits);
+	l->loop = net_loop_create();
+	if (l->loop != NULL)
+		l->group = net_group_create(l->loop, &pt_client_handler, &limits, l);
+	if (l->group == NULL)
+		ereport(FATAL,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not create an event loop: %m")));
+	pt_turn_init(l);
+	pt_waits_init(l);
+	pt_handover_init(l);
+	before_shmem_exit(listener_exit, (Datum) 0);
+	pt_server_attach(l->number, MyLatch);
+	pgstat_report_appname(psprintf("pgtopic listener %d", l->number));
+}
+
+static void
+listener_exit(int code, Datum arg)
+{
+	pt_server_attach(listener.number, NULL);
+	pt_waits_forget_all();
+}
+
+/*
+ * Sockets come on top of the files that the server wants to have open: fd.c gets
+ * to count them all, so its limit goes up with the process' own.
+ */
+static void
+raise_file_limit(void)
+{
+	struct rlimit limit;
+	rlim_t		want;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	want = (rlim_t) max_safe_fds + pt_max_connections + 64;
+	if (limit.rlim_cur < want && limit.rlim_cur < limit.rlim_max)
+	{
+		limit.rlim_cur = Min(want, limit.rlim_max);
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+			return;
+	}
+	if (limit.rlim_cur > (rlim_t) max_safe_fds + 64)
+		max_safe_fds += (int) Min((rlim_t) pt_max_connections, limit.rlim_cur - max_safe_fds - 64);
+	if (limit.rlim_cur < want)
+		ereport(LOG,
+				(errmsg("the limit of open files, %lu, is too low for %d Kafka connections",
+						(unsigned long) limit.rlim_cur, pt_max_connections),
+				 errhint("Raise the limit of open files of the server, or lower \"pgtopic.max_connections\".")));
+}
+
+static void
+set_limits(NetLimits *limits)
+{
+	limits->frame_bytes_max = pt_max_request_size;
+	limits->input_bytes_max = Max(PT_INPUT_BYTES, (uint64) pt_max_request_size + PT_INPUT_BYTES / 4);
+	limits->output_bytes_max = PT_OUTPUT_BYTES_MAX;
+	limits->inflight_max = PT_INFLIGHT_MAX;
+	limits->idle_us = (int64) pt_idle_timeout_ms * 1000;
+}
+
+/* Stays here until at least one socket is bound; somebody else may have the port for a while. */
+static void
+bind_sockets(PtListener *l, uint32 wait_event)
+{
+	bool		tell = true;
+
+	while (!bind_all(l, tell))
+	{
+		tell = false;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 PT_BIND_RETRY_MS, wait_event);
+		ResetLatch(MyLatch);
+		(void) pt_worker_interrupts();
+	}
+	ereport(LOG,
+			(errmsg("listening for Kafka clients on \"%s\", port %d", pt_listen_addresses, pt_port)));
+}
+
+static bool
+bind_all(PtListener *l, bool tell)
+{
+	char	   *addresses = pstrdup(pt_listen_addresses);
+	List	   *hosts;
+	ListCell   *cell;
+
+	if (!SplitGUCList(addresses, ',', &hosts))
+		ereport(FATAL,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid list syntax in parameter \"%s\"", "pgtopic.listen_addresses")));
+	foreach(cell, hosts)
+	{
+		char	   *host = lfirst(cell);
+		char		problem[128];
+		int			before = nsockets;
+
+		nsockets = net_listen(l->loop, host, pt_port, on_accepted, l, sockets, nsockets,
+							  PT_LISTEN_SOCKETS_MAX, problem, sizeof(problem));
+		if (nsockets == before && tell)
+			ereport(LOG,
+					(errcode(ERRCODE_CONNECTION_FAILURE),
+					 errmsg("could not listen for Kafka clients on \"%s\", port %d: %s", host, pt_port, problem),
+					 errhint("Is another server running on port %d? It is tried again every second until one address of \"pgtopic.listen_addresses\" works.",
+							 pt_port)));
+	}
+	list_free(hosts);
+	pfree(addresses);
+	return nsockets > 0;
+}
+
+static void
+on_accepted(NetListener *from, int fd, void *arg)
+{
+	PtListener *l = arg;
+	int			worker = pt_server_least_loaded(l->number);
+
+	if (worker != l->number && pt_handover_send(l, worker, fd))
+		return;
+	pt_server_connections_add(l->number, 1);
+	pt_client_open(l, fd);
+}
+
+/* false: there was an error, which has been dealt with. */
+static bool
+run_turn(PtListener *l)
+{
+	volatile bool ok = true;
+
+	MemoryContextSwitchTo(l->turn_mcxt);
+	PG_TRY();
+	{
+		(void) net_loop_poll(l->loop, 0);
+		net_loop_run_timers(l->loop);
+		net_group_deliver(l->group);
+		pt_turn(l);
+		net_group_reap(l->group);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(l->turn_mcxt);
+		EmitErrorReport();
+		FlushErrorState();
+		pt_turn_recover(l);
+		ok = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(l->turn_mcxt);
+	MemoryContextReset(l->turn_mcxt);
+	return ok;
+}
+
+static void
+guarded_turn(PtListener *l)
+{
+	static int	failures = 0;
+
+	if (run_turn(l))
+		failures = 0;
+	else if (++failures >= PT_FAILURES_MAX)
+		ereport(FATAL,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("the Kafka listener starts again after %d errors in a row", failures)));
+}
+
+static void
+wait_for_work(PtListener *l, WaitEventSet *set, uint32 wait_event)
+{
+	WaitEvent	occurred[3];
+
+	report_idle(l);
+	(void) WaitEventSetWait(set, net_loop_timeout_ms(l->loop), occurred, lengthof(occurred), wait_event);
+	ResetLatch(MyLatch);
+}
+
+/* For pg_stat_activity and the statistics, at most once a second. */
+static void
+report_idle(PtListener *l)
+{
+	static int64 reported_at = 0;
+	static int	reported = -1;
+	int			connections = net_group_count(l->group);
+	int64		now = net_now();
+	char		text[64];
+
+	if (reported >= 0 && now - reported_at < 1000000)
+		return;
+	reported_at = now;
+	(void) pgstat_report_stat(false);
+	if (connections == reported)
+		return;
+	reported = connections;
+	snprintf(text, sizeof(text), "%d Kafka connections", connections);
+	pgstat_report_activity(STATE_IDLE, text);
+}

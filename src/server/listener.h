@@ -1,0 +1,138 @@
+/*-------------------------------------------------------------------------
+ *
+ * listener.h
+ *	  What the files of a listener worker share; nobody else includes it.
+ *
+ * A client is a connection with its Kafka session; a request is one frame of
+ * it on its way through
+ *
+ *		ARRIVED		-> begin (in a transaction) ->
+ *		APPENDING	-> the turn's append group, perhaps of several turns -> resume ->
+ *		WAITING		-> a log moved, or the deadline -> resume ->
+ *		ANSWERED	-> its WAL is durable, and all requests before it are answered ->
+ *		sent
+ *
+ * A request is on the lists that its state names (PtListener), and always on its
+ * client's list until its answer goes to the connection.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_SERVER_LISTENER_H
+#define PT_SERVER_LISTENER_H
+
+#include "compat.h"
+
+#include "lib/ilist.h"
+
+#include "kafka/kafka.h"
+#include "net/conn.h"
+#include "net/loop.h"
+#include "server/shared.h"
+
+typedef enum PtRequestState
+{
+	PT_REQUEST_ARRIVED,
+	PT_REQUEST_APPENDING,
+	PT_REQUEST_WAITING,
+	PT_REQUEST_ANSWERED
+} PtRequestState;
+
+typedef struct PtListener PtListener;
+typedef struct PtWait PtWait;
+
+typedef struct PtClient
+{
+	PtListener *listener;
+	NetConn    *conn;
+	KafkaSession session;
+	dlist_head	arrived;		/* requests not begun, by node */
+	dlist_head	begun;			/* requests begun, by node; both in order */
+	struct PtRequest *waiting;	/* its requests behind this one are not begun */
+	dlist_node	runnable_node;	/* on listener->runnable if runnable */
+	dlist_node	answer_node;	/* on listener->answerable or ->parked if answering */
+	bool		runnable;
+	bool		answering;
+} PtClient;
+
+typedef struct PtRequest
+{
+	dlist_node	node;
+	dlist_node	work_node;		/* on one of the listener's lists of requests if listed */
+	bool		listed;
+	PtRequestState state;
+	PtClient   *client;
+	NetFrame	frame;
+	KafkaCall  *call;			/* NULL: not begun */
+	/* APPENDING */
+	bool		tried;			/* only items with PT_BUSY are left */
+	TimestampTz give_up_at;		/* when busy partitions are waited for no longer */
+	/* WAITING */
+	PtWait	   *waits;			/* call->nwaits of them; NULL: none registered */
+	int			nwaits;
+	NetTimer	timer;
+	bool		timed_out;
+	/* ANSWERED */
+	XLogRecPtr	lsn;			/* must be durable before the answer leaves */
+	bool		replicated;		/* on synchronous standbys, too */
+	NetMessage	message;
+} PtRequest;
+
+struct PtListener
+{
+	int			number;
+	MemoryContext mcxt;			/* lives as long as the worker */
+	MemoryContext turn_mcxt;	/* reset in every turn */
+	NetLoop    *loop;
+	NetGroup   *group;
+
+	dlist_head	runnable;		/* clients with requests to begin */
+	dlist_head	appending;		/* requests for the append group, in order */
+	bool		append_now;		/* some of them have not been tried */
+	NetTimer	retry;			/* those that have been */
+	dlist_head	due;			/* requests to resume */
+	dlist_head	uncommitted;	/* answered in the open transaction */
+	dlist_head	answerable;		/* clients whose oldest answer may be ready to leave */
+	dlist_head	parked;			/* clients whose oldest answer waits for WAL */
+	XLogRecPtr	seen_flushed;	/* when parked was looked at last */
+	XLogRecPtr	seen_replicated;
+	uint64		seen_moves;		/* when the waits were looked at last */
+
+	XLogRecPtr	commit_end_before;	/* XactLastCommitEnd when the open transaction began */
+	PtClient   *current;		/* in whose call we are; to blame for an ERROR */
+};
+
+/* client.c */
+extern const NetHandler pt_client_handler;
+extern void pt_client_open(PtListener *l, int fd);
+extern void pt_client_runnable(PtClient *client);
+extern void pt_request_list(PtRequest *request, dlist_head *list);
+extern void pt_request_unlist(PtRequest *request);
+extern void pt_request_answered(PtRequest *request);
+extern void pt_request_send(PtRequest *request);
+extern void pt_request_end(PtRequest *request);
+
+/* turn.c */
+extern void pt_turn_init(PtListener *l);
+extern void pt_turn(PtListener *l);
+extern bool pt_turn_pending(const PtListener *l);
+extern void pt_turn_recover(PtListener *l);
+extern void pt_turn_transaction(void);
+
+/* waits.c */
+extern void pt_waits_init(PtListener *l);
+extern void pt_waits_register(PtRequest *request);
+extern void pt_waits_unregister(PtRequest *request);
+extern void pt_waits_check(PtListener *l);
+extern void pt_waits_forget_all(void);
+
+/* span.c: a span of a log as a source of bytes for a connection, in memory of the current context */
+extern NetSource *pt_span_source(const PtSpan *span);
+extern void pt_span_source_reset(void);
+
+/* handover.c: connections to the worker with the fewest */
+extern void pt_handover_init(PtListener *l);
+extern bool pt_handover_send(PtListener *l, int worker, int fd);
+
+#endif							/* PT_SERVER_LISTENER_H */

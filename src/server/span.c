@@ -1,0 +1,195 @@
+/*-------------------------------------------------------------------------
+ *
+ * span.c
+ *	  A span of a log as a source of bytes: from shared buffers to the socket.
+ *
+ * Nothing is copied (but pieces too small to be worth it, by net), and nothing stays
+ * pinned between two sends: what the socket did not take is mapped again when
+ * it is writable.  Of each map a step remembers where it began and how long its pieces are;
+ * after the send, the span goes to the step in which the sent bytes end, and
+ * from there over the whole pieces that were sent; the rest is "skip".
+ *
+ * Retention may recycle pages that are being sent.  pt_span_intact tells
+ * after the fact, and then the connection ends, as the client has bytes
+ * that are none of its own.
+ *
+ * All of this runs in a transaction (pt_turn_transaction), whose resource owner
+ * has the pins; an ERROR drops them with it.
+ *
+ * Siblings: client.c (who makes sources), ../net/output.c (who asks them).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "server/listener.h"
+
+#define PT_STEP_PIECES	32		/* pieces mapped at a time */
+#define PT_STEPS_MAX	512		/* in one send, over all sources */
+
+typedef struct PtSpanSource
+{
+	NetSource	base;
+	PtSpan		span;			/* what is not sent yet, but for ... */
+	uint32		skip;			/* ... the first bytes of it, which are */
+	PtSpan		ahead;			/* what is not mapped yet */
+	bool		mapped;			/* ahead is valid: there are steps */
+} PtSpanSource;
+
+/* One call of pt_span_map. */
+typedef struct PtStep
+{
+	PtSpanSource *source;
+	PtSpan		before;
+	size_t		bytes;			/* mapped, skipped ones included */
+	int			npieces;
+	int			npins;
+	uint32		lens[PT_STEP_PIECES];
+	Buffer		pins[PT_STEP_PIECES];
+} PtStep;
+
+/* Of the send that is being put together. */
+static PtStep steps[PT_STEPS_MAX];
+static int	nsteps;
+
+static int	source_map(NetSource *base, struct iovec *iov, int n, size_t *bytes);
+static bool source_used(NetSource *base, size_t sent);
+static void source_advance(PtSpanSource *source, const PtStep *step, size_t sent);
+static int	skip_bytes(struct iovec *iov, int n, uint32 skip);
+
+NetSource *
+pt_span_source(const PtSpan *span)
+{
+	PtSpanSource *source = palloc0(sizeof(PtSpanSource));
+
+	source->base.map = source_map;
+	source->base.used = source_used;
+	source->span = *span;
+	return &source->base;
+}
+
+/* After an ERROR: the pins have gone with the transaction. */
+void
+pt_span_source_reset(void)
+{
+	nsteps = 0;
+}
+
+static int
+source_map(NetSource *base, struct iovec *iov, int n, size_t *bytes)
+{
+	PtSpanSource *source = (PtSpanSource *) base;
+	PtStep	   *step = &steps[nsteps];
+	uint32		skip = 0;
+
+	pt_turn_transaction();
+	if (!source->mapped)
+	{
+		source->ahead = source->span;
+		source->mapped = true;
+		skip = source->skip;
+	}
+	if (nsteps == PT_STEPS_MAX)
+		return -1;
+	step->source = source;
+	step->before = source->ahead;
+	step->npins = 0;
+	step->bytes = 0;
+	step->npieces = pt_span_map(&source->ahead, iov, step->pins, Min(n, PT_STEP_PIECES),
+								&step->npins, &step->bytes);
+	nsteps++;
+	Assert(step->npieces <= PT_STEP_PIECES && step->npins <= PT_STEP_PIECES);
+	for (int i = 0; i < step->npieces; i++)
+		step->lens[i] = iov[i].iov_len;
+	if (step->npieces <= 0 || step->bytes <= skip)
+		return -1;				/* recycled already */
+	*bytes = step->bytes - skip;
+	return skip_bytes(iov, step->npieces, skip);
+}
+
+/* Takes "skip" bytes off the front of the pieces; returns how many pieces are left. */
+static int
+skip_bytes(struct iovec *iov, int n, uint32 skip)
+{
+	int			drop = 0;
+
+	while (skip > 0 && skip >= iov[drop].iov_len)
+		skip -= iov[drop++].iov_len;
+	Assert(drop < n);
+	if (drop > 0)
+		memmove(iov, iov + drop, (n - drop) * sizeof(struct iovec));
+	iov[0].iov_base = (char *) iov[0].iov_base + skip;
+	iov[0].iov_len -= skip;
+	return n - drop;
+}
+
+/*
+ * Steps of other sources may lie around ours: sources are mapped one after
+ * the other and asked here in the same order, so ours are the first left.
+ */
+static bool
+source_used(NetSource *base, size_t sent)
+{
+	PtSpanSource *source = (PtSpanSource *) base;
+	bool		intact = true;
+	bool		placed = false;
+	int			i;
+
+	sent += source->skip;		/* count from the first step's beginning */
+	for (i = 0; i < nsteps && steps[i].source != source; i++)
+		;
+	for (; i < nsteps && steps[i].source == source; i++)
+	{
+		PtStep	   *step = &steps[i];
+
+		if (intact && step->npieces > 0)
+			intact = pt_span_intact(&step->before);
+		for (int p = 0; p < step->npins; p++)
+			ReleaseBuffer(step->pins[p]);
+		step->npins = 0;
+		if (!intact || placed)
+			continue;
+		if (sent < step->bytes)
+		{
+			source_advance(source, step, sent);
+			placed = true;
+		}
+		else
+			sent -= step->bytes;
+	}
+	if (intact && !placed)
+	{
+		source->span = source->ahead;
+		source->skip = 0;
+	}
+	source->mapped = false;
+	if (i == nsteps)
+		nsteps = 0;				/* that was the last source of the send */
+	return intact;
+}
+
+/*
+ * "sent" bytes of the step have left: maps the whole pieces among them again,
+ * only to move the span over them.
+ */
+static void
+source_advance(PtSpanSource *source, const PtStep *step, size_t sent)
+{
+	struct iovec iov[PT_STEP_PIECES];
+	Buffer		pins[PT_STEP_PIECES];
+	int			whole = 0;
+	int			npins = 0;
+	size_t		bytes = 0;
+
+	source->span = step->before;
+	while (whole < step->npieces && sent >= step->lens[whole])
+		sent -= step->lens[whole++];
+	source->skip = (uint32) sent;
+	if (whole == 0)
+		return;
+	(void) pt_span_map(&source->span, iov, pins, whole, &npins, &bytes);
+	for (int p = 0; p < npins; p++)
+		ReleaseBuffer(pins[p]);
+}

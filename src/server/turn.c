@@ -1,0 +1,494 @@
+/*-------------------------------------------------------------------------
+ *
+ * turn.c
+ *	  One turn of a listener: everything that is ready, a phase at a time.
+ *
+ *	1 begin		requests that arrived are decoded and handled, in one transaction
+ *	2 append	all Produce requests of all clients, as one group
+ *	3 resume	what the append has finished, and waits that are over, in one transaction
+ *	4 answer	what is durable goes to its connection
+ *	5 flush		connections are written
+ *
+ * An answer leaves its request's hands only when the transaction in which it
+ * was made has committed (until then it is on "uncommitted"), and leaves the
+ * worker only when that transaction's WAL, and that of the append, is durable.
+ *
+ * Errors of handlers end in the kafka room.  What comes through nevertheless is
+ * caught in listener.c and cleaned up here (pt_turn_recover); the phases keep
+ * the lists so that they can be abandoned anywhere.
+ *
+ * Siblings: listener.c (the loop), client.c, waits.c, span.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "storage/bufmgr.h"
+#include "storage/lwlock.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "server/listener.h"
+
+/* Between two attempts to append to partitions that others have locked. */
+#define PT_BUSY_RETRY_US	5000
+
+/* How long they are waited for when the request does not say. */
+#define PT_BUSY_PATIENCE_MS	30000
+
+static void transaction_end(PtListener *l);
+static void begin_phase(PtListener *l);
+static void begin_client(PtListener *l, PtClient *client);
+static void append_phase(PtListener *l);
+static PtProduce *append_gather(PtListener *l, int *n);
+static void append_scatter(PtListener *l, const PtProduce *items, XLogRecPtr lsn);
+static bool append_take_back(PtRequest *request, const PtProduce **item, XLogRecPtr lsn);
+static void retry_due(NetTimer *timer);
+static void resume_phase(PtListener *l);
+static void apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome);
+static void start_waiting(PtListener *l, PtRequest *request);
+static void stop_waiting(PtRequest *request);
+static void wait_due(NetTimer *timer);
+static void answer_phase(PtListener *l);
+static void answer_client(PtListener *l, PtClient *client);
+
+void
+pt_turn_init(PtListener *l)
+{
+	dlist_init(&l->runnable);
+	dlist_init(&l->appending);
+	dlist_init(&l->due);
+	dlist_init(&l->uncommitted);
+	dlist_init(&l->answerable);
+	dlist_init(&l->parked);
+	l->retry.due = retry_due;
+	l->retry.arg = l;
+}
+
+void
+pt_turn(PtListener *l)
+{
+	begin_phase(l);
+	append_phase(l);
+	pt_waits_check(l);
+	resume_phase(l);
+	answer_phase(l);
+	net_group_flush(l->group);
+	transaction_end(l);			/* spans that were sent have started one */
+}
+
+/* Is there anything to do in a turn that no descriptor, timer or latch will tell of? */
+bool
+pt_turn_pending(const PtListener *l)
+{
+	PtListener *m = unconstify(PtListener *, l);
+
+	return !dlist_is_empty(&m->runnable) || l->append_now || !dlist_is_empty(&m->due) ||
+		!dlist_is_empty(&m->answerable) || net_group_busy(l->group) ||
+		l->seen_moves != pt_server_moves() ||
+		(!dlist_is_empty(&m->parked) &&
+		 (l->seen_flushed != pt_commit_flushed() || l->seen_replicated != pt_commit_replicated()));
+}
+
+/* Makes sure of a transaction; it ends at the end of the phase. */
+void
+pt_turn_transaction(void)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	if (IsTransactionState())
+		return;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Commits what is open.  Answers made in it may leave once its WAL is durable; a
+ * transaction that wrote nothing adds nothing to wait for.
+ */
+static void
+transaction_end(PtListener *l)
+{
+	bool		wrote;
+
+	if (!IsTransactionState())
+		return;
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(l->turn_mcxt);
+	wrote = XactLastCommitEnd != l->commit_end_before;
+	l->commit_end_before = XactLastCommitEnd;
+	if (wrote)
+		pt_commit_request(XactLastCommitEnd);
+	while (!dlist_is_empty(&l->uncommitted))
+	{
+		PtRequest  *request = dlist_container(PtRequest, work_node, dlist_head_node(&l->uncommitted));
+
+		pt_request_unlist(request);
+		if (wrote)
+		{
+			request->lsn = Max(request->lsn, XactLastCommitEnd);
+			request->replicated = true;
+		}
+		pt_request_answered(request);
+	}
+}
+
+/*
+ * 1. Begin
+ */
+
+static void
+begin_phase(PtListener *l)
+{
+	if (dlist_is_empty(&l->runnable))
+		return;
+	pt_turn_transaction();
+	while (!dlist_is_empty(&l->runnable))
+	{
+		PtClient   *client = dlist_container(PtClient, runnable_node, dlist_pop_head_node(&l->runnable));
+
+		client->runnable = false;
+		begin_client(l, client);
+	}
+	transaction_end(l);
+}
+
+/* Begins the requests that arrived, up to one that waits. */
+static void
+begin_client(PtListener *l, PtClient *client)
+{
+	l->current = client;
+	while (!dlist_is_empty(&client->arrived) && client->waiting == NULL &&
+		   !net_conn_closing(client->conn))
+	{
+		PtRequest  *request = dlist_container(PtRequest, node, dlist_pop_head_node(&client->arrived));
+		KafkaOutcome outcome;
+
+		dlist_push_tail(&client->begun, &request->node);
+		outcome = kafka_call_begin(&client->session, request->frame.data, request->frame.len,
+								   &request->call);
+		MemoryContextSwitchTo(l->turn_mcxt);
+		apply_outcome(l, request, outcome);
+	}
+	l->current = NULL;
+}
+
+/* What a handler's verdict means for the request. */
+static void
+apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
+{
+	PtClient   *client = request->client;
+	KafkaCall  *call = request->call;
+
+	if (client->waiting == request && outcome != KAFKA_WAIT)
+		stop_waiting(request);
+	switch (outcome)
+	{
+		case KAFKA_REPLY:
+			net_frame_release(&request->frame);
+			request->lsn = call->lsn;
+			request->replicated = call->acks < 0;
+			pt_request_list(request, &l->uncommitted);
+			break;
+		case KAFKA_APPEND:
+			request->state = PT_REQUEST_APPENDING;
+			request->tried = false;
+			request->give_up_at = call->deadline != 0 ? call->deadline :
+				TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PT_BUSY_PATIENCE_MS);
+			l->append_now = true;
+			pt_request_list(request, &l->appending);
+			break;
+		case KAFKA_WAIT:
+			start_waiting(l, request);
+			break;
+		case KAFKA_NO_REPLY:
+			dlist_delete(&request->node);
+			pt_request_end(request);
+			net_conn_answered(client->conn);
+			/* it may have stood before one that is answered */
+			if (!dlist_is_empty(&client->begun))
+			{
+				PtRequest  *first = dlist_head_element(PtRequest, node, &client->begun);
+
+				if (first->state == PT_REQUEST_ANSWERED)
+					pt_request_answered(first);
+			}
+			break;
+		case KAFKA_CLOSE:
+			net_conn_close(client->conn, "%s", call->problem);
+			break;
+	}
+}
+
+/*
+ * 2. Append
+ */
+
+static void
+append_phase(PtListener *l)
+{
+	PtProduce  *items;
+	XLogRecPtr	lsn = InvalidXLogRecPtr;
+	int			n;
+
+	if (!l->append_now)
+		return;
+	l->append_now = false;
+	items = append_gather(l, &n);
+	if (n > 0)
+	{
+		Assert(!IsTransactionState());
+		pt_engine_produce(items, n, &lsn);
+		MemoryContextSwitchTo(l->turn_mcxt);
+		l->commit_end_before = XactLastCommitEnd;
+		if (lsn != InvalidXLogRecPtr)
+			pt_commit_request(lsn);
+	}
+	append_scatter(l, items, lsn);
+	if (!dlist_is_empty(&l->appending) && !l->append_now)
+		net_timer_start(l->loop, &l->retry, net_now() + PT_BUSY_RETRY_US);
+}
+
+/* Is the item still to be appended? */
+static inline bool
+item_pending(const PtRequest *request, const PtProduce *item)
+{
+	return !request->tried || item->status == PT_BUSY;
+}
+
+/* The items of all requests, side by side and in their order. */
+static PtProduce *
+append_gather(PtListener *l, int *n)
+{
+	PtProduce  *items;
+	dlist_iter	iter;
+	int			total = 0;
+
+	dlist_foreach(iter, &l->appending)
+		total += dlist_container(PtRequest, work_node, iter.cur)->call->nproduce;
+	items = palloc(Max(total, 1) * sizeof(PtProduce));
+	*n = 0;
+	dlist_foreach(iter, &l->appending)
+	{
+		PtRequest  *request = dlist_container(PtRequest, work_node, iter.cur);
+
+		for (int i = 0; i < request->call->nproduce; i++)
+		{
+			if (item_pending(request, &request->call->produce[i]))
+				items[(*n)++] = request->call->produce[i];
+		}
+	}
+	return items;
+}
+
+/* Gives the results to the requests; those that are complete are due to be resumed. */
+static void
+append_scatter(PtListener *l, const PtProduce *items, XLogRecPtr lsn)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &l->appending)
+	{
+		PtRequest  *request = dlist_container(PtRequest, work_node, iter.cur);
+		bool		busy = append_take_back(request, &items, lsn);
+
+		request->timed_out = busy && now >= request->give_up_at;
+		if (busy && !request->timed_out)
+			continue;
+		pt_request_unlist(request);
+		pt_request_list(request, &l->due);
+	}
+}
+
+/*
+ * Takes the request's items off *item; true when some are still busy.  A
+ * duplicate was appended by somebody, at an LSN that we do not know: all WAL
+ * that there is now will do.
+ */
+static bool
+append_take_back(PtRequest *request, const PtProduce **item, XLogRecPtr lsn)
+{
+	KafkaCall  *call = request->call;
+	bool		busy = false;
+
+	for (int i = 0; i < call->nproduce; i++)
+	{
+		if (!item_pending(request, &call->produce[i]))
+			continue;
+		call->produce[i] = *(*item)++;
+		if (call->produce[i].status == PT_BUSY)
+			busy = true;
+		else if (call->produce[i].status == PT_OK)
+			call->lsn = Max(call->lsn, lsn);
+		else if (call->produce[i].status == PT_DUPLICATE_SEQUENCE)
+		{
+			call->lsn = Max(call->lsn, pt_wal_insert_end());
+			pt_commit_request(call->lsn);
+		}
+	}
+	request->tried = true;
+	return busy;
+}
+
+static void
+retry_due(NetTimer *timer)
+{
+	((PtListener *) timer->arg)->append_now = true;
+}
+
+/*
+ * 3. Resume
+ */
+
+/* A request that becomes due again in here has its turn in the next one. */
+static void
+resume_phase(PtListener *l)
+{
+	dlist_node *last;
+
+	if (dlist_is_empty(&l->due))
+		return;
+	pt_turn_transaction();
+	last = dlist_tail_node(&l->due);
+	for (;;)
+	{
+		dlist_node *node = dlist_head_node(&l->due);
+		PtRequest  *request = dlist_container(PtRequest, work_node, node);
+		KafkaOutcome outcome;
+
+		pt_request_unlist(request);
+		if (!net_conn_closing(request->client->conn))
+		{
+			l->current = request->client;
+			outcome = kafka_call_resume(request->call, request->timed_out);
+			MemoryContextSwitchTo(l->turn_mcxt);
+			apply_outcome(l, request, outcome);
+			l->current = NULL;
+		}
+		if (node == last || dlist_is_empty(&l->due))
+			break;
+	}
+	transaction_end(l);
+}
+
+/* The connection is held: what is behind a long poll waits, as in Kafka. */
+static void
+start_waiting(PtListener *l, PtRequest *request)
+{
+	KafkaCall  *call = request->call;
+	PtClient   *client = request->client;
+	int64		delay = Max(call->deadline - GetCurrentTimestamp(), 0);
+
+	pt_waits_unregister(request);
+	request->state = PT_REQUEST_WAITING;
+	client->waiting = request;
+	net_conn_hold(client->conn);
+	request->timer.due = wait_due;
+	request->timer.arg = request;
+	net_timer_start(l->loop, &request->timer, net_now() + delay);
+	pt_waits_register(request);
+}
+
+static void
+stop_waiting(PtRequest *request)
+{
+	PtClient   *client = request->client;
+
+	pt_waits_unregister(request);
+	net_timer_stop(client->listener->loop, &request->timer);
+	client->waiting = NULL;
+	net_conn_unhold(client->conn);
+	pt_client_runnable(client);
+}
+
+static void
+wait_due(NetTimer *timer)
+{
+	PtRequest  *request = timer->arg;
+
+	request->timed_out = true;
+	if (!request->listed)
+		pt_request_list(request, &request->client->listener->due);
+}
+
+/*
+ * 4. Answer
+ */
+
+static void
+answer_phase(PtListener *l)
+{
+	XLogRecPtr	flushed = pt_commit_flushed();
+	XLogRecPtr	replicated = pt_commit_replicated();
+
+	if (flushed != l->seen_flushed || replicated != l->seen_replicated)
+	{
+		l->seen_flushed = flushed;
+		l->seen_replicated = replicated;
+		while (!dlist_is_empty(&l->parked))
+			dlist_push_tail(&l->answerable, dlist_pop_head_node(&l->parked));
+	}
+	while (!dlist_is_empty(&l->answerable))
+	{
+		PtClient   *client = dlist_container(PtClient, answer_node, dlist_pop_head_node(&l->answerable));
+
+		client->answering = false;
+		answer_client(l, client);
+	}
+}
+
+/* Lets the answers go that are next in order and durable. */
+static void
+answer_client(PtListener *l, PtClient *client)
+{
+	while (!dlist_is_empty(&client->begun) && !net_conn_closing(client->conn))
+	{
+		PtRequest  *request = dlist_head_element(PtRequest, node, &client->begun);
+
+		if (request->state != PT_REQUEST_ANSWERED)
+			return;
+		if (request->lsn > (request->replicated ? l->seen_replicated : l->seen_flushed))
+		{
+			client->answering = true;
+			dlist_push_tail(&l->parked, &client->answer_node);
+			return;
+		}
+		dlist_delete(&request->node);
+		pt_request_send(request);
+	}
+}
+
+/*
+ * After an ERROR in pt_turn: cleans up, and closes the connection that it came from.  Answers of
+ * the transaction that is lost now must not leave.
+ */
+void
+pt_turn_recover(PtListener *l)
+{
+	NetConn    *culprit = l->current != NULL ? l->current->conn : net_group_current(l->group);
+
+	AbortCurrentTransaction();
+	LWLockReleaseAll();
+	UnlockBuffers();
+	MemoryContextSwitchTo(l->turn_mcxt);
+	pt_span_source_reset();
+	l->commit_end_before = XactLastCommitEnd;
+	l->current = NULL;
+	if (culprit != NULL)
+		net_conn_close(culprit, "an internal error");
+	while (!dlist_is_empty(&l->uncommitted))
+	{
+		PtRequest  *request = dlist_container(PtRequest, work_node, dlist_head_node(&l->uncommitted));
+
+		pt_request_unlist(request);
+		net_conn_close(request->client->conn, "the transaction of its request was lost");
+	}
+	if (!dlist_is_empty(&l->appending))
+		l->append_now = true;
+}

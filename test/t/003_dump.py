@@ -24,7 +24,7 @@ INSERT INTO plain VALUES (1, 'beside');
 INSERT INTO topics.orders (partition, key, value, "timestamp")
     SELECT i %% 3, ('k' || i)::text::bytea, CASE WHEN i %% 10 > 0 THEN ('value ' || i)::text::bytea END, '2024-01-01'::timestamptz + i * interval '1 s'
     FROM generate_series(1, 1000) i;
-SELECT produce('orders', 'with headers'::text, headers => '{"trace": "abc"}');
+SELECT produce('orders', 'with headers'::text, headers => headers('trace', 'abc'));
 INSERT INTO topics."Quoted.Name-1" (value) VALUES ('one'), ('two');
 SELECT produce('%s', 'long'::text);
 INSERT INTO topics.orders (partition, "offset", value) VALUES (1, 5000, 'behind a gap');

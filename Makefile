@@ -17,6 +17,9 @@ REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --inputdir=. --temp-config=test/regress.conf
 ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
 
+# Bitcode for JIT inlining is of no use to table access methods and workers.
+override with_llvm := no
+
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
@@ -25,9 +28,6 @@ include $(PGXS)
 override CFLAGS += -MMD -MP
 -include $(OBJS:.o=.d)
 EXTRA_CLEAN += $(OBJS:.o=.d) $(OBJS:.o=.bc)
-
-# Bitcode for JIT inlining is of no use to table access methods and workers.
-override with_llvm = no
 
 check-unit:
 	$(MAKE) -C test/unit check PG_CONFIG=$(PG_CONFIG)

@@ -18,6 +18,7 @@
 
 #include "am/am.h"
 #include "engine/engine.h"
+#include "engine/commit.h"
 #include "engine/hooks.h"
 #include "guc.h"
 #include "server/server.h"

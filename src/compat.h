@@ -152,12 +152,15 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 	pgstat_report_vacuum(RelationGetRelid(rel), (rel)->rd_rel->relisshared, live, 0)
 #define pt_parallel_scan_name(pscan, rel) ((pscan)->phs_relid = RelationGetRelid(rel))
 #define pt_index_am_set_order(routine) ((void) 0)
+#define pt_index_count_search(scan) ((void) 0)
 #else
 #define pt_vac_update_relstats(rel, pages, tuples, hasindex, frozenxid, minmulti) \
 	vac_update_relstats(rel, pages, tuples, 0, 0, hasindex, frozenxid, minmulti, NULL, NULL, false)
 #define pt_pgstat_report_vacuum(rel, live, started) \
 	pgstat_report_vacuum(RelationGetRelid(rel), (rel)->rd_rel->relisshared, live, 0, started)
 #define pt_parallel_scan_name(pscan, rel) ((pscan)->phs_locator = (rel)->rd_locator)
+#define pt_index_count_search(scan) \
+	((scan)->instrument ? (void) (scan)->instrument->nsearches++ : (void) 0)
 /* Strategies are numbered as in a btree, and so are comparisons. */
 #define PT_INDEX_AM_TRANSLATES
 #define pt_index_am_set_order(routine) \

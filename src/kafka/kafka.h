@@ -27,6 +27,8 @@
 #ifndef PT_KAFKA_H
 #define PT_KAFKA_H
 
+#include "portability/instr_time.h"
+
 #include "engine/engine.h"
 
 typedef enum KafkaOutcome

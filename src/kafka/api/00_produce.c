@@ -1,0 +1,257 @@
+/*-------------------------------------------------------------------------
+ *
+ * 00_produce.c
+ *	  Produce: record batches in, offsets out.
+ *
+ * Only what concerns the request is checked here; what concerns the log (CRC, size, sequence
+ * numbers, timestamps) is the engine's business.  The batches go to the server, which appends those of
+ * all requests of a turn as one group and then has us answer.
+ *
+ * Siblings: ../call.c, ../topics.c; ../../engine/engine.h (pt_engine_produce).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "log/compress.h"
+#include "utils/timestamp.h"
+
+#include "kafka/topics.h"
+
+/* Between begin and resume: where the result of each item goes. */
+typedef struct ProduceState
+{
+	ProducePartitionResponse **targets;
+} ProduceState;
+
+/* zstd came with version 7 (KIP-110): before, a client may get what it cannot read. */
+#define ZSTD_FROM_VERSION	7
+
+static void
+set_error(ProducePartitionResponse *out, int16 code, const char *message)
+{
+	out->error_code = code;
+	out->base_offset = -1;
+	out->error_message = kafka_string(message);
+}
+
+/*
+ * From version 3 on a partition has exactly one batch, of magic 2.  Returns an error code
+ * with its message.
+ */
+static int16
+check_batch(const KafkaRecords *records, int16 version, const char **message)
+{
+	PtBatchHeader h;
+	PtLogStatus status;
+
+	if (records->len <= 0)
+	{
+		*message = "A produce request must have one record batch per partition.";
+		return KERR_INVALID_RECORD;
+	}
+	/* The old formats have their magic byte in the same place. */
+	if (records->len > 16 && records->data[16] != 2)
+	{
+		*message = "Only record batches of magic 2 are accepted.";
+		return KERR_INVALID_RECORD;
+	}
+	status = pt_batch_header_read(records->data, records->len, &h);
+	if (status != PT_LOG_OK || h.length > records->len)
+	{
+		*message = pt_log_status_text(status != PT_LOG_OK ? status : PT_LOG_TRUNCATED);
+		return KERR_CORRUPT_MESSAGE;
+	}
+	if (h.length < records->len)
+	{
+		*message = "A produce request must have exactly one record batch per partition.";
+		return KERR_INVALID_RECORD;
+	}
+	if (h.attributes & PT_BATCH_CONTROL)
+	{
+		*message = "Clients are not allowed to write control batches.";
+		return KERR_INVALID_RECORD;
+	}
+	if (h.attributes & PT_BATCH_TRANSACTIONAL)
+	{
+		*message = "Kafka transactions are not supported.";
+		return KERR_INVALID_TXN_STATE;
+	}
+	if ((h.attributes & PT_BATCH_COMPRESSION_MASK) == PT_CODEC_ZSTD && version < ZSTD_FROM_VERSION)
+	{
+		*message = "zstd needs version 7 of the produce request.";
+		return KERR_UNSUPPORTED_COMPRESSION_TYPE;
+	}
+	return KERR_NONE;
+}
+
+static int
+count_partitions(const ProduceRequest *in)
+{
+	int			n = 0;
+
+	for (int i = 0; i < in->topic_data.n; i++)
+		n += in->topic_data.items[i].partition_data.n;
+	return n;
+}
+
+/* An item for the engine, or an error in the response. */
+static void
+add_partition(KafkaCall *call, const ProducePartition *in, Oid relid, int16 error,
+			  ProducePartitionResponse *out)
+{
+	ProduceState *state = call->state;
+	const char *message = NULL;
+	PtProduce  *item;
+
+	out->index = in->index;
+	if (error == KERR_NONE)
+		error = check_batch(&in->records, call->api_version, &message);
+	if (error != KERR_NONE)
+	{
+		set_error(out, error, message);
+		return;
+	}
+	state->targets[call->nproduce] = out;
+	item = &call->produce[call->nproduce++];
+	item->relid = relid;
+	item->data = unconstify(char *, in->records.data);	/* the frame is ours to patch */
+	item->length = in->records.len;
+	item->base_offset = -1;
+	item->append_time = -1;
+	item->start_offset = -1;
+}
+
+/* Shapes the response like the request; the error, if any, goes to all partitions. */
+static void
+walk_request(KafkaCall *call, int16 error, const char *message, bool add)
+{
+	const ProduceRequest *in = call->request;
+	ProduceResponse *out = call->response;
+	bool		by_id = call->api_version >= 13;
+	KafkaLookup lookup = {0};
+
+	KAFKA_RESIZE(call, out->responses, ProduceTopicResponse, in->topic_data.n);
+	for (int i = 0; i < in->topic_data.n; i++)
+	{
+		const ProduceTopic *topic = &in->topic_data.items[i];
+		ProduceTopicResponse *result = &out->responses.items[i];
+
+		result->name = topic->name;
+		result->topic_id = topic->topic_id;
+		KAFKA_RESIZE(call, result->partition_responses, ProducePartitionResponse, topic->partition_data.n);
+		for (int j = 0; j < topic->partition_data.n; j++)
+		{
+			const ProducePartition *partition = &topic->partition_data.items[j];
+			ProducePartitionResponse *target = &result->partition_responses.items[j];
+			int16		code;
+			Oid			relid;
+
+			target->index = partition->index;
+			if (!add)
+			{
+				set_error(target, error, message);
+				continue;
+			}
+			relid = kafka_lookup(&lookup, topic->name, by_id ? &topic->topic_id : NULL,
+								 partition->index, &code);
+			add_partition(call, partition, relid, code, target);
+		}
+	}
+}
+
+/* What acks=0 gets is silence, or the end of the connection, so that the client looks for what changed. */
+static KafkaOutcome
+finish(KafkaCall *call)
+{
+	ProduceResponse *out = call->response;
+
+	if (call->acks != 0)
+		return KAFKA_REPLY;
+	for (int i = 0; i < out->responses.n; i++)
+	{
+		const ProduceTopicResponse *topic = &out->responses.items[i];
+
+		for (int j = 0; j < topic->partition_responses.n; j++)
+		{
+			int16		code = topic->partition_responses.items[j].error_code;
+
+			if (code != KERR_NONE)
+			{
+				call->problem = psprintf("Produce request with acks=0 failed: %s", kafka_error_name(code));
+				return KAFKA_CLOSE;
+			}
+		}
+	}
+	return KAFKA_NO_REPLY;
+}
+
+static KafkaOutcome
+produce_begin(KafkaCall *call)
+{
+	const ProduceRequest *in = call->request;
+	int			n = count_partitions(in);
+	ProduceState *state = palloc(sizeof(ProduceState));
+
+	call->acks = in->acks;
+	call->state = state;
+	if (in->acks < -1 || in->acks > 1)
+	{
+		walk_request(call, KERR_INVALID_REQUIRED_ACKS, NULL, false);
+		return KAFKA_REPLY;
+	}
+	if (in->transactional_id.len >= 0)
+	{
+		walk_request(call, KERR_INVALID_TXN_STATE, "Kafka transactions are not supported.", false);
+		return finish(call);
+	}
+	state->targets = MemoryContextAllocHuge(call->mcxt, sizeof(*state->targets) * Max(n, 1));
+	call->produce = MemoryContextAllocHuge(call->mcxt, sizeof(PtProduce) * Max(n, 1));
+	memset(call->produce, 0, sizeof(PtProduce) * n);
+	walk_request(call, KERR_NONE, NULL, true);
+	if (call->nproduce == 0)
+		return finish(call);
+
+	/* Until then the server tries again where another transaction holds a partition. */
+	call->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Max(in->timeout_ms, 0));
+	return KAFKA_APPEND;
+}
+
+static void
+set_result(KafkaCall *call, const PtProduce *item, ProducePartitionResponse *out)
+{
+	int16		code = kafka_error_from_status(item->status);
+
+	if (code != KERR_NONE)
+	{
+		set_error(out, code, item->message[0] ? item->message : NULL);
+		return;
+	}
+	out->base_offset = item->base_offset;
+	out->log_append_time_ms = item->append_time;
+	out->log_start_offset = item->start_offset;
+}
+
+static KafkaOutcome
+produce_resume(KafkaCall *call, bool timed_out)
+{
+	ProduceState *state = call->state;
+
+	for (int i = 0; i < call->nproduce; i++)
+		set_result(call, &call->produce[i], state->targets[i]);
+	return finish(call);
+}
+
+static void
+produce_fail(KafkaCall *call, int16 code, const char *message)
+{
+	walk_request(call, code, message, false);
+}
+
+const KafkaHandler kafka_handler_produce = {
+	.begin = produce_begin,
+	.resume = produce_resume,
+	.fail = produce_fail
+};

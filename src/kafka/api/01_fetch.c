@@ -1,0 +1,711 @@
+/*-------------------------------------------------------------------------
+ *
+ * 01_fetch.c
+ *	  Fetch: record batches out, with long-poll and fetch sessions.
+ *
+ * A request becomes a list of entries, one per partition: from the request itself, or from its
+ * session.  Each attempt asks the engine for all entries and either answers or waits
+ * for one of their logs to move.  No byte of a batch passes through here: an answer holds
+ * spans of logs, which the server sends straight from shared buffers.
+ *
+ * The two isolation levels read the same, since no aborted data is ever in a log.
+ *
+ * Siblings: ../fetch_session.c, ../call.c, ../topics.c; ../../engine/engine.h (pt_engine_fetch).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "utils/timestamp.h"
+
+#include "kafka/broker.h"
+#include "kafka/fetch_session.h"
+#include "kafka/topics.h"
+
+#define SESSIONS_SINCE		7
+#define TOPIC_IDS_SINCE		13
+
+/* epochs of requests that are not a step of a session */
+#define EPOCH_NONE			(-1)
+#define EPOCH_NEW			0
+
+/* A connection that reads more partitions without a session starts over. */
+#define CURSORS_MAX			10000
+
+/* Where reading went on, per partition, for fetches without a session. */
+typedef struct FetchCursor
+{
+	Oid			relid;			/* hash key */
+	int64		offset;
+	PtLogPos	pos;
+} FetchCursor;
+
+typedef struct KafkaFetchState
+{
+	HTAB	   *cursors;
+} KafkaFetchState;
+
+typedef struct FetchEntry
+{
+	KafkaString topic;
+	KafkaUuid	topic_id;
+	int32		partition;
+	uint32		max_bytes;
+	int64		offset;
+	int16		error;
+	bool		included;		/* in the answer */
+	bool		diverging;
+	int32		diverging_epoch;
+	int64		diverging_end;
+	int64		cursor_offset;	/* what the next attempt starts from */
+	PtLogPos	cursor_pos;
+	KafkaFetchPart *part;		/* valid while the session is */
+	PtFetch		fetch;
+} FetchEntry;
+
+/* Between begin and resume. */
+typedef struct FetchState
+{
+	FetchEntry *entries;
+	int			n;
+	bool		incremental;	/* tell only what is new */
+	int32		session_id;		/* 0: none */
+	int32		session_epoch;
+	uint64		session_serial;
+	KafkaLookup lookup;
+} FetchState;
+
+/*
+ * Cursors of a connection
+ */
+
+static HTAB *
+connection_cursors(KafkaSession *session)
+{
+	HASHCTL		ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(FetchCursor), .hcxt = session->mcxt};
+
+	if (session->fetch == NULL)
+		session->fetch = MemoryContextAllocZero(session->mcxt, sizeof(KafkaFetchState));
+	if (session->fetch->cursors != NULL && hash_get_num_entries(session->fetch->cursors) > CURSORS_MAX)
+	{
+		hash_destroy(session->fetch->cursors);
+		session->fetch->cursors = NULL;
+	}
+	if (session->fetch->cursors == NULL)
+		session->fetch->cursors = hash_create("Kafka fetch cursors", 16, &ctl,
+											  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	return session->fetch->cursors;
+}
+
+static void
+load_cursor(KafkaCall *call, FetchEntry *entry)
+{
+	FetchCursor *cursor;
+
+	if (entry->part != NULL)
+	{
+		entry->cursor_offset = entry->part->cursor_offset;
+		entry->cursor_pos = entry->part->cursor_pos;
+		return;
+	}
+	cursor = hash_search(connection_cursors(call->session), &entry->fetch.relid, HASH_FIND, NULL);
+	if (cursor != NULL)
+	{
+		entry->cursor_offset = cursor->offset;
+		entry->cursor_pos = cursor->pos;
+	}
+}
+
+static void
+store_cursor(KafkaCall *call, const FetchEntry *entry)
+{
+	FetchCursor *cursor;
+
+	if (entry->part != NULL)
+	{
+		entry->part->cursor_offset = entry->fetch.cursor_offset;
+		entry->part->cursor_pos = entry->fetch.cursor_pos;
+		return;
+	}
+	cursor = hash_search(connection_cursors(call->session), &entry->fetch.relid, HASH_ENTER, NULL);
+	cursor->offset = entry->fetch.cursor_offset;
+	cursor->pos = entry->fetch.cursor_pos;
+}
+
+/*
+ * Entries
+ */
+
+/*
+ * KIP-595: a client that says in which epoch it read last learns whether its log and
+ * ours went different ways.
+ */
+static void
+check_divergence(FetchEntry *entry, const FetchPartition *asked)
+{
+	int32		epoch;
+	int64		end_offset;
+	PtStatus	status;
+
+	if (asked->last_fetched_epoch < 0)
+		return;
+	status = pt_engine_epoch_end(entry->fetch.relid, asked->last_fetched_epoch, &epoch, &end_offset);
+	entry->error = kafka_error_from_status(status);
+	if (entry->error != KERR_NONE)
+		return;
+	if (epoch < 0)
+		entry->error = KERR_OFFSET_OUT_OF_RANGE;
+	else if (epoch < asked->last_fetched_epoch || end_offset < asked->fetch_offset)
+	{
+		entry->diverging = true;
+		entry->diverging_epoch = epoch;
+		entry->diverging_end = end_offset;
+		entry->offset = Min(entry->offset, end_offset);
+		entry->max_bytes = 0;
+	}
+}
+
+static void
+add_entry(KafkaCall *call, KafkaString topic, const KafkaUuid *id, const FetchPartition *asked,
+		  KafkaFetchPart *part)
+{
+	const FetchRequest *in = call->request;
+	FetchState *state = call->state;
+	FetchEntry *entry = &state->entries[state->n++];
+
+	memset(entry, 0, sizeof(*entry));
+	entry->topic = topic;
+	if (id != NULL)
+		entry->topic_id = *id;
+	entry->partition = asked->partition;
+	entry->offset = asked->fetch_offset;
+	entry->max_bytes = Max(asked->partition_max_bytes, 0);
+	entry->part = part;
+	entry->fetch.relid = kafka_lookup(&state->lookup, topic, id, asked->partition, &entry->error);
+	entry->fetch.leader_epoch = asked->current_leader_epoch;
+
+	/* There are no followers of ours that fetch this way. */
+	if (entry->error == KERR_NONE && (in->replica_id >= 0 || in->replica_state.replica_id >= 0))
+		entry->error = KERR_NOT_LEADER_OR_FOLLOWER;
+	if (entry->error != KERR_NONE)
+		return;
+	load_cursor(call, entry);
+	check_divergence(entry, asked);
+}
+
+static void
+alloc_entries(KafkaCall *call, int n)
+{
+	FetchState *state = call->state;
+
+	state->entries = MemoryContextAllocHuge(call->mcxt, sizeof(FetchEntry) * Max(n, 1));
+	state->n = 0;
+}
+
+static int
+count_partitions(const FetchRequest *in)
+{
+	int			n = 0;
+
+	for (int i = 0; i < in->topics.n; i++)
+		n += in->topics.items[i].partitions.n;
+	return n;
+}
+
+static void
+entries_from_request(KafkaCall *call)
+{
+	const FetchRequest *in = call->request;
+	bool		by_id = call->api_version >= TOPIC_IDS_SINCE;
+
+	alloc_entries(call, count_partitions(in));
+	for (int i = 0; i < in->topics.n; i++)
+	{
+		const FetchTopic *topic = &in->topics.items[i];
+
+		for (int j = 0; j < topic->partitions.n; j++)
+			add_entry(call, topic->topic, by_id ? &topic->topic_id : NULL,
+					  &topic->partitions.items[j], NULL);
+	}
+}
+
+static void
+entries_from_session(KafkaCall *call, KafkaFetchSession *session)
+{
+	FetchState *state = call->state;
+	dlist_iter	iter;
+
+	state->session_id = session->id;
+	state->session_epoch = session->epoch;
+	state->session_serial = session->serial;
+	alloc_entries(call, session->nparts);
+	dlist_foreach(iter, &session->order)
+	{
+		KafkaFetchPart *part = dlist_container(KafkaFetchPart, node, iter.cur);
+
+		add_entry(call, part->topic, session->by_id ? &part->topic_id : NULL, &part->asked, part);
+	}
+	Assert(state->n == session->nparts);
+}
+
+/*
+ * Sessions
+ */
+
+/* Adds the partitions of the request to the session; false when there is no room for them. */
+static bool
+put_partitions(const FetchRequest *in, KafkaFetchSession *session)
+{
+	for (int i = 0; i < in->topics.n; i++)
+	{
+		const FetchTopic *topic = &in->topics.items[i];
+
+		for (int j = 0; j < topic->partitions.n; j++)
+		{
+			if (!kafka_fetch_session_put(session, topic->topic, session->by_id ? &topic->topic_id : NULL,
+										 &topic->partitions.items[j]))
+				return false;
+		}
+	}
+	return true;
+}
+
+static void
+forget_partitions(const FetchRequest *in, KafkaFetchSession *session)
+{
+	for (int i = 0; i < in->forgotten_topics_data.n; i++)
+	{
+		const FetchForgottenTopic *topic = &in->forgotten_topics_data.items[i];
+
+		for (int j = 0; j < topic->partitions.n; j++)
+			kafka_fetch_session_forget(session, topic->topic, session->by_id ? &topic->topic_id : NULL,
+									   topic->partitions.items[j]);
+	}
+}
+
+/* A request that names all partitions; epoch 0 asks for a session to be made of them. */
+static void
+begin_full(KafkaCall *call)
+{
+	const FetchRequest *in = call->request;
+	KafkaFetchSession *session = kafka_fetch_session_find(in->session_id);
+	int			n = count_partitions(in);
+
+	if (session != NULL)
+		kafka_fetch_session_drop(session);
+	session = NULL;
+	if (call->api_version >= SESSIONS_SINCE && in->session_epoch == EPOCH_NEW && n > 0)
+		session = kafka_fetch_session_new(call->api_version >= TOPIC_IDS_SINCE, n);
+	if (session != NULL && !put_partitions(in, session))
+	{
+		kafka_fetch_session_drop(session);
+		session = NULL;
+	}
+	if (session != NULL)
+		entries_from_session(call, session);
+	else
+		entries_from_request(call);
+}
+
+/* A request that names what changed since the one before. */
+static int16
+begin_incremental(KafkaCall *call)
+{
+	const FetchRequest *in = call->request;
+	FetchState *state = call->state;
+	KafkaFetchSession *session = kafka_fetch_session_find(in->session_id);
+
+	if (session == NULL)
+		return KERR_FETCH_SESSION_ID_NOT_FOUND;
+	if (session->epoch != in->session_epoch)
+		return KERR_INVALID_FETCH_SESSION_EPOCH;
+	if (session->by_id != (call->api_version >= TOPIC_IDS_SINCE))
+		return KERR_FETCH_SESSION_TOPIC_ID_ERROR;
+
+	kafka_fetch_session_next(session);
+	if (!put_partitions(in, session))
+	{
+		/* The client starts over with a full fetch, which gets no session. */
+		kafka_fetch_session_drop(session);
+		return KERR_FETCH_SESSION_ID_NOT_FOUND;
+	}
+	forget_partitions(in, session);
+	if (session->nparts == 0)
+	{
+		kafka_fetch_session_drop(session);
+		return KERR_NONE;
+	}
+	state->incremental = true;
+	entries_from_session(call, session);
+	return KERR_NONE;
+}
+
+/* The session of a request that waited, unless another request has moved it on. */
+static KafkaFetchSession *
+same_session(const FetchState *state)
+{
+	KafkaFetchSession *session = kafka_fetch_session_find(state->session_id);
+
+	if (session == NULL || session->serial != state->session_serial ||
+		session->epoch != state->session_epoch)
+		return NULL;
+	return session;
+}
+
+/*
+ * Reading
+ */
+
+/* Asks the engine for one entry; returns the bytes it gives. */
+static uint64
+fetch_entry(FetchEntry *entry, uint64 left, bool at_least_one)
+{
+	PtFetch    *fetch = &entry->fetch;
+
+	fetch->offset = entry->offset;
+	fetch->max_bytes = (uint32) Min(entry->max_bytes, left);
+	fetch->at_least_one = at_least_one && !entry->diverging;
+	fetch->cursor_offset = entry->cursor_offset;
+	fetch->cursor_pos = entry->cursor_pos;
+	fetch->span.state = NULL;
+	fetch->span.bytes_left = 0;
+	pt_engine_fetch(fetch);
+
+	entry->error = kafka_error_from_status(fetch->status);
+	if (entry->error != KERR_NONE)
+		return 0;
+	if (fetch->span.bytes_left == 0)
+	{
+		/* The place is found: the next attempt need not search. */
+		entry->cursor_offset = fetch->cursor_offset;
+		entry->cursor_pos = fetch->cursor_pos;
+	}
+	return entry->diverging ? 0 : fetch->span.bytes_left;
+}
+
+/*
+ * Asks for all entries.  true when there is something to say: enough bytes, or an
+ * error, or a client whose log diverged.
+ */
+static bool
+fetch_all(KafkaCall *call)
+{
+	const FetchRequest *in = call->request;
+	FetchState *state = call->state;
+	uint64		left = Min(Max(in->max_bytes, 0), KAFKA_FETCH_BYTES_MAX);
+	uint64		bytes = 0;
+	bool		news = state->n == 0;
+
+	for (int i = 0; i < state->n; i++)
+	{
+		FetchEntry *entry = &state->entries[i];
+		uint64		got;
+
+		if (entry->error == KERR_NONE)
+		{
+			/* The first batch is given whatever its size, so that a small limit stops nobody. */
+			got = fetch_entry(entry, left, bytes == 0);
+			bytes += got;
+			left -= Min(got, left);
+		}
+		news |= entry->error != KERR_NONE || entry->diverging;
+	}
+	return news || bytes >= (uint64) Max(in->min_bytes, 0);
+}
+
+/* The state of a log, for the server to watch. */
+static PtLogState *
+log_state(FetchEntry *entry)
+{
+	Relation	rel;
+	PtLogState *state;
+
+	if (entry->fetch.span.state != NULL)
+		return entry->fetch.span.state;
+	rel = try_table_open(entry->fetch.relid, AccessShareLock);
+	if (rel == NULL)
+		return NULL;
+	state = pt_state_get(rel);
+	table_close(rel, AccessShareLock);
+	return state;
+}
+
+static KafkaOutcome
+wait_for_more(KafkaCall *call)
+{
+	FetchState *state = call->state;
+
+	if (call->waits == NULL)
+		call->waits = MemoryContextAllocHuge(call->mcxt, sizeof(PtLogState *) * Max(state->n, 1));
+	call->nwaits = 0;
+	for (int i = 0; i < state->n; i++)
+	{
+		PtLogState *log = log_state(&state->entries[i]);
+
+		if (log != NULL)
+			call->waits[call->nwaits++] = log;
+	}
+	return KAFKA_WAIT;
+}
+
+/*
+ * Answering
+ */
+
+static uint64
+entry_bytes(const FetchEntry *entry)
+{
+	return entry->error != KERR_NONE || entry->diverging ? 0 : entry->fetch.span.bytes_left;
+}
+
+/* Does the client not know this yet? */
+static bool
+is_news(const FetchState *state, const FetchEntry *entry)
+{
+	if (!state->incremental || entry->error != KERR_NONE || entry->diverging || entry_bytes(entry) > 0)
+		return true;
+	return entry->fetch.high_watermark != entry->part->told_high_watermark ||
+		entry->fetch.start_offset != entry->part->told_start_offset;
+}
+
+/* Notes in the session what the client is told now. */
+static void
+note_told(KafkaCall *call, KafkaFetchSession *session, FetchEntry *entry)
+{
+	KafkaFetchPart *part = entry->part;
+	bool		failed = entry->error != KERR_NONE;
+
+	if (!failed)
+		store_cursor(call, entry);
+	if (part == NULL)
+		return;
+	part->told_high_watermark = failed ? -1 : entry->fetch.high_watermark;
+	part->told_start_offset = failed ? -1 : entry->fetch.start_offset;
+	if (entry_bytes(entry) > 0)
+		kafka_fetch_session_requeue(session, part);
+}
+
+/* Errors that a change of leader explains come with who it is now. */
+static bool
+names_leader(int16 error)
+{
+	return error == KERR_FENCED_LEADER_EPOCH || error == KERR_NOT_LEADER_OR_FOLLOWER;
+}
+
+static void
+fill_partition(const FetchRequest *in, const FetchEntry *entry, FetchPartitionResponse *out)
+{
+	out->partition_index = entry->partition;
+	out->error_code = entry->error;
+	out->aborted_transactions.n = in->isolation_level == 1 ? 0 : -1;
+	if (entry->error != KERR_NONE)
+	{
+		out->high_watermark = -1;
+		if (names_leader(entry->error))
+		{
+			out->current_leader.leader_id = KAFKA_BROKER_ID;
+			out->current_leader.leader_epoch = pt_engine_leader_epoch();
+		}
+		return;
+	}
+	out->high_watermark = entry->fetch.high_watermark;
+	out->last_stable_offset = entry->fetch.high_watermark;
+	out->log_start_offset = entry->fetch.start_offset;
+	if (entry->diverging)
+	{
+		out->diverging_epoch.epoch = entry->diverging_epoch;
+		out->diverging_epoch.end_offset = entry->diverging_end;
+	}
+	else if (entry->fetch.span.bytes_left > 0)
+		out->records = (KafkaRecords) {NULL, (int32) entry->fetch.span.bytes_left, &entry->fetch.span};
+}
+
+static void
+fill_endpoint(KafkaCall *call)
+{
+	FetchResponse *out = call->response;
+	KafkaNodeEndpoint *endpoint;
+
+	if (out->node_endpoints.n > 0)
+		return;
+	KAFKA_RESIZE(call, out->node_endpoints, KafkaNodeEndpoint, 1);
+	endpoint = &out->node_endpoints.items[0];
+	endpoint->node_id = KAFKA_BROKER_ID;
+	endpoint->host = kafka_string(kafka_broker_host());
+	endpoint->port = kafka_broker_port();
+}
+
+static bool
+same_topic(const FetchEntry *a, const FetchEntry *b)
+{
+	return kafka_string_equal(a->topic, b->topic) &&
+		memcmp(&a->topic_id, &b->topic_id, sizeof(a->topic_id)) == 0;
+}
+
+/* The next run of included entries of one topic from i on: sets its end and how many they are. */
+static int
+next_run(const FetchState *state, int i, int *end)
+{
+	const FetchEntry *first = &state->entries[i];
+	int			n = 0;
+
+	for (; i < state->n; i++)
+	{
+		const FetchEntry *entry = &state->entries[i];
+
+		if (!entry->included)
+			continue;
+		if (!same_topic(first, entry))
+			break;
+		n++;
+	}
+	*end = i;
+	return n;
+}
+
+static void
+fill_topic(KafkaCall *call, int first, int end, int n, FetchTopicResponse *out)
+{
+	FetchState *state = call->state;
+	FetchPartitionResponse *partition;
+
+	out->topic = state->entries[first].topic;
+	out->topic_id = state->entries[first].topic_id;
+	KAFKA_RESIZE(call, out->partitions, FetchPartitionResponse, n);
+	partition = out->partitions.items;
+	for (int i = first; i < end; i++)
+	{
+		const FetchEntry *entry = &state->entries[i];
+
+		if (!entry->included)
+			continue;
+		fill_partition(call->request, entry, partition++);
+		if (names_leader(entry->error))
+			fill_endpoint(call);
+	}
+}
+
+static KafkaOutcome
+answer(KafkaCall *call, KafkaFetchSession *session)
+{
+	FetchState *state = call->state;
+	FetchResponse *out = call->response;
+	const FetchEntry *last = NULL;
+	int			ntopics = 0;
+	int			topic = 0;
+	int			end;
+
+	for (int i = 0; i < state->n; i++)
+	{
+		FetchEntry *entry = &state->entries[i];
+
+		entry->included = is_news(state, entry);
+		if (!entry->included)
+			continue;
+		note_told(call, session, entry);
+		ntopics += last == NULL || !same_topic(last, entry);
+		last = entry;
+	}
+
+	out->session_id = state->session_id;
+	KAFKA_RESIZE(call, out->responses, FetchTopicResponse, ntopics);
+	for (int i = 0; i < state->n; i = end)
+	{
+		end = i + 1;
+		if (state->entries[i].included)
+		{
+			int			n = next_run(state, i, &end);
+
+			fill_topic(call, i, end, n, &out->responses.items[topic++]);
+		}
+	}
+	Assert(topic == ntopics);
+	return KAFKA_REPLY;
+}
+
+static KafkaOutcome
+answer_error(KafkaCall *call, int16 code)
+{
+	FetchResponse *out = call->response;
+
+	out->error_code = code;
+	return KAFKA_REPLY;
+}
+
+/*
+ * The handler
+ */
+
+static KafkaOutcome
+fetch_begin(KafkaCall *call)
+{
+	const FetchRequest *in = call->request;
+	FetchState *state = palloc0(sizeof(FetchState));
+	bool		full = call->api_version < SESSIONS_SINCE ||
+		in->session_epoch == EPOCH_NONE || in->session_epoch == EPOCH_NEW;
+	int16		error = KERR_NONE;
+
+	call->state = state;
+	if (full)
+		begin_full(call);
+	else
+		error = begin_incremental(call);
+	if (error != KERR_NONE)
+		return answer_error(call, error);
+
+	if (fetch_all(call) || in->max_wait_ms <= 0)
+		return answer(call, state->session_id ? same_session(state) : NULL);
+	call->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), in->max_wait_ms);
+	return wait_for_more(call);
+}
+
+static KafkaOutcome
+fetch_resume(KafkaCall *call, bool timed_out)
+{
+	FetchState *state = call->state;
+	KafkaFetchSession *session = NULL;
+
+	if (state->session_id != 0 && (session = same_session(state)) == NULL)
+		return answer_error(call, KERR_INVALID_FETCH_SESSION_EPOCH);
+	if (fetch_all(call) || timed_out)
+		return answer(call, session);
+	return wait_for_more(call);
+}
+
+/* Since version 7 an error for all goes to the top, before that to each partition. */
+static void
+fetch_fail(KafkaCall *call, int16 code, const char *message)
+{
+	const FetchRequest *in = call->request;
+	FetchResponse *out = call->response;
+
+	if (call->api_version >= SESSIONS_SINCE)
+	{
+		answer_error(call, code);
+		return;
+	}
+	KAFKA_RESIZE(call, out->responses, FetchTopicResponse, in->topics.n);
+	for (int i = 0; i < in->topics.n; i++)
+	{
+		const FetchTopic *topic = &in->topics.items[i];
+		FetchTopicResponse *result = &out->responses.items[i];
+
+		result->topic = topic->topic;
+		KAFKA_RESIZE(call, result->partitions, FetchPartitionResponse, topic->partitions.n);
+		for (int j = 0; j < topic->partitions.n; j++)
+		{
+			result->partitions.items[j].partition_index = topic->partitions.items[j].partition;
+			result->partitions.items[j].error_code = code;
+			result->partitions.items[j].high_watermark = -1;
+		}
+	}
+}
+
+const KafkaHandler kafka_handler_fetch = {
+	.begin = fetch_begin,
+	.resume = fetch_resume,
+	.fail = fetch_fail
+};

@@ -1,0 +1,99 @@
+/*-------------------------------------------------------------------------
+ *
+ * 02_list_offsets.c
+ *	  ListOffsets: the offset of a time, or of the start or end of a log.
+ *
+ * Siblings: ../call.c, ../topics.c; ../../engine/engine.h (pt_engine_list_offset).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "kafka/topics.h"
+
+/* The oldest offset that tiered storage has not got yet (KIP-1023); we have none. */
+#define LIST_EARLIEST_PENDING_UPLOAD	(-6)
+
+/* The version that brought each of the special timestamps, from -1 down. */
+static const int8 special_since[] = {1, 1, 7, 8, 9, 11};
+
+static bool
+timestamp_known(int64 timestamp, int16 version)
+{
+	if (timestamp >= 0)
+		return true;
+	return timestamp >= LIST_EARLIEST_PENDING_UPLOAD && version >= special_since[-1 - timestamp];
+}
+
+static void
+list_partition(KafkaCall *call, const ListOffsetsPartition *in, Oid relid, ListOffsetsPartitionResponse *out)
+{
+	PtListOffset list = {.relid = relid, .timestamp = in->timestamp};
+
+	out->error_code = kafka_leader_epoch_check(in->current_leader_epoch);
+	if (out->error_code == KERR_NONE && !timestamp_known(in->timestamp, call->api_version))
+		out->error_code = KERR_UNSUPPORTED_VERSION;
+	if (out->error_code != KERR_NONE || in->timestamp == LIST_EARLIEST_PENDING_UPLOAD)
+		return;					/* offset -1: there is none */
+
+	pt_engine_list_offset(&list);
+	out->error_code = kafka_error_from_status(list.status);
+	if (out->error_code != KERR_NONE)
+		return;
+	out->offset = list.offset;
+	out->timestamp = list.found_timestamp;
+	out->leader_epoch = list.leader_epoch;
+}
+
+/* Shapes the response like the request; looks offsets up unless there is an error for all. */
+static void
+walk_request(KafkaCall *call, int16 error)
+{
+	const ListOffsetsRequest *in = call->request;
+	ListOffsetsResponse *out = call->response;
+	KafkaLookup lookup = {0};
+
+	KAFKA_RESIZE(call, out->topics, ListOffsetsTopicResponse, in->topics.n);
+	for (int i = 0; i < in->topics.n; i++)
+	{
+		const ListOffsetsTopic *topic = &in->topics.items[i];
+		ListOffsetsTopicResponse *result = &out->topics.items[i];
+
+		result->name = topic->name;
+		KAFKA_RESIZE(call, result->partitions, ListOffsetsPartitionResponse, topic->partitions.n);
+		for (int j = 0; j < topic->partitions.n; j++)
+		{
+			const ListOffsetsPartition *partition = &topic->partitions.items[j];
+			ListOffsetsPartitionResponse *target = &result->partitions.items[j];
+			Oid			relid;
+
+			target->partition_index = partition->partition_index;
+			target->error_code = error;
+			if (error != KERR_NONE)
+				continue;
+			relid = kafka_lookup(&lookup, topic->name, NULL, partition->partition_index, &target->error_code);
+			if (OidIsValid(relid))
+				list_partition(call, partition, relid, target);
+		}
+	}
+}
+
+static KafkaOutcome
+list_offsets_begin(KafkaCall *call)
+{
+	walk_request(call, KERR_NONE);
+	return KAFKA_REPLY;
+}
+
+static void
+list_offsets_fail(KafkaCall *call, int16 code, const char *message)
+{
+	walk_request(call, code);
+}
+
+const KafkaHandler kafka_handler_list_offsets = {
+	.begin = list_offsets_begin,
+	.fail = list_offsets_fail
+};

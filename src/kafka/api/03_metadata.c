@@ -1,0 +1,170 @@
+/*-------------------------------------------------------------------------
+ *
+ * 03_metadata.c
+ *	  Metadata: the broker, and the partitions of topics.
+ *
+ * There is one broker, so what clients learn is which topics exist.  A topic that is
+ * asked for by name and does not exist is created, if client and server (setting
+ * pgtopic.auto_create_topics) both want that.
+ *
+ * Siblings: ../call.c, ../topics.c, ../broker.c, 75_describe_topic_partitions.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+
+#include "guc.h"
+#include "kafka/broker.h"
+#include "kafka/topics.h"
+
+static void
+fill_partition(const PtTopic *topic, int32 index, int32 leader_epoch, MetadataPartitionResponse *out)
+{
+	bool		there = OidIsValid(topic->leaves[index]);
+
+	out->error_code = there ? KERR_NONE : KERR_LEADER_NOT_AVAILABLE;
+	out->partition_index = index;
+	out->leader_id = there ? KAFKA_BROKER_ID : -1;
+	out->leader_epoch = leader_epoch;
+	out->replica_nodes.items = kafka_replica_nodes;
+	out->replica_nodes.n = lengthof(kafka_replica_nodes);
+	out->isr_nodes.items = kafka_replica_nodes;
+	out->isr_nodes.n = there ? lengthof(kafka_replica_nodes) : 0;
+}
+
+static void
+fill_topic(KafkaCall *call, const PtTopic *topic, MetadataTopicResponse *out)
+{
+	const MetadataRequest *in = call->request;
+	int32		leader_epoch = pt_engine_leader_epoch();
+
+	out->error_code = KERR_NONE;
+	out->name = kafka_string(pstrdup(topic->name));
+	memcpy(&out->topic_id, &topic->id, sizeof(out->topic_id));
+	out->is_internal = topic->internal;
+	if (in->include_topic_authorized_operations)
+		out->topic_authorized_operations = KAFKA_TOPIC_OPERATIONS;
+	KAFKA_RESIZE(call, out->partitions, MetadataPartitionResponse, topic->npartitions);
+	for (int i = 0; i < topic->npartitions; i++)
+		fill_partition(topic, i, leader_epoch, &out->partitions.items[i]);
+}
+
+static void
+fill_all(KafkaCall *call)
+{
+	MetadataResponse *out = call->response;
+	List	   *topics = pt_topic_all();
+	ListCell   *lc;
+	int			i = 0;
+
+	KAFKA_RESIZE(call, out->topics, MetadataTopicResponse, list_length(topics));
+	foreach(lc, topics)
+		fill_topic(call, lfirst(lc), &out->topics.items[i++]);
+}
+
+/* What was asked for and is not there.  A legal name is told from an illegal one by the error. */
+static bool
+may_create(const MetadataRequest *in, int16 error)
+{
+	return error == KERR_UNKNOWN_TOPIC_OR_PARTITION && in->allow_auto_topic_creation &&
+		pt_auto_create_topics && !RecoveryInProgress();
+}
+
+static const PtTopic *
+create_topic(KafkaCall *call, KafkaString name, int16 *error)
+{
+	char	   *text = pnstrdup(name.data, name.len);
+	KafkaError	thrown;
+
+	/* Another client may have been faster: then it is there just as well. */
+	if (!kafka_topic_create(call, text, pt_default_partitions, NIL, &thrown) &&
+		thrown.code != KERR_TOPIC_ALREADY_EXISTS)
+	{
+		*error = thrown.code;
+		return NULL;
+	}
+	return kafka_topic_find(name, NULL, error);
+}
+
+static void
+fill_one(KafkaCall *call, const MetadataTopic *asked, MetadataTopicResponse *out)
+{
+	bool		by_id = asked->name.len < 0 || !kafka_uuid_is_zero(&asked->topic_id);
+	const PtTopic *topic;
+
+	topic = kafka_topic_find(asked->name, by_id ? &asked->topic_id : NULL, &out->error_code);
+	if (topic == NULL && !by_id && may_create(call->request, out->error_code))
+		topic = create_topic(call, asked->name, &out->error_code);
+	if (topic != NULL)
+	{
+		fill_topic(call, topic, out);
+		return;
+	}
+	out->name = asked->name;
+	out->topic_id = asked->topic_id;
+}
+
+static void
+fill_broker(KafkaCall *call)
+{
+	MetadataResponse *out = call->response;
+	MetadataBroker *broker;
+
+	KAFKA_RESIZE(call, out->brokers, MetadataBroker, 1);
+	broker = &out->brokers.items[0];
+	broker->node_id = KAFKA_BROKER_ID;
+	broker->host = kafka_string(kafka_broker_host());
+	broker->port = kafka_broker_port();
+	out->cluster_id = kafka_string(kafka_cluster_id());
+	out->controller_id = KAFKA_BROKER_ID;
+}
+
+static KafkaOutcome
+metadata_begin(KafkaCall *call)
+{
+	const MetadataRequest *in = call->request;
+	MetadataResponse *out = call->response;
+	bool		all = call->api_version == 0 ? in->topics.n == 0 : in->topics.n < 0;
+
+	fill_broker(call);
+	if (in->include_cluster_authorized_operations)
+		out->cluster_authorized_operations = KAFKA_CLUSTER_OPERATIONS;
+	if (all)
+	{
+		fill_all(call);
+		return KAFKA_REPLY;
+	}
+	KAFKA_RESIZE(call, out->topics, MetadataTopicResponse, in->topics.n);
+	for (int i = 0; i < in->topics.n; i++)
+		fill_one(call, &in->topics.items[i], &out->topics.items[i]);
+	return KAFKA_REPLY;
+}
+
+/* An error for all goes to the top since version 13, else to each topic; "all topics" is then none. */
+static void
+metadata_fail(KafkaCall *call, int16 code, const char *message)
+{
+	const MetadataRequest *in = call->request;
+	MetadataResponse *out = call->response;
+
+	fill_broker(call);
+	out->error_code = code;
+	if (in->topics.n <= 0)
+		return;
+	KAFKA_RESIZE(call, out->topics, MetadataTopicResponse, in->topics.n);
+	for (int i = 0; i < in->topics.n; i++)
+	{
+		out->topics.items[i].error_code = code;
+		out->topics.items[i].name = in->topics.items[i].name;
+		out->topics.items[i].topic_id = in->topics.items[i].topic_id;
+	}
+}
+
+const KafkaHandler kafka_handler_metadata = {
+	.begin = metadata_begin,
+	.fail = metadata_fail
+};

@@ -1,0 +1,89 @@
+/*-------------------------------------------------------------------------
+ *
+ * 18_api_versions.c
+ *	  ApiVersions: what we speak, from the one list of APIs.
+ *
+ * Siblings: ../messages/apis.h (the list), ../call.c (versions that we do not know).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "kafka/api.h"
+
+/* For log lines and views: what is not printable is replaced. */
+static void
+copy_printable(char *to, size_t size, KafkaString from)
+{
+	size_t		len = Min(Max(from.len, 0), (int32) size - 1);
+
+	for (size_t i = 0; i < len; i++)
+		to[i] = from.data[i] >= 0x20 && from.data[i] < 0x7f ? from.data[i] : '?';
+	to[len] = '\0';
+}
+
+/* No features are finalized: clients then use neither Kafka's transactions 2 nor its new groups. */
+static void
+fill(KafkaCall *call, int16 error)
+{
+	ApiVersionsResponse *out = call->response;
+
+	out->error_code = error;
+	KAFKA_RESIZE(call, out->api_keys, ApiVersion, KAFKA_API_COUNT);
+	for (int i = 0; i < KAFKA_API_COUNT; i++)
+	{
+		ApiVersion *row = &out->api_keys.items[i];
+
+		row->api_key = kafka_apis[i].key;
+		row->min_version = kafka_apis[i].min_version;
+		row->max_version = kafka_apis[i].max_version;
+	}
+}
+
+/* Since version 3 the client says what it is: letters, digits, dots and dashes, as in KIP-511. */
+static bool
+is_software_name(KafkaString s)
+{
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.";
+
+	if (s.len <= 0)
+		return false;
+	for (int i = 0; i < s.len; i++)
+	{
+		if (s.data[i] == '\0' || strchr(allowed, s.data[i]) == NULL)
+			return false;
+	}
+	return strchr("-.", s.data[0]) == NULL && strchr("-.", s.data[s.len - 1]) == NULL;
+}
+
+static KafkaOutcome
+api_versions_begin(KafkaCall *call)
+{
+	const ApiVersionsRequest *in = call->request;
+	KafkaSession *session = call->session;
+
+	if (call->api_version >= 3 &&
+		(!is_software_name(in->client_software_name) || !is_software_name(in->client_software_version)))
+	{
+		fill(call, KERR_INVALID_REQUEST);
+		return KAFKA_REPLY;
+	}
+	copy_printable(session->software_name, sizeof(session->software_name), in->client_software_name);
+	copy_printable(session->software_version, sizeof(session->software_version), in->client_software_version);
+	fill(call, KERR_NONE);
+	return KAFKA_REPLY;
+}
+
+static void
+api_versions_fail(KafkaCall *call, int16 code, const char *message)
+{
+	fill(call, code);
+}
+
+const KafkaHandler kafka_handler_api_versions = {
+	.begin = api_versions_begin,
+	.fail = api_versions_fail
+};

@@ -1,0 +1,78 @@
+/*-------------------------------------------------------------------------
+ *
+ * 22_init_producer_id.c
+ *	  InitProducerId: an id for an idempotent producer.
+ *
+ * Ids come from the engine in blocks, so that most calls touch nothing shared.  A
+ * producer that names its id gets the same id with the next epoch (KIP-360), or a new one when its epochs are used up.
+ *
+ * Kafka transactions are not supported: a transactional id is answered with INVALID_REQUEST, which clients
+ * take as final.  (COORDINATOR_NOT_AVAILABLE would be tried again for ever, an authorization error would
+ * send people looking for an ACL.)
+ *
+ * Siblings: ../call.c; ../../engine/engine.h (pt_engine_allocate_producer_ids).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "kafka/api.h"
+
+#define PRODUCER_ID_BLOCK	100
+
+static int64
+next_producer_id(void)
+{
+	static int64 next;
+	static int	left;
+
+	if (left == 0)
+	{
+		next = pt_engine_allocate_producer_ids(PRODUCER_ID_BLOCK);
+		left = PRODUCER_ID_BLOCK;
+	}
+	left--;
+	return next++;
+}
+
+static KafkaOutcome
+init_producer_id_begin(KafkaCall *call)
+{
+	const InitProducerIdRequest *in = call->request;
+	InitProducerIdResponse *out = call->response;
+	bool		has_id = in->producer_id >= 0;
+	bool		has_epoch = in->producer_epoch >= 0;
+
+	if (in->transactional_id.len >= 0 || has_id != has_epoch)
+	{
+		out->error_code = KERR_INVALID_REQUEST;
+		out->producer_epoch = -1;
+	}
+	else if (has_id && in->producer_epoch < PG_INT16_MAX - 1)
+	{
+		out->producer_id = in->producer_id;
+		out->producer_epoch = in->producer_epoch + 1;
+	}
+	else
+	{
+		out->producer_id = next_producer_id();
+		out->producer_epoch = 0;
+	}
+	return KAFKA_REPLY;
+}
+
+static void
+init_producer_id_fail(KafkaCall *call, int16 code, const char *message)
+{
+	InitProducerIdResponse *out = call->response;
+
+	out->error_code = code;
+	out->producer_epoch = -1;
+}
+
+const KafkaHandler kafka_handler_init_producer_id = {
+	.begin = init_producer_id_begin,
+	.fail = init_producer_id_fail
+};

@@ -1,0 +1,81 @@
+/*-------------------------------------------------------------------------
+ *
+ * 23_offset_for_leader_epoch.c
+ *	  OffsetForLeaderEpoch: where an epoch ended, for clients that check for divergence.
+ *
+ * Siblings: ../call.c, ../topics.c; ../../engine/engine.h (pt_engine_epoch_end).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "kafka/topics.h"
+
+static void
+find_end(const EpochPartition *in, Oid relid, EpochPartitionResponse *out)
+{
+	int32		epoch = -1;
+	int64		end_offset = -1;
+
+	out->error_code = kafka_leader_epoch_check(in->current_leader_epoch);
+	if (out->error_code != KERR_NONE)
+		return;
+	out->error_code = kafka_error_from_status(pt_engine_epoch_end(relid, in->leader_epoch, &epoch, &end_offset));
+	if (out->error_code != KERR_NONE)
+		return;
+	out->leader_epoch = epoch;
+	out->end_offset = end_offset;
+}
+
+/* Shapes the response like the request; looks epochs up unless there is an error for all. */
+static void
+walk_request(KafkaCall *call, int16 error)
+{
+	const OffsetForLeaderEpochRequest *in = call->request;
+	OffsetForLeaderEpochResponse *out = call->response;
+	KafkaLookup lookup = {0};
+
+	KAFKA_RESIZE(call, out->topics, EpochTopicResponse, in->topics.n);
+	for (int i = 0; i < in->topics.n; i++)
+	{
+		const EpochTopic *topic = &in->topics.items[i];
+		EpochTopicResponse *result = &out->topics.items[i];
+
+		result->topic = topic->topic;
+		KAFKA_RESIZE(call, result->partitions, EpochPartitionResponse, topic->partitions.n);
+		for (int j = 0; j < topic->partitions.n; j++)
+		{
+			const EpochPartition *partition = &topic->partitions.items[j];
+			EpochPartitionResponse *target = &result->partitions.items[j];
+			Oid			relid;
+
+			target->partition = partition->partition;
+			target->error_code = error;
+			if (error != KERR_NONE)
+				continue;
+			relid = kafka_lookup(&lookup, topic->topic, NULL, partition->partition, &target->error_code);
+			if (OidIsValid(relid))
+				find_end(partition, relid, target);
+		}
+	}
+}
+
+static KafkaOutcome
+offset_for_leader_epoch_begin(KafkaCall *call)
+{
+	walk_request(call, KERR_NONE);
+	return KAFKA_REPLY;
+}
+
+static void
+offset_for_leader_epoch_fail(KafkaCall *call, int16 code, const char *message)
+{
+	walk_request(call, code);
+}
+
+const KafkaHandler kafka_handler_offset_for_leader_epoch = {
+	.begin = offset_for_leader_epoch_begin,
+	.fail = offset_for_leader_epoch_fail
+};

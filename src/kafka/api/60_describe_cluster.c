@@ -1,0 +1,64 @@
+/*-------------------------------------------------------------------------
+ *
+ * 60_describe_cluster.c
+ *	  DescribeCluster: the one broker.
+ *
+ * Siblings: ../call.c, ../broker.c, 03_metadata.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "kafka/api.h"
+#include "kafka/broker.h"
+
+#define ENDPOINT_BROKER			1
+#define ENDPOINT_CONTROLLER		2
+
+static void
+set_error(DescribeClusterResponse *out, int16 code, const char *message)
+{
+	out->error_code = code;
+	out->error_message = kafka_string(message);
+}
+
+static KafkaOutcome
+describe_cluster_begin(KafkaCall *call)
+{
+	const DescribeClusterRequest *in = call->request;
+	DescribeClusterResponse *out = call->response;
+	DescribeClusterBroker *broker;
+
+	if (in->endpoint_type != ENDPOINT_BROKER)
+	{
+		if (in->endpoint_type == ENDPOINT_CONTROLLER)
+			set_error(out, KERR_MISMATCHED_ENDPOINT_TYPE, "This is the endpoint of a broker.");
+		else
+			set_error(out, KERR_UNSUPPORTED_ENDPOINT_TYPE, "Unknown endpoint type.");
+		return KAFKA_REPLY;
+	}
+
+	KAFKA_RESIZE(call, out->brokers, DescribeClusterBroker, 1);
+	broker = &out->brokers.items[0];
+	broker->broker_id = KAFKA_BROKER_ID;
+	broker->host = kafka_string(kafka_broker_host());
+	broker->port = kafka_broker_port();
+	out->cluster_id = kafka_string(kafka_cluster_id());
+	out->controller_id = KAFKA_BROKER_ID;
+	if (in->include_cluster_authorized_operations)
+		out->cluster_authorized_operations = KAFKA_CLUSTER_OPERATIONS;
+	return KAFKA_REPLY;
+}
+
+static void
+describe_cluster_fail(KafkaCall *call, int16 code, const char *message)
+{
+	set_error(call->response, code, message);
+}
+
+const KafkaHandler kafka_handler_describe_cluster = {
+	.begin = describe_cluster_begin,
+	.fail = describe_cluster_fail
+};

@@ -1,0 +1,27 @@
+/*-------------------------------------------------------------------------
+ *
+ * broker.h
+ *	  The broker that clients see: this server.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef KAFKA_BROKER_H
+#define KAFKA_BROKER_H
+
+/* There is one broker, which is the controller and leads all partitions. */
+#define KAFKA_BROKER_ID			1
+
+/* What the broker allows one fetch and one description to be. */
+#define KAFKA_FETCH_BYTES_MAX	(55 * 1024 * 1024)
+#define KAFKA_DESCRIBE_LIMIT	2000
+
+/* Where clients connect to; in static memory. */
+extern const char *kafka_broker_host(void);
+extern int	kafka_broker_port(void);
+
+/* 22 characters that stay the same over restarts and on all replicas; in static memory. */
+extern const char *kafka_cluster_id(void);
+
+#endif							/* KAFKA_BROKER_H */

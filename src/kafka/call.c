@@ -1,0 +1,394 @@
+/*-------------------------------------------------------------------------
+ *
+ * call.c
+ *	  The life of one request: decode, handler, encode; and errors on the way.
+ *
+ * There is one PG_TRY around each run of a handler.  A thrown error aborts the
+ * caller's transaction and starts it again, and the handler's "fail" function makes it an
+ * answer that the client understands.  Only bytes that make no sense close a connection.
+ *
+ * Siblings: kafka.h (the contract), frame.c and codec.c (bytes), api.c and api/ (handlers).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/lwlock.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "kafka/api.h"
+#include "kafka/frame.h"
+
+/* What runs under guard(). */
+typedef struct Step
+{
+	KafkaCall  *call;
+	enum
+	{
+		STEP_BEGIN,
+		STEP_RESUME,
+		STEP_FAIL
+	}			what;
+	bool		timed_out;
+	int16		code;
+	const char *message;
+	KafkaOutcome outcome;
+} Step;
+
+/*
+ * Memory callbacks of the codec: it must not throw.
+ */
+
+static void *
+codec_alloc(void *mcxt, size_t size)
+{
+	return MemoryContextAllocExtended(mcxt, size, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
+}
+
+static void *
+codec_grow(void *mcxt, void *buf, size_t size)
+{
+	if (!AllocHugeSizeIsValid(size))
+		return NULL;
+	if (buf == NULL)
+		return codec_alloc(mcxt, size);
+	return repalloc_huge(buf, size);
+}
+
+static KafkaOutcome
+close_connection(KafkaCall *call, const char *problem)
+{
+	call->problem = problem;
+	return KAFKA_CLOSE;
+}
+
+/*
+ * Transactions
+ */
+
+/* Where the caller goes back to: its context may have gone with a transaction. */
+static MemoryContext
+enter_context(MemoryContext mcxt, bool *transactional)
+{
+	MemoryContext old = MemoryContextSwitchTo(mcxt);
+
+	*transactional = old == TopTransactionContext || old == CurTransactionContext;
+	return old;
+}
+
+static void
+leave_context(MemoryContext old, bool transactional)
+{
+	MemoryContextSwitchTo(transactional ? CurTransactionContext : old);
+}
+
+/*
+ * Runs fn; when it throws, returns false with the error copied to mcxt, nothing held, and a
+ * fresh transaction if there was one before.
+ */
+static bool
+guard(MemoryContext mcxt, void (*fn) (void *arg), void *arg, KafkaError *error)
+{
+	bool		in_transaction = IsTransactionState();
+	volatile bool ok = true;
+
+	PG_TRY();
+	{
+		fn(arg);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(mcxt);
+		edata = CopyErrorData();
+		FlushErrorState();
+		error->sqlstate = edata->sqlerrcode;
+		error->code = kafka_error_from_sqlstate(edata->sqlerrcode);
+		error->message = edata->message ? edata->message : "";
+		ok = false;
+	}
+	PG_END_TRY();
+
+	if (!ok)
+	{
+		if (in_transaction)
+		{
+			AbortCurrentTransaction();
+			StartTransactionCommand();
+		}
+		else
+			LWLockReleaseAll();
+	}
+	MemoryContextSwitchTo(mcxt);
+	return ok;
+}
+
+typedef struct OwnTransaction
+{
+	void		(*fn) (void *arg);
+	void	   *arg;
+} OwnTransaction;
+
+/*
+ * The commit is flushed but does not wait for standbys, so that a listener is not
+ * held up: whatever is later acknowledged as replicated comes behind it in the WAL.
+ */
+static void
+run_and_commit(void *arg)
+{
+	OwnTransaction *own = arg;
+
+	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	own->fn(own->arg);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	StartTransactionCommand();
+}
+
+bool
+kafka_run_transaction(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error)
+{
+	OwnTransaction own = {fn, arg};
+
+	Assert(IsTransactionState());
+	CommitTransactionCommand();
+	StartTransactionCommand();
+	return guard(call->mcxt, run_and_commit, &own, error);
+}
+
+void
+kafka_log_error(const KafkaCall *call, const KafkaError *error)
+{
+	/* What a client did wrong is told to the client only. */
+	if (error->code != KERR_UNKNOWN_SERVER_ERROR && error->code != KERR_KAFKA_STORAGE_ERROR)
+		return;
+	ereport(LOG,
+			(errcode(error->sqlstate),
+			 errmsg("%s request of Kafka client \"%s\" at %s failed: %s",
+					call->api->name, call->session->client_id, call->session->peer, error->message)));
+}
+
+/*
+ * Answers
+ */
+
+/* Cuts what was written at the splices. */
+static void
+make_pieces(KafkaCall *call, const KafkaWriter *w)
+{
+	KafkaPiece *piece;
+	size_t		at = 0;
+
+	call->pieces = palloc0(sizeof(KafkaPiece) * (2 * (Size) w->nsplices + 1));
+	piece = call->pieces;
+	for (int i = 0; i < w->nsplices; i++)
+	{
+		const KafkaSplice *splice = &w->splices[i];
+
+		if (splice->at > at)
+		{
+			piece->data = w->buf + at;
+			piece->len = (uint32) (splice->at - at);
+			at = splice->at;
+			piece++;
+		}
+		piece->len = splice->len;
+		piece->span = *(const PtSpan *) splice->source;
+		piece++;
+	}
+	if (w->len > at)
+	{
+		piece->data = w->buf + at;
+		piece->len = (uint32) (w->len - at);
+		piece++;
+	}
+	call->npieces = piece - call->pieces;
+	call->response_bytes = w->len + w->spliced;
+}
+
+static KafkaOutcome
+encode_reply(KafkaCall *call)
+{
+	KafkaWriter w = {.grow = codec_grow, .arg = call->mcxt};
+
+	if (!kafka_response_write(&w, call->api, call->api_version, call->correlation_id, call->response))
+		return close_connection(call, "response is too large");
+	make_pieces(call, &w);
+	return KAFKA_REPLY;
+}
+
+static void
+run_step(void *arg)
+{
+	Step	   *step = arg;
+	KafkaCall  *call = step->call;
+	const KafkaHandler *handler = kafka_handler_of(call->api);
+
+	switch (step->what)
+	{
+		case STEP_BEGIN:
+			step->outcome = handler->begin(call);
+			break;
+		case STEP_RESUME:
+			step->outcome = handler->resume(call, step->timed_out);
+			break;
+		case STEP_FAIL:
+			kafka_defaults(call->api->response(), call->response, 1);
+			handler->fail(call, step->code, step->message);
+			step->outcome = KAFKA_REPLY;
+			break;
+	}
+	if (step->outcome == KAFKA_REPLY)
+		step->outcome = encode_reply(call);
+}
+
+/* A producer that wants no answer learns of an error by the end of its connection. */
+static bool
+wants_no_answer(const KafkaCall *call)
+{
+	return call->api->key == KAFKA_KEY_Produce && ((ProduceRequest *) call->request)->acks == 0;
+}
+
+static KafkaOutcome
+run(Step *step)
+{
+	KafkaCall  *call = step->call;
+	KafkaError	error = {0};
+
+	if (guard(call->mcxt, run_step, step, &error))
+		return step->outcome;
+
+	kafka_log_error(call, &error);
+	call->npieces = 0;
+	if (step->what == STEP_FAIL || wants_no_answer(call))
+		return close_connection(call, error.message);
+	return run(&(Step) {.call = call, .what = STEP_FAIL, .code = error.code, .message = error.message});
+}
+
+/*
+ * Requests
+ */
+
+static KafkaCall *
+new_call(KafkaSession *session, const char *frame, uint32 len)
+{
+	MemoryContext mcxt = AllocSetContextCreate(session->mcxt, "Kafka call", ALLOCSET_DEFAULT_SIZES);
+	KafkaCall  *call = MemoryContextAllocZero(mcxt, sizeof(KafkaCall));
+
+	call->mcxt = mcxt;
+	call->session = session;
+	call->frame = frame;
+	call->frame_len = len;
+	INSTR_TIME_SET_CURRENT(call->started);
+	return call;
+}
+
+/* For log lines: what is not printable is replaced. */
+static void
+copy_client_id(KafkaSession *session, KafkaString id)
+{
+	size_t		len = Min(Max(id.len, 0), (int32) sizeof(session->client_id) - 1);
+
+	for (size_t i = 0; i < len; i++)
+	{
+		char		c = id.data[i];
+
+		session->client_id[i] = c >= 0x20 && c < 0x7f ? c : '?';
+	}
+	session->client_id[len] = '\0';
+}
+
+/* A client that is newer than we are asks which versions there are: it gets the list all the same. */
+static KafkaOutcome
+reject_version(KafkaCall *call)
+{
+	if (call->api->key != KAFKA_KEY_ApiVersions)
+		return close_connection(call, psprintf("version %d of %s is not supported",
+											   call->api_version, call->api->name));
+	call->api_version = 0;
+	return run(&(Step) {.call = call, .what = STEP_FAIL, .code = KERR_UNSUPPORTED_VERSION});
+}
+
+static KafkaOutcome
+begin(KafkaCall *call)
+{
+	KafkaRequestHeader header;
+	KafkaArena	arena = {.alloc = codec_alloc, .arg = call->mcxt, .budget = KAFKA_DECODE_BUDGET};
+	const char *problem = kafka_request_header_read(call->frame, call->frame_len, &header);
+
+	if (problem != NULL)
+		return close_connection(call, problem);
+	call->api_key = header.api_key;
+	call->api_version = header.api_version;
+	call->correlation_id = header.correlation_id;
+	call->api = header.api;
+	if (call->api == NULL)
+		return close_connection(call, psprintf("API key %d is not supported", header.api_key));
+
+	call->request = palloc(call->api->request()->size);
+	kafka_defaults(call->api->request(), call->request, 1);
+	call->response = palloc(call->api->response()->size);
+	kafka_defaults(call->api->response(), call->response, 1);
+	if (!header.known_version)
+		return reject_version(call);
+
+	copy_client_id(call->session, header.client_id);
+	problem = kafka_request_body_read(&header, &arena, call->request);
+	if (problem != NULL)
+		return close_connection(call, psprintf("%s request, version %d: %s",
+											   call->api->name, call->api_version, problem));
+	if (call->api_version < call->api->min_served)
+		return run(&(Step) {.call = call, .what = STEP_FAIL, .code = KERR_UNSUPPORTED_VERSION});
+	return run(&(Step) {.call = call, .what = STEP_BEGIN});
+}
+
+KafkaOutcome
+kafka_call_begin(KafkaSession *session, const char *frame, uint32 len, KafkaCall **call)
+{
+	KafkaOutcome outcome;
+	MemoryContext old;
+	bool		transactional;
+
+	Assert(IsTransactionState());
+	*call = new_call(session, frame, len);
+	old = enter_context((*call)->mcxt, &transactional);
+	outcome = begin(*call);
+	leave_context(old, transactional);
+	return outcome;
+}
+
+KafkaOutcome
+kafka_call_resume(KafkaCall *call, bool timed_out)
+{
+	KafkaOutcome outcome;
+	MemoryContext old;
+	bool		transactional;
+
+	Assert(kafka_handler_of(call->api)->resume != NULL);
+	old = enter_context(call->mcxt, &transactional);
+	outcome = run(&(Step) {.call = call, .what = STEP_RESUME, .timed_out = timed_out});
+	leave_context(old, transactional);
+	return outcome;
+}
+
+void
+kafka_call_end(KafkaCall *call)
+{
+	MemoryContextDelete(call->mcxt);
+}
+
+/* All that a session has is in its memory context, which its owner deletes. */
+void
+kafka_session_end(KafkaSession *session)
+{
+	session->fetch = NULL;
+}

@@ -295,9 +295,39 @@ CREATE OPERATOR -> (LEFTARG = bytea, RIGHTARG = int, FUNCTION = bytea_json_eleme
 CREATE OPERATOR ->> (LEFTARG = bytea, RIGHTARG = int, FUNCTION = bytea_json_element_text);
 CREATE OPERATOR #>> (LEFTARG = bytea, RIGHTARG = text[], FUNCTION = bytea_json_path_text);
 
+--
 -- access methods
+--
 
+CREATE FUNCTION topic_log_handler(internal) RETURNS table_am_handler
+	AS 'MODULE_PATHNAME', 'pt_topic_log_handler' LANGUAGE C STRICT;
+CREATE ACCESS METHOD topic_log TYPE TABLE HANDLER topic_log_handler;
+COMMENT ON ACCESS METHOD topic_log IS 'partitions of topics: append-only logs';
+
+CREATE FUNCTION topic_position_handler(internal) RETURNS index_am_handler
+	AS 'MODULE_PATHNAME', 'pt_topic_position_handler' LANGUAGE C STRICT;
+CREATE ACCESS METHOD topic_position TYPE INDEX HANDLER topic_position_handler;
+COMMENT ON ACCESS METHOD topic_position IS 'offsets and times of topics: an index that stores nothing';
+
+CREATE OPERATOR FAMILY position_offset_ops USING topic_position;
+CREATE OPERATOR CLASS position_offset_ops DEFAULT FOR TYPE int8 USING topic_position
+	FAMILY position_offset_ops AS
+	OPERATOR 1 < (int8, int8), OPERATOR 2 <= (int8, int8), OPERATOR 3 = (int8, int8),
+	OPERATOR 4 >= (int8, int8), OPERATOR 5 > (int8, int8);
+ALTER OPERATOR FAMILY position_offset_ops USING topic_position ADD
+	OPERATOR 1 < (int8, int4), OPERATOR 2 <= (int8, int4), OPERATOR 3 = (int8, int4),
+	OPERATOR 4 >= (int8, int4), OPERATOR 5 > (int8, int4),
+	OPERATOR 1 < (int8, int2), OPERATOR 2 <= (int8, int2), OPERATOR 3 = (int8, int2),
+	OPERATOR 4 >= (int8, int2), OPERATOR 5 > (int8, int2);
+
+-- Without "<": timestamps are where a scan starts, not an order.
+CREATE OPERATOR CLASS position_timestamp_ops DEFAULT FOR TYPE timestamptz USING topic_position AS
+	OPERATOR 3 = (timestamptz, timestamptz), OPERATOR 4 >= (timestamptz, timestamptz),
+	OPERATOR 5 > (timestamptz, timestamptz);
+
+--
 -- functions and views
+--
 
 --
 -- topics
@@ -414,10 +444,10 @@ COMMENT ON FUNCTION kafka_call(bytea) IS 'answers a request of the Kafka protoco
 --
 
 CREATE FUNCTION log_start(partition) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'pt_log_start' LANGUAGE C VOLATILE STRICT;
+	AS 'MODULE_PATHNAME', 'pt_func_log_start' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION log_start(partition) IS 'first offset that is retained';
 CREATE FUNCTION log_end(partition) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'pt_log_end' LANGUAGE C VOLATILE STRICT;
+	AS 'MODULE_PATHNAME', 'pt_func_log_end' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION log_end(partition) IS 'offset of the next record';
 
 CREATE FUNCTION list_topics(OUT topic topic, OUT id uuid, OUT internal bool, OUT partitions int, OUT configs jsonb,

@@ -185,8 +185,8 @@ net_input_over_budget(const NetGroup *group)
 
 /*
  * Over the budget a connection may go on up to its fair share, which lets
- * ordinary small requests through.  One that needs more must be the favourite: there is
- * always one that can finish, so that memory comes free again.
+ * ordinary small requests through.  One that has begun a request and needs more must be the
+ * favourite: there is always one that can finish, so that memory comes free again.
  */
 static bool
 input_starved(NetConn *conn)
@@ -199,7 +199,7 @@ input_starved(NetConn *conn)
 	fair = group->limits.input_bytes_max / (2 * (uint64) Max(group->count, 1));
 	if (conn->input_bytes < Max(fair, NET_FAIR_MIN))
 		return false;
-	if (group->favourite == NULL)
+	if (group->favourite == NULL && bytes_pending(conn) > 0)
 	{
 		group->favourite = conn;
 		return false;
@@ -207,25 +207,27 @@ input_starved(NetConn *conn)
 	return true;
 }
 
-/* Those who were starved may try again: there is memory, or nobody is the favourite. */
+/* Those who were starved may try again: all when there is memory, else a new favourite. */
 void
 net_input_relieve(NetGroup *group)
 {
+	bool		enough = group->input_bytes < group->limits.input_bytes_max / 4 * 3;
 	dlist_iter	iter;
 
-	if (group->favourite != NULL && group->input_bytes >= group->limits.input_bytes_max / 4 * 3)
-		return;
 	dlist_foreach(iter, &group->conns)
 	{
 		NetConn    *conn = dlist_container(NetConn, node, iter.cur);
 
 		if (!conn->starved)
 			continue;
+		if (!enough && (group->favourite != NULL || bytes_pending(conn) == 0))
+			continue;
+		if (!enough)
+			group->favourite = conn;
 		conn->starved = false;
 		group->nstarved--;
 		net_conn_unblock(conn);
 	}
-	Assert(group->nstarved == 0);
 }
 
 /* Bytes that the chunk should hold from the begun frame's first byte on. */

@@ -1,0 +1,1022 @@
+/*-------------------------------------------------------------------------
+ *
+ * test_net.c
+ *	  Connections over socket pairs: an echo handler at one end, all kinds of
+ *	  peers at the other.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+/* sources: src/net/loop.c src/net/conn.c src/net/input.c src/net/output.c */
+
+#include "test.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/conn.h"
+#include "net/loop.h"
+
+/*
+ * The server's pairing heap is not in the frontend libraries; here a sorted list does.
+ */
+void
+pairingheap_add(pairingheap *heap, pairingheap_node *node)
+{
+	pairingheap_node **at = &heap->ph_root;
+
+	while (*at != NULL && heap->ph_compare(*at, node, heap->ph_arg) >= 0)
+		at = &(*at)->next_sibling;
+	node->next_sibling = *at;
+	*at = node;
+}
+
+pairingheap_node *
+pairingheap_first(pairingheap *heap)
+{
+	return heap->ph_root;
+}
+
+pairingheap_node *
+pairingheap_remove_first(pairingheap *heap)
+{
+	pairingheap_node *first = heap->ph_root;
+
+	heap->ph_root = first->next_sibling;
+	return first;
+}
+
+void
+pairingheap_remove(pairingheap *heap, pairingheap_node *node)
+{
+	pairingheap_node **at = &heap->ph_root;
+
+	while (*at != node)
+		at = &(*at)->next_sibling;
+	*at = node->next_sibling;
+}
+
+/*
+ * The owner of the connections.
+ */
+
+#define FRAMES_MAX	4096
+
+typedef struct Answer
+{
+	NetMessage	message;
+	NetPiece	pieces[3];
+	char		head[4];
+	NetFrame	frame;
+	NetConn    *conn;
+} Answer;
+
+typedef struct Owner
+{
+	int			number;
+	NetConn    *conn;			/* NULL: closed */
+	int			peer;			/* the other end */
+	char		reason[128];
+	bool		half_closed;
+} Owner;
+
+static NetLoop *loop;
+static NetGroup *group;
+static bool keep_frames;		/* else they are echoed at once */
+static Answer *kept[FRAMES_MAX];
+static int	nkept;
+static int	nframes;
+static int	nclosed;
+static Owner *close_on_frame;	/* another connection to close from the callback */
+
+static void
+on_sent(NetMessage *message, bool ok)
+{
+	Answer	   *answer = message->arg;
+
+	net_frame_release(&answer->frame);
+	free(answer);
+}
+
+static void
+echo(Answer *answer)
+{
+	uint32		len = pg_hton32(answer->frame.len);
+
+	memcpy(answer->head, &len, 4);
+	answer->pieces[0].data = answer->head;
+	answer->pieces[0].len = 4;
+	answer->pieces[1].data = answer->frame.data;
+	answer->pieces[1].len = answer->frame.len;
+	answer->message.pieces = answer->pieces;
+	answer->message.npieces = 2;
+	answer->message.sent = on_sent;
+	answer->message.arg = answer;
+	net_conn_send(answer->conn, &answer->message);
+}
+
+static void
+on_frame(NetConn *conn, const NetFrame *frame)
+{
+	Answer	   *answer = calloc(1, sizeof(Answer));
+
+	nframes++;
+	answer->frame = *frame;
+	answer->conn = conn;
+	if (close_on_frame != NULL && close_on_frame->conn != conn && close_on_frame->conn != NULL)
+		net_conn_close(close_on_frame->conn, "another said so");
+	if (keep_frames)
+		kept[nkept++] = answer;
+	else
+		echo(answer);
+}
+
+static void
+on_half_closed(NetConn *conn)
+{
+	((Owner *) net_conn_data(conn))->half_closed = true;
+}
+
+static void
+on_closed(NetConn *conn, const char *reason)
+{
+	Owner	   *owner = net_conn_data(conn);
+
+	for (int i = 0; i < nkept; i++)
+	{
+		if (kept[i]->conn != conn)
+			continue;
+		net_frame_release(&kept[i]->frame);
+		free(kept[i]);
+		kept[i--] = kept[--nkept];
+	}
+	snprintf(owner->reason, sizeof(owner->reason), "%s", reason ? reason : "");
+	owner->conn = NULL;
+	nclosed++;
+}
+
+static const NetHandler handler = {on_frame, on_half_closed, on_closed};
+static const NetLimits usual = {
+	.frame_bytes_max = 100 * 1024 * 1024,
+	.input_bytes_max = 64 * 1024 * 1024,
+	.output_bytes_max = 1024 * 1024,
+	.inflight_max = 64,
+	.idle_us = 0
+};
+
+static void
+start(const NetLimits *limits)
+{
+	keep_frames = false;
+	nkept = nframes = nclosed = 0;
+	close_on_frame = NULL;
+	loop = net_loop_create();
+	group = net_group_create(loop, &handler, limits, NULL);
+}
+
+static void
+stop(void)
+{
+	net_group_destroy(group);
+	net_loop_destroy(loop);
+}
+
+static void
+open_pair(Owner *owner)
+{
+	int			fds[2];
+
+	memset(owner, 0, sizeof(*owner));
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) < 0)
+		abort();
+	owner->peer = fds[1];
+	owner->conn = net_conn_open(group, fds[0], owner);
+	CHECK(owner->conn != NULL);
+}
+
+/* One turn, as the server has it. */
+static void
+turn(void)
+{
+	(void) net_loop_poll(loop, 0);
+	net_loop_run_timers(loop);
+	net_group_deliver(group);
+	net_group_flush(group);
+	net_group_reap(group);
+}
+
+static void
+turns(int n)
+{
+	while (n-- > 0)
+		turn();
+}
+
+static void
+answer_kept(void)
+{
+	int			n = nkept;
+	Answer	   *all[FRAMES_MAX];
+
+	memcpy(all, kept, n * sizeof(Answer *));
+	nkept = 0;
+	for (int i = 0; i < n; i++)
+		echo(all[i]);
+}
+
+/*
+ * The peer's end.
+ */
+
+static void
+put_length(char *to, uint32 len)
+{
+	len = pg_hton32(len);
+	memcpy(to, &len, 4);
+}
+
+static void
+send_bytes(Owner *owner, const char *data, size_t len)
+{
+	CHECK_INT(send(owner->peer, data, len, MSG_NOSIGNAL), len);
+}
+
+static void
+send_frame(Owner *owner, const char *text)
+{
+	char		buf[1024];
+
+	put_length(buf, (uint32) strlen(text));
+	memcpy(buf + 4, text, strlen(text));
+	send_bytes(owner, buf, 4 + strlen(text));
+}
+
+/* Reads what is there; the number of bytes, 0 at the end, -1: nothing. */
+static int
+receive(Owner *owner, char *buf, size_t size)
+{
+	return (int) recv(owner->peer, buf, size, 0);
+}
+
+static void
+expect_frame(Owner *owner, const char *text)
+{
+	char		want[1024];
+	char		got[1024];
+
+	put_length(want, (uint32) strlen(text));
+	memcpy(want + 4, text, strlen(text));
+	CHECK_INT(recv(owner->peer, got, 4 + strlen(text), 0), 4 + strlen(text));
+	CHECK(memcmp(got, want, 4 + strlen(text)) == 0);
+}
+
+/* Sends data and takes echoes of the same length; both in whatever pieces. */
+static void
+echo_stream(Owner *owner, const char *data, size_t len, uint64 *seed)
+{
+	char	   *got = pg_malloc(len);
+	size_t		sent = 0;
+	size_t		received = 0;
+
+	for (int i = 0; i < 10000000 && received < len; i++)
+	{
+		size_t		n = 1 + test_random(seed) % (seed[0] % 5 == 0 ? 300000 : 5000);
+		ssize_t		rc = sent < len ? send(owner->peer, data + sent, Min(n, len - sent), MSG_NOSIGNAL) : 0;
+
+		if (rc > 0)
+			sent += rc;
+		if (i % 3 == 0)
+			turn();
+		rc = recv(owner->peer, got + received, Min(n, len - received), 0);
+		if (rc > 0)
+			received += rc;
+		if (owner->conn == NULL)
+			break;
+	}
+	CHECK_INT(received, len);
+	CHECK(received == len && memcmp(got, data, len) == 0);
+	free(got);
+}
+
+/*
+ * Tests.
+ */
+
+static void
+test_echo(void)
+{
+	Owner		o;
+
+	start(&usual);
+	open_pair(&o);
+	send_frame(&o, "one");
+	send_frame(&o, "");
+	send_frame(&o, "three");
+	turn();
+	expect_frame(&o, "one");
+	expect_frame(&o, "");
+	expect_frame(&o, "three");
+	CHECK_INT(nframes, 3);
+	CHECK_INT(net_group_input_bytes(group), 0);
+	close(o.peer);
+	turns(2);
+	CHECK(o.conn == NULL);
+	CHECK(o.reason[0] == '\0');
+	stop();
+}
+
+static void
+test_split(void)
+{
+	Owner		o;
+	char		buf[] = "\0\0\0\5hello\0\0\0\5world";
+
+	start(&usual);
+	open_pair(&o);
+	for (int i = 0; i < 18; i++)
+	{
+		send_bytes(&o, buf + i, 1);
+		turn();
+		CHECK_INT(nframes, i < 8 ? 0 : i < 17 ? 1 : 2);
+		CHECK(net_group_input_bytes(group) <= 64);
+	}
+	expect_frame(&o, "hello");
+	expect_frame(&o, "world");
+	close(o.peer);
+	stop();
+}
+
+/* Frames of all sizes in pieces of all sizes come back as they were. */
+static void
+test_random_streams(void)
+{
+	uint64		seed = 42;
+
+	for (int round = 0; round < 30; round++)
+	{
+		Owner		o;
+		size_t		cap = 12 * 1024 * 1024;
+		size_t		len = 0;
+		char	   *data = pg_malloc(cap);
+		NetLimits	limits = usual;
+
+		limits.inflight_max = 1 + test_random(&seed) % 64;
+		limits.output_bytes_max = 1 + test_random(&seed) % 3000000;
+		start(&limits);
+		open_pair(&o);
+		for (int i = 0; i < 40; i++)
+		{
+			uint32		kind = test_random(&seed) % 20;
+			size_t		n = test_random(&seed) % (kind == 0 ? 3000000 : kind < 4 ? 400000 : 300);
+
+			if (len + 4 + n > cap)
+				break;
+			put_length(data + len, (uint32) n);
+			for (size_t j = 0; j < n; j += 8)
+				data[len + 4 + j] = (char) test_random(&seed);
+			len += 4 + n;
+		}
+		SAY("round %d", round);
+		echo_stream(&o, data, len, &seed);
+		CHECK_INT(net_group_input_bytes(group), 0);
+		close(o.peer);
+		free(data);
+		stop();
+	}
+}
+
+static void
+test_bad_lengths(void)
+{
+	Owner		o;
+	NetLimits	limits = usual;
+	static const char *const heads[] = {"\xff\xff\xff\xff", "\x80\0\0\0", "\x7f\xff\xff\xff", "\0\0\4\1"};
+
+	limits.frame_bytes_max = 1024;
+	for (int i = 0; i < lengthof(heads); i++)
+	{
+		char		byte;
+
+		start(&limits);
+		open_pair(&o);
+		send_frame(&o, "fine");
+		send_bytes(&o, heads[i], 4);
+		turns(2);
+		CHECK(o.conn == NULL);
+		CHECK(strstr(o.reason, "limit is 1024") != NULL);
+		if (i == 0)
+			CHECK(strstr(o.reason, "-1 bytes") != NULL);
+		while (receive(&o, &byte, 1) > 0)
+			;
+		CHECK_INT(receive(&o, &byte, 1), 0);
+		close(o.peer);
+		stop();
+	}
+	start(&limits);
+	open_pair(&o);
+	send_bytes(&o, "\0\0\4\0", 4);
+	turns(2);
+	CHECK(o.conn != NULL);
+	close(o.peer);
+	stop();
+}
+
+/* A thousand that announce 100 MB each, and a bit of it. */
+static void
+test_announcements(void)
+{
+	Owner	   *o = pg_malloc(1000 * sizeof(Owner));
+
+	start(&usual);
+	for (int i = 0; i < 1000; i++)
+	{
+		open_pair(&o[i]);
+		send_bytes(&o[i], "\6\0\0\0some", 8);
+	}
+	turns(10);
+	CHECK_INT(net_group_count(group), 1000);
+	CHECK(net_group_input_bytes(group) <= 1000 * 64);
+	send_frame(&o[0], "");
+	for (int i = 0; i < 1000; i++)
+		close(o[i].peer);
+	turns(10);
+	CHECK_INT(net_group_count(group), 0);
+	CHECK_INT(nclosed, 1000);
+	stop();
+	free(o);
+}
+
+/* What was sent before the end of input is answered, and then comes our end. */
+static void
+test_half_close(void)
+{
+	Owner		o;
+	char		byte;
+
+	start(&usual);
+	open_pair(&o);
+	keep_frames = true;
+	send_frame(&o, "a");
+	send_frame(&o, "b");
+	shutdown(o.peer, SHUT_WR);
+	turns(5);
+	CHECK_INT(nkept, 2);
+	CHECK(o.conn != NULL);
+	answer_kept();
+	turns(3);
+	expect_frame(&o, "a");
+	expect_frame(&o, "b");
+	CHECK_INT(receive(&o, &byte, 1), 0);
+	CHECK(o.conn == NULL);
+	close(o.peer);
+
+	/* half a frame at the end is nobody's */
+	open_pair(&o);
+	send_bytes(&o, "\0\0\0\7abc", 7);
+	shutdown(o.peer, SHUT_WR);
+	turns(3);
+	CHECK(o.conn == NULL);
+	close(o.peer);
+	stop();
+}
+
+/* Held: nothing is delivered, but that the peer has gone is told. */
+static void
+test_hold(void)
+{
+	Owner		o;
+	char		byte;
+
+	start(&usual);
+	open_pair(&o);
+	keep_frames = true;
+	send_frame(&o, "fetch");
+	turn();
+	CHECK_INT(nkept, 1);
+	net_conn_hold(o.conn);
+	send_frame(&o, "behind");
+	turns(3);
+	CHECK_INT(nkept, 1);
+	CHECK(!o.half_closed);
+	answer_kept();
+	net_conn_unhold(o.conn);
+	turns(3);
+	CHECK_INT(nkept, 1);
+	net_conn_hold(o.conn);
+	shutdown(o.peer, SHUT_WR);
+	turns(3);
+	CHECK(o.half_closed);
+	CHECK(o.conn != NULL);
+	answer_kept();
+	net_conn_unhold(o.conn);
+	turns(3);
+	expect_frame(&o, "fetch");
+	expect_frame(&o, "behind");
+	CHECK_INT(receive(&o, &byte, 1), 0);
+	CHECK(o.conn == NULL);
+	close(o.peer);
+
+	/* a reset while held ends it at once */
+	open_pair(&o);
+	send_frame(&o, "fetch");
+	turn();
+	net_conn_hold(o.conn);
+	close(o.peer);
+	turns(2);
+	CHECK(o.conn == NULL);
+	stop();
+}
+
+static void
+test_inflight(void)
+{
+	Owner		o;
+	NetLimits	limits = usual;
+
+	limits.inflight_max = 5;
+	start(&limits);
+	open_pair(&o);
+	keep_frames = true;
+	for (int i = 0; i < 12; i++)
+	{
+		char		text[8];
+
+		snprintf(text, sizeof(text), "%d", i);
+		send_frame(&o, text);
+	}
+	turns(5);
+	CHECK_INT(nkept, 5);
+	answer_kept();
+	turns(5);
+	CHECK_INT(nkept, 5);
+	/* one that gets no answer makes room, too */
+	net_frame_release(&kept[0]->frame);
+	free(kept[0]);
+	memmove(kept, kept + 1, --nkept * sizeof(Answer *));
+	net_conn_answered(o.conn);
+	turns(2);
+	CHECK_INT(nkept, 5);
+	answer_kept();
+	turns(2);
+	answer_kept();
+	turns(2);
+	CHECK_INT(nframes, 12);
+	for (int i = 0; i < 12; i++)
+	{
+		char		text[8];
+
+		snprintf(text, sizeof(text), "%d", i);
+		if (i != 5)
+			expect_frame(&o, text);
+	}
+	close(o.peer);
+	stop();
+}
+
+/* Frames in use stay as they are while more are read, and after the connection is closed. */
+static void
+test_frames_stay(void)
+{
+	Owner		o;
+	char	   *big = pg_malloc(4 + 70000);
+
+	start(&usual);
+	open_pair(&o);
+	keep_frames = true;
+	for (int i = 0; i < 40; i++)
+	{
+		size_t		sent = 0;
+
+		put_length(big, 70000);
+		memset(big + 4, 'A' + i, 70000);
+		while (sent < 70004)
+		{
+			ssize_t		n = send(o.peer, big + sent, 70004 - sent, MSG_NOSIGNAL);
+
+			if (n > 0)
+				sent += n;
+			turn();
+		}
+	}
+	turns(3);
+	CHECK_INT(nkept, 40);
+	for (int i = 0; i < nkept; i++)
+	{
+		CHECK_INT(kept[i]->frame.len, 70000);
+		CHECK(kept[i]->frame.data[0] == 'A' + i && kept[i]->frame.data[69999] == 'A' + i);
+	}
+	net_conn_close(o.conn, "enough");
+	CHECK(kept[39]->frame.data[69999] == 'A' + 39);
+	turn();
+	CHECK_INT(nkept, 0);
+	CHECK_INT(net_group_input_bytes(group), 0);
+	close(o.peer);
+	free(big);
+	stop();
+}
+
+/*
+ * A source that gives consecutive numbers, in pieces of awkward lengths.
+ */
+typedef struct Numbers
+{
+	NetSource	base;
+	char	   *data;
+	size_t		len;
+	size_t		sent;
+	size_t		mapped;
+	size_t		fail_at;		/* map fails from here on */
+	size_t		spoil_at;		/* used says no from here on */
+	int			maps;
+	int			uses;
+} Numbers;
+
+static int
+numbers_map(NetSource *base, struct iovec *iov, int n, size_t *bytes)
+{
+	Numbers    *s = (Numbers *) base;
+	int			i;
+
+	s->maps++;
+	*bytes = 0;
+	if (s->sent + s->mapped >= s->fail_at)
+		return -1;
+	for (i = 0; i < n && s->sent + s->mapped < s->len; i++)
+	{
+		size_t		at = s->sent + s->mapped;
+		size_t		len = Min(s->len - at, at % 7 == 0 ? 8000 : 1 + at % 700);
+
+		iov[i].iov_base = s->data + at;
+		iov[i].iov_len = len;
+		s->mapped += len;
+		*bytes += len;
+	}
+	return i;
+}
+
+static bool
+numbers_used(NetSource *base, size_t sent)
+{
+	Numbers    *s = (Numbers *) base;
+
+	s->uses++;
+	if (sent > s->mapped)
+		abort();
+	s->mapped = 0;
+	s->sent += sent;
+	return s->sent < s->spoil_at;
+}
+
+static void
+numbers_init(Numbers *s, size_t len)
+{
+	memset(s, 0, sizeof(*s));
+	s->base.map = numbers_map;
+	s->base.used = numbers_used;
+	s->len = len;
+	s->fail_at = s->spoil_at = SIZE_MAX;
+	s->data = pg_malloc(len);
+	for (size_t i = 0; i < len; i++)
+		s->data[i] = (char) (i * 31 + i / 255);
+}
+
+/* Answers with a source between two pieces of memory. */
+static void
+answer_with(Answer *answer, Numbers *s)
+{
+	answer->pieces[0].data = "head";
+	answer->pieces[0].len = 4;
+	answer->pieces[1].source = &s->base;
+	answer->pieces[1].len = s->len;
+	answer->pieces[2].data = "tail!";
+	answer->pieces[2].len = 5;
+	answer->message.pieces = answer->pieces;
+	answer->message.npieces = 3;
+	answer->message.sent = on_sent;
+	answer->message.arg = answer;
+	net_conn_send(answer->conn, &answer->message);
+}
+
+/* A reader that takes little at a time gets every byte, and meanwhile nothing more is read from it. */
+static void
+test_slow_reader(void)
+{
+	Owner		o;
+	Numbers		s;
+	size_t		got = 0;
+	bool		right = true;
+	char		buf[3000];
+
+	start(&usual);
+	open_pair(&o);
+	numbers_init(&s, 5 * 1000 * 1000 + 3);
+	keep_frames = true;
+	send_frame(&o, "give");
+	turn();
+	answer_with(kept[0], &s);
+	nkept = 0;
+	send_frame(&o, "more");
+	turns(3);
+	CHECK_INT(nkept, 0);		/* over output_bytes_max */
+	CHECK(s.sent < s.len);
+	for (int i = 0; got < s.len + 9 && i < 100000; i++)
+	{
+		int			n = receive(&o, buf, sizeof(buf));
+
+		for (int j = 0; j < n; j++, got++)
+		{
+			char		want = got < 4 ? "head"[got] : got < s.len + 4 ? s.data[got - 4] : "tail!"[got - 4 - s.len];
+
+			right &= buf[j] == want;
+		}
+		turn();
+	}
+	CHECK(right);
+	CHECK_INT(got, s.len + 9);
+	CHECK_INT(s.sent, s.len);
+	turns(2);
+	CHECK_INT(nkept, 1);
+	answer_kept();
+	turn();
+	expect_frame(&o, "more");
+	close(o.peer);
+	free(s.data);
+	stop();
+}
+
+static void
+test_broken_sources(void)
+{
+	for (int kind = 0; kind < 2; kind++)
+	{
+		Owner		o;
+		Numbers		s;
+		char		buf[100000];
+
+		SAY("kind %d", kind);
+		start(&usual);
+		open_pair(&o);
+		numbers_init(&s, 3000000);
+		if (kind == 0)
+			s.fail_at = 1000000;
+		else
+			s.spoil_at = 1000000;
+		keep_frames = true;
+		send_frame(&o, "give");
+		turn();
+		answer_with(kept[0], &s);
+		nkept = 0;
+		for (int i = 0; i < 1000 && o.conn != NULL; i++)
+		{
+			turn();
+			while (receive(&o, buf, sizeof(buf)) > 0)
+				;
+		}
+		CHECK(o.conn == NULL);
+		CHECK(strstr(o.reason, kind == 0 ? "could not be read" : "removed meanwhile") != NULL);
+		CHECK_INT(s.mapped, 0); /* used was told in the end */
+		close(o.peer);
+		free(s.data);
+		stop();
+	}
+}
+
+/* The connection is taken down while answers wait: they go back to their owner. */
+static void
+test_close_with_output(void)
+{
+	Owner		o;
+	Numbers		s;
+
+	start(&usual);
+	open_pair(&o);
+	numbers_init(&s, 3000000);
+	keep_frames = true;
+	send_frame(&o, "give");
+	send_frame(&o, "late");
+	turn();
+	answer_with(kept[0], &s);
+	kept[0] = kept[--nkept];
+	turns(2);
+	close(o.peer);
+	turns(3);
+	CHECK(o.conn == NULL);
+	CHECK_INT(nkept, 0);
+	CHECK_INT(net_group_input_bytes(group), 0);
+	free(s.data);
+	stop();
+}
+
+static void
+test_idle(void)
+{
+	Owner		idle;
+	Owner		busy;
+	Owner		working;
+	NetLimits	limits = usual;
+	int64		until = net_now() + 700000;
+
+	limits.idle_us = 300000;
+	start(&limits);
+	open_pair(&idle);
+	open_pair(&busy);
+	open_pair(&working);
+	keep_frames = true;
+	send_frame(&working, "long");
+	turn();
+	keep_frames = false;
+	while (net_now() < until)
+	{
+		int			ms = net_loop_timeout_ms(loop);
+
+		CHECK(ms >= 0 && ms <= 300);
+		send_frame(&busy, "tick");
+		turns(2);
+		expect_frame(&busy, "tick");
+		usleep(20000);
+	}
+	CHECK(idle.conn == NULL);
+	CHECK(strstr(idle.reason, "idle") != NULL);
+	CHECK(busy.conn != NULL);
+	CHECK(working.conn != NULL);	/* we owe it an answer */
+	close(idle.peer);
+	close(busy.peer);
+	close(working.peer);
+	stop();
+}
+
+static void
+test_hundreds(void)
+{
+	Owner	   *o = pg_malloc(800 * sizeof(Owner));
+
+	start(&usual);
+	for (int i = 0; i < 800; i++)
+		open_pair(&o[i]);
+	turns(3);
+	CHECK_INT(net_group_input_bytes(group), 0);
+	for (int i = 0; i < 800; i += 7)
+		send_frame(&o[i], "ping");
+	turns(5);
+	for (int i = 0; i < 800; i += 7)
+		expect_frame(&o[i], "ping");
+	for (int i = 0; i < 800; i++)
+		close(o[i].peer);
+	turns(10);
+	CHECK_INT(net_group_count(group), 0);
+	stop();
+	free(o);
+}
+
+/* Both are readable in one batch, the first closes the other: no event may reach it any more. */
+static void
+test_stale_event(void)
+{
+	Owner		o[8];
+
+	start(&usual);
+	for (int i = 0; i < 8; i++)
+		open_pair(&o[i]);
+	close_on_frame = &o[5];
+	for (int i = 0; i < 8; i++)
+		send_frame(&o[i], "x");
+	turns(2);
+	CHECK(o[5].conn == NULL);
+	CHECK(strcmp(o[5].reason, "another said so") == 0);
+	CHECK_INT(net_group_count(group), 7);
+	close_on_frame = NULL;
+	for (int i = 0; i < 8; i++)
+		close(o[i].peer);
+	stop();
+}
+
+/* Many large requests at once: memory stays near the budget, and all get through one by one. */
+static void
+test_budget(void)
+{
+#define BUDGET_CONNS 24
+#define BUDGET_FRAME (1024 * 1024)
+	Owner		o[BUDGET_CONNS];
+	size_t		sent[BUDGET_CONNS] = {0};
+	uint64		most = 0;
+	char	   *frame = pg_malloc(4 + BUDGET_FRAME);
+	NetLimits	limits = usual;
+	Owner		small;
+	char		sink[100000];
+
+	limits.input_bytes_max = 4 * BUDGET_FRAME;
+	start(&limits);
+	put_length(frame, BUDGET_FRAME);
+	memset(frame + 4, 'x', BUDGET_FRAME);
+	for (int i = 0; i < BUDGET_CONNS; i++)
+		open_pair(&o[i]);
+	open_pair(&small);
+	keep_frames = true;
+	for (int round = 0; round < 3000 && nframes < BUDGET_CONNS; round++)
+	{
+		for (int i = 0; i < BUDGET_CONNS; i++)
+		{
+			ssize_t		n = send(o[i].peer, frame + sent[i], Min(100000, BUDGET_FRAME + 4 - sent[i]), MSG_NOSIGNAL);
+
+			if (n > 0)
+				sent[i] += n;
+		}
+		turn();
+		most = Max(most, net_group_input_bytes(group));
+		if (round % 100 == 99)
+		{
+			answer_kept();
+			turns(2);
+			for (int i = 0; i < BUDGET_CONNS; i++)
+				while (receive(&o[i], sink, sizeof(sink)) > 0)
+					turn();
+		}
+		if (round == 50)
+		{
+			/* whoever is small is served in the meantime */
+			int			before = nframes;
+
+			CHECK(net_group_input_bytes(group) >= limits.input_bytes_max);
+			send_frame(&small, "hello");
+			turn();
+			CHECK_INT(nframes, before + 1);
+		}
+	}
+	CHECK_INT(nframes, BUDGET_CONNS + 1);
+	SAY("most memory " UINT64_FORMAT, most);
+	CHECK(most <= limits.input_bytes_max + 2 * BUDGET_FRAME + BUDGET_CONNS * 256 * 1024);
+	for (int i = 0; i < BUDGET_CONNS; i++)
+		close(o[i].peer);
+	close(small.peer);
+	turns(5);
+	CHECK_INT(net_group_input_bytes(group), 0);
+	stop();
+	free(frame);
+}
+
+/*
+ * Timers.
+ */
+static int	due_order[8];
+static int	ndue;
+
+static void
+on_due(NetTimer *timer)
+{
+	due_order[ndue++] = (int) (intptr_t) timer->arg;
+}
+
+static void
+test_timers(void)
+{
+	NetTimer	t[4] = {0};
+	int64		now = net_now();
+
+	loop = net_loop_create();
+	ndue = 0;
+	for (int i = 0; i < 4; i++)
+	{
+		t[i].due = on_due;
+		t[i].arg = (void *) (intptr_t) i;
+	}
+	CHECK_INT(net_loop_timeout_ms(loop), -1);
+	net_timer_start(loop, &t[0], now - 1);
+	net_timer_start(loop, &t[1], now - 3);
+	net_timer_start(loop, &t[2], now + 60000000);
+	net_timer_start(loop, &t[3], now + 60000000);
+	CHECK_INT(net_loop_timeout_ms(loop), 0);
+	net_timer_start(loop, &t[3], now - 2);
+	net_loop_run_timers(loop);
+	CHECK_INT(ndue, 3);
+	CHECK(due_order[0] == 1 && due_order[1] == 3 && due_order[2] == 0);
+	CHECK(net_loop_timeout_ms(loop) > 58000);
+	net_timer_stop(loop, &t[2]);
+	net_timer_stop(loop, &t[2]);
+	CHECK_INT(net_loop_timeout_ms(loop), -1);
+	net_loop_destroy(loop);
+}
+
+int
+main(void)
+{
+	RUN(test_echo);
+	RUN(test_split);
+	RUN(test_random_streams);
+	RUN(test_bad_lengths);
+	RUN(test_announcements);
+	RUN(test_half_close);
+	RUN(test_hold);
+	RUN(test_inflight);
+	RUN(test_frames_stay);
+	RUN(test_slow_reader);
+	RUN(test_broken_sources);
+	RUN(test_close_with_output);
+	RUN(test_idle);
+	RUN(test_hundreds);
+	RUN(test_stale_event);
+	RUN(test_budget);
+	RUN(test_timers);
+	return test_done();
+}

@@ -44,6 +44,7 @@ struct NetGroup
 
 	/* input memory */
 	uint64		input_bytes;	/* memory of all chunks in use */
+	uint64		inuse_bytes;	/* of frames that the owner has */
 	int			nstarved;		/* connections not read for want of it */
 	NetConn    *favourite;		/* the one large request that is read on nevertheless */
 	NetChunk   *spare;			/* chunks of NET_READ_BYTES to use again */

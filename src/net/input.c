@@ -44,6 +44,7 @@ static void chunk_release(NetChunk *chunk);
 static bool chunk_move(NetConn *conn, uint32 cap);
 static uint32 bytes_pending(const NetConn *conn);
 static int64 frame_announced(const NetConn *conn);
+static bool may_be_favourite(const NetConn *conn);
 static bool input_starved(NetConn *conn);
 static uint32 capacity_wanted(const NetConn *conn, bool scarce);
 static bool input_room(NetConn *conn);
@@ -183,10 +184,20 @@ net_input_over_budget(const NetGroup *group)
 	return group->input_bytes >= group->limits.input_bytes_max;
 }
 
+static bool
+may_be_favourite(const NetConn *conn)
+{
+	const NetGroup *group = conn->group;
+
+	return group->favourite == NULL && bytes_pending(conn) > 0 &&
+		group->inuse_bytes < group->limits.input_bytes_max;
+}
+
 /*
  * Over the budget a connection may go on up to its fair share, which lets
  * ordinary small requests through.  One that has begun a request and needs more must be the
- * favourite: there is always one that can finish, so that memory comes free again.
+ * favourite: there is always one that can finish, so that memory comes free again.  When
+ * frames that are being worked on are what fills the memory, they are waited for.
  */
 static bool
 input_starved(NetConn *conn)
@@ -199,7 +210,7 @@ input_starved(NetConn *conn)
 	fair = group->limits.input_bytes_max / (2 * (uint64) Max(group->count, 1));
 	if (conn->input_bytes < Max(fair, NET_FAIR_MIN))
 		return false;
-	if (group->favourite == NULL && bytes_pending(conn) > 0)
+	if (may_be_favourite(conn))
 	{
 		group->favourite = conn;
 		return false;
@@ -220,7 +231,7 @@ net_input_relieve(NetGroup *group)
 
 		if (!conn->starved)
 			continue;
-		if (!enough && (group->favourite != NULL || bytes_pending(conn) == 0))
+		if (!enough && !may_be_favourite(conn))
 			continue;
 		if (!enough)
 			group->favourite = conn;
@@ -357,6 +368,7 @@ net_input_deliver(NetConn *conn)
 		frame.len = (uint32) len;
 		frame.chunk = conn->chunk;
 		conn->chunk->refs++;
+		group->inuse_bytes += frame.len;
 		conn->rpos += NET_LENGTH_WORD + frame.len;
 		conn->last_frame = frame.len;
 		conn->inflight++;
@@ -401,6 +413,7 @@ net_frame_release(NetFrame *frame)
 {
 	if (frame->chunk == NULL)
 		return;
+	frame->chunk->conn->group->inuse_bytes -= frame->len;
 	chunk_release(frame->chunk);
 	frame->chunk = NULL;
 	frame->data = NULL;

@@ -1,0 +1,271 @@
+/*-------------------------------------------------------------------------
+ *
+ * ddl.c
+ *	  The file of a log: created, truncated, moved, copied.
+ *
+ * The end of a log never goes back, whatever becomes of its file: offsets are
+ * promises to consumers.  So TRUNCATE gives the new file the old one's end as its
+ * start, and VACUUM FULL the old one's start and every record its old place.
+ *
+ * Siblings: vacuum.c (plain VACUUM, sizes), utility.c (commands that are refused
+ * before they come here).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/multixact.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "catalog/storage.h"
+#include "catalog/storage_xlog.h"
+#include "miscadmin.h"
+#include "storage/smgr.h"
+#include "utils/relcache.h"
+#include "utils/snapmgr.h"
+
+#include "am/internal.h"
+#include "engine/internal.h"
+#include "storage/internal.h"
+
+/* Where the next file starts, when copy_for_cluster makes it; else from the old file. */
+static const PtLogInfo *next_file_start;
+
+static void check_columns(Relation rel);
+static void check_relation(Relation rel, char persistence);
+static void copy_frames(Relation old_table, Relation new_table, TransactionId oldest_xmin, double *num_tuples);
+static void copy_frame(Relation new_table, PtLogState *state, PtReader *r, const PtFrame *frame);
+static void seal_copied(Relation rel, PtLogState *state, PtLogPos sealed);
+
+/*
+ * CREATE TABLE and TRUNCATE
+ */
+
+static void
+check_columns(Relation rel)
+{
+	const struct
+	{
+		const char *name;
+		Oid			type;
+	}			expected[PT_COLUMNS] = {
+		{"partition", INT4OID},
+		{"offset", INT8OID},
+		{"timestamp", TIMESTAMPTZOID},
+		{"key", BYTEAOID},
+		{"value", BYTEAOID},
+		{"headers", pt_type_headers()}
+	};
+	TupleDesc	desc = RelationGetDescr(rel);
+	bool		good = desc->natts == PT_COLUMNS;
+
+	for (int i = 0; good && i < PT_COLUMNS; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		good = !att->attisdropped && att->atttypid == expected[i].type &&
+			strcmp(NameStr(att->attname), expected[i].name) == 0;
+	}
+	if (!good)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("table \"%s\" does not have the columns of a topic's partition",
+						RelationGetRelationName(rel)),
+				 errdetail("The access method topic_log needs exactly: partition integer, \"offset\" bigint, \"timestamp\" timestamp with time zone, key bytea, value bytea, headers headers."),
+				 errhint("Create topics with create_topic().")));
+}
+
+static void
+check_relation(Relation rel, char persistence)
+{
+	if (rel->rd_rel->relkind != RELKIND_RELATION)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("access method topic_log can be used for tables only")));
+	if (persistence != RELPERSISTENCE_PERMANENT)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("table \"%s\" cannot be temporary or unlogged", RelationGetRelationName(rel)),
+				 errdetail("What a topic holds is recovered from WAL.")));
+	check_columns(rel);
+}
+
+/* The end of the log as the current transaction sees it, as the start of a new file. */
+static void
+old_end(Relation rel, PtLogInfo *start)
+{
+	PtLogState *state;
+
+	(void) pt_append_lock(RelationGetRelid(rel), false);
+	state = pt_state_get(rel);
+	start->start_offset = pt_append_next_offset(rel, state);
+	start->start_ordinal = state->tail_ordinal;
+}
+
+/*
+ * Makes the file of a new table, or another one for TRUNCATE (whose
+ * file number is not that of the relcache entry yet).
+ */
+void
+pt_relation_set_new_filelocator(Relation rel, const RelFileLocator *newrlocator, char persistence,
+								TransactionId *freeze_xid, MultiXactId *minmulti)
+{
+	PtLogInfo	start;
+
+	check_relation(rel, persistence);
+	memset(&start, 0, sizeof(start));
+	if (next_file_start)
+		start = *next_file_start;
+	else if (!RelFileLocatorEquals(*newrlocator, pt_rel_locator(rel)))
+		old_end(rel, &start);
+	pt_log_create(rel, newrlocator, start.start_offset, start.start_ordinal);
+	*freeze_xid = RecentXmin;
+	*minmulti = GetOldestMultiXactId();
+}
+
+/*
+ * For a table that this transaction has created or already truncated: the
+ * server would empty the file in place.  A further new file does the same and needs no
+ * truncation of ours to be replayed.
+ */
+void
+pt_relation_nontransactional_truncate(Relation rel)
+{
+	RelationSetNewRelfilenumber(rel, rel->rd_rel->relpersistence);
+}
+
+/*
+ * SET TABLESPACE
+ */
+
+/* The file goes over as it is; there is one fork.  The caller has locked everybody out. */
+void
+pt_relation_copy_data(Relation rel, const RelFileLocator *newrlocator)
+{
+	SMgrRelation dst = pt_smgropen(*newrlocator);
+
+	FlushRelationBuffers(rel);
+	(void) RelationCreateStorage(*newrlocator, rel->rd_rel->relpersistence, true);
+	RelationCopyStorage(RelationGetSmgr(rel), dst, MAIN_FORKNUM, rel->rd_rel->relpersistence);
+	RelationDropStorage(rel);
+	smgrclose(dst);
+}
+
+/*
+ * VACUUM FULL
+ */
+
+/*
+ * Copies what is visible of a log to a file without aborted batches and free
+ * extents.  Offsets, ordinals, leader epochs and bytes stay.  The new table's own file
+ * starts at zero, so it is made again with the right start.
+ */
+void
+pt_relation_copy_for_cluster(Relation old_table, Relation new_table, Relation old_index, bool use_sort,
+							 TransactionId oldest_xmin, TransactionId *xid_cutoff,
+							 MultiXactId *multi_cutoff, double *num_tuples, double *tups_vacuumed,
+							 double *tups_recently_dead)
+{
+	PtLogInfo	start;
+
+	if (old_index)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot cluster \"%s\"", RelationGetRelationName(old_table)),
+				 errdetail("The order of a topic's records is the order of their offsets."),
+				 errhint("Use VACUUM FULL to make the table's file smaller.")));
+	*num_tuples = *tups_vacuumed = *tups_recently_dead = 0;
+	pt_log_info(old_table, &start);
+	PG_TRY();
+	{
+		next_file_start = &start;
+		RelationSetNewRelfilenumber(new_table, new_table->rd_rel->relpersistence);
+	}
+	PG_FINALLY();
+	{
+		next_file_start = NULL;
+	}
+	PG_END_TRY();
+	copy_frames(old_table, new_table, oldest_xmin, num_tuples);
+}
+
+/*
+ * The copies are all of our xid, which no older snapshot sees.  But what was visible to
+ * everybody shall stay so: up to the first frame that was not, the new log is
+ * sealed at once.  Nobody sees its file before we commit.
+ */
+static void
+copy_frames(Relation old_table, Relation new_table, TransactionId oldest_xmin, double *num_tuples)
+{
+	PtLogState *state;
+	PtReader	r;
+	PtFrame		frame;
+	PtLogPos	sealed = 0;
+	bool		all_see = true;
+
+	(void) pt_append_lock(RelationGetRelid(old_table), false);
+	(void) pt_append_lock(RelationGetRelid(new_table), false);
+	pt_xact_before_append();
+	state = pt_state_get(new_table);
+	pt_reader_begin(&r, old_table, GetAccessStrategy(BAS_BULKREAD));
+	while (pt_reader_next(&r, &frame))
+	{
+		PtVisibility v = pt_frame_visible(&r, &frame, NULL);
+
+		Assert(v != PT_IN_PROGRESS);	/* we hold the table alone */
+		if (v != PT_VISIBLE || (frame.head.flags & PT_FRAME_KIND_MASK) != PT_FRAME_KIND_BATCH)
+			continue;
+		if (frame.pos >= pg_atomic_read_u64(&r.state->sealed_pos) &&
+			!TransactionIdPrecedes(frame.head.xid, oldest_xmin))
+			all_see = false;
+		copy_frame(new_table, state, &r, &frame);
+		*num_tuples += frame.batch.record_count;
+		if (all_see)
+			sealed = state->tail_pos;
+	}
+	if (r.strategy)
+		FreeAccessStrategy(r.strategy);
+	pt_reader_end(&r);
+	if (sealed > 0)
+		seal_copied(new_table, state, sealed);
+	/* after the swap of files, the log belongs to the old table's OID */
+	state->relid = RelationGetRelid(old_table);
+	pt_xact_after_append(state, RelationGetRelid(old_table));
+}
+
+/* We hold the append lock, so the next ordinal is ours to say; it only grows. */
+static void
+copy_frame(Relation new_table, PtLogState *state, PtReader *r, const PtFrame *frame)
+{
+	PtAppendBatch batch = {
+		.data = pt_reader_batch(r, frame),
+		.length = frame->head.length,
+		.base_offset = frame->batch.base_offset
+	};
+
+	Assert(state->tail_ordinal <= frame->head.base_ordinal);
+	state->tail_ordinal = frame->head.base_ordinal;
+	pt_append_copy(new_table, state, &batch, 1);
+	Assert(batch.base_ordinal == frame->head.base_ordinal);
+}
+
+static void
+seal_copied(Relation rel, PtLogState *state, PtLogPos sealed)
+{
+	PtLogInfo	info;
+	xl_pt_meta	x;
+
+	pt_log_info(rel, &info);
+	memset(&x, 0, sizeof(x));
+	x.first_extent = info.first_extent;
+	x.start_pos = info.start_pos;
+	x.start_offset = info.start_offset;
+	x.start_ordinal = info.start_ordinal;
+	x.sealed_pos = sealed;
+	pt_meta_set(rel, &x);
+	pg_atomic_write_u64(&state->sealed_pos, sealed);
+}

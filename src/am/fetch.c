@@ -1,0 +1,197 @@
+/*-------------------------------------------------------------------------
+ *
+ * fetch.c
+ *	  Single rows of a log, by TID.
+ *
+ * A TID is either a record's ordinal or the marker of a row that waits in
+ * this backend for its transaction to commit (or was appended early in it).
+ * Markers come from the executor only, which got them from tuple_insert: AFTER
+ * triggers, foreign keys and deferred constraints look their row up this way.
+ * An index never has one.
+ *
+ * An index fetch keeps its cursor on the batch that it has taken apart, so
+ * that an index scan in the order of the log does that once a batch.
+ *
+ * SERIALIZABLE needs no lock on the rows that are read here: they never change.
+ * New ones are noticed by the index's own predicate locks, or the scan's.
+ *
+ * Siblings: rows.c (the cursor), modify.c (who hands out markers).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "engine/engine.h"
+
+#include "am/internal.h"
+
+typedef struct PtIndexFetch
+{
+	IndexFetchTableData base;
+	PtRows		rows;
+} PtIndexFetch;
+
+static bool fetch_pending(Relation rel, ItemPointer tid, TupleTableSlot *slot);
+static bool find_tid(PtRows *rows, ItemPointer tid, Snapshot snapshot, bool *all_dead);
+
+struct IndexFetchTableData *
+pt_index_fetch_begin(Relation rel)
+{
+	PtIndexFetch *fetch = palloc0(sizeof(PtIndexFetch));
+
+	fetch->base.rel = rel;
+	pt_rows_begin(&fetch->rows, rel, NULL, NULL);
+	return &fetch->base;
+}
+
+void
+pt_index_fetch_reset(struct IndexFetchTableData *data)
+{
+	pt_rows_reset(&((PtIndexFetch *) data)->rows, PT_ROWS_START);
+}
+
+void
+pt_index_fetch_end(struct IndexFetchTableData *data)
+{
+	pt_rows_end(&((PtIndexFetch *) data)->rows);
+	pfree(data);
+}
+
+PtRows *
+pt_index_fetch_rows(struct IndexFetchTableData *data)
+{
+	return &((PtIndexFetch *) data)->rows;
+}
+
+/*
+ * Moves the cursor to the row with a TID that is not a marker; false when the
+ * snapshot does not see it.  *all_dead says whether nobody ever will (so that
+ * the index may forget it).
+ */
+static bool
+find_tid(PtRows *rows, ItemPointer tid, Snapshot snapshot, bool *all_dead)
+{
+	PtLogState *state = rows->reader.state;
+	int64		ordinal = pt_tid_to_ordinal(tid, state->start_ordinal);
+	int64		end = state->tail_ordinal;
+	PtVisibility why;
+	TransactionId xid;
+
+	*all_dead = false;
+	pt_rows_set_snapshot(rows, snapshot);
+	if (snapshot && snapshot->snapshot_type == SNAPSHOT_DIRTY)
+		snapshot->xmin = snapshot->xmax = InvalidTransactionId;
+	if (pt_rows_find(rows, ordinal, &why, &xid))
+		return true;
+
+	/*
+	 * An index entry is written after its record, so one that lies behind
+	 * the tail is of a record that was removed from the start of the log.
+	 */
+	*all_dead = why == PT_INVISIBLE && (TransactionIdIsValid(xid) || ordinal >= end);
+	return false;
+}
+
+/* A row that waits, or that was appended early: it is ours, so we see it. */
+static bool
+fetch_pending(Relation rel, ItemPointer tid, TupleTableSlot *slot)
+{
+	PtRow		row;
+	int64		offset;
+
+	if (!pt_pending_get(rel, tid, &row, &offset))
+		return false;
+	row.offset = offset;
+	pt_slot_store_copy(slot, rel, pt_rel_partition(rel), &row);
+	slot->tts_tid = *tid;
+	return true;
+}
+
+bool
+pt_index_fetch_tuple(struct IndexFetchTableData *data, ItemPointer tid, Snapshot snapshot,
+					 TupleTableSlot *slot, bool *call_again, bool *all_dead)
+{
+	PtIndexFetch *fetch = (PtIndexFetch *) data;
+	bool		dead;
+	bool		found;
+
+	*call_again = false;
+	Assert(!pt_tid_is_marker(tid));
+	found = find_tid(&fetch->rows, tid, snapshot, &dead);
+	if (all_dead)
+		*all_dead = dead;
+	if (found)
+		pt_rows_store(&fetch->rows, slot);
+	else
+		ExecClearTuple(slot);
+	return found;
+}
+
+bool
+pt_tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot)
+{
+	PtRows		rows;
+	bool		dead;
+	bool		found;
+
+	if (pt_tid_is_marker(tid))
+		return fetch_pending(rel, tid, slot);
+	pt_rows_begin(&rows, rel, snapshot, NULL);
+	found = find_tid(&rows, tid, snapshot, &dead);
+	if (found)
+	{
+		pt_rows_store(&rows, slot);
+		ExecMaterializeSlot(slot);
+	}
+	else
+		ExecClearTuple(slot);
+	pt_rows_end(&rows);
+	return found;
+}
+
+/* Could a TID that a user gave us be one of a row?  Markers mean nothing outside of the executor. */
+bool
+pt_tuple_tid_valid(TableScanDesc sscan, ItemPointer tid)
+{
+	return ItemPointerIsValid(tid) && ItemPointerGetOffsetNumber(tid) <= PT_TID_PER_BLOCK &&
+		!pt_tid_is_marker(tid);
+}
+
+/* A record has one version. */
+void
+pt_tuple_get_latest_tid(TableScanDesc sscan, ItemPointer tid)
+{
+}
+
+bool
+pt_tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot)
+{
+	PtRows		rows;
+	PtRow		row;
+	int64		offset;
+	bool		dead;
+	bool		found;
+
+	if (pt_tid_is_marker(&slot->tts_tid))
+		return pt_pending_get(rel, &slot->tts_tid, &row, &offset);
+	pt_rows_begin(&rows, rel, snapshot, NULL);
+	found = find_tid(&rows, &slot->tts_tid, snapshot, &dead);
+	pt_rows_end(&rows);
+	return found;
+}
+
+/*
+ * An index that wants to make room may remove what a scan has marked as dead (see
+ * find_tid), and nothing else: rows do not come in versions.  No snapshot can
+ * conflict with that, on standbys neither.
+ */
+TransactionId
+pt_index_delete_tuples(Relation rel, TM_IndexDeleteOp *delstate)
+{
+	if (delstate->bottomup)
+		delstate->ndeltids = 0;
+	return InvalidTransactionId;
+}

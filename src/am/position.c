@@ -1,0 +1,438 @@
+/*-------------------------------------------------------------------------
+ *
+ * position.c
+ *	  Index access method topic_position: the log's own directory as an index.
+ *
+ * It stores nothing and costs an insert nothing.  On "offset" it is ordered,
+ * so that a range, ORDER BY "offset" LIMIT n, min and max, merge appends over
+ * partitions and parameterised joins are index scans.  On "timestamp" it is
+ * not: records come in the order of the log, beginning where the first batch with a
+ * late enough timestamp may be, and each is checked.  (Its operator class has
+ * no "<", by which the planner knows that there is no order.)
+ *
+ * A scan uses the cursor of the table's index fetch that goes with it, so
+ * that the row whose TID it returns is already at hand when the executor
+ * fetches it.  If something else moved that cursor or reset it, the scan finds
+ * its place again by offset.
+ *
+ * Siblings: rows.c (the cursor), fetch.c (its owner).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/itup.h"
+#include "access/stratnum.h"
+#include "catalog/pg_type.h"
+#include "optimizer/optimizer.h"
+#include "pgstat.h"
+#include "storage/predicate.h"
+#include "utils/index_selfuncs.h"
+#include "utils/memutils.h"
+#include "utils/selfuncs.h"
+#include "utils/snapmgr.h"
+
+#include "am/internal.h"
+
+/* Where a scan stands, whatever happened to the cursor. */
+typedef struct PtPosition
+{
+	bool		on_row;
+	int64		offset;			/* of the current row */
+} PtPosition;
+
+typedef struct PtPositionScan
+{
+	bool		by_time;		/* the index is on "timestamp" */
+	bool		empty;			/* no row can match */
+	int64		lo;				/* offsets [lo, hi] */
+	int64		hi;
+	TimestampTz lo_time;		/* timestamps at or above */
+	bool		locked;			/* the predicate lock was taken */
+	PtPosition	now;
+	PtPosition	marked;
+} PtPositionScan;
+
+static void check_index(Relation heap, Relation index, struct IndexInfo *info);
+static void add_key(PtPositionScan *ps, ScanKey key);
+static bool first_row(PtPositionScan *ps, PtRows *rows, bool forward);
+static bool next_row(PtPositionScan *ps, PtRows *rows, bool forward);
+static bool matching_row(PtPositionScan *ps, PtRows *rows, bool forward);
+static void return_row(IndexScanDesc scan, PtRows *rows);
+
+static bool
+is_by_time(Relation index)
+{
+	return index->rd_index->indkey.values[0] == PT_COL_TIMESTAMP;
+}
+
+/*
+ * building: only checks
+ */
+
+static void
+check_index(Relation heap, Relation index, struct IndexInfo *info)
+{
+	AttrNumber	column = info->ii_IndexAttrNumbers[0];
+
+	if (!pt_rel_is_log(heap))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("access method topic_position can only index topics"),
+				 errdetail("Table \"%s\" does not use the access method topic_log.",
+						   RelationGetRelationName(heap))));
+	if (info->ii_NumIndexAttrs != 1 || info->ii_Predicate != NIL ||
+		(column != PT_COL_OFFSET && column != PT_COL_TIMESTAMP))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("an index of access method topic_position must be on (\"offset\") or (\"timestamp\") alone, without a predicate")));
+	if (index->rd_indoption[0] != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("access method topic_position does not support DESC or NULLS FIRST"),
+				 errhint("The index can be read in both directions.")));
+}
+
+static IndexBuildResult *
+position_build(Relation heap, Relation index, struct IndexInfo *info)
+{
+	IndexBuildResult *result = palloc0(sizeof(IndexBuildResult));
+
+	check_index(heap, index, info);
+	result->heap_tuples = result->index_tuples = pt_log_rows(heap);
+	return result;
+}
+
+bool
+pt_index_is_position(Relation index)
+{
+	return index->rd_indam->ambuild == position_build;
+}
+
+static void
+position_buildempty(Relation index)
+{
+}
+
+static bool
+position_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
+				IndexUniqueCheck check, bool unchanged, struct IndexInfo *info)
+{
+	return false;
+}
+
+static IndexBulkDeleteResult *
+position_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+					IndexBulkDeleteCallback callback, void *arg)
+{
+	return stats;
+}
+
+static IndexBulkDeleteResult *
+position_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
+{
+	return stats;
+}
+
+/*
+ * planning
+ */
+
+static bool
+position_canreturn(Relation index, int attno)
+{
+	return true;
+}
+
+/*
+ * Finding the first row costs a descent of the directory; then rows come in
+ * the order of the table.  By time, every row from the start on is looked at: that
+ * is what the table's part of the cost, by selectivity, says already.
+ */
+static void
+position_costestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_count,
+					  Cost *startup_cost, Cost *total_cost, Selectivity *selectivity,
+					  double *correlation, double *pages)
+{
+	GenericCosts costs;
+
+	memset(&costs, 0, sizeof(costs));
+	genericcostestimate(root, path, loop_count, &costs);
+	*startup_cost = costs.indexStartupCost + 50 * cpu_operator_cost;
+	*total_cost = costs.indexTotalCost + 50 * cpu_operator_cost;
+	*selectivity = costs.indexSelectivity;
+	*correlation = 1.0;
+	*pages = costs.numIndexPages;
+}
+
+static bytea *
+position_options(Datum reloptions, bool validate)
+{
+	return NULL;
+}
+
+static bool
+position_validate(Oid opclass)
+{
+	return true;
+}
+
+/*
+ * scanning
+ */
+
+static IndexScanDesc
+position_beginscan(Relation index, int nkeys, int norderbys)
+{
+	IndexScanDesc scan = RelationGetIndexScan(index, nkeys, norderbys);
+	PtPositionScan *ps = palloc0(sizeof(PtPositionScan));
+
+	ps->by_time = is_by_time(index);
+	scan->xs_itupdesc = RelationGetDescr(index);
+	scan->opaque = ps;
+	return scan;
+}
+
+static int64
+key_offset(ScanKey key)
+{
+	switch (key->sk_subtype)
+	{
+		case INT2OID:
+			return DatumGetInt16(key->sk_argument);
+		case INT4OID:
+			return DatumGetInt32(key->sk_argument);
+		default:
+			return DatumGetInt64(key->sk_argument);
+	}
+}
+
+static void
+narrow_offset(PtPositionScan *ps, StrategyNumber strategy, int64 value)
+{
+	switch (strategy)
+	{
+		case BTLessStrategyNumber:
+			if (value == PG_INT64_MIN)
+				ps->empty = true;
+			else
+				ps->hi = Min(ps->hi, value - 1);
+			break;
+		case BTLessEqualStrategyNumber:
+			ps->hi = Min(ps->hi, value);
+			break;
+		case BTEqualStrategyNumber:
+			ps->lo = Max(ps->lo, value);
+			ps->hi = Min(ps->hi, value);
+			break;
+		case BTGreaterEqualStrategyNumber:
+			ps->lo = Max(ps->lo, value);
+			break;
+		case BTGreaterStrategyNumber:
+			if (value == PG_INT64_MAX)
+				ps->empty = true;
+			else
+				ps->lo = Max(ps->lo, value + 1);
+			break;
+		default:
+			elog(ERROR, "unrecognized strategy number: %d", strategy);
+	}
+}
+
+/* Neither column is ever null in a log. */
+static void
+add_key(PtPositionScan *ps, ScanKey key)
+{
+	if (key->sk_flags & SK_ISNULL)
+	{
+		if (!(key->sk_flags & SK_SEARCHNOTNULL))
+			ps->empty = true;
+	}
+	else if (ps->by_time)
+		ps->lo_time = Max(ps->lo_time, DatumGetTimestampTz(key->sk_argument));
+	else
+		narrow_offset(ps, key->sk_strategy, key_offset(key));
+}
+
+static void
+position_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys)
+{
+	PtPositionScan *ps = scan->opaque;
+
+	if (keys && scan->numberOfKeys > 0)
+		memmove(scan->keyData, keys, scan->numberOfKeys * sizeof(ScanKeyData));
+	ps->empty = false;
+	ps->lo = 0;
+	ps->hi = PG_INT64_MAX;
+	ps->lo_time = DT_NOBEGIN;
+	ps->now.on_row = false;
+	for (int i = 0; i < scan->numberOfKeys; i++)
+		add_key(ps, &scan->keyData[i]);
+	if (ps->lo > ps->hi || TIMESTAMP_IS_NOEND(ps->lo_time))
+		ps->empty = true;
+}
+
+/* To the first row in the direction of the scan, wherever the cursor is. */
+static bool
+first_row(PtPositionScan *ps, PtRows *rows, bool forward)
+{
+	if (!forward)
+		return pt_rows_last_upto(rows, ps->hi);
+	if (ps->by_time && !TIMESTAMP_IS_NOBEGIN(ps->lo_time))
+	{
+		pt_rows_seek_timestamp(rows, pt_timestamptz_to_ms(ps->lo_time));
+		return pt_rows_next(rows);
+	}
+	return pt_rows_first_from(rows, ps->lo);
+}
+
+/* To the next row in this direction; when the cursor has been moved, by way of where we were. */
+static bool
+next_row(PtPositionScan *ps, PtRows *rows, bool forward)
+{
+	if (rows->at == PT_ROWS_ON && rows->current >= 0 && rows->record.offset == ps->now.offset)
+		return forward ? pt_rows_next(rows) : pt_rows_prev(rows);
+	if (forward)
+		return ps->now.offset < PG_INT64_MAX && pt_rows_first_from(rows, ps->now.offset + 1);
+	return ps->now.offset > 0 && pt_rows_last_upto(rows, ps->now.offset - 1);
+}
+
+/*
+ * Moves on to the next row within the bounds.  Behind either end, the scan stands nowhere
+ * again, as a btree's does, and another call would begin at the end from which it comes.
+ */
+static bool
+matching_row(PtPositionScan *ps, PtRows *rows, bool forward)
+{
+	do
+	{
+		bool		found = ps->now.on_row ? next_row(ps, rows, forward) : first_row(ps, rows, forward);
+
+		if (!found || rows->record.offset < ps->lo || rows->record.offset > ps->hi)
+		{
+			ps->now.on_row = false;
+			return false;
+		}
+		ps->now.on_row = true;
+		ps->now.offset = rows->record.offset;
+	} while (ps->by_time && pt_ms_to_timestamptz(rows->record.timestamp) < ps->lo_time);
+	return true;
+}
+
+/* Hands the current row to the executor; as an index tuple, too, for index-only scans. */
+static void
+return_row(IndexScanDesc scan, PtRows *rows)
+{
+	PtPositionScan *ps = scan->opaque;
+
+	pt_ordinal_to_tid(pt_rows_ordinal(rows), &scan->xs_heaptid);
+	scan->xs_recheck = ps->by_time;
+	if (scan->xs_want_itup)
+	{
+		bool		isnull = false;
+		Datum		value = ps->by_time ?
+			TimestampTzGetDatum(pt_ms_to_timestamptz(rows->record.timestamp)) :
+			Int64GetDatum(rows->record.offset);
+
+		if (scan->xs_itup)
+			pfree(scan->xs_itup);
+		scan->xs_itup = index_form_tuple(scan->xs_itupdesc, &value, &isnull);
+		scan->xs_itup->t_tid = scan->xs_heaptid;
+	}
+}
+
+static bool
+position_gettuple(IndexScanDesc scan, ScanDirection direction)
+{
+	PtPositionScan *ps = scan->opaque;
+	PtRows	   *rows = pt_index_fetch_rows(scan->xs_heapfetch);
+
+	if (!ps->now.on_row)
+	{
+		pgstat_count_index_scan(scan->indexRelation);
+		pt_index_count_search(scan);
+	}
+	if (ps->empty)
+		return false;
+	if (!ps->locked && scan->xs_snapshot && IsMVCCSnapshot(scan->xs_snapshot))
+		PredicateLockRelation(scan->heapRelation, scan->xs_snapshot);
+	ps->locked = true;
+	pt_rows_set_snapshot(rows, scan->xs_snapshot);
+	if (!matching_row(ps, rows, !ScanDirectionIsBackward(direction)))
+		return false;
+	return_row(scan, rows);
+	return true;
+}
+
+static void
+position_endscan(IndexScanDesc scan)
+{
+	if (scan->xs_itup)
+		pfree(scan->xs_itup);
+	scan->xs_itup = NULL;
+	pfree(scan->opaque);
+}
+
+static void
+position_markpos(IndexScanDesc scan)
+{
+	PtPositionScan *ps = scan->opaque;
+
+	ps->marked = ps->now;
+}
+
+static void
+position_restrpos(IndexScanDesc scan)
+{
+	PtPositionScan *ps = scan->opaque;
+
+	ps->now = ps->marked;
+}
+
+#ifdef PT_INDEX_AM_TRANSLATES
+static CompareType
+translate_strategy(StrategyNumber strategy, Oid opfamily)
+{
+	return (CompareType) strategy;
+}
+
+static StrategyNumber
+translate_cmptype(CompareType cmptype, Oid opfamily)
+{
+	return cmptype >= COMPARE_LT && cmptype <= COMPARE_GT ? (StrategyNumber) cmptype : InvalidStrategy;
+}
+#endif
+
+/* A fresh copy of the routine, as an index's relcache entry wants. */
+IndexAmRoutine *
+pt_position_routine(void)
+{
+	IndexAmRoutine *am = makeNode(IndexAmRoutine);
+
+	am->amstrategies = BTMaxStrategyNumber;
+	am->amcanorder = true;
+	am->amcanbackward = true;
+	am->amoptionalkey = true;
+	am->amsearchnulls = true;
+	am->ampredlocks = true;
+	am->ambuild = position_build;
+	am->ambuildempty = position_buildempty;
+	am->aminsert = position_insert;
+	am->ambulkdelete = position_bulkdelete;
+	am->amvacuumcleanup = position_vacuumcleanup;
+	am->amcanreturn = position_canreturn;
+	am->amcostestimate = position_costestimate;
+	am->amoptions = position_options;
+	am->amvalidate = position_validate;
+	am->ambeginscan = position_beginscan;
+	am->amrescan = position_rescan;
+	am->amgettuple = position_gettuple;
+	am->amendscan = position_endscan;
+	am->ammarkpos = position_markpos;
+	am->amrestrpos = position_restrpos;
+	pt_index_am_set_order(am);
+	return am;
+}

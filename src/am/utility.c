@@ -1,0 +1,307 @@
+/*-------------------------------------------------------------------------
+ *
+ * utility.c
+ *	  What must happen before a utility command that touches a topic, and after
+ *	  the end of a prepared transaction.
+ *
+ * Rows that wait for their transaction to commit are in no file, so a command that
+ * looks at all rows (a new constraint, an index, ATTACH PARTITION) or makes another file
+ * would pass them by.  They are appended first.
+ *
+ * The columns of a topic are fixed, and its rows are in no other storage.  Commands that would change
+ * that are refused here, because the table AM is not always asked: adding
+ * a column without a default, for one, changes nothing but the catalog.  A
+ * command on a parent reaches its partitions without coming by here again,
+ * so any log below the table that is named counts.
+ *
+ * Sibling: ddl.c, what the table AM is asked.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "nodes/parsenodes.h"
+#include "tcop/utility.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "am/internal.h"
+#include "engine/hooks.h"
+#include "topic/topic.h"
+
+static ProcessUtility_hook_type prev_process_utility;
+
+static void process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
+							ProcessUtilityContext context, ParamListInfo params,
+							QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc);
+static void before_command(Node *stmt);
+static void before_alter_table(AlterTableStmt *stmt);
+static void check_subcommand(Oid relid, AlterTableCmd *cmd);
+static void reject(Oid relid, const char *what, const char *hint) pg_attribute_noreturn();
+
+void
+pt_utility_register(void)
+{
+	prev_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+}
+
+/* Does this end a prepared transaction? */
+static bool
+ends_prepared(Node *stmt)
+{
+	TransactionStmt *xact;
+
+	if (!IsA(stmt, TransactionStmt))
+		return false;
+	xact = (TransactionStmt *) stmt;
+	return xact->kind == TRANS_STMT_COMMIT_PREPARED || xact->kind == TRANS_STMT_ROLLBACK_PREPARED;
+}
+
+static void
+process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
+				ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *env,
+				DestReceiver *dest, QueryCompletion *qc)
+{
+	ProcessUtility_hook_type next = prev_process_utility ? prev_process_utility : standard_ProcessUtility;
+	bool		resolves = ends_prepared(pstmt->utilityStmt);
+
+	before_command(pstmt->utilityStmt);
+	next(pstmt, query, read_only_tree, context, params, env, dest, qc);
+	if (resolves)
+		pt_prepared_resolved();
+}
+
+/* The relation by this name; InvalidOid when there is none, which the command itself will say. */
+static Oid
+relation_oid(const RangeVar *rv)
+{
+	return rv ? RangeVarGetRelid(rv, NoLock, true) : InvalidOid;
+}
+
+/* Is this very relation a log? */
+static bool
+is_log(Oid relid, Oid am)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_class) GETSTRUCT(tuple))->relam == am &&
+		((Form_pg_class) GETSTRUCT(tuple))->relkind == RELKIND_RELATION;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* The logs among a relation and all that inherit from it. */
+static List *
+logs_below(Oid relid)
+{
+	Oid			am = pt_am_topic_log();
+	char		kind = OidIsValid(relid) && OidIsValid(am) ? get_rel_relkind(relid) : 0;
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+		return NIL;
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		if (is_log(lfirst_oid(lc), am))
+			result = lappend_oid(result, lfirst_oid(lc));
+	}
+	return result;
+}
+
+static bool
+is_topic(Oid relid)
+{
+	return logs_below(relid) != NIL || (OidIsValid(relid) && OidIsValid(pt_am_topic_log()) &&
+										pt_topic_by_oid(relid) != NULL);
+}
+
+/* Appends what waits for a relation or anything below it. */
+static void
+flush(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, logs_below(relid))
+		pt_pending_flush(lfirst_oid(lc));
+}
+
+static void
+reject(Oid relid, const char *what, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s is not supported for \"%s\"", what, get_rel_name(relid)),
+			 errdetail("The table is a topic, or has partitions of one."),
+			 errhint("%s", hint)));
+}
+
+static void
+before_truncate(TruncateStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->relations)
+		flush(relation_oid(lfirst_node(RangeVar, lc)));
+}
+
+static void
+before_index(IndexStmt *stmt)
+{
+	Oid			relid = relation_oid(stmt->relation);
+
+	if ((stmt->unique || stmt->primary || stmt->excludeOpNames != NIL) && is_topic(relid))
+		reject(relid, _("a unique index"),
+			   _("Records join the log when their transaction commits, too late to check them against each other. An index that is not unique is possible."));
+	flush(relid);
+}
+
+static void
+before_rename(RenameStmt *stmt)
+{
+	Oid			relid;
+
+	if (stmt->renameType != OBJECT_COLUMN || stmt->relationType == OBJECT_TYPE)
+		return;
+	relid = relation_oid(stmt->relation);
+	if (is_topic(relid))
+		reject(relid, _("renaming a column"),
+			   _("Use a view; create_topic_view() makes one with readable columns."));
+}
+
+static void
+before_rule(RuleStmt *stmt)
+{
+	Oid			relid = relation_oid(stmt->relation);
+
+	if (is_topic(relid))
+		reject(relid, _("a rule"), _("Use a trigger, which also sees what clients produce."));
+}
+
+/* A new partition is checked against the rows of the default partition. */
+static void
+before_create_table(CreateStmt *stmt)
+{
+	ListCell   *lc;
+
+	if (stmt->partbound == NULL)
+		return;
+	foreach(lc, stmt->inhRelations)
+		flush(relation_oid(lfirst_node(RangeVar, lc)));
+}
+
+static void
+before_command(Node *stmt)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_AlterTableStmt:
+			before_alter_table((AlterTableStmt *) stmt);
+			break;
+		case T_TruncateStmt:
+			before_truncate((TruncateStmt *) stmt);
+			break;
+		case T_IndexStmt:
+			before_index((IndexStmt *) stmt);
+			break;
+		case T_RenameStmt:
+			before_rename((RenameStmt *) stmt);
+			break;
+		case T_RuleStmt:
+			before_rule((RuleStmt *) stmt);
+			break;
+		case T_CreateStmt:
+			before_create_table((CreateStmt *) stmt);
+			break;
+		case T_ClusterStmt:
+			flush(relation_oid(((ClusterStmt *) stmt)->relation));
+			break;
+		case T_ReindexStmt:
+			if (((ReindexStmt *) stmt)->kind == REINDEX_OBJECT_TABLE)
+				flush(relation_oid(((ReindexStmt *) stmt)->relation));
+			break;
+		default:
+			break;
+	}
+}
+
+/*
+ * ALTER TABLE
+ */
+
+static void
+before_alter_table(AlterTableStmt *stmt)
+{
+	Oid			relid = relation_oid(stmt->relation);
+	bool		topic = is_topic(relid);
+	ListCell   *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if (topic)
+			check_subcommand(relid, cmd);
+		if (cmd->subtype == AT_AttachPartition)
+			flush(relation_oid(castNode(PartitionCmd, cmd->def)->name));
+	}
+	flush(relid);
+}
+
+static bool
+is_unique_constraint(const AlterTableCmd *cmd)
+{
+	const Constraint *constraint;
+
+	if (cmd->subtype == AT_AddIndexConstraint)
+		return true;
+	if (cmd->subtype != AT_AddConstraint)
+		return false;
+	constraint = castNode(Constraint, cmd->def);
+	return constraint->contype == CONSTR_PRIMARY || constraint->contype == CONSTR_UNIQUE ||
+		constraint->contype == CONSTR_EXCLUSION;
+}
+
+static void
+check_subcommand(Oid relid, AlterTableCmd *cmd)
+{
+	if (is_unique_constraint(cmd))
+		reject(relid, _("a unique, primary key or exclusion constraint"),
+			   _("Records join the log when their transaction commits, too late to check them against each other."));
+	switch (cmd->subtype)
+	{
+		case AT_AddColumn:
+		case AT_DropColumn:
+		case AT_AlterColumnType:
+		case AT_AddIdentity:
+		case AT_AddOf:
+			reject(relid, _("changing the columns"),
+				   _("The columns of a topic are fixed. Put further data into the value or the headers, and use views."));
+			break;
+		case AT_SetNotNull:
+			if (strcmp(cmd->name, "offset") == 0)
+				reject(relid, _("NOT NULL for \"offset\""),
+					   _("A record gets its offset when its transaction commits, after its constraints have been checked."));
+			break;
+		case AT_SetAccessMethod:
+			reject(relid, _("SET ACCESS METHOD"),
+				   _("Copy the records to another table with INSERT ... SELECT."));
+			break;
+		case AT_SetUnLogged:
+			reject(relid, _("SET UNLOGGED"), _("What a topic holds is recovered from WAL."));
+			break;
+		default:
+			break;
+	}
+}

@@ -1,0 +1,158 @@
+/*-------------------------------------------------------------------------
+ *
+ * vacuum.c
+ *	  Upkeep of a log, and what the planner is told about its size.
+ *
+ * VACUUM has little to do: nothing is ever dead.  It seals (storage/seal.c), so
+ * that relfrozenxid can move, and takes entries of records that were removed
+ * at the start of the log out of the secondary indexes.
+ *
+ * Siblings: ddl.c (VACUUM FULL), scan.c (ANALYZE).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/multixact.h"
+#include "access/transam.h"
+#include "commands/progress.h"
+#include "miscadmin.h"
+#include "optimizer/plancat.h"
+#include "pgstat.h"
+#include "storage/procarray.h"
+#include "utils/backend_progress.h"
+
+#include "am/internal.h"
+
+static bool entry_is_dead(ItemPointer tid, void *arg);
+static void vacuum_index(Relation rel, Relation index, double rows, bool remove,
+						 BufferAccessStrategy bstrategy);
+static void vacuum_indexes(Relation rel, struct VacuumParams *params, double rows,
+						   BufferAccessStrategy bstrategy);
+
+/* How many records the log holds, as far as it is committed. */
+double
+pt_log_rows(Relation rel)
+{
+	PtLogState *state = pt_state_get(rel);
+	int64		rows;
+
+	SpinLockAcquire(&state->mutex);
+	rows = state->committed.offset - state->start_offset;
+	SpinLockRelease(&state->mutex);
+	return (double) Max(rows, 0);
+}
+
+/*
+ * VACUUM
+ */
+
+/* For index_bulk_delete: see find_tid in fetch.c about ordinals behind the tail. */
+static bool
+entry_is_dead(ItemPointer tid, void *arg)
+{
+	PtLogState *state = arg;
+
+	return pt_tid_to_ordinal(tid, state->start_ordinal) >= state->tail_ordinal;
+}
+
+static void
+vacuum_index(Relation rel, Relation index, double rows, bool remove, BufferAccessStrategy bstrategy)
+{
+	IndexVacuumInfo info;
+	IndexBulkDeleteResult *stats = NULL;
+
+	memset(&info, 0, sizeof(info));
+	info.index = index;
+	pt_index_vacuum_info_set_heap(&info, rel);
+	info.estimated_count = true;
+	info.message_level = DEBUG2;
+	info.num_heap_tuples = rows;
+	info.strategy = bstrategy;
+	if (remove)
+		stats = index_bulk_delete(&info, NULL, entry_is_dead, pt_state_get(rel));
+	stats = index_vacuum_cleanup(&info, stats);
+	if (stats && !stats->estimated_count)
+		pt_vac_update_relstats(index, stats->num_pages, stats->num_index_tuples, false,
+							   InvalidTransactionId, InvalidMultiXactId);
+	if (stats)
+		pfree(stats);
+}
+
+/* Entries without a record exist only when the log does not start where it once did. */
+static void
+vacuum_indexes(Relation rel, struct VacuumParams *params, double rows, BufferAccessStrategy bstrategy)
+{
+	bool		remove = pt_state_get(rel)->start_ordinal > 0 &&
+		params->index_cleanup != VACOPTVALUE_DISABLED;
+	Relation   *indexes;
+	int			n;
+
+	vac_open_indexes(rel, RowExclusiveLock, &n, &indexes);
+	for (int i = 0; i < n; i++)
+	{
+		if (!pt_index_is_position(indexes[i]))
+			vacuum_index(rel, indexes[i], rows, remove, bstrategy);
+	}
+	vac_close_indexes(n, indexes, NoLock);
+}
+
+void
+pt_relation_vacuum(Relation rel, struct VacuumParams *params, BufferAccessStrategy bstrategy)
+{
+	TimestampTz started = GetCurrentTimestamp();
+	TransactionId oldest_xmin = GetOldestNonRemovableTransactionId(rel);
+	MultiXactId oldest_multi = GetOldestMultiXactId();
+	TransactionId frozen;
+	double		rows;
+
+	pgstat_progress_start_command(PROGRESS_COMMAND_VACUUM, RelationGetRelid(rel));
+	frozen = pt_log_seal(rel, oldest_xmin);
+	rows = pt_log_rows(rel);
+	if (rel->rd_rel->relhasindex)
+		vacuum_indexes(rel, params, rows, bstrategy);
+	pt_vac_update_relstats(rel, RelationGetNumberOfBlocks(rel), rows, rel->rd_rel->relhasindex,
+						   frozen, oldest_multi);
+	pt_pgstat_report_vacuum(rel, (PgStat_Counter) rows, started);
+	pgstat_progress_end_command();
+	ereport((params->options & VACOPT_VERBOSE) ? INFO : DEBUG2,
+			(errmsg("sealed log of \"%s\": %.0f records in %u pages", RelationGetRelationName(rel), rows,
+					RelationGetNumberOfBlocks(rel)),
+			 errdetail("New relfrozenxid is at most %u.", frozen)));
+	(void) started;
+}
+
+/*
+ * sizes
+ */
+
+uint64
+pt_relation_size(Relation rel, ForkNumber fork)
+{
+	return table_block_relation_size(rel, fork);
+}
+
+/* Records are as long as they are; batches run over as many pages as they need. */
+bool
+pt_relation_needs_toast_table(Relation rel)
+{
+	return false;
+}
+
+/*
+ * The number of rows is known exactly, up to what our snapshot does not see
+ * yet.  Never all-visible: index-only scans must come to the log for each row.
+ */
+void
+pt_relation_estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pages, double *tuples,
+						  double *allvisfrac)
+{
+	*pages = RelationGetNumberOfBlocks(rel);
+	*tuples = pt_log_rows(rel);
+	*allvisfrac = 0;
+	if (attr_widths)
+		(void) get_rel_data_width(rel, attr_widths);
+}

@@ -63,6 +63,10 @@ extern bool pt_append_lock(Oid relid, bool dont_wait);
 /* xact.c */
 extern void pt_xact_register(void);
 
+/* shmem.c */
+extern Size pt_engine_shmem_size(void);
+extern void pt_engine_shmem_init(void);
+
 /*
  * produce.c: what the listener appends.
  */

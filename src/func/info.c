@@ -24,8 +24,8 @@
 PG_FUNCTION_INFO_V1(pt_topics);
 PG_FUNCTION_INFO_V1(pt_partitions);
 PG_FUNCTION_INFO_V1(pt_topic_configs);
-PG_FUNCTION_INFO_V1(pt_log_start);
-PG_FUNCTION_INFO_V1(pt_log_end);
+PG_FUNCTION_INFO_V1(pt_func_log_start);
+PG_FUNCTION_INFO_V1(pt_func_log_end);
 
 /* Copies of all topics: what is done with each may load others. */
 static List *
@@ -201,7 +201,7 @@ pt_topic_configs(PG_FUNCTION_ARGS)
 
 /* The first offset that is retained. */
 Datum
-pt_log_start(PG_FUNCTION_ARGS)
+pt_func_log_start(PG_FUNCTION_ARGS)
 {
 	PtPartition *p = PG_GETARG_PARTITION(0);
 	Relation	rel = pt_open_partition(p->topic, p->number, AccessShareLock);
@@ -215,7 +215,7 @@ pt_log_start(PG_FUNCTION_ARGS)
 
 /* The offset that the next record to commit gets. */
 Datum
-pt_log_end(PG_FUNCTION_ARGS)
+pt_func_log_end(PG_FUNCTION_ARGS)
 {
 	PtPartition *p = PG_GETARG_PARTITION(0);
 	Relation	rel = pt_open_partition(p->topic, p->number, AccessShareLock);

@@ -195,4 +195,11 @@ pt_wal_insert_end(void)
 	return lsn;
 }
 
+/* 17: dshash copies keys through a function. */
+#if PG_VERSION_NUM < 170000
+#define PT_DSHASH_COPY
+#else
+#define PT_DSHASH_COPY .copy_function = dshash_memcpy,
+#endif
+
 #endif							/* PT_COMPAT_H */

@@ -21,9 +21,13 @@
 
 #include <limits.h>
 
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "commands/defrem.h"
 #include "miscadmin.h"
 #include "storage/predicate.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "log/bytes.h"
@@ -35,7 +39,6 @@
 #define SQL_BATCH_BYTES		(128 * 1024)
 
 PtIndexRowsHook pt_index_rows_hook = NULL;
-PtHasIndexesHook pt_has_indexes_hook = NULL;
 PtStoreRowHook pt_store_row_hook = NULL;
 PtFlushProducer *pt_flush_producer = NULL;
 
@@ -210,11 +213,31 @@ pt_batch_set_producer(char *data, size_t len, const PtFlushProducer *producer)
 	pt_batch_seal(data, len);
 }
 
+/* Position indexes store nothing; every partition has some. */
 bool
 pt_wants_index_rows(Relation rel)
 {
-	return rel->rd_rel->relhasindex && pt_index_rows_hook != NULL &&
-		(pt_has_indexes_hook == NULL || pt_has_indexes_hook(rel));
+	Oid			position_am;
+	List	   *indexes;
+	ListCell   *lc;
+	bool		result = false;
+
+	if (!rel->rd_rel->relhasindex || pt_index_rows_hook == NULL)
+		return false;
+	position_am = get_am_oid("topic_position", true);
+	indexes = RelationGetIndexList(rel);
+	foreach(lc, indexes)
+	{
+		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(lfirst_oid(lc)));
+
+		if (!HeapTupleIsValid(tuple))
+			continue;			/* dropped meanwhile */
+		if (((Form_pg_class) GETSTRUCT(tuple))->relam != position_am)
+			result = true;
+		ReleaseSysCache(tuple);
+	}
+	list_free(indexes);
+	return result;
 }
 
 /* What the configs and the producer say about a finished batch. */

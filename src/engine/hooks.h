@@ -15,18 +15,11 @@
 /*
  * Rows have just been appended to rel (open, RowExclusiveLock) by this
  * transaction, at these offsets and ordinals: enter them into its secondary indexes.
- * Called only when pt_has_indexes_hook says so.  Offsets and ordinals are consecutive within a call.
+ * Called only when there are indexes that store entries.  Offsets and ordinals are consecutive within a call.
  */
 typedef void (*PtIndexRowsHook) (Relation rel, const PtRow *rows, const int64 *offsets,
 								 const int64 *ordinals, int n);
 extern PtIndexRowsHook pt_index_rows_hook;
-
-/*
- * Does this relation have indexes that want rows?  (The position index has no
- * entries.)  Asked for every append, so it has to be quick.
- */
-typedef bool (*PtHasIndexesHook) (Relation rel);
-extern PtHasIndexesHook pt_has_indexes_hook;
 
 /* Stores a row in a slot of the table, with memory that the slot owns. */
 typedef void (*PtStoreRowHook) (TupleTableSlot *slot, Relation rel, int32 partition, const PtRow *row);

@@ -1,0 +1,134 @@
+/*-------------------------------------------------------------------------
+ *
+ * offset_codec.c
+ *	  The records of __consumer_offsets, as Kafka encodes them.
+ *
+ * Strings in them are UTF-8, whatever the database's encoding.
+ *
+ * Sibling: positions.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+
+#include "log/bytes.h"
+#include "engine/offset_codec.h"
+
+#define KEY_VERSION		1		/* 0 and 1 are committed offsets, 2 groups */
+#define VALUE_VERSION	3
+
+static void
+put_int16(StringInfo buf, int16 value)
+{
+	char		b[2];
+
+	pt_put_int16(b, value);
+	appendBinaryStringInfo(buf, b, sizeof(b));
+}
+
+static void
+put_int32(StringInfo buf, int32 value)
+{
+	char		b[4];
+
+	pt_put_int32(b, value);
+	appendBinaryStringInfo(buf, b, sizeof(b));
+}
+
+static void
+put_int64(StringInfo buf, int64 value)
+{
+	char		b[8];
+
+	pt_put_int64(b, value);
+	appendBinaryStringInfo(buf, b, sizeof(b));
+}
+
+static void
+put_string(StringInfo buf, const char *s, const char *what)
+{
+	char	   *utf8 = pg_server_to_any(s, strlen(s), PG_UTF8);
+	size_t		len = strlen(utf8);
+
+	if (len > PG_INT16_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is too long", what),
+				 errdetail("It may have %d bytes.", PG_INT16_MAX)));
+	put_int16(buf, (int16) len);
+	appendBinaryStringInfo(buf, utf8, (int) len);
+	if (utf8 != s)
+		pfree(utf8);
+}
+
+void
+pt_offset_key_write(StringInfo buf, const char *group_id, const char *topic, int32 partition)
+{
+	initStringInfo(buf);
+	put_int16(buf, KEY_VERSION);
+	put_string(buf, group_id, "group_id");
+	put_string(buf, topic, "topic name");
+	put_int32(buf, partition);
+}
+
+bool
+pt_offset_key_is(const char *data, int len)
+{
+	return len > 2 && pt_get_int16(data) >= 0 && pt_get_int16(data) <= KEY_VERSION;
+}
+
+void
+pt_offset_value_write(StringInfo buf, int64 offset, const char *metadata, int64 timestamp)
+{
+	initStringInfo(buf);
+	put_int16(buf, VALUE_VERSION);
+	put_int64(buf, offset);
+	put_int32(buf, -1);			/* leader epoch of the record before: not known */
+	put_string(buf, metadata, "metadata");
+	put_int64(buf, timestamp);
+}
+
+/* The offset follows the version in all versions there are. */
+bool
+pt_offset_value_read(const char *data, int len, int64 *offset)
+{
+	if (len < 10 || pt_get_int16(data) < 0)
+		return false;
+	*offset = pt_get_int64(data + 2);
+	return true;
+}
+
+/*
+ * Java's String.hashCode, over UTF-16 units, and Kafka's modulo, so that a
+ * group is where Kafka's tools expect it.
+ */
+int32
+pt_group_partition(const char *group_id, int32 npartitions)
+{
+	char	   *utf8 = pg_server_to_any(group_id, strlen(group_id), PG_UTF8);
+	uint32		hash = 0;
+
+	Assert(npartitions > 0);
+	for (const unsigned char *p = (const unsigned char *) utf8; *p;)
+	{
+		pg_wchar	c = utf8_to_unicode(p);
+
+		p += pg_utf_mblen(p);
+		if (c < 0x10000)
+			hash = hash * 31 + c;
+		else
+		{
+			hash = hash * 31 + (0xD800 + ((c - 0x10000) >> 10));
+			hash = hash * 31 + (0xDC00 + ((c - 0x10000) & 0x3FF));
+		}
+	}
+	if (utf8 != group_id)
+		pfree(utf8);
+	if (hash == 0x80000000)
+		return 0;
+	return (int32) ((int32) hash < 0 ? -(int32) hash : (int32) hash) % npartitions;
+}

@@ -430,6 +430,10 @@ CREATE FUNCTION seek(topic topic, partition int, group_id text, "offset" bigint)
 	AS 'MODULE_PATHNAME', 'pt_seek' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION seek(topic, int, text, bigint) IS 'sets the position of a group';
 
+-- Each value stands for a block of 1000 ids of idempotent producers.
+CREATE SEQUENCE producer_ids;
+SELECT pg_extension_config_dump('producer_ids', '');
+
 --
 -- Kafka requests without a socket, for tests: not for the public
 --

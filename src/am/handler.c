@@ -102,5 +102,6 @@ void
 pt_am_register(void)
 {
 	pt_index_rows_hook = pt_index_rows;
+	pt_store_row_hook = pt_slot_store_copy;
 	pt_utility_register();
 }

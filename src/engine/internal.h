@@ -29,9 +29,6 @@ extern void pt_append_locks_forget(void);
 extern void pt_xact_before_append(void);
 extern void pt_xact_after_append(PtLogState *state, Oid relid);
 
-/* The end of all WAL inserted so far, as XLogFlush takes it. */
-extern XLogRecPtr pt_wal_end(void);
-
 /* pending.c: the ends of (sub)transactions, as xact.c sees them. */
 extern void pt_pending_sub_commit(int level);
 extern void pt_pending_sub_abort(int level);

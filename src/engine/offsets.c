@@ -318,6 +318,6 @@ pt_engine_allocate_producer_ids(int n)
 				 errmsg("sequence \"producer_ids\" of extension \"pgtopic\" does not exist"),
 				 errhint("Run ALTER EXTENSION pgtopic UPDATE.")));
 	block = nextval_internal(sequence, false);
-	XLogFlush(pt_wal_end());
+	XLogFlush(pt_wal_insert_end());
 	return block * PRODUCER_ID_BLOCK;
 }

@@ -34,7 +34,6 @@
 #include "access/relation.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "access/xlog_internal.h"
 #include "replication/syncrep.h"
 #include "utils/memutils.h"
 
@@ -264,22 +263,6 @@ subxact_callback(SubXactEvent event, SubTransactionId mySubid, SubTransactionId 
 		pt_pending_sub_abort(level);
 		pt_positions_sub_abort(level);
 	}
-}
-
-/*
- * The end of all WAL inserted so far.  At the beginning of a WAL page, the insert position
- * is already behind the page's header, which is more than can be flushed.
- */
-XLogRecPtr
-pt_wal_end(void)
-{
-	XLogRecPtr	lsn = GetXLogInsertRecPtr();
-
-	if (XLogSegmentOffset(lsn, wal_segment_size) == SizeOfXLogLongPHD)
-		return lsn - SizeOfXLogLongPHD;
-	if (lsn % XLOG_BLCKSZ == SizeOfXLogShortPHD)
-		return lsn - SizeOfXLogShortPHD;
-	return lsn;
 }
 
 /* See hooks.h. */

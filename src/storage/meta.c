@@ -72,6 +72,7 @@ pt_log_create(Relation rel, const RelFileLocator *locator, int64 offset, int64 o
 {
 	SMgrRelation reln = RelationCreateStorage(*locator, rel->rd_rel->relpersistence, true);
 	xl_pt_init	x = {.offset = offset,.ordinal = ordinal};
+	XLogRecPtr	lsn;
 	Buffer		buf;
 
 	Assert(rel->rd_rel->relpersistence == RELPERSISTENCE_PERMANENT);
@@ -84,7 +85,8 @@ pt_log_create(Relation rel, const RelFileLocator *locator, int64 offset, int64 o
 	XLogBeginInsert();
 	XLogRegisterData((char *) &x, sizeof(x));
 	XLogRegisterBuffer(0, buf, REGBUF_WILL_INIT | REGBUF_STANDARD);
-	PageSetLSN(BufferGetPage(buf), XLogInsert(PT_RMGR_ID, PT_WAL_INIT));
+	lsn = XLogInsert(PT_RMGR_ID, PT_WAL_INIT);	/* PageSetLSN evaluates its argument twice */
+	PageSetLSN(BufferGetPage(buf), lsn);
 	END_CRIT_SECTION();
 	UnlockReleaseBuffer(buf);
 }
@@ -347,6 +349,7 @@ void
 pt_meta_set(Relation rel, const xl_pt_meta *x)
 {
 	Buffer		buf = lock_meta(rel, &pt_rel_locator(rel), BUFFER_LOCK_EXCLUSIVE);
+	XLogRecPtr	lsn;
 
 	START_CRIT_SECTION();
 	pt_meta_apply(BufferGetPage(buf), x);
@@ -354,7 +357,8 @@ pt_meta_set(Relation rel, const xl_pt_meta *x)
 	XLogBeginInsert();
 	XLogRegisterData((char *) x, sizeof(*x));
 	XLogRegisterBuffer(0, buf, REGBUF_STANDARD);
-	PageSetLSN(BufferGetPage(buf), XLogInsert(PT_RMGR_ID, PT_WAL_META));
+	lsn = XLogInsert(PT_RMGR_ID, PT_WAL_META);	/* PageSetLSN evaluates its argument twice */
+	PageSetLSN(BufferGetPage(buf), lsn);
 	END_CRIT_SECTION();
 	UnlockReleaseBuffer(buf);
 }

@@ -26,6 +26,7 @@ void
 pt_frame_set(Relation rel, PtLogPos pos, uint32 length, uint32 flags)
 {
 	PtDirEntry	entry;
+	XLogRecPtr	lsn;
 	Buffer		buf;
 	PtFrameHeader *head;
 	xl_pt_frame x = {.length = length,.flags = flags,.at = (uint16) pt_pos_byte(pos)};
@@ -44,7 +45,8 @@ pt_frame_set(Relation rel, PtLogPos pos, uint32 length, uint32 flags)
 	XLogBeginInsert();
 	XLogRegisterData((char *) &x, sizeof(x));
 	XLogRegisterBuffer(0, buf, REGBUF_STANDARD);
-	PageSetLSN(BufferGetPage(buf), XLogInsert(PT_RMGR_ID, PT_WAL_FRAME));
+	lsn = XLogInsert(PT_RMGR_ID, PT_WAL_FRAME);	/* PageSetLSN evaluates its argument twice */
+	PageSetLSN(BufferGetPage(buf), lsn);
 	END_CRIT_SECTION();
 	UnlockReleaseBuffer(buf);
 }

@@ -6,8 +6,7 @@
  * The listener hands over everything that is ready in one turn of its loop.
  * What needs no lock (checksums) is checked first.  Then, in one transaction with
  * one xid and an asynchronous commit, each partition that can be locked at
- * once gets its batches; the others answer PT_BUSY.  Batches go to the log as they are: nothing here
- * looks at single records unless a config or a constraint asks for it.
+ * once gets its batches; the others answer PT_BUSY.  Batches go to the log as they are, byte for byte.
  *
  * An ERROR spoils the whole transaction, so the items are then tried again
  * one by one, each in a transaction of its own; only the culprit gets the error.
@@ -44,6 +43,7 @@ typedef struct Work
 	PtBatchHeader header;
 	char	   *data;			/* item's, or converted */
 	uint32		length;
+	bool		keyless;		/* some record has no key */
 } Work;
 
 /* One partition of the group. */
@@ -121,10 +121,14 @@ pt_engine_produce(PtProduce *items, int n, XLogRecPtr *lsn)
 	pfree(all);
 }
 
-/* What can be told from the bytes alone. */
+/*
+ * What can be told from the bytes alone.  As in Kafka the records inside are looked at, too, so that
+ * offsets, readers and indexes can rely on what the batch's header says of them.
+ */
 static void
 verify_item(Work *work, PtProduce *item)
 {
+	size_t		limit = (size_t) pt_decompress_limit * 1024;
 	PtLogStatus status;
 
 	work->item = item;
@@ -134,6 +138,8 @@ verify_item(Work *work, PtProduce *item)
 	item->base_offset = item->append_time = item->start_offset = -1;
 	item->message[0] = '\0';
 	status = pt_batch_verify(item->data, item->length, &work->header);
+	if (status == PT_LOG_OK)
+		status = pt_batch_verify_records(item->data, item->length, limit, &work->keyless);
 	if (status == PT_LOG_BAD_MAGIC)
 		pt_produce_reject(item, PT_INVALID_RECORD, pt_log_status_text(status));
 	else if (status != PT_LOG_OK)
@@ -442,20 +448,9 @@ admit(PartState *part, Work *work)
 static bool
 check_config(PartState *part, Work *work)
 {
-	bool		keyless = false;
-	PtLogStatus status;
-
 	if (work->length > (uint32) part->config.max_message_bytes)
-	{
 		pt_produce_reject(work->item, PT_BATCH_TOO_LARGE, "batch is larger than max.message.bytes");
-		return false;
-	}
-	if ((part->config.cleanup_policy & PT_CLEANUP_COMPACT) == 0)
-		return true;
-	status = pt_batch_verify_records(work->data, work->length, (size_t) pt_decompress_limit * 1024, &keyless);
-	if (status != PT_LOG_OK)
-		pt_produce_reject(work->item, PT_CORRUPT_BATCH, pt_log_status_text(status));
-	else if (keyless)
+	else if (work->keyless && (part->config.cleanup_policy & PT_CLEANUP_COMPACT))
 		pt_produce_reject(work->item, PT_INVALID_RECORD, "records of a compacted topic must have a key");
 	return work->item->status == PT_OK;
 }

@@ -177,8 +177,9 @@ extension_installed()
 # The settings that make a server load the extension, for postgresql.conf.
 preload_settings()
 {
-	echo "shared_preload_libraries = '${PGTOPIC_DESTDIR:+$PGTOPIC_DESTDIR$("$(pg_config_path)" --pkglibdir)/}pgtopic'"
+	echo "shared_preload_libraries = 'pgtopic'"
 	if [ -n "${PGTOPIC_DESTDIR:-}" ]; then
 		echo "extension_destdir = '$PGTOPIC_DESTDIR'"
+		echo "dynamic_library_path = '$PGTOPIC_DESTDIR$("$(pg_config_path)" --pkglibdir):\$libdir'"
 	fi
 }

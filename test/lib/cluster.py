@@ -39,7 +39,6 @@ def pg_config(what):
 
 
 BINDIR = pg_config("bindir")
-LIBRARY = (DESTDIR + pg_config("pkglibdir") + "/" if DESTDIR else "") + "pgtopic"
 
 
 def free_port():
@@ -125,9 +124,10 @@ class Cluster:
                   "log_line_prefix": "%m [%p] %b ", "restart_after_crash": "on", "max_wal_senders": 5}
         if DESTDIR:
             values["extension_destdir"] = DESTDIR
+            values["dynamic_library_path"] = DESTDIR + pg_config("pkglibdir") + ":$libdir"
         if self.preload:
             values.update(read_settings(os.path.join(ROOT, "test", "regress.conf")))
-            values.update({"shared_preload_libraries": LIBRARY, "pgtopic.port": self.kafka_port,
+            values.update({"pgtopic.port": self.kafka_port,
                            "pgtopic.listen_addresses": "127.0.0.1"})
         values.update(self.settings)
         with open(self.data + "/test.conf", "w", encoding="utf8") as f:

@@ -50,7 +50,7 @@ def commit(root):
 class Cluster:
     name = "pgtopic"
 
-    def __init__(self, directory, pg_config="pg_config", pg_port=None, port=None, settings=None, libdir=None):
+    def __init__(self, directory, pg_config="pg_config", pg_port=None, port=None, settings=None):
         self.bin = _ask(pg_config, "--bindir")
         self.directory = directory
         self.data = os.path.join(directory, "data")
@@ -66,8 +66,6 @@ class Cluster:
             "pgtopic.listen_addresses": "127.0.0.1",
             "pgtopic.database": "postgres",
         })
-        if libdir:
-            self.settings["dynamic_library_path"] = f"{libdir}:$libdir"
         self.settings.update(settings or {})
         self.process = None
 
@@ -91,7 +89,7 @@ class Cluster:
             self._await_listener()
         else:
             ready = lambda: subprocess.run(
-                [self._tool("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.pg_port)]).returncode == 0
+                [self._tool("pg_isready"), "-q", *self._where()[:-1], "-d", "postgres"]).returncode == 0
             if wire.wait_until(ready, self._alive, 60, 0.1) is None:
                 raise BenchError("PostgreSQL did not start; its log ends:\n" + tail(self.log))
 

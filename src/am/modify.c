@@ -29,7 +29,7 @@
 #include "am/internal.h"
 
 static void insert_row(Relation rel, TupleTableSlot *slot);
-static void reject(Relation rel, const char *what, const char *hint) pg_attribute_noreturn();
+pg_noreturn static void reject(Relation rel, const char *what, const char *hint);
 
 /* The TID of the last row that was appended to a table in rewriting. */
 static void

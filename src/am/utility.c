@@ -44,7 +44,7 @@ static void process_utility(PlannedStmt *pstmt, const char *query, bool read_onl
 static void before_command(Node *stmt);
 static void before_alter_table(AlterTableStmt *stmt);
 static void check_subcommand(Oid relid, AlterTableCmd *cmd);
-static void reject(Oid relid, const char *what, const char *hint) pg_attribute_noreturn();
+pg_noreturn static void reject(Oid relid, const char *what, const char *hint);
 
 void
 pt_utility_register(void)

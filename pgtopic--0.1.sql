@@ -4,19 +4,6 @@
 \echo Use "CREATE EXTENSION pgtopic" to load this file. \quit
 
 --
--- The schema of topics.  It is the extension's own: a dump restores the
--- extension, and with it the schema, before the topics.
---
-
-DO $$
-BEGIN
-	IF to_regnamespace(quote_ident(current_setting('pgtopic.topic_schema'))) IS NULL THEN
-		EXECUTE format('CREATE SCHEMA %I', current_setting('pgtopic.topic_schema'));
-	END IF;
-END
-$$;
-
---
 -- type topic
 --
 
@@ -94,6 +81,21 @@ CREATE CAST (oid AS topic) WITHOUT FUNCTION AS ASSIGNMENT;
 CREATE CAST (topic AS oid) WITHOUT FUNCTION AS IMPLICIT;
 CREATE CAST (topic AS regclass) WITHOUT FUNCTION AS IMPLICIT;
 CREATE CAST (topic AS text) WITH INOUT AS ASSIGNMENT;
+
+--
+-- The schema of topics.  It is the extension's own: a dump restores the
+-- extension, and with it the schema, before the topics.  (Not the first thing
+-- here: the setting is known once the library is there, and loading that says
+-- what is wrong when it was not preloaded.)
+--
+
+DO $$
+BEGIN
+	IF to_regnamespace(quote_ident(current_setting('pgtopic.topic_schema'))) IS NULL THEN
+		EXECUTE format('CREATE SCHEMA %I', current_setting('pgtopic.topic_schema'));
+	END IF;
+END
+$$;
 
 --
 -- type partition

@@ -602,7 +602,7 @@ read_struct(Reader *r, const KafkaSchema *schema, char *out)
 
 const char *
 kafka_decode(const KafkaSchema *schema, int16 version, bool flexible,
-			 const char *data, size_t len, KafkaArena *arena, void *out)
+			 const char *data, size_t len, KafkaArena *arena, void *out, size_t *left)
 {
 	Reader		r = {
 		.pos = (const uint8 *) data,
@@ -617,7 +617,10 @@ kafka_decode(const KafkaSchema *schema, int16 version, bool flexible,
 		Assert(r.problem != NULL);
 		return r.problem;
 	}
-	if (r.pos != r.end)
+	Assert(r.pos <= r.end);
+	if (left != NULL)
+		*left = r.end - r.pos;
+	else if (r.pos != r.end)
 		return "message has bytes left over";
 	return NULL;
 }

@@ -37,10 +37,11 @@ extern void *kafka_arena_alloc(KafkaArena *arena, size_t size);
 /*
  * Decodes a message of exactly "len" bytes into "out" (schema->size bytes).  Fields
  * that the version does not have get their defaults.  Strings and records point into "data".
- * Returns NULL, or what is wrong with the bytes.
+ * Returns NULL, or what is wrong with the bytes.  "left" gets the number of bytes behind the
+ * message; when it is NULL there must be none.
  */
 extern const char *kafka_decode(const KafkaSchema *schema, int16 version, bool flexible,
-								const char *data, size_t len, KafkaArena *arena, void *out);
+								const char *data, size_t len, KafkaArena *arena, void *out, size_t *left);
 
 /* A place in what was written where "len" bytes of "source" belong. */
 typedef struct KafkaSplice

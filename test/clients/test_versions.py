@@ -130,6 +130,12 @@ def test_metadata():
     tap.equal(got["Topics"][0]["ErrorCode"], 17, "a bad name is INVALID_TOPIC_EXCEPTION")
 
 
+def test_trailing_bytes():
+    """what is behind a request is ignored: librdkafka sends three zeros there"""
+    client.send_frame(client.request_bytes("Metadata", 13, {"Topics": None}) + bytes(3))
+    tap.ok("meta" in {t["Name"] for t in client.receive("Metadata", 13)["Topics"]}, "a request with bytes left over")
+
+
 def produce_request(version, topic, partition, data, acks=1):
     where = {"TopicId": topic_id(topic)} if version >= 13 else {"Name": topic}
     return {"Acks": acks, "TimeoutMs": 10000,
@@ -457,7 +463,7 @@ def main():
     server.sql("CREATE EXTENSION pgtopic")
     server.wait_listener()
     reconnect()
-    tap.main([test_api_versions, test_metadata, test_produce, test_old_produce, test_fetch, test_fetch_wakes,
+    tap.main([test_api_versions, test_metadata, test_trailing_bytes, test_produce, test_old_produce, test_fetch, test_fetch_wakes,
               test_fetch_sessions, test_list_offsets, test_topics, test_init_producer_id, test_sequences, test_epochs,
               test_cluster, test_unknown, test_matrix])
 

@@ -303,7 +303,7 @@ message_decode(const KafkaSchema *schema, int version, bool flexible, const char
 	KafkaArena	arena = {.alloc = memory_alloc, .arg = memory, .budget = MEMORY_BUDGET};
 	void	   *out = memory_alloc(memory, schema->size);
 
-	*problem = kafka_decode(schema, version, flexible, data, len, &arena, out);
+	*problem = kafka_decode(schema, version, flexible, data, len, &arena, out, NULL);
 	return *problem ? NULL : out;
 }
 

@@ -479,7 +479,7 @@ test_no_memory(void)
 	MetadataRequest in;
 	char		bytes[] = {0, 0, 0, 1, 0, 1, 'a'};
 
-	CHECK(kafka_decode(kafka_schema_MetadataRequest(), 1, false, bytes, sizeof(bytes), &arena, &in) != NULL);
+	CHECK(kafka_decode(kafka_schema_MetadataRequest(), 1, false, bytes, sizeof(bytes), &arena, &in, NULL) != NULL);
 	kafka_defaults(kafka_schema_MetadataRequest(), &in, 1);
 	CHECK(!kafka_encode(&w, kafka_schema_MetadataRequest(), 1, false, &in));
 	CHECK(w.failed);

@@ -12,7 +12,7 @@ primary = standby = None
 
 WORKLOAD = """
 SELECT create_topic('orders', partitions => 3);
-SELECT create_topic('big');
+SELECT create_topic('big', config => '{"max.message.bytes": 10000000}');
 SELECT create_topic('gone');
 -- rows by every door
 INSERT INTO topics.orders (key, value) SELECT ('k' || i)::text::bytea, repeat('v', i)::bytea FROM generate_series(1, 2000) i;

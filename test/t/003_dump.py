@@ -36,7 +36,7 @@ GRANT SELECT ON topics.orders TO PUBLIC;
 
 RECORDS = """SELECT partition, "offset", "timestamp" AT TIME ZONE 'UTC', key, value, headers
              FROM topics.%s ORDER BY partition, "offset" """
-LABELS = "SELECT objoid::regclass, label FROM pg_seclabels WHERE provider = 'pgtopic' ORDER BY 1::text"
+LABELS = "SELECT objoid::regclass, label FROM pg_seclabels WHERE provider = 'pgtopic' ORDER BY objoid::regclass::text COLLATE \"C\""
 TOPIC_LABEL = "SELECT label FROM pg_seclabels WHERE provider = 'pgtopic' AND objoid = 'topics.orders'::regclass"
 
 
@@ -107,7 +107,7 @@ def test_plain_single_transaction():
 
 
 def test_custom():
-    path = pg.base_dir() + "/custom"
+    path = pg.base_dir() + "/dump.custom"
     dump("-Fc", "-f", path)
     done = fresh("custom").run("pg_restore", "-d", "postgres", "--exit-on-error", path, check=False)
     tap.ok(done.returncode == 0, "custom: restores without an error")
@@ -117,7 +117,7 @@ def test_custom():
 
 
 def test_directory():
-    path = pg.base_dir() + "/directory"
+    path = pg.base_dir() + "/dump.directory"
     dump("-Fd", "-j2", "-f", path)
     done = fresh("directory").run("pg_restore", "-j2", "-d", "postgres", path, check=False)
     tap.ok(done.returncode == 0, "directory: restores without an error")
@@ -134,8 +134,8 @@ def test_inserts():
 
 
 def test_one_topic():
-    """pg_dump -t of one topic's tables"""
-    done = dump("-t", "topics.orders", "-t", "topics.\"orders*\"")
+    """pg_dump -t: the topic's table and its partitions, which are named topic#number"""
+    done = dump("-t", "topics.orders", "-t", "topics.orders#*")
     server = fresh("one")
     server.sql("CREATE EXTENSION pgtopic")
     tap.ok(restore_psql(server, done.stdout), "-t: restores without an error")

@@ -58,15 +58,15 @@ give_record(void *arg, const PtRecord *record)
 }
 
 /*
- * The group's position, or the log's start.  One beyond the log's end belongs to a topic of
- * the same name that was dropped: unless we have moved it there ourselves, over records that are not committed yet.
+ * The group's position, or the log's start.  One beyond the log's end
+ * is of another log (a value of an old version has no topic id): unless we have moved it there ourselves, over records that are not committed yet.
  */
 static int64
 start_position(const Consume *c, Relation rel, int32 partition)
 {
 	PtLogState *log = pt_state_get(rel);
 	bool		is_own;
-	int64		position = pt_position_find(c->group_id, c->topic->name, partition, &is_own);
+	int64		position = pt_position_find(c->group_id, c->topic, partition, &is_own);
 	int64		start;
 	int64		end;
 

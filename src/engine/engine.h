@@ -201,7 +201,7 @@ extern bool pt_engine_wait(Oid *relids, const int64 *offsets, int n, TimestampTz
  * positions.c, consume.c: group positions.
  *
  * Positions are records of the internal topic __consumer_offsets, in Kafka's own key and
- * value format (OffsetCommitKey v1, OffsetCommitValue v3), created on first use.  A cache in shared memory (dshash) follows
+ * value format (OffsetCommitKey v1, OffsetCommitValue v4), created on first use.  A cache in shared memory (dshash) follows
  * that log: every look-up first catches up to its committed end, so that commits of any kind (also COMMIT PREPARED, and
  * those before a crash) need no work of their own.
  */

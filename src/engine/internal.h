@@ -115,7 +115,7 @@ extern void pt_positions_shmem_init(void);
 extern void pt_positions_sub_commit(int level);
 extern void pt_positions_sub_abort(int level);
 extern void pt_positions_forget(void);
-extern int64 pt_position_find(const char *group_id, const char *topic_name, int32 partition, bool *is_own);
+extern int64 pt_position_find(const char *group_id, const PtTopic *topic, int32 partition, bool *is_own);
 extern void pt_position_unlock(const char *group_id, Oid leaf);
 
 #endif							/* PT_ENGINE_INTERNAL_H */

@@ -19,7 +19,8 @@
 #include "engine/offset_codec.h"
 
 #define KEY_VERSION		1		/* 0 and 1 are committed offsets, 2 groups */
-#define VALUE_VERSION	3
+#define VALUE_VERSION	4		/* with tagged fields */
+#define TAG_TOPIC_ID	0
 
 static void
 put_int16(StringInfo buf, int16 value)
@@ -81,25 +82,88 @@ pt_offset_key_is(const char *data, int len)
 	return len > 2 && pt_get_int16(data) >= 0 && pt_get_int16(data) <= KEY_VERSION;
 }
 
-void
-pt_offset_value_write(StringInfo buf, int64 offset, const char *metadata, int64 timestamp)
+static void
+put_uvarint(StringInfo buf, uint32 value)
 {
+	for (; value >= 0x80; value >>= 7)
+		appendStringInfoChar(buf, (char) (value | 0x80));
+	appendStringInfoChar(buf, (char) value);
+}
+
+void
+pt_offset_value_write(StringInfo buf, int64 offset, const char *metadata, int64 timestamp,
+					  const pg_uuid_t *topic_id)
+{
+	char	   *utf8 = pg_server_to_any(metadata, strlen(metadata), PG_UTF8);
+
 	initStringInfo(buf);
 	put_int16(buf, VALUE_VERSION);
 	put_int64(buf, offset);
 	put_int32(buf, -1);			/* leader epoch of the record before: not known */
-	put_string(buf, metadata, "metadata");
+	put_uvarint(buf, (uint32) strlen(utf8) + 1);
+	appendBinaryStringInfo(buf, utf8, (int) strlen(utf8));
 	put_int64(buf, timestamp);
+	put_uvarint(buf, 1);		/* tagged fields */
+	put_uvarint(buf, TAG_TOPIC_ID);
+	put_uvarint(buf, UUID_LEN);
+	appendBinaryStringInfo(buf, (const char *) topic_id->data, UUID_LEN);
+	if (utf8 != metadata)
+		pfree(utf8);
 }
 
-/* The offset follows the version in all versions there are. */
-bool
-pt_offset_value_read(const char *data, int len, int64 *offset)
+static bool
+get_uvarint(const char **at, const char *end, uint32 *value)
 {
+	*value = 0;
+	for (int shift = 0; shift < 35 && *at < end; shift += 7)
+	{
+		unsigned char byte = (unsigned char) *(*at)++;
+
+		*value |= (uint32) (byte & 0x7F) << shift;
+		if ((byte & 0x80) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The topic's id among the tagged fields at the end of a version 4 value. */
+static bool
+read_topic_id(const char *at, const char *end, pg_uuid_t *topic_id)
+{
+	uint32		n;
+
+	if (!get_uvarint(&at, end, &n) || n == 0 || n - 1 > end - at)
+		return false;
+	at += n - 1;				/* metadata */
+	if (end - at < 8)
+		return false;
+	at += 8;					/* commit timestamp */
+	if (!get_uvarint(&at, end, &n))
+		return false;
+	while (n-- > 0)
+	{
+		uint32		tag;
+		uint32		size;
+
+		if (!get_uvarint(&at, end, &tag) || !get_uvarint(&at, end, &size) || size > end - at)
+			return false;
+		if (tag == TAG_TOPIC_ID && size == UUID_LEN)
+			memcpy(topic_id->data, at, UUID_LEN);
+		at += size;
+	}
+	return true;
+}
+
+bool
+pt_offset_value_read(const char *data, int len, int64 *offset, pg_uuid_t *topic_id)
+{
+	memset(topic_id, 0, sizeof(*topic_id));
 	if (len < 10 || pt_get_int16(data) < 0)
 		return false;
-	*offset = pt_get_int64(data + 2);
-	return true;
+	*offset = pt_get_int64(data + 2);	/* the same place in all versions */
+	if (pt_get_int16(data) < VALUE_VERSION)
+		return true;
+	return len >= 14 && read_topic_id(data + 14, data + len, topic_id);
 }
 
 /*

@@ -20,11 +20,12 @@ extern void pt_offset_key_write(StringInfo buf, const char *group_id, const char
 /* Is it the key of a committed offset (and not of a group's metadata)? */
 extern bool pt_offset_key_is(const char *data, int len);
 
-/* OffsetCommitValue version 3; initialises buf.  Timestamp in ms. */
-extern void pt_offset_value_write(StringInfo buf, int64 offset, const char *metadata, int64 timestamp);
+/* OffsetCommitValue version 4; initialises buf.  Timestamp in ms. */
+extern void pt_offset_value_write(StringInfo buf, int64 offset, const char *metadata, int64 timestamp,
+								  const pg_uuid_t *topic_id);
 
-/* The offset in a value of any version; false when it is malformed. */
-extern bool pt_offset_value_read(const char *data, int len, int64 *offset);
+/* What a value of any version says: the topic's id is all zeros before version 4.  False when it is malformed. */
+extern bool pt_offset_value_read(const char *data, int len, int64 *offset, pg_uuid_t *topic_id);
 
 /* The partition of __consumer_offsets that a group belongs to. */
 extern int32 pt_group_partition(const char *group_id, int32 npartitions);

@@ -4,7 +4,8 @@
  *	  Where consumer groups stand: records of __consumer_offsets, and a cache.
  *
  * A position is a record in Kafka's own encoding, OffsetCommitKey version 1 and
- * OffsetCommitValue version 3.  Setting one is a deferred append like any
+ * OffsetCommitValue version 4, which has the topic's id: the position in a topic that has been dropped means nothing in a
+ * new one of the same name.  Setting one is a deferred append like any
  * other, so it commits, aborts and is prepared with its transaction and nothing has to be undone.
  *
  * The cache, a dshash in shared memory, holds the newest committed position of each key,
@@ -60,6 +61,7 @@ typedef struct PositionEntry
 	PositionKey key;
 	int64		log_offset;		/* of the record that says so */
 	int64		offset;			/* -1: none (a tombstone) */
+	pg_uuid_t	topic_id;		/* zero: not known */
 } PositionEntry;
 
 /* How far the cache has followed a leaf. */
@@ -83,6 +85,7 @@ typedef struct OwnPosition
 {
 	PositionKey key;
 	int64		offset;
+	pg_uuid_t	topic_id;
 	int			level;			/* nesting level */
 } OwnPosition;
 
@@ -183,10 +186,11 @@ apply_record(const RelFileLocator *log, const PtRecord *record)
 	PositionEntry *entry;
 	bool		found;
 	int64		offset = -1;
+	pg_uuid_t	topic_id = {{0}};
 
 	if (record->key == NULL || !pt_offset_key_is(record->key, record->key_len))
 		return;
-	if (record->value != NULL && !pt_offset_value_read(record->value, record->value_len, &offset))
+	if (record->value != NULL && !pt_offset_value_read(record->value, record->value_len, &offset, &topic_id))
 		return;
 	make_key(&key, log, record->key, record->key_len);
 	entry = dshash_find_or_insert(table, &key, &found);
@@ -194,6 +198,7 @@ apply_record(const RelFileLocator *log, const PtRecord *record)
 	{
 		entry->log_offset = record->offset;
 		entry->offset = offset;
+		entry->topic_id = topic_id;
 	}
 	dshash_release_lock(table, entry);
 }
@@ -299,46 +304,69 @@ offsets_leaf(const char *group_id, bool create)
 	return topic->leaves[pt_group_partition(group_id, topic->npartitions)];
 }
 
+/* The newest position that this transaction has set under a key, or NULL. */
+static const OwnPosition *
+find_own(const PositionKey *key)
+{
+	for (int i = nown - 1; i >= 0; i--)
+	{
+		if (memcmp(&own[i].key, key, sizeof(*key)) == 0)
+			return &own[i];
+	}
+	return NULL;
+}
+
+/* The newest committed position under a key that is meant for this topic; -1: none. */
+static int64
+find_committed(Relation rel, PtLogState *log, const PositionKey *key, const pg_uuid_t *topic_id)
+{
+	static const pg_uuid_t unknown = {{0}};
+	PositionEntry *entry;
+	int64		result = -1;
+
+	attach();
+	follow_log(rel, log);
+	entry = dshash_find(table, key, false);
+	if (entry == NULL)
+		return -1;
+	if (memcmp(&entry->topic_id, topic_id, sizeof(*topic_id)) == 0 ||
+		memcmp(&entry->topic_id, &unknown, sizeof(unknown)) == 0)
+		result = entry->offset;
+	dshash_release_lock(table, entry);
+	return result;
+}
+
 /*
  * The position of a group, and whether this transaction has set it itself.  -1: it has none.
  */
 int64
-pt_position_find(const char *group_id, const char *topic_name, int32 partition, bool *is_own)
+pt_position_find(const char *group_id, const PtTopic *topic, int32 partition, bool *is_own)
 {
-	Oid			leaf = offsets_leaf(group_id, false);
-	Relation	rel = OidIsValid(leaf) ? try_relation_open(leaf, AccessShareLock) : NULL;
+	pg_uuid_t	topic_id = topic->id;	/* the cache may move */
 	StringInfoData buf;
 	PositionKey key;
-	PositionEntry *entry;
-	PtLogState *log;
-	int64		result = -1;
+	const OwnPosition *mine;
+	Oid			leaf;
+	Relation	rel;
+	int64		result;
 
 	*is_own = false;
+	pt_offset_key_write(&buf, group_id, topic->name, partition);
+	leaf = offsets_leaf(group_id, false);
+	rel = OidIsValid(leaf) ? try_relation_open(leaf, AccessShareLock) : NULL;
 	if (rel == NULL)
+	{
+		pfree(buf.data);
 		return -1;
-	log = pt_state_get(rel);
-	pt_offset_key_write(&buf, group_id, topic_name, partition);
-	make_key(&key, &log->locator, buf.data, buf.len);
+	}
+	make_key(&key, &pt_rel_locator(rel), buf.data, buf.len);
 	pfree(buf.data);
-	for (int i = nown - 1; i >= 0 && !*is_own; i--)
-	{
-		if (memcmp(&own[i].key, &key, sizeof(key)) == 0)
-		{
-			*is_own = true;
-			result = own[i].offset;
-		}
-	}
-	if (!*is_own)
-	{
-		attach();
-		follow_log(rel, log);
-		entry = dshash_find(table, &key, false);
-		if (entry)
-		{
-			result = entry->offset;
-			dshash_release_lock(table, entry);
-		}
-	}
+	mine = find_own(&key);
+	*is_own = mine != NULL && memcmp(&mine->topic_id, &topic_id, sizeof(topic_id)) == 0;
+	if (*is_own)
+		result = mine->offset;
+	else
+		result = find_committed(rel, pt_state_get(rel), &key, &topic_id);
 	relation_close(rel, NoLock);
 	return result;
 }
@@ -349,11 +377,11 @@ pt_position_get(const char *group_id, const PtTopic *topic, int32 partition)
 {
 	bool		is_own;
 
-	return pt_position_find(group_id, topic->name, partition, &is_own);
+	return pt_position_find(group_id, topic, partition, &is_own);
 }
 
 static void
-remember_own(const PositionKey *key, int64 offset)
+remember_own(const PositionKey *key, int64 offset, const pg_uuid_t *topic_id)
 {
 	if (nown == own_cap)
 	{
@@ -367,6 +395,7 @@ remember_own(const PositionKey *key, int64 offset)
 	}
 	own[nown].key = *key;
 	own[nown].offset = offset;
+	own[nown].topic_id = *topic_id;
 	own[nown].level = GetCurrentTransactionNestLevel();
 	nown++;
 }
@@ -375,31 +404,30 @@ remember_own(const PositionKey *key, int64 offset)
 void
 pt_position_set(const char *group_id, const PtTopic *topic, int32 partition, int64 offset, const char *metadata)
 {
-	char	   *topic_name = pstrdup(topic->name);	/* the cache may move */
-	Oid			leaf = offsets_leaf(group_id, true);
-	Relation	rel = relation_open(leaf, RowExclusiveLock);
+	pg_uuid_t	topic_id = topic->id;	/* the cache may move */
 	StringInfoData key;
-	StringInfoData value;
+	StringInfoData value = {0};
 	PositionKey position_key;
 	PtRow		row = {.offset = -1,.timestamp = pt_now_ms(),.value_len = -1};
+	Relation	rel;
 
-	pt_offset_key_write(&key, group_id, topic_name, partition);
+	pt_offset_key_write(&key, group_id, topic->name, partition);
+	rel = relation_open(offsets_leaf(group_id, true), RowExclusiveLock);
 	row.key = key.data;
 	row.key_len = key.len;
 	if (offset >= 0)
 	{
-		pt_offset_value_write(&value, offset, metadata, row.timestamp);
+		pt_offset_value_write(&value, offset, metadata, row.timestamp, &topic_id);
 		row.value = value.data;
 		row.value_len = value.len;
 	}
 	make_key(&position_key, &pt_rel_locator(rel), key.data, key.len);
 	pt_pending_add(rel, &row, NULL);
-	remember_own(&position_key, offset);
+	remember_own(&position_key, offset, &topic_id);
 	relation_close(rel, NoLock);
 	pfree(key.data);
-	if (offset >= 0)
+	if (value.data)
 		pfree(value.data);
-	pfree(topic_name);
 }
 
 static void

@@ -33,6 +33,7 @@ static void conn_due(NetTimer *timer);
 static void conn_start_timer(NetConn *conn);
 static void conn_read_event(NetConn *conn);
 static void conn_free(NetConn *conn);
+static void set_reason(NetConn *conn, const char *reason, va_list args) pg_attribute_printf(2, 0);
 
 NetGroup *
 net_group_create(NetLoop *loop, const NetHandler *handler, const NetLimits *limits, void *arg)
@@ -211,7 +212,33 @@ net_conn_open(NetGroup *group, int fd, void *data)
 	return conn;
 }
 
-/* The socket is closed at once; the rest follows in net_group_reap. */
+static void
+set_reason(NetConn *conn, const char *reason, va_list args)
+{
+	vsnprintf(conn->reason, sizeof(conn->reason), reason, args);
+	conn->has_reason = true;
+}
+
+void
+net_conn_finish(NetConn *conn, const char *reason,...)
+{
+	va_list		args;
+
+	if (conn->closing)
+		return;
+	va_start(args, reason);
+	set_reason(conn, reason, args);
+	va_end(args);
+	conn->eof = true;
+	net_input_drop(conn);
+	net_watch_set(conn->group->loop, &conn->watch, conn->watch.events & ~NET_READABLE);
+	net_conn_mark_dirty(conn);	/* so that it is settled in this turn's flush */
+}
+
+/*
+ * The socket is closed at once; the rest follows in net_group_reap.  Without a
+ * reason of its own this ends a connection for the one it was finished for.
+ */
 void
 net_conn_close(NetConn *conn, const char *reason,...)
 {
@@ -226,9 +253,8 @@ net_conn_close(NetConn *conn, const char *reason,...)
 		va_list		args;
 
 		va_start(args, reason);
-		vsnprintf(conn->reason, sizeof(conn->reason), reason, args);
+		set_reason(conn, reason, args);
 		va_end(args);
-		conn->has_reason = true;
 	}
 	net_watch_remove(group->loop, &conn->watch);
 	net_timer_stop(group->loop, &conn->timer);

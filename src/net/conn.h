@@ -129,6 +129,12 @@ extern bool net_conn_closing(const NetConn *conn);
 /* Ends the connection; reason NULL: nothing worth telling. */
 extern void net_conn_close(NetConn *conn, const char *reason,...) pg_attribute_printf(2, 3);
 
+/*
+ * No more is read; the connection ends, for that reason, when the frames that
+ * were delivered are answered and the answers are sent.
+ */
+extern void net_conn_finish(NetConn *conn, const char *reason,...) pg_attribute_printf(2, 3);
+
 /* While held no further frame is delivered. */
 extern void net_conn_hold(NetConn *conn);
 extern void net_conn_unhold(NetConn *conn);

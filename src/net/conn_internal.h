@@ -64,7 +64,7 @@ struct NetConn
 	NetTimer	timer;
 	int64		active_at;		/* when bytes moved last */
 
-	bool		eof;			/* the peer sends no more */
+	bool		eof;			/* the peer sends no more, or nobody listens */
 	bool		held;
 	bool		closing;
 	bool		starved;		/* not read: input memory */

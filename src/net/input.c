@@ -301,7 +301,7 @@ input_receive_max(const NetConn *conn)
 void
 net_input_read(NetConn *conn)
 {
-	for (int i = 0; i < NET_READS_PER_TURN && net_conn_may_deliver(conn); i++)
+	for (int i = 0; i < NET_READS_PER_TURN && !conn->eof && net_conn_may_deliver(conn); i++)
 	{
 		size_t		max;
 		ssize_t		n;
@@ -358,8 +358,8 @@ net_input_deliver(NetConn *conn)
 			break;
 		if (len > group->limits.frame_bytes_max)
 		{
-			net_conn_close(conn, "it announces a request of %d bytes, the limit is %u",
-						   (int) (int32) len, group->limits.frame_bytes_max);
+			net_conn_finish(conn, "it announces a request of %d bytes, the limit is %u",
+							(int) (int32) len, group->limits.frame_bytes_max);
 			break;
 		}
 		if (bytes_pending(conn) - NET_LENGTH_WORD < len || !net_conn_may_deliver(conn))
@@ -401,6 +401,8 @@ input_trim(NetConn *conn)
 void
 net_input_drop(NetConn *conn)
 {
+	if (conn->group->favourite == conn)
+		conn->group->favourite = NULL;
 	if (conn->chunk == NULL)
 		return;
 	chunk_release(conn->chunk);

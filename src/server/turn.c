@@ -50,6 +50,7 @@ static bool append_take_back(PtRequest *request, const PtProduce **item, XLogRec
 static void retry_due(NetTimer *timer);
 static void resume_phase(PtListener *l);
 static void apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome);
+static void forget_request(PtRequest *request);
 static void start_waiting(PtListener *l, PtRequest *request);
 static void stop_waiting(PtRequest *request);
 static void wait_due(NetTimer *timer);
@@ -207,21 +208,34 @@ apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 			start_waiting(l, request);
 			break;
 		case KAFKA_NO_REPLY:
-			dlist_delete(&request->node);
-			pt_request_end(request);
-			net_conn_answered(client->conn);
-			/* it may have stood before one that is answered */
-			if (!dlist_is_empty(&client->begun))
-			{
-				PtRequest  *first = dlist_head_element(PtRequest, node, &client->begun);
-
-				if (first->state == PT_REQUEST_ANSWERED)
-					pt_request_answered(first);
-			}
+			forget_request(request);
 			break;
 		case KAFKA_CLOSE:
-			net_conn_close(client->conn, "%s", call->problem);
+			/* what came before it still gets its answers */
+			net_conn_finish(client->conn, "%s", call->problem);
+			forget_request(request);
+			while (!dlist_is_empty(&client->arrived))
+				forget_request(dlist_head_element(PtRequest, node, &client->arrived));
 			break;
+	}
+}
+
+/* The request gets no answer. */
+static void
+forget_request(PtRequest *request)
+{
+	PtClient   *client = request->client;
+
+	dlist_delete(&request->node);
+	pt_request_end(request);
+	net_conn_answered(client->conn);
+	/* it may have stood before one that is answered */
+	if (!dlist_is_empty(&client->begun))
+	{
+		PtRequest  *first = dlist_head_element(PtRequest, node, &client->begun);
+
+		if (first->state == PT_REQUEST_ANSWERED)
+			pt_request_answered(first);
 	}
 }
 

@@ -16,6 +16,7 @@
 #include "mb/pg_wchar.h"
 
 #include "log/bytes.h"
+#include "log/varint.h"
 #include "engine/offset_codec.h"
 
 #define KEY_VERSION		1		/* 0 and 1 are committed offsets, 2 groups */
@@ -111,41 +112,23 @@ pt_offset_value_write(StringInfo buf, int64 offset, const char *metadata, int64 
 		pfree(utf8);
 }
 
-static bool
-get_uvarint(const char **at, const char *end, uint32 *value)
-{
-	*value = 0;
-	for (int shift = 0; shift < 35 && *at < end; shift += 7)
-	{
-		unsigned char byte = (unsigned char) *(*at)++;
-
-		*value |= (uint32) (byte & 0x7F) << shift;
-		if ((byte & 0x80) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* The topic's id among the tagged fields at the end of a version 4 value. */
 static bool
 read_topic_id(const char *at, const char *end, pg_uuid_t *topic_id)
 {
-	uint32		n;
+	uint64		n;
+	uint64		tag;
+	uint64		size;
 
-	if (!get_uvarint(&at, end, &n) || n == 0 || n - 1 > end - at)
+	if ((at = pt_uvarint_read(at, end, 32, &n)) == NULL || n == 0 || n - 1 + 8 > end - at)
 		return false;
-	at += n - 1;				/* metadata */
-	if (end - at < 8)
-		return false;
-	at += 8;					/* commit timestamp */
-	if (!get_uvarint(&at, end, &n))
+	at += n - 1 + 8;			/* metadata, commit timestamp */
+	if ((at = pt_uvarint_read(at, end, 32, &n)) == NULL)
 		return false;
 	while (n-- > 0)
 	{
-		uint32		tag;
-		uint32		size;
-
-		if (!get_uvarint(&at, end, &tag) || !get_uvarint(&at, end, &size) || size > end - at)
+		if ((at = pt_uvarint_read(at, end, 32, &tag)) == NULL ||
+			(at = pt_uvarint_read(at, end, 32, &size)) == NULL || size > end - at)
 			return false;
 		if (tag == TAG_TOPIC_ID && size == UUID_LEN)
 			memcpy(topic_id->data, at, UUID_LEN);

@@ -246,11 +246,11 @@ COMMENT ON FUNCTION headers(text[]) IS 'headers from keys and values in turn';
 CREATE FUNCTION headers(jsonb) RETURNS headers
 	AS 'MODULE_PATHNAME', 'pt_headers_from_jsonb' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION headers(jsonb) IS 'headers from an object, or an array of pairs';
-CREATE FUNCTION jsonb(headers) RETURNS jsonb
+CREATE FUNCTION headers_to_jsonb(headers) RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'pt_headers_to_jsonb' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
 CREATE CAST (jsonb AS headers) WITH FUNCTION headers(jsonb) AS IMPLICIT;
-CREATE CAST (headers AS jsonb) WITH FUNCTION jsonb(headers) AS ASSIGNMENT;
+CREATE CAST (headers AS jsonb) WITH FUNCTION headers_to_jsonb(headers) AS ASSIGNMENT;
 
 CREATE FUNCTION headers_get(headers, key text) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'pt_headers_get' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

@@ -96,6 +96,15 @@ pt_smgr_zeroextend(SMgrRelation reln, ForkNumber fork, BlockNumber from, BlockNu
 }
 #endif
 
+/* 16 made privilege checks by catalog one function.  Macros, for files that include utils/acl.h. */
+#if PG_VERSION_NUM < 160000
+#define pt_relation_ownercheck(relid, role) pg_class_ownercheck(relid, role)
+#define pt_schema_aclcheck(schema, role, mode) pg_namespace_aclcheck(schema, role, mode)
+#else
+#define pt_relation_ownercheck(relid, role) object_ownercheck(RelationRelationId, relid, role)
+#define pt_schema_aclcheck(schema, role, mode) object_aclcheck(NamespaceRelationId, schema, role, mode)
+#endif
+
 /*
  * Access methods.  Macros, so that only the files of am/ need the headers that
  * these names are from.

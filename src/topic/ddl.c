@@ -79,6 +79,26 @@ existing_topic(Oid relid)
 	return topic;
 }
 
+/*
+ * The server checks all of this again; asking first gives an error about the
+ * topic instead of one about a statement that the user has never seen.
+ */
+static void
+check_owner(const PtTopic *topic)
+{
+	if (!pt_relation_ownercheck(topic->relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, topic->name);
+}
+
+static void
+check_may_create(Oid schema)
+{
+	AclResult	result = pt_schema_aclcheck(schema, GetUserId(), ACL_CREATE);
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_SCHEMA, get_namespace_name(schema));
+}
+
 /* Makes the schema when it is not there: needs CREATE on the database. */
 static Oid
 ensure_schema(void)
@@ -292,12 +312,12 @@ pt_topic_create(const char *name, int npartitions, List *configs, const pg_uuid_
 
 	schema = ensure_schema();
 	pt_name_relation(name, relname);
-	lock_name(schema, relname);
-	check_free(schema, name, relname);
-
 	GetUserIdAndSecContext(&save_user, &save_context);
 	if (pt_topic_name_is_internal(name))
 		SetUserIdAndSecContext(schema_owner(schema), save_context | SECURITY_LOCAL_USERID_CHANGE);
+	check_may_create(schema);
+	lock_name(schema, relname);
+	check_free(schema, name, relname);
 	relid = create_tables(name, relname, schema, npartitions, configs, id);
 	SetUserIdAndSecContext(save_user, save_context);
 	return relid;
@@ -307,7 +327,7 @@ pt_topic_create(const char *name, int npartitions, List *configs, const pg_uuid_
 void
 pt_topic_drop(Oid relid)
 {
-	(void) existing_topic(relid);
+	check_owner(existing_topic(relid));
 	pt_ddl_run(psprintf("DROP TABLE %s", pt_qualified_name(relid)));
 }
 
@@ -323,6 +343,7 @@ pt_topic_add_partitions(Oid relid, int npartitions)
 	int			had;
 
 	check_partitions(npartitions);
+	check_owner(existing_topic(relid));
 	LockRelationOid(relid, ShareUpdateExclusiveLock);
 	topic = existing_topic(relid);
 	had = topic->npartitions;
@@ -349,6 +370,7 @@ pt_topic_alter_configs(Oid relid, List *configs)
 	PtLabel    *label;
 
 	check_configs(configs);
+	check_owner(existing_topic(relid));
 	LockRelationOid(relid, ShareUpdateExclusiveLock);
 	topic = existing_topic(relid);
 	label = pt_label_get(relid);
@@ -375,6 +397,7 @@ pt_topic_create_view(Oid relid, const char *format)
 	Oid			schema = get_rel_namespace(relid);
 	char		view[NAMEDATALEN];
 
+	check_may_create(schema);
 	pt_name_append(get_rel_name(relid), psprintf("_%s", format), view);
 	pt_ddl_run(psprintf("CREATE VIEW %s AS SELECT partition, \"offset\", \"timestamp\", "
 						"%s(key) AS key, %s(value) AS value, headers FROM %s",

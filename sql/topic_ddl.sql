@@ -1,0 +1,141 @@
+--
+-- Topics are tables: made, found, changed and dropped
+--
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS pgtopic;
+RESET client_min_messages;
+SET timezone = 'UTC';
+
+SELECT create_topic('td_one');
+SELECT create_topic('td_three', 3);
+SELECT create_topic(name => 'td_conf', config => '{"retention.ms": 1000, "cleanup.policy": ["compact", "delete"], "preallocate": true}');
+\d topics.td_three
+\d topics."td_three#1"
+SELECT topic, internal, partitions, configs FROM topics WHERE topic::text LIKE 'td\_%' ORDER BY topic::text;
+SELECT topic, partition, leaf, start_offset, end_offset, records, bytes, extents FROM partitions
+	WHERE topic::text LIKE 'td\_%' ORDER BY topic::text, partition;
+SELECT count(DISTINCT id) FROM topics WHERE topic::text LIKE 'td\_%';
+
+-- what is refused
+SELECT create_topic('td_one');
+SELECT create_topic('');
+SELECT create_topic('.');
+SELECT create_topic('..');
+SELECT create_topic('td one');
+SELECT create_topic('td#one');
+SELECT create_topic(repeat('x', 250));
+SELECT create_topic('td_zero', 0);
+SELECT create_topic('td_many', 100001);
+SELECT create_topic('td_none') WHERE false;
+CREATE TABLE topics.td_table (a int);
+SELECT create_topic('td_table');
+SELECT 'td_table'::topic;
+DROP TABLE topics.td_table;
+
+-- names are case-sensitive, may have dots, and may be long
+SELECT create_topic('TD_One'), create_topic('td.one'), create_topic('td-one');
+SELECT create_topic(repeat('td.long', 35), 2);
+SELECT create_topic(repeat('td.long', 35) || '2');
+SELECT topic = repeat('td.long', 35)::topic AS found, partitions FROM topics WHERE topic::text LIKE 'td.long%' ORDER BY 1;
+SELECT relname FROM pg_class WHERE relnamespace = 'topics'::regnamespace AND relname LIKE 'td.long%' AND relkind IN ('r', 'p') ORDER BY 1;
+SELECT produce(repeat('td.long', 35), 'x', partition => 1) = (repeat('td.long', 35) || ':1')::partition AS produced;
+SELECT repeat('td.long', 35)::topic::regclass AS table \gset
+SELECT partition, value FROM :table;
+
+-- partitions are added, never taken away
+SELECT add_partitions('td_one', 3);
+\d topics.td_one
+SELECT partitions FROM topics WHERE topic = 'td_one';
+SELECT add_partitions('td_one', 3);
+SELECT add_partitions('td_one', 0);
+
+-- configs
+SELECT alter_topic('td_conf', '{"retention.ms": null, "segment.ms": 5}');
+SELECT configs FROM topics WHERE topic = 'td_conf';
+SELECT alter_topic('td_conf', '{"nonsense": 5}');
+SELECT alter_topic('td_conf', '{}');
+SELECT configs FROM topics WHERE topic = 'td_conf';
+
+-- all of it is transactional
+BEGIN;
+SELECT create_topic('td_undone');
+SELECT produce('td_undone', 'x');
+SELECT alter_topic('td_conf', '{"retention.ms": 7}');
+SELECT add_partitions('td_three', 4);
+SELECT configs FROM topics WHERE topic = 'td_conf';
+SELECT partitions FROM topics WHERE topic = 'td_three';
+SELECT produce('td_three', 'x', partition => 3);
+ROLLBACK;
+SELECT 'td_undone'::topic;
+SELECT configs FROM topics WHERE topic = 'td_conf';
+SELECT partitions FROM topics WHERE topic = 'td_three';
+SELECT produce('td_three', 'x', partition => 3);
+BEGIN;
+SAVEPOINT s;
+SELECT create_topic('td_sub');
+ROLLBACK TO s;
+SELECT create_topic('td_sub');
+SELECT drop_topic('td_sub');
+SELECT create_topic('td_sub', 2);
+COMMIT;
+SELECT partitions FROM topics WHERE topic = 'td_sub';
+
+-- ALTER TABLE RENAME renames the topic; the default of "partition" knows the old name
+SELECT id AS id FROM topics WHERE topic = 'td_three' \gset
+ALTER TABLE topics.td_three RENAME TO td_drei;
+SELECT 'td_three'::topic;
+SELECT topic, partitions, id = :'id' AS same_id FROM topics WHERE topic = 'td_drei';
+SELECT produce('td_drei', 'x', partition => 2);
+INSERT INTO topics.td_drei (value) VALUES ('x');
+ALTER TABLE ONLY topics.td_drei ALTER COLUMN partition SET DEFAULT next_partition('td_drei');
+INSERT INTO topics.td_drei (value) VALUES ('x');
+
+-- a table made by hand is a topic, too
+CREATE TABLE topics.td_hand (partition int NOT NULL, "offset" bigint, "timestamp" timestamptz, key bytea, value bytea, headers headers)
+	PARTITION BY LIST (partition);
+SELECT 'td_hand'::topic;
+CREATE TABLE topics.td_hand_leaf PARTITION OF topics.td_hand FOR VALUES IN (1) USING topic_log;
+SELECT topic, partitions, configs FROM topics WHERE topic = 'td_hand';
+SELECT produce('td_hand', 'x');
+SELECT produce('td_hand', 'x', partition => 0);
+SELECT partition, value FROM topics.td_hand;
+SELECT id AS id FROM topics WHERE topic = 'td_hand' \gset
+SELECT alter_topic('td_hand', '{"retention.ms": 5}');
+SELECT id = :'id' AS same_id, configs FROM topics WHERE topic = 'td_hand';
+ALTER TABLE topics.td_hand DETACH PARTITION topics.td_hand_leaf;
+SELECT topic, partitions FROM topics WHERE topic = 'td_hand';
+SELECT produce('td_hand', 'x');
+ALTER TABLE topics.td_hand ATTACH PARTITION topics.td_hand_leaf FOR VALUES IN (0);
+SELECT produce('td_hand', 'x');
+
+-- the label
+SECURITY LABEL FOR pgtopic ON TABLE pg_class IS '{}';
+SECURITY LABEL FOR pgtopic ON SCHEMA topics IS '{}';
+SECURITY LABEL FOR pgtopic ON COLUMN topics.td_one.value IS '{}';
+SECURITY LABEL FOR pgtopic ON TABLE topics.td_one IS 'x';
+SECURITY LABEL FOR pgtopic ON TABLE topics.td_one IS '[]';
+SECURITY LABEL FOR pgtopic ON TABLE topics.td_one IS '{"x": 1}';
+SECURITY LABEL FOR pgtopic ON TABLE topics.td_one IS '{"id": "x"}';
+SECURITY LABEL FOR pgtopic ON TABLE topics.td_one IS '{"internal": "x"}';
+SECURITY LABEL FOR pgtopic ON TABLE topics.td_one IS '{"configs": {"retention.ms": "x"}}';
+SECURITY LABEL FOR pgtopic ON TABLE topics.td_one IS '{"name": "td_two"}';
+SECURITY LABEL FOR pgtopic ON TABLE topics.td_one IS '{"id": "00112233-4455-6677-8899-aabbccddeeff", "configs": {"retention.ms": "9"}}';
+SELECT id, configs FROM topics WHERE topic = 'td_one';
+
+-- a readable view
+SELECT create_topic_view('td_one'), create_topic_view('td_one', 'jsonb');
+SELECT produce('td_one', '{"a": [1, "x"]}'::jsonb, 'k');
+SELECT key, value, headers FROM topics.td_one_text;
+SELECT key, value -> 'a' -> 1 AS x FROM topics.td_one_jsonb;
+SELECT create_topic_view('td_one', 'xml');
+SELECT create_topic_view('td_one');
+
+-- what depends on a topic is in the way
+SELECT drop_topic('td_one');
+DROP VIEW topics.td_one_text, topics.td_one_jsonb;
+SELECT drop_topic('td_one');
+SELECT 'td_one'::topic;
+SELECT drop_topic('td_one');
+DROP TABLE topics.td_drei;
+SELECT drop_topic(topic) FROM topics WHERE topic::text ~* '^td[._-]';
+SELECT count(*) FROM pg_seclabel WHERE provider = 'pgtopic' AND label LIKE '%td%';

@@ -47,6 +47,9 @@
 /* Memory for requests, beside one as large as may be. */
 #define PT_INPUT_BYTES			((uint64) 128 * 1024 * 1024)
 
+/* Between two reports to pg_stat_activity. */
+#define PT_REPORT_US			1000000
+
 /* An error that comes back turn after turn: better to begin anew. */
 #define PT_FAILURES_MAX			100
 
@@ -64,7 +67,7 @@ static void on_accepted(NetListener *from, int fd, void *arg);
 static bool run_turn(PtListener *l);
 static void guarded_turn(PtListener *l);
 static void wait_for_work(PtListener *l, WaitEventSet *set, uint32 wait_event);
-static void report_idle(PtListener *l);
+static long report_idle(PtListener *l);
 
 void
 pt_listener_main(Datum arg)
@@ -279,29 +282,37 @@ static void
 wait_for_work(PtListener *l, WaitEventSet *set, uint32 wait_event)
 {
 	WaitEvent	occurred[3];
+	long		timeout_ms = net_loop_timeout_ms(l->loop);
+	long		report_ms = report_idle(l);
 
-	report_idle(l);
-	(void) WaitEventSetWait(set, net_loop_timeout_ms(l->loop), occurred, lengthof(occurred), wait_event);
+	if (report_ms >= 0 && (timeout_ms < 0 || report_ms < timeout_ms))
+		timeout_ms = report_ms;
+	(void) WaitEventSetWait(set, timeout_ms, occurred, lengthof(occurred), wait_event);
 	ResetLatch(MyLatch);
 }
 
-/* For pg_stat_activity and the statistics, at most once a second. */
-static void
+/*
+ * For pg_stat_activity and the statistics, at most once a second.  Returns
+ * after how many ms there will be something to report, -1: there is not.
+ */
+static long
 report_idle(PtListener *l)
 {
 	static int64 reported_at = 0;
 	static int	reported = -1;
 	int			connections = net_group_count(l->group);
 	int64		now = net_now();
+	int64		next = reported_at + PT_REPORT_US;
 	char		text[64];
 
-	if (reported >= 0 && now - reported_at < 1000000)
-		return;
+	if (reported >= 0 && now < next)
+		return connections == reported ? -1 : (long) ((next - now) / 1000 + 1);
 	reported_at = now;
 	(void) pgstat_report_stat(false);
 	if (connections == reported)
-		return;
+		return -1;
 	reported = connections;
-	snprintf(text, sizeof(text), "%d Kafka connections", connections);
+	snprintf(text, sizeof(text), connections == 1 ? "%d Kafka connection" : "%d Kafka connections", connections);
 	pgstat_report_activity(STATE_IDLE, text);
+	return -1;
 }

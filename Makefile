@@ -16,6 +16,7 @@ SHLIB_LINK = -llz4 -lzstd -lsnappy -lz
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --inputdir=. --temp-config=test/regress.conf
 ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test
 
 # Bitcode for JIT inlining is of no use to table access methods and workers.
 override with_llvm := no

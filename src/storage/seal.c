@@ -52,6 +52,25 @@ pt_frame_set(Relation rel, PtLogPos pos, uint32 length, uint32 flags)
 }
 
 /*
+ * The oldest xid of the frames from "pos" on, oldest_xmin when there is none older.
+ * It need not be the first one's: a transaction that began early may have appended last.
+ */
+static TransactionId
+oldest_left(PtReader *r, PtLogPos pos, TransactionId oldest_xmin)
+{
+	TransactionId oldest = oldest_xmin;
+	PtFrame		frame;
+
+	pt_reader_seek_pos(r, pos);
+	while (pt_reader_next(r, &frame))
+	{
+		if (TransactionIdPrecedes(frame.head.xid, oldest))
+			oldest = frame.head.xid;
+	}
+	return oldest;
+}
+
+/*
  * Moves the sealed position up to the first frame whose transaction somebody may
  * still need to look up, and returns the oldest xid that is left in the log
  * (at most oldest_xmin).  The caller holds a lock that keeps a second VACUUM away.
@@ -66,7 +85,7 @@ pt_log_seal(Relation rel, TransactionId oldest_xmin)
 	PtFrame		frame;
 	PtLogInfo	info;
 	PtLogPos	sealed;
-	TransactionId left = oldest_xmin;
+	TransactionId left;
 
 	pt_log_info(rel, &info);
 	pt_reader_begin(&r, rel, GetAccessStrategy(BAS_VACUUM));
@@ -75,21 +94,16 @@ pt_log_seal(Relation rel, TransactionId oldest_xmin)
 	while (pt_reader_next(&r, &frame))
 	{
 		if (!TransactionIdPrecedes(frame.head.xid, oldest_xmin))
-		{
-			left = frame.head.xid;
 			break;
-		}
 		if (!(frame.head.flags & PT_FRAME_ABORTED) && !TransactionIdDidCommit(frame.head.xid))
 		{
 			if (TransactionIdIsInProgress(frame.head.xid) || !pt_reader_complete(&r, &frame))
-			{
-				left = frame.head.xid;
 				break;
-			}
 			pt_frame_set(rel, frame.pos, frame.head.length, frame.head.flags | PT_FRAME_ABORTED);
 		}
 		sealed = frame.next;
 	}
+	left = oldest_left(&r, sealed, oldest_xmin);
 	pt_reader_end(&r);
 	if (sealed > info.sealed_pos)
 	{
@@ -98,5 +112,5 @@ pt_log_seal(Relation rel, TransactionId oldest_xmin)
 		pt_meta_set(rel, &x);
 		pg_atomic_write_u64(&r.state->sealed_pos, sealed);
 	}
-	return TransactionIdPrecedes(left, oldest_xmin) ? left : oldest_xmin;
+	return left;
 }

@@ -13,7 +13,7 @@ import tap             # noqa: E402
 
 def test_suite():
     tests = sorted(os.path.basename(p)[:-4] for p in glob.glob(pg.ROOT + "/sql/*.sql"))
-    primary = pg.Cluster("primary", {"wal_consistency_checking": "all"}).init().start()
+    primary = pg.Cluster("primary", {"wal_consistency_checking": "all", "wal_keep_size": "8GB"}).init().start()
     standby = primary.standby().start()
     out = pg.base_dir() + "/out"
     os.makedirs(out)

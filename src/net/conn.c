@@ -290,12 +290,6 @@ net_conn_data(const NetConn *conn)
 	return conn->data;
 }
 
-NetGroup *
-net_conn_group(const NetConn *conn)
-{
-	return conn->group;
-}
-
 bool
 net_conn_closing(const NetConn *conn)
 {

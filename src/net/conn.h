@@ -123,7 +123,6 @@ extern NetConn *net_group_current(const NetGroup *group);
 /* Takes over a connected, non-blocking socket.  NULL, and the socket closed, when the system refuses. */
 extern NetConn *net_conn_open(NetGroup *group, int fd, void *data);
 extern void *net_conn_data(const NetConn *conn);
-extern NetGroup *net_conn_group(const NetConn *conn);
 extern bool net_conn_closing(const NetConn *conn);
 
 /* Ends the connection; reason NULL: nothing worth telling. */

@@ -109,6 +109,9 @@ extern void pt_producers_put(const RelFileLocator *locator, const PtProducerStat
 extern bool pt_produce_needs_executor(Relation rel);
 extern void pt_produce_slowly(Relation rel, PtProduce *item, const PtBatchHeader *header);
 
+/* produce.c */
+extern void pt_produce_committed(void);
+
 /* positions.c */
 extern Size pt_positions_shmem_size(void);
 extern void pt_positions_shmem_init(void);

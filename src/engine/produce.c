@@ -12,8 +12,8 @@
  * one by one, each in a transaction of its own; only the culprit gets the error.
  *
  * What is known of idempotent producers changes in a copy (PartState.producers) and is
- * published after the commit; the append lock, which no one else can take before our commit
- * record is written, is what makes that safe.
+ * published when the transaction has committed and still holds the append lock, so that whoever
+ * gets the lock next (another listener worker) knows of it.
  *
  * Siblings: producers.c, slow.c (through the executor), convert.c (other
  * codec), xact.c (tells the logs that we committed).
@@ -59,6 +59,10 @@ typedef struct PartState
 	bool		appended;
 	XLogRecPtr	duplicate_lsn;	/* durable then, so are the originals of duplicates */
 } PartState;
+
+/* The group whose transaction is committing. */
+static PartState *committing;
+static int	ncommitting;
 
 static void verify_item(Work *work, PtProduce *item);
 static void produce_group(Work **works, int n, XLogRecPtr *lsn);
@@ -164,14 +168,24 @@ reset_works(Work **works, int n)
 	}
 }
 
-/* After the commit: the group's knowledge of producers, and what the answers must wait for. */
+/* Called by xact.c when the group's transaction has committed and still holds its locks.  Does not throw. */
+void
+pt_produce_committed(void)
+{
+	for (int i = 0; i < ncommitting; i++)
+	{
+		for (int j = 0; j < committing[i].nproducers; j++)
+			pt_producers_put(&committing[i].log->locator, &committing[i].producers[j]);
+	}
+	ncommitting = 0;
+}
+
+/* After the commit: what the answers must wait for. */
 static void
-publish_parts(PartState *parts, int nparts, XLogRecPtr *lsn)
+await_parts(const PartState *parts, int nparts, XLogRecPtr *lsn)
 {
 	for (int i = 0; i < nparts; i++)
 	{
-		for (int j = 0; j < parts[i].nproducers; j++)
-			pt_producers_put(&parts[i].log->locator, &parts[i].producers[j]);
 		if (parts[i].appended)
 			*lsn = Max(*lsn, XactLastCommitEnd);
 		*lsn = Max(*lsn, parts[i].duplicate_lsn);
@@ -199,13 +213,17 @@ produce_group(Work **works, int n, XLogRecPtr *lsn)
 		synchronous_commit = SYNCHRONOUS_COMMIT_OFF;
 		MemoryContextSwitchTo(mcxt);
 		append_group(works, n, parts, &nparts);
+		committing = parts;
+		ncommitting = nparts;
 		CommitTransactionCommand();
-		publish_parts(parts, nparts, lsn);
+		Assert(ncommitting == 0);
+		await_parts(parts, nparts, lsn);
 	}
 	PG_CATCH();
 	{
 		ErrorData  *edata;
 
+		ncommitting = 0;
 		MemoryContextSwitchTo(caller);
 		edata = CopyErrorData();
 		if (n == 1)

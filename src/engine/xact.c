@@ -131,6 +131,7 @@ xact_callback(XactEvent event, void *arg)
 			settle_tails();
 			break;
 		case XACT_EVENT_COMMIT:
+			pt_produce_committed();
 			after_commit();
 			forget_all();
 			break;

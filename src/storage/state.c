@@ -184,7 +184,7 @@ load_state(PtLogState *state, Relation rel)
 	pt_reader_end(&r);
 	state->volatile_load = RecoveryInProgress();
 	if (!state->volatile_load)
-		XLogFlush(GetXLogInsertRecPtr());
+		XLogFlush(pt_wal_insert_end());
 	state->durable = state->committed;
 	state->loaded = true;
 }

@@ -96,6 +96,31 @@ pt_smgr_zeroextend(SMgrRelation reln, ForkNumber fork, BlockNumber from, BlockNu
 }
 #endif
 
+/*
+ * 17 brought smgrwritev.  At most PG_IOV_MAX blocks of one segment file.
+ */
+#if PG_VERSION_NUM < 170000
+#define PT_NEEDS_WRITEV
+extern void pt_writev(RelFileLocator locator, BlockNumber from, const void **pages, int n);
+
+static inline void
+pt_smgr_writev(SMgrRelation reln, BlockNumber from, const void **pages, int n)
+{
+	pt_writev(pt_smgr_locator(reln), from, pages, n);
+}
+#if PG_VERSION_NUM < 160000
+#define pt_filetag_locator rnode
+#else
+#define pt_filetag_locator rlocator
+#endif
+#else
+static inline void
+pt_smgr_writev(SMgrRelation reln, BlockNumber from, const void **pages, int n)
+{
+	smgrwritev(reln, MAIN_FORKNUM, from, pages, (BlockNumber) n, false);
+}
+#endif
+
 /* 16 made privilege checks by catalog one function.  Macros, for files that include utils/acl.h. */
 #if PG_VERSION_NUM < 160000
 #define pt_relation_ownercheck(relid, role) pg_class_ownercheck(relid, role)

@@ -17,6 +17,9 @@
 #include "postgres.h"
 
 #include <sys/resource.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -47,6 +50,12 @@
 /* Memory for requests, beside one as large as may be. */
 #define PT_INPUT_BYTES			((uint64) 128 * 1024 * 1024)
 
+/*
+ * Memory that is freed stays with the process up to here: large requests take and give
+ * back some every time, and getting it from the kernel anew costs more than receiving into it.
+ */
+#define PT_KEEP_BYTES			(32 * 1024 * 1024)
+
 /* Between two reports to pg_stat_activity. */
 #define PT_REPORT_US			1000000
 
@@ -60,6 +69,7 @@ static int	nsockets;
 static void listener_start(PtListener *l);
 static void listener_exit(int code, Datum arg);
 static void raise_file_limit(void);
+static void keep_memory(void);
 static void set_limits(NetLimits *limits);
 static void bind_sockets(PtListener *l, uint32 wait_event);
 static bool bind_all(PtListener *l, bool tell);
@@ -112,6 +122,7 @@ listener_start(PtListener *l)
 	SetConfigOption("synchronous_commit", "off", PGC_USERSET, PGC_S_OVERRIDE);
 	XLogEnsureRecordSpace(32, 64);
 	raise_file_limit();
+	keep_memory();
 	l->mcxt = AllocSetContextCreate(TopMemoryContext, "pgtopic listener", ALLOCSET_DEFAULT_SIZES);
 	l->turn_mcxt = AllocSetContextCreate(l->mcxt, "pgtopic turn", ALLOCSET_DEFAULT_SIZES);
 	set_limits(&limits);
@@ -163,6 +174,15 @@ raise_file_limit(void)
 				(errmsg("the limit of open files, %lu, is too low for %d Kafka connections",
 						(unsigned long) limit.rlim_cur, pt_max_connections),
 				 errhint("Raise the limit of open files of the server, or lower \"pgtopic.max_connections\".")));
+}
+
+static void
+keep_memory(void)
+{
+#ifdef __GLIBC__
+	(void) mallopt(M_MMAP_THRESHOLD, PT_KEEP_BYTES);
+	(void) mallopt(M_TRIM_THRESHOLD, PT_KEEP_BYTES);
+#endif
 }
 
 static void

@@ -4,13 +4,10 @@
  *	  The process that writes completed extents, in block order, ahead of
  *	  eviction and checkpoints.
  *
- * It takes an extent off the queue when its WAL is flushed, finds each page by
- * where its buffer was last (a page that has moved was evicted, so it
- * has been written), and writes it under a shared content lock, as the
- * background writer does.  A page that changed since and has newer WAL is left to others,
- * because writing it would mean to wait for a flush.
+ * It takes an extent off the queue when its WAL is flushed, and has its pages written.
  *
- * Siblings: ../storage/writeback.c (the queue), committer.c (who wakes us).
+ * Siblings: ../storage/writeback.c (the queue), ../storage/extent_write.c (how
+ * an extent is written), committer.c (who wakes us).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -24,7 +21,6 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "storage/bufmgr.h"
-#include "storage/bufpage.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
@@ -37,23 +33,8 @@
 #define PT_UNFLUSHED_POLL_MS	100
 
 static void write_extent(const PtWriteback *extent);
-static void write_page(const PtWriteback *extent, int i);
 static void logwriter_turn(MemoryContext mcxt);
 static void logwriter_exit(int code, Datum arg);
-
-static void
-write_page(const PtWriteback *extent, int i)
-{
-	Buffer		buffer = extent->buffers[i];
-
-	if (!BufferIsValid(buffer) ||
-		!ReadRecentBuffer(extent->locator, MAIN_FORKNUM, extent->first + i, buffer))
-		return;
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	if (PageGetLSN(BufferGetPage(buffer)) <= extent->lsn)
-		FlushOneBuffer(buffer); /* does nothing when it is clean */
-	UnlockReleaseBuffer(buffer);
-}
 
 /*
  * A transaction gives us a resource owner for the pins, closes the file at its
@@ -64,8 +45,7 @@ write_extent(const PtWriteback *extent)
 {
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	for (int i = 0; i < PT_EXTENT_BLOCKS; i++)
-		write_page(extent, i);
+	pt_extent_write(extent);
 	CommitTransactionCommand();
 }
 

@@ -39,6 +39,9 @@ extern void pt_logwriter_push(const RelFileLocator *locator, BlockNumber first, 
 /* Takes the oldest extent whose WAL is durable up to "flushed"; false: there is none. */
 extern bool pt_logwriter_pop(XLogRecPtr flushed, PtWriteback *extent);
 
+/* Writes what is dirty of an extent; see extent_write.c. */
+extern void pt_extent_write(const PtWriteback *extent);
+
 /* Extents in the queue. */
 extern uint32 pt_logwriter_count(void);
 

@@ -229,12 +229,26 @@ create_parent(const char *name, const char *relname, Oid schema, int npartitions
 	return get_relname_relid(relname, schema);
 }
 
+/*
+ * The name of something that belongs to a topic.  It means nothing to anyone: where a topic
+ * that was renamed has left its own behind, another one is taken.
+ */
+static void
+free_name(const char *relname, const char *suffix, char *out)
+{
+	Oid			schema = pt_catalog_schema();
+
+	pt_name_append(relname, suffix, out);
+	for (int i = 1; OidIsValid(get_relname_relid(out, schema)); i++)
+		pt_name_append(relname, psprintf("%s~%d", suffix, i), out);
+}
+
 static void
 create_index(const char *relname, const char *column)
 {
 	char		index[NAMEDATALEN];
 
-	pt_name_append(relname, psprintf("#%s", column), index);
+	free_name(relname, psprintf("#%s", column), index);
 	pt_ddl_run(psprintf("CREATE INDEX %s ON %s USING topic_position (%s)",
 						quote_identifier(index), in_topic_schema(relname), quote_identifier(column)));
 }
@@ -244,7 +258,7 @@ create_leaf(const char *relname, int number)
 {
 	char		leaf[NAMEDATALEN];
 
-	pt_name_append(relname, psprintf("#%d", number), leaf);
+	free_name(relname, psprintf("#%d", number), leaf);
 	pt_ddl_run(psprintf("CREATE TABLE %s PARTITION OF %s (partition DEFAULT %d) FOR VALUES IN (%d) USING topic_log",
 						in_topic_schema(leaf), in_topic_schema(relname), number, number));
 }

@@ -68,7 +68,10 @@ pt_topic_expect(Oid relid)
 	const PtTopic *topic = pt_topic_by_oid(relid);
 
 	if (topic == NULL)
-		pt_topic_not_found(psprintf("%u", relid));
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("topic with OID %u does not exist", relid),
+				 errhint("It may have been dropped since the statement was prepared.")));
 	return topic;
 }
 

@@ -70,7 +70,7 @@ typedef struct KafkaError
 /*
  * Runs fn in a transaction of its own: the current one is committed before, and a new one
  * is open when it returns.  fn has an active snapshot and leaves what it has to say in arg.  When it throws, false
- * is returned and the error is in *error; what fn did is undone.
+ * is returned and the error is in *error; what fn did is undone.  Waits for locks end soon with an error.
  */
 extern bool kafka_run_transaction(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error);
 

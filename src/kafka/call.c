@@ -15,15 +15,22 @@
  */
 #include "postgres.h"
 
+#include <signal.h>
+
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/lwlock.h"
+#include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
 
 #include "kafka/api.h"
 #include "kafka/frame.h"
+
+/* How long a transaction of a handler may wait for a lock: the clients of a listener wait with it. */
+#define LOCK_TIMEOUT_MS "500ms"
 
 /* What runs under guard(). */
 typedef struct Step
@@ -136,6 +143,12 @@ typedef struct OwnTransaction
 	void	   *arg;
 } OwnTransaction;
 
+static void
+set_local(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+}
+
 /*
  * The commit is flushed but does not wait for standbys, so that a listener is not
  * held up: whatever is later acknowledged as replicated comes behind it in the WAL.
@@ -145,8 +158,8 @@ run_and_commit(void *arg)
 {
 	OwnTransaction *own = arg;
 
-	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
+	set_local("synchronous_commit", "local");
+	set_local("lock_timeout", LOCK_TIMEOUT_MS);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	own->fn(own->arg);
 	PopActiveSnapshot();
@@ -154,15 +167,30 @@ run_and_commit(void *arg)
 	StartTransactionCommand();
 }
 
+/*
+ * A lock timeout is a SIGINT that a process sends itself, and a listener ignores those: it
+ * has no query to cancel, except here.
+ */
 bool
 kafka_run_transaction(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error)
 {
 	OwnTransaction own = {fn, arg};
+	struct sigaction usual;
+	bool		ok;
 
 	Assert(IsTransactionState());
 	CommitTransactionCommand();
 	StartTransactionCommand();
-	return guard(call->mcxt, run_and_commit, &own, error);
+
+	sigaction(SIGINT, NULL, &usual);
+	pqsignal(SIGINT, StatementCancelHandler);
+	ok = guard(call->mcxt, run_and_commit, &own, error);
+	sigaction(SIGINT, &usual, NULL);
+
+	/* One that came too late must not hit what runs next. */
+	(void) get_timeout_indicator(LOCK_TIMEOUT, true);
+	QueryCancelPending = false;
+	return ok;
 }
 
 void

@@ -4,7 +4,7 @@
  *	  DeleteTopics: by name, or since version 6 by id.
  *
  * Each topic is a transaction of its own.  DROP waits for sessions that use the topic's tables, but
- * not for long: a listener must not be held up, so the client is told to try again.
+ * not for long (kafka_run_transaction): then the client is told to try again.
  *
  * Siblings: ../call.c, ../topics.c; ../../topic/topic.h (pt_topic_drop).
  *
@@ -14,18 +14,11 @@
  */
 #include "postgres.h"
 
-#include "utils/guc.h"
-
 #include "kafka/topics.h"
-
-/* How long one DROP may wait for locks. */
-#define DROP_LOCK_TIMEOUT	"500ms"
 
 static void
 drop_topic(void *arg)
 {
-	(void) set_config_option("lock_timeout", DROP_LOCK_TIMEOUT, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
 	pt_topic_drop(*(Oid *) arg);
 }
 

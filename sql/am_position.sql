@@ -35,7 +35,16 @@ SELECT "offset" FROM topics."am_position#0" WHERE "offset" = NULL;
 SELECT count(*) FROM topics."am_position#0" WHERE "offset" IS NULL;
 EXPLAIN (COSTS OFF) SELECT "offset" FROM topics.am_position ORDER BY "offset" DESC LIMIT 3;
 SELECT "offset" FROM topics.am_position ORDER BY "offset" DESC LIMIT 3;
-EXPLAIN (COSTS OFF) SELECT min("offset"), max("offset") FROM topics."am_position#0";
+-- (17 says less about the results of init plans)
+DO $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXPLAIN (COSTS OFF) SELECT min("offset"), max("offset") FROM topics."am_position#0" LOOP
+		RAISE NOTICE '%', regexp_replace(line, ' \(returns .*\)', '');
+	END LOOP;
+END
+$$;
 SELECT min("offset"), max("offset") FROM topics."am_position#0";
 
 -- all of it, in order

@@ -17,7 +17,26 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "engine/logs.h"
+
+/*
+ * Pins a block.  Pages that were written one after the other mostly lie in
+ * neighbouring buffers: looking there first saves the buffer table.
+ */
+static Buffer
+read_block(const RelFileLocator *locator, BlockNumber block)
+{
+	static Buffer last = InvalidBuffer;
+	Buffer		guess = last + 1;
+
+	if (guess <= NBuffers && ReadRecentBuffer(*locator, MAIN_FORKNUM, block, guess))
+		last = guess;
+	else
+		last = ReadBufferWithoutRelcache(*locator, MAIN_FORKNUM, block, RBM_NORMAL, NULL, true);
+	return last;
+}
 
 /* See logs.h. */
 bool
@@ -40,9 +59,8 @@ pt_page_cursor_go(PtPageCursor *cursor, uint64 block, bool keep)
 		cursor->extent = extent;
 		cursor->phys = entry.phys;
 	}
-	cursor->buf = ReadBufferWithoutRelcache(cursor->locator, MAIN_FORKNUM,
-											pt_extent_block(cursor->phys) + (BlockNumber) (block % PT_EXTENT_BLOCKS),
-											RBM_NORMAL, NULL, true);
+	cursor->buf = read_block(&cursor->locator, pt_extent_block(cursor->phys) +
+							 (BlockNumber) (block % PT_EXTENT_BLOCKS));
 	cursor->block = block;
 	page = BufferGetPage(cursor->buf);
 	if (!PageIsNew(page) && PageGetSpecialSize(page) == MAXALIGN(sizeof(PtPageSpecial)) &&

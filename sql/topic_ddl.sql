@@ -26,6 +26,7 @@ SELECT create_topic('td#one');
 SELECT create_topic(repeat('x', 250));
 SELECT create_topic('td_zero', 0);
 SELECT create_topic('td_many', 100001);
+SELECT create_topic('__consumer_offsets');
 SELECT create_topic('td_none') WHERE false;
 CREATE TABLE topics.td_table (a int);
 SELECT create_topic('td_table');
@@ -121,6 +122,7 @@ SECURITY LABEL FOR pgtopic ON TABLE topics.td_one IS '{"configs": {"retention.ms
 SECURITY LABEL FOR pgtopic ON TABLE topics.td_one IS '{"name": "td_two"}';
 SECURITY LABEL FOR pgtopic ON TABLE topics.td_one IS '{"id": "00112233-4455-6677-8899-aabbccddeeff", "configs": {"retention.ms": "9"}}';
 SELECT id, configs FROM topics WHERE topic = 'td_one';
+SECURITY LABEL FOR pgtopic ON TABLE topics.td_conf IS '{"id": "00112233-4455-6677-8899-aabbccddeeff"}';
 
 -- a readable view
 SELECT create_topic_view('td_one'), create_topic_view('td_one', 'jsonb');

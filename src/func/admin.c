@@ -30,10 +30,18 @@ PG_FUNCTION_INFO_V1(pt_create_topic_view);
 Datum
 pt_create_topic(PG_FUNCTION_ARGS)
 {
+	char	   *name = pt_arg_cstring(fcinfo, 0);
 	List	   *configs = pt_json_configs(PG_GETARG_JSONB_P(2));
 
 	PreventCommandIfReadOnly("create_topic()");
-	PG_RETURN_OID(pt_topic_create(pt_arg_cstring(fcinfo, 0), PG_GETARG_INT32(1), configs, NULL));
+
+	/* It would belong to the schema's owner and decide how groups keep their positions. */
+	if (pt_topic_name_is_internal(name))
+		ereport(ERROR,
+				(errcode(ERRCODE_RESERVED_NAME),
+				 errmsg("topic name \"%s\" is reserved", name),
+				 errdetail("The topic is created when it is first needed.")));
+	PG_RETURN_OID(pt_topic_create(name, PG_GETARG_INT32(1), configs, NULL));
 }
 
 Datum

@@ -69,9 +69,11 @@ pt_arg_jsonb(FunctionCallInfo fcinfo, int n, int32 *len)
 	return as_utf8(s, len);
 }
 
+/* Not null: checked before, or by STRICT. */
 char *
 pt_arg_cstring(FunctionCallInfo fcinfo, int n)
 {
+	Assert(!PG_ARGISNULL(n));
 	return text_to_cstring(PG_GETARG_TEXT_PP(n));
 }
 
@@ -110,6 +112,7 @@ pt_func_from_ms(int64 ms)
 	return (ms - EPOCH_DIFF_MS) * 1000;
 }
 
+/* Counted from now, not from the start of the transaction. */
 TimestampTz
 pt_arg_deadline(FunctionCallInfo fcinfo, int n)
 {
@@ -139,6 +142,7 @@ pt_func_check_access(const PtTopic *topic, AclMode mode)
 				 errhint("Use SELECT and INSERT on its table, which apply the policies.")));
 }
 
+/* The lock stays to the end of the transaction, as that of a statement would. */
 Relation
 pt_open_partition(Oid relid, int32 number, LOCKMODE lockmode)
 {

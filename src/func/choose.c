@@ -77,6 +77,7 @@ pt_choose_partition(const PtTopic *topic, const char *key, int32 key_len)
 	TimestampTz xact_start = GetCurrentTransactionStartTimestamp();
 	StickyEntry *entry;
 
+	Assert(IsTransactionState());
 	if (key != NULL && topic->npartitions > 0)
 		return pt_partition_for_key(key, key_len, topic->npartitions);
 	if (topic->npartitions == 1 && OidIsValid(topic->leaves[0]))

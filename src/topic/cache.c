@@ -24,6 +24,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "guc.h"
@@ -191,6 +192,7 @@ enter_keys(const PtTopic *topic)
 	NameEntry  *name = hash_search(names, topic->name, HASH_ENTER, NULL);
 	IdEntry    *id = hash_search(ids, &topic->id, HASH_ENTER, NULL);
 
+	Assert(OidIsValid(topic->relid));
 	name->relid = topic->relid;
 	id->relid = topic->relid;
 	for (int i = 0; i < topic->npartitions; i++)
@@ -242,6 +244,7 @@ load(TopicEntry *entry)
 	PtTopic		read;
 	PtTopic    *topic = NULL;
 
+	Assert(IsTransactionState());
 	entry->valid = false;
 	entry->touched = false;
 	mcxt = AllocSetContextCreate(scratch, "pgtopic topic", ALLOCSET_SMALL_SIZES);
@@ -270,6 +273,10 @@ load(TopicEntry *entry)
 	MemoryContextDelete(scratch);
 }
 
+/*
+ * The topic whose table this is; NULL: none.  The answer "none" is kept, too,
+ * until the table changes.
+ */
 const PtTopic *
 pt_topic_by_oid(Oid relid)
 {
@@ -376,6 +383,7 @@ probe_id(const pg_uuid_t *id)
 	return topic && memcmp(&topic->id, id, sizeof(*id)) == 0 ? topic : NULL;
 }
 
+/* Ids are in no catalog index, so one that is not known yet may take a look at all topics. */
 const PtTopic *
 pt_topic_by_id(const pg_uuid_t *id)
 {

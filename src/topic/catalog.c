@@ -56,6 +56,7 @@ pt_catalog_reset(void)
 	log_am = headers_type = extension_schema = InvalidOid;
 }
 
+/* The schema whose partitioned tables are topics. */
 Oid
 pt_catalog_schema(void)
 {
@@ -86,6 +87,7 @@ pt_catalog_extension_schema(void)
 	return extension_schema;
 }
 
+/* The access method of leaves. */
 Oid
 pt_am_topic_log(void)
 {
@@ -94,6 +96,7 @@ pt_am_topic_log(void)
 	return log_am;
 }
 
+/* The type of the column "headers", wherever the extension was put. */
 Oid
 pt_type_headers(void)
 {
@@ -192,6 +195,7 @@ load_leaves(Oid relid, PtTopic *topic)
 	i = 0;
 	foreach(lc, children)
 	{
+		Assert(numbers[i] < topic->npartitions);
 		if (numbers[i] >= 0)
 			topic->leaves[numbers[i]] = lfirst_oid(lc);
 		i++;

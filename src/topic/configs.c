@@ -197,6 +197,7 @@ parse_long(const char *s, int64 *result)
 	return errno == 0 && *end == '\0';
 }
 
+/* What Java's parseDouble takes, short of hexadecimal and NaN. */
 static bool
 parse_double(const char *s, double *result)
 {
@@ -219,6 +220,7 @@ invalid(const ConfigDef *def, const char *value, char **reason, const char *why)
 	return false;
 }
 
+/* The bounds of the row; the order of the checks is a broker's, as it decides what is complained of. */
 static bool
 check_number(const ConfigDef *def, const char *value, ConfigValue *out, char **reason)
 {
@@ -317,6 +319,7 @@ check_list(const ConfigDef *def, const char *value, ConfigValue *out, char **rea
 	}
 }
 
+/* Checks one value by the row's type and takes it apart. */
 static bool
 check_value(const ConfigDef *def, const char *value, ConfigValue *out, char **reason)
 {
@@ -382,6 +385,7 @@ pt_config_check_all(List *pairs, char **reason)
 	return true;
 }
 
+/* The pair of this name; NULL: the config has its default. */
 static const PtConfigPair *
 find_pair(List *pairs, const char *name)
 {
@@ -458,6 +462,7 @@ apply_field(const ConfigDef *def, const ConfigValue *value, PtTopicConfig *confi
 {
 	char	   *field = (char *) config + def->field;
 
+	Assert(def->field >= 0 && def->field < (int) sizeof(PtTopicConfig));
 	switch (def->type)
 	{
 		case CONFIG_INT:

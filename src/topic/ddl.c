@@ -113,6 +113,7 @@ ensure_schema(void)
 	return schema;
 }
 
+/* Kafka has no upper bound; ours keeps a typing error from making tables for hours. */
 static void
 check_partitions(int npartitions)
 {
@@ -212,6 +213,7 @@ partition_default(const char *name, int npartitions)
 					quote_literal_cstr(name));
 }
 
+/* The partitioned table; "offset" may be null, because the access method assigns it after NOT NULL is checked. */
 static Oid
 create_parent(const char *name, const char *relname, Oid schema, int npartitions)
 {
@@ -243,6 +245,7 @@ free_name(const char *relname, const char *suffix, char *out)
 		pt_name_append(relname, psprintf("%s~%d", suffix, i), out);
 }
 
+/* An index that stores nothing and lets the planner find offsets and times. */
 static void
 create_index(const char *relname, const char *column)
 {
@@ -253,6 +256,7 @@ create_index(const char *relname, const char *column)
 						quote_identifier(index), in_topic_schema(relname), quote_identifier(column)));
 }
 
+/* A partition.  Its own default of the column lets one INSERT into it by name. */
 static void
 create_leaf(const char *relname, int number)
 {

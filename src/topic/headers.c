@@ -83,6 +83,7 @@ builder_add(HeadersBuilder *b, const char *key, int key_len, const char *value, 
 	b->count++;
 }
 
+/* The finished value, in the current context; the builder is gone. */
 static PtHeaders *
 builder_end(HeadersBuilder *b)
 {
@@ -130,6 +131,7 @@ append_json(StringInfo buf, const char *data, int len)
 	}
 }
 
+/* The text form; also valid jsonb. */
 static char *
 headers_to_json(const PtHeaders *h)
 {
@@ -151,6 +153,7 @@ headers_to_json(const PtHeaders *h)
 		sep = ", ";
 	}
 	appendStringInfoChar(&buf, ']');
+	Assert(pos == end);			/* whoever formed the value has checked it */
 	return buf.data;
 }
 
@@ -328,6 +331,7 @@ pt_headers_from_array(PG_FUNCTION_ARGS)
 	bool	   *nulls;
 	int			n;
 
+	Assert(ARR_ELEMTYPE(array) == TEXTOID);
 	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &items, &nulls, &n);
 	if (n % 2 != 0)
 		bad_headers("There must be a value for each key.");

@@ -17,6 +17,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
+/* See json.h. */
 void
 pt_json_walk_begin(PtJsonWalk *walk, JsonbContainer *container)
 {

@@ -190,6 +190,19 @@ check_label_name(Oid relid, const char *name)
 		bad_label(psprintf("The table of topic \"%s\" must have the name \"%s\".", name, relname));
 }
 
+/* Clients tell topics by their ids: two tables (a copy, say) must not have one. */
+static void
+check_label_id(Oid relid, const pg_uuid_t *id)
+{
+	const PtTopic *topic = pt_topic_by_id(id);
+
+	if (topic != NULL && topic->relid != relid)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("topic \"%s\" has this id already", topic->name),
+				 errhint("Leave \"id\" out of the label of a copy.")));
+}
+
 static void
 check_label_configs(const char *text)
 {
@@ -228,6 +241,8 @@ relabel_topic(const ObjectAddress *object, const char *text)
 		label = parse_label(text);
 		if (label->name)
 			check_label_name(object->objectId, label->name);
+		if (label->has_id)
+			check_label_id(object->objectId, &label->id);
 		check_label_configs(text);
 	}
 	CacheInvalidateRelcacheByRelid(object->objectId);

@@ -20,6 +20,7 @@
 
 #define HASH_DIGITS		16
 
+/* Do not touch: see above. */
 static uint64
 fnv1a(const char *s)
 {
@@ -51,6 +52,7 @@ compose(const char *stem, const char *suffix, char *out)
 	 * Topic names are ASCII; the name of some other relation is not, but
 	 * nothing is made from those.
 	 */
+	Assert(keep > 0);
 	snprintf(out, NAMEDATALEN, "%.*s~%016llx%s", keep, stem, (unsigned long long) fnv1a(stem), suffix);
 }
 
@@ -89,6 +91,7 @@ pt_topic_name_check(const char *name)
 	return NULL;
 }
 
+/* The topics that a broker makes for itself. */
 bool
 pt_topic_name_is_internal(const char *name)
 {

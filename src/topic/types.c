@@ -92,6 +92,7 @@ parse_oid(const char *s, Oid *oid)
 	return true;
 }
 
+/* A name before a number, so that what topic_out prints reads back as the same topic. */
 static Oid
 topic_from_name(const char *name)
 {
@@ -105,6 +106,7 @@ topic_from_name(const char *name)
 	return oid;
 }
 
+/* Never fails: a value may outlive its topic. */
 static char *
 topic_to_name(Oid relid)
 {

@@ -321,7 +321,8 @@ class Batch:
         self.timestamp = timestamp
         self.producer = (producer_id, producer_epoch, base_sequence)
         self.attributes = attributes
-        self.wrong = wrong          # fields to falsify: crc, count, last_offset_delta, magic, length, body
+        # fields to falsify: crc, count, last_offset_delta, magic, length, body, body_compressed
+        self.wrong = wrong
 
     def _record(self, delta, record):
         key, value, headers, timestamp = record
@@ -340,7 +341,7 @@ class Batch:
         body = b"".join(self._record(i, r) for i, r in enumerate(self.records))
         body = self.wrong.get("body", body)
         if self.attributes & 7 == 1:
-            body = gzip.compress(body)
+            body = self.wrong.get("body_compressed") or gzip.compress(body)
         count = self.wrong.get("count", len(self.records))
         last = self.wrong.get("last_offset_delta", len(self.records) - 1)
         latest = max([r[3] or self.timestamp for r in self.records] or [self.timestamp])

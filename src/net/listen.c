@@ -156,6 +156,8 @@ listener_ready(NetWatch *watch, uint32 events)
 		}
 		/* fails on what is not TCP, which does no harm */
 		(void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		/* so that a peer that vanished is noticed even while it has a request waiting */
+		(void) setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 		listener->accepted(listener, fd, listener->arg);
 	}
 }

@@ -17,7 +17,7 @@
 
 typedef struct NetListener NetListener;
 
-/* Gets an accepted socket: non-blocking, close-on-exec, TCP_NODELAY. */
+/* Gets an accepted socket: non-blocking, close-on-exec, with keep-alive and TCP_NODELAY. */
 typedef void (*NetAccepted) (NetListener *listener, int fd, void *arg);
 
 /*

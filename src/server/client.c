@@ -24,6 +24,10 @@
 #include "net/listen.h"
 #include "server/listener.h"
 
+/* Lines about closed connections in the log. */
+#define PT_TELL_PER_SECOND	20
+
+static bool may_tell(void);
 static void on_frame(NetConn *conn, const NetFrame *frame);
 static void on_half_closed(NetConn *conn);
 static void on_closed(NetConn *conn, const char *reason);
@@ -103,13 +107,42 @@ on_half_closed(NetConn *conn)
 	}
 }
 
+/*
+ * May another connection's end be told?  Whoever makes thousands of bad
+ * connections shall not fill the disk with the lines about them.
+ */
+static bool
+may_tell(void)
+{
+	static int64 second = 0;
+	static int	told = 0;
+	static int	untold = 0;
+	int64		now = net_now() / 1000000;
+
+	if (now != second)
+	{
+		if (untold > 0)
+			ereport(LOG,
+					(errmsg("closed %d more connections of Kafka clients", untold)));
+		second = now;
+		told = untold = 0;
+	}
+	if (told < PT_TELL_PER_SECOND)
+	{
+		told++;
+		return true;
+	}
+	untold++;
+	return false;
+}
+
 static void
 on_closed(NetConn *conn, const char *reason)
 {
 	PtClient   *client = net_conn_data(conn);
 	PtListener *l = client->listener;
 
-	if (reason != NULL)
+	if (reason != NULL && may_tell())
 		ereport(LOG,
 				(errmsg("closed the connection of Kafka client \"%s\" at %s: %s",
 						client->session.client_id, client->session.peer, reason)));

@@ -89,8 +89,9 @@ struct PtListener
 
 	dlist_head	runnable;		/* clients with requests to begin */
 	dlist_head	appending;		/* requests for the append group, in order */
-	bool		append_now;		/* some of them have not been tried */
-	NetTimer	retry;			/* those that have been */
+	bool		append_now;		/* some of them are to be tried this turn */
+	NetTimer	retry;			/* of those that were busy */
+	int			busy_rounds;	/* attempts that left some busy, in a row */
 	dlist_head	due;			/* requests to resume */
 	dlist_head	uncommitted;	/* answered in the open transaction */
 	dlist_head	answerable;		/* clients whose oldest answer may be ready to leave */

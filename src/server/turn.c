@@ -34,8 +34,14 @@
 
 #include "server/listener.h"
 
-/* Between two attempts to append to partitions that others have locked. */
-#define PT_BUSY_RETRY_US	5000
+/*
+ * Attempts to append to partitions that others have locked: the first come at
+ * once, as another listener or a commit holds a lock for microseconds.
+ */
+#define PT_BUSY_AT_ONCE		4
+#define PT_BUSY_SOON		20
+#define PT_BUSY_SOON_US		1000
+#define PT_BUSY_LATER_US	5000
 
 /* How long they are waited for when the request does not say. */
 #define PT_BUSY_PATIENCE_MS	30000
@@ -47,6 +53,7 @@ static void append_phase(PtListener *l);
 static PtProduce *append_gather(PtListener *l, int *n);
 static void append_scatter(PtListener *l, const PtProduce *items, XLogRecPtr lsn);
 static bool append_take_back(PtRequest *request, const PtProduce **item, XLogRecPtr lsn);
+static void append_again(PtListener *l);
 static void retry_due(NetTimer *timer);
 static void resume_phase(PtListener *l);
 static void apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome);
@@ -264,8 +271,23 @@ append_phase(PtListener *l)
 			pt_commit_request(lsn);
 	}
 	append_scatter(l, items, lsn);
-	if (!dlist_is_empty(&l->appending) && !l->append_now)
-		net_timer_start(l->loop, &l->retry, net_now() + PT_BUSY_RETRY_US);
+	append_again(l);
+}
+
+/* When those that are left are tried again. */
+static void
+append_again(PtListener *l)
+{
+	if (dlist_is_empty(&l->appending))
+	{
+		l->busy_rounds = 0;
+		return;
+	}
+	if (++l->busy_rounds <= PT_BUSY_AT_ONCE)
+		l->append_now = true;
+	else
+		net_timer_start(l->loop, &l->retry, net_now() +
+						(l->busy_rounds <= PT_BUSY_SOON ? PT_BUSY_SOON_US : PT_BUSY_LATER_US));
 }
 
 /* Is the item still to be appended? */

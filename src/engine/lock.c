@@ -30,6 +30,10 @@
 /* Tells the append lock from other locks on the relation's pg_class row. */
 #define APPEND_LOCK_SUBID	1
 
+/* How often to look again before waiting in the lock's queue, first after so many microseconds, then twice that, ... */
+#define APPEND_LOCK_TRIES		6
+#define APPEND_LOCK_SLEEP_US	20
+
 typedef struct HeldLock
 {
 	Oid			relid;
@@ -78,6 +82,25 @@ remember(Oid relid)
 }
 
 /*
+ * Somebody holds the lock.  Mostly that is a commit, over in some tens of microseconds; were we to queue
+ * up at once, the lock would be handed from sleeper to sleeper, and each has to be woken
+ * before it goes on.  So look again a few times before that, at growing
+ * intervals.
+ */
+static LockAcquireResult
+wait_for_lock(const LOCKTAG *tag)
+{
+	for (int i = 0; i < APPEND_LOCK_TRIES; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(APPEND_LOCK_SLEEP_US << i);
+		if (LockAcquire(tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL)
+			return LOCKACQUIRE_OK;
+	}
+	return LockAcquire(tag, ExclusiveLock, false, false);
+}
+
+/*
  * Takes the append lock of a leaf for the rest of the (sub)transaction.  With
  * dont_wait, false when another transaction holds it.  Whoever takes several
  * does so by ascending OID.
@@ -99,7 +122,9 @@ pt_append_lock(Oid relid, bool dont_wait)
 	 * early.
 	 */
 	CurrentResourceOwner = CurTransactionResourceOwner;
-	result = LockAcquire(&tag, ExclusiveLock, false, dont_wait);
+	result = LockAcquire(&tag, ExclusiveLock, false, true);
+	if (result == LOCKACQUIRE_NOT_AVAIL && !dont_wait)
+		result = wait_for_lock(&tag);
 	CurrentResourceOwner = owner;
 	if (result == LOCKACQUIRE_NOT_AVAIL)
 		return false;

@@ -404,6 +404,23 @@ def test_sql_function():
     tap.equal(told(got), {("by-function", 0): (NONE, ["f"])}, "produced and fetched")
 
 
+def test_session_cache_is_bounded():
+    """there are so many sessions and no more; who gets none is served all the same"""
+    server.sql("SELECT create_topic('crowd')")
+    produce("crowd", 0, "x")
+    answers = [fetch(11, {"crowd": {0: 0}}, session=(0, 0)) for _ in range(1050)]
+    ids = [a["SessionId"] for a in answers]
+    tap.ok(900 <= sum(i != 0 for i in ids) <= 1000, "%d of 1050 got a session" % sum(i != 0 for i in ids))
+    tap.equal(len(set(ids) - {0}), sum(i != 0 for i in ids), "each its own")
+    tap.equal({tuple(told(a)["crowd", 0][1]) for a in answers}, {("x",)}, "all got the data")
+    last = [i for i in ids if i][-1]
+    tap.equal(fetch(11, {"crowd": {0: 1}}, session=(last, 1))["ErrorCode"], NONE, "the sessions work")
+    for i in ids:
+        if i:
+            fetch(11, {"crowd": {0: 1}}, session=(i, -1))
+    tap.ok(fetch(11, {"crowd": {0: 0}}, session=(0, 0))["SessionId"] != 0, "room again when they have ended")
+
+
 # --- damage
 
 def requests(rnd):
@@ -467,7 +484,8 @@ def test_damage():
 
 TESTS = [test_sessions, test_session_without_partitions, test_session_waits_for_topic, test_dropped_while_waiting,
          test_fetch_limits, test_epochs, test_isolation, test_produce_errors, test_acks_0_error, test_waits_for_sql,
-         test_create_topics, test_create_in_transaction, test_delete_topics, test_describe_in_pages, test_other_answers, test_sql_function, test_damage]
+         test_create_topics, test_create_in_transaction, test_delete_topics, test_describe_in_pages, test_other_answers, test_sql_function,
+         test_session_cache_is_bounded, test_damage]
 
 
 def main():

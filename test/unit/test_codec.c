@@ -430,6 +430,32 @@ test_request_headers(void)
 	CHECK(h.api != NULL && !h.known_version);
 }
 
+/* librdkafka sends bytes behind a request; they are not looked at. */
+static void
+test_bytes_behind_a_request(void)
+{
+	static const char *const hexes[] = {
+		"0003" "0001" "00000007" "ffff" "ffffffff" "000000",
+		"0003" "000d" "00000007" "ffff" "00" "00" "0000" "00" "000000"
+	};
+
+	for (size_t i = 0; i < lengthof(hexes); i++)
+	{
+		size_t		len;
+		char	   *bytes = test_unhex(hexes[i], &len);
+		Memory		memory = {0};
+		KafkaArena	arena = {.alloc = memory_alloc, .arg = &memory, .budget = MEMORY_BUDGET};
+		KafkaRequestHeader h;
+		MetadataRequest request;
+
+		CHECK(kafka_request_header_read(bytes, len, &h) == NULL);
+		CHECK(kafka_request_body_read(&h, &arena, &request) == NULL);
+		CHECK_INT(request.topics.n, -1);
+		free(bytes);
+		memory_free(&memory);
+	}
+}
+
 static void
 check_response(int16 key, int16 version, const void *response, const char *hex)
 {
@@ -499,6 +525,7 @@ main(void)
 	RUN(test_memory_is_bounded);
 	RUN(test_splices);
 	RUN(test_request_headers);
+	RUN(test_bytes_behind_a_request);
 	RUN(test_response_headers);
 	RUN(test_no_memory);
 	return test_done();

@@ -71,6 +71,7 @@ remember(KafkaLookup *lookup, KafkaString name, const KafkaUuid *id, const PtTop
 	lookup->name = name;
 	if (id != NULL)
 		lookup->id = *id;
+	lookup->internal = topic && topic->internal;
 	lookup->npartitions = topic ? topic->npartitions : 0;
 	if (topic == NULL)
 		return;

@@ -33,6 +33,7 @@ typedef struct KafkaLookup
 	KafkaString name;
 	KafkaUuid	id;
 	int16		error;			/* of the topic */
+	bool		internal;		/* the topic is the broker's own */
 	int			npartitions;
 	int			cap;
 	Oid		   *leaves;

@@ -64,7 +64,7 @@ def told(answer):
     found = {}
     for topic in answer["Responses"]:
         for part in topic["Partitions"]:
-            values = [r[3].decode() for r in raw.read_batches(part["Records"] or b"")]
+            values = [r[3].decode(errors="replace") for r in raw.read_batches(part["Records"] or b"")]
             found[topic.get("Topic") or topic.get("TopicId"), part["PartitionIndex"]] = (part["ErrorCode"], values)
     return found
 
@@ -351,6 +351,26 @@ def test_describe_in_pages():
     tap.ok({"page-a", "page-b", "page-c"} <= {t["Name"] for t in everything["Topics"]}, "no names: all topics")
 
 
+def test_internal_topics():
+    """the broker's own topics can be read, and not be made or written by clients"""
+    name = "__consumer_offsets"
+    got = client.call("Metadata", 9, {"Topics": [{"Name": name}], "AllowAutoTopicCreation": True})
+    tap.equal(got["Topics"][0]["ErrorCode"], UNKNOWN_TOPIC, "not made on demand")
+    got = client.call("CreateTopics", 5, {"timeoutMs": 5000, "Topics": [{"Name": name, "NumPartitions": 1, "ReplicationFactor": 1}]})
+    tap.equal(got["Topics"][0]["ErrorCode"], INVALID_TOPIC, "not created")
+    server.sql("SELECT count(*) FROM consume('limits', 'some-group')")
+    got = client.call("Metadata", 9, {"Topics": [{"Name": name}]})["Topics"][0]
+    tap.equal((got["ErrorCode"], got["IsInternal"]), (NONE, True), "there when SQL has consumed")
+    wrote = None
+    for p in range(len(got["Partitions"])):
+        wrote = wrote or any(part[1] for part in told(fetch(11, {name: {p: 0}})).values())
+    tap.ok(wrote, "positions can be read")
+    part = produce_raw(name, [(0, raw.Batch([("k", "v")]).encode())])["Responses"][0]["PartitionResponses"][0]
+    tap.equal(part["ErrorCode"], INVALID_TOPIC, "not written")
+    got = client.call("DeleteTopics", 5, {"TimeoutMs": 5000, "TopicNames": [name]})["Responses"][0]
+    tap.ok(got["ErrorCode"] != NONE, "not deleted (error %d)" % got["ErrorCode"])
+
+
 def test_other_answers():
     got = client.call("InitProducerId", 4, {"TransactionalId": "tx", "TransactionTimeoutMs": 1000})
     tap.equal((got["ErrorCode"], got["ProducerId"], got["ProducerEpoch"]), (INVALID_REQUEST, -1, -1), "a transactional id is final")
@@ -484,7 +504,7 @@ def test_damage():
 
 TESTS = [test_sessions, test_session_without_partitions, test_session_waits_for_topic, test_dropped_while_waiting,
          test_fetch_limits, test_epochs, test_isolation, test_produce_errors, test_acks_0_error, test_waits_for_sql,
-         test_create_topics, test_create_in_transaction, test_delete_topics, test_describe_in_pages, test_other_answers, test_sql_function,
+         test_create_topics, test_create_in_transaction, test_delete_topics, test_describe_in_pages, test_internal_topics, test_other_answers, test_sql_function,
          test_session_cache_is_bounded, test_damage]
 
 

@@ -80,6 +80,10 @@ create_topic(KafkaCall *call, KafkaString name, int16 *error)
 	char	   *text = pnstrdup(name.data, name.len);
 	KafkaError	thrown;
 
+	/* Whoever needs an internal topic makes it, with what it must have. */
+	if (pt_topic_name_is_internal(text))
+		return NULL;
+
 	/* Another client may have been faster: then it is there just as well. */
 	if (!kafka_topic_create(call, text, pt_default_partitions, NIL, &thrown) &&
 		thrown.code != KERR_TOPIC_ALREADY_EXISTS)

@@ -163,6 +163,11 @@ handle_topic(KafkaCall *call, const CreateTopic *in, CreateTopicResponse *out)
 		refuse(out, KERR_INVALID_TOPIC_EXCEPTION, reason);
 		return;
 	}
+	if (pt_topic_name_is_internal(name))
+	{
+		refuse(out, KERR_INVALID_TOPIC_EXCEPTION, "The topic is internal: it is made when it is needed.");
+		return;
+	}
 	if (pt_topic_by_name(name) != NULL)
 	{
 		refuse(out, KERR_TOPIC_ALREADY_EXISTS, psprintf("Topic '%s' already exists.", name));

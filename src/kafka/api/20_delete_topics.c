@@ -41,6 +41,11 @@ delete_one(KafkaCall *call, KafkaString name, const KafkaUuid *id, DeleteTopicRe
 		return;
 	out->name = kafka_string(pstrdup(topic->name));
 	memcpy(&out->topic_id, &topic->id, sizeof(out->topic_id));
+	if (topic->internal)
+	{
+		refuse(out, KERR_INVALID_TOPIC_EXCEPTION, "The topic is internal: SQL can drop it with DROP TABLE.");
+		return;
+	}
 	relid = topic->relid;
 	if (!kafka_run_transaction(call, drop_topic, &relid, &error))
 	{

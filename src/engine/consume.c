@@ -57,6 +57,15 @@ give_record(void *arg, const PtRecord *record)
 	c->callback(c->arg, c->partition, record);
 }
 
+static void
+log_bounds(PtLogState *log, int64 *start, int64 *end)
+{
+	SpinLockAcquire(&log->mutex);
+	*start = log->start_offset;
+	*end = log->committed.offset;
+	SpinLockRelease(&log->mutex);
+}
+
 /*
  * The group's position, or the log's start.  One beyond the log's end
  * is of another log (a value of an old version has no topic id): unless we have moved it there ourselves, over records that are not committed yet.
@@ -70,10 +79,17 @@ start_position(const Consume *c, Relation rel, int32 partition)
 	int64		start;
 	int64		end;
 
-	SpinLockAcquire(&log->mutex);
-	start = log->start_offset;
-	end = log->committed.offset;
-	SpinLockRelease(&log->mutex);
+	log_bounds(log, &start, &end);
+	if (position > end && !is_own)
+	{
+		/*
+		 * A transaction that has committed is seen by snapshots a moment
+		 * before it tells the log: what the group has read may lie behind the
+		 * end that we found.
+		 */
+		pt_state_resolve_all();
+		log_bounds(log, &start, &end);
+	}
 	if (position < start || (position > end && !is_own))
 		return start;
 	return position;

@@ -1,4 +1,4 @@
-"""The load: our librdkafka program and Kafka's own Java performance tools.  Both servers get exactly the same calls."""
+"""The load: our librdkafka program, one that sends pre-encoded batches, and Kafka's own Java performance tools.  Both servers get exactly the same calls."""
 import json
 import os
 import re
@@ -11,23 +11,27 @@ RDK_PRODUCE = {"batch.size": 1000000, "linger.ms": 20}
 JAVA_PRODUCE = {"batch.size": 262144, "linger.ms": 5, "buffer.memory": 67108864, "enable.idempotence": "false"}
 
 
-def build_rdk(bench_dir):
-    """Compiles rdk_bench.c when it is newer than the program."""
-    source = os.path.join(bench_dir, "rdk_bench.c")
-    program = os.path.join(bench_dir, "build", "rdk_bench")
+def build(bench_dir, name, package=None):
+    """Compiles NAME.c when it is newer than the program."""
+    source = os.path.join(bench_dir, name + ".c")
+    program = os.path.join(bench_dir, "build", name)
     if os.path.exists(program) and os.path.getmtime(program) >= os.path.getmtime(source):
         return program
     os.makedirs(os.path.dirname(program), exist_ok=True)
-    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "rdkafka"], stdout=subprocess.PIPE, text=True)
-    if flags.returncode != 0:
-        raise BenchError("librdkafka's headers are missing (Debian: apt install librdkafka-dev pkg-config)")
-    subprocess.run(["cc", "-O2", "-Wall", source, "-o", program, *flags.stdout.split()], check=True)
+    flags = []
+    if package:
+        run = subprocess.run(["pkg-config", "--cflags", "--libs", package], stdout=subprocess.PIPE, text=True)
+        if run.returncode != 0:
+            raise BenchError(f"{package}'s headers are missing (Debian: apt install lib{package}-dev pkg-config)")
+        flags = run.stdout.split()
+    subprocess.run(["cc", "-O2", "-Wall", source, "-o", program, *flags], check=True)
     return program
 
 
 class Clients:
     def __init__(self, bench_dir, jars, deadline_s=300):
-        self.rdk = build_rdk(bench_dir)
+        self.rdk = build(bench_dir, "rdk_bench", "rdkafka")
+        self.raw = build(bench_dir, "raw_bench")
         self.jars = jars
         self.deadline_s = deadline_s
 
@@ -65,6 +69,13 @@ class Clients:
 
     def rdk_latency(self, port, topic, records, size, acks):
         return self._rdk("latency", port, topic, {"acks": acks}, n=records, s=size, w=max(200, records // 5))
+
+    # pre-encoded batches
+
+    def raw_produce(self, port, topic, partitions, records, size, acks):
+        return json.loads(self._run([
+            self.raw, "produce", "-P", str(port), "-t", topic, "-p", str(partitions), "-n", str(records), "-s", str(size),
+            "-a", acks, "-T", str(self.deadline_s)]))
 
     # Java
 

@@ -75,6 +75,7 @@ static void bind_sockets(PtListener *l, uint32 wait_event);
 static bool bind_all(PtListener *l, bool tell);
 static void on_accepted(NetListener *from, int fd, void *arg);
 static bool run_turn(PtListener *l);
+static void report_error(PtListener *l);
 static void guarded_turn(PtListener *l);
 static void wait_for_work(PtListener *l, WaitEventSet *set, uint32 wait_event);
 static long report_idle(PtListener *l);
@@ -108,6 +109,7 @@ pt_listener_main(Datum arg)
 			net_group_set_limits(l->group, &limits);
 		}
 		guarded_turn(l);
+		pt_server_sleeps_for(l->number, pt_turn_sleeps_for(l));
 		if (!pt_turn_pending(l))
 			wait_for_work(l, set, wait_event);
 	}
@@ -274,8 +276,7 @@ run_turn(PtListener *l)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(l->turn_mcxt);
-		EmitErrorReport();
-		FlushErrorState();
+		report_error(l);
 		pt_turn_recover(l);
 		ok = false;
 	}
@@ -283,6 +284,32 @@ run_turn(PtListener *l)
 	MemoryContextSwitchTo(l->turn_mcxt);
 	MemoryContextReset(l->turn_mcxt);
 	return ok;
+}
+
+/*
+ * An error while answers are sent is mostly that of a log that has been dropped
+ * or truncated under its reader, which is no error of the server's.
+ */
+static void
+report_error(PtListener *l)
+{
+	NetConn    *conn = l->current == NULL ? net_group_current(l->group) : NULL;
+	ErrorData  *edata;
+
+	if (conn == NULL)
+	{
+		EmitErrorReport();
+		FlushErrorState();
+		return;
+	}
+	edata = CopyErrorData();
+	FlushErrorState();
+	ereport(LOG,
+			(errcode(edata->sqlerrcode),
+			 errmsg("could not send to Kafka client at %s: %s",
+					((PtClient *) net_conn_data(conn))->session.peer, edata->message),
+			 errdetail("That is so when a topic is dropped or truncated while it is read.")));
+	FreeErrorData(edata);
 }
 
 static void

@@ -118,6 +118,7 @@ extern void pt_request_end(PtRequest *request);
 extern void pt_turn_init(PtListener *l);
 extern void pt_turn(PtListener *l);
 extern bool pt_turn_pending(const PtListener *l);
+extern uint32 pt_turn_sleeps_for(const PtListener *l);
 extern void pt_turn_recover(PtListener *l);
 extern void pt_turn_transaction(void);
 
@@ -126,6 +127,7 @@ extern void pt_waits_init(PtListener *l);
 extern void pt_waits_register(PtRequest *request);
 extern void pt_waits_unregister(PtRequest *request);
 extern void pt_waits_check(PtListener *l);
+extern bool pt_waits_any(void);
 extern void pt_waits_forget_all(void);
 
 /* span.c: a span of a log as a source of bytes for a connection, in memory of the current context */

@@ -28,6 +28,7 @@ typedef struct PtServerShared
 	{
 		Latch	   *volatile latch; /* NULL: not up */
 		pg_atomic_uint32 connections;
+		pg_atomic_uint32 sleeps_for;	/* PT_SLEEPS_FOR_xxx */
 	}			listeners[PT_LISTENERS_MAX];
 } PtServerShared;
 
@@ -53,6 +54,7 @@ pt_server_shmem_init(void)
 	{
 		shared->listeners[i].latch = NULL;
 		pg_atomic_init_u32(&shared->listeners[i].connections, 0);
+		pg_atomic_init_u32(&shared->listeners[i].sleeps_for, 0);
 	}
 }
 
@@ -65,13 +67,23 @@ pt_server_attach(int worker, Latch *latch)
 }
 
 void
-pt_server_wake(void)
+pt_server_sleeps_for(int worker, uint32 what)
 {
+	if (pg_atomic_read_u32(&shared->listeners[worker].sleeps_for) != what)
+		pg_atomic_write_u32(&shared->listeners[worker].sleeps_for, what);
+	pg_memory_barrier();
+}
+
+void
+pt_server_wake(uint32 what)
+{
+	/* what we have published comes before we look who sleeps */
+	pg_memory_barrier();
 	for (int i = 0; i < pt_listener_workers; i++)
 	{
 		Latch	   *latch = shared->listeners[i].latch;
 
-		if (latch != NULL)
+		if (latch != NULL && (pg_atomic_read_u32(&shared->listeners[i].sleeps_for) & what))
 			SetLatch(latch);
 	}
 }

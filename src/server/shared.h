@@ -19,8 +19,16 @@
 /* A listener worker is up (latch) or ends (NULL); resets its count of connections. */
 extern void pt_server_attach(int worker, Latch *latch);
 
-/* Wakes all listener workers: WAL is durable further than it was. */
-extern void pt_server_wake(void);
+/*
+ * What a listener worker is about to sleep for.  It says so before it looks for
+ * the last time whether there is something to do, so that no wake-up is lost.
+ */
+#define PT_SLEEPS_FOR_WAL	0x01	/* answers wait for it */
+#define PT_SLEEPS_FOR_LOGS	0x02	/* requests wait for a log to move */
+extern void pt_server_sleeps_for(int worker, uint32 what);
+
+/* WAL is durable further than it was, or a log has moved: wakes the workers that sleep for it. */
+extern void pt_server_wake(uint32 what);
 
 /*
  * A log has moved for which a listener waits.  pt_server_moves goes up with

@@ -102,6 +102,14 @@ pt_turn_pending(const PtListener *l)
 		 (l->seen_flushed != pt_commit_flushed() || l->seen_replicated != pt_commit_replicated()));
 }
 
+/* Of what the worker must be told when it sleeps now. */
+uint32
+pt_turn_sleeps_for(const PtListener *l)
+{
+	return (dlist_is_empty(unconstify(dlist_head *, &l->parked)) ? 0 : PT_SLEEPS_FOR_WAL) |
+		(pt_waits_any() ? PT_SLEEPS_FOR_LOGS : 0);
+}
+
 /* Makes sure of a transaction; it ends at the end of the phase. */
 void
 pt_turn_transaction(void)
@@ -515,9 +523,9 @@ pt_turn_recover(PtListener *l)
 	MemoryContextSwitchTo(l->turn_mcxt);
 	pt_span_source_reset();
 	l->commit_end_before = XactLastCommitEnd;
-	l->current = NULL;
 	if (culprit != NULL)
-		net_conn_close(culprit, "an internal error");
+		net_conn_close(culprit, l->current != NULL ? "an internal error" : "an error while sending");
+	l->current = NULL;
 	while (!dlist_is_empty(&l->uncommitted))
 	{
 		PtRequest  *request = dlist_container(PtRequest, work_node, dlist_head_node(&l->uncommitted));

@@ -166,6 +166,13 @@ make_due(PtRequest *request)
 		pt_request_list(request, &request->client->listener->due);
 }
 
+/* Is any log watched, be it that nobody waits for it just now? */
+bool
+pt_waits_any(void)
+{
+	return hash_get_num_entries(watched) > 0;
+}
+
 /* Somebody said that a log has moved: finds those who wait for one that did. */
 void
 pt_waits_check(PtListener *l)

@@ -24,6 +24,7 @@ NAMES = {0: "Produce", 1: "Fetch", 2: "ListOffsets", 3: "Metadata", 18: "ApiVers
          20: "DeleteTopics", 22: "InitProducerId", 23: "OffsetForLeaderEpoch", 60: "DescribeCluster",
          75: "DescribeTopicPartitions"}
 FIRST_SERVED = {"Produce": 3}
+SAME_LAYOUT = {"ListOffsets": 11}   # of a later Kafka than the specs', laid out like the version before
 NONE, UNKNOWN_TOPIC, UNSUPPORTED = 0, 3, 35
 
 
@@ -31,7 +32,7 @@ def versions(name):
     """Those both sides have."""
     spec = raw.message(name + "Request").valid
     first, last = advertised[name]
-    return range(max(first, spec[0], FIRST_SERVED.get(name, 0)), min(last, spec[1]) + 1)
+    return range(max(first, spec[0], FIRST_SERVED.get(name, 0)), min(last, max(spec[1], SAME_LAYOUT.get(name, 0))) + 1)
 
 
 def each_version(name, check):
@@ -449,8 +450,8 @@ def test_matrix():
     """what ran"""
     lines = ["%-24s %s" % (name, " ".join(str(v) for v in versions_)) for name, versions_ in sorted(ran.items())]
     tap.note("\n".join(lines))
-    tap.equal({n: list(versions(n)) for n in advertised}, {n: ran.get(n, []) for n in advertised},
-              "each advertised version was tried")
+    tap.equal({n: list(range(max(first, FIRST_SERVED.get(n, 0)), last + 1)) for n, (first, last) in advertised.items()},
+              {n: ran.get(n, []) for n in advertised}, "each advertised version was tried")
     if os.environ.get("PGTOPIC_MATRIX"):
         with open(os.environ["PGTOPIC_MATRIX"], "w", encoding="utf8") as f:
             f.write("\n".join(lines) + "\n")

@@ -121,3 +121,9 @@ kafka_error_from_status(PtStatus status)
 	}
 	return KERR_UNKNOWN_SERVER_ERROR;
 }
+
+int16
+kafka_read_error_from_status(PtStatus status)
+{
+	return status == PT_BUSY ? KERR_NOT_LEADER_OR_FOLLOWER : kafka_error_from_status(status);
+}

@@ -22,7 +22,14 @@ server = client = None
 NONE, OUT_OF_RANGE, UNKNOWN_TOPIC, INVALID_TOPIC, REQUEST_TIMED_OUT = 0, 1, 3, 17, 7
 UNKNOWN_TOPIC_ID, INVALID_REQUEST, INVALID_RECORD, INVALID_TXN_STATE = 100, 42, 87, 48
 SESSION_NOT_FOUND, BAD_SESSION_EPOCH, SESSION_TOPIC_ID = 70, 71, 106
-FENCED_EPOCH, UNKNOWN_EPOCH = 74, 75
+FENCED_EPOCH, UNKNOWN_EPOCH, NOT_LEADER = 74, 75, 6
+
+
+def reconnect():
+    global client
+    if client is not None:
+        client.close()
+    client = raw.Client(server.bootstrap)
 
 
 def topic_id(name):
@@ -351,6 +358,32 @@ def test_describe_in_pages():
     tap.ok({"page-a", "page-b", "page-c"} <= {t["Name"] for t in everything["Topics"]}, "no names: all topics")
 
 
+def test_locked_table():
+    """DDL that is not committed holds up nobody but those who ask for that topic"""
+    server.sql("SELECT create_topic('locked')")
+    produce("locked", 0, "x")
+    server.restart()        # nobody has the log open
+    server.wait_listener()
+    reconnect()
+    session = server.session()
+    session.sql("BEGIN")
+    session.sql("LOCK TABLE topics.locked IN ACCESS EXCLUSIVE MODE")
+    started = time.monotonic()
+    got = told(fetch(11, {"locked": {0: 0}, "limits": {0: 0}}, wait=2000))
+    tap.equal(got["limits", 0][1], ["x" * 1000] * 3, "fetch: another topic in the same request")
+    tap.ok(got["locked", 0] in ((NOT_LEADER, []), (NONE, ["x"])), "fetch: the locked one %r" % (got["locked", 0],))
+    got = client.call("ListOffsets", 4, {"ReplicaId": -1, "Topics": [{"Name": "locked", "Partitions": [{"PartitionIndex": 0, "Timestamp": -2}]}]})
+    tap.ok(got["Topics"][0]["Partitions"][0]["ErrorCode"] in (NONE, NOT_LEADER), "offsets")
+    got = client.call("Metadata", 9, {"Topics": [{"Name": "locked"}]})
+    tap.equal(got["Topics"][0]["Name"], "locked", "metadata")
+    part = produce_raw("locked", [(0, raw.Batch([(None, "y")]).encode())])["Responses"][0]["PartitionResponses"][0]
+    tap.equal(part["ErrorCode"], REQUEST_TIMED_OUT, "produce")
+    tap.ok(time.monotonic() - started < 8, "in time")
+    session.sql("ROLLBACK")
+    session.close()
+    tap.equal(told(fetch(11, {"locked": {0: 0}}))["locked", 0], (NONE, ["x"]), "afterwards")
+
+
 def test_internal_topics():
     """the broker's own topics can be read, and not be made or written by clients"""
     name = "__consumer_offsets"
@@ -504,17 +537,17 @@ def test_damage():
 
 TESTS = [test_sessions, test_session_without_partitions, test_session_waits_for_topic, test_dropped_while_waiting,
          test_fetch_limits, test_epochs, test_isolation, test_produce_errors, test_acks_0_error, test_waits_for_sql,
-         test_create_topics, test_create_in_transaction, test_delete_topics, test_describe_in_pages, test_internal_topics, test_other_answers, test_sql_function,
+         test_create_topics, test_create_in_transaction, test_delete_topics, test_describe_in_pages, test_locked_table, test_internal_topics, test_other_answers, test_sql_function,
          test_session_cache_is_bounded, test_damage]
 
 
 def main():
-    global server, client
+    global server
     pg.demote()
     server = pg.Cluster().init().start()
     server.sql("CREATE EXTENSION pgtopic")
     server.wait_listener()
-    client = raw.Client(server.bootstrap)
+    reconnect()
     tap.main(TESTS)
 
 

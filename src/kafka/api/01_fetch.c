@@ -18,7 +18,6 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "utils/timestamp.h"
 
 #include "kafka/broker.h"
@@ -153,7 +152,7 @@ check_divergence(FetchEntry *entry, const FetchPartition *asked)
 	if (asked->last_fetched_epoch < 0)
 		return;
 	status = pt_engine_epoch_end(entry->fetch.relid, asked->last_fetched_epoch, &epoch, &end_offset);
-	entry->error = kafka_error_from_status(status);
+	entry->error = kafka_read_error_from_status(status);
 	if (entry->error != KERR_NONE)
 		return;
 	if (epoch < 0)
@@ -374,7 +373,7 @@ fetch_entry(FetchEntry *entry, uint64 left, bool at_least_one)
 	fetch->span.bytes_left = 0;
 	pt_engine_fetch(fetch);
 
-	entry->error = kafka_error_from_status(fetch->status);
+	entry->error = kafka_read_error_from_status(fetch->status);
 	if (entry->error != KERR_NONE)
 		return 0;
 	if (fetch->span.bytes_left == 0)
@@ -416,23 +415,7 @@ fetch_all(KafkaCall *call)
 	return news || bytes >= (uint64) Max(in->min_bytes, 0);
 }
 
-/* The state of a log, for the server to watch. */
-static PtLogState *
-log_state(FetchEntry *entry)
-{
-	Relation	rel;
-	PtLogState *state;
-
-	if (entry->fetch.span.state != NULL)
-		return entry->fetch.span.state;
-	rel = try_table_open(entry->fetch.relid, AccessShareLock);
-	if (rel == NULL)
-		return NULL;
-	state = pt_state_get(rel);
-	table_close(rel, AccessShareLock);
-	return state;
-}
-
+/* Names the logs that the server is to watch; all entries are without error here. */
 static KafkaOutcome
 wait_for_more(KafkaCall *call)
 {
@@ -443,10 +426,8 @@ wait_for_more(KafkaCall *call)
 	call->nwaits = 0;
 	for (int i = 0; i < state->n; i++)
 	{
-		PtLogState *log = log_state(&state->entries[i]);
-
-		if (log != NULL)
-			call->waits[call->nwaits++] = log;
+		Assert(state->entries[i].fetch.span.state != NULL);
+		call->waits[call->nwaits++] = state->entries[i].fetch.span.state;
 	}
 	return KAFKA_WAIT;
 }

@@ -39,7 +39,7 @@ list_partition(KafkaCall *call, const ListOffsetsPartition *in, Oid relid, ListO
 		return;					/* offset -1: there is none */
 
 	pt_engine_list_offset(&list);
-	out->error_code = kafka_error_from_status(list.status);
+	out->error_code = kafka_read_error_from_status(list.status);
 	if (out->error_code != KERR_NONE)
 		return;
 	out->offset = list.offset;

@@ -18,11 +18,13 @@ find_end(const EpochPartition *in, Oid relid, EpochPartitionResponse *out)
 {
 	int32		epoch = -1;
 	int64		end_offset = -1;
+	PtStatus	status;
 
 	out->error_code = kafka_leader_epoch_check(in->current_leader_epoch);
 	if (out->error_code != KERR_NONE)
 		return;
-	out->error_code = kafka_error_from_status(pt_engine_epoch_end(relid, in->leader_epoch, &epoch, &end_offset));
+	status = pt_engine_epoch_end(relid, in->leader_epoch, &epoch, &end_offset);
+	out->error_code = kafka_read_error_from_status(status);
 	if (out->error_code != KERR_NONE)
 		return;
 	out->leader_epoch = epoch;

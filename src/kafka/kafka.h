@@ -77,7 +77,7 @@ typedef struct KafkaCall
 	int			nproduce;
 	int16		acks;
 	XLogRecPtr	lsn;			/* set by the server before resume */
-	/* WAIT */
+	/* WAIT; and APPEND, until when items with PT_BUSY are tried again */
 	TimestampTz deadline;
 	PtLogState **waits;
 	int			nwaits;
@@ -95,7 +95,8 @@ typedef struct KafkaCall
 /*
  * frame: the request without its length word.  Called in a transaction (the server starts one per
  * turn).  Errors thrown by handlers are caught here (in a subtransaction-free way: the caller's transaction is
- * aborted and started again) and become the error code of the response or CLOSE.
+ * aborted and started again) and become the error code of the response or CLOSE.  Handlers that change the catalog commit
+ * the caller's transaction and start another, so nothing of it may be held across this call.
  */
 extern KafkaOutcome kafka_call_begin(KafkaSession *session, const char *frame, uint32 len, KafkaCall **call);
 extern KafkaOutcome kafka_call_resume(KafkaCall *call, bool timed_out);

@@ -85,6 +85,7 @@ chunk_new(NetConn *conn, uint32 cap)
 static void
 chunk_charge(NetChunk *chunk, uint32 bytes)
 {
+	Assert(bytes <= chunk->cap);
 	if (bytes <= chunk->charged)
 		return;
 	chunk->conn->input_bytes += bytes - chunk->charged;
@@ -134,7 +135,7 @@ chunk_move(NetConn *conn, uint32 cap)
 	uint32		have = bytes_pending(conn);
 	NetChunk   *chunk;
 
-	Assert(cap >= have);
+	Assert(cap >= have && cap > 0);
 	chunk = chunk_new(conn, cap);
 	if (chunk == NULL)
 		return false;
@@ -415,6 +416,7 @@ net_frame_release(NetFrame *frame)
 {
 	if (frame->chunk == NULL)
 		return;
+	Assert(frame->chunk->conn->group->inuse_bytes >= frame->len);
 	frame->chunk->conn->group->inuse_bytes -= frame->len;
 	chunk_release(frame->chunk);
 	frame->chunk = NULL;

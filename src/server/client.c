@@ -146,6 +146,7 @@ on_closed(NetConn *conn, const char *reason)
 		ereport(LOG,
 				(errmsg("closed the connection of Kafka client \"%s\" at %s: %s",
 						client->session.client_id, client->session.peer, reason)));
+	Assert(client->conn == conn);
 	client->waiting = NULL;
 	drop_requests(&client->arrived);
 	drop_requests(&client->begun);
@@ -247,6 +248,7 @@ on_sent(NetMessage *message, bool ok)
 void
 pt_request_end(PtRequest *request)
 {
+	Assert(request->client->waiting != request);
 	pt_request_unlist(request);
 	pt_waits_unregister(request);
 	net_timer_stop(request->client->listener->loop, &request->timer);

@@ -119,6 +119,7 @@ committer_turn(bool *moved)
 		pt_server_moved();
 		news |= PT_SLEEPS_FOR_LOGS;
 	}
+	Assert(replicated <= flushed);
 	pt_commit_publish(flushed, replicated);
 	*moved = true;
 	seen_requests = requests;

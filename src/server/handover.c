@@ -87,6 +87,7 @@ pt_handover_send(PtListener *l, int worker, int fd)
 	struct msghdr msg = {0};
 	struct cmsghdr *cmsg;
 
+	Assert(worker != l->number && inbox.fd >= 0);
 	handover_address(worker, &address);
 	msg.msg_name = &address;
 	msg.msg_namelen = sizeof(address);

@@ -43,6 +43,7 @@ static void logwriter_exit(int code, Datum arg);
 static void
 write_extent(const PtWriteback *extent)
 {
+	Assert(extent->lsn <= GetFlushRecPtr(NULL));
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	pt_extent_write(extent);

@@ -135,6 +135,7 @@ transaction_end(PtListener *l)
 	if (!IsTransactionState())
 		return;
 	CommitTransactionCommand();
+	Assert(!IsTransactionState());
 	MemoryContextSwitchTo(l->turn_mcxt);
 	wrote = XactLastCommitEnd != l->commit_end_before;
 	l->commit_end_before = XactLastCommitEnd;
@@ -185,6 +186,7 @@ begin_client(PtListener *l, PtClient *client)
 		PtRequest  *request = dlist_container(PtRequest, node, dlist_pop_head_node(&client->arrived));
 		KafkaOutcome outcome;
 
+		Assert(request->state == PT_REQUEST_ARRIVED && request->call == NULL);
 		dlist_push_tail(&client->begun, &request->node);
 		outcome = kafka_call_begin(&client->session, request->frame.data, request->frame.len,
 								   &request->call);
@@ -201,6 +203,8 @@ apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 	PtClient   *client = request->client;
 	KafkaCall  *call = request->call;
 
+	Assert(call != NULL && !request->listed && request->state != PT_REQUEST_ANSWERED);
+	Assert(client->waiting == NULL || client->waiting == request);
 	if (client->waiting == request && outcome != KAFKA_WAIT)
 		stop_waiting(request);
 	switch (outcome)
@@ -342,6 +346,7 @@ append_scatter(PtListener *l, const PtProduce *items, XLogRecPtr lsn)
 		PtRequest  *request = dlist_container(PtRequest, work_node, iter.cur);
 		bool		busy = append_take_back(request, &items, lsn);
 
+		Assert(request->state == PT_REQUEST_APPENDING);
 		request->timed_out = busy && now >= request->give_up_at;
 		if (busy && !request->timed_out)
 			continue;
@@ -406,6 +411,7 @@ resume_phase(PtListener *l)
 		PtRequest  *request = dlist_container(PtRequest, work_node, node);
 		KafkaOutcome outcome;
 
+		Assert(request->state == PT_REQUEST_APPENDING || request->state == PT_REQUEST_WAITING);
 		pt_request_unlist(request);
 		if (!net_conn_closing(request->client->conn))
 		{
@@ -482,6 +488,7 @@ answer_phase(PtListener *l)
 	{
 		PtClient   *client = dlist_container(PtClient, answer_node, dlist_pop_head_node(&l->answerable));
 
+		Assert(client->answering);
 		client->answering = false;
 		answer_client(l, client);
 	}

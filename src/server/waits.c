@@ -101,6 +101,7 @@ pt_waits_unregister(PtRequest *request)
 	{
 		PtWait	   *wait = &request->waits[i];
 
+		Assert(wait->request == request);
 		dlist_delete(&wait->node);
 		if (dlist_is_empty(&wait->log->waits))
 			wait->log->idle_since = net_now();

@@ -183,7 +183,7 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 #define pt_vac_update_relstats(rel, pages, tuples, hasindex, frozenxid, minmulti) \
 	vac_update_relstats(rel, pages, tuples, 0, hasindex, frozenxid, minmulti, NULL, NULL, false)
 #define pt_pgstat_report_vacuum(rel, live, started) \
-	pgstat_report_vacuum(RelationGetRelid(rel), (rel)->rd_rel->relisshared, live, 0)
+	((void) (started), pgstat_report_vacuum(RelationGetRelid(rel), (rel)->rd_rel->relisshared, live, 0))
 #define pt_parallel_scan_name(pscan, rel) ((pscan)->phs_relid = RelationGetRelid(rel))
 #define pt_index_am_set_order(routine) ((void) 0)
 #define pt_index_count_search(scan) ((void) 0)

@@ -24,6 +24,7 @@
 #include "catalog/storage.h"
 #include "catalog/storage_xlog.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "storage/smgr.h"
 #include "utils/relcache.h"
 #include "utils/snapmgr.h"
@@ -45,6 +46,7 @@ static void seal_copied(Relation rel, PtLogState *state, PtLogPos sealed);
  * CREATE TABLE and TRUNCATE
  */
 
+/* The one list of columns that a log can hold, by name and type. */
 static void
 check_columns(Relation rel)
 {
@@ -79,6 +81,7 @@ check_columns(Relation rel)
 				 errhint("Create topics with create_topic().")));
 }
 
+/* ERROR unless the relation is a permanent table with the right columns. */
 static void
 check_relation(Relation rel, char persistence)
 {
@@ -122,6 +125,7 @@ pt_relation_set_new_filelocator(Relation rel, const RelFileLocator *newrlocator,
 		start = *next_file_start;
 	else if (!RelFileLocatorEquals(*newrlocator, pt_rel_locator(rel)))
 		old_end(rel, &start);
+	Assert(start.start_offset >= 0 && start.start_ordinal >= 0);
 	pt_log_create(rel, newrlocator, start.start_offset, start.start_ordinal);
 	*freeze_xid = RecentXmin;
 	*minmulti = GetOldestMultiXactId();
@@ -148,6 +152,7 @@ pt_relation_copy_data(Relation rel, const RelFileLocator *newrlocator)
 {
 	SMgrRelation dst = pt_smgropen(*newrlocator);
 
+	Assert(CheckRelationLockedByMe(rel, AccessExclusiveLock, false));
 	FlushRelationBuffers(rel);
 	(void) RelationCreateStorage(*newrlocator, rel->rd_rel->relpersistence, true);
 	RelationCopyStorage(RelationGetSmgr(rel), dst, MAIN_FORKNUM, rel->rd_rel->relpersistence);
@@ -172,6 +177,7 @@ pt_relation_copy_for_cluster(Relation old_table, Relation new_table, Relation ol
 {
 	PtLogInfo	start;
 
+	Assert(CheckRelationLockedByMe(old_table, AccessExclusiveLock, false));
 	if (old_index)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -253,12 +259,14 @@ copy_frame(Relation new_table, PtLogState *state, PtReader *r, const PtFrame *fr
 	Assert(batch.base_ordinal == frame->head.base_ordinal);
 }
 
+/* What vacuum's sealing does, without looking at xids. */
 static void
 seal_copied(Relation rel, PtLogState *state, PtLogPos sealed)
 {
 	PtLogInfo	info;
 	xl_pt_meta	x;
 
+	Assert(sealed <= state->tail_pos);
 	pt_log_info(rel, &info);
 	memset(&x, 0, sizeof(x));
 	x.first_extent = info.first_extent;

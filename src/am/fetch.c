@@ -37,6 +37,7 @@ typedef struct PtIndexFetch
 static bool fetch_pending(Relation rel, ItemPointer tid, TupleTableSlot *slot);
 static bool find_tid(PtRows *rows, ItemPointer tid, Snapshot snapshot, bool *all_dead);
 
+/* Begins fetching rows for one index scan. */
 struct IndexFetchTableData *
 pt_index_fetch_begin(Relation rel)
 {
@@ -47,12 +48,14 @@ pt_index_fetch_begin(Relation rel)
 	return &fetch->base;
 }
 
+/* Lets go of pages between two rescans, or at the end of a scan. */
 void
 pt_index_fetch_reset(struct IndexFetchTableData *data)
 {
 	pt_rows_reset(&((PtIndexFetch *) data)->rows, PT_ROWS_START);
 }
 
+/* The executor has cleared its slots, which may have pointed into the cursor. */
 void
 pt_index_fetch_end(struct IndexFetchTableData *data)
 {
@@ -80,6 +83,8 @@ find_tid(PtRows *rows, ItemPointer tid, Snapshot snapshot, bool *all_dead)
 	PtVisibility why;
 	TransactionId xid;
 
+	Assert(!pt_tid_is_marker(tid));
+	Assert(ordinal >= state->start_ordinal);
 	*all_dead = false;
 	pt_rows_set_snapshot(rows, snapshot);
 	if (snapshot && snapshot->snapshot_type == SNAPSHOT_DIRTY)
@@ -110,6 +115,7 @@ fetch_pending(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 	return true;
 }
 
+/* The row of an index entry.  There is one version of it, so never anything to call again for. */
 bool
 pt_index_fetch_tuple(struct IndexFetchTableData *data, ItemPointer tid, Snapshot snapshot,
 					 TupleTableSlot *slot, bool *call_again, bool *all_dead)
@@ -130,6 +136,7 @@ pt_index_fetch_tuple(struct IndexFetchTableData *data, ItemPointer tid, Snapshot
 	return found;
 }
 
+/* One row for a trigger, a TID scan or a row mark.  The slot owns what it is given: there is no scan that would. */
 bool
 pt_tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot)
 {
@@ -166,6 +173,7 @@ pt_tuple_get_latest_tid(TableScanDesc sscan, ItemPointer tid)
 {
 }
 
+/* Does the snapshot see the row from which the slot was filled?  Deferred foreign key checks ask. */
 bool
 pt_tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot)
 {

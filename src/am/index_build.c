@@ -60,6 +60,7 @@ static void maker_end(PtEntryMaker *maker);
 static void report_progress(TableScanDesc scan, BlockNumber *reported);
 static bool tids_contain(PtIndexTids *tids, ItemPointer tid);
 
+/* ERROR for an index that a log cannot have; utility.c says it sooner for what it sees. */
 static void
 check_index(Relation table, Relation index, const struct IndexInfo *info)
 {
@@ -79,6 +80,7 @@ check_index(Relation table, Relation index, const struct IndexInfo *info)
 				 errhint("Use btree, hash, gist, spgist or topic_position.")));
 }
 
+/* As the index builds of a heap do; maker->slot is the row to be entered. */
 static void
 maker_begin(PtEntryMaker *maker, Relation table, Relation index, struct IndexInfo *info)
 {
@@ -98,6 +100,7 @@ maker_form(PtEntryMaker *maker)
 	MemoryContextReset(maker->econtext->ecxt_per_tuple_memory);
 	if (maker->predicate && !ExecQual(maker->predicate, maker->econtext))
 		return false;
+	Assert(!pt_tid_is_marker(&maker->slot->tts_tid));
 	FormIndexDatum(maker->info, maker->slot, maker->estate, maker->values, maker->isnull);
 	return true;
 }

@@ -46,6 +46,7 @@ static bool insert_unless_marker(Relation index, Datum *values, bool *isnull, It
 								 Relation heap, IndexUniqueCheck check, bool unchanged,
 								 struct IndexInfo *info);
 
+/* The aminsert of a wrapped index. */
 static bool
 insert_unless_marker(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
 					 IndexUniqueCheck check, bool unchanged, struct IndexInfo *info)
@@ -58,6 +59,7 @@ insert_unless_marker(Relation index, Datum *values, bool *isnull, ItemPointer ti
 	return wrapped->original(index, values, isnull, tid, heap, check, unchanged, info);
 }
 
+/* The position index needs none: it stores nothing anyway. */
 static void
 wrap(Relation index)
 {
@@ -68,6 +70,7 @@ wrap(Relation index)
 	wrapped = MemoryContextAlloc(index->rd_indexcxt, sizeof(PtWrappedRoutine));
 	wrapped->routine = *index->rd_indam;
 	wrapped->original = index->rd_indam->aminsert;
+	Assert(wrapped->original != NULL);
 	wrapped->routine.aminsert = insert_unless_marker;
 	index->rd_indam = &wrapped->routine;
 }
@@ -106,6 +109,7 @@ has_stored_index(const ResultRelInfo *rri)
 	return false;
 }
 
+/* Enters rows, one by one, into all indexes that rri has open. */
 static void
 insert_entries(Relation rel, ResultRelInfo *rri, EState *estate, const PtRow *rows,
 			   const int64 *offsets, const int64 *ordinals, int n)
@@ -120,6 +124,7 @@ insert_entries(Relation rel, ResultRelInfo *rri, EState *estate, const PtRow *ro
 		MemoryContext old;
 
 		CHECK_FOR_INTERRUPTS();
+		Assert(offsets[i] >= 0 && ordinals[i] >= 0);
 		row.offset = offsets[i];
 		ResetPerTupleExprContext(estate);
 		pt_slot_store(slot, rel, partition, &row, &buf);

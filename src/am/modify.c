@@ -13,6 +13,9 @@
  * (FOR KEY SHARE, which a foreign key's check takes on its referencing rows when the
  * referenced one is deleted) is held as soon as it is asked for.
  *
+ * pgstat hears of a row when it is appended (engine, flush.c), not here: most
+ * rows never pass by, and those that are rolled back were never there.
+ *
  * Siblings: fetch.c (finds rows by their markers), index_insert.c (their
  * index entries, written when they are appended).
  *
@@ -23,7 +26,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "pgstat.h"
 #include "storage/predicate.h"
 
 #include "am/internal.h"
@@ -40,11 +42,13 @@ set_appended_tid(Relation rel, TupleTableSlot *slot)
 	pt_ordinal_to_tid(state->tail_ordinal - 1, &slot->tts_tid);
 }
 
+/* Hands a row to the engine; the slot gets a TID, a marker unless the table is being rewritten. */
 static void
 insert_row(Relation rel, TupleTableSlot *slot)
 {
 	PtRow		row;
 
+	Assert(pt_rel_is_log(rel));
 	pt_slot_read(slot, &row);
 	if (OidIsValid(rel->rd_rel->relrewrite))
 	{
@@ -56,6 +60,10 @@ insert_row(Relation rel, TupleTableSlot *slot)
 	slot->tts_tableOid = RelationGetRelid(rel);
 }
 
+/*
+ * INSERT.  Whoever has read the log under SERIALIZABLE conflicts with us from
+ * now on; the engine asks again when it appends.
+ */
 void
 pt_tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
 				struct BulkInsertStateData *bistate)
@@ -63,9 +71,9 @@ pt_tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
 	pt_index_wrap(rel);
 	CheckForSerializableConflictIn(rel, NULL, InvalidBlockNumber);
 	insert_row(rel, slot);
-	pgstat_count_heap_insert(rel, 1);
 }
 
+/* COPY: the same for many rows at once. */
 void
 pt_multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid, int options,
 				struct BulkInsertStateData *bistate)
@@ -74,7 +82,6 @@ pt_multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid,
 	CheckForSerializableConflictIn(rel, NULL, InvalidBlockNumber);
 	for (int i = 0; i < nslots; i++)
 		insert_row(rel, slots[i]);
-	pgstat_count_heap_insert(rel, nslots);
 }
 
 /*
@@ -121,6 +128,7 @@ pt_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandId 
 	reject(rel, "UPDATE", _("Produce another record with the same key."));
 }
 
+/* See the head of this file: the weakest lock needs no locking, stronger ones would mean a change to come. */
 TM_Result
 pt_tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot, CommandId cid,
 			  LockTupleMode mode, LockWaitPolicy wait_policy, uint8 flags, TM_FailureData *tmfd)

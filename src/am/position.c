@@ -63,6 +63,7 @@ static bool next_row(PtPositionScan *ps, PtRows *rows, bool forward);
 static bool matching_row(PtPositionScan *ps, PtRows *rows, bool forward);
 static void return_row(IndexScanDesc scan, PtRows *rows);
 
+/* Is it on "timestamp", not on "offset"? */
 static bool
 is_by_time(Relation index)
 {
@@ -73,6 +74,7 @@ is_by_time(Relation index)
  * building: only checks
  */
 
+/* ERROR for what the planner could take for something that a scan does not give. */
 static void
 check_index(Relation heap, Relation index, struct IndexInfo *info)
 {
@@ -96,6 +98,7 @@ check_index(Relation heap, Relation index, struct IndexInfo *info)
 				 errhint("The index can be read in both directions.")));
 }
 
+/* Nothing is built, but the planner is told how many rows there are. */
 static IndexBuildResult *
 position_build(Relation heap, Relation index, struct IndexInfo *info)
 {
@@ -196,6 +199,7 @@ position_beginscan(Relation index, int nkeys, int norderbys)
 	return scan;
 }
 
+/* The argument of a key on "offset", which may be of any integer type. */
 static int64
 key_offset(ScanKey key)
 {
@@ -210,6 +214,7 @@ key_offset(ScanKey key)
 	}
 }
 
+/* Takes what an operator excludes out of [lo, hi]. */
 static void
 narrow_offset(PtPositionScan *ps, StrategyNumber strategy, int64 value)
 {
@@ -257,6 +262,7 @@ add_key(PtPositionScan *ps, ScanKey key)
 		narrow_offset(ps, key->sk_strategy, key_offset(key));
 }
 
+/* New keys, and before the first row again. */
 static void
 position_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys)
 {
@@ -316,6 +322,7 @@ matching_row(PtPositionScan *ps, PtRows *rows, bool forward)
 			ps->now.on_row = false;
 			return false;
 		}
+		Assert(rows->at == PT_ROWS_ON);
 		ps->now.on_row = true;
 		ps->now.offset = rows->record.offset;
 	} while (ps->by_time && pt_ms_to_timestamptz(rows->record.timestamp) < ps->lo_time);
@@ -344,12 +351,14 @@ return_row(IndexScanDesc scan, PtRows *rows)
 	}
 }
 
+/* The next row in this direction. */
 static bool
 position_gettuple(IndexScanDesc scan, ScanDirection direction)
 {
 	PtPositionScan *ps = scan->opaque;
 	PtRows	   *rows = pt_index_fetch_rows(scan->xs_heapfetch);
 
+	Assert(scan->xs_heapfetch->rel == scan->heapRelation && pt_rel_is_log(scan->heapRelation));
 	if (!ps->now.on_row)
 	{
 		pgstat_count_index_scan(scan->indexRelation);
@@ -376,6 +385,7 @@ position_endscan(IndexScanDesc scan)
 	pfree(scan->opaque);
 }
 
+/* For merge joins: the offset is all there is to remember. */
 static void
 position_markpos(IndexScanDesc scan)
 {

@@ -68,9 +68,11 @@ pt_rows_begin(PtRows *rows, Relation rel, Snapshot snapshot, BufferAccessStrateg
 	pt_rows_set_snapshot(rows, snapshot);
 }
 
+/* Gives back pages and memory; what was stored in slots from here must not be used any more. */
 void
 pt_rows_end(PtRows *rows)
 {
+	Assert(rows->rel != NULL);
 	close_batch(rows);
 	pt_reader_end(&rows->reader);
 	if (rows->records)
@@ -79,6 +81,7 @@ pt_rows_end(PtRows *rows)
 		pfree(rows->buf.data);
 }
 
+/* See rows.h.  The next move then begins with a search of its own. */
 void
 pt_rows_reset(PtRows *rows, PtRowsAt at)
 {
@@ -139,6 +142,7 @@ find_own_end(PtRows *rows)
 	PtLogPos	result = NO_LIMIT;
 	PtFrame		frame;
 
+	Assert(rows->snapshot != NULL && IsMVCCSnapshot(rows->snapshot));
 	pt_reader_seek_end(r);
 	while (pt_reader_prev(r, &frame))
 	{
@@ -270,6 +274,7 @@ open_batch(PtRows *rows)
 	status = pt_record_iter_begin(&rows->iter, data, rows->frame.head.length, MaxAllocSize);
 	if (status != PT_LOG_OK)
 		report_corrupt(rows, status);
+	Assert(rows->iter.header.base_offset == rows->frame.batch.base_offset);
 	rows->open = true;
 	rows->has_all = false;
 	rows->current = -1;
@@ -296,6 +301,7 @@ step(PtRows *rows)
 	if (status != PT_LOG_OK)
 		report_corrupt(rows, status);
 	rows->current++;
+	Assert(rows->record.offset >= rows->frame.batch.base_offset);
 	return true;
 }
 
@@ -327,6 +333,7 @@ take_apart(PtRows *rows)
 	rows->has_all = true;
 }
 
+/* To the i'th record of a batch that was taken apart. */
 static void
 go_to(PtRows *rows, int i)
 {
@@ -345,6 +352,7 @@ go_to_offset(PtRows *rows, int64 offset)
 	int			n = rows->frame.batch.record_count;
 	int			i;
 
+	Assert(n > 0);
 	if (!rows->open)
 		open_batch(rows);
 	if (rows->current >= 0 && rows->record.offset == offset)
@@ -394,6 +402,7 @@ pt_rows_next(PtRows *rows)
 	return false;
 }
 
+/* See rows.h.  Going back takes the whole batch apart, but once a batch only. */
 bool
 pt_rows_prev(PtRows *rows)
 {
@@ -421,6 +430,7 @@ pt_rows_prev(PtRows *rows)
 	return false;
 }
 
+/* See rows.h.  The cursor then ends with the extent, not with the log. */
 void
 pt_rows_seek_extent(PtRows *rows, uint64 extent)
 {
@@ -429,6 +439,7 @@ pt_rows_seek_extent(PtRows *rows, uint64 extent)
 	rows->stop = pt_extent_pos(extent + 1);
 }
 
+/* See rows.h.  Precise to an extent: whoever asks has to look at each row's time. */
 void
 pt_rows_seek_timestamp(PtRows *rows, int64 timestamp)
 {
@@ -523,6 +534,7 @@ find_frame(PtRows *rows, int64 ordinal)
 	PtReader   *r = &rows->reader;
 	bool		close = rows->at == PT_ROWS_ON && rows->frame.head.base_ordinal < ordinal;
 
+	Assert(ordinal >= 0);
 	/* in an index scan in order, it is mostly the next one */
 	if (close)
 	{
@@ -593,6 +605,7 @@ pt_rows_first_ordinal(PtRows *rows, int64 ordinal)
 	return go_to_offset(rows, offset) || pt_rows_next(rows);
 }
 
+/* See rows.h.  Leaves the cursor on the last row. */
 int64
 pt_rows_end_ordinal(PtRows *rows)
 {
@@ -610,9 +623,11 @@ pt_rows_ordinal(const PtRows *rows)
 	return rows->frame.head.base_ordinal + (rows->record.offset - rows->frame.batch.base_offset);
 }
 
+/* See rows.h. */
 void
 pt_record_to_row(const PtRecord *record, PtRow *row)
 {
+	Assert(record->offset >= 0);
 	row->offset = record->offset;
 	row->timestamp = record->timestamp;
 	row->key = record->key;
@@ -624,11 +639,13 @@ pt_record_to_row(const PtRecord *record, PtRow *row)
 	row->header_count = record->header_count;
 }
 
+/* Stores the current row in a slot, under its TID; good until the next store. */
 void
 pt_rows_store(PtRows *rows, TupleTableSlot *slot)
 {
 	PtRow		row;
 
+	Assert(rows->at == PT_ROWS_ON && rows->open && rows->current >= 0);
 	pt_record_to_row(&rows->record, &row);
 	pt_slot_store(slot, rows->rel, rows->partition, &row, &rows->buf);
 	pt_ordinal_to_tid(pt_rows_ordinal(rows), &slot->tts_tid);

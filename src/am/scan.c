@@ -69,6 +69,10 @@ choose_strategy(Relation rel, uint32 flags)
 	return NULL;
 }
 
+/*
+ * Starts any kind of scan.  The cursor is opened here and not with the first
+ * row, so that rows which the same command appends from now on are not seen.
+ */
 TableScanDesc
 pt_scan_begin(Relation rel, Snapshot snapshot, int nkeys, struct ScanKeyData *key,
 			  ParallelTableScanDesc pscan, uint32 flags)
@@ -91,11 +95,13 @@ pt_scan_begin(Relation rel, Snapshot snapshot, int nkeys, struct ScanKeyData *ke
 	return &scan->base;
 }
 
+/* Ends a scan and frees it; the snapshot, too, when it was made for the scan alone. */
 void
 pt_scan_end(TableScanDesc sscan)
 {
 	PtScan	   *scan = (PtScan *) sscan;
 
+	Assert(scan->rows.rel == sscan->rs_rd);
 	pt_rows_end(&scan->rows);
 	if (scan->strategy)
 		FreeAccessStrategy(scan->strategy);
@@ -105,6 +111,7 @@ pt_scan_end(TableScanDesc sscan)
 	pfree(scan);
 }
 
+/* Begins again, with the same snapshot and so with the same end.  Nothing else can change: there are no keys. */
 void
 pt_scan_rescan(TableScanDesc sscan, struct ScanKeyData *key, bool set_params,
 			   bool allow_strat, bool allow_sync, bool allow_pagemode)
@@ -139,6 +146,7 @@ next_in_parallel(PtScan *scan)
 	return true;
 }
 
+/* The next row in the direction asked for; an empty slot and false when there is none. */
 bool
 pt_scan_getnextslot(TableScanDesc sscan, ScanDirection direction, TupleTableSlot *slot)
 {
@@ -180,12 +188,14 @@ pt_scan_rows(TableScanDesc sscan)
  * parallel scan
  */
 
+/* Shared memory that pt_parallelscan_initialize will use. */
 Size
 pt_parallelscan_estimate(Relation rel)
 {
 	return sizeof(PtParallelScan);
 }
 
+/* Run by the leader: fixes the range of extents that the workers share out. */
 Size
 pt_parallelscan_initialize(Relation rel, ParallelTableScanDesc pscan)
 {
@@ -197,10 +207,12 @@ pt_parallelscan_initialize(Relation rel, ParallelTableScanDesc pscan)
 	shared->base.phs_syncscan = false;
 	shared->first_extent = info.first_extent;
 	shared->end_extent = info.next_extent;
+	Assert(shared->first_extent <= shared->end_extent);
 	pg_atomic_init_u64(&shared->next_extent, info.first_extent);
 	return sizeof(PtParallelScan);
 }
 
+/* For a rescan; no worker is running. */
 void
 pt_parallelscan_reinitialize(Relation rel, ParallelTableScanDesc pscan)
 {
@@ -213,9 +225,11 @@ pt_parallelscan_reinitialize(Relation rel, ParallelTableScanDesc pscan)
  * ANALYZE
  */
 
+/* Finds the range of ordinals that is sampled, once a scan. */
 static void
 begin_sampling(PtScan *scan)
 {
+	Assert(!scan->sampling);
 	scan->start_ordinal = scan->rows.reader.state->start_ordinal;
 	scan->end_ordinal = Max(pt_rows_end_ordinal(&scan->rows), scan->start_ordinal);
 	scan->sampling = true;
@@ -228,9 +242,11 @@ analyze_ordinal(const PtScan *scan, BlockNumber b)
 	int64		rows = scan->end_ordinal - scan->start_ordinal;
 	int64		n = scan->nblocks;
 
+	Assert(n > 0 && b <= scan->nblocks);
 	return scan->start_ordinal + rows / n * b + rows % n * b / n;
 }
 
+/* Every block is as good as any other, so the answer is no only when the sample is complete. */
 bool
 pt_scan_analyze_next_block(PT_ANALYZE_BLOCK_ARGS)
 {
@@ -274,6 +290,7 @@ pt_scan_analyze_next_tuple(TableScanDesc sscan, TransactionId oldest_xmin, doubl
  * TABLESAMPLE
  */
 
+/* The method's next block, or simply the next one when it wants all. */
 bool
 pt_scan_sample_next_block(TableScanDesc sscan, struct SampleScanState *scanstate)
 {
@@ -299,6 +316,7 @@ pt_scan_sample_next_block(TableScanDesc sscan, struct SampleScanState *scanstate
 	return scan->block != InvalidBlockNumber;
 }
 
+/* The next row that the method picks from the block; ordinals without a visible row are passed over. */
 bool
 pt_scan_sample_next_tuple(TableScanDesc sscan, struct SampleScanState *scanstate, TupleTableSlot *slot)
 {

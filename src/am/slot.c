@@ -76,6 +76,7 @@ pt_timestamptz_to_ms(TimestampTz timestamp)
 	return ms + EPOCH_DIFF_MS;
 }
 
+/* Bytes of a row's varlenas, with their alignment. */
 static Size
 row_size(const PtRow *row)
 {
@@ -90,6 +91,7 @@ put_varlena(char **at, const char *bytes, int32 n)
 {
 	char	   *result = *at;
 
+	Assert(n >= 0 && (uintptr_t) result % ALIGNOF_INT == 0);
 	SET_VARSIZE(result, VARHDRSZ + n);
 	if (n > 0)
 		memcpy(VARDATA(result), bytes, n);
@@ -97,9 +99,11 @@ put_varlena(char **at, const char *bytes, int32 n)
 	return PointerGetDatum(result);
 }
 
+/* The last of a row, so nothing has to move behind it. */
 static Datum
 put_headers(char *at, const PtRow *row)
 {
+	Assert(row->header_count > 0 && row->headers_len > 0);
 	SET_VARSIZE(at, VARHDRSZ + sizeof(int32) + row->headers_len);
 	memcpy(VARDATA(at), &row->header_count, sizeof(int32));
 	if (row->headers_len > 0)
@@ -107,9 +111,11 @@ put_headers(char *at, const PtRow *row)
 	return PointerGetDatum(at);
 }
 
+/* Makes the buffer large enough; what was in it is gone. */
 static void
 reserve(PtRowBuffer *buf, Size size)
 {
+	Assert(buf->mcxt != NULL);
 	if (size <= buf->cap)
 		return;
 	if (buf->data)
@@ -176,6 +182,7 @@ get_bytes(Datum value, bool isnull, int32 *len)
 	return VARDATA_ANY(bytes);
 }
 
+/* See put_headers. */
 static void
 get_headers(Datum value, PtRow *row)
 {
@@ -188,6 +195,7 @@ get_headers(Datum value, PtRow *row)
 	row->headers_len = len - (int32) sizeof(int32);
 }
 
+/* Milliseconds of a finite timestamp, ERROR for an infinite one. */
 static int64
 get_timestamp(TimestampTz timestamp)
 {
@@ -250,6 +258,7 @@ pt_rel_partition(Relation rel)
 	return partition;
 }
 
+/* Relcache callback: forgets one table, or all (InvalidOid). */
 static void
 forget_partition(Datum arg, Oid relid)
 {

@@ -46,6 +46,7 @@ static void before_alter_table(AlterTableStmt *stmt);
 static void check_subcommand(Oid relid, AlterTableCmd *cmd);
 pg_noreturn static void reject(Oid relid, const char *what, const char *hint);
 
+/* From _PG_init. */
 void
 pt_utility_register(void)
 {
@@ -65,6 +66,7 @@ ends_prepared(Node *stmt)
 	return xact->kind == TRANS_STMT_COMMIT_PREPARED || xact->kind == TRANS_STMT_ROLLBACK_PREPARED;
 }
 
+/* The hook itself. */
 static void
 process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 				ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *env,
@@ -120,6 +122,7 @@ logs_below(Oid relid)
 	return result;
 }
 
+/* Is it a log, has it logs below it, or is it a topic that has lost its last partition? */
 static bool
 is_topic(Oid relid)
 {
@@ -156,6 +159,7 @@ before_truncate(TruncateStmt *stmt)
 		flush(relation_oid(lfirst_node(RangeVar, lc)));
 }
 
+/* Also the index of a unique constraint comes as one of these. */
 static void
 before_index(IndexStmt *stmt)
 {
@@ -167,6 +171,7 @@ before_index(IndexStmt *stmt)
 	flush(relid);
 }
 
+/* Only columns must keep their names. */
 static void
 before_rename(RenameStmt *stmt)
 {
@@ -180,6 +185,7 @@ before_rename(RenameStmt *stmt)
 			   _("Use a view; create_topic_view() makes one with readable columns."));
 }
 
+/* A rule rewrites SQL only; what Kafka clients write would go around it. */
 static void
 before_rule(RuleStmt *stmt)
 {
@@ -273,9 +279,11 @@ is_unique_constraint(const AlterTableCmd *cmd)
 		constraint->contype == CONSTR_EXCLUSION;
 }
 
+/* ERROR for a subcommand that a topic does not allow; a topic or something above one. */
 static void
 check_subcommand(Oid relid, AlterTableCmd *cmd)
 {
+	Assert(OidIsValid(relid));
 	if (is_unique_constraint(cmd))
 		reject(relid, _("a unique, primary key or exclusion constraint"),
 			   _("Records join the log when their transaction commits, too late to check them against each other."));

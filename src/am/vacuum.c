@@ -59,6 +59,7 @@ entry_is_dead(ItemPointer tid, void *arg)
 	return pt_tid_to_ordinal(tid, state->start_ordinal) >= state->tail_ordinal;
 }
 
+/* What VACUUM does for one stored index: removes entries when need be, and counts the others. */
 static void
 vacuum_index(Relation rel, Relation index, double rows, bool remove, BufferAccessStrategy bstrategy)
 {
@@ -100,6 +101,10 @@ vacuum_indexes(Relation rel, struct VacuumParams *params, double rows, BufferAcc
 	vac_close_indexes(n, indexes, NoLock);
 }
 
+/*
+ * VACUUM, also autovacuum's.  The number of rows is exact, for pg_class as for pgstat,
+ * so that autovacuum knows when to ANALYZE again.
+ */
 void
 pt_relation_vacuum(Relation rel, struct VacuumParams *params, BufferAccessStrategy bstrategy)
 {
@@ -111,6 +116,7 @@ pt_relation_vacuum(Relation rel, struct VacuumParams *params, BufferAccessStrate
 
 	pgstat_progress_start_command(PROGRESS_COMMAND_VACUUM, RelationGetRelid(rel));
 	frozen = pt_log_seal(rel, oldest_xmin);
+	Assert(TransactionIdPrecedesOrEquals(frozen, oldest_xmin));
 	rows = pt_log_rows(rel);
 	if (rel->rd_rel->relhasindex)
 		vacuum_indexes(rel, params, rows, bstrategy);
@@ -122,13 +128,13 @@ pt_relation_vacuum(Relation rel, struct VacuumParams *params, BufferAccessStrate
 			(errmsg("sealed log of \"%s\": %.0f records in %u pages", RelationGetRelationName(rel), rows,
 					RelationGetNumberOfBlocks(rel)),
 			 errdetail("New relfrozenxid is at most %u.", frozen)));
-	(void) started;
 }
 
 /*
  * sizes
  */
 
+/* Pages that are free for reuse count, as they do for a heap. */
 uint64
 pt_relation_size(Relation rel, ForkNumber fork)
 {

@@ -25,6 +25,7 @@
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "storage/predicate.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -157,6 +158,7 @@ pt_flush_rows(Relation rel, const PtRowSource *source)
 		flush_add(&f, &row);
 	}
 	flush_batch(&f);
+	pgstat_count_heap_insert(rel, source->n);
 	pt_builder_free(&f.builder);
 	if (f.rows)
 	{

@@ -57,6 +57,15 @@ INSERT INTO topics.ep (partition, value) SELECT 0, convert_to('lost' || i || rep
 ROLLBACK TO s;
 PREPARE TRANSACTION 'ep5';
 COMMIT PREPARED 'ep5';
+SELECT end_offset - (SELECT max("offset") FROM ep WHERE partition = 0) AS distance FROM partitions
+	WHERE topic = 'ep'::topic AND partition = 0;
+BEGIN;
+INSERT INTO topics.ep (partition, value) SELECT 0, convert_to('lost' || i || repeat('.', 100), 'UTF8') FROM generate_series(1, 2000) i;
+SAVEPOINT s;
+INSERT INTO topics.ep (partition, value) SELECT 0, convert_to('lost' || i || repeat('.', 100), 'UTF8') FROM generate_series(1, 2000) i;
+ROLLBACK TO s;
+PREPARE TRANSACTION 'ep6';
+ROLLBACK PREPARED 'ep6';
 RESET pgtopic.produce_buffer;
 INSERT INTO topics.ep (partition, value) VALUES (0, 'h');
 SELECT count(*), max("offset") - min("offset") + 1 AS span FROM ep WHERE value LIKE 'g%' OR value = 'h';

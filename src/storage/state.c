@@ -272,15 +272,16 @@ load_ends(PtLogState *state, PtReader *r)
 
 /*
  * The offset that follows the last frame that is committed or our own, going back from
- * the tail; for after an abort.
+ * the tail; for after an abort.  *xid is ours when that frame is.
  */
 static int64
-offset_behind_aborted(PtLogState *state, Relation rel)
+offset_behind_aborted(PtLogState *state, Relation rel, TransactionId *xid)
 {
 	PtReader	r;
 	PtFrame		frame;
 	int64		result = state->committed.offset;
 
+	*xid = InvalidTransactionId;
 	pt_reader_begin(&r, rel, NULL);
 	pt_reader_seek_pos(&r, state->tail_pos);
 	while (pt_reader_prev(&r, &frame) && frame.pos >= state->committed.pos)
@@ -288,6 +289,8 @@ offset_behind_aborted(PtLogState *state, Relation rel)
 		if (pt_frame_visible(&r, &frame, NULL) == PT_VISIBLE)
 		{
 			result = pt_batch_next_offset(&frame.batch);
+			if (TransactionIdIsCurrentTransactionId(frame.head.xid))
+				*xid = frame.head.xid;	/* not resolved before we are */
 			break;
 		}
 	}
@@ -311,8 +314,8 @@ pt_state_settle(PtLogState *state, Relation rel)
 		pt_state_committed(state, TransactionIdGetCommitLSN(xid));
 	else
 	{
-		state->tail_offset = offset_behind_aborted(state, rel);
-		state->tail_xid = InvalidTransactionId;
+		state->tail_offset = offset_behind_aborted(state, rel, &xid);
+		state->tail_xid = xid;
 	}
 }
 
@@ -326,14 +329,17 @@ static void
 resolve_prepared(PtLogState *state)
 {
 	TransactionId xid = state->tail_xid;
+	XLogRecPtr	lsn;
 	bool		moved = false;
 
 	if (!TransactionIdIsValid(xid) || TransactionIdIsInProgress(xid) || !TransactionIdDidCommit(xid))
 		return;
+	/* invalid when it was flushed; a commit that has yet to tell us may be asynchronous */
+	lsn = TransactionIdGetCommitLSN(xid);
 	SpinLockAcquire(&state->mutex);
 	if (state->tail_xid == xid)
 	{
-		publish(state, GetXLogWriteRecPtr());
+		publish(state, lsn);
 		moved = true;
 	}
 	SpinLockRelease(&state->mutex);

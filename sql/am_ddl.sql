@@ -24,6 +24,19 @@ CREATE TABLE am_ddl_copy USING topic_log AS SELECT * FROM am_ddl_alone;
 SELECT value, "timestamp" FROM am_ddl_copy;
 DROP TABLE am_ddl_copy;
 
+-- a heap becomes a log, offsets and all; not the other way round
+CREATE TABLE am_ddl_heap (LIKE am_ddl_alone);
+INSERT INTO am_ddl_heap ("offset", key) SELECT i, ('k' || i)::bytea FROM generate_series(5, 1000) i;
+CREATE INDEX am_ddl_heap_key ON am_ddl_heap (key);
+ALTER TABLE am_ddl_heap SET ACCESS METHOD topic_log;
+SELECT count(*), min("offset"), max("offset") FROM am_ddl_heap;
+INSERT INTO am_ddl_heap (key) VALUES ('new');
+SET enable_seqscan = off;
+SELECT "offset" FROM am_ddl_heap WHERE key IN ('k77', 'new') ORDER BY 1;
+RESET enable_seqscan;
+ALTER TABLE am_ddl_heap SET ACCESS METHOD heap;
+DROP TABLE am_ddl_heap;
+
 -- it becomes a partition, which sees its rows; and leaves again
 CREATE TABLE am_ddl_parent (LIKE am_ddl_alone) PARTITION BY LIST (partition);
 ALTER TABLE am_ddl_parent ATTACH PARTITION am_ddl_alone FOR VALUES IN (3);

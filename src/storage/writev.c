@@ -28,7 +28,7 @@ static void request_sync(RelFileLocator locator, BlockNumber segno, int fd, cons
 
 /*
  * Like smgrwritev of the main fork: n blocks from "from" on, all in one segment file, at most
- * PG_IOV_MAX of them.  The next checkpoint will sync them.  Call in a transaction, which closes
+ * PG_IOV_MAX of them.  The disk begins at once (see pt_smgr_writev), the next checkpoint will sync them.  Call in a transaction, which closes
  * the file after an error.
  */
 void
@@ -66,6 +66,7 @@ pt_writev(RelFileLocator locator, BlockNumber from, const void **pages, int n)
 				 errhint("Check free disk space.")));
 	}
 	request_sync(locator, segno, fd, path);
+	pg_flush_data(fd, (off_t) (from % RELSEG_SIZE) * BLCKSZ, (off_t) n * BLCKSZ);
 	CloseTransientFile(fd);
 	pfree(path);
 }

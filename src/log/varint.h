@@ -62,6 +62,19 @@ pt_uvarint_read(const char *p, const char *end, int bits, uint64 *value)
 	return NULL;
 }
 
+/* Two bytes, the next most frequent; false: it has another length. */
+static inline bool
+pt_uvarint_read2(const char **p, const char *end, uint64 *value)
+{
+	const unsigned char *bytes = (const unsigned char *) *p;
+
+	if (end - *p < 2 || bytes[1] >= 0x80)
+		return false;
+	*value = (uint64) (bytes[0] & 0x7F) | (uint64) bytes[1] << 7;
+	*p += 2;
+	return true;
+}
+
 static inline const char *
 pt_varint_read(const char *p, const char *end, int32 *value)
 {
@@ -69,9 +82,11 @@ pt_varint_read(const char *p, const char *end, int32 *value)
 
 	Assert(p <= end);
 
-	/* Nearly all lengths and deltas fit one byte. */
+	/* Nearly all lengths and deltas fit one byte or two. */
 	if (likely(p < end && (unsigned char) *p < 0x80))
 		raw = (unsigned char) *p++;
+	else if (pt_uvarint_read2(&p, end, &raw))
+		;
 	else if ((p = pt_uvarint_read(p, end, 32, &raw)) == NULL)
 		return NULL;
 
@@ -88,6 +103,8 @@ pt_varlong_read(const char *p, const char *end, int64 *value)
 
 	if (likely(p < end && (unsigned char) *p < 0x80))
 		raw = (unsigned char) *p++;
+	else if (pt_uvarint_read2(&p, end, &raw))
+		;
 	else if ((p = pt_uvarint_read(p, end, 64, &raw)) == NULL)
 		return NULL;
 

@@ -109,6 +109,7 @@ consume_partition(Consume *c, int32 partition)
 	if (rel == NULL)
 		return 0;
 	position = start_position(c, rel, partition);
+	Assert(position >= 0 && c->max > 0);
 	c->partition = partition;
 	snapshot = RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
 	n = pt_engine_read(rel, snapshot, position, c->max, give_record, c, &next);
@@ -118,6 +119,7 @@ consume_partition(Consume *c, int32 partition)
 		pt_position_set(c->group_id, c->topic, partition, next, "");
 	else
 	{
+		Assert(c->nwaits < c->topic->npartitions);
 		c->wait_leaves[c->nwaits] = leaf;
 		c->wait_offsets[c->nwaits++] = next;
 	}
@@ -153,6 +155,7 @@ consume_round(Consume *c)
 			pt_position_unlock(c->group_id, leaf);
 		else
 			next_partition = (uint32) partition + 1;
+		Assert(n <= c->max);
 		total += n;
 		c->max -= n;
 	}
@@ -167,6 +170,7 @@ pt_consume(const PtTopic *topic, const char *group_id, int max, TimestampTz dead
 	Consume		c = {.topic = topic,.group_id = group_id,.max = max,.callback = callback,.arg = arg};
 	int			total;
 
+	Assert(max > 0);
 	if (next_partition == 0)
 		next_partition = (uint32) MyProcPid;
 	c.wait_leaves = palloc(sizeof(Oid) * (topic->npartitions + 1));

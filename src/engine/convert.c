@@ -29,6 +29,7 @@ pt_batch_recompress(const char *data, size_t len, const PtTopicConfig *config, c
 	PtLogStatus status;
 	char	   *built;
 
+	Assert(config->compression != PT_COMPRESSION_PRODUCER);
 	status = pt_record_iter_begin(&it, data, len, (size_t) pt_decompress_limit * 1024);
 	if (status != PT_LOG_OK)
 		return status;

@@ -96,6 +96,7 @@ find_start(PtFetch *fetch, PtLogState *log, PtLogPos start_pos)
 	PtReader	reader;
 	PtLogPos	pos;
 
+	Assert(fetch->cursor_pos == 0 || pt_frame_start(fetch->cursor_pos) == fetch->cursor_pos);
 	if (fetch->cursor_pos != 0 && fetch->cursor_offset == fetch->offset && fetch->cursor_pos >= start_pos)
 		return fetch->cursor_pos;
 	pt_reader_begin_state(&reader, log);
@@ -129,6 +130,7 @@ collect_span(PtFetch *fetch, Walk *walk)
 		}
 		else if (!frame.visible || span->bytes_left + frame.length > fetch->max_bytes)
 			return;
+		Assert(frame.next > frame.pos && frame.next <= walk->end);
 		span->bytes_left += frame.length;
 		span->end = frame.next;
 		fetch->cursor_offset = frame.next_offset;
@@ -168,6 +170,7 @@ pt_engine_fetch(PtFetch *fetch)
 		return;
 	pt_log_start(log, &fetch->start_offset, &start_pos);
 	end = pt_state_durable(log);
+	Assert(end.offset >= 0);
 	fetch->high_watermark = end.offset;
 	fetch->span.state = log;
 	fetch->span.locator = log->locator;

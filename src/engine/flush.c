@@ -26,6 +26,7 @@
 #include "commands/defrem.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "storage/lmgr.h"
 #include "storage/predicate.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -133,6 +134,7 @@ pt_flush_rows(Relation rel, const PtRowSource *source)
 	Flush		f;
 	PtRow		row;
 
+	Assert(CheckRelationLockedByMe(rel, RowExclusiveLock, true));
 	if (source->n == 0)
 		return;
 	memset(&f, 0, sizeof(f));
@@ -146,6 +148,7 @@ pt_flush_rows(Relation rel, const PtRowSource *source)
 	f.log = pt_state_get(rel);
 	CheckForSerializableConflictIn(rel, NULL, InvalidBlockNumber);
 	f.next_offset = pt_append_next_offset(rel, f.log);
+	Assert(f.next_offset >= 0);
 	pt_builder_start(&f.builder);
 	for (int64 i = 0; i < source->n; i++)
 	{
@@ -158,6 +161,7 @@ pt_flush_rows(Relation rel, const PtRowSource *source)
 		flush_add(&f, &row);
 	}
 	flush_batch(&f);
+	Assert(f.first == source->n);
 	pgstat_count_heap_insert(rel, source->n);
 	pt_builder_free(&f.builder);
 	if (f.rows)
@@ -193,6 +197,7 @@ keep_row(Flush *f, const PtRow *row)
 {
 	int			i = f->builder.count;
 
+	Assert(i <= f->cap);
 	if (i == f->cap)
 	{
 		int			cap = Max(64, f->cap * 2);
@@ -209,6 +214,7 @@ keep_row(Flush *f, const PtRow *row)
 void
 pt_batch_set_producer(char *data, size_t len, const PtFlushProducer *producer)
 {
+	Assert(len >= PT_BATCH_HEADER_SIZE);
 	pt_put_int64(data + BATCH_AT_PRODUCER_ID, producer->producer_id);
 	pt_put_int16(data + BATCH_AT_PRODUCER_EPOCH, producer->producer_epoch);
 	pt_put_int32(data + BATCH_AT_BASE_SEQUENCE, producer->base_sequence);
@@ -270,6 +276,7 @@ flush_batch(Flush *f)
 	if (batch.data == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	stamp_batch(f, batch.data, len);
+	Assert(len >= PT_BATCH_HEADER_SIZE && len <= PG_INT32_MAX);
 	batch.length = (uint32) len;
 	batch.base_offset = f->base_offset;
 	pt_xact_before_append();

@@ -76,6 +76,8 @@ remember(Oid relid)
 			held = repalloc(held, cap * sizeof(HeldLock));
 		held_cap = cap;
 	}
+	/* levels grow along the array: an outer one gets nothing behind an inner one */
+	Assert(nheld == 0 || held[nheld - 1].level <= GetCurrentTransactionNestLevel());
 	held[nheld].relid = relid;
 	held[nheld].level = GetCurrentTransactionNestLevel();
 	nheld++;
@@ -113,6 +115,7 @@ pt_append_lock(Oid relid, bool dont_wait)
 	LOCKTAG		tag;
 
 	Assert(OidIsValid(relid));
+	Assert(IsTransactionState());
 	if (is_held(relid))
 		return true;
 	append_lock_tag(&tag, relid);
@@ -159,6 +162,7 @@ pt_append_locks_release(void)
 void
 pt_append_locks_sub_commit(int level)
 {
+	Assert(level > 1);
 	for (int i = nheld - 1; i >= 0 && held[i].level >= level; i--)
 		held[i].level = level - 1;
 }
@@ -167,6 +171,7 @@ pt_append_locks_sub_commit(int level)
 void
 pt_append_locks_sub_abort(int level)
 {
+	Assert(level > 1);
 	while (nheld > 0 && held[nheld - 1].level >= level)
 		nheld--;
 }

@@ -21,6 +21,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "access/xact.h"
 #include "storage/lmgr.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -77,6 +78,7 @@ pt_log_find(Oid relid, PtLogState **log)
 {
 	KnownLog   *entry;
 
+	Assert(IsTransactionState());
 	if (known == NULL)
 		create_known();
 	entry = hash_search(known, &relid, HASH_FIND, NULL);

@@ -69,6 +69,7 @@ pt_engine_list_offset(PtListOffset *list)
 	list->status = pt_log_find(list->relid, &log);
 	if (list->status != PT_OK)
 		return;
+	Assert(log != NULL);
 	switch (list->timestamp)
 	{
 		case PT_LIST_LATEST:
@@ -215,6 +216,7 @@ extent_epoch(PtReader *reader, uint64 extent, PtLogPos end, int32 *epoch)
 	pt_reader_seek_extent(reader, extent);
 	if (!next_visible(reader, Min(end, pt_extent_pos(extent + 1)), &frame))
 		return false;
+	Assert(frame.pos < end);
 	*epoch = frame.batch.leader_epoch;
 	return true;
 }

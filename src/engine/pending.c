@@ -150,6 +150,7 @@ arena_alloc(PtPendingRel *p, Size size)
 		chunk->used = 0;
 		p->chunk = chunk;
 	}
+	Assert(size == MAXALIGN(size) && p->chunk->used + size <= p->chunk->size);
 	result = p->chunk->data + p->chunk->used;
 	p->chunk->used += size;
 	return result;
@@ -167,6 +168,7 @@ arena_rewind(PtPendingRel *p, const PtPendingMark *mark)
 		p->chunk = before;
 	}
 	Assert(p->chunk == mark->chunk);
+	Assert(p->chunk == NULL || mark->used <= p->chunk->used);
 	if (p->chunk)
 		p->chunk->used = mark->used;
 }
@@ -225,6 +227,8 @@ add_segment(PtPendingRel *p, int level)
 {
 	PtPendingSegment *s;
 
+	Assert(p->nsegments == 0 || p->segments[p->nsegments - 1].level <= level);
+	Assert(p->nsegments == 0 || p->segments[p->nsegments - 1].first < p->nrows);
 	if (p->nsegments == p->segments_cap)
 	{
 		int			cap = Max(8, p->segments_cap * 2);
@@ -264,6 +268,10 @@ pt_pending_add(Relation rel, const PtRow *row, ItemPointer tid)
 	int			level = GetCurrentTransactionNestLevel();
 	const PtPendingSegment *top = p->nsegments > 0 ? &p->segments[p->nsegments - 1] : NULL;
 
+	Assert(row->offset >= -1);
+	Assert(row->key == NULL || row->key_len >= 0);
+	Assert(row->value == NULL || row->value_len >= 0);
+	Assert(p->base <= p->nrows);
 	check_row(rel, p, row);
 	if (top == NULL || top->level != level || top->appended != 0)
 		add_segment(p, level);
@@ -332,6 +340,7 @@ flush_set_offset(void *arg, int64 i, int64 offset)
 {
 	const FlushArg *a = arg;
 
+	Assert(offset >= 0);
 	a->p->rows[a->first - a->p->base + i]->offset = offset;
 }
 
@@ -347,6 +356,8 @@ flush_rel(Oid relid)
 	FlushArg	arg = {.p = p,.first = first};
 	PtRowSource source = {.arg = &arg,.get_row = flush_get_row,.set_offset = flush_set_offset};
 	Relation	rel = try_relation_open(relid, RowExclusiveLock);
+
+	Assert(first >= p->base && first < p->nrows);
 
 	/*
 	 * They count as appended from now on; should it fail, the abort of this
@@ -430,6 +441,7 @@ add_run(PtPendingRel *p, int64 row, int64 offset)
 {
 	PtPendingRun *run = p->nruns > 0 ? &p->runs[p->nruns - 1] : NULL;
 
+	Assert(run == NULL || run->first + run->n <= row);
 	if (run && run->first + run->n == row && run->offset + run->n == offset)
 	{
 		run->n++;
@@ -477,6 +489,7 @@ free_appended(PtPendingRel *p)
 	PtPendingMark nothing = {NULL, 0};
 
 	merge_segments(p);
+	Assert(p->nsegments == 0 || p->segments[0].first == 0);
 	if (p->base == p->nrows)
 		return;
 	for (int i = 0; i < p->nsegments; i++)
@@ -485,7 +498,11 @@ free_appended(PtPendingRel *p)
 			return;
 	}
 	for (int64 i = p->base; i < p->nrows; i++)
-		add_run(p, i, p->rows[i - p->base]->offset);
+	{
+		/* those of a table that was dropped meanwhile went nowhere */
+		if (p->rows[i - p->base]->offset >= 0)
+			add_run(p, i, p->rows[i - p->base]->offset);
+	}
 	p->base = p->nrows;
 	arena_rewind(p, &nothing);
 	for (int i = 0; i < p->nsegments; i++)
@@ -518,6 +535,7 @@ pt_pending_sub_commit(int level)
 
 			if (s->level < level && s->appended < level)
 				continue;
+			Assert(s->level <= level && s->appended <= level);
 			s->level = Min(s->level, level - 1);
 			s->appended = Min(s->appended, level - 1);
 			changed = true;
@@ -531,6 +549,7 @@ pt_pending_sub_commit(int level)
 static void
 truncate_rows(PtPendingRel *p, int64 n)
 {
+	Assert(n >= 0 && n <= p->nrows);
 	p->nrows = n;
 	p->base = Min(p->base, n);
 	while (p->nruns > 0 && p->runs[p->nruns - 1].first >= n)

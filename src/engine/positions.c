@@ -172,7 +172,8 @@ attach(void)
 static void
 make_key(PositionKey *key, const RelFileLocator *log, const char *data, size_t len)
 {
-	memset(key, 0, sizeof(*key));
+	Assert(len > 0);
+	memset(key, 0, sizeof(*key));	/* padding is hashed, too */
 	key->log = *log;
 	for (int i = 0; i < 2; i++)
 		key->hash[i] = hash_bytes_extended((const unsigned char *) data, (int) len, shared->seeds[i]);
@@ -252,6 +253,7 @@ follow_log(Relation rel, PtLogState *log)
 	SpinLockRelease(&log->mutex);
 	if (from >= end.offset)
 		return;
+	Assert(RelFileLocatorEquals(log->locator, pt_rel_locator(rel)));
 	pt_reader_begin(&reader, rel, NULL);
 	pt_reader_seek_offset(&reader, from);
 	while (pt_reader_next(&reader, &frame) && frame.pos < end.pos)
@@ -393,6 +395,7 @@ remember_own(const PositionKey *key, int64 offset, const pg_uuid_t *topic_id)
 			own = repalloc(own, cap * sizeof(OwnPosition));
 		own_cap = cap;
 	}
+	Assert(nown == 0 || own[nown - 1].level <= GetCurrentTransactionNestLevel());
 	own[nown].key = *key;
 	own[nown].offset = offset;
 	own[nown].topic_id = *topic_id;
@@ -421,6 +424,7 @@ pt_position_set(const char *group_id, const PtTopic *topic, int32 partition, int
 		row.value = value.data;
 		row.value_len = value.len;
 	}
+	Assert(offset >= -1 && partition >= 0);
 	make_key(&position_key, &pt_rel_locator(rel), key.data, key.len);
 	pt_pending_add(rel, &row, NULL);
 	remember_own(&position_key, offset, &topic_id);

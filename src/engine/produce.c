@@ -80,6 +80,7 @@ static void report_failure(Work **works, int n, const ErrorData *edata);
 void
 pt_produce_reject(PtProduce *item, PtStatus status, const char *message)
 {
+	Assert(status != PT_OK && status != PT_DUPLICATE_SEQUENCE);
 	item->status = status;
 	item->base_offset = -1;
 	if (message)
@@ -316,6 +317,7 @@ open_part(PartState *part, Oid relid, Work **works, int n)
 		return reject_all(works, n, PT_BUSY);
 	}
 	part->log = pt_state_get(part->rel);
+	Assert(part->appended == false && part->nproducers == 0);
 	part->next_offset = pt_append_next_offset(part->rel, part->log);
 	part->now = pt_now_ms();
 	return true;
@@ -369,6 +371,7 @@ append_admitted(PartState *part, Work **works, int n)
 {
 	PtAppendBatch *batches = palloc(n * sizeof(PtAppendBatch));
 
+	Assert(n > 0 && !pt_produce_needs_executor(part->rel));
 	for (int i = 0; i < n; i++)
 	{
 		batches[i].data = works[i]->data;
@@ -420,6 +423,7 @@ advance_producer(PartState *part, const Work *work)
 			state = &part->producers[i];
 	}
 	Assert(state != NULL);
+	Assert(work->item->status == PT_OK && work->item->base_offset >= 0);
 	pt_sequence_append(state, h, work->item->base_offset, part->now);
 }
 
@@ -553,6 +557,7 @@ check_sequence(PartState *part, Work *work)
 	PtProduce  *item = work->item;
 	int64		base_offset;
 
+	Assert(part->log != NULL && item->status == PT_OK);
 	if (work->header.producer_id < 0)
 		return true;
 	switch (pt_sequence_check(producer_of(part, work->header.producer_id), &work->header, &base_offset))

@@ -110,6 +110,7 @@ bucket_of(const RelFileLocator *locator, int64 producer_id)
 	uint64		key[2] = {(uint64) producer_id, (uint64) pt_locator_db(*locator) << 32 | pt_locator_number(*locator)};
 	uint32		hash = hash_bytes((const unsigned char *) key, sizeof(key));
 
+	Assert((table->nbuckets & (table->nbuckets - 1)) == 0);
 	return &table->buckets[hash & (table->nbuckets - 1)];
 }
 
@@ -167,6 +168,7 @@ pt_producers_get(const RelFileLocator *locator, int64 producer_id, PtProducerSta
 	at = *find_link(locator, producer_id);
 	if (at >= 0)
 		*state = table->slots[at].state;
+	Assert(at < 0 || state->producer_id == producer_id);
 	LWLockRelease(&table->lock);
 	if (at < 0)
 		pt_sequence_init(state, producer_id);
@@ -179,6 +181,7 @@ pt_producers_put(const RelFileLocator *locator, const PtProducerState *state)
 	int32	   *link;
 	ProducerSlot *slot;
 
+	Assert(state->producer_id >= 0 && state->n <= PT_SEQUENCE_BATCHES);
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
 	link = find_link(locator, state->producer_id);
 	if (*link < 0)
@@ -191,7 +194,9 @@ pt_producers_put(const RelFileLocator *locator, const PtProducerState *state)
 			link = find_link(locator, state->producer_id);
 		}
 		at = table->free;
+		Assert(at >= 0 && at < pt_max_producers && *link < 0);
 		slot = &table->slots[at];
+		Assert(!slot->used);
 		table->free = slot->next;
 		slot->next = -1;
 		slot->used = true;

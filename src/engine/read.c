@@ -69,6 +69,8 @@ pt_engine_read(Relation rel, Snapshot snapshot, int64 offset, int max,
 	PtReader	reader;
 	PtFrame		frame;
 
+	Assert(max > 0 && offset >= 0);
+	Assert(snapshot != InvalidSnapshot);
 	PredicateLockRelation(rel, snapshot);
 	pgstat_count_heap_scan(rel);
 	pt_reader_begin(&reader, rel, NULL);
@@ -84,6 +86,7 @@ pt_engine_read(Relation rel, Snapshot snapshot, int64 offset, int max,
 			read_batch(&read, pt_reader_batch(&reader, &frame), &frame);
 	}
 	pt_reader_end(&reader);
+	Assert(read.n <= max && read.offset >= offset);
 	*next = read.offset;
 	return read.n;
 }

@@ -60,6 +60,7 @@ open_batch(Relation rel, const char *data, const PtFrame *frame)
 	MemoryContext old = MemoryContextSwitchTo(pt_pending_context());
 	PtLogStatus status;
 
+	Assert(!reread->open);
 	if (reread->data_cap < frame->head.length)
 	{
 		if (reread->data)
@@ -117,6 +118,7 @@ pt_pending_reread(Relation rel, PtPendingRel *p, int64 i, PtRow *row, int64 *off
 	int			hi = p->nruns;
 	const PtPendingRun *run;
 
+	Assert(i >= 0 && i < p->base);
 	while (hi - lo > 1)
 	{
 		int			mid = lo + (hi - lo) / 2;

@@ -74,6 +74,7 @@ pt_produce_slowly(Relation rel, PtProduce *item, const PtBatchHeader *header)
 	ResourceOwner owner = CurrentResourceOwner;
 	PtFlushProducer producer = {header->producer_id, header->producer_epoch, header->base_sequence};
 
+	Assert(pt_flush_producer == NULL && pt_store_row_hook != NULL);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(mcxt);
 	PG_TRY();

@@ -45,6 +45,7 @@ pt_page_cursor_go(PtPageCursor *cursor, uint64 block, bool keep)
 	uint64		extent = block / PT_EXTENT_BLOCKS;
 	Page		page;
 
+	Assert(CurrentResourceOwner != NULL);	/* it gets the pin */
 	if (BufferIsValid(cursor->buf) && cursor->block == block)
 		return true;
 	if (BufferIsValid(cursor->buf) && !keep)
@@ -105,6 +106,7 @@ pt_span_map(PtSpan *span, struct iovec *iov, Buffer *pins, int n, int *npins, si
 	PtPageCursor cursor = {.locator = span->locator,.extent = span->extent,.phys = span->phys};
 	int			k = 0;
 
+	Assert(n > 0 && span->batch_left <= span->bytes_left);
 	*npins = 0;
 	*bytes = 0;
 	while (k < n && span->bytes_left > 0)
@@ -130,6 +132,7 @@ pt_span_map(PtSpan *span, struct iovec *iov, Buffer *pins, int n, int *npins, si
 		span->batch_left -= len;
 		span->bytes_left -= len;
 		*bytes += len;
+		Assert(*npins <= k && span->batch_left <= span->bytes_left);
 	}
 	span->extent = cursor.extent;
 	span->phys = cursor.phys;

@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "miscadmin.h"
 #include "storage/condition_variable.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
@@ -64,6 +65,8 @@ pt_engine_wait(Oid *relids, const int64 *offsets, int n, TimestampTz deadline)
 	PtLogState **logs = palloc(Max(n, 1) * sizeof(PtLogState *));
 	bool		moved;
 
+	Assert(n >= 0);
+	Assert(InterruptHoldoffCount == 0);	/* it can be cancelled */
 	find_logs(relids, logs, n);
 	ConditionVariablePrepareToSleep(cv);
 	while (!(moved = any_moved(logs, offsets, n)))

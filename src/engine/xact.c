@@ -90,11 +90,14 @@ pt_xact_after_append(PtLogState *state, Oid relid)
 	int			level = GetCurrentTransactionNestLevel();
 	TouchedLog *log;
 
+	Assert(TransactionIdIsValid(GetTopTransactionIdIfAny()));
 	own_wal_end = XactLastRecEnd;
 	for (int i = ntouched - 1; i >= 0; i--)
 	{
+		Assert(touched[i].level <= level && touched[i].level <= touched[i].deepest);
 		if (touched[i].state == state)
 		{
+			Assert(touched[i].relid == relid);
 			touched[i].deepest = level;
 			return;
 		}
@@ -195,6 +198,7 @@ choose_early_release(void)
 		return;
 	if (synchronous_commit <= SYNCHRONOUS_COMMIT_OFF || synchronous_commit >= SYNCHRONOUS_COMMIT_REMOTE_APPLY)
 		return;
+	Assert(GetCurrentTransactionNestLevel() == 1);
 	saved_synchronous_commit = synchronous_commit;
 	synchronous_commit = SYNCHRONOUS_COMMIT_OFF;
 }
@@ -211,10 +215,12 @@ after_commit(void)
 
 	if (ntouched == 0)
 		return;
+	Assert(!XLogRecPtrIsInvalid(lsn));
 	for (int i = 0; i < ntouched; i++)
 		pt_state_committed(touched[i].state, lsn);
 	if (saved_synchronous_commit >= 0)
 	{
+		Assert(synchronous_commit == SYNCHRONOUS_COMMIT_OFF);
 		pt_append_locks_release();
 		synchronous_commit = saved_synchronous_commit;
 		XLogFlush(lsn);
@@ -240,6 +246,7 @@ subxact_callback(SubXactEvent event, SubTransactionId mySubid, SubTransactionId 
 {
 	int			level = GetCurrentTransactionNestLevel();
 
+	Assert(level > 1 && saved_synchronous_commit < 0);
 	if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{
 		for (int i = ntouched - 1; i >= 0; i--)

@@ -239,4 +239,13 @@ pt_wal_insert_end(void)
 #define PT_DSHASH_COPY .copy_function = dshash_memcpy,
 #endif
 
+/* 16 wants to know whether the relation is a catalog. */
+#if PG_VERSION_NUM < 160000
+#define pt_resolve_snapshot_conflict(horizon, locator) \
+	ResolveRecoveryConflictWithSnapshot(horizon, locator)
+#else
+#define pt_resolve_snapshot_conflict(horizon, locator) \
+	ResolveRecoveryConflictWithSnapshot(horizon, false, locator)
+#endif
+
 #endif							/* PT_COMPAT_H */

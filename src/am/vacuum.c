@@ -115,6 +115,8 @@ pt_relation_vacuum(Relation rel, struct VacuumParams *params, BufferAccessStrate
 	double		rows;
 
 	pgstat_progress_start_command(PROGRESS_COMMAND_VACUUM, RelationGetRelid(rel));
+	if (pt_state_get(rel)->tail_cut != 0 && pt_append_lock(RelationGetRelid(rel), true))
+		pt_append_repair(rel, pt_state_get(rel));	/* an idle log would hold back relfrozenxid */
 	frozen = pt_log_seal(rel, oldest_xmin);
 	Assert(TransactionIdPrecedesOrEquals(frozen, oldest_xmin));
 	rows = pt_log_rows(rel);

@@ -7,9 +7,7 @@
  *	  behind the number, or NULL when the input ends inside of it or the
  *	  number does not fit its type.  Longer encodings than needed are read, as
  *	  Kafka does. A writer returns the byte behind what it wrote; the size
- *	  functions say how much that will be.
- *
- *	  Siblings: bytes.h.
+ *	  functions say how much that will be.  Siblings: bytes.h.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -54,6 +54,7 @@ typedef struct PtAppendRun
 
 #define KEEP_EPOCH	(-2)		/* as leader epoch: that of the batch */
 
+static void repair_cut(Relation rel, PtLogState *state);
 static void append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n, int32 epoch);
 static void place_batches(PtLogState *state, PtAppendBatch *batches, int n, int32 epoch);
 static PtLogPos end_of_source(PtAppendSource *src, PtLogPos pos);
@@ -104,6 +105,19 @@ place_batches(PtLogState *state, PtAppendBatch *batches, int n, int32 epoch)
 	}
 }
 
+/*
+ * Brings the tail in order after whoever failed there.  The caller holds the append lock.
+ */
+void
+pt_append_repair(Relation rel, PtLogState *state)
+{
+	pt_state_settle(state, rel);
+	if (state->tail_cut != 0)
+		repair_cut(rel, state);
+	Assert(state->tail_cut == 0);
+	Assert(state->tail_pos == pt_frame_start(state->tail_pos));
+}
+
 /* See storage.h. */
 void
 pt_append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n)
@@ -126,9 +140,7 @@ append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n, int32 epo
 		return;
 	src.xid = GetCurrentTransactionId();
 	XLogEnsureRecordSpace(PT_APPEND_BLOCKS, PT_APPEND_BLOCKS + 4);
-	pt_state_settle(state, rel);
-	if (state->tail_cut != 0)
-		pt_repair_cut(rel, state);
+	pt_append_repair(rel, state);
 	place_batches(state, batches, n, epoch);
 	state->tail_xid = src.xid;
 	while (src.i < n)
@@ -137,13 +149,16 @@ append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n, int32 epo
 
 		CHECK_FOR_INTERRUPTS();
 		run.pos = state->tail_pos;
+		Assert(src.done > 0 || run.pos == pt_frame_start(run.pos));
 		lock_run(rel, state, &run, end_of_source(&src, run.pos));
+		Assert(run.nblocks > 0 && run.nblocks <= PT_APPEND_BLOCKS);
 		START_CRIT_SECTION();
 		fill_run(&src, &run, state);
 		log_run(&run, state);
 		END_CRIT_SECTION();
 		for (int i = 0; i < run.nblocks; i++)
 			UnlockReleaseBuffer(run.buffers[i]);
+		Assert(state->tail_pos > run.pos);
 		pt_append_writeback(rel, state, run.pos);
 	}
 }
@@ -238,6 +253,9 @@ begin_frame(PtAppendSource *src, PtLogPos pos, PtLogState *state)
 	PtBatchHeader h;
 
 	(void) pt_batch_header_read(b->data, b->length, &h);
+	Assert(pos == pt_frame_start(pos));
+	Assert(b->base_ordinal == state->tail_ordinal);
+	Assert(b->base_offset >= state->tail_offset);
 	src->frame_pos = pos;
 	state->tail_ordinal = b->base_ordinal + h.record_count;
 	state->tail_max_timestamp = Max(state->tail_max_timestamp, h.max_timestamp);
@@ -355,6 +373,7 @@ pt_append_writeback(Relation rel, PtLogState *state, PtLogPos from)
 	BlockNumber first;
 	PtDirEntry	entry;
 
+	Assert(state->tail_pos >= from);
 	if (pt_pos_extent(state->tail_pos) == pt_pos_extent(from))
 		return;
 	if (!pt_extent_lookup(rel, &pt_rel_locator(rel), pt_pos_extent(from), &entry))
@@ -367,8 +386,8 @@ pt_append_writeback(Relation rel, PtLogState *state, PtLogPos from)
  * The last frame is longer than what was written of it: its length becomes what is there, and
  * it is flagged.  Its transaction has not committed, or the rest would be there.
  */
-void
-pt_repair_cut(Relation rel, PtLogState *state)
+static void
+repair_cut(Relation rel, PtLogState *state)
 {
 	PtLogPos	pos = state->tail_cut;
 	PtLogPos	end;

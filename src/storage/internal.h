@@ -49,7 +49,6 @@ extern void pt_state_replay_meta(const RelFileLocator *locator, const xl_pt_meta
 extern void pt_frame_set(Relation rel, PtLogPos pos, uint32 length, uint32 flags);
 
 /* append.c */
-extern void pt_repair_cut(Relation rel, PtLogState *state);
 extern void pt_append_writeback(Relation rel, PtLogState *state, PtLogPos from);
 
 /* read.c */

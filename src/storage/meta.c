@@ -164,7 +164,7 @@ pt_file_extend(Relation rel, BlockNumber have, uint32 phys, BlockNumber need)
 {
 	uint64		end = 1 + ((uint64) phys + 1) * PT_EXTENT_BLOCKS;
 
-	Assert(need < end);
+	Assert(need >= pt_extent_block(phys) && need < end);
 	if (need < have)
 		return have;
 	if (phys == 0)
@@ -209,6 +209,8 @@ pt_extent_take(Relation rel, const PtDirEntry *next, int64 prev_max_timestamp)
 	}
 	if (x.extent > 0 && pt_dir_place(x.extent - 1, &prev) && prev.page != place.page)
 		prevbuf = lock_dir_page(rel, meta, &prev, PT_INVALID_EXTENT, false);
+	Assert(x.entry.phys < x.phys_extents && x.free_extent <= meta->first_extent);
+	Assert(x.dir_phys == PT_INVALID_EXTENT || x.dir_phys != x.entry.phys);
 	log_extent(metabuf, dirbuf, prevbuf, &x);
 	if (BufferIsValid(prevbuf))
 		UnlockReleaseBuffer(prevbuf);

@@ -59,6 +59,7 @@ pt_meta_apply_extent(Page page, const xl_pt_extent *x)
 	PtDirPlace	place;
 
 	Assert(meta->next_extent == x->extent);
+	Assert(x->free_extent >= meta->free_extent && x->phys_extents >= meta->phys_extents);
 	meta->next_extent = x->extent + 1;
 	meta->free_extent = x->free_extent;
 	meta->free_head = x->free_head;
@@ -82,6 +83,9 @@ pt_meta_apply(Page page, const xl_pt_meta *x)
 {
 	PtMetaPage *meta = pt_meta_page(page);
 
+	Assert(x->first_extent >= meta->first_extent && x->first_extent <= meta->next_extent);
+	Assert(x->start_offset >= meta->start_offset && x->start_ordinal >= meta->start_ordinal);
+	Assert(x->sealed_pos >= meta->sealed_pos);
 	meta->first_extent = x->first_extent;
 	meta->start_pos = x->start_pos;
 	meta->start_offset = x->start_offset;

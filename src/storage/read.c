@@ -143,6 +143,8 @@ read_head(Page page, PtLogPos pos, PtFrame *frame)
 	(void) pt_batch_header_read(at + sizeof(PtFrameHeader), PT_BATCH_HEADER_SIZE, &frame->batch);
 	frame->pos = pos;
 	frame->next = pt_frame_next(pos, frame->head.length);
+	Assert(frame->head.length >= PT_BATCH_HEADER_SIZE && frame->head.base_ordinal >= 0);
+	Assert(frame->next > pos);
 }
 
 /*
@@ -327,6 +329,7 @@ pt_reader_batch(PtReader *r, const PtFrame *frame)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("records of the log have been removed while they were read")));
+		Assert(byte >= PT_PAGE_FIRST && byte + n <= PT_PAGE_END);
 		memcpy(r->data + done, (char *) page + byte, n);
 		LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
 		done += n;

@@ -75,7 +75,7 @@ oldest_left(PtReader *r, PtLogPos pos, TransactionId oldest_xmin)
  * still need to look up, and returns the oldest xid that is left in the log
  * (at most oldest_xmin).  The caller holds a lock that keeps a second VACUUM away.
  *
- * An aborted frame that is still cut is left for the next append to repair: its
+ * An aborted frame that is still cut is left for pt_append_repair: its
  * length must not be passed over while it can change.
  */
 TransactionId
@@ -85,6 +85,7 @@ pt_log_seal(Relation rel, TransactionId oldest_xmin)
 	PtFrame		frame;
 	PtLogInfo	info;
 	PtLogPos	sealed;
+	TransactionId newest = InvalidTransactionId;
 	TransactionId left;
 
 	pt_log_info(rel, &info);
@@ -101,13 +102,17 @@ pt_log_seal(Relation rel, TransactionId oldest_xmin)
 				break;
 			pt_frame_set(rel, frame.pos, frame.head.length, frame.head.flags | PT_FRAME_ABORTED);
 		}
+		else if (!(frame.head.flags & PT_FRAME_ABORTED) &&
+				 (!TransactionIdIsValid(newest) || TransactionIdFollows(frame.head.xid, newest)))
+			newest = frame.head.xid;
+		Assert(frame.pos >= sealed);
 		sealed = frame.next;
 	}
 	left = oldest_left(&r, sealed, oldest_xmin);
 	pt_reader_end(&r);
 	if (sealed > info.sealed_pos)
 	{
-		xl_pt_meta	x = {info.first_extent, info.start_pos, info.start_offset, info.start_ordinal, sealed};
+		xl_pt_meta	x = {info.first_extent, info.start_pos, info.start_offset, info.start_ordinal, sealed, newest};
 
 		pt_meta_set(rel, &x);
 		pg_atomic_write_u64(&r.state->sealed_pos, sealed);

@@ -369,6 +369,8 @@ publish(PtLogState *state, XLogRecPtr lsn)
 {
 	int			n = state->ring_n;
 
+	Assert(n <= PT_STATE_RING && state->tail_cut == 0);
+	Assert(state->tail_offset >= state->committed.offset && state->tail_pos >= state->committed.pos);
 	state->committed.offset = state->tail_offset;
 	state->committed.pos = state->tail_pos;
 	state->committed.lsn = lsn;

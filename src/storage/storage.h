@@ -112,6 +112,9 @@ typedef struct PtAppendBatch
 	int64		base_ordinal;	/* out */
 } PtAppendBatch;
 
+/* Settles the tail, and repairs a frame whose writer failed midway; every append does. */
+extern void pt_append_repair(Relation rel, PtLogState *state);
+
 /* Next offset of the log as this transaction sees it. */
 extern int64 pt_append_next_offset(Relation rel, PtLogState *state);
 

@@ -16,6 +16,7 @@
 #include "access/bufmask.h"
 #include "access/xlog_internal.h"
 #include "access/xlogutils.h"
+#include "storage/standby.h"
 
 #include "storage/internal.h"
 
@@ -85,6 +86,7 @@ redo_append(XLogReaderState *record)
 {
 	const xl_pt_append *x = (const xl_pt_append *) XLogRecGetData(record);
 
+	Assert(x->nblocks > 0 && x->nblocks <= PT_APPEND_BLOCKS);
 	for (int i = 0; i < x->nblocks; i++)
 	{
 		uint32		at = i == 0 ? x->at : PT_PAGE_FIRST;
@@ -103,6 +105,8 @@ redo_append(XLogReaderState *record)
 
 			if (at == PT_PAGE_FIRST)
 				pt_page_init(page, PT_PAGE_LOG, x->block + i);
+			Assert(pt_page_special(page)->block == x->block + i);
+			Assert(((PageHeader) page)->pd_lower <= at && at + len <= PT_PAGE_END);
 			memcpy((char *) page + at, data, len);
 			((PageHeader) page)->pd_lower = (uint16) (at + len);
 			pt_page_special(page)->first = x->first[i];
@@ -123,6 +127,7 @@ redo_frame(XLogReaderState *record)
 	{
 		PtFrameHeader *head = (PtFrameHeader *) ((char *) BufferGetPage(buf) + x->at);
 
+		Assert(x->at == MAXALIGN(x->at) && x->length <= head->length);
 		head->length = x->length;
 		head->flags = x->flags;
 		finish(buf, record);
@@ -139,6 +144,8 @@ redo_meta(XLogReaderState *record)
 	Buffer		buf;
 
 	XLogRecGetBlockTag(record, 0, &locator, NULL, NULL);
+	if (InHotStandby && TransactionIdIsValid(x->sealed_xid))
+		pt_resolve_snapshot_conflict(x->sealed_xid, locator);
 	if (XLogReadBufferForRedo(record, 0, &buf) == BLK_NEEDS_REDO)
 	{
 		pt_meta_apply(BufferGetPage(buf), x);
@@ -202,8 +209,9 @@ desc_meta(StringInfo buf, const char *data)
 {
 	const xl_pt_meta *x = (const xl_pt_meta *) data;
 
-	appendStringInfo(buf, "start offset %lld position %llu sealed %llu", (long long) x->start_offset,
-					 (unsigned long long) x->start_pos, (unsigned long long) x->sealed_pos);
+	appendStringInfo(buf, "start offset %lld position %llu sealed %llu conflict horizon %u",
+					 (long long) x->start_offset, (unsigned long long) x->start_pos,
+					 (unsigned long long) x->sealed_pos, x->sealed_xid);
 }
 
 void

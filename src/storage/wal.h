@@ -96,6 +96,9 @@ typedef struct xl_pt_meta
 	int64		start_offset;
 	int64		start_ordinal;
 	PtLogPos	sealed_pos;
+	TransactionId sealed_xid;	/* newest one that this made visible to
+								 * everybody: a standby's older snapshots are
+								 * in conflict; Invalid: none */
 } xl_pt_meta;
 
 extern void pt_wal_redo(XLogReaderState *record);

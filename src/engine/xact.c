@@ -179,7 +179,7 @@ settle_tails(void)
 		if (rel == NULL)
 			continue;			/* dropped in this transaction */
 		if (RelFileLocatorEquals(pt_rel_locator(rel), touched[i].state->locator))
-			pt_state_settle(touched[i].state, rel);
+			pt_append_repair(rel, touched[i].state);
 		relation_close(rel, NoLock);
 		touched[i].dirty = false;
 	}

@@ -42,11 +42,18 @@
 #define CHUNK_MIN	(8 * 1024)
 #define CHUNK_MAX	(1024 * 1024)
 
+/*
+ * Once a transaction has appended early it holds its locks anyway, and waiting longer than it
+ * takes to fill a few batches brings nothing but cold memory.
+ */
+#define EARLY_BYTES	(1024 * 1024)
+
 static MemoryContext pending_mcxt;	/* child of TopTransactionContext, or NULL */
 static HTAB *pending_rels;		/* of PtPendingRel, by relid */
 static PtPendingRel *last_rel;	/* the one used last, or NULL */
 static Size waiting_bytes;		/* of all relations */
 static bool flushing;
+static bool appended_early;		/* this transaction has */
 
 static PtPendingRel *enter_rel(Relation rel);
 static void check_row(Relation rel, const PtPendingRel *p, const PtRow *row);
@@ -173,6 +180,22 @@ arena_rewind(PtPendingRel *p, const PtPendingMark *mark)
 		p->chunk->used = mark->used;
 }
 
+/* Forgets everything, but keeps the newest chunk for what comes next. */
+static void
+arena_clear(PtPendingRel *p)
+{
+	PtPendingMark oldest = {NULL, 0};
+	PtPendingChunk *kept = p->chunk;
+
+	if (kept == NULL)
+		return;
+	p->chunk = kept->before;
+	arena_rewind(p, &oldest);
+	kept->before = NULL;
+	kept->used = 0;
+	p->chunk = kept;
+}
+
 /* A copy of the row at the end of the arena. */
 static PtPendingRow *
 arena_row(PtPendingRel *p, const PtRow *row)
@@ -260,6 +283,20 @@ grow_rows(PtPendingRel *p)
 	p->rows_cap = cap;
 }
 
+/* Appends what waits, if that is more than shall. */
+static void
+append_early(void)
+{
+	Size		limit = (Size) pt_produce_buffer * 1024;
+
+	if (appended_early)
+		limit = Min(limit, EARLY_BYTES);
+	if (waiting_bytes <= limit)
+		return;
+	appended_early = true;
+	pt_pending_flush(InvalidOid);
+}
+
 /* See engine.h. */
 void
 pt_pending_add(Relation rel, const PtRow *row, ItemPointer tid)
@@ -282,8 +319,8 @@ pt_pending_add(Relation rel, const PtRow *row, ItemPointer tid)
 		ItemPointerSet(tid, PT_TID_MARKER_BLOCK + (BlockNumber) (p->nrows / PT_TID_PER_BLOCK),
 					   (OffsetNumber) (p->nrows % PT_TID_PER_BLOCK + 1));
 	p->nrows++;
-	if (waiting_bytes > (Size) pt_produce_buffer * 1024 && !flushing)
-		pt_pending_flush(InvalidOid);
+	if (!flushing)
+		append_early();
 }
 
 /* First row that has not been appended. */
@@ -504,7 +541,7 @@ free_appended(PtPendingRel *p)
 			add_run(p, i, p->rows[i - p->base]->offset);
 	}
 	p->base = p->nrows;
-	arena_rewind(p, &nothing);
+	arena_clear(p);
 	for (int i = 0; i < p->nsegments; i++)
 		p->segments[i].mark = nothing;
 	if (p->rows_cap > CHUNK_MAX)
@@ -603,5 +640,5 @@ pt_pending_forget(void)
 	pending_rels = NULL;
 	last_rel = NULL;
 	waiting_bytes = 0;
-	flushing = false;
+	flushing = appended_early = false;
 }

@@ -3,8 +3,7 @@
  * 22_init_producer_id.c
  *	  InitProducerId: an id for an idempotent producer.
  *
- * Ids come from the engine in blocks, so that most calls touch nothing shared.  A
- * producer that names its id gets the same id with the next epoch (KIP-360), or a new one when its epochs are used up.
+ * Ids come from the engine in blocks, so that most calls touch nothing shared.
  *
  * Kafka transactions are not supported: a transactional id is answered with INVALID_REQUEST, which clients
  * take as final.  (COORDINATOR_NOT_AVAILABLE would be tried again for ever, an authorization error would
@@ -37,23 +36,20 @@ next_producer_id(void)
 	return next++;
 }
 
+/*
+ * Without a transactional id every request gets a new producer id, whatever id and epoch it carries, as in
+ * Kafka: an idempotent producer raises its epoch by itself (KIP-360).
+ */
 static KafkaOutcome
 init_producer_id_begin(KafkaCall *call)
 {
 	const InitProducerIdRequest *in = call->request;
 	InitProducerIdResponse *out = call->response;
-	bool		has_id = in->producer_id >= 0;
-	bool		has_epoch = in->producer_epoch >= 0;
 
-	if (in->transactional_id.len >= 0 || has_id != has_epoch)
+	if (in->transactional_id.len >= 0)
 	{
 		out->error_code = KERR_INVALID_REQUEST;
 		out->producer_epoch = -1;
-	}
-	else if (has_id && in->producer_epoch < PG_INT16_MAX - 1)
-	{
-		out->producer_id = in->producer_id;
-		out->producer_epoch = in->producer_epoch + 1;
 	}
 	else
 	{

@@ -11,7 +11,6 @@
 #define PT_ENGINE_LOGS_H
 
 #include "engine/internal.h"
-#include "storage/internal.h"
 
 extern PtStatus pt_log_find(Oid relid, PtLogState **log);
 extern void pt_log_start(PtLogState *log, int64 *offset, PtLogPos *pos);

@@ -35,8 +35,6 @@ extern BlockNumber pt_dir_block(const PtMetaPage *meta, const PtDirPlace *place)
 /* meta.c */
 extern Buffer pt_read_block(Relation rel, const RelFileLocator *locator, BlockNumber block,
 							BufferAccessStrategy strategy);
-extern void pt_locator_info(Relation rel, const RelFileLocator *locator, PtLogInfo *info);
-extern bool pt_extent_lookup(Relation rel, const RelFileLocator *locator, uint64 extent, PtDirEntry *entry);
 extern uint32 pt_extent_take(Relation rel, const PtDirEntry *next, int64 prev_max_timestamp);
 extern BlockNumber pt_file_extend(Relation rel, BlockNumber have, uint32 phys, BlockNumber need);
 

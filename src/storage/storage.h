@@ -216,6 +216,10 @@ typedef struct PtLogInfo
 } PtLogInfo;
 extern void pt_log_info(Relation rel, PtLogInfo *info);
 
+/* The same, and the directory entry of a logical extent (false: none), also without a relation (NULL). */
+extern void pt_locator_info(Relation rel, const RelFileLocator *locator, PtLogInfo *info);
+extern bool pt_extent_lookup(Relation rel, const RelFileLocator *locator, uint64 extent, PtDirEntry *entry);
+
 /* Creates the storage of a new log; first offset and ordinal as given. */
 extern void pt_log_create(Relation rel, const RelFileLocator *locator, int64 offset, int64 ordinal);
 

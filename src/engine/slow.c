@@ -24,6 +24,7 @@
 #include "access/xact.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -32,6 +33,7 @@
 #include "engine/internal.h"
 
 static bool has_column_constraints(const TupleDesc desc);
+static void insert_records_as_owner(Relation rel, const PtProduce *item, const PtBatchHeader *header);
 static void insert_records(Relation rel, const PtProduce *item, const PtBatchHeader *header);
 static void insert_row(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot);
 
@@ -82,7 +84,7 @@ pt_produce_slowly(Relation rel, PtProduce *item, const PtBatchHeader *header)
 		PtLogState *log = pt_state_get(rel);
 
 		item->base_offset = pt_append_next_offset(rel, log);
-		insert_records(rel, item, header);
+		insert_records_as_owner(rel, item, header);
 		pt_flush_producer = header->producer_id >= 0 ? &producer : NULL;
 		pt_pending_flush(RelationGetRelid(rel));
 		pt_flush_producer = NULL;
@@ -105,6 +107,25 @@ pt_produce_slowly(Relation rel, PtProduce *item, const PtBatchHeader *header)
 		FreeErrorData(edata);
 	}
 	PG_END_TRY();
+}
+
+/*
+ * insert_records as the owner of the table: whoever may put a trigger or a CHECK on it must not get the
+ * rights of the listener, a superuser, by that.  Deferred triggers would fire under our own name at
+ * the commit, so all are made immediate.  An error restores the user with the subtransaction.
+ */
+static void
+insert_records_as_owner(Relation rel, const PtProduce *item, const PtBatchHeader *header)
+{
+	Oid			save_user;
+	int			save_context;
+	ConstraintsSetStmt all_immediate = {.type = T_ConstraintsSetStmt,.constraints = NIL,.deferred = false};
+
+	AfterTriggerSetState(&all_immediate);
+	GetUserIdAndSecContext(&save_user, &save_context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner, save_context | SECURITY_RESTRICTED_OPERATION);
+	insert_records(rel, item, header);
+	SetUserIdAndSecContext(save_user, save_context);
 }
 
 /* Inserts each record as an INSERT would. */

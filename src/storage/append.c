@@ -61,6 +61,7 @@ static PtLogPos end_of_source(PtAppendSource *src, PtLogPos pos);
 static void lock_run(Relation rel, PtLogState *state, PtAppendRun *run, PtLogPos end);
 static void fill_run(PtAppendSource *src, PtAppendRun *run, PtLogState *state);
 static void log_run(PtAppendRun *run, PtLogState *state);
+static void append_writeback(Relation rel, PtLogState *state, PtLogPos from);
 
 int64
 pt_append_next_offset(Relation rel, PtLogState *state)
@@ -159,7 +160,7 @@ append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n, int32 epo
 		for (int i = 0; i < run.nblocks; i++)
 			UnlockReleaseBuffer(run.buffers[i]);
 		Assert(state->tail_pos > run.pos);
-		pt_append_writeback(rel, state, run.pos);
+		append_writeback(rel, state, run.pos);
 	}
 }
 
@@ -367,8 +368,8 @@ log_run(PtAppendRun *run, PtLogState *state)
 }
 
 /* The run at "from" may have completed its extent: tell the log writer. */
-void
-pt_append_writeback(Relation rel, PtLogState *state, PtLogPos from)
+static void
+append_writeback(Relation rel, PtLogState *state, PtLogPos from)
 {
 	BlockNumber first;
 	PtDirEntry	entry;

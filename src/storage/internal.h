@@ -46,10 +46,8 @@ extern void pt_state_replay_meta(const RelFileLocator *locator, const xl_pt_meta
 /* seal.c */
 extern void pt_frame_set(Relation rel, PtLogPos pos, uint32 length, uint32 flags);
 
-/* append.c */
-extern void pt_append_writeback(Relation rel, PtLogState *state, PtLogPos from);
-
 /* read.c */
+extern void pt_read_head(Page page, PtLogPos pos, PtFrame *frame);
 extern PtLogPos pt_written_end(PtReader *r, PtLogPos from);
 extern bool pt_reader_lock_block(PtReader *r, uint64 block, Page *page);
 

@@ -26,7 +26,6 @@
 #include "storage/internal.h"
 
 static BlockNumber reader_map(PtReader *r, uint64 block);
-static void read_head(Page page, PtLogPos pos, PtFrame *frame);
 static bool head_at(PtReader *r, PtLogPos pos, PtFrame *frame);
 
 /*
@@ -133,8 +132,8 @@ pt_reader_lock_block(PtReader *r, uint64 block, Page *page)
 }
 
 /* Copies the two headers of the frame at pos out of its locked page. */
-static void
-read_head(Page page, PtLogPos pos, PtFrame *frame)
+void
+pt_read_head(Page page, PtLogPos pos, PtFrame *frame)
 {
 	const char *at = (char *) page + pt_pos_byte(pos);
 
@@ -160,7 +159,7 @@ head_at(PtReader *r, PtLogPos pos, PtFrame *frame)
 		return false;
 	there = pt_pos_byte(pos) + PT_FRAME_HEAD <= ((PageHeader) page)->pd_lower;
 	if (there)
-		read_head(page, pos, frame);
+		pt_read_head(page, pos, frame);
 	LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
 	return there;
 }
@@ -228,7 +227,7 @@ last_frame_in_block(PtReader *r, uint64 block, PtLogPos end, PtFrame *frame)
 		while (pt_pos_block(pos) == block && pos < end &&
 			   pt_pos_byte(pos) + PT_FRAME_HEAD <= ((PageHeader) page)->pd_lower)
 		{
-			read_head(page, pos, frame);
+			pt_read_head(page, pos, frame);
 			found = true;
 			pos = frame->next;
 		}

@@ -64,14 +64,7 @@ first_frame(PtReader *r, uint64 block, PtFrame *frame, bool *written)
 		return false;
 	first = pt_page_special(page)->first;
 	if (first != 0)
-	{
-		const char *at = (char *) page + first;
-
-		memcpy(&frame->head, at, sizeof(PtFrameHeader));
-		(void) pt_batch_header_read(at + sizeof(PtFrameHeader), PT_BATCH_HEADER_SIZE, &frame->batch);
-		frame->pos = pt_pos_make(block, first);
-		frame->next = pt_frame_next(frame->pos, frame->head.length);
-	}
+		pt_read_head(page, pt_pos_make(block, first), frame);
 	LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
 	return first != 0;
 }

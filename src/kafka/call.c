@@ -32,6 +32,8 @@
 /* How long a transaction of a handler may wait for a lock: the clients of a listener wait with it. */
 #define LOCK_TIMEOUT_MS "500ms"
 
+void		(*kafka_ready_hook) (KafkaCall *call);
+
 /* What runs under guard(). */
 typedef struct Step
 {
@@ -406,6 +408,27 @@ kafka_call_resume(KafkaCall *call, bool timed_out)
 	outcome = run(&(Step) {.call = call, .what = STEP_RESUME, .timed_out = timed_out});
 	leave_context(old, transactional);
 	return outcome;
+}
+
+void
+kafka_call_ready(KafkaCall *call)
+{
+	if (call->ready)
+		return;
+	call->ready = true;
+	if (kafka_ready_hook != NULL)
+		kafka_ready_hook(call);
+}
+
+KafkaPlane
+kafka_frame_plane(const char *frame, uint32 len)
+{
+	KafkaRequestHeader header;
+
+	/* what makes no sense is turned down wherever it is */
+	if (kafka_request_header_read(frame, len, &header) != NULL || header.api == NULL)
+		return KAFKA_PLANE_ANY;
+	return header.api->plane;
 }
 
 void

@@ -17,6 +17,10 @@
  *				response waits until call->lsn is durable (acks 1) or replicated (acks all).
  *	WAIT		(Fetch) nothing to say yet: resume when data has arrived (any of the
  *				states in call->waits moved) or at call->deadline.
+ *	PARK		(JoinGroup) resume when the kafka room says kafka_call_ready, or at call->deadline.  Until
+ *				then later requests of the connection wait, as in Kafka.
+ *	MOVE		this must run in the control worker: the connection goes there, and the request is begun anew.
+ *				begin has done nothing that counts.  Only where session->movable.
  *	NO_REPLY	acks=0.
  *	CLOSE		the bytes make no sense: call->problem says why; close the connection.
  *
@@ -30,12 +34,15 @@
 #include "portability/instr_time.h"
 
 #include "engine/engine.h"
+#include "kafka/messages/apis.h"
 
 typedef enum KafkaOutcome
 {
 	KAFKA_REPLY,
 	KAFKA_APPEND,
 	KAFKA_WAIT,
+	KAFKA_PARK,
+	KAFKA_MOVE,
 	KAFKA_NO_REPLY,
 	KAFKA_CLOSE
 } KafkaOutcome;
@@ -48,6 +55,7 @@ typedef struct KafkaSession
 	char		software_name[64];
 	char		software_version[64];
 	char		peer[64];		/* address of the client, for log lines */
+	bool		movable;		/* a listener's, which can give it to the control worker */
 	struct KafkaFetchState *fetch;	/* fetch sessions (KIP-227) and cursors of this connection */
 } KafkaSession;
 
@@ -70,6 +78,7 @@ typedef struct KafkaCall
 	void	   *request;
 	void	   *response;
 	void	   *state;			/* the handler's own, between begin and resume */
+	void	   *owner;			/* the server's own */
 	const char *frame;			/* request bytes; stay valid until KAFKA_REPLY or NO_REPLY */
 	uint32		frame_len;
 	/* APPEND */
@@ -77,7 +86,9 @@ typedef struct KafkaCall
 	int			nproduce;
 	int16		acks;
 	XLogRecPtr	lsn;			/* set by the server before resume */
-	/* WAIT; and APPEND, until when items with PT_BUSY are tried again */
+	/* PARK */
+	bool		ready;			/* kafka_call_ready was called */
+	/* WAIT and PARK; and APPEND, until when items with PT_BUSY are tried again */
 	TimestampTz deadline;
 	PtLogState **waits;
 	int			nwaits;
@@ -102,5 +113,15 @@ extern KafkaOutcome kafka_call_begin(KafkaSession *session, const char *frame, u
 extern KafkaOutcome kafka_call_resume(KafkaCall *call, bool timed_out);
 extern void kafka_call_end(KafkaCall *call);
 extern void kafka_session_end(KafkaSession *session);
+
+/*
+ * A parked call can be resumed; may come at any time, also before begin has returned
+ * PARK.  The server's hook is told.
+ */
+extern void kafka_call_ready(KafkaCall *call);
+extern void (*kafka_ready_hook) (KafkaCall *call);
+
+/* Where a request must run, by its header. */
+extern KafkaPlane kafka_frame_plane(const char *frame, uint32 len);
 
 #endif							/* PT_KAFKA_H */

@@ -59,6 +59,7 @@ static void resume_phase(PtListener *l);
 static void apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome);
 static void forget_request(PtRequest *request);
 static void start_waiting(PtListener *l, PtRequest *request);
+static void call_ready(KafkaCall *call);
 static void stop_waiting(PtRequest *request);
 static void wait_due(NetTimer *timer);
 static void answer_phase(PtListener *l);
@@ -75,6 +76,7 @@ pt_turn_init(PtListener *l)
 	dlist_init(&l->parked);
 	l->retry.due = retry_due;
 	l->retry.arg = l;
+	kafka_ready_hook = call_ready;
 }
 
 void
@@ -205,7 +207,7 @@ apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 
 	Assert(call != NULL && !request->listed && request->state != PT_REQUEST_ANSWERED);
 	Assert(client->waiting == NULL || client->waiting == request);
-	if (client->waiting == request && outcome != KAFKA_WAIT)
+	if (client->waiting == request && outcome != KAFKA_WAIT && outcome != KAFKA_PARK)
 		stop_waiting(request);
 	switch (outcome)
 	{
@@ -224,7 +226,12 @@ apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 			pt_request_list(request, &l->appending);
 			break;
 		case KAFKA_WAIT:
+		case KAFKA_PARK:
 			start_waiting(l, request);
+			break;
+		case KAFKA_MOVE:
+			Assert(false);		/* sessions are not movable yet */
+			net_conn_close(client->conn, "its request cannot be served here");
 			break;
 		case KAFKA_NO_REPLY:
 			forget_request(request);
@@ -416,6 +423,7 @@ resume_phase(PtListener *l)
 		if (!net_conn_closing(request->client->conn))
 		{
 			l->current = request->client;
+			request->call->ready = false;
 			outcome = kafka_call_resume(request->call, request->timed_out);
 			MemoryContextSwitchTo(l->turn_mcxt);
 			apply_outcome(l, request, outcome);
@@ -443,6 +451,19 @@ start_waiting(PtListener *l, PtRequest *request)
 	request->timer.arg = request;
 	net_timer_start(l->loop, &request->timer, net_now() + delay);
 	pt_waits_register(request);
+	call->owner = request;
+	if (call->ready && !request->listed)
+		pt_request_list(request, &l->due);
+}
+
+/* The kafka room has what a parked call waits for. */
+static void
+call_ready(KafkaCall *call)
+{
+	PtRequest  *request = call->owner;
+
+	if (request != NULL && request->state == PT_REQUEST_WAITING && !request->listed)
+		pt_request_list(request, &request->client->listener->due);
 }
 
 static void

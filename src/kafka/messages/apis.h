@@ -29,23 +29,26 @@
 
 /*
  * Columns: key, name, name of the handler, first version advertised, first version
- * served, last version, first flexible version.
+ * served, last version, first flexible version, plane.
+ *
+ * The plane says which worker may run it: DATA a listener (what is fast and never waits for a
+ * lock), CONTROL the control worker (groups, and whatever changes or reads much), ANY both.
  *
  * Produce is advertised from 0, as Kafka does, because librdkafka stops
  * compressing otherwise; a request of version 0 to 2 is told that it is not supported.
  */
 #define KAFKA_APIS(X) \
-	X(0,  Produce,					produce,				   0, 3, 13, 9) \
-	X(1,  Fetch,					fetch,					   4, 4, 18, 12) \
-	X(2,  ListOffsets,				list_offsets,			   1, 1, 11, 6) \
-	X(3,  Metadata,					metadata,				   0, 0, 13, 9) \
-	X(18, ApiVersions,				api_versions,			   0, 0, 4, 3) \
-	X(19, CreateTopics,				create_topics,			   2, 2, 7, 5) \
-	X(20, DeleteTopics,				delete_topics,			   1, 1, 6, 4) \
-	X(22, InitProducerId,			init_producer_id,		   0, 0, 5, 2) \
-	X(23, OffsetForLeaderEpoch,		offset_for_leader_epoch,   2, 2, 4, 4) \
-	X(60, DescribeCluster,			describe_cluster,		   0, 0, 2, 0) \
-	X(75, DescribeTopicPartitions,	describe_topic_partitions, 0, 0, 0, 0)
+	X(0,  Produce,					produce,				   0, 3, 13, 9, DATA) \
+	X(1,  Fetch,					fetch,					   4, 4, 18, 12, DATA) \
+	X(2,  ListOffsets,				list_offsets,			   1, 1, 11, 6, ANY) \
+	X(3,  Metadata,					metadata,				   0, 0, 13, 9, ANY) \
+	X(18, ApiVersions,				api_versions,			   0, 0, 4, 3, ANY) \
+	X(19, CreateTopics,				create_topics,			   2, 2, 7, 5, CONTROL) \
+	X(20, DeleteTopics,				delete_topics,			   1, 1, 6, 4, CONTROL) \
+	X(22, InitProducerId,			init_producer_id,		   0, 0, 5, 2, ANY) \
+	X(23, OffsetForLeaderEpoch,		offset_for_leader_epoch,   2, 2, 4, 4, ANY) \
+	X(60, DescribeCluster,			describe_cluster,		   0, 0, 2, 0, ANY) \
+	X(75, DescribeTopicPartitions,	describe_topic_partitions, 0, 0, 0, 0, ANY)
 
 /* KAFKA_KEY_Produce and so on */
 typedef enum KafkaApiKey
@@ -64,6 +67,13 @@ typedef enum KafkaApiIndex
 	KAFKA_API_COUNT
 } KafkaApiIndex;
 
+typedef enum KafkaPlane
+{
+	KAFKA_PLANE_ANY,
+	KAFKA_PLANE_DATA,
+	KAFKA_PLANE_CONTROL
+} KafkaPlane;
+
 typedef struct KafkaApi
 {
 	const char *name;
@@ -72,6 +82,7 @@ typedef struct KafkaApi
 	int16		min_served;
 	int16		max_version;
 	int16		flexible_from;
+	KafkaPlane	plane;
 	const KafkaSchema *(*request) (void);
 	const KafkaSchema *(*response) (void);
 } KafkaApi;

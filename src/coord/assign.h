@@ -21,14 +21,10 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PT_COORD_ASSIGN_H
-#define PT_COORD_ASSIGN_H
+#ifndef COORD_ASSIGN_H
+#define COORD_ASSIGN_H
 
-#ifdef FRONTEND
-#include "postgres_fe.h"
-#else
-#include "postgres.h"
-#endif
+#include "coord/port.h"
 
 #define COORD_NOBODY	(-1)	/* as the owner of a partition */
 
@@ -66,4 +62,4 @@ extern int	coord_assignor_number(const char *name);	/* -1: none */
 /* Does every member subscribe to the same topics? */
 extern bool coord_assign_homogeneous(const CoordAssignment *assignment);
 
-#endif							/* PT_COORD_ASSIGN_H */
+#endif							/* COORD_ASSIGN_H */

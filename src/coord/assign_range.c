@@ -1,0 +1,174 @@
+/*-------------------------------------------------------------------------
+ *
+ * assign_range.c
+ *	  The "range" assignor, and the list of assignors.
+ *
+ * Each topic is cut into as many contiguous ranges as it has subscribers,
+ * the longer ones first, and the ranges go to the subscribers in one order
+ * that is the same for all topics.  So topics with equally many partitions
+ * and the same subscribers are co-partitioned: who has partition 3 of one has
+ * partition 3 of the other.
+ *
+ * The order is what makes it sticky: static members first, by instance id
+ * (which a restart keeps), then dynamic ones by member id.
+ *
+ * Sibling: assign_uniform.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "coord/assign.h"
+
+/* The list of assignors.  The first one is used where no member asks for one. */
+static const struct
+{
+	const char *name;
+	CoordAssignor assignor;
+}			assignors[COORD_ASSIGNORS] = {
+	{"uniform", coord_assign_uniform},
+	{"range", coord_assign_range},
+};
+
+static int	compare_members(const void *a, const void *b);
+static void count_subscribers(const CoordAssignment *assignment, int32 *subscribers);
+static void deal(CoordAssignment *assignment, int member, const int32 *subscribers, int32 *dealt);
+
+/* A member with its number, to be sorted. */
+typedef struct RangeMember
+{
+	const CoordAssignMember *member;
+	int			number;
+} RangeMember;
+
+/* Assign ranges; what the members had does not matter. */
+void
+coord_assign_range(CoordAssignment *assignment)
+{
+	int32	   *subscribers = palloc0(sizeof(int32) * Max(assignment->n_topics, 1));
+	int32	   *dealt = palloc0(sizeof(int32) * Max(assignment->n_topics, 1));
+	RangeMember *order = palloc(sizeof(RangeMember) * Max(assignment->n_members, 1));
+
+	for (int i = 0; i < assignment->n_members; i++)
+		order[i] = (RangeMember) {&assignment->members[i], i};
+	qsort(order, assignment->n_members, sizeof(RangeMember), compare_members);
+
+	for (int i = 0; i < assignment->first[assignment->n_topics]; i++)
+		assignment->owner[i] = COORD_NOBODY;
+	count_subscribers(assignment, subscribers);
+	for (int i = 0; i < assignment->n_members; i++)
+		deal(assignment, order[i].number, subscribers, dealt);
+
+	pfree(order);
+	pfree(dealt);
+	pfree(subscribers);
+}
+
+static void
+count_subscribers(const CoordAssignment *assignment, int32 *subscribers)
+{
+	for (int i = 0; i < assignment->n_members; i++)
+	{
+		const CoordAssignMember *member = &assignment->members[i];
+
+		for (int j = 0; j < member->n_topics; j++)
+		{
+			Assert(member->topics[j] >= 0 && member->topics[j] < assignment->n_topics);
+			Assert(j == 0 || member->topics[j - 1] < member->topics[j]);
+			subscribers[member->topics[j]]++;
+		}
+	}
+}
+
+/*
+ * Give a member its range of each of its topics.  dealt: how many subscribers
+ * of each topic have theirs.  With s subscribers, p = q * s + r partitions,
+ * the k-th range starts at k * q + min(k, r).
+ */
+static void
+deal(CoordAssignment *assignment, int member, const int32 *subscribers, int32 *dealt)
+{
+	const CoordAssignMember *m = &assignment->members[member];
+
+	for (int j = 0; j < m->n_topics; j++)
+	{
+		int			topic = m->topics[j];
+		int32		partitions = assignment->first[topic + 1] - assignment->first[topic];
+		int32		quota = partitions / subscribers[topic];
+		int32		extra = partitions % subscribers[topic];
+		int32		k = dealt[topic]++;
+		int32		start = k * quota + Min(k, extra);
+		int32		end = start + quota + (k < extra ? 1 : 0);
+
+		Assert(k < subscribers[topic]);
+		Assert(end <= partitions);
+		Assert(k < subscribers[topic] - 1 || end == partitions);
+		for (int32 p = start; p < end; p++)
+		{
+			Assert(assignment->owner[assignment->first[topic] + p] == COORD_NOBODY);
+			assignment->owner[assignment->first[topic] + p] = member;
+		}
+	}
+}
+
+/* Static members by instance id, then dynamic ones by member id. */
+static int
+compare_members(const void *a, const void *b)
+{
+	const CoordAssignMember *x = ((const RangeMember *) a)->member;
+	const CoordAssignMember *y = ((const RangeMember *) b)->member;
+
+	if (x->instance_id != NULL && y->instance_id != NULL)
+		return strcmp(x->instance_id, y->instance_id);
+	if (x->instance_id != NULL)
+		return -1;
+	if (y->instance_id != NULL)
+		return 1;
+	return strcmp(x->member_id, y->member_id);
+}
+
+/* Do all members subscribe to the same topics?  (True of none and of one.) */
+bool
+coord_assign_homogeneous(const CoordAssignment *assignment)
+{
+	const CoordAssignMember *first = assignment->members;
+
+	for (int i = 1; i < assignment->n_members; i++)
+	{
+		const CoordAssignMember *other = &assignment->members[i];
+
+		if (other->n_topics != first->n_topics)
+			return false;
+		if (first->n_topics > 0 &&
+			memcmp(other->topics, first->topics, sizeof(int32) * first->n_topics) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Assignor names are ASCII and case matters, as in Kafka. */
+int
+coord_assignor_number(const char *name)
+{
+	for (int i = 0; i < COORD_ASSIGNORS; i++)
+	{
+		if (strcmp(assignors[i].name, name) == 0)
+			return i;
+	}
+	return -1;
+}
+
+const char *
+coord_assignor_name(int number)
+{
+	Assert(number >= 0 && number < COORD_ASSIGNORS);
+	return assignors[number].name;
+}
+
+CoordAssignor
+coord_assignor(const char *name)
+{
+	int			number = coord_assignor_number(name);
+
+	return number < 0 ? NULL : assignors[number].assignor;
+}

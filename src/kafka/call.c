@@ -19,6 +19,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "port/pg_bswap.h"
 #include "storage/lwlock.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
@@ -348,8 +349,27 @@ reject_version(KafkaCall *call)
 	return run(&(Step) {.call = call, .what = STEP_FAIL, .code = KERR_UNSUPPORTED_VERSION});
 }
 
+/* What clients try again after, of what the API's answers may have. */
+static int16
+unavailable_code(const KafkaApi *api)
+{
+	switch (api->plane)
+	{
+		case KAFKA_PLANE_DATA:
+			return KERR_NOT_LEADER_OR_FOLLOWER;
+		case KAFKA_PLANE_ANY:
+			return KERR_LEADER_NOT_AVAILABLE;	/* Metadata that creates a topic */
+		case KAFKA_PLANE_CONTROL:
+			break;
+	}
+	return strstr(api->name, "Group") != NULL || strstr(api->name, "Offset") != NULL ||
+		strcmp(api->name, "Heartbeat") == 0 || strcmp(api->name, "FindCoordinator") == 0 ?
+		KERR_COORDINATOR_NOT_AVAILABLE : KERR_NOT_CONTROLLER;
+}
+
+/* refuse: the answer is an error, whatever is asked. */
 static KafkaOutcome
-begin(KafkaCall *call)
+begin(KafkaCall *call, bool refuse)
 {
 	KafkaRequestHeader header;
 	KafkaArena	arena = {.alloc = codec_alloc, .arg = call->mcxt, .budget = KAFKA_DECODE_BUDGET};
@@ -378,11 +398,16 @@ begin(KafkaCall *call)
 											   call->api->name, call->api_version, problem));
 	if (call->api_version < call->api->min_served)
 		return run(&(Step) {.call = call, .what = STEP_FAIL, .code = KERR_UNSUPPORTED_VERSION});
-	return run(&(Step) {.call = call, .what = STEP_BEGIN});
+	if (!refuse)
+		return run(&(Step) {.call = call, .what = STEP_BEGIN});
+	if (wants_no_answer(call))
+		return close_connection(call, "there is no worker to serve it");
+	return run(&(Step) {.call = call, .what = STEP_FAIL, .code = unavailable_code(call->api),
+					   .message = "the worker that serves this is not up"});
 }
 
-KafkaOutcome
-kafka_call_begin(KafkaSession *session, const char *frame, uint32 len, KafkaCall **call)
+static KafkaOutcome
+call_begin(KafkaSession *session, const char *frame, uint32 len, bool refuse, KafkaCall **call)
 {
 	KafkaOutcome outcome;
 	MemoryContext old;
@@ -391,9 +416,21 @@ kafka_call_begin(KafkaSession *session, const char *frame, uint32 len, KafkaCall
 	Assert(IsTransactionState());
 	*call = new_call(session, frame, len);
 	old = enter_context((*call)->mcxt, &transactional);
-	outcome = begin(*call);
+	outcome = begin(*call, refuse);
 	leave_context(old, transactional);
 	return outcome;
+}
+
+KafkaOutcome
+kafka_call_begin(KafkaSession *session, const char *frame, uint32 len, KafkaCall **call)
+{
+	return call_begin(session, frame, len, false, call);
+}
+
+KafkaOutcome
+kafka_call_refuse(KafkaSession *session, const char *frame, uint32 len, KafkaCall **call)
+{
+	return call_begin(session, frame, len, true, call);
 }
 
 KafkaOutcome
@@ -423,12 +460,16 @@ kafka_call_ready(KafkaCall *call)
 KafkaPlane
 kafka_frame_plane(const char *frame, uint32 len)
 {
-	KafkaRequestHeader header;
+	const KafkaApi *api = NULL;
+	uint16		key;
 
+	if (len >= sizeof(key))
+	{
+		memcpy(&key, frame, sizeof(key));
+		api = kafka_api_by_key((int16) pg_ntoh16(key));
+	}
 	/* what makes no sense is turned down wherever it is */
-	if (kafka_request_header_read(frame, len, &header) != NULL || header.api == NULL)
-		return KAFKA_PLANE_ANY;
-	return header.api->plane;
+	return api == NULL ? KAFKA_PLANE_ANY : api->plane;
 }
 
 void

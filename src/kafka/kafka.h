@@ -110,6 +110,12 @@ typedef struct KafkaCall
  * the caller's transaction and start another, so nothing of it may be held across this call.
  */
 extern KafkaOutcome kafka_call_begin(KafkaSession *session, const char *frame, uint32 len, KafkaCall **call);
+
+/*
+ * Instead of begin, for a request that must run in another worker which is not there: an answer
+ * with an error after which clients try again.
+ */
+extern KafkaOutcome kafka_call_refuse(KafkaSession *session, const char *frame, uint32 len, KafkaCall **call);
 extern KafkaOutcome kafka_call_resume(KafkaCall *call, bool timed_out);
 extern void kafka_call_end(KafkaCall *call);
 extern void kafka_session_end(KafkaSession *session);

@@ -98,6 +98,12 @@ net_group_input_bytes(const NetGroup *group)
 	return group->input_bytes;
 }
 
+bool
+net_group_over_budget(const NetGroup *group)
+{
+	return net_input_over_budget(group);
+}
+
 NetConn *
 net_group_current(const NetGroup *group)
 {
@@ -294,6 +300,25 @@ bool
 net_conn_closing(const NetConn *conn)
 {
 	return conn->closing;
+}
+
+bool
+net_conn_finishing(const NetConn *conn)
+{
+	return conn->has_reason;
+}
+
+int
+net_conn_fd(const NetConn *conn)
+{
+	Assert(!conn->closing);
+	return conn->watch.fd;
+}
+
+bool
+net_conn_output_empty(const NetConn *conn)
+{
+	return dlist_is_empty(unconstify(dlist_head *, &conn->out));
 }
 
 static void

@@ -381,6 +381,31 @@ net_input_deliver(NetConn *conn)
 		net_input_drop(conn);
 }
 
+uint32
+net_conn_unread(const NetConn *conn, const char **data)
+{
+	*data = conn->chunk == NULL ? NULL : conn->chunk->data + conn->rpos;
+	return bytes_pending(conn);
+}
+
+/* The budget does not hold this up: whoever feeds has looked at it before. */
+bool
+net_conn_feed(NetConn *conn, const char *data, uint32 len)
+{
+	Assert(conn->chunk == NULL && !conn->closing);
+	if (len == 0)
+		return true;
+	conn->chunk = chunk_new(conn, len);
+	if (conn->chunk == NULL)
+		return false;
+	conn->rpos = 0;
+	memcpy(conn->chunk->data, data, len);
+	conn->chunk->used = len;
+	chunk_charge(conn->chunk, len);
+	net_conn_unblock(conn);
+	return true;
+}
+
 /*
  * Between reads nobody sits on much more memory than it has bytes in: the
  * begin of a frame moves to where it just fits.  In a large chunk the rest is untouched.

@@ -7,7 +7,7 @@
  * (turn.c).  A client is freed in the "closed" callback and nowhere else, and net calls that
  * only between turns, so a pointer to a client is good for a turn.
  *
- * Siblings: turn.c (what a turn does with requests), waits.c, span.c.
+ * Siblings: turn.c (what a turn does with requests), waits.c, move.c, span.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -15,18 +15,16 @@
  */
 #include "postgres.h"
 
-#include <unistd.h>
-
 #include "storage/fd.h"
 #include "utils/memutils.h"
 
-#include "guc.h"
 #include "net/listen.h"
 #include "server/listener.h"
 
 /* Lines about closed connections in the log. */
 #define PT_TELL_PER_SECOND	20
 
+static void take_session(KafkaSession *session, const PtMovedSession *moved, int fd);
 static bool may_tell(void);
 static void on_frame(NetConn *conn, const NetFrame *frame);
 static void on_half_closed(NetConn *conn);
@@ -40,45 +38,47 @@ const NetHandler pt_client_handler = {
 	.closed = on_closed
 };
 
-/* Takes over the socket of a new connection; it counts for this worker already. */
+/*
+ * Takes over the socket of a connection, new or from another worker; it
+ * counts for this worker already.  "bytes" are the moved->len that were received from it and not
+ * worked on.
+ */
 void
-pt_client_open(PtListener *l, int fd)
+pt_client_open(PtListener *l, int fd, const PtMoved *moved, const char *bytes)
 {
-	MemoryContext mcxt;
-	PtClient   *client;
+	MemoryContext mcxt = AllocSetContextCreate(l->mcxt, "Kafka client", ALLOCSET_SMALL_SIZES);
+	PtClient   *client = MemoryContextAllocZero(mcxt, sizeof(PtClient));
 
-	if (net_group_count(l->group) >= pt_max_connections)
-	{
-		static int64 last_told = 0;
-		int64		now = net_now();
-
-		close(fd);
-		pt_server_connections_add(l->number, -1);
-		if (last_told == 0 || now - last_told > 1000000)
-		{
-			last_told = now;
-			ereport(LOG,
-					(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
-					 errmsg("Kafka connection refused: there are %d already", pt_max_connections),
-					 errhint("Increase the setting \"pgtopic.max_connections\".")));
-		}
-		return;
-	}
-	mcxt = AllocSetContextCreate(l->mcxt, "Kafka client", ALLOCSET_SMALL_SIZES);
-	client = MemoryContextAllocZero(mcxt, sizeof(PtClient));
 	client->listener = l;
 	client->session.mcxt = mcxt;
+	client->session.movable = !l->control;
+	take_session(&client->session, &moved->session, fd);
 	dlist_init(&client->arrived);
 	dlist_init(&client->begun);
-	net_peer_name(fd, client->session.peer, sizeof(client->session.peer));
 	client->conn = net_conn_open(l->group, fd, client);
 	if (client->conn != NULL)
+	{
+		if (!net_conn_feed(client->conn, bytes, (uint32) moved->len))
+			net_conn_close(client->conn, "out of memory for a request");
 		return;
+	}
 	ereport(LOG,
 			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 			 errmsg("could not take a connection from %s: %m", client->session.peer)));
 	pt_server_connections_add(l->number, -1);
 	MemoryContextDelete(mcxt);
+}
+
+static void
+take_session(KafkaSession *session, const PtMovedSession *moved, int fd)
+{
+	strlcpy(session->client_id, moved->client_id, sizeof(session->client_id));
+	strlcpy(session->software_name, moved->software_name, sizeof(session->software_name));
+	strlcpy(session->software_version, moved->software_version, sizeof(session->software_version));
+	if (moved->peer[0] != '\0')
+		strlcpy(session->peer, moved->peer, sizeof(session->peer));
+	else
+		net_peer_name(fd, session->peer, sizeof(session->peer));
 }
 
 static void
@@ -147,6 +147,7 @@ on_closed(NetConn *conn, const char *reason)
 				(errmsg("closed the connection of Kafka client \"%s\" at %s: %s",
 						client->session.client_id, client->session.peer, reason)));
 	Assert(client->conn == conn);
+	pt_move_forget(client);
 	client->waiting = NULL;
 	drop_requests(&client->arrived);
 	drop_requests(&client->begun);
@@ -176,7 +177,7 @@ drop_requests(dlist_head *list)
 void
 pt_client_runnable(PtClient *client)
 {
-	if (client->runnable || client->waiting != NULL || dlist_is_empty(&client->arrived))
+	if (client->runnable || client->moving || client->waiting != NULL || dlist_is_empty(&client->arrived))
 		return;
 	client->runnable = true;
 	dlist_push_tail(&client->listener->runnable, &client->runnable_node);

@@ -8,7 +8,10 @@
  * there is work the worker does not wait at all but polls, and a turn takes
  * everything that has become ready since the last (turn.c).
  *
- * Siblings: client.c, turn.c, waits.c, span.c, handover.c; committer.c.
+ * The control worker is a listener that does not accept: clients come to it
+ * while they ask for what belongs to it (move.c).
+ *
+ * Siblings: client.c, turn.c, waits.c, span.c, move.c, handover.c; committer.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -17,6 +20,7 @@
 #include "postgres.h"
 
 #include <sys/resource.h>
+#include <unistd.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -43,8 +47,7 @@
 #define PT_LISTEN_SOCKETS_MAX	64
 #define PT_BIND_RETRY_MS		1000
 
-/* Answers that may wait in one connection before it is read no more. */
-#define PT_INFLIGHT_MAX			64
+/* Bytes of answers that may wait in one connection before it is read no more. */
 #define PT_OUTPUT_BYTES_MAX		(1024 * 1024)
 
 /* Memory for requests, beside one as large as may be. */
@@ -68,12 +71,14 @@ static int	nsockets;
 
 static void listener_start(PtListener *l);
 static void listener_exit(int code, Datum arg);
-static void raise_file_limit(void);
+static void raise_file_limit(int connections);
 static void keep_memory(void);
 static void set_limits(NetLimits *limits);
 static void bind_sockets(PtListener *l, uint32 wait_event);
 static bool bind_all(PtListener *l, bool tell);
 static void on_accepted(NetListener *from, int fd, void *arg);
+static int	connections_max(void);
+static void tell_refused(void);
 static bool run_turn(PtListener *l);
 static void report_error(PtListener *l);
 static void guarded_turn(PtListener *l);
@@ -90,6 +95,7 @@ pt_listener_main(Datum arg)
 	pt_worker_start(pt_database);
 	wait_event = pt_wait_event_new("PgtopicListenerMain");
 	l->number = DatumGetInt32(arg);
+	l->control = l->number == pt_server_control();
 	listener_start(l);
 	if (l->number == 0)
 		bind_sockets(l, wait_event);
@@ -123,7 +129,7 @@ listener_start(PtListener *l)
 	/* the committer flushes for us */
 	SetConfigOption("synchronous_commit", "off", PGC_USERSET, PGC_S_OVERRIDE);
 	XLogEnsureRecordSpace(32, 64);
-	raise_file_limit();
+	raise_file_limit(l->control ? connections_max() : pt_max_connections);
 	keep_memory();
 	l->mcxt = AllocSetContextCreate(TopMemoryContext, "pgtopic listener", ALLOCSET_DEFAULT_SIZES);
 	l->turn_mcxt = AllocSetContextCreate(l->mcxt, "pgtopic turn", ALLOCSET_DEFAULT_SIZES);
@@ -137,10 +143,11 @@ listener_start(PtListener *l)
 				 errmsg("could not create an event loop: %m")));
 	pt_turn_init(l);
 	pt_waits_init(l);
+	pt_moves_init(l);
 	pt_handover_init(l);
 	before_shmem_exit(listener_exit, (Datum) 0);
 	pt_server_attach(l->number, MyLatch);
-	pgstat_report_appname(psprintf("pgtopic listener %d", l->number));
+	pgstat_report_appname(l->control ? "pgtopic control" : psprintf("pgtopic listener %d", l->number));
 }
 
 static void
@@ -155,14 +162,14 @@ listener_exit(int code, Datum arg)
  * to count them all, so its limit goes up with the process' own.
  */
 static void
-raise_file_limit(void)
+raise_file_limit(int connections)
 {
 	struct rlimit limit;
 	rlim_t		want;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
-	want = (rlim_t) max_safe_fds + pt_max_connections + 64;
+	want = (rlim_t) max_safe_fds + connections + 64;
 	if (limit.rlim_cur < want && limit.rlim_cur < limit.rlim_max)
 	{
 		limit.rlim_cur = Min(want, limit.rlim_max);
@@ -170,11 +177,11 @@ raise_file_limit(void)
 			return;
 	}
 	if (limit.rlim_cur > (rlim_t) max_safe_fds + 64)
-		max_safe_fds += (int) Min((rlim_t) pt_max_connections, limit.rlim_cur - max_safe_fds - 64);
+		max_safe_fds += (int) Min((rlim_t) connections, limit.rlim_cur - max_safe_fds - 64);
 	if (limit.rlim_cur < want)
 		ereport(LOG,
 				(errmsg("the limit of open files, %lu, is too low for %d Kafka connections",
-						(unsigned long) limit.rlim_cur, pt_max_connections),
+						(unsigned long) limit.rlim_cur, connections),
 				 errhint("Raise the limit of open files of the server, or lower \"pgtopic.max_connections\".")));
 }
 
@@ -246,16 +253,50 @@ bind_all(PtListener *l, bool tell)
 	return nsockets > 0;
 }
 
+/* How many connections there may be, over all workers. */
+static int
+connections_max(void)
+{
+	return (int) Min((int64) pt_max_connections * pt_listener_workers, INT_MAX);
+}
+
+static void
+tell_refused(void)
+{
+	static int64 last_told = 0;
+	int64		now = net_now();
+
+	if (last_told != 0 && now - last_told <= 1000000)
+		return;
+	last_told = now;
+	ereport(LOG,
+			(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
+			 errmsg("Kafka connection refused: there are %d already", connections_max()),
+			 errhint("Increase the setting \"pgtopic.max_connections\".")));
+}
+
+/* A new connection goes to the worker with the fewest, and stays here when that one is busy. */
 static void
 on_accepted(NetListener *from, int fd, void *arg)
 {
 	PtListener *l = arg;
 	int			worker = pt_server_least_loaded(l->number);
+	PtMoved		moved = {.slot = -1};
 
-	if (worker != l->number && pt_handover_send(l, worker, fd))
+	if (pt_server_connections_all() >= connections_max())
+	{
+		close(fd);
+		tell_refused();
 		return;
+	}
+	if (worker != l->number &&
+		pt_handover_send(pt_handover_socket(), worker, fd, &moved, NULL, 0) == PT_HANDOVER_DONE)
+	{
+		close(fd);
+		return;
+	}
 	pt_server_connections_add(l->number, 1);
-	pt_client_open(l, fd);
+	pt_client_open(l, fd, &moved, NULL);
 }
 
 /* false: there was an error, which has been dealt with. */
@@ -271,6 +312,8 @@ run_turn(PtListener *l)
 		net_loop_run_timers(l->loop);
 		net_group_deliver(l->group);
 		pt_turn(l);
+		pt_moves_turn(l);
+		pt_handover_turn(l);
 		net_group_reap(l->group);
 	}
 	PG_CATCH();
@@ -322,7 +365,8 @@ guarded_turn(PtListener *l)
 	else if (++failures >= PT_FAILURES_MAX)
 		ereport(FATAL,
 				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("the Kafka listener starts again after %d errors in a row", failures)));
+				 errmsg("the Kafka %s starts again after %d errors in a row",
+						l->control ? "control worker" : "listener", failures)));
 }
 
 static void

@@ -29,7 +29,11 @@
 #include "kafka/kafka.h"
 #include "net/conn.h"
 #include "net/loop.h"
+#include "server/handover.h"
 #include "server/shared.h"
+
+/* Requests of one connection that may be in work. */
+#define PT_INFLIGHT_MAX			64
 
 typedef enum PtRequestState
 {
@@ -52,8 +56,11 @@ typedef struct PtClient
 	struct PtRequest *waiting;	/* its requests behind this one are not begun */
 	dlist_node	runnable_node;	/* on listener->runnable if runnable */
 	dlist_node	answer_node;	/* on listener->answerable or ->parked if answering */
+	dlist_node	move_node;		/* on listener->moving if moving */
 	bool		runnable;
 	bool		answering;
+	bool		moving;			/* to another worker: no request is begun */
+	bool		refuse;			/* the next request is turned down: the other worker is not up */
 } PtClient;
 
 typedef struct PtRequest
@@ -82,6 +89,7 @@ typedef struct PtRequest
 struct PtListener
 {
 	int			number;
+	bool		control;		/* the control worker; else a listener proper */
 	MemoryContext mcxt;			/* lives as long as the worker */
 	MemoryContext turn_mcxt;	/* reset in every turn */
 	NetLoop    *loop;
@@ -99,6 +107,13 @@ struct PtListener
 	XLogRecPtr	seen_flushed;	/* when parked was looked at last */
 	XLogRecPtr	seen_replicated;
 	uint64		seen_moves;		/* when the waits were looked at last */
+	NetTimer	tick;			/* of the control worker's groups */
+
+	dlist_head	moving;			/* clients that go to another worker */
+	NetTimer	move_retry;		/* when it could not take one */
+	int64		move_again_at;	/* net_now(): not before */
+	int64		move_delay_us;
+	int64		move_down_since;	/* 0: the other worker is up, as far as we know */
 
 	XLogRecPtr	commit_end_before;	/* XactLastCommitEnd when the open transaction began */
 	PtClient   *current;		/* in whose call we are; to blame for an ERROR */
@@ -106,7 +121,7 @@ struct PtListener
 
 /* client.c */
 extern const NetHandler pt_client_handler;
-extern void pt_client_open(PtListener *l, int fd);
+extern void pt_client_open(PtListener *l, int fd, const PtMoved *moved, const char *bytes);
 extern void pt_client_runnable(PtClient *client);
 extern void pt_request_list(PtRequest *request, dlist_head *list);
 extern void pt_request_unlist(PtRequest *request);
@@ -134,8 +149,16 @@ extern void pt_waits_forget_all(void);
 extern NetSource *pt_span_source(const PtSpan *span);
 extern void pt_span_source_reset(void);
 
-/* handover.c: connections to the worker with the fewest */
+/* handover.c: the inbox of this worker */
 extern void pt_handover_init(PtListener *l);
-extern bool pt_handover_send(PtListener *l, int worker, int fd);
+extern void pt_handover_turn(PtListener *l);
+extern int	pt_handover_socket(void);
+
+/* move.c: clients that go to another worker */
+extern void pt_moves_init(PtListener *l);
+extern void pt_moves_turn(PtListener *l);
+extern bool pt_move_needed(const PtListener *l, const PtRequest *request);
+extern void pt_move_start(PtClient *client);
+extern void pt_move_forget(PtClient *client);
 
 #endif							/* PT_SERVER_LISTENER_H */

@@ -29,7 +29,8 @@ typedef struct PtServerShared
 		Latch	   *volatile latch; /* NULL: not up */
 		pg_atomic_uint32 connections;
 		pg_atomic_uint32 sleeps_for;	/* PT_SLEEPS_FOR_xxx */
-	}			listeners[PT_LISTENERS_MAX];
+		pg_atomic_uint64 files; /* bytes in files on their way to it */
+	}			listeners[PT_WORKERS_MAX];
 } PtServerShared;
 
 static PtServerShared *shared;
@@ -50,20 +51,34 @@ pt_server_shmem_init(void)
 	if (found)
 		return;
 	pg_atomic_init_u64(&shared->moves, 0);
-	for (int i = 0; i < PT_LISTENERS_MAX; i++)
+	for (int i = 0; i < PT_WORKERS_MAX; i++)
 	{
 		shared->listeners[i].latch = NULL;
 		pg_atomic_init_u32(&shared->listeners[i].connections, 0);
 		pg_atomic_init_u32(&shared->listeners[i].sleeps_for, 0);
+		pg_atomic_init_u64(&shared->listeners[i].files, 0);
 	}
+}
+
+int
+pt_server_control(void)
+{
+	return pt_listener_workers;
 }
 
 void
 pt_server_attach(int worker, Latch *latch)
 {
-	Assert(worker >= 0 && worker < PT_LISTENERS_MAX);
+	Assert(worker >= 0 && worker < PT_WORKERS_MAX);
 	pg_atomic_write_u32(&shared->listeners[worker].connections, 0);
+	pg_atomic_write_u64(&shared->listeners[worker].files, 0);
 	shared->listeners[worker].latch = latch;
+}
+
+bool
+pt_server_up(int worker)
+{
+	return shared->listeners[worker].latch != NULL;
 }
 
 void
@@ -79,7 +94,7 @@ pt_server_wake(uint32 what)
 {
 	/* what we have published comes before we look who sleeps */
 	pg_memory_barrier();
-	for (int i = 0; i < pt_listener_workers; i++)
+	for (int i = 0; i <= pt_server_control(); i++)
 	{
 		Latch	   *latch = shared->listeners[i].latch;
 
@@ -113,6 +128,34 @@ pt_server_connections(int worker)
 }
 
 int
+pt_server_connections_all(void)
+{
+	int			n = 0;
+
+	for (int i = 0; i <= pt_server_control(); i++)
+		n += pt_server_connections(i);
+	return n;
+}
+
+bool
+pt_server_files_add(int worker, uint64 bytes, uint64 max)
+{
+	pg_atomic_uint64 *files = &shared->listeners[worker].files;
+	uint64		before = pg_atomic_fetch_add_u64(files, bytes);
+
+	if (before == 0 || before + bytes <= max)
+		return true;
+	pg_atomic_fetch_sub_u64(files, bytes);
+	return false;
+}
+
+void
+pt_server_files_taken(int worker, uint64 bytes)
+{
+	pg_atomic_fetch_sub_u64(&shared->listeners[worker].files, bytes);
+}
+
+int
 pt_server_least_loaded(int self)
 {
 	int			best = self;
@@ -120,7 +163,7 @@ pt_server_least_loaded(int self)
 	for (int i = 0; i < pt_listener_workers; i++)
 	{
 		if (shared->listeners[i].latch != NULL &&
-			pt_server_connections(i) < pt_server_connections(best))
+			(best < 0 || pt_server_connections(i) < pt_server_connections(best)))
 			best = i;
 	}
 	return best;

@@ -15,9 +15,14 @@
 #include "storage/latch.h"
 
 #define PT_LISTENERS_MAX	16	/* pgtopic.listener_workers */
+#define PT_WORKERS_MAX		(PT_LISTENERS_MAX + 1)	/* with the control worker */
+
+/* The control worker's number: the first behind those of the listeners. */
+extern int	pt_server_control(void);
 
 /* A listener worker is up (latch) or ends (NULL); resets its count of connections. */
 extern void pt_server_attach(int worker, Latch *latch);
+extern bool pt_server_up(int worker);
 
 /*
  * What a listener worker is about to sleep for.  It says so before it looks for
@@ -40,8 +45,19 @@ extern uint64 pt_server_moves(void);
 /* Connections of a worker: counted where a connection is given to it. */
 extern void pt_server_connections_add(int worker, int n);
 extern int	pt_server_connections(int worker);
+extern int	pt_server_connections_all(void);
 
-/* The worker, of those that are up, with the fewest connections; "self" when it is as good as any. */
+/*
+ * Bytes that lie in files on their way to a worker.  false: with these there would be more
+ * than max (unless there are no others), and they are not counted.
+ */
+extern bool pt_server_files_add(int worker, uint64 bytes, uint64 max);
+extern void pt_server_files_taken(int worker, uint64 bytes);
+
+/*
+ * The listener, of those that are up, with the fewest connections; "self" when it is as good
+ * as any.  self -1: whoever asks is none; -1 when none is up.
+ */
 extern int	pt_server_least_loaded(int self);
 
 /* What all workers do first: signals, connection to "database" (NULL: none). */

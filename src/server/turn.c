@@ -57,6 +57,7 @@ static void append_again(PtListener *l);
 static void retry_due(NetTimer *timer);
 static void resume_phase(PtListener *l);
 static void apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome);
+static void take_back(PtRequest *request);
 static void forget_request(PtRequest *request);
 static void start_waiting(PtListener *l, PtRequest *request);
 static void call_ready(KafkaCall *call);
@@ -182,16 +183,27 @@ static void
 begin_client(PtListener *l, PtClient *client)
 {
 	l->current = client;
-	while (!dlist_is_empty(&client->arrived) && client->waiting == NULL &&
+	while (!dlist_is_empty(&client->arrived) && client->waiting == NULL && !client->moving &&
 		   !net_conn_closing(client->conn))
 	{
-		PtRequest  *request = dlist_container(PtRequest, node, dlist_pop_head_node(&client->arrived));
+		PtRequest  *request = dlist_head_element(PtRequest, node, &client->arrived);
 		KafkaOutcome outcome;
 
 		Assert(request->state == PT_REQUEST_ARRIVED && request->call == NULL);
+		if (!client->refuse && pt_move_needed(l, request))
+		{
+			pt_move_start(client);
+			break;
+		}
+		dlist_delete(&request->node);
 		dlist_push_tail(&client->begun, &request->node);
-		outcome = kafka_call_begin(&client->session, request->frame.data, request->frame.len,
-								   &request->call);
+		if (client->refuse)
+			outcome = kafka_call_refuse(&client->session, request->frame.data, request->frame.len,
+										&request->call);
+		else
+			outcome = kafka_call_begin(&client->session, request->frame.data, request->frame.len,
+									   &request->call);
+		client->refuse = false;
 		MemoryContextSwitchTo(l->turn_mcxt);
 		apply_outcome(l, request, outcome);
 	}
@@ -230,8 +242,8 @@ apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 			start_waiting(l, request);
 			break;
 		case KAFKA_MOVE:
-			Assert(false);		/* sessions are not movable yet */
-			net_conn_close(client->conn, "its request cannot be served here");
+			take_back(request);
+			pt_move_start(client);
 			break;
 		case KAFKA_NO_REPLY:
 			forget_request(request);
@@ -244,6 +256,19 @@ apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 				forget_request(dlist_head_element(PtRequest, node, &client->arrived));
 			break;
 	}
+}
+
+/* As if it had not been begun. */
+static void
+take_back(PtRequest *request)
+{
+	PtClient   *client = request->client;
+
+	Assert(request->state == PT_REQUEST_ARRIVED && !request->listed);
+	kafka_call_end(request->call);
+	request->call = NULL;
+	dlist_delete(&request->node);
+	dlist_push_head(&client->arrived, &request->node);
 }
 
 /* The request gets no answer. */

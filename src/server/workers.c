@@ -63,6 +63,7 @@ pt_workers_register(void)
 		snprintf(name, sizeof(name), "pgtopic listener %d", i);
 		register_worker(name, "pt_listener_main", Int32GetDatum(i));
 	}
+	register_worker("pgtopic control", "pt_listener_main", Int32GetDatum(pt_server_control()));
 }
 
 void

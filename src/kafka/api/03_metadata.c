@@ -5,7 +5,8 @@
  *
  * There is one broker, so what clients learn is which topics exist.  A topic that is
  * asked for by name and does not exist is created, if client and server (setting
- * pgtopic.auto_create_topics) both want that.
+ * pgtopic.auto_create_topics) both want that.  That is done in the control worker, so that no
+ * listener waits for a lock: a listener gives such a request away (KAFKA_MOVE).
  *
  * Siblings: ../call.c, ../topics.c, ../broker.c, 75_describe_topic_partitions.c.
  *
@@ -68,10 +69,12 @@ fill_all(KafkaCall *call)
 
 /* What was asked for and is not there.  A legal name is told from an illegal one by the error. */
 static bool
-may_create(const MetadataRequest *in, int16 error)
+may_create(const MetadataRequest *in, const MetadataTopic *asked, int16 error)
 {
 	return error == KERR_UNKNOWN_TOPIC_OR_PARTITION && in->allow_auto_topic_creation &&
-		pt_auto_create_topics && !RecoveryInProgress();
+		pt_auto_create_topics && !RecoveryInProgress() &&
+	/* whoever needs an internal topic makes it, with what it must have */
+		!pt_topic_name_is_internal(pnstrdup(asked->name.data, asked->name.len));
 }
 
 static const PtTopic *
@@ -79,10 +82,6 @@ create_topic(KafkaCall *call, KafkaString name, int16 *error)
 {
 	char	   *text = pnstrdup(name.data, name.len);
 	KafkaError	thrown;
-
-	/* Whoever needs an internal topic makes it, with what it must have. */
-	if (pt_topic_name_is_internal(text))
-		return NULL;
 
 	/* Another client may have been faster: then it is there just as well. */
 	if (!kafka_topic_create(call, text, pt_default_partitions, NIL, &thrown) &&
@@ -94,22 +93,28 @@ create_topic(KafkaCall *call, KafkaString name, int16 *error)
 	return kafka_topic_find(name, NULL, error);
 }
 
-static void
+/* false: the topic must be created, and not here. */
+static bool
 fill_one(KafkaCall *call, const MetadataTopic *asked, MetadataTopicResponse *out)
 {
 	bool		by_id = asked->name.len < 0 || !kafka_uuid_is_zero(&asked->topic_id);
 	const PtTopic *topic;
 
 	topic = kafka_topic_find(asked->name, by_id ? &asked->topic_id : NULL, &out->error_code);
-	if (topic == NULL && !by_id && may_create(call->request, out->error_code))
-		topic = create_topic(call, asked->name, &out->error_code);
-	if (topic != NULL)
+	if (topic == NULL && !by_id && may_create(call->request, asked, out->error_code))
 	{
-		fill_topic(call, topic, out);
-		return;
+		if (call->session->movable)
+			return false;
+		topic = create_topic(call, asked->name, &out->error_code);
 	}
-	out->name = asked->name;
-	out->topic_id = asked->topic_id;
+	if (topic != NULL)
+		fill_topic(call, topic, out);
+	else
+	{
+		out->name = asked->name;
+		out->topic_id = asked->topic_id;
+	}
+	return true;
 }
 
 static void
@@ -144,7 +149,10 @@ metadata_begin(KafkaCall *call)
 	}
 	KAFKA_RESIZE(call, out->topics, MetadataTopicResponse, in->topics.n);
 	for (int i = 0; i < in->topics.n; i++)
-		fill_one(call, &in->topics.items[i], &out->topics.items[i]);
+	{
+		if (!fill_one(call, &in->topics.items[i], &out->topics.items[i]))
+			return KAFKA_MOVE;
+	}
 	return KAFKA_REPLY;
 }
 

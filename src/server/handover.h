@@ -1,0 +1,53 @@
+/*-------------------------------------------------------------------------
+ *
+ * handover.h
+ *	  Connections from process to process: what goes along.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_SERVER_HANDOVER_H
+#define PT_SERVER_HANDOVER_H
+
+#include "compat.h"
+
+#include <sys/uio.h>
+
+#include "datatype/timestamp.h"
+
+/* Pieces of bytes that one handover may have. */
+#define PT_HANDOVER_IOVECS	256
+
+/* What is known of a client; a new one has empty strings, and the address of its socket. */
+typedef struct PtMovedSession
+{
+	char		client_id[256];
+	char		software_name[64];
+	char		software_version[64];
+	char		peer[64];		/* "": to be asked of the socket */
+} PtMovedSession;
+
+typedef struct PtMoved
+{
+	uint32		magic;
+	uint64		len;			/* bytes received and not worked on; set by pt_handover_send */
+	int			slot;			/* in the table of clients (../stats/clients.h), -1: none */
+	PtMovedSession session;
+} PtMoved;
+
+typedef enum PtHandover
+{
+	PT_HANDOVER_DONE,			/* the other worker's; close our descriptor */
+	PT_HANDOVER_FULL,			/* not now */
+	PT_HANDOVER_DOWN			/* that worker is not up */
+} PtHandover;
+
+/*
+ * Gives a connected, non-blocking socket to a worker, with bytes that were received from it,
+ * over the datagram socket "from".  The caller's descriptor stays open.  Callable in any process of the server.
+ */
+extern PtHandover pt_handover_send(int from, int worker, int fd, PtMoved *moved,
+								   const struct iovec *bytes, int nbytes);
+
+#endif							/* PT_SERVER_HANDOVER_H */

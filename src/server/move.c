@@ -1,0 +1,200 @@
+/*-------------------------------------------------------------------------
+ *
+ * move.c
+ *	  Clients whose next request belongs to another worker.
+ *
+ * Groups and administration are the control worker's, Produce and Fetch the
+ * listeners' (column "plane" of kafka/messages/apis.h).  When the next request
+ * of a client is not ours, its connection moves whole: no further request is begun, what
+ * was asked before is answered, and when the last byte of the answers has left
+ * this process the socket goes to the other one together with the requests that
+ * have arrived and the bytes behind them.  So the order of requests and answers holds over any
+ * number of moves, and nothing of the client stays behind.
+ *
+ * A worker that cannot take it now (its inbox is full, or it is short of memory) is asked again
+ * soon, for as long as it takes.  One that is not up is waited for PT_PATIENCE_US; from then
+ * on requests get an error that clients try again after (kafka_call_refuse), until it is back.
+ *
+ * Siblings: turn.c (notices that a request is not ours), handover.c (the way).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "server/listener.h"
+
+#define PT_RETRY_MIN_US		500
+#define PT_RETRY_MAX_US		50000
+#define PT_PATIENCE_US		((int64) 5 * 1000000)
+
+static void retry_due(NetTimer *timer);
+static bool ready_to_go(const PtClient *client);
+static PtHandover hand_over(PtListener *l, PtClient *client);
+static int	collect_bytes(PtClient *client, struct iovec *iov, uint32 *words);
+static void refuse(PtClient *client);
+static void leave_list(PtClient *client);
+
+void
+pt_moves_init(PtListener *l)
+{
+	dlist_init(&l->moving);
+	l->move_retry.due = retry_due;
+	l->move_retry.arg = l;
+}
+
+/* The timer is only there to wake the worker; the turn does the rest. */
+static void
+retry_due(NetTimer *timer)
+{
+}
+
+/* Must this request run in another worker? */
+bool
+pt_move_needed(const PtListener *l, const PtRequest *request)
+{
+	KafkaPlane	plane = kafka_frame_plane(request->frame.data, request->frame.len);
+
+	return plane == (l->control ? KAFKA_PLANE_DATA : KAFKA_PLANE_CONTROL);
+}
+
+/* No request of the client is begun any more; the first of those that arrived is why it moves. */
+void
+pt_move_start(PtClient *client)
+{
+	PtListener *l = client->listener;
+
+	Assert(!client->moving && client->waiting == NULL && !dlist_is_empty(&client->arrived));
+	client->moving = true;
+	net_conn_hold(client->conn);
+	dlist_push_tail(&l->moving, &client->move_node);
+}
+
+static void
+leave_list(PtClient *client)
+{
+	client->moving = false;
+	dlist_delete(&client->move_node);
+}
+
+/* The client has ended. */
+void
+pt_move_forget(PtClient *client)
+{
+	if (client->moving)
+		leave_list(client);
+}
+
+/* Is all that was asked before answered, and the answers out of our hands? */
+static bool
+ready_to_go(const PtClient *client)
+{
+	return dlist_is_empty(unconstify(dlist_head *, &client->begun)) &&
+		net_conn_output_empty(client->conn);
+}
+
+/* At the end of every turn, when the answers have been written. */
+void
+pt_moves_turn(PtListener *l)
+{
+	dlist_mutable_iter iter;
+	int64		now;
+
+	if (dlist_is_empty(&l->moving) || (now = net_now()) < l->move_again_at)
+		return;
+	dlist_foreach_modify(iter, &l->moving)
+	{
+		PtClient   *client = dlist_container(PtClient, move_node, iter.cur);
+		PtHandover	result;
+
+		if (net_conn_closing(client->conn) || !ready_to_go(client))
+			continue;
+		if (net_conn_finishing(client->conn))
+		{
+			/* the bytes behind its requests are gone: it cannot be itself elsewhere */
+			refuse(client);
+			continue;
+		}
+		result = hand_over(l, client);
+		if (result == PT_HANDOVER_DONE)
+		{
+			l->move_down_since = 0;
+			l->move_delay_us = 0;
+			leave_list(client);
+			/* ours is not the last descriptor: the connection lives on */
+			net_conn_close(client->conn, NULL);
+			continue;
+		}
+		if (result == PT_HANDOVER_FULL)
+			l->move_down_since = 0;
+		else if (l->move_down_since == 0)
+			l->move_down_since = now;
+		else if (now - l->move_down_since >= PT_PATIENCE_US)
+		{
+			refuse(client);
+			continue;
+		}
+		l->move_delay_us = Min(Max(l->move_delay_us * 2, PT_RETRY_MIN_US), PT_RETRY_MAX_US);
+		l->move_again_at = now + l->move_delay_us;
+		net_timer_start(l->loop, &l->move_retry, l->move_again_at);
+		return;
+	}
+}
+
+/* Its first request is answered with an error here, in the next turn. */
+static void
+refuse(PtClient *client)
+{
+	leave_list(client);
+	client->refuse = true;
+	net_conn_unhold(client->conn);
+	pt_client_runnable(client);
+}
+
+static PtHandover
+hand_over(PtListener *l, PtClient *client)
+{
+	int			worker = l->control ? pt_server_least_loaded(-1) : pt_server_control();
+	struct iovec iov[PT_HANDOVER_IOVECS];
+	uint32		words[PT_HANDOVER_IOVECS];
+	PtMoved		moved = {.slot = -1};
+	int			n;
+
+	if (worker < 0)
+		return PT_HANDOVER_DOWN;
+	Assert(worker != l->number);
+	strlcpy(moved.session.client_id, client->session.client_id, sizeof(moved.session.client_id));
+	strlcpy(moved.session.software_name, client->session.software_name, sizeof(moved.session.software_name));
+	strlcpy(moved.session.software_version, client->session.software_version,
+			sizeof(moved.session.software_version));
+	strlcpy(moved.session.peer, client->session.peer, sizeof(moved.session.peer));
+	n = collect_bytes(client, iov, words);
+	return pt_handover_send(pt_handover_socket(), worker, net_conn_fd(client->conn), &moved, iov, n);
+}
+
+/* The requests that have arrived, as they came, and what was received behind them. */
+static int
+collect_bytes(PtClient *client, struct iovec *iov, uint32 *words)
+{
+	dlist_iter	iter;
+	const char *unread;
+	int			n = 0;
+
+	StaticAssertStmt(2 * PT_INFLIGHT_MAX + 1 <= PT_HANDOVER_IOVECS, "all requests of a client must fit");
+	dlist_foreach(iter, &client->arrived)
+	{
+		PtRequest  *request = dlist_container(PtRequest, node, iter.cur);
+
+		Assert(request->call == NULL && n + 3 <= PT_HANDOVER_IOVECS);
+		words[n] = pg_hton32(request->frame.len);
+		iov[n].iov_base = &words[n];
+		iov[n].iov_len = sizeof(words[n]);
+		iov[n + 1].iov_base = request->frame.data;
+		iov[n + 1].iov_len = request->frame.len;
+		n += 2;
+	}
+	iov[n].iov_len = net_conn_unread(client->conn, &unread);
+	iov[n].iov_base = unconstify(char *, unread);
+	return iov[n].iov_len > 0 ? n + 1 : n;
+}

@@ -99,16 +99,23 @@ pt_smgr_zeroextend(SMgrRelation reln, ForkNumber fork, BlockNumber from, BlockNu
 /*
  * Writes at most PG_IOV_MAX blocks of one segment file, and asks the kernel to begin with the
  * disk, so that the checkpoint's sync finds little left to do.  17 brought smgrwritev; before, smgrwriteback
- * does nothing for a file that smgr itself has not opened.
+ * does nothing for a file that smgr itself has not opened.  pt_smgr_readv is the way back.
  */
 #if PG_VERSION_NUM < 170000
 #define PT_NEEDS_WRITEV
 extern void pt_writev(RelFileLocator locator, BlockNumber from, const void **pages, int n);
+extern void pt_readv(RelFileLocator locator, BlockNumber from, void **pages, int n);
 
 static inline void
 pt_smgr_writev(SMgrRelation reln, BlockNumber from, const void **pages, int n)
 {
 	pt_writev(pt_smgr_locator(reln), from, pages, n);
+}
+
+static inline void
+pt_smgr_readv(SMgrRelation reln, BlockNumber from, void **pages, int n)
+{
+	pt_readv(pt_smgr_locator(reln), from, pages, n);
 }
 #if PG_VERSION_NUM < 160000
 #define pt_filetag_locator rnode
@@ -122,6 +129,19 @@ pt_smgr_writev(SMgrRelation reln, BlockNumber from, const void **pages, int n)
 	smgrwritev(reln, MAIN_FORKNUM, from, pages, (BlockNumber) n, false);
 	smgrwriteback(reln, MAIN_FORKNUM, from, (BlockNumber) n);
 }
+
+static inline void
+pt_smgr_readv(SMgrRelation reln, BlockNumber from, void **pages, int n)
+{
+	smgrreadv(reln, MAIN_FORKNUM, from, pages, (BlockNumber) n);
+}
+#endif
+
+/* The tag of a block of the main fork.  A macro, for files that include storage/buf_internals.h. */
+#if PG_VERSION_NUM < 160000
+#define pt_buffer_tag(tag, locator, block) INIT_BUFFERTAG(*(tag), *(locator), MAIN_FORKNUM, block)
+#else
+#define pt_buffer_tag(tag, locator, block) InitBufferTag(tag, locator, MAIN_FORKNUM, block)
 #endif
 
 /* 16 made privilege checks by catalog one function.  Macros, for files that include utils/acl.h. */

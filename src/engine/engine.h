@@ -147,12 +147,40 @@ typedef struct PtFetch
 extern void pt_engine_fetch(PtFetch *fetch);
 
 /*
- * Maps the next bytes of a span: at most n pieces in iov, each backed by a pinned
- * buffer in pins (as many as *npins says; release with ReleaseBuffer).  Returns the
- * pieces; advances a copy of the span, *bytes their sum.  Check with pt_span_intact after the bytes have been
- * used: false means that retention has recycled them meanwhile.
+ * Memory for pages that are read past shared buffers.  What has been used stays
+ * in use until its owner sets used to 0; when it is all used, buffers are.
  */
-extern int	pt_span_map(PtSpan *span, struct iovec *iov, Buffer *pins, int n, int *npins, size_t *bytes);
+typedef struct PtScratch
+{
+	char	   *pages;			/* npages of them; NULL: none */
+	int			npages;
+	int			used;
+} PtScratch;
+
+/* What pt_span_map finds. */
+#define PT_SPAN_PIECES	32
+typedef struct PtSpanMap
+{
+	int			npieces;		/* -1: retention has recycled the bytes */
+	int			npins;
+	size_t		bytes;			/* of all pieces */
+	struct iovec iov[PT_SPAN_PIECES];
+	Buffer		pins[PT_SPAN_PIECES];	/* release with ReleaseBuffer */
+	struct
+	{
+		PtLogPos	pos;
+		uint32		batch_left;
+	}			behind[PT_SPAN_PIECES]; /* where the span stands behind each piece */
+} PtSpanMap;
+
+/*
+ * Maps the next bytes of a span, in at most n <= PT_SPAN_PIECES pieces, and advances it over them.  Each piece is in a
+ * pinned buffer or in scratch (may be NULL).  Check with pt_span_intact after the bytes have been used: false means that retention has
+ * recycled them meanwhile.
+ */
+extern void pt_span_map(PtSpan *span, PtSpanMap *map, int n, PtScratch *scratch);
+/* Moves a span, as it was before the map, over the first n pieces. */
+extern void pt_span_skip(PtSpan *span, const PtSpanMap *map, int n);
 extern bool pt_span_intact(const PtSpan *before);
 
 /* Offsets: PT_LIST_LATEST etc. as in the protocol's ListOffsets. */

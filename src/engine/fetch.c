@@ -21,10 +21,15 @@
 
 #include "access/transam.h"
 #include "miscadmin.h"
+#include "utils/memutils.h"
 
 #include "log/bytes.h"
 #include "log/layout.h"
 #include "engine/logs.h"
+
+/* Pages read at a time where frames begin at most that many pages apart. */
+#define WALK_NEAR		4
+#define WALK_AHEAD		16
 
 /* What a walk needs to know of a frame. */
 typedef struct WalkFrame
@@ -45,10 +50,26 @@ typedef struct Walk
 	TransactionId committed_xid;	/* last one found to be */
 } Walk;
 
+/* Of one walk at a time. */
+static PtScratch scratch;
+
+static void get_scratch(void);
+static bool walk_page(Walk *walk);
 static bool walk_next(Walk *walk, WalkFrame *frame);
 static bool frame_committed(Walk *walk, const PtFrameHeader *head, PtLogPos pos);
 static void collect_span(PtFetch *fetch, Walk *walk);
 static PtLogPos find_start(PtFetch *fetch, PtLogState *log, PtLogPos start_pos);
+
+static void
+get_scratch(void)
+{
+	if (scratch.pages == NULL)
+	{
+		scratch.pages = MemoryContextAlloc(TopMemoryContext, WALK_AHEAD * BLCKSZ);
+		scratch.npages = WALK_AHEAD;
+	}
+	scratch.used = 0;
+}
 
 /* Below the durable end nothing is in progress. */
 static bool
@@ -64,6 +85,21 @@ frame_committed(Walk *walk, const PtFrameHeader *head, PtLogPos pos)
 	return true;
 }
 
+/*
+ * The page of the next frame.  It is read ahead as far as frames have lately been near
+ * each other: between large ones most pages would be read for nothing.
+ */
+static bool
+walk_page(Walk *walk)
+{
+	uint64		block = pt_pos_block(walk->pos);
+	int			ahead = block - walk->cursor.block <= WALK_NEAR ? WALK_AHEAD : 1;
+
+	if (block < walk->cursor.window || block >= walk->cursor.window_end)
+		scratch.used = 0;
+	return pt_page_cursor_go(&walk->cursor, block, ahead, false);
+}
+
 /* The next frame; false at the end, or when the log has gone from under us. */
 static bool
 walk_next(Walk *walk, WalkFrame *frame)
@@ -71,11 +107,10 @@ walk_next(Walk *walk, WalkFrame *frame)
 	PtFrameHeader head;
 	const char *at;
 
-	if (walk->pos >= walk->end ||
-		!pt_page_cursor_go(&walk->cursor, pt_pos_block(walk->pos), false))
+	if (walk->pos >= walk->end || !walk_page(walk))
 		return false;
 	Assert(pt_pos_byte(walk->pos) + PT_FRAME_HEAD <= PT_PAGE_END);
-	at = (const char *) BufferGetPage(walk->cursor.buf) + pt_pos_byte(walk->pos);
+	at = (const char *) walk->cursor.page + pt_pos_byte(walk->pos);
 	memcpy(&head, at, sizeof(head));
 	at += sizeof(head);
 	if (head.length < PT_BATCH_HEADER_SIZE)
@@ -182,13 +217,12 @@ pt_engine_fetch(PtFetch *fetch)
 
 	memset(&walk, 0, sizeof(walk));
 	walk.log = log;
-	walk.cursor.locator = log->locator;
-	walk.cursor.phys = PT_INVALID_EXTENT;
+	get_scratch();
+	pt_page_cursor_init(&walk.cursor, &log->locator, &scratch);
 	walk.pos = find_start(fetch, log, start_pos);
 	walk.end = end.pos;
 	collect_span(fetch, &walk);
-	if (BufferIsValid(walk.cursor.buf))
-		ReleaseBuffer(walk.cursor.buf);
+	pt_page_cursor_end(&walk.cursor);
 	if (fetch->span.bytes_left > 0 && !pt_span_intact(&fetch->span))
 	{
 		fetch->span.bytes_left = 0;

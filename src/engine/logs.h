@@ -17,21 +17,32 @@ extern void pt_log_start(PtLogState *log, int64 *offset, PtLogPos *pos);
 extern bool pt_log_is(const PtLogState *log, const RelFileLocator *locator);
 
 /*
- * span.c: one page of a log at a time, pinned and not locked.  Only for what is below the
- * durable end, which does not change; that retention may put a page to another use
- * has to be checked afterwards (pt_span_intact).
+ * page_cursor.c: one page of a log at a time, in a pinned buffer that is not locked, or in
+ * scratch memory.  Only for what is below the durable end, which does not change; that retention
+ * may put a page to another use has to be checked afterwards (pt_span_intact).
  */
 typedef struct PtPageCursor
 {
 	RelFileLocator locator;
 	uint64		extent;			/* that phys belongs to */
 	uint32		phys;
-	Buffer		buf;			/* pinned, or InvalidBuffer */
+	Page		page;			/* NULL: nowhere */
 	uint64		block;			/* its logical block */
+	Buffer		buf;			/* what it is in, pinned; InvalidBuffer: in scratch */
+	PtScratch  *scratch;		/* NULL: buffers only */
+	uint64		window;			/* blocks [window, window_end) are in scratch, from window_page on */
+	uint64		window_end;
+	int			window_page;
 } PtPageCursor;
 
-/* Pins the page of a logical block, after letting go of the one before unless keep; false: it is no longer there. */
-extern bool pt_page_cursor_go(PtPageCursor *cursor, uint64 block, bool keep);
+extern void pt_page_cursor_init(PtPageCursor *cursor, const RelFileLocator *locator, PtScratch *scratch);
+
+/*
+ * Goes to a logical block.  The pin of the page before is let go unless keep.  Where the page is in no buffer, up
+ * to "ahead" pages, at least one, are read into scratch.  False: it is no longer there.
+ */
+extern bool pt_page_cursor_go(PtPageCursor *cursor, uint64 block, int ahead, bool keep);
+extern void pt_page_cursor_end(PtPageCursor *cursor);
 
 /* Is the leader epoch that a client believes in the current one? */
 extern PtStatus pt_check_leader_epoch(int32 epoch);

@@ -1,15 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * span.c
- *	  The bytes of a span, where they lie in shared buffers.
+ *	  The bytes of a span, where they lie in memory.
  *
- * Pages are looked at without a content lock: bytes below the durable end are
- * never changed.  What can happen is that retention frees the extent and
- * a page gets another content under our pin.  Then every number read here may
- * be nonsense, so all of them are checked before use, and pt_span_intact tells afterwards
+ * Pages may be put to another use while they are looked at (see page_cursor.c), so every
+ * number read from them is checked before use, and pt_span_intact tells afterwards
  * whether the bytes that were sent were the right ones.
  *
- * Sibling: fetch.c makes spans.
+ * Siblings: fetch.c makes spans, page_cursor.c has the pages.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -17,61 +15,7 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
-
 #include "engine/logs.h"
-
-/*
- * Pins a block.  Pages that were written one after the other mostly lie in
- * neighbouring buffers: looking there first saves the buffer table.
- */
-static Buffer
-read_block(const RelFileLocator *locator, BlockNumber block)
-{
-	static Buffer last = InvalidBuffer;
-	Buffer		guess = last + 1;
-
-	if (guess <= NBuffers && ReadRecentBuffer(*locator, MAIN_FORKNUM, block, guess))
-		last = guess;
-	else
-		last = ReadBufferWithoutRelcache(*locator, MAIN_FORKNUM, block, RBM_NORMAL, NULL, true);
-	return last;
-}
-
-/* See logs.h. */
-bool
-pt_page_cursor_go(PtPageCursor *cursor, uint64 block, bool keep)
-{
-	uint64		extent = block / PT_EXTENT_BLOCKS;
-	Page		page;
-
-	Assert(CurrentResourceOwner != NULL);	/* it gets the pin */
-	if (BufferIsValid(cursor->buf) && cursor->block == block)
-		return true;
-	if (BufferIsValid(cursor->buf) && !keep)
-		ReleaseBuffer(cursor->buf);
-	cursor->buf = InvalidBuffer;
-	if (cursor->extent != extent || cursor->phys == PT_INVALID_EXTENT)
-	{
-		PtDirEntry	entry;
-
-		if (!pt_extent_lookup(NULL, &cursor->locator, extent, &entry) || entry.phys == PT_INVALID_EXTENT)
-			return false;
-		cursor->extent = extent;
-		cursor->phys = entry.phys;
-	}
-	cursor->buf = read_block(&cursor->locator, pt_extent_block(cursor->phys) +
-							 (BlockNumber) (block % PT_EXTENT_BLOCKS));
-	cursor->block = block;
-	page = BufferGetPage(cursor->buf);
-	if (!PageIsNew(page) && PageGetSpecialSize(page) == MAXALIGN(sizeof(PtPageSpecial)) &&
-		pt_page_special(page)->kind == PT_PAGE_LOG && pt_page_special(page)->block == block)
-		return true;
-	ReleaseBuffer(cursor->buf);
-	cursor->buf = InvalidBuffer;
-	cursor->phys = PT_INVALID_EXTENT;
-	return false;
-}
 
 /*
  * The span stands before a frame: steps over its header into the batch.  False
@@ -91,52 +35,82 @@ enter_frame(PtSpan *span, Page page)
 	return true;
 }
 
+/* Pages from that of pos on that belong to the span. */
 static int
-lose_pins(Buffer *pins, int *npins)
+pages_ahead(const PtSpan *span)
 {
-	while (*npins > 0)
-		ReleaseBuffer(pins[--(*npins)]);
-	return -1;
+	return (int) Min(pt_pos_block(span->end - 1) - pt_pos_block(span->pos) + 1, PT_EXTENT_BLOCKS);
 }
 
-/* See engine.h.  -1, with nothing pinned, when the bytes are gone. */
-int
-pt_span_map(PtSpan *span, struct iovec *iov, Buffer *pins, int n, int *npins, size_t *bytes)
+/* Goes to the page of the next byte, and into the batch that begins there. */
+static bool
+next_page(PtSpan *span, PtPageCursor *cursor, int pages_max)
 {
-	PtPageCursor cursor = {.locator = span->locator,.extent = span->extent,.phys = span->phys};
+	if (span->batch_left == 0)
+		span->pos = pt_frame_start(span->pos);
+	if (span->pos >= span->end ||
+		!pt_page_cursor_go(cursor, pt_pos_block(span->pos), Min(pages_ahead(span), pages_max), true))
+		return false;
+	return span->batch_left > 0 || enter_frame(span, cursor->page);
+}
+
+/* See engine.h. */
+void
+pt_span_map(PtSpan *span, PtSpanMap *map, int n, PtScratch *scratch)
+{
+	PtPageCursor cursor;
 	int			k = 0;
 
-	Assert(n > 0 && span->batch_left <= span->bytes_left);
-	*npins = 0;
-	*bytes = 0;
+	Assert(n > 0 && n <= PT_SPAN_PIECES && span->batch_left <= span->bytes_left);
+	pt_page_cursor_init(&cursor, &span->locator, scratch);
+	cursor.extent = span->extent;
+	cursor.phys = span->phys;
+	map->npins = 0;
+	map->bytes = 0;
 	while (k < n && span->bytes_left > 0)
 	{
 		Buffer		before = cursor.buf;
-		uint32		at;
-		uint32		len;
+		bool		found = next_page(span, &cursor, n - k);
+		uint32		at = pt_pos_byte(span->pos);
+		uint32		len = Min(PT_PAGE_END - at, span->batch_left);
 
-		if (span->batch_left == 0)
-			span->pos = pt_frame_start(span->pos);
-		if (span->pos >= span->end || !pt_page_cursor_go(&cursor, pt_pos_block(span->pos), true))
-			return lose_pins(pins, npins);
-		if (cursor.buf != before)
-			pins[(*npins)++] = cursor.buf;
-		if (span->batch_left == 0 && !enter_frame(span, BufferGetPage(cursor.buf)))
-			return lose_pins(pins, npins);
-		at = pt_pos_byte(span->pos);
-		len = Min(PT_PAGE_END - at, span->batch_left);
-		iov[k].iov_base = (char *) BufferGetPage(cursor.buf) + at;
-		iov[k].iov_len = len;
-		k++;
+		if (BufferIsValid(cursor.buf) && cursor.buf != before)
+			map->pins[map->npins++] = cursor.buf;
+		if (!found)
+		{
+			while (map->npins > 0)
+				ReleaseBuffer(map->pins[--map->npins]);
+			map->npieces = -1;
+			return;
+		}
+		map->iov[k].iov_base = (char *) cursor.page + at;
+		map->iov[k].iov_len = len;
 		span->pos = pt_pos_advance(span->pos, len);
 		span->batch_left -= len;
 		span->bytes_left -= len;
-		*bytes += len;
-		Assert(*npins <= k && span->batch_left <= span->bytes_left);
+		map->behind[k].pos = span->pos;
+		map->behind[k].batch_left = span->batch_left;
+		map->bytes += len;
+		k++;
+		Assert(map->npins <= k && span->batch_left <= span->bytes_left);
 	}
+	map->npieces = k;
 	span->extent = cursor.extent;
 	span->phys = cursor.phys;
-	return k;
+}
+
+/* See engine.h. */
+void
+pt_span_skip(PtSpan *span, const PtSpanMap *map, int n)
+{
+	Assert(n >= 0 && n <= map->npieces);
+	for (int i = 0; i < n; i++)
+		span->bytes_left -= map->iov[i].iov_len;
+	if (n == 0)
+		return;
+	span->pos = map->behind[n - 1].pos;
+	span->batch_left = map->behind[n - 1].batch_left;
+	Assert(span->batch_left <= span->bytes_left);
 }
 
 /* See engine.h. */

@@ -42,7 +42,6 @@
 
 #define QUEUE_SIZE		65536
 #define RETRY_MS		10
-#define SPAN_PIECES		16
 
 #define MESSAGE_BYTES	'B'
 #define MESSAGE_PROBLEM 'P'
@@ -160,17 +159,14 @@ copy_span(StringInfo out, PtSpan *span, uint32 len)
 
 	while (out->len < end)
 	{
-		struct iovec iov[SPAN_PIECES];
-		Buffer		pins[SPAN_PIECES];
-		int			npins;
-		size_t		bytes;
-		int			n = pt_span_map(span, iov, pins, SPAN_PIECES, &npins, &bytes);
+		PtSpanMap	map;
 
-		for (int i = 0; i < n; i++)
-			appendBinaryStringInfo(out, iov[i].iov_base, iov[i].iov_len);
-		for (int i = 0; i < npins; i++)
-			ReleaseBuffer(pins[i]);
-		if (n == 0)
+		pt_span_map(span, &map, PT_SPAN_PIECES, NULL);
+		for (int i = 0; i < map.npieces; i++)
+			appendBinaryStringInfo(out, map.iov[i].iov_base, map.iov[i].iov_len);
+		for (int i = 0; i < map.npins; i++)
+			ReleaseBuffer(map.pins[i]);
+		if (map.npieces <= 0)
 			elog(ERROR, "span of a log ends early");
 	}
 	Assert(out->len == end);

@@ -24,10 +24,14 @@
  */
 #include "postgres.h"
 
+#include "utils/memutils.h"
+
 #include "server/listener.h"
 
-#define PT_STEP_PIECES	32		/* pieces mapped at a time */
 #define PT_STEPS_MAX	512		/* in one send, over all sources */
+
+/* Pages that are read past shared buffers for one send: a little more than it takes. */
+#define PT_SCRATCH_PAGES	(2560 * 1024 / BLCKSZ)
 
 typedef struct PtSpanSource
 {
@@ -43,16 +47,13 @@ typedef struct PtStep
 {
 	PtSpanSource *source;
 	PtSpan		before;
-	size_t		bytes;			/* mapped, skipped ones included */
-	int			npieces;
-	int			npins;
-	uint32		lens[PT_STEP_PIECES];
-	Buffer		pins[PT_STEP_PIECES];
+	PtSpanMap	map;			/* skipped bytes included */
 } PtStep;
 
 /* Of the send that is being put together. */
 static PtStep steps[PT_STEPS_MAX];
 static int	nsteps;
+static PtScratch scratch;
 
 static int	source_map(NetSource *base, struct iovec *iov, int n, size_t *bytes);
 static bool source_used(NetSource *base, size_t sent);
@@ -75,6 +76,17 @@ void
 pt_span_source_reset(void)
 {
 	nsteps = 0;
+	scratch.used = 0;
+}
+
+/* Only a worker with consumers that catch up needs it. */
+static void
+get_scratch(void)
+{
+	if (scratch.pages != NULL)
+		return;
+	scratch.pages = MemoryContextAllocHuge(TopMemoryContext, (Size) PT_SCRATCH_PAGES * BLCKSZ);
+	scratch.npages = PT_SCRATCH_PAGES;
 }
 
 static int
@@ -93,20 +105,16 @@ source_map(NetSource *base, struct iovec *iov, int n, size_t *bytes)
 	}
 	if (nsteps == PT_STEPS_MAX)
 		return -1;
+	get_scratch();
 	step->source = source;
 	step->before = source->ahead;
-	step->npins = 0;
-	step->bytes = 0;
-	step->npieces = pt_span_map(&source->ahead, iov, step->pins, Min(n, PT_STEP_PIECES),
-								&step->npins, &step->bytes);
+	pt_span_map(&source->ahead, &step->map, Min(n, PT_SPAN_PIECES), &scratch);
 	nsteps++;
-	Assert(step->npieces <= PT_STEP_PIECES && step->npins <= PT_STEP_PIECES);
-	for (int i = 0; i < step->npieces; i++)
-		step->lens[i] = iov[i].iov_len;
-	if (step->npieces <= 0 || step->bytes <= skip)
+	if (step->map.npieces <= 0 || step->map.bytes <= skip)
 		return -1;				/* recycled already */
-	*bytes = step->bytes - skip;
-	return skip_bytes(iov, step->npieces, skip);
+	memcpy(iov, step->map.iov, step->map.npieces * sizeof(struct iovec));
+	*bytes = step->map.bytes - skip;
+	return skip_bytes(iov, step->map.npieces, skip);
 }
 
 /* Takes "skip" bytes off the front of the pieces; returns how many pieces are left. */
@@ -145,20 +153,20 @@ source_used(NetSource *base, size_t sent)
 	{
 		PtStep	   *step = &steps[i];
 
-		if (intact && step->npieces > 0)
+		if (intact && step->map.npieces > 0)
 			intact = pt_span_intact(&step->before);
-		for (int p = 0; p < step->npins; p++)
-			ReleaseBuffer(step->pins[p]);
-		step->npins = 0;
+		for (int p = 0; p < step->map.npins; p++)
+			ReleaseBuffer(step->map.pins[p]);
+		step->map.npins = 0;
 		if (!intact || placed)
 			continue;
-		if (sent < step->bytes)
+		if (sent < step->map.bytes)
 		{
 			source_advance(source, step, sent);
 			placed = true;
 		}
 		else
-			sent -= step->bytes;
+			sent -= step->map.bytes;
 	}
 	if (intact && !placed)
 	{
@@ -167,30 +175,22 @@ source_used(NetSource *base, size_t sent)
 	}
 	source->mapped = false;
 	if (i == nsteps)
+	{
 		nsteps = 0;				/* that was the last source of the send */
+		scratch.used = 0;
+	}
 	return intact;
 }
 
-/*
- * "sent" bytes of the step have left: maps the whole pieces among them again,
- * only to move the span over them.
- */
+/* "sent" bytes of the step have left: moves the span over the whole pieces among them. */
 static void
 source_advance(PtSpanSource *source, const PtStep *step, size_t sent)
 {
-	struct iovec iov[PT_STEP_PIECES];
-	Buffer		pins[PT_STEP_PIECES];
 	int			whole = 0;
-	int			npins = 0;
-	size_t		bytes = 0;
 
+	while (whole < step->map.npieces && sent >= step->map.iov[whole].iov_len)
+		sent -= step->map.iov[whole++].iov_len;
 	source->span = step->before;
-	while (whole < step->npieces && sent >= step->lens[whole])
-		sent -= step->lens[whole++];
 	source->skip = (uint32) sent;
-	if (whole == 0)
-		return;
-	(void) pt_span_map(&source->span, iov, pins, whole, &npins, &bytes);
-	for (int p = 0; p < npins; p++)
-		ReleaseBuffer(pins[p]);
+	pt_span_skip(&source->span, &step->map, whole);
 }

@@ -1,0 +1,138 @@
+/*-------------------------------------------------------------------------
+ *
+ * page_cursor.c
+ *	  The pages of a log for those who only read below its durable end.
+ *
+ * Pages are looked at without a content lock: bytes below the durable end are
+ * never changed.  What can happen is that retention frees the extent and
+ * a page gets another content under our pin.  Then every number read here may
+ * be nonsense, so users check all of them, and ask pt_span_intact afterwards.
+ *
+ * What is in shared buffers is read there.  What is not has been written long
+ * ago, and most likely nobody wants it a second time: it is read into scratch memory,
+ * many pages at a time, and drives nothing out.
+ *
+ * Siblings: span.c and fetch.c, which walk; ../storage/pages_read.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "engine/logs.h"
+
+static Buffer recent_buffer(const RelFileLocator *locator, BlockNumber block);
+static bool read_ahead(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead);
+static bool is_page_of(Page page, uint64 block);
+
+/* Where the last page was found, over all logs. */
+static Buffer last_buffer = InvalidBuffer;
+
+void
+pt_page_cursor_init(PtPageCursor *cursor, const RelFileLocator *locator, PtScratch *scratch)
+{
+	memset(cursor, 0, sizeof(*cursor));
+	cursor->locator = *locator;
+	cursor->phys = PT_INVALID_EXTENT;
+	cursor->scratch = scratch;
+}
+
+void
+pt_page_cursor_end(PtPageCursor *cursor)
+{
+	if (BufferIsValid(cursor->buf))
+		ReleaseBuffer(cursor->buf);
+	cursor->buf = InvalidBuffer;
+	cursor->page = NULL;
+}
+
+/*
+ * Pages that were written one after the other mostly lie in neighbouring
+ * buffers: looking there first saves the buffer table.
+ */
+static Buffer
+recent_buffer(const RelFileLocator *locator, BlockNumber block)
+{
+	Buffer		guess = last_buffer + 1;
+
+	if (guess <= NBuffers && ReadRecentBuffer(*locator, MAIN_FORKNUM, block, guess))
+		return guess;
+	return InvalidBuffer;
+}
+
+/* Reads a window from this block on, within its extent; false: it is in a buffer, or scratch is used up. */
+static bool
+read_ahead(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead)
+{
+	PtScratch  *scratch = cursor->scratch;
+	int			n;
+
+	Assert(ahead > 0);
+	if (scratch == NULL || scratch->used == scratch->npages)
+		return false;
+	n = Min(ahead, (int) (PT_EXTENT_BLOCKS - block % PT_EXTENT_BLOCKS));
+	n = Min(n, scratch->npages - scratch->used);
+	n = pt_pages_read(&cursor->locator, phys_block, scratch->pages + (Size) scratch->used * BLCKSZ, n);
+	cursor->window = block;
+	cursor->window_end = block + n;
+	cursor->window_page = scratch->used;
+	scratch->used += n;
+	return n > 0;
+}
+
+static bool
+is_page_of(Page page, uint64 block)
+{
+	return !PageIsNew(page) && PageGetSpecialSize(page) == MAXALIGN(sizeof(PtPageSpecial)) &&
+		pt_page_special(page)->kind == PT_PAGE_LOG && pt_page_special(page)->block == block;
+}
+
+/* See logs.h. */
+bool
+pt_page_cursor_go(PtPageCursor *cursor, uint64 block, int ahead, bool keep)
+{
+	uint64		extent = block / PT_EXTENT_BLOCKS;
+	BlockNumber phys_block;
+
+	Assert(CurrentResourceOwner != NULL);	/* it gets the pin */
+	if (cursor->page != NULL && cursor->block == block)
+		return true;
+	if (!keep)
+		pt_page_cursor_end(cursor);
+	cursor->buf = InvalidBuffer;
+	cursor->page = NULL;
+	if (cursor->extent != extent || cursor->phys == PT_INVALID_EXTENT)
+	{
+		PtDirEntry	entry;
+
+		if (!pt_extent_lookup(NULL, &cursor->locator, extent, &entry) || entry.phys == PT_INVALID_EXTENT)
+			return false;
+		cursor->extent = extent;
+		cursor->phys = entry.phys;
+	}
+	phys_block = pt_extent_block(cursor->phys) + (BlockNumber) (block % PT_EXTENT_BLOCKS);
+	if (block < cursor->window || block >= cursor->window_end)
+	{
+		cursor->buf = recent_buffer(&cursor->locator, phys_block);
+		if (!BufferIsValid(cursor->buf) && !read_ahead(cursor, phys_block, block, ahead))
+			cursor->buf = ReadBufferWithoutRelcache(cursor->locator, MAIN_FORKNUM, phys_block,
+													RBM_NORMAL, NULL, true);
+	}
+	if (BufferIsValid(cursor->buf))
+	{
+		last_buffer = cursor->buf;
+		cursor->page = BufferGetPage(cursor->buf);
+	}
+	else
+		cursor->page = cursor->scratch->pages + (Size) (cursor->window_page + (block - cursor->window)) * BLCKSZ;
+	cursor->block = block;
+	if (is_page_of(cursor->page, block))
+		return true;
+	pt_page_cursor_end(cursor);
+	cursor->phys = PT_INVALID_EXTENT;
+	cursor->window_end = cursor->window;
+	return false;
+}

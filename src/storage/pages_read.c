@@ -1,0 +1,131 @@
+/*-------------------------------------------------------------------------
+ *
+ * pages_read.c
+ *	  Reads many pages of a log at once, past shared buffers.
+ *
+ * A consumer that catches up reads a log once and from front to back.  Through
+ * shared buffers that costs a system call, a victim and an entry of the buffer table
+ * for each page, and drives out what others need.  So pages that are in no
+ * buffer are read from the file in large pieces, into memory of the caller.
+ *
+ * Why that is safe.  A page that is in no buffer is in the file with all its
+ * changes, since a buffer leaves the table only after it has been written.  Another process may
+ * take the page into a buffer while we read, and even change it; but callers
+ * look only at what is below the durable end, and those bytes are never changed.
+ *
+ * Siblings: read.c (through buffers), writev.c (the same in the other direction).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+
+#include "access/xlog.h"
+#include "common/relpath.h"
+#include "pgstat.h"
+#include "port/pg_iovec.h"
+#include "storage/buf_internals.h"
+#include "storage/bufpage.h"
+#include "storage/checksum.h"
+#include "storage/fd.h"
+
+#include "storage/storage.h"
+
+static bool in_buffers(const RelFileLocator *locator, BlockNumber block);
+static bool page_is_verified(Page page, BlockNumber block);
+
+static bool
+in_buffers(const RelFileLocator *locator, BlockNumber block)
+{
+	BufferTag	tag;
+	uint32		hash;
+	LWLock	   *lock;
+	bool		found;
+
+	pt_buffer_tag(&tag, locator, block);
+	hash = BufTableHashCode(&tag);
+	lock = BufMappingPartitionLock(hash);
+	LWLockAcquire(lock, LW_SHARED);
+	found = BufTableLookup(&tag, hash) >= 0;
+	LWLockRelease(lock);
+	return found;
+}
+
+/* A page that was written while we read it may have the checksum of either time: the buffer manager will know. */
+static bool
+page_is_verified(Page page, BlockNumber block)
+{
+	return !DataChecksumsEnabled() || PageIsNew(page) ||
+		pg_checksum_page(page, block) == ((PageHeader) page)->pd_checksum;
+}
+
+/*
+ * Reads at most n blocks from "first" on into "to", up to the first one that is
+ * in a buffer, a segment's end, or one whose checksum is wrong.  Returns how many; 0: the first
+ * one must be had from its buffer.  Call in a transaction, which closes the file after an
+ * error.
+ */
+int
+pt_pages_read(const RelFileLocator *locator, BlockNumber first, char *to, int n)
+{
+	void	   *pages[PG_IOV_MAX];
+	int			absent = 0;
+
+	n = (int) Min((BlockNumber) Min(n, PG_IOV_MAX), RELSEG_SIZE - first % RELSEG_SIZE);
+	while (absent < n && !in_buffers(locator, first + absent))
+	{
+		pages[absent] = to + (Size) absent * BLCKSZ;
+		absent++;
+	}
+	if (absent == 0)
+		return 0;
+	pt_smgr_readv(pt_smgropen(*locator), first, pages, absent);
+	for (n = 0; n < absent && page_is_verified(pages[n], first + n); n++)
+		;
+	return n;
+}
+
+#ifdef PT_NEEDS_WRITEV
+
+/* Like smgrreadv of the main fork, from one segment file; see pt_pages_read. */
+void
+pt_readv(RelFileLocator locator, BlockNumber from, void **pages, int n)
+{
+	BlockNumber segno = from / RELSEG_SIZE;
+	char	   *path = relpathperm(locator, MAIN_FORKNUM);
+	struct iovec iov[PG_IOV_MAX];
+	ssize_t		got;
+	int			fd;
+
+	Assert(n > 0 && n <= PG_IOV_MAX);
+	Assert(from % RELSEG_SIZE + n <= RELSEG_SIZE);
+	if (segno > 0)
+		path = psprintf("%s.%u", path, segno);
+	fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
+	if (fd < 0)
+		ereport(ERROR, (errcode_for_file_access(), errmsg("could not open file \"%s\": %m", path)));
+	for (int i = 0; i < n; i++)
+	{
+		iov[i].iov_base = pages[i];
+		iov[i].iov_len = BLCKSZ;
+	}
+	pgstat_report_wait_start(WAIT_EVENT_DATA_FILE_READ);
+	got = pg_preadv(fd, iov, n, (off_t) (from % RELSEG_SIZE) * BLCKSZ);
+	pgstat_report_wait_end();
+	if (got < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read blocks %u..%u in file \"%s\": %m", from, from + n - 1, path)));
+	if (got != (ssize_t) n * BLCKSZ)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("could not read blocks %u..%u in file \"%s\": read only %zd of %zu bytes",
+						from, from + n - 1, path, got, (size_t) n * BLCKSZ)));
+	CloseTransientFile(fd);
+	pfree(path);
+}
+
+#endif							/* PT_NEEDS_WRITEV */

@@ -127,6 +127,13 @@ extern void kafka_session_end(KafkaSession *session);
 extern void kafka_call_ready(KafkaCall *call);
 extern void (*kafka_ready_hook) (KafkaCall *call);
 
+/*
+ * Called once per turn of the control worker, in a transaction, with the caller's memory context being
+ * reset after the turn: what is due in groups.  Returns after how many ms it wants to be called
+ * again at the latest; -1: no need.
+ */
+extern int64 kafka_control_turn(void) __attribute__((weak));
+
 /* Where a request must run, by its header. */
 extern KafkaPlane kafka_frame_plane(const char *frame, uint32 len);
 

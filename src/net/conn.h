@@ -20,7 +20,7 @@
  * grows with the bytes that arrived, not with what was announced; beyond
  * input_bytes_max only small requests and one large one at a time are read on.
  *
- * Siblings: loop.h (readiness and timers), listen.h (new connections).
+ * Siblings: loop.h (readiness and timers), listen.h (new connections), moving.h.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -109,7 +109,6 @@ extern void net_group_set_limits(NetGroup *group, const NetLimits *limits);
 extern void *net_group_arg(const NetGroup *group);
 extern int	net_group_count(const NetGroup *group); /* connections */
 extern uint64 net_group_input_bytes(const NetGroup *group); /* memory of requests */
-extern bool net_group_over_budget(const NetGroup *group);	/* of it: input_bytes_max is reached */
 
 extern void net_group_deliver(NetGroup *group);
 extern void net_group_flush(NetGroup *group);
@@ -125,19 +124,6 @@ extern NetConn *net_group_current(const NetGroup *group);
 extern NetConn *net_conn_open(NetGroup *group, int fd, void *data);
 extern void *net_conn_data(const NetConn *conn);
 extern bool net_conn_closing(const NetConn *conn);
-
-/*
- * A connection goes to another process when nothing of it is left to send: the socket, and the
- * bytes that were received but not delivered (good until the next call for this connection).  There
- * they are fed, before anything is read; false: no memory.
- */
-extern int	net_conn_fd(const NetConn *conn);
-extern bool net_conn_output_empty(const NetConn *conn);
-extern uint32 net_conn_unread(const NetConn *conn, const char **data);
-extern bool net_conn_feed(NetConn *conn, const char *data, uint32 len);
-
-/* net_conn_finish was called: what was not delivered is gone. */
-extern bool net_conn_finishing(const NetConn *conn);
 
 /* Ends the connection; reason NULL: nothing worth telling. */
 extern void net_conn_close(NetConn *conn, const char *reason,...) pg_attribute_printf(2, 3);

@@ -19,7 +19,7 @@
 #include "utils/memutils.h"
 
 #include "net/listen.h"
-#include "server/listener.h"
+#include "server/move.h"
 
 /* Lines about closed connections in the log. */
 #define PT_TELL_PER_SECOND	20

@@ -39,8 +39,7 @@
 #include "storage/fd.h"
 
 #include "guc.h"
-#include "server/handover.h"
-#include "server/listener.h"
+#include "server/move.h"
 
 /* A directory that base backups leave out. */
 #define PT_HANDOVER_PATH "pg_stat_tmp/pgtopic_listener.%d"

@@ -41,7 +41,7 @@
 
 #include "guc.h"
 #include "net/listen.h"
-#include "server/listener.h"
+#include "server/move.h"
 #include "server/server.h"
 
 #define PT_LISTEN_SOCKETS_MAX	64

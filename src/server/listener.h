@@ -32,8 +32,7 @@
 #include "server/handover.h"
 #include "server/shared.h"
 
-/* Requests of one connection that may be in work. */
-#define PT_INFLIGHT_MAX			64
+#define PT_INFLIGHT_MAX	64		/* requests of one connection in work */
 
 typedef enum PtRequestState
 {
@@ -56,7 +55,7 @@ typedef struct PtClient
 	struct PtRequest *waiting;	/* its requests behind this one are not begun */
 	dlist_node	runnable_node;	/* on listener->runnable if runnable */
 	dlist_node	answer_node;	/* on listener->answerable or ->parked if answering */
-	dlist_node	move_node;		/* on listener->moving if moving */
+	dlist_node	move_node;		/* on the list of move.c if moving */
 	bool		runnable;
 	bool		answering;
 	bool		moving;			/* to another worker: no request is begun */
@@ -109,12 +108,6 @@ struct PtListener
 	uint64		seen_moves;		/* when the waits were looked at last */
 	NetTimer	tick;			/* of the control worker's groups */
 
-	dlist_head	moving;			/* clients that go to another worker */
-	NetTimer	move_retry;		/* when it could not take one */
-	int64		move_again_at;	/* net_now(): not before */
-	int64		move_delay_us;
-	int64		move_down_since;	/* 0: the other worker is up, as far as we know */
-
 	XLogRecPtr	commit_end_before;	/* XactLastCommitEnd when the open transaction began */
 	PtClient   *current;		/* in whose call we are; to blame for an ERROR */
 };
@@ -148,17 +141,5 @@ extern void pt_waits_forget_all(void);
 /* span.c: a span of a log as a source of bytes for a connection, in memory of the current context */
 extern NetSource *pt_span_source(const PtSpan *span);
 extern void pt_span_source_reset(void);
-
-/* handover.c: the inbox of this worker */
-extern void pt_handover_init(PtListener *l);
-extern void pt_handover_turn(PtListener *l);
-extern int	pt_handover_socket(void);
-
-/* move.c: clients that go to another worker */
-extern void pt_moves_init(PtListener *l);
-extern void pt_moves_turn(PtListener *l);
-extern bool pt_move_needed(const PtListener *l, const PtRequest *request);
-extern void pt_move_start(PtClient *client);
-extern void pt_move_forget(PtClient *client);
 
 #endif							/* PT_SERVER_LISTENER_H */

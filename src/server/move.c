@@ -23,11 +23,17 @@
  */
 #include "postgres.h"
 
-#include "server/listener.h"
+#include "server/move.h"
 
 #define PT_RETRY_MIN_US		500
 #define PT_RETRY_MAX_US		50000
 #define PT_PATIENCE_US		((int64) 5 * 1000000)
+
+static dlist_head moving = DLIST_STATIC_INIT(moving);	/* clients, by move_node */
+static NetTimer retry;
+static int64 again_at;			/* net_now(): no attempt before */
+static int64 delay_us;
+static int64 down_since;		/* 0: the other worker is up, as far as we know */
 
 static void retry_due(NetTimer *timer);
 static bool ready_to_go(const PtClient *client);
@@ -39,9 +45,8 @@ static void leave_list(PtClient *client);
 void
 pt_moves_init(PtListener *l)
 {
-	dlist_init(&l->moving);
-	l->move_retry.due = retry_due;
-	l->move_retry.arg = l;
+	retry.due = retry_due;
+	retry.arg = l;
 }
 
 /* The timer is only there to wake the worker; the turn does the rest. */
@@ -63,12 +68,10 @@ pt_move_needed(const PtListener *l, const PtRequest *request)
 void
 pt_move_start(PtClient *client)
 {
-	PtListener *l = client->listener;
-
 	Assert(!client->moving && client->waiting == NULL && !dlist_is_empty(&client->arrived));
 	client->moving = true;
 	net_conn_hold(client->conn);
-	dlist_push_tail(&l->moving, &client->move_node);
+	dlist_push_tail(&moving, &client->move_node);
 }
 
 static void
@@ -101,9 +104,9 @@ pt_moves_turn(PtListener *l)
 	dlist_mutable_iter iter;
 	int64		now;
 
-	if (dlist_is_empty(&l->moving) || (now = net_now()) < l->move_again_at)
+	if (dlist_is_empty(&moving) || (now = net_now()) < again_at)
 		return;
-	dlist_foreach_modify(iter, &l->moving)
+	dlist_foreach_modify(iter, &moving)
 	{
 		PtClient   *client = dlist_container(PtClient, move_node, iter.cur);
 		PtHandover	result;
@@ -119,25 +122,25 @@ pt_moves_turn(PtListener *l)
 		result = hand_over(l, client);
 		if (result == PT_HANDOVER_DONE)
 		{
-			l->move_down_since = 0;
-			l->move_delay_us = 0;
+			down_since = 0;
+			delay_us = 0;
 			leave_list(client);
 			/* ours is not the last descriptor: the connection lives on */
 			net_conn_close(client->conn, NULL);
 			continue;
 		}
 		if (result == PT_HANDOVER_FULL)
-			l->move_down_since = 0;
-		else if (l->move_down_since == 0)
-			l->move_down_since = now;
-		else if (now - l->move_down_since >= PT_PATIENCE_US)
+			down_since = 0;
+		else if (down_since == 0)
+			down_since = now;
+		else if (now - down_since >= PT_PATIENCE_US)
 		{
 			refuse(client);
 			continue;
 		}
-		l->move_delay_us = Min(Max(l->move_delay_us * 2, PT_RETRY_MIN_US), PT_RETRY_MAX_US);
-		l->move_again_at = now + l->move_delay_us;
-		net_timer_start(l->loop, &l->move_retry, l->move_again_at);
+		delay_us = Min(Max(delay_us * 2, PT_RETRY_MIN_US), PT_RETRY_MAX_US);
+		again_at = now + delay_us;
+		net_timer_start(l->loop, &retry, again_at);
 		return;
 	}
 }

@@ -5,6 +5,7 @@
  *
  *	1 begin		requests that arrived are decoded and handled, in one transaction
  *	2 append	all Produce requests of all clients, as one group
+ *			(in the control worker: groups whose time has come)
  *	3 resume	what the append has finished, and waits that are over, in one transaction
  *	4 answer	what is durable goes to its connection
  *	5 flush		connections are written
@@ -32,7 +33,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "server/listener.h"
+#include "server/move.h"
 
 /*
  * Attempts to append to partitions that others have locked: the first come at
@@ -55,6 +56,8 @@ static void append_scatter(PtListener *l, const PtProduce *items, XLogRecPtr lsn
 static bool append_take_back(PtRequest *request, const PtProduce **item, XLogRecPtr lsn);
 static void append_again(PtListener *l);
 static void retry_due(NetTimer *timer);
+static void control_phase(PtListener *l);
+static void tick_due(NetTimer *timer);
 static void resume_phase(PtListener *l);
 static void apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome);
 static void take_back(PtRequest *request);
@@ -77,6 +80,8 @@ pt_turn_init(PtListener *l)
 	dlist_init(&l->parked);
 	l->retry.due = retry_due;
 	l->retry.arg = l;
+	l->tick.due = tick_due;
+	l->tick.arg = l;
 	kafka_ready_hook = call_ready;
 }
 
@@ -85,6 +90,8 @@ pt_turn(PtListener *l)
 {
 	begin_phase(l);
 	append_phase(l);
+	if (l->control)
+		control_phase(l);
 	pt_waits_check(l);
 	resume_phase(l);
 	answer_phase(l);
@@ -421,6 +428,32 @@ static void
 retry_due(NetTimer *timer)
 {
 	((PtListener *) timer->arg)->append_now = true;
+}
+
+/*
+ * The control worker's own: what is due in groups.  What that finishes is resumed in this turn.
+ */
+static void
+control_phase(PtListener *l)
+{
+	int64		wait_ms;
+
+	if (kafka_control_turn == NULL)
+		return;
+	pt_turn_transaction();
+	wait_ms = kafka_control_turn();
+	MemoryContextSwitchTo(l->turn_mcxt);
+	transaction_end(l);
+	if (wait_ms < 0)
+		net_timer_stop(l->loop, &l->tick);
+	else
+		net_timer_start(l->loop, &l->tick, net_now() + wait_ms * 1000);
+}
+
+/* Only wakes the worker: every turn looks. */
+static void
+tick_due(NetTimer *timer)
+{
 }
 
 /*

@@ -1,0 +1,29 @@
+/*-------------------------------------------------------------------------
+ *
+ * move.h
+ *	  Clients that come from, and go to, other workers.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_SERVER_MOVE_H
+#define PT_SERVER_MOVE_H
+
+#include "net/moving.h"
+#include "server/handover.h"
+#include "server/listener.h"
+
+/* handover.c: the inbox of this worker */
+extern void pt_handover_init(PtListener *l);
+extern void pt_handover_turn(PtListener *l);
+extern int	pt_handover_socket(void);
+
+/* move.c: clients whose next request belongs to another worker */
+extern void pt_moves_init(PtListener *l);
+extern void pt_moves_turn(PtListener *l);
+extern bool pt_move_needed(const PtListener *l, const PtRequest *request);
+extern void pt_move_start(PtClient *client);
+extern void pt_move_forget(PtClient *client);
+
+#endif							/* PT_SERVER_MOVE_H */

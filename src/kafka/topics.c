@@ -11,6 +11,10 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
+#include "utils/errcodes.h"
+#include "utils/hsearch.h"
+
 #include "kafka/broker.h"
 #include "kafka/topics.h"
 
@@ -116,6 +120,112 @@ kafka_leader_epoch_check(int32 epoch)
 	return epoch > current ? KERR_UNKNOWN_LEADER_EPOCH : KERR_NONE;
 }
 
+/* Are they the same once '_' stands for '.'? */
+static bool
+names_collide(const char *a, const char *b)
+{
+	for (; *a && *b; a++, b++)
+	{
+		if ((*a == '.' ? '_' : *a) != (*b == '.' ? '_' : *b))
+			return false;
+	}
+	return *a == *b;
+}
+
+const char *
+kafka_topic_collision(const char *name)
+{
+	ListCell   *lc;
+
+	if (strpbrk(name, "._") == NULL)
+		return NULL;
+	foreach(lc, pt_topic_all())
+	{
+		const PtTopic *topic = lfirst(lc);
+
+		if (names_collide(name, topic->name) && strcmp(name, topic->name) != 0)
+			return psprintf("Topic '%s' collides with existing topic: %s", name, topic->name);
+	}
+	return NULL;
+}
+
+/* Kafka's checks and words, for a cluster whose only broker is ours. */
+const char *
+kafka_replicas_problem(const int32 *brokers, int n)
+{
+	if (n <= 0)
+		return "The manual partition assignment includes an empty replica list.";
+	for (int i = 0; i < n; i++)
+	{
+		if (brokers[i] < 0)
+			return psprintf("The manual partition assignment includes an invalid replica id %d.", brokers[i]);
+		if (brokers[i] != KAFKA_BROKER_ID)
+			return psprintf("The manual partition assignment includes broker %d, but no such broker is registered.",
+							brokers[i]);
+	}
+	if (n > 1)
+		return psprintf("The manual partition assignment includes the broker %d more than once.", KAFKA_BROKER_ID);
+	return NULL;
+}
+
+static uint32
+name_hash(const void *key, Size keysize)
+{
+	const KafkaString *s = key;
+
+	return s->len > 0 ? hash_bytes((const unsigned char *) s->data, s->len) : 0;
+}
+
+static int
+name_match(const void *a, const void *b, Size keysize)
+{
+	return kafka_string_equal(*(const KafkaString *) a, *(const KafkaString *) b) ? 0 : 1;
+}
+
+int *
+kafka_name_uses(KafkaCall *call, const KafkaString *first, size_t stride, int n)
+{
+	struct
+	{
+		KafkaString name;
+		int			first;
+	}		   *entry;
+	HASHCTL		ctl = {
+		.keysize = sizeof(KafkaString),
+		.entrysize = sizeof(*entry),
+		.hash = name_hash,
+		.match = name_match,
+		.hcxt = call->mcxt
+	};
+	HTAB	   *names = hash_create("names of a request", 64, &ctl,
+									HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+	int		   *uses = MemoryContextAllocZero(call->mcxt, sizeof(int) * (n + 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		bool		found;
+
+		entry = hash_search(names, (const char *) first + i * stride, HASH_ENTER, &found);
+		if (!found)
+			entry->first = i;
+		uses[entry->first]++;
+	}
+	hash_destroy(names);
+	return uses;
+}
+
+bool
+kafka_out_of_time(const KafkaCall *call, int32 timeout_ms)
+{
+	instr_time	now;
+
+	if (timeout_ms <= 0)
+		return false;
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, call->started);
+	return INSTR_TIME_GET_MILLISEC(now) >= timeout_ms;
+}
+
 typedef struct NewTopic
 {
 	const char *name;
@@ -135,7 +245,14 @@ bool
 kafka_topic_create(KafkaCall *call, const char *name, int npartitions, List *configs, KafkaError *error)
 {
 	NewTopic	new = {name, npartitions, configs};
+	const char *collision = kafka_topic_collision(name);
 
+	if (collision != NULL)
+	{
+		*error = (KafkaError) {.code = KERR_INVALID_TOPIC_EXCEPTION, .sqlstate = ERRCODE_DUPLICATE_TABLE,
+		.message = collision};
+		return false;
+	}
 	if (kafka_run_transaction(call, create_topic, &new, error))
 		return true;
 	kafka_log_error(call, error);

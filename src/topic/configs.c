@@ -546,12 +546,20 @@ List *
 pt_config_list(Oid relid)
 {
 	PtLabel    *label = pt_label_get(relid);
+
+	return pt_config_list_with(label ? label->configs : NIL);
+}
+
+/* The same for a topic that was created with these. */
+List *
+pt_config_list_with(List *pairs)
+{
 	List	   *list = NIL;
 
 	for (int i = 0; i < lengthof(config_defs); i++)
 	{
 		const ConfigDef *def = &config_defs[i];
-		const PtConfigPair *pair = label ? find_pair(label->configs, def->name) : NULL;
+		const PtConfigPair *pair = find_pair(pairs, def->name);
 		PtConfigEntry *entry = palloc(sizeof(PtConfigEntry));
 
 		entry->name = def->name;

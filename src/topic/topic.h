@@ -118,6 +118,7 @@ typedef struct PtConfigEntry
 	const char *documentation;
 } PtConfigEntry;
 extern List *pt_config_list(Oid relid); /* of PtConfigEntry * */
+extern List *pt_config_list_with(List *pairs);	/* of a topic with these PtConfigPairs */
 
 extern void pt_topic_register(void);	/* label provider and cache callbacks, from _PG_init */
 

@@ -14,9 +14,6 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
-#include "utils/hsearch.h"
-
 #include "guc.h"
 #include "kafka/broker.h"
 #include "kafka/topics.h"
@@ -36,30 +33,37 @@ refuse(CreateTopicResponse *out, int16 code, const char *message)
 	return false;
 }
 
-/* Assignments list every partition once, each on the one broker there is. */
+/* Assignments list every partition once, each on the one broker there is.  Kafka's words. */
 static bool
 check_assignments(const CreateTopic *in, CreateTopicResponse *out)
 {
 	int			n = in->assignments.n;
 	bool	   *seen;
 
-	if (in->num_partitions != -1 || in->replication_factor != -1)
+	if (in->replication_factor != -1)
 		return refuse(out, KERR_INVALID_REQUEST,
-					  "Partitions and replication factor must be -1 when replicas are assigned.");
+					  "A manual partition assignment was specified, but replication factor was not set to -1.");
+	if (in->num_partitions != -1)
+		return refuse(out, KERR_INVALID_REQUEST,
+					  "A manual partition assignment was specified, but numPartitions was not set to -1.");
 	if (n > PARTITIONS_PER_REQUEST)
 		return true;			/* refused by its number, later */
 	seen = palloc0(sizeof(bool) * n);
 	for (int i = 0; i < n; i++)
 	{
 		const CreateTopicAssignment *a = &in->assignments.items[i];
+		const char *problem = kafka_replicas_problem(a->broker_ids.items, a->broker_ids.n);
 
-		if (a->partition_index < 0 || a->partition_index >= n || seen[a->partition_index])
+		if (a->partition_index < 0 || a->partition_index >= n)
 			return refuse(out, KERR_INVALID_REPLICA_ASSIGNMENT,
-						  "Partitions must be numbered from 0, without gaps and repetitions.");
+						  "partitions should be a consecutive 0-based integer sequence");
+		if (seen[a->partition_index])
+			return refuse(out, KERR_INVALID_REPLICA_ASSIGNMENT,
+						  psprintf("Found multiple manual partition assignments for partition %d",
+								   a->partition_index));
 		seen[a->partition_index] = true;
-		if (a->broker_ids.n != 1 || a->broker_ids.items[0] != KAFKA_BROKER_ID)
-			return refuse(out, KERR_INVALID_REPLICA_ASSIGNMENT,
-						  psprintf("The only broker is %d.", KAFKA_BROKER_ID));
+		if (problem != NULL)
+			return refuse(out, KERR_INVALID_REPLICA_ASSIGNMENT, problem);
 	}
 	return true;
 }
@@ -78,7 +82,10 @@ check_partitions(const CreateTopic *in, CreateTopicResponse *out, int *npartitio
 	{
 		if (in->num_partitions != -1 && in->num_partitions < 1)
 			return refuse(out, KERR_INVALID_PARTITIONS, "Number of partitions was set to an invalid non-positive value.");
-		if (in->replication_factor != -1 && in->replication_factor != 1)
+		if (in->replication_factor < -1 || in->replication_factor == 0)
+			return refuse(out, KERR_INVALID_REPLICATION_FACTOR,
+						  "Replication factor must be larger than 0, or -1 to use the default value.");
+		if (in->replication_factor > 1)
 			return refuse(out, KERR_INVALID_REPLICATION_FACTOR,
 						  "There is one broker, so the replication factor can only be 1; standby servers replicate all topics.");
 		*npartitions = in->num_partitions == -1 ? pt_default_partitions : in->num_partitions;
@@ -110,11 +117,11 @@ check_configs(const CreateTopic *in, CreateTopicResponse *out, List **configs)
 	return true;
 }
 
-/* Adds the configs of what was made (version 5 and later tell them). */
+/* Adds the configs of what was or would be made (version 5 and later tell them). */
 static void
-describe_configs(KafkaCall *call, Oid relid, CreateTopicResponse *out)
+describe_configs(KafkaCall *call, List *configs, CreateTopicResponse *out)
 {
-	List	   *entries = pt_config_list(relid);
+	List	   *entries = pt_config_list_with(configs);
 	ListCell   *lc;
 	int			i = 0;
 
@@ -124,8 +131,8 @@ describe_configs(KafkaCall *call, Oid relid, CreateTopicResponse *out)
 		const PtConfigEntry *entry = lfirst(lc);
 		CreateTopicConfigResponse *config = &out->configs.items[i++];
 
-		config->name = kafka_string(pstrdup(entry->name));
-		config->value = kafka_string(entry->value ? pstrdup(entry->value) : NULL);
+		config->name = kafka_string(entry->name);
+		config->value = kafka_string(entry->value);
 		config->config_source = entry->is_default ? CONFIG_SOURCE_DEFAULT : CONFIG_SOURCE_TOPIC;
 	}
 }
@@ -142,11 +149,26 @@ create(KafkaCall *call, const char *name, int npartitions, List *configs, Create
 		return;
 	}
 	topic = pt_topic_by_name(name);
-	if (topic == NULL)			/* dropped again by somebody else */
-		return;
-	memcpy(&out->topic_id, &topic->id, sizeof(out->topic_id));
-	if (call->api_version >= 5)
-		describe_configs(call, topic->relid, out);
+	if (topic != NULL)			/* else dropped again by somebody else */
+		memcpy(&out->topic_id, &topic->id, sizeof(out->topic_id));
+}
+
+/* Everything about the name; a topic that exists is found before its name is said to collide. */
+static bool
+check_name(const char *name, CreateTopicResponse *out)
+{
+	const char *reason = name ? pt_topic_name_check(name) : "The name is not valid text.";
+
+	if (reason != NULL)
+		return refuse(out, KERR_INVALID_TOPIC_EXCEPTION, reason);
+	if (pt_topic_name_is_internal(name))
+		return refuse(out, KERR_INVALID_TOPIC_EXCEPTION, "The topic is internal: it is made when it is needed.");
+	if (pt_topic_by_name(name) != NULL)
+		return refuse(out, KERR_TOPIC_ALREADY_EXISTS, psprintf("Topic '%s' already exists.", name));
+	reason = kafka_topic_collision(name);
+	if (reason != NULL)
+		return refuse(out, KERR_INVALID_TOPIC_EXCEPTION, reason);
+	return true;
 }
 
 static void
@@ -154,86 +176,20 @@ handle_topic(KafkaCall *call, const CreateTopic *in, CreateTopicResponse *out)
 {
 	const CreateTopicsRequest *request = call->request;
 	char	   *name = kafka_text(in->name);
-	const char *reason = name ? pt_topic_name_check(name) : "The name is not valid text.";
 	List	   *configs = NIL;
 	int			npartitions;
 
-	if (reason != NULL)
-	{
-		refuse(out, KERR_INVALID_TOPIC_EXCEPTION, reason);
-		return;
-	}
-	if (pt_topic_name_is_internal(name))
-	{
-		refuse(out, KERR_INVALID_TOPIC_EXCEPTION, "The topic is internal: it is made when it is needed.");
-		return;
-	}
-	if (pt_topic_by_name(name) != NULL)
-	{
-		refuse(out, KERR_TOPIC_ALREADY_EXISTS, psprintf("Topic '%s' already exists.", name));
-		return;
-	}
-	if (!check_partitions(in, out, &npartitions) || !check_configs(in, out, &configs))
+	if (!check_name(name, out) || !check_partitions(in, out, &npartitions) || !check_configs(in, out, &configs))
 		return;
 
 	if (!request->validate_only)
 		create(call, name, npartitions, configs, out);
-	if (out->error_code == KERR_NONE)
-	{
-		out->num_partitions = npartitions;
-		out->replication_factor = 1;
-	}
-}
-
-static uint32
-name_hash(const void *key, Size keysize)
-{
-	const KafkaString *s = key;
-
-	return s->len > 0 ? hash_bytes((const unsigned char *) s->data, s->len) : 0;
-}
-
-static int
-name_match(const void *a, const void *b, Size keysize)
-{
-	return kafka_string_equal(*(const KafkaString *) a, *(const KafkaString *) b) ? 0 : 1;
-}
-
-/* Names that a request has more than once are wrong each time. */
-static void
-refuse_duplicates(KafkaCall *call)
-{
-	const CreateTopicsRequest *in = call->request;
-	CreateTopicsResponse *out = call->response;
-	struct
-	{
-		KafkaString name;
-		int			first;
-	}		   *entry;
-	HASHCTL		ctl = {
-		.keysize = sizeof(KafkaString),
-		.entrysize = sizeof(*entry),
-		.hash = name_hash,
-		.match = name_match,
-		.hcxt = call->mcxt
-	};
-	HTAB	   *names = hash_create("topics of a request", 64, &ctl,
-									HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
-
-	for (int i = 0; i < in->topics.n; i++)
-	{
-		bool		found;
-
-		entry = hash_search(names, &in->topics.items[i].name, HASH_ENTER, &found);
-		if (!found)
-			entry->first = i;
-		else
-		{
-			refuse(&out->topics.items[entry->first], KERR_INVALID_REQUEST, "Duplicate topic name.");
-			refuse(&out->topics.items[i], KERR_INVALID_REQUEST, "Duplicate topic name.");
-		}
-	}
-	hash_destroy(names);
+	if (out->error_code != KERR_NONE)
+		return;
+	out->num_partitions = npartitions;
+	out->replication_factor = 1;
+	if (call->api_version >= 5)
+		describe_configs(call, configs, out);
 }
 
 static KafkaOutcome
@@ -241,17 +197,29 @@ create_topics_begin(KafkaCall *call)
 {
 	const CreateTopicsRequest *in = call->request;
 	CreateTopicsResponse *out = call->response;
+	int			n = 0;
+	int		   *uses = in->topics.n > 0 ?
+		kafka_name_uses(call, &in->topics.items[0].name, sizeof(CreateTopic), in->topics.n) : NULL;
 
 	KAFKA_RESIZE(call, out->topics, CreateTopicResponse, in->topics.n);
-	refuse_duplicates(call);
 	for (int i = 0; i < in->topics.n; i++)
 	{
-		out->topics.items[i].name = in->topics.items[i].name;
-		if (out->topics.items[i].error_code == KERR_NONE)
-			handle_topic(call, &in->topics.items[i], &out->topics.items[i]);
-		if (out->topics.items[i].error_code == KERR_NONE)
-			out->topics.items[i].error_message = kafka_string(NULL);
+		CreateTopicResponse *result = &out->topics.items[n];
+
+		if (uses[i] == 0)
+			continue;
+		n++;
+		result->name = in->topics.items[i].name;
+		if (uses[i] > 1)
+			refuse(result, KERR_INVALID_REQUEST, "Duplicate topic name.");
+		else if (n > 1 && kafka_out_of_time(call, in->timeout_ms))
+			refuse(result, KERR_REQUEST_TIMED_OUT, "The request timed out before the topic's turn came.");
+		else
+			handle_topic(call, &in->topics.items[i], result);
+		if (result->error_code == KERR_NONE)
+			result->error_message = kafka_string(NULL);
 	}
+	out->topics.n = n;
 	return KAFKA_REPLY;
 }
 

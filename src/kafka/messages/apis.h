@@ -24,6 +24,7 @@
 #include "kafka/messages/20_delete_topics.h"
 #include "kafka/messages/22_init_producer_id.h"
 #include "kafka/messages/23_offset_for_leader_epoch.h"
+#include "kafka/messages/37_create_partitions.h"
 #include "kafka/messages/60_describe_cluster.h"
 #include "kafka/messages/75_describe_topic_partitions.h"
 
@@ -47,6 +48,7 @@
 	X(20, DeleteTopics,				delete_topics,			   1, 1, 6, 4, CONTROL) \
 	X(22, InitProducerId,			init_producer_id,		   0, 0, 5, 2, ANY) \
 	X(23, OffsetForLeaderEpoch,		offset_for_leader_epoch,   2, 2, 4, 4, ANY) \
+	X(37, CreatePartitions,			create_partitions,		   0, 0, 3, 2, CONTROL) \
 	X(60, DescribeCluster,			describe_cluster,		   0, 0, 2, 0, ANY) \
 	X(75, DescribeTopicPartitions,	describe_topic_partitions, 0, 0, 0, 0, ANY)
 

@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+"""Administration of topics in every version: what is asked, what is checked, what SQL then sees.
+
+CreateTopics, CreatePartitions, DeleteRecords, DescribeLogDirs, AlterReplicaLogDirs, by a client
+that encodes from Kafka's own specs.
+"""
+
+import os
+import sys
+import threading
+import time
+import uuid
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "lib"), HERE]
+import cluster as pg   # noqa: E402
+import raw             # noqa: E402
+import tap             # noqa: E402
+
+server = client = None
+advertised = {}
+
+NONE, UNKNOWN_TOPIC, TIMED_OUT, INVALID_TOPIC, OUT_OF_RANGE = 0, 3, 7, 17, 1
+EXISTS, INVALID_PARTITIONS, INVALID_REPLICATION, INVALID_ASSIGNMENT = 36, 37, 38, 39
+INVALID_CONFIG, INVALID_REQUEST, POLICY_VIOLATION, LOG_DIR_NOT_FOUND = 40, 42, 44, 57
+
+
+def each_version(name, check):
+    """check(version) gives problems; one line of TAP per version."""
+    spec = raw.message(name + "Request").valid
+    for version in range(max(spec[0], advertised[name][0]), min(spec[1], advertised[name][1]) + 1):
+        try:
+            problems = [p for p in check(version) if p]
+        except Exception as problem:    # pylint: disable=broad-except
+            problems = ["%s: %s" % (type(problem).__name__, problem)]
+            reconnect()
+        tap.ok(not problems, "%s v%d" % (name, version))
+        for problem in problems:
+            tap.note(problem)
+
+
+def reconnect():
+    global client
+    if client is not None:
+        client.close()
+    client = raw.Client(server.bootstrap)
+
+
+def differs(what, got, expected):
+    return None if got == expected else "%s: got %r, expected %r" % (what, got, expected)
+
+
+def metadata(name):
+    answer = client.call("Metadata", 12, {"Topics": [{"Name": name}], "AllowAutoTopicCreation": False})
+    return answer["Topics"][0]
+
+
+def create(*topics, version=7, dry=False, timeout=10000):
+    return client.call("CreateTopics", version, {"Topics": list(topics), "timeoutMs": timeout, "validateOnly": dry})["Topics"]
+
+
+def topic(name, partitions=-1, replicas=-1, **more):
+    return {"Name": name, "NumPartitions": partitions, "ReplicationFactor": replicas, **more}
+
+
+def assignments(*rows):
+    return [{"PartitionIndex": p, "BrokerIds": ids} for p, ids in rows]
+
+
+def test_versions():
+    """what the broker says it speaks"""
+    for row in client.call("ApiVersions", 0)["ApiKeys"]:
+        for name, key in (("CreateTopics", 19), ("DeleteRecords", 21), ("AlterReplicaLogDirs", 34),
+                          ("DescribeLogDirs", 35), ("CreatePartitions", 37)):
+            if row["ApiKey"] == key:
+                advertised[name] = (row["MinVersion"], row["MaxVersion"])
+    tap.ok("CreateTopics" in advertised and "CreatePartitions" in advertised, "topics are administered")
+
+
+def test_create_topics():
+    """checks, in Kafka's order and with its codes"""
+    def check(version):
+        dry = create(topic("dry-%d" % version, 3, 1, Configs=[{"Name": "retention.ms", "Value": "77"}]),
+                     version=version, dry=True)[0]
+        yield differs("dry run", dry["ErrorCode"], NONE)
+        yield differs("nothing made", server.sql("SELECT count(*) FROM topics WHERE topic::text = 'dry-%d'" % version), "0")
+        if version >= 5:
+            yield differs("dry partitions", (dry["NumPartitions"], dry["ReplicationFactor"]), (3, 1))
+            found = {c["Name"]: (c["Value"], c["ConfigSource"]) for c in dry["Configs"]}
+            yield differs("dry configs", (found["retention.ms"], found["cleanup.policy"]), (("77", 1), ("delete", 5)))
+        made = create(topic("manual-%d" % version, Assignments=assignments((1, [1]), (0, [1]))), version=version)[0]
+        yield differs("manual", made["ErrorCode"], NONE)
+        yield differs("its partitions", len(metadata("manual-%d" % version)["Partitions"]), 2)
+        yield differs("by default", create(topic("default-%d" % version), version=version)[0]["ErrorCode"], NONE)
+    each_version("CreateTopics", check)
+
+    for what, row, code in (
+            ("no brokers", topic("bad", Assignments=assignments((0, []))), INVALID_ASSIGNMENT),
+            ("an unknown broker", topic("bad", Assignments=assignments((0, [7]))), INVALID_ASSIGNMENT),
+            ("a broker twice", topic("bad", Assignments=assignments((0, [1, 1]))), INVALID_ASSIGNMENT),
+            ("a negative broker", topic("bad", Assignments=assignments((0, [-1]))), INVALID_ASSIGNMENT),
+            ("a gap", topic("bad", Assignments=assignments((0, [1]), (2, [1]))), INVALID_ASSIGNMENT),
+            ("a partition twice", topic("bad", Assignments=assignments((0, [1]), (0, [1]))), INVALID_ASSIGNMENT),
+            ("a negative partition", topic("bad", Assignments=assignments((-1, [1]))), INVALID_ASSIGNMENT),
+            ("assignments and partitions", topic("bad", 1, Assignments=assignments((0, [1]))), INVALID_REQUEST),
+            ("assignments and replicas", topic("bad", -1, 1, Assignments=assignments((0, [1]))), INVALID_REQUEST),
+            ("no partitions", topic("bad", 0, 1), INVALID_PARTITIONS),
+            ("fewer than none", topic("bad", -2, 1), INVALID_PARTITIONS),
+            ("too many partitions", topic("bad", 1000000, 1), POLICY_VIOLATION),
+            ("three replicas", topic("bad", 1, 3), INVALID_REPLICATION),
+            ("no replicas", topic("bad", 1, 0), INVALID_REPLICATION),
+            ("a config without a value", topic("bad", 1, 1, Configs=[{"Name": "retention.ms", "Value": None}]), INVALID_CONFIG),
+            ("an internal topic", topic("__consumer_offsets", 1, 1), INVALID_TOPIC),
+            ("a name that is there", topic("default-7"), EXISTS)):
+        for dry in (True, False):
+            got = create(row, dry=dry)[0]
+            tap.ok(got["ErrorCode"] == code and got["ErrorMessage"], "%s%s: error %d, expected %d"
+                   % (what, " (dry)" if dry else "", got["ErrorCode"], code))
+    create(topic("under_score.dot", 1))
+    got = create(topic("under.score_dot", 1))[0]
+    tap.equal((got["ErrorCode"], got["ErrorMessage"]),
+              (INVALID_TOPIC, "Topic 'under.score_dot' collides with existing topic: under_score.dot"), "names that collide")
+    got = create(topic("twice", 1), topic("once", 1), topic("twice", 2))
+    tap.equal([(t["Name"], t["ErrorCode"]) for t in got], [("twice", INVALID_REQUEST), ("once", NONE)], "a name twice")
+    tap.equal(server.sql("SELECT count(*) FROM topics WHERE topic::text IN ('bad', 'twice')"), "0", "nothing of what was refused")
+    tap.equal(create(), [], "a request for nothing")
+
+
+def grow(*rows, version=3, dry=False):
+    return client.call("CreatePartitions", version, {
+        "Topics": [{"Name": n, "Count": c, "Assignments": a} for n, c, a in rows], "TimeoutMs": 10000,
+        "ValidateOnly": dry})["Results"]
+
+
+def test_create_partitions():
+    def check(version):
+        name = "grow-%d" % version
+        create(topic(name, 1))
+        yield differs("dry", grow((name, 3, None), version=version, dry=True)[0]["ErrorCode"], NONE)
+        yield differs("still one", len(metadata(name)["Partitions"]), 1)
+        got = grow((name, 3, None), version=version)[0]
+        yield differs("grown", (got["ErrorCode"], got["ErrorMessage"]), (NONE, None))
+        yield differs("seen at once", len(metadata(name)["Partitions"]), 3)
+        yield differs("by SQL", server.sql("SELECT produce('%s', 'x', partition => 2)" % name), name + ":2")
+        got = grow((name, 3, None), version=version)[0]
+        yield differs("the same", (got["ErrorCode"], got["ErrorMessage"]),
+                      (INVALID_PARTITIONS, "Topic already has 3 partition(s)."))
+        got = grow((name, 2, None), version=version)[0]
+        yield differs("fewer", (got["ErrorCode"], got["ErrorMessage"]),
+                      (INVALID_PARTITIONS, "The topic %s currently has 3 partition(s); 2 would not be an increase." % name))
+        one = [{"BrokerIds": [1]}]
+        yield differs("assigned", grow((name, 4, one), version=version)[0]["ErrorCode"], NONE)
+        for what, wrong in (("too few", one), ("too many", one * 3), ("none", []), ("another broker", one + [{"BrokerIds": [2]}]),
+                            ("empty", one + [{"BrokerIds": []}]), ("two brokers", one + [{"BrokerIds": [1, 2]}])):
+            yield differs(what, grow((name, 6, wrong), version=version)[0]["ErrorCode"], INVALID_ASSIGNMENT)
+        yield differs("four in the end", len(metadata(name)["Partitions"]), 4)
+    each_version("CreatePartitions", check)
+    got = grow(("grow-0", 5, None), ("missing", 5, None), ("grow-1", 9, None), ("grow-1", 9, None), ("no/name", 2, None))
+    tap.equal([(r["Name"], r["ErrorCode"]) for r in got],
+              [("grow-0", NONE), ("missing", UNKNOWN_TOPIC), ("grow-1", INVALID_REQUEST), ("no/name", INVALID_TOPIC)],
+              "one that fails leaves the others alone")
+    tap.equal(grow(("grow-0", 1000000, None))[0]["ErrorCode"], POLICY_VIOLATION, "too many at once")
+
+
+def test_concurrent():
+    """SQL and Kafka create one topic at the same time; partitions come while others produce"""
+    session = server.session()
+    session.sql("BEGIN; SELECT create_topic('race')")
+    tap.equal(create(topic("race", 1))[0]["ErrorCode"], TIMED_OUT, "one that is being created: try again")
+    session.sql("COMMIT")
+    tap.equal(create(topic("race", 1))[0]["ErrorCode"], EXISTS, "now it is there")
+    session.sql("BEGIN; SELECT create_topic('race-2')")
+    session.sql("ROLLBACK")
+    tap.equal(create(topic("race-2", 1))[0]["ErrorCode"], NONE, "after a rollback the name is free")
+    session.close()
+
+    stop = threading.Event()
+    errors = []
+
+    def keep_producing():
+        with raw.Client(server.bootstrap) as mine:
+            while not stop.is_set():
+                body = {"Acks": -1, "TimeoutMs": 10000, "TopicData": [{"Name": "race", "PartitionData": [
+                    {"Index": 0, "Records": raw.Batch([(None, "x")]).encode()}]}]}
+                code = mine.call("Produce", 9, body)["Responses"][0]["PartitionResponses"][0]["ErrorCode"]
+                if code not in (NONE, TIMED_OUT):
+                    errors.append(code)
+    thread = threading.Thread(target=keep_producing, daemon=True)
+    thread.start()
+    results = []
+    for count in range(2, 7):
+        for _ in range(20):
+            code = grow(("race", count, None))[0]["ErrorCode"]
+            if code != TIMED_OUT:
+                break
+        results.append(code)
+    time.sleep(0.1)
+    stop.set()
+    thread.join()
+    tap.equal((results, errors), ([NONE] * 5, []), "partitions are added while a client produces")
+    tap.equal(len(metadata("race")["Partitions"]), 6, "and all are there")
+
+
+def main():
+    global server
+    pg.demote()
+    server = pg.Cluster().init().start()
+    server.sql("CREATE EXTENSION pgtopic")
+    server.wait_listener()
+    reconnect()
+    tap.main([test_versions, test_create_topics, test_create_partitions, test_concurrent])
+
+
+main()

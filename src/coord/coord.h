@@ -13,12 +13,14 @@
  *	- one event per request.  JOIN and SYNC may be answered by a later step, all others are
  *	  answered by their own.  Each token is answered exactly once; tokens nobody waits for
  *	  any more (the connection is gone) are answered all the same, and ignored by the caller.
- *	- COORD_EV_TICK when coord_next_deadline() has come; any event runs what is due as well.
+ *	- COORD_EV_TICK when coord_next_deadline() has come.  Only it makes deadlines count: requests that
+ *	  have arrived go first, so that a stopped server does not throw out members whose heartbeats it has not read.
  *	- time may jump and may stand still; if it goes back, the coordinator's stands still.
  *	- COORD_EV_TOPICS whenever topics have changed, and once before anything else.
  *
- * What it counts as its memory (groups, members, their metadata and assignments) stays below
- * config.memory_max: past that, what would make it grow gets COORDINATOR_NOT_AVAILABLE.
+ * What it counts as its memory (groups, members, their metadata and assignments; hash tables on top)
+ * stays below config.memory_max: past that, what would make it grow gets COORDINATOR_NOT_AVAILABLE.
+ * Should palloc itself fail before, in the middle of a step, throw the coordinator away: clients join again.
  *
  * Siblings: types.h, event.h, reply.h; internal.h is the room's own.
  *
@@ -107,6 +109,6 @@ extern const char *coord_kind_name(CoordKind kind); /* "classic", "consumer"; of
 
 /* For views of statistics. */
 extern size_t coord_memory_used(const CoordGroups *groups);
-extern int	coord_group_count(const CoordGroups *groups);
+extern int	coord_ngroups(const CoordGroups *groups);
 
 #endif							/* COORD_COORD_H */

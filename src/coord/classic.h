@@ -1,0 +1,139 @@
+/*-------------------------------------------------------------------------
+ *
+ * classic.h
+ *	  What the files of classic groups share.
+ *
+ * Siblings: classic.c (kind, views, checks), classic_member.c (members, protocols, votes), classic_join.c,
+ * classic_rebalance.c (the phases), classic_sync.c, classic_leave.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef COORD_CLASSIC_H
+#define COORD_CLASSIC_H
+
+#include "coord/internal.h"
+
+/* A protocol (an assignor, to consumers) that at least one member supports. */
+typedef struct ClassicProtocol
+{
+	CoordNode	node;			/* in classic->protocols; the key is its name */
+	int			nmembers;		/* that support it */
+	int			votes;			/* while a protocol is chosen */
+} ClassicProtocol;
+
+typedef struct ClassicSupport
+{
+	ClassicProtocol *protocol;
+	CoordBytes	metadata;
+} ClassicSupport;
+
+typedef struct ClassicMember
+{
+	CoordNode	node;			/* in classic->members; the key is the member id */
+	CoordNode	instance;		/* in classic->instances, when static */
+	dlist_node	link;			/* in classic->order */
+	CoordGroup *group;
+	CoordBytes	instance_id;	/* null: dynamic */
+	CoordBytes	client_id;
+	CoordBytes	client_host;
+	int32		session_timeout_ms;
+	int32		rebalance_timeout_ms;
+	int			nsupported;
+	ClassicSupport *supported;	/* in order of preference; one block with the metadata */
+	CoordBytes	assignment;		/* empty: none; data is a block of its own */
+	bool		is_new;			/* has not seen the end of a rebalance yet */
+	bool		awaiting_join;	/* a JoinGroup waits for the rebalance: join_token */
+	bool		awaiting_sync;	/* a SyncGroup waits for the leader's: sync_token */
+	bool		pending_sync;	/* got a generation, and has not asked for its assignment */
+	uint64		join_token;
+	uint64		sync_token;
+	CoordTimer	session;
+} ClassicMember;
+
+/* A member id that was given out with MEMBER_ID_REQUIRED (KIP-394). */
+typedef struct ClassicPending
+{
+	CoordNode	node;			/* in classic->pending */
+	dlist_node	link;			/* in classic->pending_order */
+	CoordGroup *group;
+	CoordTimer	expiry;
+} ClassicPending;
+
+typedef struct CoordClassic
+{
+	CoordState	state;
+	bool		initial;		/* preparing, and it was empty before: members get time to turn up */
+	bool		more_joined;	/* since the initial delay was last prolonged */
+	int32		delay_ms;		/* of the initial delay that is running, */
+	int32		remaining_ms;	/* and how far it may be prolonged */
+	int32		generation;
+	CoordBytes	protocol_type;	/* a block of its own; empty before the first member */
+	ClassicProtocol *protocol;	/* chosen for this generation, NULL while there is none */
+	ClassicMember *leader;		/* NULL when there are no members */
+	CoordTable	members;
+	CoordTable	instances;
+	CoordTable	protocols;
+	CoordTable	pending;
+	dlist_head	order;			/* members as they came */
+	dlist_head	pending_order;
+	int			nawaiting_join;
+	int			npending_sync;
+	CoordTimer	join;			/* preparing: the rebalance goes on without who is late */
+	CoordTimer	sync;			/* completing, stable: who has not synced is removed */
+	CoordGroup *group;
+} CoordClassic;
+
+/*
+ * Kafka removes a member that never was in a generation when its first JoinGroup has
+ * waited for so long: its client is probably gone.
+ */
+#define CLASSIC_NEW_MEMBER_TIMEOUT_MS (5 * 60 * 1000)
+
+/* classic_member.c */
+extern ClassicMember *classic_member_find(const CoordGroups *groups, const CoordGroup *group, CoordBytes member_id);
+extern ClassicMember *classic_instance_find(const CoordGroups *groups, const CoordGroup *group, CoordBytes instance_id);
+extern ClassicMember *classic_member_add(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, CoordBytes member_id);
+extern void classic_member_remove(CoordGroups *groups, ClassicMember *member, CoordError waiting);
+extern ClassicMember *classic_member_replace(CoordGroups *groups, ClassicMember *old, const CoordEvent *event, CoordBytes member_id);
+extern void classic_member_update(CoordGroups *groups, ClassicMember *member, const CoordEvent *event);
+extern bool classic_member_matches(const ClassicMember *member, const CoordJoin *join);
+extern void classic_member_await(CoordGroups *groups, ClassicMember *member, uint64 token);
+extern void classic_member_synced(CoordGroups *groups, ClassicMember *member);
+extern void classic_member_assign(CoordGroups *groups, ClassicMember *member, CoordBytes assignment);
+extern CoordBytes classic_member_metadata(const ClassicMember *member);
+extern bool classic_supports(const CoordGroups *groups, const CoordGroup *group, const CoordJoin *join);
+extern ClassicProtocol *classic_vote(const CoordGroup *group);
+extern void classic_choose(CoordGroups *groups, CoordGroup *group, ClassicProtocol *protocol);
+extern ClassicPending *classic_pending_find(const CoordGroups *groups, const CoordGroup *group, CoordBytes member_id);
+extern void classic_pending_add(CoordGroups *groups, CoordGroup *group, CoordBytes member_id, int32 timeout_ms);
+extern void classic_pending_remove(CoordGroups *groups, ClassicPending *pending);
+
+/* classic_rebalance.c */
+extern void classic_rebalance(CoordGroups *groups, CoordGroup *group);
+extern void classic_rebalance_prepare(CoordGroups *groups, CoordGroup *group);
+extern void classic_rebalance_try(CoordGroups *groups, CoordGroup *group);
+extern void classic_rebalance_complete(CoordGroups *groups, CoordGroup *group);
+extern CoordReply *classic_join_answer(CoordGroups *groups, ClassicMember *member, uint64 token);
+extern void classic_session_restart(CoordGroups *groups, ClassicMember *member, int32 timeout_ms);
+extern bool classic_all_joined(const CoordGroup *group);
+
+/* classic_join.c, classic_sync.c, classic_leave.c */
+extern void classic_join(CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
+extern void classic_sync(CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
+extern void classic_sync_answer(CoordGroups *groups, ClassicMember *member, uint64 token);
+extern void classic_leave(CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
+
+/* classic.c */
+extern CoordError classic_check(const CoordGroups *groups, const CoordGroup *group, CoordBytes member_id, CoordBytes instance_id);
+
+/* of what has been checked */
+static inline CoordClassic *
+classic_of(const CoordGroup *group)
+{
+	Assert(group->kind == COORD_KIND_CLASSIC && group->classic != NULL);
+	return group->classic;
+}
+
+#endif							/* COORD_CLASSIC_H */

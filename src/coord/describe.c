@@ -1,0 +1,129 @@
+/*-------------------------------------------------------------------------
+ *
+ * describe.c
+ *	  Views of groups: find, list, describe.
+ *
+ * Siblings: reply.h (their form), groups.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "coord/port.h"
+
+#include "coord/internal.h"
+
+const char *
+coord_state_name(CoordState state)
+{
+	switch (state)
+	{
+		case COORD_EMPTY:
+			return "Empty";
+		case COORD_PREPARING_REBALANCE:
+			return "PreparingRebalance";
+		case COORD_COMPLETING_REBALANCE:
+			return "CompletingRebalance";
+		case COORD_ASSIGNING:
+			return "Assigning";
+		case COORD_RECONCILING:
+			return "Reconciling";
+		case COORD_STABLE:
+			return "Stable";
+		case COORD_DEAD:
+			break;
+	}
+	return "Dead";
+}
+
+const char *
+coord_kind_name(CoordKind kind)
+{
+	return kind == COORD_KIND_CONSUMER ? "consumer" : "classic";
+}
+
+static void
+group_info(const CoordGroup *group, CoordGroupInfo *info)
+{
+	info->group_id = group->node.key;
+	info->kind = group->kind;
+	info->nmembers = group->nmembers;
+	if (group->ops != NULL)
+	{
+		info->state = group->ops->state(group);
+		info->protocol_type = group->ops->protocol_type(group);
+	}
+	else
+	{
+		info->state = COORD_EMPTY;
+		info->protocol_type = coord_bytes_literal("");
+	}
+	Assert(info->protocol_type.len >= 0);
+}
+
+bool
+coord_find(const CoordGroups *groups, CoordBytes group_id, CoordGroupInfo *info)
+{
+	const CoordGroup *group = coord_group_find(groups, group_id);
+
+	if (group == NULL)
+		return false;
+	group_info(group, info);
+	return true;
+}
+
+bool
+coord_describe(const CoordGroups *groups, CoordBytes group_id, CoordDescription *out)
+{
+	const CoordGroup *group = coord_group_find(groups, group_id);
+
+	if (group == NULL)
+		return false;
+	memset(out, 0, sizeof(*out));
+	group_info(group, &out->info);
+	out->protocol_name = coord_bytes_literal("");
+	if (group->ops != NULL)
+		group->ops->describe(groups, group, out);
+	Assert(out->info.nmembers == 0 || out->members != NULL);
+	return true;
+}
+
+CoordGroupInfo *
+coord_list(const CoordGroups *groups, int *n)
+{
+	CoordGroupInfo *infos = palloc(Max(groups->by_id.n, 1) * sizeof(CoordGroupInfo));
+	dlist_iter	iter;
+
+	*n = 0;
+	dlist_foreach(iter, unconstify(dlist_head *, &groups->all))
+	{
+		Assert(*n < (int) groups->by_id.n);
+		group_info(dlist_container(CoordGroup, link, iter.cur), &infos[(*n)++]);
+	}
+	return infos;
+}
+
+static bool
+name_among(const char *name, const CoordBytes *names, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (names[i].len == (int32) strlen(name) && pg_strncasecmp(names[i].data, name, names[i].len) == 0)
+			return true;
+	}
+	return n == 0;
+}
+
+bool
+coord_list_matches(const CoordGroupInfo *info, const CoordBytes *states, int nstates,
+				   const CoordBytes *types, int ntypes)
+{
+	return name_among(coord_state_name(info->state), states, nstates) &&
+		name_among(coord_kind_name(info->kind), types, ntypes);
+}
+
+int
+coord_ngroups(const CoordGroups *groups)
+{
+	return groups->by_id.n;
+}

@@ -1,0 +1,194 @@
+/*-------------------------------------------------------------------------
+ *
+ * internal.h
+ *	  What the files of the coord room share: groups, memory, tables, timers, replies.
+ *
+ * A group is looked up, created and forgotten in groups.c; what its members do is up to its
+ * kind, reached through CoordKindOps: classic*.c and consumer*.c.
+ *
+ * Memory: everything kept is from coord_alloc, which counts it.  coord_free only
+ * puts a block aside until the next step begins, so that replies may point to whatever was
+ * there when they were made.
+ *
+ * Siblings: coord.h (the door), classic.h, table.h.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef COORD_INTERNAL_H
+#define COORD_INTERNAL_H
+
+#include "coord/coord.h"
+#include "coord/table.h"
+
+/* A deadline.  Embedded in what it belongs to; zeroed memory is a timer that is not armed. */
+typedef struct CoordTimer
+{
+	int64		at;				/* ms */
+	uint64		seq;			/* of equal deadlines the one armed first fires first */
+	int			slot;			/* 1 + index in the heap, 0: not armed */
+	void		(*fire) (CoordGroups *groups, struct CoordTimer *timer);
+} CoordTimer;
+
+#define coord_container(type, member, ptr) ((type *) ((char *) (ptr) - offsetof(type, member)))
+
+typedef struct CoordGroup CoordGroup;
+
+/*
+ * What the kinds of groups do differently.  The group has members or pending ones, except
+ * where said.  Requests are answered with the functions of reply.c, now or later.
+ */
+typedef struct CoordKindOps
+{
+	/* a JoinGroup (of a classic client); the group may be empty */
+	void		(*join) (CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
+	void		(*sync) (CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
+	void		(*leave) (CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
+	CoordError	(*heartbeat) (CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
+	/* the group may be empty */
+	CoordError	(*commit) (CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
+	CoordError	(*fetch) (CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
+	/* topics were replaced */
+	void		(*topics) (CoordGroups *groups, CoordGroup *group);
+	/* answers and frees everything of the group's kind */
+	void		(*release) (CoordGroups *groups, CoordGroup *group);
+	/* views; the group may be empty */
+	CoordState	(*state) (const CoordGroup *group);
+	CoordBytes	(*protocol_type) (const CoordGroup *group);
+	void		(*describe) (const CoordGroups *groups, const CoordGroup *group, CoordDescription *out);
+} CoordKindOps;
+
+extern const CoordKindOps coord_classic_ops;
+extern const CoordKindOps coord_consumer_ops;
+
+struct CoordGroup
+{
+	CoordNode	node;			/* in groups->by_id; the key is the group's id */
+	dlist_node	link;			/* in groups->all, in the order of creation */
+	CoordKind	kind;
+	const CoordKindOps *ops;	/* NULL for kind empty */
+	struct CoordClassic *classic;	/* kind classic */
+	struct CoordConsumer *consumer; /* kind consumer */
+
+	/* kept up to date by the kind; both 0: the group is empty, and will be forgotten */
+	int			nmembers;
+	int			npending;		/* ids given out, and not yet joined with */
+
+	bool		keep;			/* once had members: forgotten only after a while */
+	CoordTimer	linger;			/* armed while it is empty and in groups->idle */
+	dlist_node	idle;
+	bool		changed;		/* in groups->changed */
+	dlist_node	changed_link;
+	int			told;			/* number of members that was last told */
+};
+
+/* See memory.c and reply.c for what belongs to them. */
+struct CoordGroups
+{
+	CoordConfig config;
+	pg_prng_state prng;
+	uint64		hash_seed;
+	int64		now;			/* of the current step; never goes back */
+	CoordTable	by_id;
+	dlist_head	all;
+	dlist_head	idle;			/* empty groups, the first is empty for longest */
+	struct CoordTopicSet *topics;	/* topics.c */
+	/* timers.c: a binary heap */
+	CoordTimer **heap;
+	int			nheap;
+	int			heap_cap;
+	uint64		timer_seq;
+	/* memory.c */
+#ifndef FRONTEND
+	MemoryContext mcxt;
+#endif
+	size_t		used;
+	dlist_head	blocks;			/* all that are in use (FRONTEND only) */
+	struct CoordBlock *freed;	/* by this step */
+	struct CoordChunk *step;	/* memory that lasts until the next step */
+	/* reply.c */
+	CoordReply *replies;
+	int			nreplies;
+	int			replies_cap;
+	dlist_head	changed;		/* groups whose number of members may have */
+	int			nchanged;
+};
+
+/* memory.c */
+extern void *coord_alloc(CoordGroups *groups, size_t size); /* zeroed */
+extern void coord_free(CoordGroups *groups, void *ptr); /* NULL is fine */
+extern void *coord_step_alloc(CoordGroups *groups, size_t size);	/* not zeroed */
+extern CoordBytes coord_step_bytes(CoordGroups *groups, CoordBytes bytes);	/* a copy */
+extern void coord_step_reset(CoordGroups *groups);
+
+/*
+ * May the coordinator grow by about "size" bytes?  To be asked before anything is changed.
+ * Forgets empty groups to make room, except "keep" (may be NULL).
+ */
+extern bool coord_memory_reserve(CoordGroups *groups, size_t size, const CoordGroup *keep);
+
+/* timers.c */
+extern void coord_timer_arm(CoordGroups *groups, CoordTimer *timer, int64 at,
+							void (*fire) (CoordGroups *groups, CoordTimer *timer));
+extern void coord_timer_cancel(CoordGroups *groups, CoordTimer *timer);
+extern void coord_timers_run(CoordGroups *groups);
+
+/* reply.c: the reply is zeroed, and belongs to the caller until the next one is asked for */
+extern CoordReply *coord_reply(CoordGroups *groups, uint64 token, CoordEventType type, CoordError error);
+extern void coord_reply_message(CoordGroups *groups, CoordReply *reply, const char *message);
+extern CoordReply *coord_reply_join(CoordGroups *groups, uint64 token, CoordError error, CoordBytes member_id);
+extern void coord_reply_sync(CoordGroups *groups, uint64 token, CoordError error);
+/* zeroed results, one for each member of the request, that name it */
+extern CoordLeftMember *coord_reply_leave(CoordGroups *groups, const CoordEvent *event);
+extern void coord_replies_give(CoordGroups *groups, CoordReplies *out);
+
+/* groups.c */
+extern CoordGroup *coord_group_find(const CoordGroups *groups, CoordBytes group_id);
+extern CoordGroup *coord_group_get(CoordGroups *groups, CoordBytes group_id);	/* creates it */
+/* The group must have no members: what its old kind knows is released. */
+extern void coord_group_become(CoordGroups *groups, CoordGroup *group, CoordKind kind);
+/* Changes the number of members, which the shell will be told of. */
+extern void coord_group_count(CoordGroups *groups, CoordGroup *group, int more);
+/* After an event or a timer: an empty group starts to linger, or goes. */
+extern void coord_group_settle(CoordGroups *groups, CoordGroup *group);
+extern void coord_group_forget(CoordGroups *groups, CoordGroup *group);
+/* "prefix-uuid", in memory of the step */
+extern CoordBytes coord_member_id(CoordGroups *groups, CoordBytes prefix);
+
+/* consumer.c, topics.c: "group" is NULL when there is none of that id */
+extern void coord_consumer_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
+extern void coord_topics_replace(CoordGroups *groups, const CoordTopics *topics);
+
+/* bytes */
+#define coord_bytes_literal(s) ((CoordBytes) {(s), sizeof(s) - 1})
+
+static inline bool
+coord_bytes_equal(CoordBytes a, CoordBytes b)
+{
+	return a.len == b.len && (a.len <= 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+static inline bool
+coord_bytes_empty(CoordBytes b)
+{
+	return b.len <= 0;
+}
+
+/* Copies b to *at and moves *at behind it; null stays null. */
+static inline CoordBytes
+coord_bytes_put(char **at, CoordBytes b)
+{
+	CoordBytes	copy = {*at, b.len};
+
+	if (b.len > 0)
+	{
+		memcpy(*at, b.data, b.len);
+		*at += b.len;
+	}
+	return copy;
+}
+
+#define coord_bytes_size(b) ((size_t) Max((b).len, 0))
+
+#endif							/* COORD_INTERNAL_H */

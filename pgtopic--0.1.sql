@@ -445,6 +445,11 @@ CREATE FUNCTION kafka_call(request bytea) RETURNS bytea
 REVOKE ALL ON FUNCTION kafka_call(bytea) FROM PUBLIC;
 COMMENT ON FUNCTION kafka_call(bytea) IS 'answers a request of the Kafka protocol';
 
+CREATE FUNCTION kafka_ask(request bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'pt_kafka_ask' LANGUAGE C VOLATILE STRICT;
+REVOKE ALL ON FUNCTION kafka_ask(bytea) FROM PUBLIC;
+COMMENT ON FUNCTION kafka_ask(bytea) IS 'has a request of the Kafka protocol answered by the control worker';
+
 --
 -- views
 --

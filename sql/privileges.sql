@@ -53,6 +53,7 @@ SELECT count(*) FROM poll('pv', 0, 0);
 SELECT count(*) FROM consume('pv', 'pv_group');
 SELECT seek('pv', 0, 'pv_group', 0);
 SELECT kafka_call('\x');
+SELECT kafka_ask('\x');
 -- the positions of all groups are not
 SELECT count(*) FROM topics.__consumer_offsets;
 SELECT produce('__consumer_offsets', 'x', 'k');

@@ -134,12 +134,25 @@ kafka_request_body_read(const KafkaRequestHeader *header, KafkaArena *arena, voi
 						header->body, header->body_len, arena, out, &left);
 }
 
+/* Puts the length where room was left for it. */
+static bool
+finish_frame(KafkaWriter *w)
+{
+	uint64		total = w->len - sizeof(uint32) + w->spliced;
+	uint32		word;
+
+	if (total > PG_INT32_MAX)
+		return false;
+	word = pg_hton32((uint32) total);
+	memcpy(w->buf, &word, sizeof(word));
+	return true;
+}
+
 bool
 kafka_response_write(KafkaWriter *w, const KafkaApi *api, int16 version,
 					 int32 correlation_id, const void *response)
 {
 	uint32		word = 0;
-	uint64		total;
 	bool		flexible = kafka_api_flexible(api, version);
 
 	Assert(w->len == 0);
@@ -157,10 +170,48 @@ kafka_response_write(KafkaWriter *w, const KafkaApi *api, int16 version,
 
 	if (!kafka_encode(w, api->response(), version, flexible, response))
 		return false;
-	total = w->len - sizeof(word) + w->spliced;
-	if (total > PG_INT32_MAX)
+	return finish_frame(w);
+}
+
+bool
+kafka_request_write(KafkaWriter *w, const KafkaApi *api, int16 version,
+					int32 correlation_id, const char *client_id, const void *request)
+{
+	uint32		word = 0;
+	uint16		fixed[2] = {pg_hton16((uint16) api->key), pg_hton16((uint16) version)};
+	size_t		len = strlen(client_id);
+	uint16		id_len = pg_hton16((uint16) len);
+	bool		flexible = kafka_api_flexible(api, version);
+
+	Assert(w->len == 0 && len <= KAFKA_CLIENT_ID_MAX);
+	if (!kafka_write_bytes(w, &word, sizeof(word)) || !kafka_write_bytes(w, fixed, sizeof(fixed)))
 		return false;
-	word = pg_hton32((uint32) total);
-	memcpy(w->buf, &word, sizeof(word));
-	return true;
+	word = pg_hton32((uint32) correlation_id);
+	if (!kafka_write_bytes(w, &word, sizeof(word)) || !kafka_write_bytes(w, &id_len, sizeof(id_len)) ||
+		!kafka_write_bytes(w, client_id, len))
+		return false;
+	if (flexible && !kafka_write_bytes(w, "", 1))
+		return false;
+	if (!kafka_encode(w, api->request(), version, flexible, request))
+		return false;
+	return finish_frame(w);
+}
+
+const char *
+kafka_response_read(const KafkaApi *api, int16 version, const char *frame, size_t len,
+					KafkaArena *arena, int32 *correlation_id, void *out)
+{
+	const uint8 *pos = (const uint8 *) frame + sizeof(uint32);
+	bool		flexible = kafka_api_flexible(api, version);
+	const char *problem;
+
+	if (len < sizeof(uint32))
+		return "header is truncated";
+	if (correlation_id != NULL)
+		*correlation_id = (int32) get32(frame);
+	if (flexible && api->key != KAFKA_KEY_ApiVersions &&
+		(problem = skip_tags(&pos, (const uint8 *) frame + len)) != NULL)
+		return problem;
+	return kafka_decode(api->response(), version, flexible, (const char *) pos,
+						frame + len - (const char *) pos, arena, out, NULL);
 }

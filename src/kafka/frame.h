@@ -54,4 +54,14 @@ extern const char *kafka_request_body_read(const KafkaRequestHeader *header, Kaf
 extern bool kafka_response_write(KafkaWriter *w, const KafkaApi *api, int16 version,
 								 int32 correlation_id, const void *response);
 
+/*
+ * The client's side, for sessions that ask the control worker.  Write: a whole request, with its
+ * length word.  Read: a response without it, into the API's struct, whose strings point into "frame"; NULL,
+ * or what is wrong.  correlation_id may be NULL.
+ */
+extern bool kafka_request_write(KafkaWriter *w, const KafkaApi *api, int16 version,
+								int32 correlation_id, const char *client_id, const void *request);
+extern const char *kafka_response_read(const KafkaApi *api, int16 version, const char *frame, size_t len,
+									   KafkaArena *arena, int32 *correlation_id, void *out);
+
 #endif							/* KAFKA_FRAME_H */

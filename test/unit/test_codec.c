@@ -497,6 +497,53 @@ no_grow(void *arg, void *buf, size_t size)
 	return NULL;
 }
 
+/* What the client's side writes, the server's side reads, and back. */
+static void
+client_side(const KafkaApi *api, const KafkaSchema *schema, int version)
+{
+	uint64		rnd = 1234567 + api->key * 1000 + version;
+	bool		request = schema == api->request();
+	Memory		memory = {0};
+	char	   *in = memory_alloc(&memory, schema->size);
+	char	   *out = memory_alloc(&memory, schema->size);
+	KafkaWriter w = {.grow = writer_grow};
+	KafkaArena	arena = {.alloc = memory_alloc, .arg = &memory, .budget = MEMORY_BUDGET};
+	KafkaRequestHeader h;
+	int32		correlation;
+	char	   *copy;
+
+	kafka_defaults(schema, in, 1);
+	make_struct(schema, version, &rnd, &memory, in);
+	kafka_defaults(schema, out, 1);
+	CHECK(request ? kafka_request_write(&w, api, version, 77, "me", in) :
+		  kafka_response_write(&w, api, version, 77, in));
+	copy = test_copy(w.buf + 4, w.len - 4);
+	if (request)
+	{
+		CHECK(kafka_request_header_read(copy, w.len - 4, &h) == NULL);
+		CHECK(h.api == api && h.api_version == version && h.correlation_id == 77);
+		CHECK(h.client_id.len == 2 && memcmp(h.client_id.data, "me", 2) == 0);
+		CHECK(kafka_request_body_read(&h, &arena, out) == NULL);
+	}
+	else
+	{
+		CHECK(kafka_response_read(api, version, copy, w.len - 4, &arena, &correlation, out) == NULL);
+		CHECK(correlation == 77);
+		CHECK(kafka_response_read(api, version, copy, 3, &arena, &correlation, out) != NULL);
+	}
+	CHECK(same_struct(schema, in, out));
+	free(copy);
+	free(w.buf);
+	free(w.splices);
+	memory_free(&memory);
+}
+
+static void
+test_client_side(void)
+{
+	for_each_message(client_side);
+}
+
 static void
 test_no_memory(void)
 {
@@ -527,6 +574,7 @@ main(void)
 	RUN(test_request_headers);
 	RUN(test_bytes_behind_a_request);
 	RUN(test_response_headers);
+	RUN(test_client_side);
 	RUN(test_no_memory);
 	return test_done();
 }

@@ -1,0 +1,304 @@
+/*-------------------------------------------------------------------------
+ *
+ * ask.c
+ *	  SQL asks the control worker.
+ *
+ * The state of groups is in the memory of one process, the control worker.  A
+ * session that wants to see it is a Kafka client of a special kind: it makes a pair of
+ * sockets, hands one end to the control worker as listeners hand over their clients
+ * (the request goes along as bytes that have been received already), and reads the answer from the
+ * other.  So there is no second protocol, and nothing in shared memory to keep.
+ *
+ * Siblings: ../server/handover.c, ../kafka/frame.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "commands/dbcommands.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "port/pg_bswap.h"
+#include "storage/fd.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "guc.h"
+#include "kafka/frame.h"
+#include "server/handover.h"
+#include "server/shared.h"
+#include "stats/ask.h"
+
+#define LENGTH_WORD		4
+#define ANSWER_MAX		(256 * 1024 * 1024)
+
+/* How long a control worker that is not up, or busy, is waited for; and its answer. */
+#define PATIENCE_MS		5000
+#define ANSWER_MS		30000
+#define RETRY_MS		20
+
+PG_FUNCTION_INFO_V1(pt_kafka_ask);
+
+static void check_database(void);
+static int	open_socket(void);
+static void hand_over(int sender, int theirs, const struct iovec *bytes);
+static void receive(int ours, int frames, StringInfo answer);
+static void wait_for(int sock, uint32 events, long ms);
+static int	count_frames(const char *bytes, Size len);
+
+bool
+pt_control_expected(void)
+{
+	return pt_port != 0 && pt_listen_addresses[0] != '\0' && !RecoveryInProgress();
+}
+
+/* The control worker sees one database; what it would say is not about ours. */
+static void
+check_database(void)
+{
+	const char *database = get_database_name(MyDatabaseId);
+
+	if (database == NULL || strcmp(database, pt_database) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("Kafka clients are served from database \"%s\" only", pt_database),
+				 errhint("Connect to that database, or change the setting \"pgtopic.database\".")));
+	if (!pt_control_expected())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("there is no control worker in this server"),
+				 RecoveryInProgress() ?
+				 errhint("A standby serves Kafka clients after it has been promoted.") :
+				 errhint("Set \"pgtopic.port\" and \"pgtopic.listen_addresses\", and restart the server.")));
+}
+
+/* An unnamed socket to send datagrams from. */
+static int
+open_socket(void)
+{
+	int			fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		ereport(ERROR,
+				(errcode_for_socket_access(),
+				 errmsg("could not create a socket to the control worker: %m")));
+	return fd;
+}
+
+static void
+wait_for(int sock, uint32 events, long ms)
+{
+	static uint32 wait_event = 0;
+
+	if (wait_event == 0)
+		wait_event = pt_wait_event_new("PgtopicControlCall");
+	(void) WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH | events,
+							 sock, ms, wait_event);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+static void
+hand_over(int sender, int theirs, const struct iovec *bytes)
+{
+	TimestampTz give_up_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PATIENCE_MS);
+	PtMoved		moved = {.slot = -1};
+	PtHandover	result;
+
+	strlcpy(moved.session.client_id, "sql", sizeof(moved.session.client_id));
+	snprintf(moved.session.peer, sizeof(moved.session.peer), "session %d", MyProcPid);
+	while ((result = pt_handover_send(sender, pt_server_control(), theirs, &moved, bytes, 1)) != PT_HANDOVER_DONE)
+	{
+		if (GetCurrentTimestamp() >= give_up_at)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 result == PT_HANDOVER_DOWN ?
+					 errmsg("the control worker is not up") : errmsg("the control worker is busy"),
+					 errhint("It starts again by itself; the server log says what is wrong if it does not.")));
+		wait_for(PGINVALID_SOCKET, 0, RETRY_MS);
+	}
+}
+
+/* Reads that many frames. */
+static void
+receive(int ours, int frames, StringInfo answer)
+{
+	TimestampTz give_up_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ANSWER_MS);
+
+	while (count_frames(answer->data, answer->len) < frames)
+	{
+		ssize_t		n;
+
+		enlargeStringInfo(answer, 8192);
+		n = recv(ours, answer->data + answer->len, answer->maxlen - answer->len - 1, MSG_DONTWAIT);
+		if (n > 0)
+		{
+			answer->len += n;
+			if (answer->len > ANSWER_MAX)
+				ereport(ERROR,
+						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						 errmsg("the answer of the control worker is too large")));
+			continue;
+		}
+		if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+			ereport(ERROR,
+					(errcode(ERRCODE_CONNECTION_FAILURE),
+					 errmsg("the control worker did not answer"),
+					 errhint("The server log says why.")));
+		if (GetCurrentTimestamp() >= give_up_at)
+			ereport(ERROR,
+					(errcode(ERRCODE_CONNECTION_FAILURE),
+					 errmsg("the control worker did not answer within %d seconds", ANSWER_MS / 1000)));
+		wait_for(ours, WL_SOCKET_READABLE, 1000);
+	}
+}
+
+/* Whole frames in these bytes; -1 when they are none. */
+static int
+count_frames(const char *bytes, Size len)
+{
+	int			n = 0;
+
+	while (len >= LENGTH_WORD)
+	{
+		uint32		word;
+
+		memcpy(&word, bytes, LENGTH_WORD);
+		word = pg_ntoh32(word);
+		if (word > PG_INT32_MAX)
+			return -1;
+		if (len - LENGTH_WORD < word)
+			break;
+		bytes += LENGTH_WORD + word;
+		len -= LENGTH_WORD + word;
+		n++;
+	}
+	return n;
+}
+
+/* The sockets of one question; -1: none. */
+typedef struct Sockets
+{
+	int			ours;
+	int			theirs;
+	int			sender;
+} Sockets;
+
+static void
+close_socket(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void
+ask(Sockets *sockets, const struct iovec *bytes, StringInfo answer)
+{
+	int			nframes = count_frames(bytes->iov_base, bytes->iov_len);
+	int			pair[2];
+
+	if (nframes <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("these bytes are no Kafka request")));
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
+		ereport(ERROR,
+				(errcode_for_socket_access(),
+				 errmsg("could not create a socket to the control worker: %m")));
+	sockets->ours = pair[0];
+	sockets->theirs = pair[1];
+	sockets->sender = open_socket();
+	hand_over(sockets->sender, sockets->theirs, bytes);
+	/* only the control worker has that end now: when it goes, we see the end */
+	close_socket(&sockets->theirs);
+	receive(sockets->ours, nframes, answer);
+}
+
+char *
+pt_control_ask(const char *frames, Size len, Size *answer_len)
+{
+	struct iovec bytes = {unconstify(char *, frames), len};
+	Sockets		sockets = {-1, -1, -1};
+	StringInfoData answer;
+
+	check_database();
+	initStringInfo(&answer);
+	PG_TRY();
+	{
+		ask(&sockets, &bytes, &answer);
+	}
+	PG_FINALLY();
+	{
+		close_socket(&sockets.ours);
+		close_socket(&sockets.theirs);
+		close_socket(&sockets.sender);
+	}
+	PG_END_TRY();
+	*answer_len = answer.len;
+	return answer.data;
+}
+
+/*
+ * With the codec
+ */
+
+static void *
+codec_alloc(void *mcxt, size_t size)
+{
+	return MemoryContextAllocExtended(mcxt, size, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
+}
+
+static void *
+codec_grow(void *mcxt, void *buf, size_t size)
+{
+	if (!AllocHugeSizeIsValid(size))
+		return NULL;
+	return buf == NULL ? codec_alloc(mcxt, size) : repalloc_huge(buf, size);
+}
+
+void
+pt_control_call(KafkaApiKey key, int16 version, const void *request, void *response)
+{
+	const KafkaApi *api = kafka_api_by_key(key);
+	KafkaWriter w = {.grow = codec_grow, .arg = CurrentMemoryContext};
+	KafkaArena	arena = {.alloc = codec_alloc, .arg = CurrentMemoryContext, .budget = ANSWER_MAX};
+	const char *problem;
+	char	   *answer;
+	Size		len;
+
+	Assert(api != NULL && version >= api->min_version && version <= api->max_version);
+	if (!kafka_request_write(&w, api, version, 1, "sql", request))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the request to the control worker is too large")));
+	answer = pt_control_ask(w.buf, w.len, &len);
+	pfree(w.buf);
+	problem = kafka_response_read(api, version, answer + LENGTH_WORD, len - LENGTH_WORD, &arena, NULL, response);
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("the answer of the control worker to %s makes no sense: %s", api->name, problem)));
+}
+
+/* For tests: kafka_ask(request bytea) returns bytea. */
+Datum
+pt_kafka_ask(PG_FUNCTION_ARGS)
+{
+	bytea	   *request = PG_GETARG_BYTEA_PP(0);
+	Size		len;
+	char	   *answer = pt_control_ask(VARDATA_ANY(request), VARSIZE_ANY_EXHDR(request), &len);
+	bytea	   *result = palloc(VARHDRSZ + len);
+
+	SET_VARSIZE(result, VARHDRSZ + len);
+	memcpy(VARDATA(result), answer, len);
+	PG_RETURN_BYTEA_P(result);
+}

@@ -22,6 +22,7 @@
 #include <limits.h>
 
 #include "access/htup_details.h"
+#include "access/xlog.h"
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
@@ -39,6 +40,13 @@
 
 /* Bytes at which a batch of SQL rows is closed, before compression. */
 #define SQL_BATCH_BYTES		(128 * 1024)
+
+/*
+ * Bytes after which the committer is asked to flush what a bulk load has
+ * appended so far: then it writes WAL on one processor while we make more of it on
+ * another, and little is left to do at commit.
+ */
+#define FLUSH_AHEAD_BYTES	(1024 * 1024)
 
 PtIndexRowsHook pt_index_rows_hook = NULL;
 PtStoreRowHook pt_store_row_hook = NULL;
@@ -261,6 +269,19 @@ stamp_batch(const Flush *f, char *data, size_t len)
 		pt_batch_set_append_time(data, pt_now_ms());
 }
 
+/* A batch of this size has been appended. */
+static void
+flush_ahead(size_t len)
+{
+	static size_t appended = 0;
+
+	appended += len;
+	if (appended < FLUSH_AHEAD_BYTES)
+		return;
+	appended = 0;
+	pt_commit_request(XactLastRecEnd);
+}
+
 /* Appends the batch under construction, if it has rows, tells source and indexes, and starts the next. */
 static void
 flush_batch(Flush *f)
@@ -281,6 +302,7 @@ flush_batch(Flush *f)
 	batch.base_offset = f->base_offset;
 	pt_xact_before_append();
 	pt_append(f->rel, f->log, &batch, 1);
+	flush_ahead(len);
 	Assert(batch.base_offset + n == f->next_offset);
 	if (f->source->set_offset)
 	{

@@ -22,6 +22,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "engine/groups.h"
 #include "engine/internal.h"
 
 /* A partition that another session holds may get free without anything being appended. */
@@ -30,7 +31,7 @@
 typedef struct Consume
 {
 	const PtTopic *topic;
-	const char *group_id;
+	PtString	group_id;
 	int			max;
 	PtConsumeCallback callback;
 	void	   *arg;
@@ -41,6 +42,8 @@ typedef struct Consume
 	int			nwaits;
 	bool		locked_out;		/* some were locked by others */
 } Consume;
+
+static const PtString no_metadata = {"", 0};
 
 /* Where a session begins to look; another place for each, so that they do not crowd. */
 static uint32 next_partition;
@@ -75,10 +78,13 @@ start_position(const Consume *c, Relation rel, int32 partition)
 {
 	PtLogState *log = pt_state_get(rel);
 	bool		is_own;
-	int64		position = pt_position_find(c->group_id, c->topic, partition, &is_own);
+	PtPosition	found;
+	int64		position = -1;
 	int64		start;
 	int64		end;
 
+	if (pt_position_find(c->group_id, c->topic, partition, &found, &is_own))
+		position = found.offset;
 	log_bounds(log, &start, &end);
 	if (position > end && !is_own)
 	{
@@ -116,7 +122,7 @@ consume_partition(Consume *c, int32 partition)
 	UnregisterSnapshot(snapshot);
 	relation_close(rel, NoLock);
 	if (n > 0)
-		pt_position_set(c->group_id, c->topic, partition, next, "");
+		pt_position_set(c->group_id, c->topic, partition, next, no_metadata);
 	else
 	{
 		Assert(c->nwaits < c->topic->npartitions);
@@ -162,15 +168,16 @@ consume_round(Consume *c)
 	return total;
 }
 
-/* See engine.h. */
+/* See positions.h. */
 int
-pt_consume(const PtTopic *topic, const char *group_id, int max, TimestampTz deadline,
+pt_consume(const PtTopic *topic, PtString group_id, int max, TimestampTz deadline,
 		   PtConsumeCallback callback, void *arg)
 {
 	Consume		c = {.topic = topic,.group_id = group_id,.max = max,.callback = callback,.arg = arg};
 	int			total;
 
 	Assert(max > 0);
+	pt_group_sql_use(group_id);
 	if (next_partition == 0)
 		next_partition = (uint32) MyProcPid;
 	c.wait_leaves = palloc(sizeof(Oid) * (topic->npartitions + 1));

@@ -226,32 +226,6 @@ extern int	pt_engine_read(Relation rel, Snapshot snapshot, int64 offset, int max
 extern bool pt_engine_wait(Oid *relids, const int64 *offsets, int n, TimestampTz deadline);
 
 /*
- * positions.c, consume.c: group positions.
- *
- * Positions are records of the internal topic __consumer_offsets, in Kafka's own key and
- * value format (OffsetCommitKey v1, OffsetCommitValue v4), created on first use.  A cache in shared memory (dshash) follows
- * that log: every look-up first catches up to its committed end, so that commits of any kind (also COMMIT PREPARED, and
- * those before a crash) need no work of their own.
- */
-extern int64 pt_position_get(const char *group_id, const PtTopic *topic, int32 partition);	/* -1: none */
-
-/* Commits a position with the current transaction: a deferred record of __consumer_offsets. offset -1 writes a tombstone. */
-extern void pt_position_set(const char *group_id, const PtTopic *topic, int32 partition, int64 offset, const char *metadata);
-
-/* Takes the lock of (group, partition) for this transaction; false when another session has it. */
-extern bool pt_position_lock(const char *group_id, Oid leaf, bool dont_wait);
-
-/*
- * One consume(): locks partitions that no other session of the group holds (each time starting behind the one that was
- * served last, so that all get their turn), reads from the group's position (none yet: the log's start) up to max records
- * in all, calls back for each with its partition number, moves the positions.  Waits until there is something to
- * return or the deadline.  Returns the number of records.
- */
-typedef void (*PtConsumeCallback) (void *arg, int32 partition, const PtRecord *record);
-extern int	pt_consume(const PtTopic *topic, const char *group_id, int max, TimestampTz deadline,
-					   PtConsumeCallback callback, void *arg);
-
-/*
  * committer: shared with the server room.  Asks for WAL up to lsn to be made durable soon.
  */
 extern void pt_commit_request(XLogRecPtr lsn);

@@ -112,13 +112,11 @@ extern void pt_produce_slowly(Relation rel, PtProduce *item, const PtBatchHeader
 /* produce.c */
 extern void pt_produce_committed(void);
 
-/* positions.c */
+/* positions.c, position_cache.c; positions.h has the rest */
 extern Size pt_positions_shmem_size(void);
 extern void pt_positions_shmem_init(void);
 extern void pt_positions_sub_commit(int level);
 extern void pt_positions_sub_abort(int level);
 extern void pt_positions_forget(void);
-extern int64 pt_position_find(const char *group_id, const PtTopic *topic, int32 partition, bool *is_own);
-extern void pt_position_unlock(const char *group_id, Oid leaf);
 
 #endif							/* PT_ENGINE_INTERNAL_H */

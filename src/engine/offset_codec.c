@@ -3,9 +3,14 @@
  * offset_codec.c
  *	  The records of __consumer_offsets, as Kafka encodes them.
  *
- * Strings in them are UTF-8, whatever the database's encoding.
+ * Two kinds are known: the position of a group in a partition
+ * (OffsetCommitKey, OffsetCommitValue), and the group itself (GroupMetadataKey,
+ * GroupMetadataValue), of which only the time is used when it last had members.  Strings in them are UTF-8.
  *
- * Sibling: positions.c.
+ * What is read may come from a restored dump or from another cluster, so it
+ * is checked like any input.
+ *
+ * Sibling: position_cache.c keeps what the records say.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -19,9 +24,11 @@
 #include "log/varint.h"
 #include "engine/offset_codec.h"
 
-#define KEY_VERSION		1		/* 0 and 1 are committed offsets, 2 groups */
-#define VALUE_VERSION	4		/* with tagged fields */
-#define TAG_TOPIC_ID	0
+#define KEY_VERSION			1	/* 0 and 1 are committed offsets */
+#define GROUP_KEY_VERSION	2
+#define VALUE_VERSION		4	/* with tagged fields */
+#define GROUP_VALUE_VERSION	3
+#define TAG_TOPIC_ID		0
 
 static void
 put_int16(StringInfo buf, int16 value)
@@ -51,39 +58,6 @@ put_int64(StringInfo buf, int64 value)
 }
 
 static void
-put_string(StringInfo buf, const char *s, const char *what)
-{
-	char	   *utf8 = pg_server_to_any(s, strlen(s), PG_UTF8);
-	size_t		len = strlen(utf8);
-
-	if (len > PG_INT16_MAX)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s is too long", what),
-				 errdetail("It may have %d bytes.", PG_INT16_MAX)));
-	put_int16(buf, (int16) len);
-	appendBinaryStringInfo(buf, utf8, (int) len);
-	if (utf8 != s)
-		pfree(utf8);
-}
-
-void
-pt_offset_key_write(StringInfo buf, const char *group_id, const char *topic, int32 partition)
-{
-	initStringInfo(buf);
-	put_int16(buf, KEY_VERSION);
-	put_string(buf, group_id, "group_id");
-	put_string(buf, topic, "topic name");
-	put_int32(buf, partition);
-}
-
-bool
-pt_offset_key_is(const char *data, int len)
-{
-	return len > 2 && pt_get_int16(data) >= 0 && pt_get_int16(data) <= KEY_VERSION;
-}
-
-static void
 put_uvarint(StringInfo buf, uint32 value)
 {
 	for (; value >= 0x80; value >>= 7)
@@ -91,80 +65,215 @@ put_uvarint(StringInfo buf, uint32 value)
 	appendStringInfoChar(buf, (char) value);
 }
 
-void
-pt_offset_value_write(StringInfo buf, int64 offset, const char *metadata, int64 timestamp,
-					  const pg_uuid_t *topic_id)
+static void
+put_string(StringInfo buf, PtString s, const char *what)
 {
-	char	   *utf8 = pg_server_to_any(metadata, strlen(metadata), PG_UTF8);
+	if (s.len > PG_INT16_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is too long", what),
+				 errdetail("It may have %d bytes.", PG_INT16_MAX)));
+	put_int16(buf, (int16) s.len);
+	appendBinaryStringInfo(buf, s.data, s.len);
+}
 
+void
+pt_offset_key_write(StringInfo buf, PtString group_id, PtString topic, int32 partition)
+{
+	Assert(partition >= 0);
+	initStringInfo(buf);
+	put_int16(buf, KEY_VERSION);
+	put_string(buf, group_id, "group_id");
+	put_string(buf, topic, "topic name");
+	put_int32(buf, partition);
+}
+
+void
+pt_offset_group_key_write(StringInfo buf, PtString group_id)
+{
+	initStringInfo(buf);
+	put_int16(buf, GROUP_KEY_VERSION);
+	put_string(buf, group_id, "group_id");
+}
+
+void
+pt_offset_value_write(StringInfo buf, const PtPosition *position)
+{
+	Assert(position->offset >= 0);
 	initStringInfo(buf);
 	put_int16(buf, VALUE_VERSION);
-	put_int64(buf, offset);
-	put_int32(buf, -1);			/* leader epoch of the record before: not known */
-	put_uvarint(buf, (uint32) strlen(utf8) + 1);
-	appendBinaryStringInfo(buf, utf8, (int) strlen(utf8));
-	put_int64(buf, timestamp);
+	put_int64(buf, position->offset);
+	put_int32(buf, position->leader_epoch);
+	put_uvarint(buf, (uint32) position->metadata.len + 1);
+	appendBinaryStringInfo(buf, position->metadata.data, position->metadata.len);
+	put_int64(buf, position->commit_time);
 	put_uvarint(buf, 1);		/* tagged fields */
 	put_uvarint(buf, TAG_TOPIC_ID);
 	put_uvarint(buf, UUID_LEN);
-	appendBinaryStringInfo(buf, (const char *) topic_id->data, UUID_LEN);
-	if (utf8 != metadata)
-		pfree(utf8);
+	appendBinaryStringInfo(buf, (const char *) position->topic_id.data, UUID_LEN);
 }
 
-/* The topic's id among the tagged fields at the end of a version 4 value. */
-static bool
-read_topic_id(const char *at, const char *end, pg_uuid_t *topic_id)
+void
+pt_offset_group_value_write(StringInfo buf, int64 last_used)
 {
-	uint64		n;
-	uint64		tag;
-	uint64		size;
+	static const PtString protocol_type = {"consumer", 8};
 
-	if ((at = pt_uvarint_read(at, end, 32, &n)) == NULL || n == 0 || n - 1 + 8 > end - at)
-		return false;
-	at += n - 1 + 8;			/* metadata, commit timestamp */
-	if ((at = pt_uvarint_read(at, end, 32, &n)) == NULL)
-		return false;
-	while (n-- > 0)
+	initStringInfo(buf);
+	put_int16(buf, GROUP_VALUE_VERSION);
+	put_string(buf, protocol_type, "protocol type");
+	put_int32(buf, 0);			/* generation */
+	put_int16(buf, -1);			/* protocol: null */
+	put_int16(buf, -1);			/* leader: null */
+	put_int64(buf, last_used);
+	put_int32(buf, 0);			/* members */
+}
+
+/*
+ * Reading goes along with at, up to end; whatever is not there makes at NULL, and all later reads fail.
+ */
+typedef struct Input
+{
+	const char *at;
+	const char *end;
+} Input;
+
+static const char *
+take(Input *in, uint64 n)
+{
+	const char *result = in->at;
+
+	if (in->at == NULL || n > (uint64) (in->end - in->at))
+		return in->at = NULL;
+	in->at += n;
+	return result;
+}
+
+static int64
+take_int(Input *in, int size)
+{
+	const char *p = take(in, size);
+
+	if (p == NULL)
+		return -1;
+	return size == 2 ? pt_get_int16(p) : size == 4 ? pt_get_int32(p) : pt_get_int64(p);
+}
+
+static uint32
+take_uvarint(Input *in)
+{
+	uint64		value = 0;
+
+	if (in->at)
+		in->at = pt_uvarint_read(in->at, in->end, 32, &value);
+	return in->at ? (uint32) value : 0;
+}
+
+/* Null strings are taken as empty ones. */
+static PtString
+take_string(Input *in, bool compact)
+{
+	int64		len = compact ? (int64) take_uvarint(in) - 1 : take_int(in, 2);
+	PtString	s = {"", 0};
+
+	if (len > 0)
 	{
-		if ((at = pt_uvarint_read(at, end, 32, &tag)) == NULL ||
-			(at = pt_uvarint_read(at, end, 32, &size)) == NULL || size > end - at)
-			return false;
-		if (tag == TAG_TOPIC_ID && size == UUID_LEN)
-			memcpy(topic_id->data, at, UUID_LEN);
-		at += size;
+		s.data = take(in, (uint64) len);
+		s.len = in->at ? (int32) len : 0;
 	}
-	return true;
+	return s;
 }
 
 bool
-pt_offset_value_read(const char *data, int len, int64 *offset, pg_uuid_t *topic_id)
+pt_offset_key_read(const char *data, int len, PtOffsetKey *key)
 {
-	memset(topic_id, 0, sizeof(*topic_id));
-	if (len < 10 || pt_get_int16(data) < 0)
+	Input		in = {data, data + len};
+	int64		version = take_int(&in, 2);
+
+	memset(key, 0, sizeof(*key));
+	if (version < 0 || version > GROUP_KEY_VERSION)
 		return false;
-	*offset = pt_get_int64(data + 2);	/* the same place in all versions */
-	if (pt_get_int16(data) < VALUE_VERSION)
-		return true;
-	return len >= 14 && read_topic_id(data + 14, data + len, topic_id);
+	key->is_group = version == GROUP_KEY_VERSION;
+	key->group_id = take_string(&in, false);
+	if (!key->is_group)
+	{
+		key->topic = take_string(&in, false);
+		key->partition = (int32) take_int(&in, 4);
+	}
+	return in.at == in.end && key->partition >= 0;
+}
+
+/* The topic's id among the tagged fields at the end of a version 4 value. */
+static void
+take_topic_id(Input *in, pg_uuid_t *topic_id)
+{
+	for (uint32 n = take_uvarint(in); n > 0 && in->at; n--)
+	{
+		uint32		tag = take_uvarint(in);
+		uint32		size = take_uvarint(in);
+		const char *p = take(in, size);
+
+		if (p && tag == TAG_TOPIC_ID && size == UUID_LEN)
+			memcpy(topic_id->data, p, UUID_LEN);
+	}
+}
+
+bool
+pt_offset_value_read(const char *data, int len, PtPosition *position)
+{
+	Input		in = {data, data + len};
+	int64		version = take_int(&in, 2);
+
+	if (version < 0)
+		return false;
+	memset(&position->topic_id, 0, sizeof(position->topic_id));
+	position->offset = take_int(&in, 8);
+	position->leader_epoch = version >= 3 ? (int32) take_int(&in, 4) : -1;
+	position->metadata = take_string(&in, version >= VALUE_VERSION);
+	position->commit_time = take_int(&in, 8);
+	if (version >= VALUE_VERSION)
+		take_topic_id(&in, &position->topic_id);
+	return in.at != NULL && position->offset >= 0;
+}
+
+bool
+pt_offset_group_value_read(const char *data, int len, int64 *last_used)
+{
+	Input		in = {data, data + len};
+	int64		version = take_int(&in, 2);
+	bool		compact = version >= 4;
+
+	if (version < 2)
+		return false;			/* without a time */
+	(void) take_string(&in, compact);	/* protocol type */
+	(void) take_int(&in, 4);	/* generation */
+	(void) take_string(&in, compact);	/* protocol */
+	(void) take_string(&in, compact);	/* leader */
+	*last_used = take_int(&in, 8);
+	return in.at != NULL;
 }
 
 /*
  * Java's String.hashCode, over UTF-16 units, and Kafka's modulo, so that a
- * group is where Kafka's tools expect it.
+ * group is where Kafka's tools expect it.  Bytes that are not UTF-8 count one by one.
  */
 int32
-pt_group_partition(const char *group_id, int32 npartitions)
+pt_group_partition(PtString group_id, int32 npartitions)
 {
-	char	   *utf8 = pg_server_to_any(group_id, strlen(group_id), PG_UTF8);
+	const unsigned char *p = (const unsigned char *) group_id.data;
+	const unsigned char *end = p + group_id.len;
 	uint32		hash = 0;
 
 	Assert(npartitions > 0);
-	for (const unsigned char *p = (const unsigned char *) utf8; *p;)
+	while (p < end)
 	{
-		pg_wchar	c = utf8_to_unicode(p);
+		int			len = pg_utf_mblen(p);
+		pg_wchar	c = *p;
 
-		p += pg_utf_mblen(p);
+		if (len > end - p || !pg_utf8_islegal(p, len))
+			len = 1;
+		if (len > 1)
+			c = utf8_to_unicode(p);
+		p += len;
 		if (c < 0x10000)
 			hash = hash * 31 + c;
 		else
@@ -173,8 +282,6 @@ pt_group_partition(const char *group_id, int32 npartitions)
 			hash = hash * 31 + (0xDC00 + ((c - 0x10000) & 0x3FF));
 		}
 	}
-	if (utf8 != group_id)
-		pfree(utf8);
 	if (hash == 0x80000000)
 		return 0;
 	return (int32) ((int32) hash < 0 ? -(int32) hash : (int32) hash) % npartitions;

@@ -5,19 +5,14 @@
  *
  * A position is a record in Kafka's own encoding, OffsetCommitKey version 1 and
  * OffsetCommitValue version 4, which has the topic's id: the position in a topic that has been dropped means nothing in a
- * new one of the same name.  Setting one is a deferred append like any
+ * new one of the same name.  Setting one from SQL is a deferred append like any
  * other, so it commits, aborts and is prepared with its transaction and nothing has to be undone.
  *
- * The cache, a dshash in shared memory, holds the newest committed position of each key,
- * by a hash of the record's key with secret seeds.  It follows the log: a look-up first reads what
- * has been committed since (follow_log).  Several processes may do
- * that at once, as an entry knows the offset of the record that it comes from and only
- * newer ones replace it.  The first look-up after a start reads the whole log.
+ * Look-ups ask the cache in shared memory, which follows the log.  What the
+ * transaction itself has set is not in the log yet; it is kept in a list (own), newest last.
  *
- * What the transaction itself has set is not in the log yet; it is kept in a
- * list (own), newest last.
- *
- * Siblings: offset_codec.c (the encoding), consume.c.
+ * Siblings: position_cache.c and position_follow.c (the cache), position_batch.c (what a listener appends), offset_codec.c (the
+ * encoding), groups.c (who may use a group), consume.c, expire.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -28,259 +23,43 @@
 #include "access/relation.h"
 #include "access/xact.h"
 #include "common/hashfn.h"
-#include "lib/dshash.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
-#include "storage/lwlock.h"
-#include "storage/procarray.h"
-#include "storage/shmem.h"
-#include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 
-#include "guc.h"
+#include "engine/groups.h"
+#include "engine/logs.h"
 #include "engine/offset_codec.h"
+#include "engine/position_cache.h"
 
 #define OFFSETS_TOPIC			"__consumer_offsets"
 #define OFFSETS_PARTITIONS		8
-#define FOLLOWED_MAX			1024	/* leaves of __consumer_offsets, over all databases */
 
-/* Tells position locks from advisory locks of users, whose last field is 1 or 2. */
+/* Tells position locks from advisory locks of users, whose last field is 1 or 2; groups.c has 4. */
 #define POSITION_LOCK_KIND		3
-
-typedef struct PositionKey
-{
-	RelFileLocator log;			/* of the __consumer_offsets leaf */
-	uint32		pad;
-	uint64		hash[2];		/* of the record's key */
-} PositionKey;
-
-typedef struct PositionEntry
-{
-	PositionKey key;
-	int64		log_offset;		/* of the record that says so */
-	int64		offset;			/* -1: none (a tombstone) */
-	pg_uuid_t	topic_id;		/* zero: not known */
-} PositionEntry;
-
-/* How far the cache has followed a leaf. */
-typedef struct FollowedLog
-{
-	RelFileLocator locator;
-	int64		next_offset;
-} FollowedLog;
-
-typedef struct PositionsShared
-{
-	LWLock		lock;			/* of all below, and of the table of followed logs */
-	int			tranche;		/* of dsa and dshash */
-	uint64		seeds[2];
-	dsa_handle	area;			/* DSM_HANDLE_INVALID: not created yet */
-	dshash_table_handle table;
-} PositionsShared;
 
 /* A position that this transaction has set. */
 typedef struct OwnPosition
 {
-	PositionKey key;
+	RelFileLocator log;
+	uint64		hash[2];		/* of the record's key */
 	int64		offset;
 	pg_uuid_t	topic_id;
 	int			level;			/* nesting level */
 } OwnPosition;
 
-static PositionsShared *shared;
-static HTAB *followed;
-static dsa_area *area;			/* of this process; NULL: not attached */
-static dshash_table *table;
-
 static OwnPosition *own;		/* in TopTransactionContext */
 static int	nown;
 static int	own_cap;
-
-static void attach(void);
-static void make_key(PositionKey *key, const RelFileLocator *log, const char *data, size_t len);
-static void follow_log(Relation rel, PtLogState *log);
-static Oid	offsets_leaf(const char *group_id, bool create);
-
-Size
-pt_positions_shmem_size(void)
-{
-	return add_size(MAXALIGN(sizeof(PositionsShared)), hash_estimate_size(FOLLOWED_MAX, sizeof(FollowedLog)));
-}
-
-/* Called with AddinShmemInitLock held. */
-void
-pt_positions_shmem_init(void)
-{
-	HASHCTL		ctl = {.keysize = sizeof(RelFileLocator),.entrysize = sizeof(FollowedLog)};
-	bool		found;
-
-	shared = ShmemInitStruct("pgtopic positions", sizeof(PositionsShared), &found);
-	if (!found)
-	{
-		shared->tranche = LWLockNewTrancheId();
-		LWLockInitialize(&shared->lock, shared->tranche);
-		if (!pg_strong_random(shared->seeds, sizeof(shared->seeds)))
-			elog(ERROR, "could not make random seeds");
-		shared->area = DSM_HANDLE_INVALID;
-	}
-	LWLockRegisterTranche(shared->tranche, "pgtopic_positions");
-	followed = ShmemInitHash("pgtopic followed logs", FOLLOWED_MAX, FOLLOWED_MAX, &ctl, HASH_ELEM | HASH_BLOBS);
-}
-
-/* Makes the cache usable in this process; the first one creates it. */
-static void
-attach(void)
-{
-	dshash_parameters params = {
-		.key_size = sizeof(PositionKey),
-		.entry_size = sizeof(PositionEntry),
-		.compare_function = dshash_memcmp,
-		.hash_function = dshash_memhash,
-		PT_DSHASH_COPY
-		.tranche_id = shared->tranche
-	};
-	MemoryContext old;
-
-	if (table != NULL)
-		return;
-	old = MemoryContextSwitchTo(TopMemoryContext);
-	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
-	if (shared->area == DSM_HANDLE_INVALID)
-	{
-		area = dsa_create(shared->tranche);
-		dsa_pin(area);
-		dsa_pin_mapping(area);
-		table = dshash_create(area, &params, NULL);
-		shared->table = dshash_get_hash_table_handle(table);
-		shared->area = dsa_get_handle(area);
-	}
-	else
-	{
-		if (area == NULL)
-		{
-			area = dsa_attach(shared->area);
-			dsa_pin_mapping(area);
-		}
-		table = dshash_attach(area, &params, shared->table, NULL);
-	}
-	LWLockRelease(&shared->lock);
-	MemoryContextSwitchTo(old);
-}
-
-static void
-make_key(PositionKey *key, const RelFileLocator *log, const char *data, size_t len)
-{
-	Assert(len > 0);
-	memset(key, 0, sizeof(*key));	/* padding is hashed, too */
-	key->log = *log;
-	for (int i = 0; i < 2; i++)
-		key->hash[i] = hash_bytes_extended((const unsigned char *) data, (int) len, shared->seeds[i]);
-}
-
-/* A committed record of __consumer_offsets: replaces what an older one said. */
-static void
-apply_record(const RelFileLocator *log, const PtRecord *record)
-{
-	PositionKey key;
-	PositionEntry *entry;
-	bool		found;
-	int64		offset = -1;
-	pg_uuid_t	topic_id = {{0}};
-
-	if (record->key == NULL || !pt_offset_key_is(record->key, record->key_len))
-		return;
-	if (record->value != NULL && !pt_offset_value_read(record->value, record->value_len, &offset, &topic_id))
-		return;
-	make_key(&key, log, record->key, record->key_len);
-	entry = dshash_find_or_insert(table, &key, &found);
-	if (!found || record->offset > entry->log_offset)
-	{
-		entry->log_offset = record->offset;
-		entry->offset = offset;
-		entry->topic_id = topic_id;
-	}
-	dshash_release_lock(table, entry);
-}
-
-/* How far the cache has come; the start of the log when it has not begun. */
-static int64
-followed_to(const PtLogState *log)
-{
-	FollowedLog *entry;
-	int64		result = 0;
-
-	LWLockAcquire(&shared->lock, LW_SHARED);
-	entry = hash_search(followed, &log->locator, HASH_FIND, NULL);
-	if (entry)
-		result = entry->next_offset;
-	LWLockRelease(&shared->lock);
-	return result;
-}
-
-static void
-set_followed(const PtLogState *log, int64 next_offset)
-{
-	FollowedLog *entry;
-	bool		found;
-
-	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
-	entry = hash_search(followed, &log->locator, HASH_ENTER_NULL, &found);
-	if (entry)					/* else it is read again each time */
-		entry->next_offset = found ? Max(entry->next_offset, next_offset) : next_offset;
-	LWLockRelease(&shared->lock);
-}
-
-/* Brings the cache up to the committed end. */
-static void
-follow_log(Relation rel, PtLogState *log)
-{
-	PtLogEnd	end;
-	PtReader	reader;
-	PtFrame		frame;
-	int64		from = followed_to(log);
-
-	/*
-	 * A prepared transaction that somebody has just committed has let go of
-	 * the group's lock before the log was told.
-	 */
-	if (TransactionIdIsValid(log->tail_xid) && !TransactionIdIsCurrentTransactionId(log->tail_xid) &&
-		!TransactionIdIsInProgress(log->tail_xid))
-		pt_state_resolve_all();
-	SpinLockAcquire(&log->mutex);
-	end = log->committed;
-	SpinLockRelease(&log->mutex);
-	if (from >= end.offset)
-		return;
-	Assert(RelFileLocatorEquals(log->locator, pt_rel_locator(rel)));
-	pt_reader_begin(&reader, rel, NULL);
-	pt_reader_seek_offset(&reader, from);
-	while (pt_reader_next(&reader, &frame) && frame.pos < end.pos)
-	{
-		PtRecordIter it;
-		PtRecord	record;
-
-		CHECK_FOR_INTERRUPTS();
-		if (pt_batch_next_offset(&frame.batch) <= from || pt_frame_visible(&reader, &frame, NULL) != PT_VISIBLE)
-			continue;
-		if (pt_record_iter_begin(&it, pt_reader_batch(&reader, &frame), frame.head.length,
-								 (size_t) pt_decompress_limit * 1024) != PT_LOG_OK)
-			continue;
-		while (pt_record_iter_next(&it, &record) == PT_LOG_OK)
-			apply_record(&log->locator, &record);
-		pt_record_iter_end(&it);
-	}
-	pt_reader_end(&reader);
-	set_followed(log, end.offset);
-}
 
 /*
  * The leaf that has a group's positions; InvalidOid when there is no such topic
  * and none shall be created.
  */
-static Oid
-offsets_leaf(const char *group_id, bool create)
+Oid
+pt_positions_leaf(PtString group_id, bool create)
 {
 	const PtTopic *topic = pt_topic_by_name(OFFSETS_TOPIC);
 
@@ -306,84 +85,193 @@ offsets_leaf(const char *group_id, bool create)
 	return topic->leaves[pt_group_partition(group_id, topic->npartitions)];
 }
 
+/* All leaves, ascending, as locks are taken; returns how many. */
+int
+pt_positions_leaves(Oid **leaves)
+{
+	const PtTopic *topic = pt_topic_by_name(OFFSETS_TOPIC);
+	List	   *oids = NIL;
+	ListCell   *lc;
+	int			n = 0;
+
+	for (int i = 0; topic && i < topic->npartitions; i++)
+	{
+		if (OidIsValid(topic->leaves[i]))
+			oids = lappend_oid(oids, topic->leaves[i]);
+	}
+	list_sort(oids, list_oid_cmp);
+	*leaves = palloc(Max(list_length(oids), 1) * sizeof(Oid));
+	foreach(lc, oids)
+		(*leaves)[n++] = lfirst_oid(lc);
+	list_free(oids);
+	return n;
+}
+
+/*
+ * The log of a leaf, with the cache brought up to its committed end; NULL when it has been dropped.  Whoever may wait gets
+ * a lock on it to the end of the transaction.
+ */
+PtLogState *
+pt_positions_follow(Oid leaf, bool dont_wait)
+{
+	PtLogState *log;
+	PtStatus	status;
+
+	if (!OidIsValid(leaf))
+		return NULL;
+	if (!dont_wait)
+		LockRelationOid(leaf, AccessShareLock);
+	status = pt_log_find(leaf, &log);
+	if (status == PT_BUSY)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("could not obtain lock on topic \"%s\"", OFFSETS_TOPIC)));
+	if (status != PT_OK)
+		return NULL;
+	pt_position_cache_follow(log);
+	return log;
+}
+
 /* The newest position that this transaction has set under a key, or NULL. */
 static const OwnPosition *
-find_own(const PositionKey *key)
+find_own(const RelFileLocator *log, PtString group_id, PtString topic, int32 partition)
 {
+	StringInfoData key;
+	uint64		hash[2];
+
+	if (nown == 0)
+		return NULL;
+	pt_offset_key_write(&key, group_id, topic, partition);
+	pt_position_hash(key.data, key.len, hash);
+	pfree(key.data);
 	for (int i = nown - 1; i >= 0; i--)
 	{
-		if (memcmp(&own[i].key, key, sizeof(*key)) == 0)
+		if (RelFileLocatorEquals(own[i].log, *log) && memcmp(own[i].hash, hash, sizeof(hash)) == 0)
 			return &own[i];
 	}
 	return NULL;
 }
 
-/* The newest committed position under a key that is meant for this topic; -1: none. */
-static int64
-find_committed(Relation rel, PtLogState *log, const PositionKey *key, const pg_uuid_t *topic_id)
+static bool
+is_same_topic(const pg_uuid_t *a, const pg_uuid_t *b)
+{
+	return memcmp(a, b, sizeof(pg_uuid_t)) == 0;
+}
+
+bool
+pt_position_topic_known(const PtPosition *position)
 {
 	static const pg_uuid_t unknown = {{0}};
-	PositionEntry *entry;
-	int64		result = -1;
 
-	attach();
-	follow_log(rel, log);
-	entry = dshash_find(table, key, false);
-	if (entry == NULL)
-		return -1;
-	if (memcmp(&entry->topic_id, topic_id, sizeof(*topic_id)) == 0 ||
-		memcmp(&entry->topic_id, &unknown, sizeof(unknown)) == 0)
-		result = entry->offset;
-	dshash_release_lock(table, entry);
-	return result;
+	return !is_same_topic(&position->topic_id, &unknown);
 }
 
-/*
- * The position of a group, and whether this transaction has set it itself.  -1: it has none.
- */
-int64
-pt_position_find(const char *group_id, const PtTopic *topic, int32 partition, bool *is_own)
+/* Is the committed position one in this topic, and not in another that had its name? */
+static bool
+is_meant_for(const PtPosition *position, const pg_uuid_t *topic_id)
 {
-	pg_uuid_t	topic_id = topic->id;	/* the cache may move */
-	StringInfoData buf;
-	PositionKey key;
-	const OwnPosition *mine;
-	Oid			leaf;
-	Relation	rel;
-	int64		result;
+	return topic_id == NULL || !pt_position_topic_known(position) || is_same_topic(&position->topic_id, topic_id);
+}
 
-	*is_own = false;
-	pt_offset_key_write(&buf, group_id, topic->name, partition);
-	leaf = offsets_leaf(group_id, false);
-	rel = OidIsValid(leaf) ? try_relation_open(leaf, AccessShareLock) : NULL;
-	if (rel == NULL)
+/* See positions.h. */
+bool
+pt_position_fetch(PtString group_id, PtString topic, const pg_uuid_t *topic_id, int32 partition,
+				  bool dont_wait, PtPosition *out)
+{
+	PtLogState *log = pt_positions_follow(pt_positions_leaf(group_id, false), dont_wait);
+
+	return log != NULL && pt_position_cache_find(&log->locator, group_id, topic, partition, out) &&
+		is_meant_for(out, topic_id);
+}
+
+/* See positions.h. */
+int
+pt_positions_of_group(PtString group_id, bool dont_wait, PtPositionCallback callback, void *arg)
+{
+	PtLogState *log = pt_positions_follow(pt_positions_leaf(group_id, false), dont_wait);
+	PtPosition *positions;
+	int			n;
+
+	if (log == NULL)
+		return 0;
+	n = pt_position_cache_group(&log->locator, group_id, &positions);
+	for (int i = 0; i < n; i++)
+		callback(arg, &positions[i]);
+	return n;
+}
+
+/* See positions.h. */
+int
+pt_positions_groups(bool dont_wait, PtGroupCallback callback, void *arg)
+{
+	Oid		   *leaves;
+	int			nleaves = pt_positions_leaves(&leaves);
+	RelFileLocator *logs = palloc(Max(nleaves, 1) * sizeof(RelFileLocator));
+	PtGroupPositions *groups;
+	int			nlogs = 0;
+	int			n;
+	int			with_positions = 0;
+
+	pt_position_cache_attach();
+	for (int i = 0; i < nleaves; i++)
 	{
-		pfree(buf.data);
-		return -1;
+		PtLogState *log = pt_positions_follow(leaves[i], dont_wait);
+
+		if (log)
+			logs[nlogs++] = log->locator;
 	}
-	make_key(&key, &pt_rel_locator(rel), buf.data, buf.len);
-	pfree(buf.data);
-	mine = find_own(&key);
-	*is_own = mine != NULL && memcmp(&mine->topic_id, &topic_id, sizeof(topic_id)) == 0;
-	if (*is_own)
-		result = mine->offset;
-	else
-		result = find_committed(rel, pt_state_get(rel), &key, &topic_id);
-	relation_close(rel, NoLock);
-	return result;
-}
-
-/* See engine.h. */
-int64
-pt_position_get(const char *group_id, const PtTopic *topic, int32 partition)
-{
-	bool		is_own;
-
-	return pt_position_find(group_id, topic, partition, &is_own);
+	n = pt_position_cache_groups(logs, nlogs, &groups);
+	for (int i = 0; i < n; i++)
+	{
+		if (groups[i].npositions == 0)
+			continue;
+		callback(arg, &groups[i]);
+		with_positions++;
+	}
+	return with_positions;
 }
 
 static void
-remember_own(const PositionKey *key, int64 offset, const pg_uuid_t *topic_id)
+ignore_position(void *arg, const PtPosition *position)
+{
+}
+
+/* See positions.h. */
+bool
+pt_positions_exist(PtString group_id, bool dont_wait)
+{
+	return pt_positions_of_group(group_id, dont_wait, ignore_position, NULL) > 0;
+}
+
+/*
+ * The position of a group, and whether this transaction has set it itself.  False: it has none.
+ */
+bool
+pt_position_find(PtString group_id, const PtTopic *topic, int32 partition, PtPosition *position, bool *is_own)
+{
+	pg_uuid_t	topic_id = topic->id;	/* the cache may move */
+	PtString	name = {pstrdup(topic->name), (int32) strlen(topic->name)};
+	PtLogState *log = pt_positions_follow(pt_positions_leaf(group_id, false), false);
+	const OwnPosition *mine;
+
+	*is_own = false;
+	if (log == NULL)
+		return false;
+	mine = find_own(&log->locator, group_id, name, partition);
+	*is_own = mine != NULL && is_same_topic(&mine->topic_id, &topic_id);
+	if (*is_own)
+	{
+		memset(position, 0, sizeof(*position));
+		position->offset = mine->offset;
+		position->commit_time = pt_now_ms();
+		return mine->offset >= 0;
+	}
+	return pt_position_cache_find(&log->locator, group_id, name, partition, position) &&
+		is_meant_for(position, &topic_id);
+}
+
+static void
+remember_own(const RelFileLocator *log, const StringInfo key, const PtPosition *position)
 {
 	if (nown == own_cap)
 	{
@@ -396,55 +284,95 @@ remember_own(const PositionKey *key, int64 offset, const pg_uuid_t *topic_id)
 		own_cap = cap;
 	}
 	Assert(nown == 0 || own[nown - 1].level <= GetCurrentTransactionNestLevel());
-	own[nown].key = *key;
-	own[nown].offset = offset;
-	own[nown].topic_id = *topic_id;
+	own[nown].log = *log;
+	pt_position_hash(key->data, key->len, own[nown].hash);
+	own[nown].offset = position->offset;
+	own[nown].topic_id = position->topic_id;
 	own[nown].level = GetCurrentTransactionNestLevel();
 	nown++;
 }
 
-/* See engine.h. */
-void
-pt_position_set(const char *group_id, const PtTopic *topic, int32 partition, int64 offset, const char *metadata)
+/* Adds a record to the group's leaf, when the transaction commits; frees its key and value. */
+static void
+add_record(Relation rel, StringInfo key, StringInfo value)
 {
-	pg_uuid_t	topic_id = topic->id;	/* the cache may move */
+	PtRow		row = {.offset = -1,.timestamp = pt_now_ms(),.value_len = -1};
+
+	row.key = key->data;
+	row.key_len = key->len;
+	if (value->data)
+	{
+		row.value = value->data;
+		row.value_len = value->len;
+	}
+	pt_pending_add(rel, &row, NULL);
+	pfree(key->data);
+	if (value->data)
+		pfree(value->data);
+}
+
+/* See positions.h. */
+void
+pt_position_write(PtString group_id, const PtPosition *position)
+{
 	StringInfoData key;
 	StringInfoData value = {0};
-	PositionKey position_key;
-	PtRow		row = {.offset = -1,.timestamp = pt_now_ms(),.value_len = -1};
 	Relation	rel;
 
-	pt_offset_key_write(&key, group_id, topic->name, partition);
-	rel = relation_open(offsets_leaf(group_id, true), RowExclusiveLock);
-	row.key = key.data;
-	row.key_len = key.len;
-	if (offset >= 0)
-	{
-		pt_offset_value_write(&value, offset, metadata, row.timestamp, &topic_id);
-		row.value = value.data;
-		row.value_len = value.len;
-	}
-	Assert(offset >= -1 && partition >= 0);
-	make_key(&position_key, &pt_rel_locator(rel), key.data, key.len);
-	pt_pending_add(rel, &row, NULL);
-	remember_own(&position_key, offset, &topic_id);
+	Assert(position->offset >= -1 && position->partition >= 0);
+	pt_offset_key_write(&key, group_id, position->topic, position->partition);
+	if (position->offset >= 0)
+		pt_offset_value_write(&value, position);
+	rel = relation_open(pt_positions_leaf(group_id, true), RowExclusiveLock);
+	pt_position_cache_attach();
+	remember_own(&pt_rel_locator(rel), &key, position);
+	add_record(rel, &key, &value);
 	relation_close(rel, NoLock);
-	pfree(key.data);
-	if (value.data)
-		pfree(value.data);
+}
+
+/* See positions.h. */
+void
+pt_position_set(PtString group_id, const PtTopic *topic, int32 partition, int64 offset, PtString metadata)
+{
+	PtPosition	position = {
+		.topic = {pstrdup(topic->name), (int32) strlen(topic->name)},	/* the cache may move */
+		.topic_id = topic->id,
+		.partition = partition,
+		.leader_epoch = -1,
+		.offset = offset,
+		.commit_time = pt_now_ms(),
+		.metadata = metadata
+	};
+
+	pt_position_write(group_id, &position);
+}
+
+/* Records when a group was used last, or (0) that it need not be known any more. */
+void
+pt_group_used_write(PtString group_id, int64 last_used)
+{
+	StringInfoData key;
+	StringInfoData value = {0};
+	Relation	rel = relation_open(pt_positions_leaf(group_id, true), RowExclusiveLock);
+
+	pt_offset_group_key_write(&key, group_id);
+	if (last_used > 0)
+		pt_offset_group_value_write(&value, last_used);
+	add_record(rel, &key, &value);
+	relation_close(rel, NoLock);
 }
 
 static void
-position_lock_tag(LOCKTAG *tag, const char *group_id, Oid leaf)
+position_lock_tag(LOCKTAG *tag, PtString group_id, Oid leaf)
 {
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, leaf,
-						 hash_bytes((const unsigned char *) group_id, strlen(group_id)),
+						 hash_bytes((const unsigned char *) group_id.data, group_id.len),
 						 POSITION_LOCK_KIND);
 }
 
-/* See engine.h. */
+/* See positions.h. */
 bool
-pt_position_lock(const char *group_id, Oid leaf, bool dont_wait)
+pt_position_lock(PtString group_id, Oid leaf, bool dont_wait)
 {
 	LOCKTAG		tag;
 
@@ -454,7 +382,7 @@ pt_position_lock(const char *group_id, Oid leaf, bool dont_wait)
 
 /* Takes back one pt_position_lock; an earlier one of this transaction goes on holding. */
 void
-pt_position_unlock(const char *group_id, Oid leaf)
+pt_position_unlock(PtString group_id, Oid leaf)
 {
 	LOCKTAG		tag;
 

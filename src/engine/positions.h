@@ -26,6 +26,10 @@ typedef struct PtString
 	int32		len;
 } PtString;
 
+/* Text in the database's encoding as UTF-8; and back, with question marks for what cannot be shown. */
+extern PtString pt_string_from_server(const char *s);
+extern char *pt_string_to_server(PtString s);
+
 typedef struct PtPosition
 {
 	PtString	topic;
@@ -62,6 +66,25 @@ extern int	pt_positions_groups(bool dont_wait, PtGroupCallback callback, void *a
 
 /* Has the group any position? */
 extern bool pt_positions_exist(PtString group_id, bool dont_wait);
+
+/*
+ * Writing from SQL: deferred records, which join __consumer_offsets when the transaction commits.  It is created on first use.
+ */
+extern void pt_position_write(PtString group_id, const PtPosition *position);
+extern void pt_position_set(PtString group_id, const PtTopic *topic, int32 partition, int64 offset, PtString metadata);
+
+/* Takes the lock of (group, partition) for this transaction; false when another session has it. */
+extern bool pt_position_lock(PtString group_id, Oid leaf, bool dont_wait);
+
+/*
+ * consume.c: one consume().  Locks partitions that no other session of the group holds (each time starting behind the one
+ * that was served last, so that all get their turn), reads from the group's position (none yet: the log's start) up to max
+ * records in all, calls back for each with its partition number, moves the positions.  Waits until there is something
+ * to return or the deadline.  Returns the number of records.
+ */
+typedef void (*PtConsumeCallback) (void *arg, int32 partition, const PtRecord *record);
+extern int	pt_consume(const PtTopic *topic, PtString group_id, int max, TimestampTz deadline,
+					   PtConsumeCallback callback, void *arg);
 
 /*
  * Writing from a listener: items for pt_engine_produce, acks=all, all of them or none.  palloc'd.

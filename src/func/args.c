@@ -166,3 +166,33 @@ pt_open_partition(Oid relid, int32 number, LOCKMODE lockmode)
 		CHECK_FOR_INTERRUPTS();
 	}
 }
+
+/* UTF-8, as the engine wants it. */
+PtString
+pt_arg_group(FunctionCallInfo fcinfo, int n)
+{
+	PtString	group_id;
+
+	pt_arg_required(fcinfo, n, "group_id");
+	group_id = pt_string_from_server(pt_arg_cstring(fcinfo, n));
+	if (group_id.len == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("group_id must not be empty")));
+	return group_id;
+}
+
+/* See func.h. */
+PtTopic *
+pt_func_topic(Oid relid)
+{
+	const PtTopic *topic = pt_topic_expect(relid);
+	PtTopic    *copy = palloc(sizeof(PtTopic));
+
+	pt_func_check_access(topic, ACL_SELECT);
+	topic = pt_topic_expect(relid);
+	*copy = *topic;
+	copy->leaves = palloc(sizeof(Oid) * (topic->npartitions + 1));
+	memcpy(copy->leaves, topic->leaves, sizeof(Oid) * topic->npartitions);
+	return copy;
+}

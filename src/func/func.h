@@ -6,7 +6,8 @@
  *	  args.c		arguments: values, timestamps, privileges, partitions
  *	  choose.c		which partition a record without a key goes to
  *	  produce.c		produce(), append(), next_partition()
- *	  read.c		consume(), poll(), seek()
+ *	  read.c		consume(), poll()
+ *	  groups.c		seek(), commit_offsets(), delete_group()
  *	  admin.c		create_topic() and its like, create_topic_view()
  *	  info.c		what the views topics and partitions show
  *
@@ -23,6 +24,7 @@
 #include "utils/timestamp.h"
 
 #include "engine/engine.h"
+#include "engine/positions.h"
 #include "topic/types.h"
 
 /* The bytes of a bytea, text or json argument, text in UTF-8; NULL for null. */
@@ -33,6 +35,9 @@ extern const char *pt_arg_jsonb(FunctionCallInfo fcinfo, int n, int32 *len);
 
 /* A topic's or group's name as a C string. */
 extern char *pt_arg_cstring(FunctionCallInfo fcinfo, int n);
+
+/* A group's id, not empty. */
+extern PtString pt_arg_group(FunctionCallInfo fcinfo, int n);
 
 /* ERROR when the argument is null. */
 extern void pt_arg_required(FunctionCallInfo fcinfo, int n, const char *name);
@@ -46,6 +51,9 @@ extern TimestampTz pt_arg_deadline(FunctionCallInfo fcinfo, int n);
 
 /* ERROR unless the user may do this (ACL_xxx) with the topic's table. */
 extern void pt_func_check_access(const PtTopic *topic, AclMode mode);
+
+/* A topic that the user may read, in memory of its own: it stays good whatever happens to the cache. */
+extern PtTopic *pt_func_topic(Oid relid);
 
 /* Opens the leaf of a partition; ERROR when there is none of that number. */
 extern Relation pt_open_partition(Oid topic, int32 number, LOCKMODE lockmode);

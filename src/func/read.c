@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * read.c
- *	  consume(), poll() and seek(): reading a topic by offset, with or without a
- *	  group that remembers.
+ *	  consume() and poll(): reading a topic by offset, with or without a group
+ *	  that remembers.
  *
  * Both readers return a set through a tuplestore, so that the positions a
  * consume() moves are those of what it returned, also when the caller does not
  * fetch all of it.
  *
- * Siblings: args.c.
+ * Siblings: args.c, groups.c (positions without reading).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -29,7 +29,6 @@
 
 PG_FUNCTION_INFO_V1(pt_consume_records);
 PG_FUNCTION_INFO_V1(pt_poll_records);
-PG_FUNCTION_INFO_V1(pt_seek);
 
 #define RESULT_COLUMNS	7
 
@@ -101,53 +100,24 @@ read_max_records(FunctionCallInfo fcinfo, int n)
 	return max;
 }
 
-static char *
-read_group(FunctionCallInfo fcinfo, int n)
-{
-	char	   *group;
-
-	pt_arg_required(fcinfo, n, "group_id");
-	group = pt_arg_cstring(fcinfo, n);
-	if (group[0] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("group_id must not be empty")));
-	return group;
-}
-
-/* A topic that the engine may go on using whatever happens to the cache. */
-static PtTopic *
-readable_topic(Oid relid)
-{
-	const PtTopic *topic = pt_topic_expect(relid);
-	PtTopic    *copy = palloc(sizeof(PtTopic));
-
-	pt_func_check_access(topic, ACL_SELECT);
-	topic = pt_topic_expect(relid);
-	*copy = *topic;
-	copy->leaves = palloc(sizeof(Oid) * (topic->npartitions + 1));
-	memcpy(copy->leaves, topic->leaves, sizeof(Oid) * topic->npartitions);
-	return copy;
-}
-
 /* consume(topic, group_id, max_records, timeout) */
 Datum
 pt_consume_records(PG_FUNCTION_ARGS)
 {
 	PtTopic    *topic;
-	char	   *group;
+	PtString	group;
 	int32		max;
 	TimestampTz deadline;
 	Sink		sink;
 
 	pt_arg_required(fcinfo, 0, "topic");
-	group = read_group(fcinfo, 1);
+	group = pt_arg_group(fcinfo, 1);
 	max = read_max_records(fcinfo, 2);
 	deadline = pt_arg_deadline(fcinfo, 3);
 	PreventCommandIfReadOnly("consume()");
 	PreventCommandIfParallelMode("consume()");
 
-	topic = readable_topic(PG_GETARG_TOPIC(0));
+	topic = pt_func_topic(PG_GETARG_TOPIC(0));
 	sink_begin(&sink, fcinfo, topic->relid);
 	(void) pt_consume(topic, group, max, deadline, sink_record, &sink);
 	return (Datum) 0;
@@ -191,7 +161,7 @@ pt_poll_records(PG_FUNCTION_ARGS)
 	deadline = pt_arg_deadline(fcinfo, 4);
 	offset = Max(PG_GETARG_INT64(2), 0);
 
-	topic = readable_topic(PG_GETARG_TOPIC(0));
+	topic = pt_func_topic(PG_GETARG_TOPIC(0));
 	sink_begin(&sink, fcinfo, topic->relid);
 	sink.partition = PG_GETARG_INT32(1);
 	rel = pt_open_partition(topic->relid, sink.partition, AccessShareLock);
@@ -209,33 +179,4 @@ pt_poll_records(PG_FUNCTION_ARGS)
 	}
 	relation_close(rel, NoLock);
 	return (Datum) 0;
-}
-
-/* seek(topic, partition, group_id, offset) */
-Datum
-pt_seek(PG_FUNCTION_ARGS)
-{
-	PtTopic    *topic;
-	int32		number;
-	char	   *group;
-	int64		offset;
-
-	pt_arg_required(fcinfo, 0, "topic");
-	pt_arg_required(fcinfo, 1, "partition");
-	group = read_group(fcinfo, 2);
-	pt_arg_required(fcinfo, 3, "offset");
-	number = PG_GETARG_INT32(1);
-	offset = PG_GETARG_INT64(3);
-	if (offset < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid offset: %lld", (long long) offset)));
-	PreventCommandIfReadOnly("seek()");
-	PreventCommandIfParallelMode("seek()");
-
-	topic = readable_topic(PG_GETARG_TOPIC(0));
-	relation_close(pt_open_partition(topic->relid, number, AccessShareLock), NoLock);
-	(void) pt_position_lock(group, topic->leaves[number], false);
-	pt_position_set(group, topic, number, offset, "");
-	PG_RETURN_VOID();
 }

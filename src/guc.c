@@ -30,6 +30,7 @@ int			pt_max_request_size;
 int			pt_idle_timeout_ms;
 bool		pt_auto_create_topics;
 int			pt_default_partitions;
+int			pt_offsets_retention;
 int			pt_produce_buffer;
 int			pt_max_partitions;
 int			pt_max_producers;
@@ -62,6 +63,9 @@ static const PtIntSetting int_settings[] = {
 	"Closes a Kafka connection that was idle for this long.", "0 keeps idle connections. Kafka's connections.max.idle.ms."},
 	{"pgtopic.default_partitions", &pt_default_partitions, 1, 1, 10000, PGC_SIGHUP, 0,
 	"Partitions of a topic that is created without saying how many.", "Kafka's num.partitions."},
+	{"pgtopic.offsets_retention", &pt_offsets_retention, 7 * 24 * 60, 0, 100 * 366 * 24 * 60, PGC_SIGHUP, GUC_UNIT_MIN,
+		"Removes positions of groups that nobody has used for this long.",
+	"0 keeps them forever. Kafka's offsets.retention.minutes."},
 	{"pgtopic.produce_buffer", &pt_produce_buffer, 64 * 1024, 64, MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB,
 		"Memory in which a transaction's records wait for its commit.",
 	"Beyond it the transaction appends early and keeps the locks of its partitions to its end."},

@@ -27,6 +27,9 @@ extern int	pt_idle_timeout_ms; /* 0: never */
 extern bool pt_auto_create_topics;
 extern int	pt_default_partitions;
 
+/* groups */
+extern int	pt_offsets_retention;	/* minutes; 0: forever */
+
 /* memory */
 extern int	pt_produce_buffer;	/* kB, per transaction */
 extern int	pt_max_partitions;	/* logs with shared state */

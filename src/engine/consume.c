@@ -22,6 +22,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "guc.h"
 #include "engine/groups.h"
 #include "engine/internal.h"
 
@@ -101,6 +102,29 @@ start_position(const Consume *c, Relation rel, int32 partition)
 	return position;
 }
 
+/*
+ * A group that finds nothing new moves no position, and is used all the same: now and then that is written
+ * down, so that its positions do not expire.
+ */
+static void
+note_use(const Consume *c, int32 partition)
+{
+	static TimestampTz noted;	/* in the transaction that began then */
+	PtPosition	position;
+	bool		is_own;
+	int64		last_used;
+
+	if (pt_offsets_retention == 0 || noted == GetCurrentTransactionStartTimestamp())
+		return;
+	if (!pt_position_find(c->group_id, c->topic, partition, &position, &is_own) || is_own)
+		return;
+	last_used = Max(position.commit_time, pt_group_last_used(c->group_id));
+	if (pt_now_ms() - last_used <= pt_positions_note_after())
+		return;
+	noted = GetCurrentTransactionStartTimestamp();
+	pt_group_used_write(c->group_id, pt_now_ms());
+}
+
 /* Reads one partition, whose lock is ours; moves the position over what was given. */
 static int
 consume_partition(Consume *c, int32 partition)
@@ -128,6 +152,7 @@ consume_partition(Consume *c, int32 partition)
 		Assert(c->nwaits < c->topic->npartitions);
 		c->wait_leaves[c->nwaits] = leaf;
 		c->wait_offsets[c->nwaits++] = next;
+		note_use(c, partition);
 	}
 	return n;
 }

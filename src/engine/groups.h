@@ -53,6 +53,10 @@ extern bool pt_position_find(PtString group_id, const PtTopic *topic, int32 part
 extern void pt_position_unlock(PtString group_id, Oid leaf);
 
 /* A record of the group itself: it was used at this time (ms; 0: there is no need to know). */
+extern int64 pt_group_last_used(PtString group_id); /* as last written; 0: never */
 extern void pt_group_used_write(PtString group_id, int64 last_used);
+
+/* expire.c: a use of a group this long (ms) after the last one that was written down is written, too. */
+extern int64 pt_positions_note_after(void);
 
 #endif							/* PT_ENGINE_GROUPS_H */

@@ -70,6 +70,7 @@ typedef struct PositionsShared
 	LWLock		lock;			/* while the area is made */
 	int			tranche;		/* of dsa and dshash */
 	uint64		seeds[2];
+	int64		started;		/* ms */
 	dsa_handle	area;			/* DSM_HANDLE_INVALID: not created yet */
 	dshash_table_handle groups;
 	dshash_table_handle members;
@@ -101,6 +102,7 @@ pt_positions_shmem_init(void)
 		LWLockInitialize(&shared->lock, shared->tranche);
 		if (!pg_strong_random(shared->seeds, sizeof(shared->seeds)))
 			elog(ERROR, "could not make random seeds");
+		shared->started = pt_now_ms();
 		shared->area = DSM_HANDLE_INVALID;
 	}
 	LWLockRegisterTranche(shared->tranche, "pgtopic_positions");
@@ -157,6 +159,12 @@ pt_position_cache_attach(void)
 	}
 	LWLockRelease(&shared->lock);
 	MemoryContextSwitchTo(old);
+}
+
+int64
+pt_position_cache_started(void)
+{
+	return shared->started;
 }
 
 dshash_table *

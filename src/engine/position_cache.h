@@ -18,6 +18,9 @@
 /* Makes the cache usable in this process; first of all. */
 extern void pt_position_cache_attach(void);
 
+/* When this memory was made, in ms: the start of the server, or its restart after a crash. */
+extern int64 pt_position_cache_started(void);
+
 /* The table of groups in use (groups.c), which lives in the same memory. */
 extern dshash_table *pt_position_cache_members(void);
 

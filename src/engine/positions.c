@@ -347,6 +347,15 @@ pt_position_set(PtString group_id, const PtTopic *topic, int32 partition, int64 
 	pt_position_write(group_id, &position);
 }
 
+/* See groups.h. */
+int64
+pt_group_last_used(PtString group_id)
+{
+	PtLogState *log = pt_positions_follow(pt_positions_leaf(group_id, false), false);
+
+	return log ? pt_position_cache_last_used(&log->locator, group_id) : 0;
+}
+
 /* Records when a group was used last, or (0) that it need not be known any more. */
 void
 pt_group_used_write(PtString group_id, int64 last_used)

@@ -126,9 +126,10 @@ extern void pt_group_sql_use(PtString group_id);
 extern void pt_group_sql_own(PtString group_id);
 
 /*
- * expire.c: removes positions that have outlived pgtopic.offsets_retention, and those of topics that are gone.  In a transaction of its own, once
- * a minute; partitions of __consumer_offsets that are busy wait for the next time.  Returns how many were removed.
+ * expire.c: removes positions that have outlived a retention in ms (-1: pgtopic.offsets_retention; 0: none has), and those of
+ * topics that are gone.  For the control worker, in a transaction of its own, once a minute; partitions of __consumer_offsets
+ * that are busy wait for the next time.  Returns how many were removed.
  */
-extern int64 pt_positions_expire(void);
+extern int64 pt_positions_expire(int64 retention);
 
 #endif							/* PT_ENGINE_POSITIONS_H */

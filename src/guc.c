@@ -31,6 +31,14 @@ int			pt_idle_timeout_ms;
 bool		pt_auto_create_topics;
 int			pt_default_partitions;
 int			pt_offsets_retention;
+int			pt_group_initial_rebalance_delay_ms;
+int			pt_group_min_session_timeout_ms;
+int			pt_group_max_session_timeout_ms;
+int			pt_group_consumer_session_timeout_ms;
+int			pt_group_consumer_heartbeat_interval_ms;
+int			pt_group_max_size;
+int			pt_group_memory;
+int			pt_offset_metadata_max;
 int			pt_produce_buffer;
 int			pt_max_partitions;
 int			pt_max_producers;
@@ -66,6 +74,25 @@ static const PtIntSetting int_settings[] = {
 	{"pgtopic.offsets_retention", &pt_offsets_retention, 7 * 24 * 60, 0, 100 * 366 * 24 * 60, PGC_SIGHUP, GUC_UNIT_MIN,
 		"Removes positions of groups that nobody has used for this long.",
 	"0 keeps them forever. Kafka's offsets.retention.minutes."},
+	{"pgtopic.group_initial_rebalance_delay", &pt_group_initial_rebalance_delay_ms, 3000, 0, 3600 * 1000, PGC_SIGHUP, GUC_UNIT_MS,
+		"How long a new consumer group waits for more members before its first rebalance.",
+	"Kafka's group.initial.rebalance.delay.ms."},
+	{"pgtopic.group_min_session_timeout", &pt_group_min_session_timeout_ms, 6000, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS,
+	"Shortest session timeout that a member of a consumer group may ask for.", "Kafka's group.min.session.timeout.ms."},
+	{"pgtopic.group_max_session_timeout", &pt_group_max_session_timeout_ms, 30 * 60 * 1000, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS,
+	"Longest session timeout that a member of a consumer group may ask for.", "Kafka's group.max.session.timeout.ms."},
+	{"pgtopic.group_consumer_session_timeout", &pt_group_consumer_session_timeout_ms, 45000, 1000, 3600 * 1000, PGC_SIGHUP, GUC_UNIT_MS,
+		"Session timeout of members of the consumer group protocol (KIP-848).",
+	"Kafka's group.consumer.session.timeout.ms."},
+	{"pgtopic.group_consumer_heartbeat_interval", &pt_group_consumer_heartbeat_interval_ms, 5000, 100, 3600 * 1000, PGC_SIGHUP, GUC_UNIT_MS,
+		"How often members of the consumer group protocol (KIP-848) are told to send heartbeats.",
+	"Kafka's group.consumer.heartbeat.interval.ms."},
+	{"pgtopic.group_max_size", &pt_group_max_size, INT_MAX, 1, INT_MAX, PGC_SIGHUP, 0,
+	"Most members that a consumer group may have.", "Kafka's group.max.size and group.consumer.max.size."},
+	{"pgtopic.group_memory", &pt_group_memory, 256 * 1024, 1024, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB,
+	"Most memory for the members of all consumer groups.", NULL},
+	{"pgtopic.offset_metadata_max", &pt_offset_metadata_max, 4096, 0, 32767, PGC_SIGHUP, GUC_UNIT_BYTE,
+	"Longest metadata that may be committed with an offset.", "Kafka's offset.metadata.max.bytes."},
 	{"pgtopic.produce_buffer", &pt_produce_buffer, 64 * 1024, 64, MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB,
 		"Memory in which a transaction's records wait for its commit.",
 	"Beyond it the transaction appends early and keeps the locks of its partitions to its end."},

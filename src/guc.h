@@ -27,8 +27,16 @@ extern int	pt_idle_timeout_ms; /* 0: never */
 extern bool pt_auto_create_topics;
 extern int	pt_default_partitions;
 
-/* groups */
+/* consumer groups; times in ms where nothing is said */
 extern int	pt_offsets_retention;	/* minutes; 0: forever */
+extern int	pt_group_initial_rebalance_delay_ms;
+extern int	pt_group_min_session_timeout_ms;
+extern int	pt_group_max_session_timeout_ms;
+extern int	pt_group_consumer_session_timeout_ms;
+extern int	pt_group_consumer_heartbeat_interval_ms;
+extern int	pt_group_max_size;	/* members */
+extern int	pt_group_memory;	/* kB, of all groups */
+extern int	pt_offset_metadata_max; /* bytes */
 
 /* memory */
 extern int	pt_produce_buffer;	/* kB, per transaction */

@@ -29,6 +29,7 @@
 
 #include "kafka/api.h"
 #include "kafka/frame.h"
+#include "kafka/groups.h"
 
 /* How long a transaction of a handler may wait for a lock: the clients of a listener wait with it. */
 #define LOCK_TIMEOUT_MS "500ms"
@@ -475,6 +476,7 @@ kafka_frame_plane(const char *frame, uint32 len)
 void
 kafka_call_end(KafkaCall *call)
 {
+	kafka_group_forget(call);
 	MemoryContextDelete(call->mcxt);
 }
 

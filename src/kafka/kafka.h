@@ -88,6 +88,8 @@ typedef struct KafkaCall
 	XLogRecPtr	lsn;			/* set by the server before resume */
 	/* PARK */
 	bool		ready;			/* kafka_call_ready was called */
+	uint64		token;			/* the coordinator of groups has yet to answer; 0: it has not been asked */
+	bool		answered;		/* it has, and the response is filled */
 	/* WAIT and PARK; and APPEND, until when items with PT_BUSY are tried again */
 	TimestampTz deadline;
 	PtLogState **waits;
@@ -132,7 +134,10 @@ extern void (*kafka_ready_hook) (KafkaCall *call);
  * reset after the turn: what is due in groups.  Returns after how many ms it wants to be called
  * again at the latest; -1: no need.
  */
-extern int64 kafka_control_turn(void) __attribute__((weak));
+extern int64 kafka_control_turn(void);
+
+/* Set by the control worker: its groups are those that count. */
+extern bool kafka_control_worker;
 
 /* Where a request must run, by its header. */
 extern KafkaPlane kafka_frame_plane(const char *frame, uint32 len);

@@ -225,6 +225,17 @@ await(KafkaCall *call)
 	return kafka_call_resume(call, timed_out);
 }
 
+/* Like the control worker's turns, until the group has an answer. */
+static KafkaOutcome
+await_group(KafkaCall *call)
+{
+	CommitTransactionCommand();
+	nap();
+	StartTransactionCommand();
+	(void) kafka_control_turn();
+	return kafka_call_resume(call, GetCurrentTimestamp() >= call->deadline);
+}
+
 /* One request; false when its connection is to be closed, with the reason in "out". */
 static bool
 handle_frame(KafkaSession *session, const char *frame, uint32 len, StringInfo out)
@@ -234,8 +245,9 @@ handle_frame(KafkaSession *session, const char *frame, uint32 len, StringInfo ou
 
 	StartTransactionCommand();
 	outcome = kafka_call_begin(session, frame, len, &call);
-	while (outcome == KAFKA_APPEND || outcome == KAFKA_WAIT)
-		outcome = outcome == KAFKA_APPEND ? append(call) : await(call);
+	while (outcome == KAFKA_APPEND || outcome == KAFKA_WAIT || outcome == KAFKA_PARK)
+		outcome = outcome == KAFKA_APPEND ? append(call) :
+			outcome == KAFKA_PARK ? await_group(call) : await(call);
 
 	MemoryContextSwitchTo(session->mcxt);
 	if (outcome == KAFKA_REPLY)

@@ -96,6 +96,7 @@ pt_listener_main(Datum arg)
 	wait_event = pt_wait_event_new("PgtopicListenerMain");
 	l->number = DatumGetInt32(arg);
 	l->control = l->number == pt_server_control();
+	kafka_control_worker = l->control;
 	listener_start(l);
 	if (l->number == 0)
 		bind_sockets(l, wait_event);

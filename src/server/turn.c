@@ -438,8 +438,6 @@ control_phase(PtListener *l)
 {
 	int64		wait_ms;
 
-	if (kafka_control_turn == NULL)
-		return;
 	pt_turn_transaction();
 	wait_ms = kafka_control_turn();
 	MemoryContextSwitchTo(l->turn_mcxt);

@@ -75,6 +75,9 @@ static HTAB *leaves;
 /* Moved on when everything may have changed. */
 static uint64 generation = 1;
 
+/* Moved on when anything may have changed. */
+static uint64 changes = 1;
+
 /* Are all topics that exist in the hash?  Cleared by changes of tables that are not known to it. */
 static bool all_loaded = false;
 static bool all_touched = false;
@@ -98,6 +101,7 @@ static void
 forget_all(void)
 {
 	generation++;
+	changes++;
 	all_loaded = false;
 	all_touched = true;
 }
@@ -150,6 +154,7 @@ relcache_changed(Datum arg, Oid relid)
 		forget_all();
 		return;
 	}
+	changes++;
 	entry = hash_search(topics, &relid, HASH_FIND, NULL);
 	if (entry)
 		touch(entry);
@@ -494,6 +499,14 @@ pt_topic_all(void)
 	}
 	list_sort(result, compare_names);
 	return result;
+}
+
+/* Asked for before the first look-up, it says that nothing is known yet. */
+uint64
+pt_topic_changes(void)
+{
+	prepare();
+	return changes;
 }
 
 /* From _PG_init: the label provider, and the callbacks that keep the cache right. */

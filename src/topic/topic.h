@@ -83,6 +83,9 @@ extern const PtTopic *pt_topic_by_id(const pg_uuid_t *id);
 extern const PtTopic *pt_topic_by_leaf(Oid leaf, int32 *partition);
 extern List *pt_topic_all(void);	/* of const PtTopic *, by name */
 
+/* A number that moves when topics may have changed; never 0. */
+extern uint64 pt_topic_changes(void);
+
 /* NULL when the name is legal as a Kafka topic's, else the reason, translated. */
 extern const char *pt_topic_name_check(const char *name);
 

@@ -24,13 +24,33 @@ copy_printable(char *to, size_t size, KafkaString from)
 	to[len] = '\0';
 }
 
-/* No features are finalized: clients then use neither Kafka's transactions 2 nor its new groups. */
+/*
+ * Features, of which clients make their choices: the consumer group protocol of KIP-848
+ * is there, Kafka's transactions 2 are not.
+ */
+static void
+fill_features(KafkaCall *call)
+{
+	static const char group_version[] = "group.version";
+	ApiVersionsResponse *out = call->response;
+
+	KAFKA_RESIZE(call, out->supported_features, ApiSupportedFeature, 1);
+	out->supported_features.items[0].name = kafka_string(group_version);
+	out->supported_features.items[0].max_version = 1;
+	KAFKA_RESIZE(call, out->finalized_features, ApiFinalizedFeature, 1);
+	out->finalized_features.items[0].name = kafka_string(group_version);
+	out->finalized_features.items[0].max_version_level = 1;
+	out->finalized_features.items[0].min_version_level = 1;
+	out->finalized_features_epoch = 0;
+}
+
 static void
 fill(KafkaCall *call, int16 error)
 {
 	ApiVersionsResponse *out = call->response;
 
 	out->error_code = error;
+	fill_features(call);
 	KAFKA_RESIZE(call, out->api_keys, ApiVersion, KAFKA_API_COUNT);
 	for (int i = 0; i < KAFKA_API_COUNT; i++)
 	{

@@ -19,13 +19,26 @@
 #include "kafka/messages/01_fetch.h"
 #include "kafka/messages/02_list_offsets.h"
 #include "kafka/messages/03_metadata.h"
+#include "kafka/messages/08_offset_commit.h"
+#include "kafka/messages/09_offset_fetch.h"
+#include "kafka/messages/10_find_coordinator.h"
+#include "kafka/messages/11_join_group.h"
+#include "kafka/messages/12_heartbeat.h"
+#include "kafka/messages/13_leave_group.h"
+#include "kafka/messages/14_sync_group.h"
+#include "kafka/messages/15_describe_groups.h"
+#include "kafka/messages/16_list_groups.h"
 #include "kafka/messages/18_api_versions.h"
 #include "kafka/messages/19_create_topics.h"
 #include "kafka/messages/20_delete_topics.h"
 #include "kafka/messages/22_init_producer_id.h"
 #include "kafka/messages/23_offset_for_leader_epoch.h"
 #include "kafka/messages/37_create_partitions.h"
+#include "kafka/messages/42_delete_groups.h"
+#include "kafka/messages/47_offset_delete.h"
 #include "kafka/messages/60_describe_cluster.h"
+#include "kafka/messages/68_consumer_group_heartbeat.h"
+#include "kafka/messages/69_consumer_group_describe.h"
 #include "kafka/messages/75_describe_topic_partitions.h"
 
 /*
@@ -43,13 +56,26 @@
 	X(1,  Fetch,					fetch,					   4, 4, 18, 12, DATA) \
 	X(2,  ListOffsets,				list_offsets,			   1, 1, 11, 6, ANY) \
 	X(3,  Metadata,					metadata,				   0, 0, 13, 9, ANY) \
+	X(8,  OffsetCommit,				offset_commit,			   2, 2, 10, 8, CONTROL) \
+	X(9,  OffsetFetch,				offset_fetch,			   1, 1, 10, 6, CONTROL) \
+	X(10, FindCoordinator,			find_coordinator,		   0, 0, 6, 3, ANY) \
+	X(11, JoinGroup,				join_group,				   0, 0, 9, 6, CONTROL) \
+	X(12, Heartbeat,				heartbeat,				   0, 0, 4, 4, CONTROL) \
+	X(13, LeaveGroup,				leave_group,			   0, 0, 5, 4, CONTROL) \
+	X(14, SyncGroup,				sync_group,				   0, 0, 5, 4, CONTROL) \
+	X(15, DescribeGroups,			describe_groups,		   0, 0, 6, 5, CONTROL) \
+	X(16, ListGroups,				list_groups,			   0, 0, 5, 3, CONTROL) \
 	X(18, ApiVersions,				api_versions,			   0, 0, 4, 3, ANY) \
 	X(19, CreateTopics,				create_topics,			   2, 2, 7, 5, CONTROL) \
 	X(20, DeleteTopics,				delete_topics,			   1, 1, 6, 4, CONTROL) \
 	X(22, InitProducerId,			init_producer_id,		   0, 0, 5, 2, ANY) \
 	X(23, OffsetForLeaderEpoch,		offset_for_leader_epoch,   2, 2, 4, 4, ANY) \
 	X(37, CreatePartitions,			create_partitions,		   0, 0, 3, 2, CONTROL) \
+	X(42, DeleteGroups,				delete_groups,			   0, 0, 2, 2, CONTROL) \
+	X(47, OffsetDelete,				offset_delete,			   0, 0, 0, LATEST, CONTROL) \
 	X(60, DescribeCluster,			describe_cluster,		   0, 0, 2, 0, ANY) \
+	X(68, ConsumerGroupHeartbeat,	consumer_group_heartbeat,  0, 0, 1, 0, CONTROL) \
+	X(69, ConsumerGroupDescribe,	consumer_group_describe,   0, 0, 1, 0, CONTROL) \
 	X(75, DescribeTopicPartitions,	describe_topic_partitions, 0, 0, 0, 0, ANY)
 
 /* KAFKA_KEY_Produce and so on */

@@ -1,0 +1,178 @@
+/*-------------------------------------------------------------------------
+ *
+ * 08_offset_commit.c
+ *	  OffsetCommit: positions of a group, as records of __consumer_offsets.
+ *
+ * The coordinator says whether the member may commit; topics and sizes are checked per
+ * partition.  What is left is appended by the server like any produced batch, all of
+ * it or none, and is answered when it is durable.
+ *
+ * Siblings: ../groups.h; ../../engine/positions.h (the records); 09_offset_fetch.c reads them.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/timestamp.h"
+
+#include "guc.h"
+#include "kafka/groups.h"
+#include "kafka/offsets.h"
+#include "kafka/topics.h"
+
+/* How long a partition of __consumer_offsets that somebody has locked is tried: Kafka's offsets.commit.timeout.ms */
+#define COMMIT_PATIENCE_MS	5000
+
+/* Between begin and resume: the partitions that are committed. */
+typedef struct CommitState
+{
+	PtPosition *positions;
+	OffsetCommitPartitionResponse **targets;
+	int			n;
+} CommitState;
+
+/* What of a partition can be wrong by itself. */
+static int16
+check_partition(const OffsetCommitPartition *in, const PtTopic *topic)
+{
+	KafkaString metadata = in->committed_metadata;
+
+	if (in->partition_index < 0 || in->partition_index >= topic->npartitions)
+		return KERR_UNKNOWN_TOPIC_OR_PARTITION;
+	if (metadata.len > pt_offset_metadata_max)
+		return KERR_OFFSET_METADATA_TOO_LARGE;
+	if (in->committed_offset < 0 || (metadata.len > 0 && !pg_verify_mbstr(PG_UTF8, metadata.data, metadata.len, true)))
+		return KERR_INVALID_REQUEST;
+	return KERR_NONE;
+}
+
+static void
+add_position(CommitState *state, const OffsetCommitPartition *in, const PtTopic *topic,
+			 PtString name, OffsetCommitPartitionResponse *target)
+{
+	PtPosition *position = &state->positions[state->n];
+
+	position->topic = name;
+	position->topic_id = topic->id;
+	position->partition = in->partition_index;
+	position->leader_epoch = in->committed_leader_epoch;
+	position->offset = in->committed_offset;
+	position->commit_time = -1;
+	position->metadata = (PtString) {in->committed_metadata.data, Max(in->committed_metadata.len, 0)};
+	state->targets[state->n++] = target;
+}
+
+/* Shapes the response like the request; the error, if any, goes to all partitions. */
+static void
+walk_request(KafkaCall *call, int16 error)
+{
+	const OffsetCommitRequest *in = call->request;
+	OffsetCommitResponse *out = call->response;
+	CommitState *state = call->state;
+
+	KAFKA_RESIZE(call, out->topics, OffsetCommitTopicResponse, in->topics.n);
+	for (int i = 0; i < in->topics.n; i++)
+	{
+		const OffsetCommitTopic *topic = &in->topics.items[i];
+		OffsetCommitTopicResponse *result = &out->topics.items[i];
+		const PtTopic *found = NULL;
+		PtString	name = {"", 0};
+		int16		topic_error = error;
+
+		if (error == KERR_NONE)
+			found = kafka_offsets_topic(topic->name, call->api_version >= 10 ? &topic->topic_id : NULL,
+										&name, &topic_error);
+		result->name = topic->name;
+		result->topic_id = topic->topic_id;
+		KAFKA_RESIZE(call, result->partitions, OffsetCommitPartitionResponse, topic->partitions.n);
+		for (int j = 0; j < topic->partitions.n; j++)
+		{
+			const OffsetCommitPartition *partition = &topic->partitions.items[j];
+			OffsetCommitPartitionResponse *target = &result->partitions.items[j];
+
+			target->partition_index = partition->partition_index;
+			target->error_code = found ? check_partition(partition, found) : topic_error;
+			if (target->error_code == KERR_NONE)
+				add_position(state, partition, found, name, target);
+		}
+	}
+}
+
+static int
+count_partitions(const OffsetCommitRequest *in)
+{
+	int			n = 0;
+
+	for (int i = 0; i < in->topics.n; i++)
+		n += in->topics.items[i].partitions.n;
+	return n;
+}
+
+/* May it commit?  A request from outside of the group is one of a tool or of a consumer without a group. */
+static int16
+check_member(KafkaCall *call)
+{
+	const OffsetCommitRequest *in = call->request;
+	CoordEvent	event = kafka_group_event(call, COORD_EV_COMMIT, in->group_id);
+	int16		error;
+
+	event.member_id = kafka_coord_bytes(in->member_id);
+	event.group_instance_id = kafka_coord_bytes(in->group_instance_id);
+	event.generation = in->generation_id_or_member_epoch;
+	error = kafka_group_check(call, &event);
+	/* what a group with members of its own says */
+	if (error == KERR_NONE && pt_group_sql_active(kafka_pt_string(in->group_id)))
+		error = KERR_UNKNOWN_MEMBER_ID;
+	return error;
+}
+
+static KafkaOutcome
+offset_commit_begin(KafkaCall *call)
+{
+	const OffsetCommitRequest *in = call->request;
+	int			n = Max(count_partitions(in), 1);
+	CommitState *state = palloc0(sizeof(CommitState));
+	int16		error;
+
+	call->state = state;
+	state->positions = MemoryContextAllocHuge(call->mcxt, sizeof(PtPosition) * n);
+	state->targets = MemoryContextAllocHuge(call->mcxt, sizeof(*state->targets) * n);
+	walk_request(call, KERR_NONE);
+	if (state->n == 0)
+		return KAFKA_REPLY;
+	error = check_member(call);
+	if (error == KERR_NONE)
+		error = kafka_offsets_write(call, in->group_id, state->positions, state->n);
+	for (int i = 0; error != KERR_NONE && i < state->n; i++)
+		state->targets[i]->error_code = error;
+	if (error != KERR_NONE)
+		return KAFKA_REPLY;
+	call->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), COMMIT_PATIENCE_MS);
+	return KAFKA_APPEND;
+}
+
+static KafkaOutcome
+offset_commit_resume(KafkaCall *call, bool timed_out)
+{
+	CommitState *state = call->state;
+	int16		error = kafka_offsets_written(call);
+
+	for (int i = 0; i < state->n; i++)
+		state->targets[i]->error_code = error;
+	return KAFKA_REPLY;
+}
+
+static void
+offset_commit_fail(KafkaCall *call, int16 code, const char *message)
+{
+	walk_request(call, kafka_group_error(code));
+}
+
+const KafkaHandler kafka_handler_offset_commit = {
+	.begin = offset_commit_begin,
+	.resume = offset_commit_resume,
+	.fail = offset_commit_fail
+};

@@ -1,0 +1,231 @@
+/*-------------------------------------------------------------------------
+ *
+ * 09_offset_fetch.c
+ *	  OffsetFetch: committed positions of groups.
+ *
+ * Until version 7 one group, then many.  No topics (null) are all topics.  What has no
+ * position is not an error: its offset is -1.  No position is ever unstable here: an
+ * offset that a transaction has not committed is not seen by anybody.
+ *
+ * Siblings: ../groups.h; ../../engine/positions.h; 08_offset_commit.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "kafka/groups.h"
+#include "kafka/offsets.h"
+#include "kafka/topics.h"
+
+/*
+ * The two forms of the response (one group, many groups) have partitions and
+ * topics with the same members.
+ */
+StaticAssertDecl(sizeof(OffsetFetchPartitionResponse) == sizeof(OffsetFetchGroupPartitionResponse) &&
+				 offsetof(OffsetFetchPartitionResponse, error_code) ==
+				 offsetof(OffsetFetchGroupPartitionResponse, error_code),
+				 "partitions of both forms are alike");
+
+typedef struct FetchGroup
+{
+	KafkaCall  *call;
+	PtString	group_id;
+	OffsetFetchGroupResponse *out;
+	int			topics_cap;
+	int			partitions_cap; /* of the last topic */
+} FetchGroup;
+
+/* Doubles an array that is full; returns the new one. */
+static void *
+grow(KafkaCall *call, const KafkaSchema *schema, void *items, int n, int *cap)
+{
+	void	   *more;
+
+	if (n < *cap)
+		return items;
+	*cap = Max(8, *cap * 2);
+	more = kafka_new(call, schema, *cap);
+	if (n > 0)
+		memcpy(more, items, (Size) schema->size * n);
+	return more;
+}
+
+static void
+set_position(OffsetFetchGroupPartitionResponse *out, const PtPosition *position)
+{
+	out->committed_offset = position->offset;
+	out->committed_leader_epoch = position->leader_epoch;
+	out->metadata = kafka_group_copy((CoordBytes) {position->metadata.data, position->metadata.len});
+}
+
+/* A position of the group, in order of topics; those in topics that are gone are left out. */
+static void
+add_position(void *arg, const PtPosition *position)
+{
+	FetchGroup *f = arg;
+	OffsetFetchGroupResponse *out = f->out;
+	KafkaString name = {position->topic.data, position->topic.len};
+	OffsetFetchGroupTopicResponse *topic = out->topics.n > 0 ? &out->topics.items[out->topics.n - 1] : NULL;
+
+	if (topic == NULL || !kafka_string_equal(topic->name, name))
+	{
+		int16		error;
+		const PtTopic *found = kafka_topic_find(name, NULL, &error);
+		pg_uuid_t	none = {{0}};
+
+		if (found == NULL || (memcmp(&position->topic_id, &none, sizeof(none)) != 0 &&
+							  memcmp(&position->topic_id, &found->id, sizeof(none)) != 0))
+			return;
+		out->topics.items = grow(f->call, kafka_schema_OffsetFetchGroupTopicResponse(), out->topics.items,
+								 out->topics.n, &f->topics_cap);
+		topic = &out->topics.items[out->topics.n++];
+		topic->name = kafka_group_copy((CoordBytes) {name.data, name.len});
+		memcpy(&topic->topic_id, &found->id, sizeof(topic->topic_id));
+		f->partitions_cap = 0;
+	}
+	topic->partitions.items = grow(f->call, kafka_schema_OffsetFetchGroupPartitionResponse(),
+								   topic->partitions.items, topic->partitions.n, &f->partitions_cap);
+	topic->partitions.items[topic->partitions.n].partition_index = position->partition;
+	set_position(&topic->partitions.items[topic->partitions.n++], position);
+}
+
+/* One topic that was asked for. */
+static void
+fetch_topic(FetchGroup *f, const OffsetFetchGroupTopic *in, OffsetFetchGroupTopicResponse *out, int16 error)
+{
+	bool		by_id = f->call->api_version >= 10;
+	int			n = in->partition_indexes.n;
+	const PtTopic *topic = NULL;
+	PtString	name;
+	pg_uuid_t	id;
+
+	out->name = in->name;
+	out->topic_id = in->topic_id;
+	if (error == KERR_NONE)
+		topic = kafka_offsets_topic(in->name, by_id ? &in->topic_id : NULL, &name, &error);
+	if (topic != NULL)
+		id = topic->id;
+	if (!by_id && f->out != NULL && topic == NULL)
+		error = KERR_NONE;		/* by name: one that is not there has no position */
+	KAFKA_RESIZE(f->call, out->partitions, OffsetFetchGroupPartitionResponse, n);
+	for (int i = 0; i < n; i++)
+	{
+		OffsetFetchGroupPartitionResponse *partition = &out->partitions.items[i];
+		PtPosition	position;
+
+		partition->partition_index = in->partition_indexes.items[i];
+		partition->committed_offset = -1;
+		partition->error_code = error;
+		if (error == KERR_NONE && topic != NULL &&
+			pt_position_fetch(f->group_id, name, &id, partition->partition_index, true, &position))
+			set_position(partition, &position);
+	}
+}
+
+/* f->out NULL: the error is told per partition, as there is no other place for it */
+static void
+fetch_topics(FetchGroup *f, const OffsetFetchGroup *in, OffsetFetchGroupResponse *out, int16 error)
+{
+	KAFKA_RESIZE(f->call, out->topics, OffsetFetchGroupTopicResponse, in->topics.n);
+	for (int i = 0; i < in->topics.n; i++)
+		fetch_topic(f, &in->topics.items[i], &out->topics.items[i], error);
+}
+
+/* May it be told?  Only members of the consumer protocol say who they are, since version 9. */
+static int16
+check_member(KafkaCall *call, const OffsetFetchGroup *in)
+{
+	CoordEvent	event = kafka_group_event(call, COORD_EV_FETCH, in->group_id);
+
+	if (in->member_id.len >= 0)
+		event.member_id = kafka_coord_bytes(in->member_id);
+	event.generation = in->member_epoch;
+	return kafka_group_check(call, &event);
+}
+
+/* error: what is known to be wrong already */
+static void
+fetch_group(KafkaCall *call, const OffsetFetchGroup *in, OffsetFetchGroupResponse *out, int16 error)
+{
+	FetchGroup	f = {.call = call,.group_id = kafka_pt_string(in->group_id),.out = out};
+
+	out->group_id = in->group_id;
+	if (error == KERR_NONE)
+		error = check_member(call, in);
+	out->error_code = error;
+	if (error != KERR_NONE && call->api_version >= 2)
+		return;
+	if (error != KERR_NONE)
+	{
+		f.out = NULL;
+		fetch_topics(&f, in, out, error);
+	}
+	else if (in->topics.n < 0)
+		(void) pt_positions_of_group(f.group_id, true, add_position, &f);
+	else
+		fetch_topics(&f, in, out, KERR_NONE);
+}
+
+/* Until version 7: the request as one group, and its answer as the response. */
+static void
+fetch_one(KafkaCall *call, int16 error)
+{
+	const OffsetFetchRequest *in = call->request;
+	OffsetFetchResponse *out = call->response;
+	OffsetFetchGroup group = {.group_id = in->group_id,.member_id = {"", -1},.member_epoch = -1};
+	OffsetFetchGroupResponse *answer = KAFKA_NEW(call, OffsetFetchGroupResponse, 1);
+
+	group.topics.n = in->topics.n;
+	group.topics.items = KAFKA_NEW(call, OffsetFetchGroupTopic, Max(in->topics.n, 0));
+	for (int i = 0; i < in->topics.n; i++)
+	{
+		group.topics.items[i].name = in->topics.items[i].name;
+		group.topics.items[i].partition_indexes.n = in->topics.items[i].partition_indexes.n;
+		group.topics.items[i].partition_indexes.items = in->topics.items[i].partition_indexes.items;
+	}
+	fetch_group(call, &group, answer, error);
+	out->error_code = answer->error_code;
+	KAFKA_RESIZE(call, out->topics, OffsetFetchTopicResponse, answer->topics.n);
+	for (int i = 0; i < answer->topics.n; i++)
+	{
+		out->topics.items[i].name = answer->topics.items[i].name;
+		out->topics.items[i].partitions.n = answer->topics.items[i].partitions.n;
+		out->topics.items[i].partitions.items = (OffsetFetchPartitionResponse *) answer->topics.items[i].partitions.items;
+	}
+}
+
+static void
+walk_request(KafkaCall *call, int16 error)
+{
+	const OffsetFetchRequest *in = call->request;
+	OffsetFetchResponse *out = call->response;
+
+	if (call->api_version < 8)
+	{
+		fetch_one(call, error);
+		return;
+	}
+	KAFKA_RESIZE(call, out->groups, OffsetFetchGroupResponse, in->groups.n);
+	for (int i = 0; i < in->groups.n; i++)
+		fetch_group(call, &in->groups.items[i], &out->groups.items[i], error);
+}
+
+static KafkaOutcome
+offset_fetch_begin(KafkaCall *call)
+{
+	walk_request(call, KERR_NONE);
+	return KAFKA_REPLY;
+}
+
+static void
+offset_fetch_fail(KafkaCall *call, int16 code, const char *message)
+{
+	walk_request(call, kafka_group_error(code));
+}
+
+const KafkaHandler kafka_handler_offset_fetch = {
+	.begin = offset_fetch_begin,
+	.fail = offset_fetch_fail
+};

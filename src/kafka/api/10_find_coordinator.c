@@ -1,0 +1,107 @@
+/*-------------------------------------------------------------------------
+ *
+ * 10_find_coordinator.c
+ *	  FindCoordinator: who looks after a group or a transactional id.
+ *
+ * There is one broker, so it is always this one.  A standby is not: it sees commits but cannot
+ * write any, and its clients are to try again until it has been promoted.
+ *
+ * Siblings: ../broker.h; ../groups.h.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "mb/pg_wchar.h"
+
+#include "kafka/broker.h"
+#include "kafka/groups.h"
+
+/* types of keys */
+#define KEY_GROUP		0
+#define KEY_TRANSACTION 1
+
+/* The error of one key, with its message. */
+static int16
+check_key(int8 type, KafkaString key, const char **message)
+{
+	if (type != KEY_GROUP && type != KEY_TRANSACTION)
+	{
+		*message = "There are coordinators of groups and of transactions only.";
+		return KERR_INVALID_REQUEST;
+	}
+	if (key.len < 0 || !pg_verify_mbstr(PG_UTF8, key.data, key.len, true))
+	{
+		*message = "The key is not valid UTF-8.";
+		return type == KEY_GROUP ? KERR_INVALID_GROUP_ID : KERR_INVALID_REQUEST;
+	}
+	if (RecoveryInProgress())
+	{
+		*message = "The server is a standby.";
+		return KERR_COORDINATOR_NOT_AVAILABLE;
+	}
+	return KERR_NONE;
+}
+
+static void
+answer_key(FindCoordinatorFound *found, KafkaString key, int16 error, const char *message)
+{
+	found->key = key;
+	found->error_code = error;
+	found->error_message = error == KERR_NONE ? kafka_string("") : kafka_string(message);
+	found->node_id = error == KERR_NONE ? KAFKA_BROKER_ID : -1;
+	found->host = kafka_string(error == KERR_NONE ? pstrdup(kafka_broker_host()) : "");
+	found->port = error == KERR_NONE ? kafka_broker_port() : -1;
+}
+
+/* error: for all keys, or KERR_NONE */
+static void
+walk_request(KafkaCall *call, int16 error, const char *message)
+{
+	const FindCoordinatorRequest *in = call->request;
+	FindCoordinatorResponse *out = call->response;
+	bool		many = call->api_version >= 4;
+	int			n = many ? in->coordinator_keys.n : 1;
+	FindCoordinatorFound *found = KAFKA_NEW(call, FindCoordinatorFound, n);
+
+	for (int i = 0; i < n; i++)
+	{
+		KafkaString key = many ? in->coordinator_keys.items[i] : in->key;
+		const char *why = message;
+		int16		code = error != KERR_NONE ? error : check_key(in->key_type, key, &why);
+
+		answer_key(&found[i], key, code, why);
+	}
+	if (many)
+	{
+		out->coordinators.items = found;
+		out->coordinators.n = n;
+		return;
+	}
+	out->error_code = found[0].error_code;
+	out->error_message = found[0].error_message;
+	out->node_id = found[0].node_id;
+	out->host = found[0].host;
+	out->port = found[0].port;
+}
+
+static KafkaOutcome
+find_coordinator_begin(KafkaCall *call)
+{
+	walk_request(call, KERR_NONE, NULL);
+	return KAFKA_REPLY;
+}
+
+static void
+find_coordinator_fail(KafkaCall *call, int16 code, const char *message)
+{
+	walk_request(call, kafka_group_error(code), message);
+}
+
+const KafkaHandler kafka_handler_find_coordinator = {
+	.begin = find_coordinator_begin,
+	.fail = find_coordinator_fail
+};

@@ -1,0 +1,77 @@
+/*-------------------------------------------------------------------------
+ *
+ * 11_join_group.c
+ *	  JoinGroup: a member of the classic protocol comes in, or takes part in a rebalance.
+ *
+ * Mostly it is answered only when all members have joined: the call is parked until then.
+ *
+ * Siblings: ../groups.h; 14_sync_group.c, which follows it.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "kafka/groups.h"
+
+static void
+answer(KafkaCall *call, const CoordReply *reply)
+{
+	const CoordJoinReply *in = &reply->u.join;
+	JoinGroupResponse *out = call->response;
+
+	out->error_code = (int16) reply->error;
+	out->generation_id = in->generation;
+	out->protocol_type = kafka_group_copy(in->protocol_type);
+	out->protocol_name = kafka_group_copy(in->protocol_name);
+	out->leader = kafka_group_copy(in->leader);
+	out->skip_assignment = in->skip_assignment;
+	out->member_id = kafka_group_copy(in->member_id);
+	KAFKA_RESIZE(call, out->members, JoinGroupMember, in->nmembers);
+	for (int i = 0; i < in->nmembers; i++)
+	{
+		out->members.items[i].member_id = kafka_group_copy(in->members[i].member_id);
+		out->members.items[i].group_instance_id = kafka_group_copy(in->members[i].group_instance_id);
+		out->members.items[i].metadata = kafka_group_copy(in->members[i].metadata);
+	}
+}
+
+static KafkaOutcome
+join_group_begin(KafkaCall *call)
+{
+	const JoinGroupRequest *in = call->request;
+	CoordEvent	event = kafka_group_event(call, COORD_EV_JOIN, in->group_id);
+	CoordProtocol *protocols = palloc(sizeof(CoordProtocol) * Max(in->protocols.n, 1));
+
+	for (int i = 0; i < in->protocols.n; i++)
+	{
+		protocols[i].name = kafka_coord_bytes(in->protocols.items[i].name);
+		protocols[i].metadata = kafka_coord_bytes(in->protocols.items[i].metadata);
+	}
+	event.member_id = kafka_coord_bytes(in->member_id);
+	event.group_instance_id = kafka_coord_bytes(in->group_instance_id);
+	event.u.join.session_timeout_ms = in->session_timeout_ms;
+	event.u.join.rebalance_timeout_ms = in->rebalance_timeout_ms;
+	event.u.join.protocol_type = kafka_coord_bytes(in->protocol_type);
+	event.u.join.nprotocols = in->protocols.n;
+	event.u.join.protocols = protocols;
+	event.u.join.reason = kafka_coord_bytes(in->reason);
+	return kafka_group_ask(call, &event, answer);
+}
+
+static void
+join_group_fail(KafkaCall *call, int16 code, const char *message)
+{
+	const JoinGroupRequest *in = call->request;
+	JoinGroupResponse *out = call->response;
+
+	out->error_code = kafka_group_error(code);
+	out->member_id = in->member_id;
+}
+
+const KafkaHandler kafka_handler_join_group = {
+	.begin = join_group_begin,
+	.resume = kafka_group_resume,
+	.fail = join_group_fail
+};

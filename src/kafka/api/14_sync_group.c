@@ -1,0 +1,63 @@
+/*-------------------------------------------------------------------------
+ *
+ * 14_sync_group.c
+ *	  SyncGroup: the leader of a group tells who gets what, the others hear of it.
+ *
+ * The call of who comes before the leader is parked.
+ *
+ * Siblings: ../groups.h; 11_join_group.c, which comes before it.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "kafka/groups.h"
+
+static void
+answer(KafkaCall *call, const CoordReply *reply)
+{
+	SyncGroupResponse *out = call->response;
+
+	out->error_code = (int16) reply->error;
+	out->protocol_type = kafka_group_copy(reply->u.sync.protocol_type);
+	out->protocol_name = kafka_group_copy(reply->u.sync.protocol_name);
+	out->assignment = kafka_group_copy(reply->u.sync.assignment);
+}
+
+static KafkaOutcome
+sync_group_begin(KafkaCall *call)
+{
+	const SyncGroupRequest *in = call->request;
+	CoordEvent	event = kafka_group_event(call, COORD_EV_SYNC, in->group_id);
+	CoordSyncAssignment *assignments = palloc(sizeof(CoordSyncAssignment) * Max(in->assignments.n, 1));
+
+	for (int i = 0; i < in->assignments.n; i++)
+	{
+		assignments[i].member_id = kafka_coord_bytes(in->assignments.items[i].member_id);
+		assignments[i].assignment = kafka_coord_bytes(in->assignments.items[i].assignment);
+	}
+	event.member_id = kafka_coord_bytes(in->member_id);
+	event.group_instance_id = kafka_coord_bytes(in->group_instance_id);
+	event.generation = in->generation_id;
+	event.u.sync.protocol_type = kafka_coord_bytes(in->protocol_type);
+	event.u.sync.protocol_name = kafka_coord_bytes(in->protocol_name);
+	event.u.sync.nassignments = in->assignments.n;
+	event.u.sync.assignments = assignments;
+	return kafka_group_ask(call, &event, answer);
+}
+
+static void
+sync_group_fail(KafkaCall *call, int16 code, const char *message)
+{
+	SyncGroupResponse *out = call->response;
+
+	out->error_code = kafka_group_error(code);
+}
+
+const KafkaHandler kafka_handler_sync_group = {
+	.begin = sync_group_begin,
+	.resume = kafka_group_resume,
+	.fail = sync_group_fail
+};

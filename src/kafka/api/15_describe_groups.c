@@ -1,0 +1,121 @@
+/*-------------------------------------------------------------------------
+ *
+ * 15_describe_groups.c
+ *	  DescribeGroups: groups of the classic protocol, their state and members.
+ *
+ * A group that is not there is "Dead", since version 6 with GROUP_ID_NOT_FOUND, too.  One that
+ * only has offsets is "Empty", one that SQL sessions use is "Stable" without members.
+ *
+ * Siblings: ../groups.h; 69_consumer_group_describe.c for the other protocol.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "kafka/groups.h"
+
+static void
+describe_members(KafkaCall *call, const CoordDescription *in, DescribedGroup *out)
+{
+	KAFKA_RESIZE(call, out->members, DescribedGroupMember, in->info.nmembers);
+	for (int i = 0; i < in->info.nmembers; i++)
+	{
+		const CoordMemberInfo *member = &in->members[i];
+		DescribedGroupMember *result = &out->members.items[i];
+
+		result->member_id = kafka_group_copy(member->member_id);
+		result->group_instance_id = kafka_group_copy(member->group_instance_id);
+		result->client_id = kafka_group_copy(member->client_id);
+		result->client_host = kafka_group_copy(member->client_host);
+		result->member_metadata = kafka_group_copy(member->metadata);
+		result->member_assignment = kafka_group_copy(member->assignment);
+	}
+}
+
+static void
+not_found(KafkaCall *call, DescribedGroup *out, const char *what)
+{
+	out->group_state = kafka_string(coord_state_name(COORD_DEAD));
+	if (call->api_version < 6)
+		return;
+	out->error_code = KERR_GROUP_ID_NOT_FOUND;
+	out->error_message = kafka_string(psprintf("Group %.*s %s", Min(out->group_id.len, 256),
+											   out->group_id.data, what));
+}
+
+static void
+describe(KafkaCall *call, DescribedGroup *out)
+{
+	CoordDescription d;
+	CoordGroupInfo info;
+
+	if (!kafka_group_id_valid(out->group_id))
+	{
+		out->group_state = kafka_string(coord_state_name(COORD_DEAD));
+		out->error_code = KERR_INVALID_GROUP_ID;
+		return;
+	}
+	if (coord_describe(kafka_groups(), kafka_coord_bytes(out->group_id), &d))
+	{
+		if (d.info.kind == COORD_KIND_CONSUMER)
+		{
+			not_found(call, out, "is not a classic group.");
+			return;
+		}
+		out->group_state = kafka_string(coord_state_name(d.info.state));
+		out->protocol_type = kafka_group_copy(d.info.protocol_type);
+		out->protocol_data = kafka_group_copy(d.protocol_name);
+		describe_members(call, &d, out);
+	}
+	else if (kafka_group_find_outside(out->group_id, &info))
+	{
+		out->group_state = kafka_string(coord_state_name(info.state));
+		out->protocol_type = kafka_group_copy(info.protocol_type);
+	}
+	else
+		not_found(call, out, "not found.");
+}
+
+static void
+walk_request(KafkaCall *call, int16 error, const char *message)
+{
+	const DescribeGroupsRequest *in = call->request;
+	DescribeGroupsResponse *out = call->response;
+
+	KAFKA_RESIZE(call, out->groups, DescribedGroup, in->groups.n);
+	for (int i = 0; i < in->groups.n; i++)
+	{
+		DescribedGroup *group = &out->groups.items[i];
+
+		group->group_id = in->groups.items[i];
+		if (error == KERR_NONE)
+			describe(call, group);
+		else
+		{
+			group->error_code = error;
+			group->error_message = kafka_string(message);
+		}
+		if (in->include_authorized_operations && group->error_code == KERR_NONE)
+			group->authorized_operations = KAFKA_GROUP_OPERATIONS;
+	}
+}
+
+static KafkaOutcome
+describe_groups_begin(KafkaCall *call)
+{
+	walk_request(call, KERR_NONE, NULL);
+	return KAFKA_REPLY;
+}
+
+static void
+describe_groups_fail(KafkaCall *call, int16 code, const char *message)
+{
+	walk_request(call, kafka_group_error(code), message);
+}
+
+const KafkaHandler kafka_handler_describe_groups = {
+	.begin = describe_groups_begin,
+	.fail = describe_groups_fail
+};

@@ -1,0 +1,100 @@
+/*-------------------------------------------------------------------------
+ *
+ * 16_list_groups.c
+ *	  ListGroups: groups with members, and all others that have offsets.
+ *
+ * Siblings: ../groups.h; ../../engine/positions.h (groups that only have offsets).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "kafka/groups.h"
+
+typedef struct Listing
+{
+	KafkaCall  *call;
+	const CoordGroups *groups;
+	ListGroupsResponse *out;
+	int			cap;
+	CoordBytes *states;			/* filters, of the request */
+	CoordBytes *types;
+} Listing;
+
+static CoordBytes *
+filter(const KafkaString *items, int n)
+{
+	CoordBytes *result = palloc(sizeof(CoordBytes) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		result[i] = kafka_coord_bytes(items[i]);
+	return result;
+}
+
+static void
+add(Listing *l, const CoordGroupInfo *info)
+{
+	const ListGroupsRequest *in = l->call->request;
+	ListedGroup *group;
+
+	if (!coord_list_matches(info, l->states, Max(in->states_filter.n, 0), l->types, Max(in->types_filter.n, 0)))
+		return;
+	if (l->out->groups.n == l->cap)
+	{
+		ListedGroup *more = KAFKA_NEW(l->call, ListedGroup, Max(64, l->cap * 2));
+
+		if (l->cap > 0)
+			memcpy(more, l->out->groups.items, sizeof(ListedGroup) * l->cap);
+		l->cap = Max(64, l->cap * 2);
+		l->out->groups.items = more;
+	}
+	group = &l->out->groups.items[l->out->groups.n++];
+	group->group_id = kafka_group_copy(info->group_id);
+	group->protocol_type = kafka_group_copy(info->protocol_type);
+	group->group_state = kafka_string(coord_state_name(info->state));
+	group->group_type = kafka_string(coord_kind_name(info->kind));
+}
+
+/* One that has offsets. */
+static void
+add_outside(void *arg, const PtGroupPositions *positions)
+{
+	Listing    *l = arg;
+	KafkaString id = {positions->group_id.data, positions->group_id.len};
+	CoordGroupInfo info;
+
+	if (!coord_find(l->groups, kafka_coord_bytes(id), &info) && kafka_group_find_outside(id, &info))
+		add(l, &info);
+}
+
+static KafkaOutcome
+list_groups_begin(KafkaCall *call)
+{
+	const ListGroupsRequest *in = call->request;
+	Listing		l = {.call = call,.groups = kafka_groups(),.out = call->response};
+	CoordGroupInfo *infos;
+	int			n;
+
+	l.states = filter(in->states_filter.items, in->states_filter.n);
+	l.types = filter(in->types_filter.items, in->types_filter.n);
+	infos = coord_list(l.groups, &n);
+	for (int i = 0; i < n; i++)
+		add(&l, &infos[i]);
+	(void) pt_positions_groups(true, add_outside, &l);
+	return KAFKA_REPLY;
+}
+
+static void
+list_groups_fail(KafkaCall *call, int16 code, const char *message)
+{
+	ListGroupsResponse *out = call->response;
+
+	out->error_code = kafka_group_error(code);
+}
+
+const KafkaHandler kafka_handler_list_groups = {
+	.begin = list_groups_begin,
+	.fail = list_groups_fail
+};

@@ -1,0 +1,106 @@
+/*-------------------------------------------------------------------------
+ *
+ * 68_consumer_group_heartbeat.c
+ *	  ConsumerGroupHeartbeat: all that a member of the consumer protocol (KIP-848) says, and hears.
+ *
+ * Siblings: ../groups.h, ../topic_regex.h; 12_heartbeat.c is that of the classic protocol.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "kafka/groups.h"
+
+static void
+answer(KafkaCall *call, const CoordReply *reply)
+{
+	const CoordConsumerHeartbeatReply *in = &reply->u.consumer;
+	ConsumerGroupHeartbeatResponse *out = call->response;
+
+	out->error_code = (int16) reply->error;
+	out->error_message = kafka_group_copy(reply->message);
+	out->member_id = kafka_group_copy(in->member_id);
+	out->member_epoch = in->member_epoch;
+	out->heartbeat_interval_ms = in->heartbeat_interval_ms;
+	if (reply->error != COORD_NONE || in->nassigned < 0)
+		return;
+	out->assignment = KAFKA_NEW(call, ConsumerGroupAssignment, 1);
+	KAFKA_RESIZE(call, out->assignment->topic_partitions, ConsumerGroupTopic, in->nassigned);
+	for (int i = 0; i < in->nassigned; i++)
+	{
+		const CoordTopicPartitions *topic = &in->assigned[i];
+		ConsumerGroupTopic *result = &out->assignment->topic_partitions.items[i];
+
+		StaticAssertStmt(sizeof(result->topic_id) == sizeof(topic->topic_id), "a uuid is a uuid");
+		memcpy(&result->topic_id, &topic->topic_id, sizeof(result->topic_id));
+		result->partitions.n = topic->npartitions;
+		result->partitions.items = palloc(sizeof(int32) * Max(topic->npartitions, 1));
+		memcpy(result->partitions.items, topic->partitions, sizeof(int32) * topic->npartitions);
+	}
+}
+
+/* The partitions that the member says it owns. */
+static CoordTopicPartitions *
+owned(const ConsumerGroupHeartbeatRequest *in)
+{
+	int			n = Max(in->topic_partitions.n, 0);
+	CoordTopicPartitions *result = palloc(sizeof(CoordTopicPartitions) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		const ConsumerGroupTopic *topic = &in->topic_partitions.items[i];
+
+		memcpy(&result[i].topic_id, &topic->topic_id, sizeof(result[i].topic_id));
+		result[i].topic_name = COORD_NULL_BYTES;
+		result[i].npartitions = Max(topic->partitions.n, 0);
+		result[i].partitions = topic->partitions.items;
+	}
+	return result;
+}
+
+static CoordBytes *
+subscribed(const ConsumerGroupHeartbeatRequest *in)
+{
+	int			n = Max(in->subscribed_topic_names.n, 0);
+	CoordBytes *result = palloc(sizeof(CoordBytes) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		result[i] = kafka_coord_bytes(in->subscribed_topic_names.items[i]);
+	return result;
+}
+
+static KafkaOutcome
+consumer_group_heartbeat_begin(KafkaCall *call)
+{
+	const ConsumerGroupHeartbeatRequest *in = call->request;
+	CoordEvent	event = kafka_group_event(call, COORD_EV_CONSUMER_HEARTBEAT, in->group_id);
+
+	event.member_id = kafka_coord_bytes(in->member_id);
+	event.group_instance_id = kafka_coord_bytes(in->instance_id);
+	event.generation = in->member_epoch;
+	event.u.consumer.rack_id = kafka_coord_bytes(in->rack_id);
+	event.u.consumer.rebalance_timeout_ms = in->rebalance_timeout_ms;
+	event.u.consumer.nsubscribed = in->subscribed_topic_names.n;
+	event.u.consumer.subscribed_topic_names = subscribed(in);
+	event.u.consumer.subscribed_topic_regex = kafka_coord_bytes(in->subscribed_topic_regex);
+	event.u.consumer.server_assignor = kafka_coord_bytes(in->server_assignor);
+	event.u.consumer.nowned = in->topic_partitions.n;
+	event.u.consumer.owned = owned(in);
+	return kafka_group_ask(call, &event, answer);
+}
+
+static void
+consumer_group_heartbeat_fail(KafkaCall *call, int16 code, const char *message)
+{
+	ConsumerGroupHeartbeatResponse *out = call->response;
+
+	out->error_code = kafka_group_error(code);
+	out->error_message = kafka_string(message);
+}
+
+const KafkaHandler kafka_handler_consumer_group_heartbeat = {
+	.begin = consumer_group_heartbeat_begin,
+	.fail = consumer_group_heartbeat_fail
+};

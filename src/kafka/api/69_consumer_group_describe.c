@@ -1,0 +1,135 @@
+/*-------------------------------------------------------------------------
+ *
+ * 69_consumer_group_describe.c
+ *	  ConsumerGroupDescribe: groups of the consumer protocol (KIP-848), their epochs, members and
+ * assignments.
+ *
+ * Siblings: ../groups.h; 15_describe_groups.c for the classic protocol.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "kafka/groups.h"
+
+/* member_type */
+#define MEMBER_CLASSIC	0
+#define MEMBER_CONSUMER 1
+
+static void
+copy_assignment(KafkaCall *call, const CoordTopicPartitions *in, int n, ConsumerGroupNamedAssignment *out)
+{
+	KAFKA_RESIZE(call, out->topic_partitions, ConsumerGroupNamedTopic, n);
+	for (int i = 0; i < n; i++)
+	{
+		ConsumerGroupNamedTopic *topic = &out->topic_partitions.items[i];
+
+		memcpy(&topic->topic_id, &in[i].topic_id, sizeof(topic->topic_id));
+		topic->topic_name = kafka_group_copy(in[i].topic_name);
+		topic->partitions.n = in[i].npartitions;
+		topic->partitions.items = palloc(sizeof(int32) * Max(in[i].npartitions, 1));
+		memcpy(topic->partitions.items, in[i].partitions, sizeof(int32) * in[i].npartitions);
+	}
+}
+
+static void
+describe_member(KafkaCall *call, const CoordMemberInfo *in, DescribedConsumerGroupMember *out)
+{
+	out->member_id = kafka_group_copy(in->member_id);
+	out->instance_id = kafka_group_copy(in->group_instance_id);
+	out->rack_id = kafka_group_copy(in->rack_id);
+	out->member_epoch = in->member_epoch;
+	out->client_id = kafka_group_copy(in->client_id);
+	out->client_host = kafka_group_copy(in->client_host);
+	out->subscribed_topic_names.n = in->nsubscribed;
+	out->subscribed_topic_names.items = palloc(sizeof(KafkaString) * Max(in->nsubscribed, 1));
+	for (int i = 0; i < in->nsubscribed; i++)
+		out->subscribed_topic_names.items[i] = kafka_group_copy(in->subscribed_topic_names[i]);
+	out->subscribed_topic_regex = kafka_group_copy(in->subscribed_topic_regex);
+	copy_assignment(call, in->assigned, in->nassigned, &out->assignment);
+	copy_assignment(call, in->target, in->ntarget, &out->target_assignment);
+	out->member_type = in->classic ? MEMBER_CLASSIC : MEMBER_CONSUMER;
+}
+
+static void
+refuse(DescribedConsumerGroup *out, int16 code, const char *what)
+{
+	out->error_code = code;
+	out->error_message = kafka_string(psprintf("Group %.*s %s", Min(Max(out->group_id.len, 0), 256),
+											   out->group_id.data, what));
+}
+
+static void
+describe(KafkaCall *call, DescribedConsumerGroup *out)
+{
+	CoordDescription d;
+	CoordGroupInfo info;
+
+	if (!kafka_group_id_valid(out->group_id))
+	{
+		out->error_code = KERR_INVALID_GROUP_ID;
+		return;
+	}
+	if (!coord_describe(kafka_groups(), kafka_coord_bytes(out->group_id), &d))
+	{
+		refuse(out, KERR_GROUP_ID_NOT_FOUND,
+			   kafka_group_find_outside(out->group_id, &info) ? "is not a consumer group." : "not found.");
+		return;
+	}
+	if (d.info.kind != COORD_KIND_CONSUMER)
+	{
+		refuse(out, KERR_GROUP_ID_NOT_FOUND, "is not a consumer group.");
+		return;
+	}
+	out->group_state = kafka_string(coord_state_name(d.info.state));
+	out->group_epoch = d.generation;
+	out->assignment_epoch = d.assignment_epoch;
+	out->assignor_name = kafka_group_copy(d.protocol_name);
+	KAFKA_RESIZE(call, out->members, DescribedConsumerGroupMember, d.info.nmembers);
+	for (int i = 0; i < d.info.nmembers; i++)
+		describe_member(call, &d.members[i], &out->members.items[i]);
+}
+
+static void
+walk_request(KafkaCall *call, int16 error, const char *message)
+{
+	const ConsumerGroupDescribeRequest *in = call->request;
+	ConsumerGroupDescribeResponse *out = call->response;
+
+	KAFKA_RESIZE(call, out->groups, DescribedConsumerGroup, in->group_ids.n);
+	for (int i = 0; i < in->group_ids.n; i++)
+	{
+		DescribedConsumerGroup *group = &out->groups.items[i];
+
+		group->group_id = in->group_ids.items[i];
+		if (error == KERR_NONE)
+			describe(call, group);
+		else
+		{
+			group->error_code = error;
+			group->error_message = kafka_string(message);
+		}
+		if (in->include_authorized_operations && group->error_code == KERR_NONE)
+			group->authorized_operations = KAFKA_GROUP_OPERATIONS;
+	}
+}
+
+static KafkaOutcome
+consumer_group_describe_begin(KafkaCall *call)
+{
+	walk_request(call, KERR_NONE, NULL);
+	return KAFKA_REPLY;
+}
+
+static void
+consumer_group_describe_fail(KafkaCall *call, int16 code, const char *message)
+{
+	walk_request(call, kafka_group_error(code), message);
+}
+
+const KafkaHandler kafka_handler_consumer_group_describe = {
+	.begin = consumer_group_describe_begin,
+	.fail = consumer_group_describe_fail
+};

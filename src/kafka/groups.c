@@ -1,0 +1,495 @@
+/*-------------------------------------------------------------------------
+ *
+ * groups.c
+ *	  Consumer groups: the shell around the coordinator of the coord room.
+ *
+ * Every step is the same: the coordinator hears what topics there are (when they may have
+ * changed), gets its event, its replies go to the calls that wait for them, and the registry of who uses a group
+ * is told how many members it has now.
+ *
+ * A step that an ERROR cuts short (there was no memory) leaves a coordinator that
+ * cannot be trusted.  It is then replaced by a new one, and calls that
+ * wait are told to look for their coordinator: clients join again, as after a restart.
+ *
+ * Siblings: groups.h, topic_regex.c, api/; ../coord/coord.h; ../engine/positions.h (the registry).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "mb/pg_wchar.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "guc.h"
+#include "kafka/groups.h"
+#include "kafka/topic_regex.h"
+
+/*
+ * The coordinator answers every call, so this is for those whose time has no end: about
+ * the longest rebalance timeout that a client can ask for.
+ */
+#define PARK_MS		(INT64CONST(25) * 24 * 3600 * 1000)
+
+typedef struct Waiting
+{
+	uint64		token;			/* hash key */
+	KafkaCall  *call;
+	KafkaGroupAnswer answer;
+} Waiting;
+
+bool		kafka_control_worker = false;
+
+static MemoryContext groups_mcxt;	/* of all below */
+static CoordGroups *groups;		/* NULL: none yet */
+static CoordConfig config;		/* that it has */
+static HTAB *waiting;			/* calls by token */
+static uint64 last_token;
+static bool stepping;			/* also after a step that was cut short */
+static KafkaCall *asking;		/* whose event it is; it needs no wake-up */
+static uint64 topics_seen;		/* pt_topic_changes when topics were told last */
+
+static void feed_topics(void);
+static void step(const CoordEvent *event);
+
+/*
+ * Strings
+ */
+
+KafkaString
+kafka_group_copy(CoordBytes bytes)
+{
+	char	   *copy;
+
+	if (bytes.len <= 0)
+		return (KafkaString) {"", bytes.len};
+	copy = palloc(bytes.len);
+	memcpy(copy, bytes.data, bytes.len);
+	return (KafkaString) {copy, bytes.len};
+}
+
+bool
+kafka_group_id_valid(KafkaString id)
+{
+	return id.len > 0 && pg_verify_mbstr(PG_UTF8, id.data, id.len, true);
+}
+
+int16
+kafka_group_error(int16 code)
+{
+	switch (code)
+	{
+		case KERR_REQUEST_TIMED_OUT:	/* a lock was not to be had */
+		case KERR_KAFKA_STORAGE_ERROR:
+		case KERR_UNKNOWN_TOPIC_OR_PARTITION:	/* of __consumer_offsets */
+			return KERR_COORDINATOR_NOT_AVAILABLE;
+		case KERR_NOT_LEADER_OR_FOLLOWER:
+			return KERR_NOT_COORDINATOR;
+		case KERR_MESSAGE_TOO_LARGE:
+		case KERR_INVALID_RECORD:
+			return KERR_INVALID_COMMIT_OFFSET_SIZE;
+	}
+	return code;
+}
+
+/* As Kafka shows hosts: a slash and the address, without the port. */
+static CoordBytes
+client_host(const KafkaSession *session)
+{
+	static char host[sizeof(session->peer) + 1];
+	const char *peer = session->peer;
+	const char *colon = strrchr(peer, ':');
+	size_t		len = colon ? (size_t) (colon - peer) : strlen(peer);
+
+	if (peer[0] == '[' && len >= 2 && peer[len - 1] == ']')
+	{
+		peer++;
+		len -= 2;
+	}
+	host[0] = '/';
+	memcpy(host + 1, peer, len);
+	return (CoordBytes) {host, (int32) len + 1};
+}
+
+/*
+ * The coordinator
+ */
+
+/* What the settings say now. */
+static CoordConfig
+current_config(void)
+{
+	CoordConfig c;
+
+	coord_config_defaults(&c);
+	c.memory_max = (size_t) pt_group_memory * 1024;
+	c.initial_rebalance_delay_ms = pt_group_initial_rebalance_delay_ms;
+	c.min_session_timeout_ms = pt_group_min_session_timeout_ms;
+	c.max_session_timeout_ms = pt_group_max_session_timeout_ms;
+	c.max_size = pt_group_max_size;
+	c.consumer_session_timeout_ms = pt_group_consumer_session_timeout_ms;
+	c.consumer_heartbeat_interval_ms = pt_group_consumer_heartbeat_interval_ms;
+	c.consumer_max_size = pt_group_max_size;
+	c.regex_valid = kafka_topic_regex_valid;
+	c.regex_matches = kafka_topic_regex_matches;
+	return c;
+}
+
+static bool
+same_config(const CoordConfig *a, const CoordConfig *b)
+{
+	return a->memory_max == b->memory_max &&
+		a->initial_rebalance_delay_ms == b->initial_rebalance_delay_ms &&
+		a->min_session_timeout_ms == b->min_session_timeout_ms &&
+		a->max_session_timeout_ms == b->max_session_timeout_ms &&
+		a->max_size == b->max_size &&
+		a->consumer_session_timeout_ms == b->consumer_session_timeout_ms &&
+		a->consumer_heartbeat_interval_ms == b->consumer_heartbeat_interval_ms;
+}
+
+/* Makes a coordinator that knows nothing. */
+static void
+create(void)
+{
+	HASHCTL		ctl = {.keysize = sizeof(uint64),.entrysize = sizeof(Waiting)};
+	MemoryContext old;
+
+	groups_mcxt = AllocSetContextCreate(TopMemoryContext, "Kafka groups", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(groups_mcxt);
+	ctl.hcxt = groups_mcxt;
+	waiting = hash_create("Kafka calls that wait", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	config = current_config();
+	groups = coord_create(&config, pg_prng_uint64(&pg_global_prng_state));
+	MemoryContextSwitchTo(old);
+	topics_seen = 0;
+	stepping = false;
+	asking = NULL;
+	if (kafka_control_worker)
+		pt_groups_kafka_clear();
+}
+
+/* After a step that was cut short: calls that wait find no token, which their resume understands. */
+static void
+abandon(void)
+{
+	HASH_SEQ_STATUS seq;
+	Waiting    *entry;
+
+	hash_seq_init(&seq, waiting);
+	while ((entry = hash_seq_search(&seq)) != NULL)
+		kafka_call_ready(entry->call);
+	ereport(LOG,
+			(errmsg("consumer groups are formed anew, as an error interrupted their coordinator")));
+	MemoryContextDelete(groups_mcxt);
+	groups = NULL;
+	waiting = NULL;
+}
+
+/* Makes sure of a coordinator with the settings of now. */
+static void
+prepare(void)
+{
+	CoordConfig now;
+
+	if (groups != NULL && stepping)
+		abandon();
+	if (groups == NULL)
+		create();
+	now = current_config();
+	if (!same_config(&now, &config))
+	{
+		config = now;
+		coord_configure(groups, &config);
+	}
+	feed_topics();
+}
+
+static int64
+now_ms(void)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	return (int64) INSTR_TIME_GET_MILLISEC(now);
+}
+
+/* Tells the coordinator what topics there are, if that may have changed. */
+static void
+feed_topics(void)
+{
+	CoordEvent	event = {.type = COORD_EV_TOPICS};
+	CoordTopic *topics;
+	List	   *all;
+	ListCell   *lc;
+	int			n = 0;
+
+	if (topics_seen == pt_topic_changes())
+		return;
+	all = pt_topic_all();
+	topics_seen = pt_topic_changes();
+	topics = palloc(sizeof(CoordTopic) * Max(list_length(all), 1));
+	foreach(lc, all)
+	{
+		const PtTopic *topic = lfirst(lc);
+
+		memcpy(&topics[n].id, &topic->id, sizeof(topics[n].id));
+		topics[n].name = (CoordBytes) {topic->name, (int32) strlen(topic->name)};
+		topics[n].npartitions = topic->npartitions;
+		n++;
+	}
+	event.u.topics.ntopics = n;
+	event.u.topics.topics = topics;
+	step(&event);
+	pfree(topics);
+	list_free(all);
+}
+
+/* The calls that these replies are for get their answers; those that have gone do not. */
+static void
+deliver(const CoordReplies *out)
+{
+	for (int i = 0; i < out->nreplies; i++)
+	{
+		const CoordReply *reply = &out->replies[i];
+		Waiting    *entry = hash_search(waiting, &reply->token, HASH_FIND, NULL);
+		Waiting		found;
+		MemoryContext old;
+
+		if (entry == NULL)
+			continue;
+		found = *entry;
+		hash_search(waiting, &reply->token, HASH_REMOVE, NULL);
+		Assert(found.call->token == reply->token);
+		found.call->token = 0;
+		found.call->answered = true;
+		old = MemoryContextSwitchTo(found.call->mcxt);
+		found.answer(found.call, reply);
+		MemoryContextSwitchTo(old);
+		if (found.call != asking)
+			kafka_call_ready(found.call);
+	}
+}
+
+/* One step of the coordinator and what follows from it. */
+static void
+step(const CoordEvent *event)
+{
+	CoordReplies out = {0};
+
+	Assert(groups != NULL && !stepping);
+	stepping = true;
+	coord_step(groups, event, now_ms(), &out);
+	deliver(&out);
+	stepping = false;
+	if (!kafka_control_worker)
+		return;
+	for (int i = 0; i < out.nchanges; i++)
+		pt_group_kafka_members((PtString) {out.changes[i].group_id.data, out.changes[i].group_id.len},
+							   out.changes[i].nmembers);
+}
+
+const CoordGroups *
+kafka_groups(void)
+{
+	prepare();
+	return groups;
+}
+
+/*
+ * Members and SQL sessions never use a group at the same time: before a member comes in, the group is claimed.
+ * false: a SQL transaction uses it.
+ */
+static bool
+claim(const CoordEvent *event, bool *claimed)
+{
+	PtString	group_id = {event->group_id.data, event->group_id.len};
+	CoordGroupInfo info;
+
+	*claimed = false;
+	if (event->type != COORD_EV_JOIN && event->type != COORD_EV_CONSUMER_HEARTBEAT)
+		return true;
+	if (coord_find(groups, event->group_id, &info) && info.nmembers > 0)
+		return true;
+	if (!kafka_control_worker)
+		return !pt_group_sql_active(group_id);
+	*claimed = pt_group_kafka_claim(group_id);
+	return *claimed;
+}
+
+/* A claim that led to nothing is given up. */
+static void
+unclaim(const CoordEvent *event)
+{
+	CoordGroupInfo info;
+
+	if (!coord_find(groups, event->group_id, &info) || info.nmembers == 0)
+		pt_group_kafka_members((PtString) {event->group_id.data, event->group_id.len}, 0);
+}
+
+/*
+ * Requests
+ */
+
+CoordEvent
+kafka_group_event(const KafkaCall *call, CoordEventType type, KafkaString group_id)
+{
+	CoordEvent	event = {.type = type, .generation = -1};
+	const char *client_id = call->session->client_id;
+
+	event.api_version = call->api_version;
+	event.group_id = kafka_coord_bytes(group_id);
+	event.member_id = (CoordBytes) {"", 0};
+	event.group_instance_id = COORD_NULL_BYTES;
+	event.client_id = (CoordBytes) {client_id, (int32) strlen(client_id)};
+	event.client_host = client_host(call->session);
+	return event;
+}
+
+/* An answer that does not come from the coordinator. */
+static KafkaOutcome
+answer_now(KafkaCall *call, const CoordEvent *event, KafkaGroupAnswer answer, int16 error, const char *message)
+{
+	CoordReply	reply = {.type = event->type, .error = (CoordError) error};
+
+	reply.message = message ? (CoordBytes) {message, (int32) strlen(message)} : COORD_NULL_BYTES;
+	if (event->type == COORD_EV_JOIN)
+	{
+		reply.u.join.generation = -1;
+		reply.u.join.protocol_type = COORD_NULL_BYTES;
+		reply.u.join.protocol_name = COORD_NULL_BYTES;
+		reply.u.join.leader = (CoordBytes) {"", 0};
+		reply.u.join.member_id = event->member_id;
+	}
+	else if (event->type == COORD_EV_SYNC)
+	{
+		reply.u.sync.protocol_type = COORD_NULL_BYTES;
+		reply.u.sync.protocol_name = COORD_NULL_BYTES;
+		reply.u.sync.assignment = (CoordBytes) {"", 0};
+	}
+	else if (event->type == COORD_EV_CONSUMER_HEARTBEAT)
+	{
+		reply.u.consumer.member_id = COORD_NULL_BYTES;
+		reply.u.consumer.nassigned = -1;
+	}
+	call->answered = true;
+	answer(call, &reply);
+	return KAFKA_REPLY;
+}
+
+KafkaOutcome
+kafka_group_ask(KafkaCall *call, CoordEvent *event, KafkaGroupAnswer answer)
+{
+	KafkaString group_id = {event->group_id.data, event->group_id.len};
+	Waiting    *entry;
+	bool		claimed;
+
+	Assert(call->token == 0 && IsTransactionState());
+	if (RecoveryInProgress())
+		return answer_now(call, event, answer, KERR_NOT_COORDINATOR, "The server is a standby.");
+	if (!kafka_group_id_valid(group_id))
+		return answer_now(call, event, answer, KERR_INVALID_GROUP_ID, "The group id is not valid.");
+	prepare();
+	if (!claim(event, &claimed))
+		return answer_now(call, event, answer, KERR_INCONSISTENT_GROUP_PROTOCOL,
+						  "The group is in use by SQL sessions.");
+
+	call->answered = false;
+	call->token = event->token = ++last_token;
+	entry = hash_search(waiting, &call->token, HASH_ENTER, NULL);
+	entry->call = call;
+	entry->answer = answer;
+	asking = call;
+	step(event);
+	asking = NULL;
+	if (claimed)
+		unclaim(event);
+	if (call->answered)
+		return KAFKA_REPLY;
+	Assert(event->type == COORD_EV_JOIN || event->type == COORD_EV_SYNC);
+	call->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PARK_MS);
+	return KAFKA_PARK;
+}
+
+/* Early is who waits for nothing any more: its client has closed its side of the connection. */
+KafkaOutcome
+kafka_group_resume(KafkaCall *call, bool timed_out)
+{
+	bool		lost = call->token != 0 &&
+		(waiting == NULL || hash_search(waiting, &call->token, HASH_FIND, NULL) == NULL);
+
+	if (call->answered)
+		return KAFKA_REPLY;
+	if (!timed_out && !lost)
+		return KAFKA_PARK;
+	kafka_group_forget(call);
+	kafka_handler_of(call->api)->fail(call, lost ? KERR_NOT_COORDINATOR : KERR_REBALANCE_IN_PROGRESS, NULL);
+	return KAFKA_REPLY;
+}
+
+static void
+take_error(KafkaCall *call, const CoordReply *reply)
+{
+	*(int16 *) call->state = (int16) reply->error;
+}
+
+int16
+kafka_group_check(KafkaCall *call, CoordEvent *event)
+{
+	int16		error = KERR_NONE;
+	void	   *state = call->state;
+	KafkaOutcome outcome PG_USED_FOR_ASSERTS_ONLY;
+
+	call->state = &error;
+	outcome = kafka_group_ask(call, event, take_error);
+	call->state = state;
+	Assert(outcome == KAFKA_REPLY);
+	return error;
+}
+
+void
+kafka_group_forget(KafkaCall *call)
+{
+	if (call->token != 0 && waiting != NULL)
+		hash_search(waiting, &call->token, HASH_REMOVE, NULL);
+	call->token = 0;
+}
+
+int64
+kafka_control_turn(void)
+{
+	CoordEvent	tick = {.type = COORD_EV_TICK};
+	int64		deadline;
+
+	Assert(IsTransactionState());
+	if (groups == NULL)
+		return -1;
+	if (stepping || coord_next_deadline(groups) <= now_ms())
+	{
+		prepare();
+		step(&tick);
+	}
+	deadline = coord_next_deadline(groups);
+	return deadline == PG_INT64_MAX ? -1 : Max(deadline - now_ms(), 0);
+}
+
+bool
+kafka_group_find_outside(KafkaString group_id, CoordGroupInfo *info)
+{
+	PtString	id = kafka_pt_string(group_id);
+	bool		active = pt_group_sql_active(id);
+
+	if (!active && !pt_positions_exist(id, true))
+		return false;
+	info->group_id = kafka_coord_bytes(group_id);
+	info->kind = COORD_KIND_EMPTY;
+	info->state = active ? COORD_STABLE : COORD_EMPTY;
+	/* a group without members that just commits has no protocol in Kafka, either */
+	info->protocol_type = active ? (CoordBytes) {"consumer", 8} : (CoordBytes) {"", 0};
+	info->nmembers = 0;
+	return true;
+}

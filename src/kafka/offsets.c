@@ -1,0 +1,65 @@
+/*-------------------------------------------------------------------------
+ *
+ * offsets.c
+ *	  What the APIs that read and write positions of groups share.
+ *
+ * Siblings: offsets.h, groups.c, topics.c; ../engine/positions.h, which makes the records.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "kafka/groups.h"
+#include "kafka/offsets.h"
+#include "kafka/topics.h"
+
+const PtTopic *
+kafka_offsets_topic(KafkaString name, const KafkaUuid *id, PtString *found, int16 *error)
+{
+	const PtTopic *topic = kafka_topic_find(name, id, error);
+
+	if (*error == KERR_INVALID_TOPIC_EXCEPTION)
+		*error = KERR_UNKNOWN_TOPIC_OR_PARTITION;
+	if (topic == NULL)
+		return NULL;
+	found->len = (int32) strlen(topic->name);
+	found->data = pnstrdup(topic->name, found->len);
+	return topic;
+}
+
+static void
+create_leaf(void *arg)
+{
+	(void) pt_positions_leaf(*(PtString *) arg, true);
+}
+
+int16
+kafka_offsets_write(KafkaCall *call, KafkaString group_id, const PtPosition *positions, int n)
+{
+	PtString	id = kafka_pt_string(group_id);
+	KafkaError	error;
+
+	Assert(n > 0 && call->nproduce == 0);
+	if (!OidIsValid(pt_positions_leaf(id, false)) &&
+		!kafka_run_transaction(call, create_leaf, &id, &error))
+	{
+		kafka_log_error(call, &error);
+		return kafka_group_error(error.code);
+	}
+	call->produce = pt_positions_commit(id, positions, n, &call->nproduce);
+	call->acks = -1;
+	return KERR_NONE;
+}
+
+int16
+kafka_offsets_written(const KafkaCall *call)
+{
+	for (int i = 0; i < call->nproduce; i++)
+	{
+		if (call->produce[i].status != PT_OK)
+			return kafka_group_error(kafka_error_from_status(call->produce[i].status));
+	}
+	return KERR_NONE;
+}

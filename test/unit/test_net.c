@@ -18,6 +18,7 @@
 
 #include "net/conn.h"
 #include "net/loop.h"
+#include "net/moving.h"
 
 /*
  * The server's pairing heap is not in the frontend libraries; here a sorted list does.
@@ -809,6 +810,66 @@ test_close_with_output(void)
 	stop();
 }
 
+/*
+ * A connection goes on in another one, as between two processes: what the
+ * first had received and not delivered is fed to the second, cut at any place.
+ */
+static void
+test_moving(void)
+{
+	const char *text = "\0\0\0\3one\0\0\0\0\0\0\0\5three";
+	size_t		len = 7 + 4 + 9;
+
+	for (size_t cut = 0; cut <= len; cut++)
+	{
+		Owner		first;
+		Owner		second;
+		const char *unread;
+		uint32		n;
+
+		start(&usual);
+		open_pair(&first);
+		keep_frames = true;
+		net_conn_hold(first.conn);
+		net_conn_unhold(first.conn);
+		send_frame(&first, "before");
+		turn();
+		net_conn_hold(first.conn);
+		CHECK_INT(nkept, 1);
+		CHECK(net_conn_output_empty(first.conn));
+		answer_kept();
+		CHECK(!net_conn_output_empty(first.conn));
+		turn();
+		CHECK(net_conn_output_empty(first.conn));
+		expect_frame(&first, "before");
+		CHECK_INT(net_conn_unread(first.conn, &unread), 0);
+
+		/* the second one's socket is the same */
+		memset(&second, 0, sizeof(second));
+		second.peer = first.peer;
+		second.conn = net_conn_open(group, dup(net_conn_fd(first.conn)), &second);
+		CHECK(net_conn_feed(second.conn, text, (uint32) cut));
+		net_conn_close(first.conn, NULL);
+		keep_frames = false;
+		turn();
+		CHECK(first.conn == NULL);
+		n = net_conn_unread(second.conn, &unread);
+		CHECK(n <= cut && (n == 0 || memcmp(unread, text + cut - n, n) == 0));
+		send_bytes(&second, text + cut, len - cut);
+		turns(3);
+		expect_frame(&second, "one");
+		expect_frame(&second, "");
+		expect_frame(&second, "three");
+		CHECK(!net_conn_finishing(second.conn));
+		close(second.peer);
+		turns(2);
+		CHECK(second.conn == NULL);
+		CHECK_INT(net_group_input_bytes(group), 0);
+		CHECK(!net_group_over_budget(group));
+		stop();
+	}
+}
+
 static void
 test_idle(void)
 {
@@ -1013,6 +1074,7 @@ main(void)
 	RUN(test_slow_reader);
 	RUN(test_broken_sources);
 	RUN(test_close_with_output);
+	RUN(test_moving);
 	RUN(test_idle);
 	RUN(test_hundreds);
 	RUN(test_stale_event);

@@ -38,7 +38,7 @@ SET ROLE regress_pt_reader;
 SELECT as_text(value) FROM poll('pv', 0, 0);
 SELECT count(*) FROM consume('pv', 'pv_group');
 SELECT count(*) FROM consume('pv', 'pv_group');
-SELECT seek('pv', 0, 'pv_group', 0);
+SELECT * FROM seek('pv_group', 'pv', 0, partition => 0);
 SELECT count(*) FROM consume('pv', 'pv_group');
 SELECT produce('pv', 'x');
 SELECT append('pv:0', 'x');
@@ -51,7 +51,7 @@ SELECT produce('pv', 'x');
 SELECT append('pv:0', 'x');
 SELECT count(*) FROM poll('pv', 0, 0);
 SELECT count(*) FROM consume('pv', 'pv_group');
-SELECT seek('pv', 0, 'pv_group', 0);
+SELECT * FROM seek('pv_group', 'pv', 0, partition => 0);
 SELECT kafka_call('\x');
 SELECT kafka_ask('\x');
 -- the positions of all groups are not

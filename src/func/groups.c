@@ -1,9 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * groups.c
- *	  seek() and its like: positions of groups, set without reading.
+ *	  commit_offsets(), seek() and delete_group(): positions of groups, set
+ *	  without reading.
  *
- * Siblings: args.c, read.c (consume() moves them).
+ * Each of them is one or more deferred records of __consumer_offsets: it takes effect
+ * when the transaction commits.  The privilege needed is that of consume(), SELECT on the topic.
+ *
+ * Siblings: args.c, read.c (consume() moves positions), group_info.c (shows them).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -13,37 +17,325 @@
 
 #include "access/relation.h"
 #include "func/func.h"
+#include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
 
-PG_FUNCTION_INFO_V1(pt_seek);
+PG_FUNCTION_INFO_V1(pt_commit_offset);
+PG_FUNCTION_INFO_V1(pt_commit_offsets);
+PG_FUNCTION_INFO_V1(pt_seek_offset);
+PG_FUNCTION_INFO_V1(pt_seek_time);
+PG_FUNCTION_INFO_V1(pt_seek_text);
+PG_FUNCTION_INFO_V1(pt_delete_group);
+PG_FUNCTION_INFO_V1(pt_expire_offsets);
 
-/* seek(topic, partition, group_id, offset) */
-Datum
-pt_seek(PG_FUNCTION_ARGS)
+/* Kafka's offset.metadata.max.bytes */
+#define METADATA_MAX	4096
+
+/* Where seek() goes. */
+typedef enum SeekTo
 {
-	static const PtString no_metadata = {"", 0};
-	PtTopic    *topic;
-	int32		number;
-	PtString	group;
-	int64		offset;
+	SEEK_TO_OFFSET,
+	SEEK_TO_TIME,
+	SEEK_TO_START,
+	SEEK_TO_END
+} SeekTo;
 
-	pt_arg_required(fcinfo, 0, "topic");
-	pt_arg_required(fcinfo, 1, "partition");
-	group = pt_arg_group(fcinfo, 2);
-	pt_arg_required(fcinfo, 3, "offset");
-	number = PG_GETARG_INT32(1);
-	offset = PG_GETARG_INT64(3);
+typedef struct Seek
+{
+	SeekTo		to;
+	int64		value;			/* offset, or ms since 1970 */
+	PtString	group_id;
+	PtTopic    *topic;
+} Seek;
+
+static const PtString no_metadata = {"", 0};
+
+static void
+prevent_where_useless(const char *function)
+{
+	PreventCommandIfReadOnly(function);
+	PreventCommandIfParallelMode(function);
+}
+
+static void
+bad_offset(const PtTopic *topic, int32 number, int64 offset, const char *detail, int64 bound)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("offset %lld is out of range for \"%s:%d\"", (long long) offset, topic->name, number),
+			 errdetail(detail, (long long) bound),
+			 errhint("The functions log_start() and log_end() tell what is there.")));
+}
+
+/* The bounds of a partition, which must be there. */
+static void
+partition_bounds(const PtTopic *topic, int32 number, int64 *start, int64 *end)
+{
+	Relation	rel = pt_open_partition(topic->relid, number, AccessShareLock);
+
+	pt_partition_bounds(rel, start, end);
+	relation_close(rel, NoLock);
+}
+
+static int64
+durable_end(const PtTopic *topic, int32 number)
+{
+	Relation	rel = pt_open_partition(topic->relid, number, AccessShareLock);
+	PtLogEnd	end = pt_state_durable(pt_state_get(rel));
+
+	relation_close(rel, NoLock);
+	return end.offset;
+}
+
+/* One position, in a group that is ours to use; waits for sessions that have records of the partition. */
+static void
+commit_one(PtString group_id, PtTopic *topic, int32 number, int64 offset, PtString metadata)
+{
+	int64		start;
+	int64		end;
+
+	partition_bounds(topic, number, &start, &end);
 	if (offset < 0)
+		bad_offset(topic, number, offset, "Offsets are not negative; the partition ends at %lld.", end);
+	if (offset > end)
+		bad_offset(topic, number, offset, "The partition ends at %lld.", end);
+	if (metadata.len > METADATA_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("metadata of a position is too long"),
+				 errdetail("It may have %d bytes.", METADATA_MAX)));
+	(void) pt_position_lock(group_id, topic->leaves[number], false);
+	pt_position_set(group_id, topic, number, offset, metadata);
+}
+
+/* commit_offsets(group_id, partition, offset, metadata) */
+Datum
+pt_commit_offset(PG_FUNCTION_ARGS)
+{
+	PtString	group_id = pt_arg_group(fcinfo, 0);
+	PtString	metadata = no_metadata;
+	PtPartition *p;
+
+	pt_arg_required(fcinfo, 1, "partition");
+	pt_arg_required(fcinfo, 2, "offset");
+	p = PG_GETARG_PARTITION(1);
+	if (!PG_ARGISNULL(3))
+		metadata = pt_string_from_server(pt_arg_cstring(fcinfo, 3));
+	prevent_where_useless("commit_offsets()");
+	pt_group_sql_use(group_id);
+	commit_one(group_id, pt_func_topic(p->topic), p->number, PG_GETARG_INT64(2), metadata);
+	PG_RETURN_VOID();
+}
+
+static void
+bad_offsets(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid offsets"),
+			 errhint("Offsets are an object of partitions and numbers, as in {\"orders:0\": 15, \"orders:1\": 7}.")));
+}
+
+/* The number in a JSON value. */
+static int64
+json_offset(const JsonbValue *v)
+{
+	if (v->type != jbvNumeric)
+		bad_offsets();
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(v->val.numeric)));
+}
+
+/* commit_offsets(group_id, offsets) */
+Datum
+pt_commit_offsets(PG_FUNCTION_ARGS)
+{
+	PtString	group_id = pt_arg_group(fcinfo, 0);
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	v;
+	PtPartition *p = NULL;
+	Jsonb	   *offsets;
+
+	pt_arg_required(fcinfo, 1, "offsets");
+	offsets = PG_GETARG_JSONB_P(1);
+	if (!JB_ROOT_IS_OBJECT(offsets))
+		bad_offsets();
+	prevent_where_useless("commit_offsets()");
+	pt_group_sql_use(group_id);
+	it = JsonbIteratorInit(&offsets->root);
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			p = DatumGetPartitionP(DirectFunctionCall1(pt_partition_in,
+													   CStringGetDatum(pnstrdup(v.val.string.val, v.val.string.len))));
+		else if (token == WJB_VALUE)
+			commit_one(group_id, pt_func_topic(p->topic), p->number, json_offset(&v), no_metadata);
+	}
+	PG_RETURN_VOID();
+}
+
+/* The offset in a partition that a seek goes to. */
+static int64
+find_offset(const Seek *seek, int32 number)
+{
+	PtListOffset list = {.relid = seek->topic->leaves[number],.timestamp = seek->value};
+	int64		start;
+	int64		end;
+
+	partition_bounds(seek->topic, number, &start, &end);
+	switch (seek->to)
+	{
+		case SEEK_TO_START:
+			return start;
+		case SEEK_TO_END:
+			return end;
+		case SEEK_TO_OFFSET:
+			if (seek->value < start)
+				bad_offset(seek->topic, number, seek->value, "The partition starts at %lld.", start);
+			if (seek->value > end)
+				bad_offset(seek->topic, number, seek->value, "The partition ends at %lld.", end);
+			return seek->value;
+		case SEEK_TO_TIME:
+			/* only what is durable is searched, so without a find that is where to go on */
+			end = durable_end(seek->topic, number);
+			pt_engine_list_offset(&list);
+			return list.status == PT_OK && list.offset >= 0 ? list.offset : end;
+	}
+	pg_unreachable();
+}
+
+/* The rest of a seek: one partition, or all; a row for each. */
+static Datum
+do_seek(FunctionCallInfo fcinfo, SeekTo to, int64 value)
+{
+	Seek		seek = {.to = to,.value = value};
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	int32		first = 0;
+	int32		last;
+
+	seek.group_id = pt_arg_group(fcinfo, 0);
+	pt_arg_required(fcinfo, 1, "topic");
+	prevent_where_useless("seek()");
+	seek.topic = pt_func_topic(PG_GETARG_TOPIC(1));
+	last = seek.topic->npartitions - 1;
+	if (!PG_ARGISNULL(3))
+		first = last = PG_GETARG_INT32(3);
+	pt_group_sql_use(seek.group_id);
+	InitMaterializedSRF(fcinfo, 0);
+	for (int32 number = first; number <= last; number++)
+	{
+		Datum		values[2];
+		bool		nulls[2] = {false};
+		int64		offset;
+
+		if (PG_ARGISNULL(3) && !OidIsValid(seek.topic->leaves[number]))
+			continue;
+		relation_close(pt_open_partition(seek.topic->relid, number, AccessShareLock), NoLock);
+		(void) pt_position_lock(seek.group_id, seek.topic->leaves[number], false);
+		offset = find_offset(&seek, number);
+		pt_position_set(seek.group_id, seek.topic, number, offset, no_metadata);
+		values[0] = pt_partition_datum(seek.topic->relid, number);
+		values[1] = Int64GetDatum(offset);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* seek(group_id, topic, to, partition) */
+Datum
+pt_seek_offset(PG_FUNCTION_ARGS)
+{
+	pt_arg_required(fcinfo, 2, "to");
+	return do_seek(fcinfo, SEEK_TO_OFFSET, PG_GETARG_INT64(2));
+}
+
+/* To the first record of that time or later. */
+Datum
+pt_seek_time(PG_FUNCTION_ARGS)
+{
+	TimestampTz time;
+
+	pt_arg_required(fcinfo, 2, "to");
+	time = PG_GETARG_TIMESTAMPTZ(2);
+	if (TIMESTAMP_IS_NOBEGIN(time))
+		return do_seek(fcinfo, SEEK_TO_START, 0);
+	if (TIMESTAMP_IS_NOEND(time))
+		return do_seek(fcinfo, SEEK_TO_END, 0);
+	return do_seek(fcinfo, SEEK_TO_TIME, Max(pt_func_to_ms(time), 0));
+}
+
+/* 'start', 'end', or a time that was written without saying that it is one. */
+Datum
+pt_seek_text(PG_FUNCTION_ARGS)
+{
+	char	   *to;
+
+	pt_arg_required(fcinfo, 2, "to");
+	to = pt_arg_cstring(fcinfo, 2);
+	if (strcmp(to, "start") == 0)
+		return do_seek(fcinfo, SEEK_TO_START, 0);
+	if (strcmp(to, "end") == 0)
+		return do_seek(fcinfo, SEEK_TO_END, 0);
+	if (strspn(to, "0123456789") == 0 || strspn(to, "0123456789") == strlen(to))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid offset: %lld", (long long) offset)));
-	PreventCommandIfReadOnly("seek()");
-	PreventCommandIfParallelMode("seek()");
+				 errmsg("invalid place to seek to: \"%s\"", to),
+				 errhint("Say 'start', 'end', a timestamp, or an offset (a number without quotes).")));
+	return do_seek(fcinfo, SEEK_TO_TIME,
+				   Max(pt_func_to_ms(DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(to),
+																			  ObjectIdGetDatum(InvalidOid),
+																			  Int32GetDatum(-1)))), 0));
+}
 
-	topic = pt_func_topic(PG_GETARG_TOPIC(0));
-	relation_close(pt_open_partition(topic->relid, number, AccessShareLock), NoLock);
-	pt_group_sql_use(group);
-	(void) pt_position_lock(group, topic->leaves[number], false);
-	pt_position_set(group, topic, number, offset, no_metadata);
+/* The user must be allowed to read every topic that the group has a position in. */
+static void
+check_group_position(void *arg, const PtPosition *position)
+{
+	char	   *name = pnstrdup(position->topic.data, position->topic.len);
+	const PtTopic *topic = pt_topic_by_name(name);
+
+	if (topic)
+		pt_func_check_access(topic, ACL_SELECT);
+	pfree(name);
+}
+
+/* delete_group(group_id) */
+Datum
+pt_delete_group(PG_FUNCTION_ARGS)
+{
+	PtString	group_id = pt_arg_group(fcinfo, 0);
+
+	prevent_where_useless("delete_group()");
+	pt_group_sql_own(group_id);
+	(void) pt_positions_of_group(group_id, false, check_group_position, NULL);
+	if (pt_positions_remove(group_id) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("group \"%s\" does not exist", pt_arg_cstring(fcinfo, 0)),
+				 errhint("The view consumer_groups has all groups.")));
 	PG_RETURN_VOID();
+}
+
+/* expire_offsets(retention): for tests and impatient administrators */
+Datum
+pt_expire_offsets(PG_FUNCTION_ARGS)
+{
+	int64		retention = -1;
+
+	prevent_where_useless("expire_offsets()");
+	if (!PG_ARGISNULL(0))
+	{
+		Interval   *span = PG_GETARG_INTERVAL_P(0);
+
+		retention = span->time / 1000 + ((int64) span->month * DAYS_PER_MONTH + span->day) * SECS_PER_DAY * 1000;
+		if (retention < 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("retention must be positive")));
+	}
+	PG_RETURN_INT64(pt_positions_expire(retention));
 }

@@ -38,6 +38,9 @@ pt_partition_datum(Oid topic, int32 number)
 	return PointerGetDatum(p);
 }
 
+/* Input function, ERROR 42P01 when there is no such topic. */
+extern Datum pt_partition_in(PG_FUNCTION_ARGS);
+
 /* headers: a varlena of the count and Kafka's encoding, as in PtRecord.headers. */
 typedef struct PtHeaders
 {

@@ -70,6 +70,24 @@ log_bounds(PtLogState *log, int64 *start, int64 *end)
 	SpinLockRelease(&log->mutex);
 }
 
+/* See positions.h. */
+void
+pt_partition_bounds(Relation rel, int64 *start, int64 *end)
+{
+	PtLogState *log = pt_state_get(rel);
+	TransactionId tail_xid = log->tail_xid;
+
+	/*
+	 * A transaction that has committed is seen by snapshots a moment before it
+	 * tells the log.
+	 */
+	if (TransactionIdIsValid(tail_xid) && !TransactionIdIsCurrentTransactionId(tail_xid))
+		pt_state_resolve_all();
+	log_bounds(log, start, end);
+	if (TransactionIdIsValid(tail_xid) && TransactionIdIsCurrentTransactionId(tail_xid))
+		*end = Max(*end, log->tail_offset); /* ours, as long as we hold the append lock */
+}
+
 /*
  * The group's position, or the log's start.  One beyond the log's end
  * is of another log (a value of an old version has no topic id): unless we have moved it there ourselves, over records that are not committed yet.

@@ -44,7 +44,8 @@
 typedef struct OwnPosition
 {
 	RelFileLocator log;
-	uint64		hash[2];		/* of the record's key */
+	char	   *key;			/* of the record */
+	int			key_len;
 	int64		offset;
 	pg_uuid_t	topic_id;
 	int			level;			/* nesting level */
@@ -136,20 +137,20 @@ pt_positions_follow(Oid leaf, bool dont_wait)
 static const OwnPosition *
 find_own(const RelFileLocator *log, PtString group_id, PtString topic, int32 partition)
 {
+	const OwnPosition *found = NULL;
 	StringInfoData key;
-	uint64		hash[2];
 
 	if (nown == 0)
 		return NULL;
 	pt_offset_key_write(&key, group_id, topic, partition);
-	pt_position_hash(key.data, key.len, hash);
-	pfree(key.data);
-	for (int i = nown - 1; i >= 0; i--)
+	for (int i = nown - 1; i >= 0 && found == NULL; i--)
 	{
-		if (RelFileLocatorEquals(own[i].log, *log) && memcmp(own[i].hash, hash, sizeof(hash)) == 0)
-			return &own[i];
+		if (RelFileLocatorEquals(own[i].log, *log) && own[i].key_len == key.len &&
+			memcmp(own[i].key, key.data, key.len) == 0)
+			found = &own[i];
 	}
-	return NULL;
+	pfree(key.data);
+	return found;
 }
 
 static bool
@@ -285,7 +286,9 @@ remember_own(const RelFileLocator *log, const StringInfo key, const PtPosition *
 	}
 	Assert(nown == 0 || own[nown - 1].level <= GetCurrentTransactionNestLevel());
 	own[nown].log = *log;
-	pt_position_hash(key->data, key->len, own[nown].hash);
+	own[nown].key = MemoryContextAlloc(TopTransactionContext, key->len);
+	memcpy(own[nown].key, key->data, key->len);
+	own[nown].key_len = key->len;
 	own[nown].offset = position->offset;
 	own[nown].topic_id = position->topic_id;
 	own[nown].level = GetCurrentTransactionNestLevel();
@@ -345,6 +348,48 @@ pt_position_set(PtString group_id, const PtTopic *topic, int32 partition, int64 
 	};
 
 	pt_position_write(group_id, &position);
+}
+
+/* See positions.h. */
+int
+pt_positions_remove(PtString group_id)
+{
+	PtLogState *log = pt_positions_follow(pt_positions_leaf(group_id, false), false);
+	int			n_own = nown;	/* grows as we go */
+	int			removed = 0;
+	PtPosition *positions;
+	int			n;
+
+	if (log == NULL)
+		return 0;
+	n = pt_position_cache_group(&log->locator, group_id, &positions);
+	for (int i = 0; i < n; i++)
+	{
+		const OwnPosition *mine = find_own(&log->locator, group_id, positions[i].topic, positions[i].partition);
+
+		if (mine && mine->offset < 0)
+			continue;
+		positions[i].offset = -1;
+		pt_position_write(group_id, &positions[i]);
+		removed++;
+	}
+	for (int i = 0; i < n_own; i++)
+	{
+		PtPosition	position = {.offset = -1,.topic_id = own[i].topic_id};
+		PtOffsetKey key;
+
+		if (!pt_offset_key_read(own[i].key, own[i].key_len, &key) || key.is_group ||
+			key.group_id.len != group_id.len || memcmp(key.group_id.data, group_id.data, group_id.len) != 0 ||
+			find_own(&log->locator, group_id, key.topic, key.partition)->offset < 0)
+			continue;
+		position.topic = key.topic;
+		position.partition = key.partition;
+		pt_position_write(group_id, &position);
+		removed++;
+	}
+	if (pt_position_cache_last_used(&log->locator, group_id) != 0)
+		pt_group_used_write(group_id, 0);
+	return removed;
 }
 
 /* See groups.h. */

@@ -73,6 +73,12 @@ extern bool pt_positions_exist(PtString group_id, bool dont_wait);
 extern void pt_position_write(PtString group_id, const PtPosition *position);
 extern void pt_position_set(PtString group_id, const PtTopic *topic, int32 partition, int64 offset, PtString metadata);
 
+/* Removes all positions of a group, also those set by the transaction itself; returns how many. */
+extern int	pt_positions_remove(PtString group_id);
+
+/* What is there of a partition for the current transaction: offsets from start up to, not including, end. */
+extern void pt_partition_bounds(Relation rel, int64 *start, int64 *end);
+
 /* Takes the lock of (group, partition) for this transaction; false when another session has it. */
 extern bool pt_position_lock(PtString group_id, Oid leaf, bool dont_wait);
 

@@ -24,14 +24,14 @@
 #ifndef COORD_ASSIGN_H
 #define COORD_ASSIGN_H
 
-#include "coord/port.h"
+#include "coord/types.h"
 
 #define COORD_NOBODY	(-1)	/* as the owner of a partition */
 
 typedef struct CoordAssignMember
 {
-	const char *member_id;
-	const char *instance_id;	/* NULL: a dynamic member */
+	CoordBytes	member_id;
+	CoordBytes	instance_id;	/* null: a dynamic member */
 	const int32 *topics;		/* what it subscribes to: numbers, ascending, no duplicates */
 	int			n_topics;
 } CoordAssignMember;

@@ -31,6 +31,7 @@ static const struct
 };
 
 static int	compare_members(const void *a, const void *b);
+static int	compare_bytes(CoordBytes a, CoordBytes b);
 static void count_subscribers(const CoordAssignment *assignment, int32 *subscribers);
 static void deal(CoordAssignment *assignment, int member, const int32 *subscribers, int32 *dealt);
 
@@ -118,13 +119,21 @@ compare_members(const void *a, const void *b)
 	const CoordAssignMember *x = ((const RangeMember *) a)->member;
 	const CoordAssignMember *y = ((const RangeMember *) b)->member;
 
-	if (x->instance_id != NULL && y->instance_id != NULL)
-		return strcmp(x->instance_id, y->instance_id);
-	if (x->instance_id != NULL)
+	if (x->instance_id.len >= 0 && y->instance_id.len >= 0)
+		return compare_bytes(x->instance_id, y->instance_id);
+	if (x->instance_id.len >= 0)
 		return -1;
-	if (y->instance_id != NULL)
+	if (y->instance_id.len >= 0)
 		return 1;
-	return strcmp(x->member_id, y->member_id);
+	return compare_bytes(x->member_id, y->member_id);
+}
+
+static int
+compare_bytes(CoordBytes a, CoordBytes b)
+{
+	int			order = memcmp(a.data, b.data, Min(a.len, b.len));
+
+	return order != 0 ? order : a.len - b.len;
 }
 
 /* Do all members subscribe to the same topics?  (True of none and of one.) */

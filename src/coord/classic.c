@@ -13,7 +13,8 @@
 
 #include "coord/classic.h"
 
-static CoordClassic *
+/* An empty group, new as one of this kind. */
+CoordClassic *
 classic_make(CoordGroups *groups, CoordGroup *group)
 {
 	CoordClassic *classic = coord_alloc(groups, sizeof(CoordClassic));

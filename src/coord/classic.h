@@ -126,6 +126,7 @@ extern void classic_sync_answer(CoordGroups *groups, ClassicMember *member, uint
 extern void classic_leave(CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
 
 /* classic.c */
+extern CoordClassic *classic_make(CoordGroups *groups, CoordGroup *group);
 extern CoordError classic_check(const CoordGroups *groups, const CoordGroup *group, CoordBytes member_id, CoordBytes instance_id);
 
 /* of what has been checked */

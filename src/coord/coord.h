@@ -57,6 +57,8 @@ typedef struct CoordConfig
 	/* group.consumer.* */
 	int32		consumer_session_timeout_ms;
 	int32		consumer_heartbeat_interval_ms;
+	int32		consumer_assignment_interval_ms;	/* between two assignments of a group; Kafka has 1000, we 0:
+												 * they are cheap, and members need not wait */
 	int32		consumer_max_size;
 	CoordMigration consumer_migration_policy;
 	const char *consumer_default_assignor;	/* "uniform" or "range" */
@@ -83,6 +85,16 @@ extern void coord_destroy(CoordGroups *groups);
 /* New settings; those of groups under way stay until their next rebalance. */
 extern void coord_configure(CoordGroups *groups, const CoordConfig *config);
 
+/* Settings of one group, for members with the consumer protocol; 0 or less: as in the config. */
+typedef struct CoordOverrides
+{
+	int32		consumer_session_timeout_ms;
+	int32		consumer_heartbeat_interval_ms;
+} CoordOverrides;
+
+/* Whether the group is in memory or not; kept until set to nothing.  Not to be called within a step. */
+extern void coord_override(CoordGroups *groups, CoordBytes group_id, const CoordOverrides *values);
+
 /* "out" is filled; what it points to is valid until the next step. */
 extern void coord_step(CoordGroups *groups, const CoordEvent *event, int64 now_ms, CoordReplies *out);
 
@@ -106,6 +118,14 @@ extern bool coord_list_matches(const CoordGroupInfo *info, const CoordBytes *sta
 
 extern const char *coord_state_name(CoordState state);	/* "PreparingRebalance", ... */
 extern const char *coord_kind_name(CoordKind kind); /* "classic", "consumer"; of an empty one "classic" */
+
+/*
+ * KIP-1251: when COMMIT was refused with STALE_MEMBER_EPOCH or (classic members) ILLEGAL_GENERATION
+ * in a group of kind consumer, single partitions may be good all the same: those that the member has had since that
+ * epoch or longer.  The error for one partition.
+ */
+extern CoordError coord_commit_partition(const CoordGroups *groups, CoordBytes group_id, CoordBytes member_id,
+										 int32 epoch, const CoordUuid *topic_id, int32 partition);
 
 /* For views of statistics. */
 extern size_t coord_memory_used(const CoordGroups *groups);

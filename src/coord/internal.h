@@ -94,6 +94,7 @@ struct CoordGroups
 	dlist_head	all;
 	dlist_head	idle;			/* empty groups, the first is empty for longest */
 	struct CoordTopicSet *topics;	/* topics.c */
+	CoordTable	overrides;		/* overrides.c */
 	/* timers.c: a binary heap */
 	CoordTimer **heap;
 	int			nheap;
@@ -159,6 +160,10 @@ extern CoordBytes coord_member_id(CoordGroups *groups, CoordBytes prefix);
 /* consumer.c, topics.c: "group" is NULL when there is none of that id */
 extern void coord_consumer_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
 extern void coord_topics_replace(CoordGroups *groups, const CoordTopics *topics);
+
+/* overrides.c: as set for the group, else as configured */
+extern int32 coord_group_session_timeout(const CoordGroups *groups, CoordBytes group_id);
+extern int32 coord_group_heartbeat_interval(const CoordGroups *groups, CoordBytes group_id);
 
 /* bytes */
 #define coord_bytes_literal(s) ((CoordBytes) {(s), sizeof(s) - 1})

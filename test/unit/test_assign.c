@@ -40,7 +40,12 @@ problem_make(int n_members, int n_topics, const int *partitions)
 	p->members = pg_malloc0(sizeof(CoordAssignMember) * Max(n_members, 1));
 	p->first = pg_malloc0(sizeof(int32) * (n_topics + 1));
 	for (int i = 0; i < n_members; i++)
-		p->members[i].member_id = psprintf("m%05d", i);
+	{
+		char	   *id = psprintf("m%05d", i);
+
+		p->members[i].member_id = (CoordBytes) {id, strlen(id)};
+		p->members[i].instance_id = COORD_NULL_BYTES;
+	}
 	for (int t = 0; t < n_topics; t++)
 		p->first[t + 1] = p->first[t] + partitions[t];
 	p->a.members = p->members;
@@ -58,7 +63,7 @@ problem_free(Problem *p)
 {
 	for (int i = 0; i < p->a.n_members; i++)
 	{
-		free(unconstify(char *, p->members[i].member_id));
+		free(unconstify(char *, p->members[i].member_id.data));
 		free(unconstify(int32 *, p->members[i].topics));
 	}
 	free(p->members);
@@ -306,8 +311,8 @@ test_range_static(void)
 
 	for (int i = 0; i < 3; i++)
 		subscribe(p, i, 1);
-	p->members[1].instance_id = "b";
-	p->members[2].instance_id = "a";
+	p->members[1].instance_id = (CoordBytes) {"b", 1};
+	p->members[2].instance_id = (CoordBytes) {"a", 1};
 	coord_assign_range(&p->a);
 	CHECK_INT(p->a.owner[0], 2);
 	CHECK_INT(p->a.owner[1], 1);

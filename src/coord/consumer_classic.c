@@ -1,0 +1,405 @@
+/*-------------------------------------------------------------------------
+ *
+ * consumer_classic.c
+ *	  Members of a consumer group that still speak the classic protocol.
+ *
+ * To them the group looks like a classic one in which nobody is ever chosen to assign: the
+ * generation is their member epoch, JoinGroup is answered at once and says which partitions to
+ * give up (those that SyncGroup leaves out), Heartbeat sends them back to JoinGroup
+ * when there is something to do.  JoinGroup and SyncGroup do what a heartbeat of the other
+ * protocol does; a member that is told to join and does not, or joins and
+ * does not sync, is fenced after its rebalance timeout.
+ *
+ * Siblings: consumer.h, consumer_migrate.c, consumer_protocol.h.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "coord/port.h"
+
+#include "coord/consumer.h"
+#include "coord/consumer_protocol.h"
+
+static CoordError join_allowed(CoordGroups *groups, const CoordGroup *group, const CoordEvent *event,
+							   ProtocolSubscription *subscription);
+static bool protocols_supported(const CoordConsumer *consumer, const CoordJoin *join);
+static ConsumerMember *join_member(CoordGroups *groups, CoordConsumer *consumer, const CoordEvent *event,
+								   bool *is_new, CoordError *error);
+static bool take_news(CoordGroups *groups, ConsumerMember *member, const CoordEvent *event,
+					  const ProtocolSubscription *subscription);
+static CoordTopicPartitions *owned_by_id(CoordGroups *groups, const ProtocolSubscription *subscription, int *n);
+static bool replaces_last_consumer(const CoordGroups *groups, const CoordGroup *group, const CoordEvent *event,
+								   ConsumerMember **replaced);
+static CoordError check_member(const CoordGroups *groups, const CoordConsumer *consumer, const CoordEvent *event,
+							   ConsumerMember **member);
+static CoordBytes make_assignment(CoordGroups *groups, const ConsumerMember *member);
+static bool waits_for_others(const ConsumerMember *member);
+
+void
+consumer_classic_join(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
+{
+	CoordConsumer *consumer = group->consumer;
+	ProtocolSubscription subscription;
+	CoordTopicPartitions *owned;
+	CoordReply *reply;
+	ConsumerMember *member;
+	CoordError	error = join_allowed(groups, group, event, &subscription);
+	bool		is_new = false;
+	bool		changed;
+	int			nowned;
+
+	if (error == COORD_NONE && event->api_version >= 4 && event->group_instance_id.len < 0 &&
+		coord_bytes_empty(event->member_id))
+	{
+		coord_reply_join(groups, event->token, COORD_MEMBER_ID_REQUIRED, coord_member_id(groups, event->client_id));
+		return;
+	}
+	if (error == COORD_NONE && replaces_last_consumer(groups, group, event, &member))
+	{
+		/* What is left, and the member itself, is a matter of classic groups. */
+		consumer_fence(groups, group, &member, 1);
+		if (group->nmembers == 0)
+			coord_group_become(groups, group, COORD_KIND_CLASSIC);
+		Assert(group->kind == COORD_KIND_CLASSIC);
+		group->ops->join(groups, group, event);
+		return;
+	}
+	member = error == COORD_NONE ? join_member(groups, consumer, event, &is_new, &error) : NULL;
+	if (member == NULL)
+	{
+		coord_reply_join(groups, event->token, error, event->member_id);
+		return;
+	}
+
+	changed = take_news(groups, member, event, &subscription);
+	if (changed || is_new)
+		(void) consumer_bump(groups, consumer, true);
+	consumer_target_update(groups, consumer);
+	owned = owned_by_id(groups, &subscription, &nowned);
+	(void) consumer_reconcile(groups, member, changed, owned, nowned);
+	coord_timer_cancel(groups, &member->join);
+	consumer_session_start(groups, member);
+	consumer_sync_start(groups, member);
+
+	reply = coord_reply_join(groups, event->token, COORD_NONE, member->node.key);
+	reply->u.join.generation = member->epoch;
+	reply->u.join.protocol_type = coord_bytes_literal("consumer");
+	reply->u.join.protocol_name = coord_step_bytes(groups, member->classic->protocols[0].name);
+}
+
+/* May it join?  Its first protocol's metadata is what it subscribes to. */
+static CoordError
+join_allowed(CoordGroups *groups, const CoordGroup *group, const CoordEvent *event,
+			 ProtocolSubscription *subscription)
+{
+	const CoordJoin *join = &event->u.join;
+	const CoordConsumer *consumer = group->consumer;
+
+	Assert(event->type == COORD_EV_JOIN && consumer != NULL);
+	if (groups->config.consumer_migration_policy == COORD_MIGRATION_DISABLED)
+		return COORD_INCONSISTENT_GROUP_PROTOCOL;
+	if (group->nmembers >= groups->config.consumer_max_size &&
+		consumer_member_find(groups, consumer, event->member_id) == NULL)
+		return COORD_GROUP_MAX_SIZE_REACHED;
+	if (!coord_bytes_equal(join->protocol_type, coord_bytes_literal("consumer")) ||
+		!protocols_supported(consumer, join) ||
+		!consumer_protocol_read_subscription(groups, join->protocols[0].metadata, subscription))
+		return COORD_INCONSISTENT_GROUP_PROTOCOL;
+	return COORD_NONE;
+}
+
+static bool
+names_protocol(const CoordProtocol *protocols, int nprotocols, CoordBytes name)
+{
+	for (int i = 0; i < nprotocols; i++)
+	{
+		if (coord_bytes_equal(protocols[i].name, name))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Is there a protocol that all classic members support, and this one?  So that the group can
+ * become a classic one again.
+ */
+static bool
+protocols_supported(const CoordConsumer *consumer, const CoordJoin *join)
+{
+	for (int i = 0; i < join->nprotocols; i++)
+	{
+		bool		all = true;
+		dlist_iter	iter;
+
+		dlist_foreach(iter, unconstify(dlist_head *, &consumer->members))
+		{
+			ConsumerMember *member = dlist_container(ConsumerMember, link, iter.cur);
+
+			if (member->classic != NULL &&
+				!names_protocol(member->classic->protocols, member->classic->nprotocols, join->protocols[i].name))
+			{
+				all = false;
+				break;
+			}
+		}
+		if (all)
+			return true;
+	}
+	return false;
+}
+
+/* The member that joins.  NULL: it may not, see *error. */
+static ConsumerMember *
+join_member(CoordGroups *groups, CoordConsumer *consumer, const CoordEvent *event, bool *is_new, CoordError *error)
+{
+	ConsumerMember *member = consumer_member_static(groups, consumer, event->group_instance_id);
+	CoordBytes	member_id = event->member_id;
+
+	if (event->group_instance_id.len >= 0 && !coord_bytes_empty(member_id))
+	{
+		/* It says that it is this static member already. */
+		if (member == NULL)
+			*error = COORD_UNKNOWN_MEMBER_ID;
+		else if (!coord_bytes_equal(member->node.key, member_id))
+			*error = COORD_FENCED_INSTANCE_ID;
+		return *error == COORD_NONE ? member : NULL;
+	}
+	if (coord_bytes_empty(member_id))
+		member_id = coord_member_id(groups, event->client_id);
+	if (member != NULL)
+		return consumer_join_static(groups, consumer, member, member_id);
+	member = consumer_member_find(groups, consumer, member_id);
+	if (member != NULL)
+		return member;
+	*is_new = true;
+	return consumer_member_add(groups, consumer, member_id, event->group_instance_id);
+}
+
+/* Take what the JoinGroup says about the member.  Does it subscribe to something else now? */
+static bool
+take_news(CoordGroups *groups, ConsumerMember *member, const CoordEvent *event,
+		  const ProtocolSubscription *subscription)
+{
+	const CoordJoin *join = &event->u.join;
+
+	consumer_member_string(groups, &member->rack_id, subscription->rack_id);
+	consumer_member_string(groups, &member->client_id, event->client_id);
+	consumer_member_string(groups, &member->client_host, event->client_host);
+	member->rebalance_timeout_ms = join->rebalance_timeout_ms < 0 ?
+		join->session_timeout_ms : join->rebalance_timeout_ms;
+	consumer_member_vote(member, -1);
+	if (member->epoch == CONSUMER_LEAVE_STATIC)
+		member->epoch = member->previous_epoch = 0;
+	consumer_member_classic(groups, member, consumer_classic_copy(groups, join->session_timeout_ms,
+																  join->protocols, join->nprotocols));
+	return consumer_member_subscribe(groups, member, subscription->topics, subscription->ntopics, COORD_NULL_BYTES);
+}
+
+/* What a classic member said, in one block of memory. */
+ConsumerClassic *
+consumer_classic_copy(CoordGroups *groups, int32 session_timeout_ms, const CoordProtocol *protocols, int nprotocols)
+{
+	size_t		size = sizeof(ConsumerClassic) + sizeof(CoordProtocol) * nprotocols;
+	ConsumerClassic *classic;
+	ProtocolSubscription subscription;
+	char	   *at;
+
+	Assert(nprotocols > 0);
+	for (int i = 0; i < nprotocols; i++)
+		size += coord_bytes_size(protocols[i].name) + coord_bytes_size(protocols[i].metadata);
+	classic = coord_alloc(groups, size);
+	classic->session_timeout_ms = session_timeout_ms;
+	classic->nprotocols = nprotocols;
+	classic->protocols = (CoordProtocol *) (classic + 1);
+	at = (char *) (classic->protocols + nprotocols);
+	for (int i = 0; i < nprotocols; i++)
+	{
+		classic->protocols[i].name = coord_bytes_put(&at, protocols[i].name);
+		classic->protocols[i].metadata = coord_bytes_put(&at, protocols[i].metadata);
+	}
+	Assert(at == (char *) classic + size);
+	if (consumer_protocol_read_subscription(groups, protocols[0].metadata, &subscription))
+		classic->version = subscription.version;
+	return classic;
+}
+
+/* What the member says it has, by ids; topics that are gone it cannot have. */
+static CoordTopicPartitions *
+owned_by_id(CoordGroups *groups, const ProtocolSubscription *subscription, int *n)
+{
+	CoordTopicPartitions *owned = coord_step_alloc(groups, sizeof(CoordTopicPartitions) * Max(subscription->nowned, 1));
+
+	*n = 0;
+	for (int i = 0; i < subscription->nowned; i++)
+	{
+		CoordTopicEntry *entry = coord_topic_by_name(groups, subscription->owned[i].name);
+
+		if (entry != NULL)
+			owned[(*n)++] = (CoordTopicPartitions) {
+				.topic_id = entry->id,
+				.topic_name = COORD_NULL_BYTES,
+				.npartitions = subscription->owned[i].npartitions,
+				.partitions = subscription->owned[i].partitions,
+			};
+	}
+	return owned;
+}
+
+/* Does this JoinGroup take the place of the only member that speaks the consumer protocol? */
+static bool
+replaces_last_consumer(const CoordGroups *groups, const CoordGroup *group, const CoordEvent *event,
+					   ConsumerMember **replaced)
+{
+	const CoordConsumer *consumer = group->consumer;
+
+	*replaced = consumer_member_static(groups, consumer, event->group_instance_id);
+	if (*replaced == NULL || (*replaced)->classic != NULL || consumer->nclassic != group->nmembers - 1)
+		return false;
+	if (!coord_bytes_empty(event->member_id))
+		return false;
+	return group->nmembers == 1 ?
+		(groups->config.consumer_migration_policy == COORD_MIGRATION_BIDIRECTIONAL ||
+		 groups->config.consumer_migration_policy == COORD_MIGRATION_DOWNGRADE) :
+		consumer_can_downgrade(groups, consumer, 1, replaced);
+}
+
+/* Is the request from a member that speaks the classic protocol? */
+static CoordError
+check_member(const CoordGroups *groups, const CoordConsumer *consumer, const CoordEvent *event, ConsumerMember **member)
+{
+	*member = consumer_member_find(groups, consumer, event->member_id);
+	if (event->group_instance_id.len >= 0)
+	{
+		*member = consumer_member_static(groups, consumer, event->group_instance_id);
+		if (*member != NULL && !coord_bytes_equal((*member)->node.key, event->member_id))
+			return COORD_FENCED_INSTANCE_ID;
+	}
+	if (*member == NULL || (*member)->classic == NULL)
+		return COORD_UNKNOWN_MEMBER_ID;
+	return (*member)->epoch == event->generation ? COORD_NONE : COORD_ILLEGAL_GENERATION;
+}
+
+/*
+ * There is a newer target: the member has to join again.  One that has yet to
+ * give up partitions has joined already, and learns by SyncGroup which.
+ */
+void
+consumer_classic_sync(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
+{
+	const CoordSync *sync = &event->u.sync;
+	ConsumerMember *member;
+	CoordReply *reply;
+	CoordError	error = check_member(groups, group->consumer, event, &member);
+
+	if (error == COORD_NONE &&
+		((sync->protocol_type.len >= 0 && !coord_bytes_equal(sync->protocol_type, coord_bytes_literal("consumer"))) ||
+		 (sync->protocol_name.len >= 0 && !coord_bytes_equal(sync->protocol_name, member->classic->protocols[0].name))))
+		error = COORD_INCONSISTENT_GROUP_PROTOCOL;
+	if (error == COORD_NONE && member->consumer->target_epoch > member->epoch && member->state != CONSUMER_UNREVOKED)
+	{
+		consumer_join_start(groups, member);
+		error = COORD_REBALANCE_IN_PROGRESS;
+	}
+	if (error != COORD_NONE)
+	{
+		coord_reply_sync(groups, event->token, error);
+		return;
+	}
+	coord_timer_cancel(groups, &member->sync);
+	consumer_session_start(groups, member);
+	reply = coord_reply(groups, event->token, event->type, COORD_NONE);
+	reply->u.sync.protocol_type = coord_bytes_literal("consumer");
+	reply->u.sync.protocol_name = coord_step_bytes(groups, member->classic->protocols[0].name);
+	reply->u.sync.assignment = make_assignment(groups, member);
+}
+
+/* What the member may read, as the embedded protocol has it; dropped topics are left out. */
+static CoordBytes
+make_assignment(CoordGroups *groups, const ConsumerMember *member)
+{
+	int			n;
+	int			kept = 0;
+	CoordTopicPartitions *exported = consumer_parts_export(groups, member->consumer, &member->assigned, &n);
+	ProtocolTopic *topics = coord_step_alloc(groups, sizeof(ProtocolTopic) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		CoordTopicEntry *entry = coord_topic_by_id(groups, &exported[i].topic_id);
+
+		if (entry != NULL)
+			topics[kept++] = (ProtocolTopic) {
+				entry->by_name.key, exported[i].npartitions, unconstify(int32 *, exported[i].partitions)
+			};
+	}
+	return consumer_protocol_write_assignment(groups, member->classic->version, topics, kept);
+}
+
+CoordError
+consumer_classic_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
+{
+	ConsumerMember *member;
+	CoordError	error = check_member(groups, group->consumer, event, &member);
+
+	if (error != COORD_NONE)
+		return error;
+	consumer_session_start(groups, member);
+
+	/* Topics may have changed, or members gone, with nobody else there to notice. */
+	consumer_target_update(groups, member->consumer);
+	if (member->epoch < member->consumer->target_epoch || member->state == CONSUMER_UNREVOKED ||
+		(member->state == CONSUMER_UNRELEASED && !waits_for_others(member)))
+	{
+		consumer_join_start(groups, member);
+		return COORD_REBALANCE_IN_PROGRESS;
+	}
+	return COORD_NONE;
+}
+
+/* Is any of what the member should have still held by somebody else? */
+static bool
+waits_for_others(const ConsumerMember *member)
+{
+	for (int i = 0; i < member->target.n; i++)
+	{
+		const ConsumerPart *part = &member->target.parts[i];
+		const ConsumerMember *owner = consumer_owner(member->consumer, part->topic, part->partition);
+
+		if (owner != NULL && owner != member)
+			return true;
+	}
+	return false;
+}
+
+/* LeaveGroup: tools remove members of either protocol with it. */
+void
+consumer_classic_leave(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
+{
+	const CoordLeave *in = &event->u.leave;
+	CoordConsumer *consumer = group->consumer;
+	CoordLeftMember *left = coord_reply_leave(groups, event);
+	ConsumerMember **members = coord_step_alloc(groups, sizeof(ConsumerMember *) * Max(in->nmembers, 1));
+	int			n = 0;
+
+	for (int i = 0; i < in->nmembers; i++)
+	{
+		const CoordLeaveMember *leaving = &in->members[i];
+		ConsumerMember *member;
+		bool		twice = false;
+
+		if (leaving->group_instance_id.len >= 0)
+			member = consumer_member_static(groups, consumer, leaving->group_instance_id);
+		else
+			member = consumer_member_find(groups, consumer, leaving->member_id);
+		for (int j = 0; j < n; j++)
+			twice |= members[j] == member;
+		if (member == NULL)
+			left[i].error = COORD_UNKNOWN_MEMBER_ID;
+		else if (leaving->group_instance_id.len >= 0 && !coord_bytes_empty(leaving->member_id) &&
+				 !coord_bytes_equal(member->node.key, leaving->member_id))
+			left[i].error = COORD_FENCED_INSTANCE_ID;
+		else if (!twice)
+			members[n++] = member;
+	}
+	consumer_fence(groups, group, members, n);
+}

@@ -1,0 +1,426 @@
+/*-------------------------------------------------------------------------
+ *
+ * consumer_member.c
+ *	  Members of consumer groups: what is kept of them, and their timers.
+ *
+ * A member is one allocation for itself and its ids, and one for each string that may
+ * change.  Subscriptions are shared: in a group where all subscribe to the same there
+ * is one, so that joining costs the same with five members and with five thousand.
+ *
+ * Siblings: consumer.h, consumer.c (fencing, which the timers end in).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "coord/port.h"
+
+#include "coord/consumer.h"
+
+static ConsumerSubscription *subscription_get(CoordGroups *groups, CoordConsumer *consumer, CoordBytes key,
+											  const CoordBytes *names, int nnames, CoordBytes regex);
+static void subscription_let_go(CoordGroups *groups, CoordConsumer *consumer, ConsumerSubscription *subscription);
+static CoordBytes subscription_key(CoordGroups *groups, const CoordBytes *names, int nnames, CoordBytes regex);
+static int	compare_names(const void *a, const void *b);
+static void fire_fence(CoordGroups *groups, ConsumerMember *member);
+static void fire_session(CoordGroups *groups, CoordTimer *timer);
+static void fire_rebalance(CoordGroups *groups, CoordTimer *timer);
+static void fire_join(CoordGroups *groups, CoordTimer *timer);
+static void fire_sync(CoordGroups *groups, CoordTimer *timer);
+
+/* Called when the group has just become one of this kind. */
+CoordConsumer *
+consumer_create(CoordGroups *groups, CoordGroup *group)
+{
+	CoordConsumer *consumer = coord_alloc(groups, sizeof(CoordConsumer));
+
+	Assert(group->kind == COORD_KIND_CONSUMER && group->consumer == NULL);
+	consumer->group = group;
+	consumer->assigned_at = PG_INT64_MIN;
+	dlist_init(&consumer->members);
+	dlist_init(&consumer->subscriptions);
+	group->consumer = consumer;
+	return consumer;
+}
+
+/* Frees everything that the group knows as one of this kind. */
+void
+consumer_release(CoordGroups *groups, CoordGroup *group)
+{
+	CoordConsumer *consumer = group->consumer;
+
+	if (consumer == NULL)
+		return;
+	while (!dlist_is_empty(&consumer->members))
+		consumer_member_remove(groups, dlist_container(ConsumerMember, link, dlist_head_node(&consumer->members)));
+	consumer_topics_sweep(groups, consumer);
+	Assert(dlist_is_empty(&consumer->subscriptions));
+	Assert(consumer->nclassic == 0);
+	coord_table_release(groups, &consumer->by_id);
+	coord_table_release(groups, &consumer->by_instance);
+	coord_table_release(groups, &consumer->by_subscription);
+	coord_table_release(groups, &consumer->by_topic);
+	coord_free(groups, consumer->topics);
+	coord_free(groups, consumer);
+	group->consumer = NULL;
+}
+
+ConsumerMember *
+consumer_member_find(const CoordGroups *groups, const CoordConsumer *consumer, CoordBytes id)
+{
+	CoordNode  *node = coord_table_find(groups, &consumer->by_id, id);
+
+	return node == NULL ? NULL : coord_container(ConsumerMember, node, node);
+}
+
+/* By instance id; a null one is nobody's. */
+ConsumerMember *
+consumer_member_static(const CoordGroups *groups, const CoordConsumer *consumer, CoordBytes id)
+{
+	CoordNode  *node = coord_table_find(groups, &consumer->by_instance, id);
+
+	return node == NULL ? NULL : coord_container(ConsumerMember, by_instance, node);
+}
+
+/* A new member at epoch 0, that subscribes to nothing and has nothing. */
+ConsumerMember *
+consumer_member_add(CoordGroups *groups, CoordConsumer *consumer, CoordBytes member_id, CoordBytes instance_id)
+{
+	ConsumerMember *member = coord_alloc(groups, sizeof(ConsumerMember) +
+										 coord_bytes_size(member_id) + coord_bytes_size(instance_id));
+	char	   *at = (char *) (member + 1);
+
+	Assert(!coord_bytes_empty(member_id));
+	member->consumer = consumer;
+	member->node.key = coord_bytes_put(&at, member_id);
+	member->instance_id = coord_bytes_put(&at, instance_id);
+	member->rack_id = COORD_NULL_BYTES;
+	member->client_id = COORD_NULL_BYTES;
+	member->client_host = COORD_NULL_BYTES;
+	member->assignor = -1;
+	member->state = CONSUMER_STABLE;
+	coord_table_add(groups, &consumer->by_id, &member->node);
+	if (member->instance_id.len >= 0)
+	{
+		member->by_instance.key = member->instance_id;
+		coord_table_add(groups, &consumer->by_instance, &member->by_instance);
+	}
+	dlist_push_tail(&consumer->members, &member->link);
+	coord_group_count(groups, consumer->group, 1);
+	(void) consumer_member_subscribe(groups, member, NULL, 0, COORD_NULL_BYTES);
+	return member;
+}
+
+static void
+member_free(CoordGroups *groups, ConsumerMember *member)
+{
+	coord_free(groups, unconstify(char *, member->rack_id.data));
+	coord_free(groups, unconstify(char *, member->client_id.data));
+	coord_free(groups, unconstify(char *, member->client_host.data));
+	coord_free(groups, member->classic);
+	coord_free(groups, member->assigned.parts);
+	coord_free(groups, member->revoking.parts);
+	coord_free(groups, member->target.parts);
+	coord_free(groups, member);
+}
+
+/* Forget the member; what it had is free.  The epoch is the caller's to bump. */
+void
+consumer_member_remove(CoordGroups *groups, ConsumerMember *member)
+{
+	CoordConsumer *consumer = member->consumer;
+
+	consumer_let_go(member);
+	subscription_let_go(groups, consumer, member->subscription);
+	consumer_member_vote(member, -1);
+	if (member->classic != NULL)
+		consumer->nclassic--;
+	coord_timer_cancel(groups, &member->session);
+	coord_timer_cancel(groups, &member->rebalance);
+	coord_timer_cancel(groups, &member->join);
+	coord_timer_cancel(groups, &member->sync);
+	coord_table_remove(&consumer->by_id, &member->node);
+	if (member->instance_id.len >= 0)
+		coord_table_remove(&consumer->by_instance, &member->by_instance);
+	dlist_delete(&member->link);
+	coord_group_count(groups, consumer->group, -1);
+	member_free(groups, member);
+}
+
+/*
+ * A member with another id takes over all that a static member has, and starts at
+ * epoch 0.  The old one is gone.  No timer of the new one is armed.
+ */
+ConsumerMember *
+consumer_member_replace(CoordGroups *groups, ConsumerMember *old, CoordBytes member_id)
+{
+	CoordConsumer *consumer = old->consumer;
+	ConsumerMember *member;
+	ConsumerMember copy;
+
+	Assert(old->instance_id.len >= 0);
+	consumer_let_go(old);
+	coord_table_remove(&consumer->by_instance, &old->by_instance);
+	member = consumer_member_add(groups, consumer, member_id, old->instance_id);
+
+	/* What is kept changes hands; the old one gets what a new member starts with. */
+	copy = *old;
+	old->instance_id = COORD_NULL_BYTES;
+	old->rack_id = member->rack_id;
+	old->client_id = member->client_id;
+	old->client_host = member->client_host;
+	old->subscription = member->subscription;
+	old->classic = NULL;
+	old->assignor = -1;
+	memset(&old->assigned, 0, sizeof(ConsumerParts));
+	memset(&old->revoking, 0, sizeof(ConsumerParts));
+	memset(&old->target, 0, sizeof(ConsumerParts));
+
+	member->rack_id = copy.rack_id;
+	member->client_id = copy.client_id;
+	member->client_host = copy.client_host;
+	member->subscription = copy.subscription;
+	member->classic = copy.classic;
+	member->assignor = copy.assignor;
+	member->rebalance_timeout_ms = copy.rebalance_timeout_ms;
+	member->state = copy.state;
+	member->assigned = copy.assigned;
+	member->revoking = copy.revoking;
+	member->target = copy.target;
+	consumer_member_remove(groups, old);
+	consumer_hold(member);
+	Assert(member->epoch == 0 && member->previous_epoch == 0);
+	return member;
+}
+
+/* Keep a copy of a string that may change; null leaves it as it is. */
+void
+consumer_member_string(CoordGroups *groups, CoordBytes *at, CoordBytes value)
+{
+	char	   *copy;
+
+	if (value.len < 0 || coord_bytes_equal(*at, value))
+		return;
+	coord_free(groups, unconstify(char *, at->data));
+	copy = coord_alloc(groups, Max(value.len, 1));
+	at->data = copy;
+	*at = coord_bytes_put(&copy, value);
+}
+
+/* The member votes for an assignor, or (-1) for none. */
+void
+consumer_member_vote(ConsumerMember *member, int assignor)
+{
+	CoordConsumer *consumer = member->consumer;
+
+	Assert(assignor >= -1 && assignor < COORD_ASSIGNORS);
+	if (member->assignor >= 0)
+		consumer->votes[member->assignor]--;
+	if (assignor >= 0)
+		consumer->votes[assignor]++;
+	member->assignor = assignor;
+}
+
+/* The member speaks the classic protocol and said this, or (NULL) the consumer protocol. */
+void
+consumer_member_classic(CoordGroups *groups, ConsumerMember *member, ConsumerClassic *classic)
+{
+	member->consumer->nclassic += (classic != NULL) - (member->classic != NULL);
+	Assert(member->consumer->nclassic >= 0);
+	coord_free(groups, member->classic);
+	member->classic = classic;
+	if (classic == NULL)
+	{
+		coord_timer_cancel(groups, &member->join);
+		coord_timer_cancel(groups, &member->sync);
+	}
+	else
+		coord_timer_cancel(groups, &member->rebalance);
+}
+
+/*
+ * The member subscribes to these names and this regular expression, and nothing
+ * else.  Was that something else before?  The expression must be valid.
+ */
+bool
+consumer_member_subscribe(CoordGroups *groups, ConsumerMember *member, const CoordBytes *names, int nnames,
+						  CoordBytes regex)
+{
+	CoordConsumer *consumer = member->consumer;
+	ConsumerSubscription *old = member->subscription;
+	CoordBytes *sorted = coord_step_alloc(groups, sizeof(CoordBytes) * Max(nnames, 1));
+	int			n = 0;
+
+	if (nnames > 0)
+		memcpy(sorted, names, sizeof(CoordBytes) * nnames);
+	qsort(sorted, nnames, sizeof(CoordBytes), compare_names);
+	for (int i = 0; i < nnames; i++)
+	{
+		if (n == 0 || !coord_bytes_equal(sorted[n - 1], sorted[i]))
+			sorted[n++] = sorted[i];
+	}
+	member->subscription = subscription_get(groups, consumer, subscription_key(groups, sorted, n, regex),
+											sorted, n, regex);
+	member->subscription->nmembers++;
+	if (old != NULL)
+		subscription_let_go(groups, consumer, old);
+	return old != member->subscription;
+}
+
+/* Regex and names, each with its length in front, in memory of the step. */
+static CoordBytes
+subscription_key(CoordGroups *groups, const CoordBytes *names, int nnames, CoordBytes regex)
+{
+	size_t		size = sizeof(int32) + coord_bytes_size(regex);
+	int32		len = coord_bytes_size(regex);
+	char	   *key;
+	char	   *at;
+
+	for (int i = 0; i < nnames; i++)
+		size += sizeof(int32) + coord_bytes_size(names[i]);
+	key = at = coord_step_alloc(groups, size);
+	memcpy(at, &len, sizeof(int32));
+	at += sizeof(int32);
+	(void) coord_bytes_put(&at, regex);
+	for (int i = 0; i < nnames; i++)
+	{
+		memcpy(at, &names[i].len, sizeof(int32));
+		at += sizeof(int32);
+		(void) coord_bytes_put(&at, names[i]);
+	}
+	Assert(at == key + size);
+	return (CoordBytes) {key, size};
+}
+
+static ConsumerSubscription *
+subscription_get(CoordGroups *groups, CoordConsumer *consumer, CoordBytes key,
+				 const CoordBytes *names, int nnames, CoordBytes regex)
+{
+	CoordNode  *node = coord_table_find(groups, &consumer->by_subscription, key);
+	ConsumerSubscription *subscription;
+	char	   *at;
+
+	if (node != NULL)
+		return coord_container(ConsumerSubscription, node, node);
+	subscription = coord_alloc(groups, sizeof(ConsumerSubscription) + sizeof(CoordBytes) * nnames + key.len);
+	subscription->names = (CoordBytes *) (subscription + 1);
+	at = (char *) (subscription->names + nnames);
+	subscription->node.key = coord_bytes_put(&at, key);
+	subscription->nnames = nnames;
+
+	/* The names are in the key, one after the other, behind the regex. */
+	at = unconstify(char *, subscription->node.key.data) + sizeof(int32) + coord_bytes_size(regex);
+	for (int i = 0; i < nnames; i++)
+	{
+		at += sizeof(int32);
+		subscription->names[i] = (CoordBytes) {at, names[i].len};
+		at += names[i].len;
+	}
+	if (!coord_bytes_empty(regex))
+		subscription->regex = coord_regex_acquire(groups, regex);
+	coord_table_add(groups, &consumer->by_subscription, &subscription->node);
+	dlist_push_tail(&consumer->subscriptions, &subscription->link);
+	return subscription;
+}
+
+static void
+subscription_let_go(CoordGroups *groups, CoordConsumer *consumer, ConsumerSubscription *subscription)
+{
+	Assert(subscription->nmembers > 0);
+	if (--subscription->nmembers > 0)
+		return;
+	if (subscription->regex != NULL)
+		coord_regex_release(groups, subscription->regex);
+	coord_table_remove(&consumer->by_subscription, &subscription->node);
+	dlist_delete(&subscription->link);
+	coord_free(groups, subscription);
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+	const CoordBytes *x = a;
+	const CoordBytes *y = b;
+	int			len = Min(coord_bytes_size(*x), coord_bytes_size(*y));
+	int			order = len == 0 ? 0 : memcmp(x->data, y->data, len);
+
+	return order != 0 ? order : x->len - y->len;
+}
+
+/* Timers.  The heap lets go of one before it fires. */
+
+void
+consumer_session_start(CoordGroups *groups, ConsumerMember *member)
+{
+	int32		timeout = member->classic != NULL ? member->classic->session_timeout_ms :
+		coord_group_session_timeout(groups, member->consumer->group->node.key);
+
+	coord_timer_arm(groups, &member->session, groups->now + timeout, fire_session);
+}
+
+static int64
+rebalance_deadline(const CoordGroups *groups, const ConsumerMember *member)
+{
+	return groups->now + Max(member->rebalance_timeout_ms, 0);
+}
+
+/* The member has that long to give up what is in revoking; each change of it starts anew. */
+void
+consumer_rebalance_start(CoordGroups *groups, ConsumerMember *member)
+{
+	Assert(member->state == CONSUMER_UNREVOKED && member->classic == NULL);
+	member->rebalance_epoch = member->epoch;
+	coord_timer_arm(groups, &member->rebalance, rebalance_deadline(groups, member), fire_rebalance);
+}
+
+/* A member that was told to join again has that long to do so, from when it was first told. */
+void
+consumer_join_start(CoordGroups *groups, ConsumerMember *member)
+{
+	Assert(member->classic != NULL);
+	if (member->join.slot == 0)
+		coord_timer_arm(groups, &member->join, rebalance_deadline(groups, member), fire_join);
+}
+
+void
+consumer_sync_start(CoordGroups *groups, ConsumerMember *member)
+{
+	Assert(member->classic != NULL);
+	coord_timer_arm(groups, &member->sync, rebalance_deadline(groups, member), fire_sync);
+}
+
+static void
+fire_fence(CoordGroups *groups, ConsumerMember *member)
+{
+	CoordGroup *group = member->consumer->group;
+
+	consumer_fence(groups, group, &member, 1);
+	coord_group_settle(groups, group);
+}
+
+static void
+fire_session(CoordGroups *groups, CoordTimer *timer)
+{
+	fire_fence(groups, coord_container(ConsumerMember, session, timer));
+}
+
+static void
+fire_rebalance(CoordGroups *groups, CoordTimer *timer)
+{
+	ConsumerMember *member = coord_container(ConsumerMember, rebalance, timer);
+
+	if (member->epoch == member->rebalance_epoch)
+		fire_fence(groups, member);
+}
+
+static void
+fire_join(CoordGroups *groups, CoordTimer *timer)
+{
+	fire_fence(groups, coord_container(ConsumerMember, join, timer));
+}
+
+static void
+fire_sync(CoordGroups *groups, CoordTimer *timer)
+{
+	fire_fence(groups, coord_container(ConsumerMember, sync, timer));
+}

@@ -1,0 +1,341 @@
+/*-------------------------------------------------------------------------
+ *
+ * consumer_migrate.c
+ *	  Classic groups become consumer groups, and back, while they are in use.
+ *
+ * The first member with the consumer protocol turns a classic group of consumers into a
+ * consumer group: the others go on with the classic protocol, at an epoch that is the
+ * generation, with the partitions of the last assignment.  When the last such member is
+ * gone the group is a classic one again, whose generation is the epoch, and which rebalances.
+ *
+ * Siblings: consumer.h, consumer_classic.c, classic.h.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "coord/port.h"
+
+#include "coord/classic.h"
+#include "coord/consumer.h"
+#include "coord/consumer_protocol.h"
+
+/*
+ * A member on its way from one kind of group to the other.  Strings are the old
+ * group's, which can be read until the next step even when they are freed.
+ */
+typedef struct Migrant
+{
+	CoordBytes	member_id;
+	CoordBytes	instance_id;
+	CoordBytes	client_id;
+	CoordBytes	client_host;
+	int32		session_timeout_ms;
+	int32		rebalance_timeout_ms;
+	int			nprotocols;
+	CoordProtocol *protocols;
+	CoordBytes	assignment;		/* empty: none */
+	ProtocolSubscription subscription;	/* upgrade: of its chosen protocol */
+	ProtocolAssignment assigned;	/* upgrade */
+} Migrant;
+
+static Migrant *classic_migrants(CoordGroups *groups, const CoordGroup *group);
+static const char *read_migrants(CoordGroups *groups, const CoordGroup *group, Migrant *migrants, int n);
+static void consumer_settle_in(CoordGroups *groups, CoordConsumer *consumer, const Migrant *migrant);
+static ConsumerPart *migrant_parts(CoordGroups *groups, CoordConsumer *consumer, const Migrant *migrant, int *n);
+static int	compare_parts(const void *a, const void *b);
+static Migrant *consumer_migrants(CoordGroups *groups, const CoordConsumer *consumer);
+static CoordBytes target_assignment(CoordGroups *groups, const ConsumerMember *member);
+static void classic_settle_in(CoordGroups *groups, CoordGroup *group, const Migrant *migrant);
+
+/*
+ * Turn a classic group with members into a consumer group.  NULL, or why that is not
+ * possible; then nothing has changed.
+ */
+const char *
+consumer_upgrade(CoordGroups *groups, CoordGroup *group)
+{
+	CoordMigration policy = groups->config.consumer_migration_policy;
+	int			n = group->nmembers;
+	int32		generation = classic_of(group)->generation;
+	CoordConsumer *consumer;
+	Migrant    *migrants;
+	const char *complaint;
+
+	if (policy != COORD_MIGRATION_UPGRADE && policy != COORD_MIGRATION_BIDIRECTIONAL)
+		return "online upgrade is disabled";
+	if (!coord_bytes_equal(classic_of(group)->protocol_type, coord_bytes_literal("consumer")))
+		return "the group does not use the consumer embedded protocol";
+	if (n > groups->config.consumer_max_size)
+		return "the group size exceeds the consumer group maximum size";
+	migrants = classic_migrants(groups, group);
+	complaint = read_migrants(groups, group, migrants, n);
+	if (complaint != NULL)
+		return complaint;
+
+	/* Whoever waits for the end of a rebalance finds that there is another one. */
+	while (!dlist_is_empty(&classic_of(group)->order))
+		classic_member_remove(groups, dlist_container(ClassicMember, link, dlist_head_node(&classic_of(group)->order)),
+							  COORD_REBALANCE_IN_PROGRESS);
+	coord_group_become(groups, group, COORD_KIND_CONSUMER);
+	consumer = consumer_create(groups, group);
+	consumer->epoch = generation;
+	consumer->target_epoch = generation;
+	for (int i = 0; i < n; i++)
+		consumer_settle_in(groups, consumer, &migrants[i]);
+	Assert(group->nmembers == n && consumer->nclassic == n);
+	return NULL;
+}
+
+static Migrant *
+classic_migrants(CoordGroups *groups, const CoordGroup *group)
+{
+	Migrant    *migrants = coord_step_alloc(groups, sizeof(Migrant) * Max(group->nmembers, 1));
+	int			n = 0;
+	dlist_iter	iter;
+
+	memset(migrants, 0, sizeof(Migrant) * group->nmembers);
+	dlist_foreach(iter, &classic_of(group)->order)
+	{
+		const ClassicMember *member = dlist_container(ClassicMember, link, iter.cur);
+		Migrant    *migrant = &migrants[n++];
+
+		migrant->member_id = member->node.key;
+		migrant->instance_id = member->instance_id;
+		migrant->client_id = member->client_id;
+		migrant->client_host = member->client_host;
+		migrant->session_timeout_ms = member->session_timeout_ms;
+		migrant->rebalance_timeout_ms = member->rebalance_timeout_ms;
+		migrant->assignment = member->assignment;
+		migrant->nprotocols = member->nsupported;
+		migrant->protocols = coord_step_alloc(groups, sizeof(CoordProtocol) * Max(member->nsupported, 1));
+		for (int i = 0; i < member->nsupported; i++)
+			migrant->protocols[i] = (CoordProtocol) {
+				coord_step_bytes(groups, member->supported[i].protocol->node.key), member->supported[i].metadata
+			};
+	}
+	Assert(n == group->nmembers);
+	return migrants;
+}
+
+/* Read what the members subscribe to and what they have. */
+static const char *
+read_migrants(CoordGroups *groups, const CoordGroup *group, Migrant *migrants, int n)
+{
+	const ClassicProtocol *chosen = classic_of(group)->protocol;
+
+	for (int i = 0; i < n; i++)
+	{
+		Migrant    *migrant = &migrants[i];
+		CoordBytes	metadata = migrant->protocols[0].metadata;
+
+		Assert(migrant->nprotocols > 0);
+		for (int j = 0; chosen != NULL && j < migrant->nprotocols; j++)
+		{
+			if (coord_bytes_equal(migrant->protocols[j].name, chosen->node.key))
+				metadata = migrant->protocols[j].metadata;
+		}
+		if (!consumer_protocol_read_subscription(groups, metadata, &migrant->subscription))
+			return "the embedded consumer protocol is malformed";
+		if (coord_bytes_empty(migrant->assignment))
+			continue;
+		if (!consumer_protocol_read_assignment(groups, migrant->assignment, &migrant->assigned))
+			return "the embedded consumer protocol is malformed";
+		if (migrant->assigned.user_data.len > 0)
+			return "an unsupported custom assignor is in use. Please refer to the documentation or switch to a default assignor before re-attempting the upgrade";
+	}
+	return NULL;
+}
+
+static void
+consumer_settle_in(CoordGroups *groups, CoordConsumer *consumer, const Migrant *migrant)
+{
+	ConsumerMember *member = consumer_member_add(groups, consumer, migrant->member_id, migrant->instance_id);
+	ConsumerPart *parts;
+	int			n;
+
+	consumer_member_string(groups, &member->rack_id, migrant->subscription.rack_id);
+	consumer_member_string(groups, &member->client_id, migrant->client_id);
+	consumer_member_string(groups, &member->client_host, migrant->client_host);
+	member->rebalance_timeout_ms = migrant->rebalance_timeout_ms;
+	member->epoch = member->previous_epoch = consumer->epoch;
+	consumer_member_classic(groups, member, consumer_classic_copy(groups, migrant->session_timeout_ms,
+																  migrant->protocols, migrant->nprotocols));
+	(void) consumer_member_subscribe(groups, member, migrant->subscription.topics, migrant->subscription.ntopics,
+									 COORD_NULL_BYTES);
+	parts = migrant_parts(groups, consumer, migrant, &n);
+	consumer_parts_replace(groups, &member->target, parts, n);
+	consumer_parts_replace(groups, &member->assigned, parts, n);
+	consumer_hold(member);
+	consumer_session_start(groups, member);
+}
+
+/*
+ * The partitions of the last assignment, as a set.  What does not exist, and what an assignor of a
+ * client's own gave to two members, is left out.
+ */
+static ConsumerPart *
+migrant_parts(CoordGroups *groups, CoordConsumer *consumer, const Migrant *migrant, int *n)
+{
+	int			most = 0;
+	int			kept = 0;
+	ConsumerPart *parts;
+
+	for (int i = 0; i < migrant->assigned.nassigned; i++)
+		most += migrant->assigned.assigned[i].npartitions;
+	parts = coord_step_alloc(groups, sizeof(ConsumerPart) * Max(most, 1));
+	*n = 0;
+	for (int i = 0; i < migrant->assigned.nassigned; i++)
+	{
+		const ProtocolTopic *assigned = &migrant->assigned.assigned[i];
+		CoordTopicEntry *entry = coord_topic_by_name(groups, assigned->name);
+		ConsumerTopic *topic = entry == NULL ? NULL : consumer_topic_get(groups, consumer, entry);
+
+		for (int j = 0; topic != NULL && j < assigned->npartitions; j++)
+		{
+			int32		partition = assigned->partitions[j];
+
+			if (partition < 0 || partition >= entry->npartitions || topic->owner[partition] != NULL)
+				continue;
+			parts[(*n)++] = (ConsumerPart) {topic->slot, partition, consumer->epoch};
+		}
+	}
+	qsort(parts, *n, sizeof(ConsumerPart), compare_parts);
+	for (int i = 0; i < *n; i++)
+	{
+		if (kept == 0 || compare_parts(&parts[kept - 1], &parts[i]) != 0)
+			parts[kept++] = parts[i];
+	}
+	*n = kept;
+	return parts;
+}
+
+static int
+compare_parts(const void *a, const void *b)
+{
+	const ConsumerPart *x = a;
+	const ConsumerPart *y = b;
+
+	if (x->topic != y->topic)
+		return x->topic < y->topic ? -1 : 1;
+	return x->partition < y->partition ? -1 : x->partition > y->partition;
+}
+
+/* Would the group consist of classic members only, without those that leave? */
+bool
+consumer_can_downgrade(const CoordGroups *groups, const CoordConsumer *consumer, int nleaving,
+					   ConsumerMember *const *leaving)
+{
+	CoordMigration policy = groups->config.consumer_migration_policy;
+	int			left = consumer->group->nmembers - nleaving;
+	int			classic = consumer->nclassic;
+
+	for (int i = 0; i < nleaving; i++)
+		classic -= leaving[i]->classic != NULL;
+	Assert(left >= 0 && classic >= 0 && classic <= left);
+
+	/* If all were classic before, the group could not become a classic one then. */
+	return left > 0 && classic == left && consumer->nclassic < consumer->group->nmembers &&
+		(policy == COORD_MIGRATION_DOWNGRADE || policy == COORD_MIGRATION_BIDIRECTIONAL) &&
+		left <= groups->config.max_size;
+}
+
+/* Turn a consumer group, all members of which speak the classic protocol, into a classic group. */
+void
+consumer_downgrade(CoordGroups *groups, CoordGroup *group)
+{
+	CoordConsumer *consumer = group->consumer;
+	Migrant    *migrants = consumer_migrants(groups, consumer);
+	int			n = group->nmembers;
+	int32		epoch = consumer->epoch;
+
+	Assert(n > 0 && consumer->nclassic == n);
+	consumer_release(groups, group);
+	coord_group_become(groups, group, COORD_KIND_CLASSIC);
+	group->classic = classic_make(groups, group);
+	for (int i = 0; i < n; i++)
+		classic_settle_in(groups, group, &migrants[i]);
+	Assert(group->nmembers == n);
+	classic_of(group)->generation = epoch;
+	classic_of(group)->state = COORD_STABLE;
+	classic_choose(groups, group, classic_vote(group));
+	classic_rebalance(groups, group);
+}
+
+static Migrant *
+consumer_migrants(CoordGroups *groups, const CoordConsumer *consumer)
+{
+	Migrant    *migrants = coord_step_alloc(groups, sizeof(Migrant) * Max(consumer->group->nmembers, 1));
+	int			n = 0;
+	dlist_iter	iter;
+
+	memset(migrants, 0, sizeof(Migrant) * consumer->group->nmembers);
+	dlist_foreach(iter, unconstify(dlist_head *, &consumer->members))
+	{
+		const ConsumerMember *member = dlist_container(ConsumerMember, link, iter.cur);
+
+		Assert(member->classic != NULL);
+		migrants[n++] = (Migrant) {
+			.member_id = member->node.key,
+			.instance_id = member->instance_id,
+			.client_id = member->client_id,
+			.client_host = member->client_host,
+			.session_timeout_ms = member->classic->session_timeout_ms,
+			.rebalance_timeout_ms = member->rebalance_timeout_ms,
+			.nprotocols = member->classic->nprotocols,
+			.protocols = member->classic->protocols,
+			.assignment = target_assignment(groups, member),
+		};
+	}
+	return migrants;
+}
+
+/* A member's target as the embedded protocol has it. */
+static CoordBytes
+target_assignment(CoordGroups *groups, const ConsumerMember *member)
+{
+	int			n;
+	int			kept = 0;
+	CoordTopicPartitions *exported = consumer_parts_export(groups, member->consumer, &member->target, &n);
+	ProtocolTopic *topics = coord_step_alloc(groups, sizeof(ProtocolTopic) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		CoordTopicEntry *entry = coord_topic_by_id(groups, &exported[i].topic_id);
+
+		if (entry != NULL)
+			topics[kept++] = (ProtocolTopic) {
+				entry->by_name.key, exported[i].npartitions, unconstify(int32 *, exported[i].partitions)
+			};
+	}
+	return consumer_protocol_write_assignment(groups, member->classic->version, topics, kept);
+}
+
+/* A member of a classic group that has joined, though no JoinGroup of it waits. */
+static void
+classic_settle_in(CoordGroups *groups, CoordGroup *group, const Migrant *migrant)
+{
+	CoordEvent	event = {
+		.type = COORD_EV_JOIN,
+		.member_id = migrant->member_id,
+		.group_instance_id = migrant->instance_id,
+		.client_id = migrant->client_id,
+		.client_host = migrant->client_host,
+		.u.join = {
+			.session_timeout_ms = migrant->session_timeout_ms,
+			.rebalance_timeout_ms = migrant->rebalance_timeout_ms,
+			.protocol_type = coord_bytes_literal("consumer"),
+			.nprotocols = migrant->nprotocols,
+			.protocols = migrant->protocols,
+			.reason = COORD_NULL_BYTES,
+		}
+	};
+	ClassicMember *member = classic_member_add(groups, group, &event, migrant->member_id);
+
+	Assert(member->awaiting_join && classic_of(group)->nawaiting_join == 1);
+	member->awaiting_join = false;
+	classic_of(group)->nawaiting_join = 0;
+	member->is_new = false;
+	classic_member_assign(groups, member, migrant->assignment);
+	classic_session_restart(groups, member, member->session_timeout_ms);
+}

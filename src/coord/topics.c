@@ -1,0 +1,209 @@
+/*-------------------------------------------------------------------------
+ *
+ * topics.c
+ *	  The topics that exist, and regular expressions over their names.
+ *
+ * A TOPICS event replaces the whole set; then each group looks whether what
+ * its members subscribe to has changed.  Regular expressions are shared by
+ * all groups and matched against all names once per set, when first asked for.
+ *
+ * Siblings: topics.h, consumer_target.c (who asks).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "coord/port.h"
+
+#include "common/hashfn.h"
+#include "coord/topics.h"
+
+static void topics_fill(CoordGroups *groups, CoordTopicSet *set, const CoordTopics *topics);
+static void topics_clear(CoordGroups *groups, CoordTopicSet *set);
+static uint64 topic_hash(const CoordGroups *groups, const CoordTopicEntry *entry);
+
+CoordTopicSet *
+coord_topics(CoordGroups *groups)
+{
+	if (groups->topics == NULL)
+	{
+		groups->topics = coord_alloc(groups, sizeof(CoordTopicSet));
+		groups->topics->version = 1;
+	}
+	return groups->topics;
+}
+
+void
+coord_topics_replace(CoordGroups *groups, const CoordTopics *topics)
+{
+	CoordTopicSet *set = coord_topics(groups);
+	dlist_mutable_iter iter;
+
+	topics_clear(groups, set);
+	topics_fill(groups, set, topics);
+	set->version++;
+
+	dlist_foreach_modify(iter, &groups->all)
+	{
+		CoordGroup *group = dlist_container(CoordGroup, link, iter.cur);
+
+		if (group->ops != NULL)
+			group->ops->topics(groups, group);
+	}
+}
+
+/* A name or an id that comes twice counts once. */
+static void
+topics_fill(CoordGroups *groups, CoordTopicSet *set, const CoordTopics *topics)
+{
+	size_t		size = 0;
+	char	   *at;
+
+	for (int i = 0; i < topics->ntopics; i++)
+		size += coord_bytes_size(topics->topics[i].name);
+	set->entries = coord_alloc(groups, sizeof(CoordTopicEntry) * Max(topics->ntopics, 1));
+	set->names = at = coord_alloc(groups, Max(size, 1));
+
+	for (int i = 0; i < topics->ntopics; i++)
+	{
+		const CoordTopic *topic = &topics->topics[i];
+		CoordTopicEntry *entry = &set->entries[set->n];
+
+		Assert(topic->npartitions >= 0 && topic->name.len >= 0);
+		if (coord_topic_by_name(groups, topic->name) != NULL || coord_topic_by_id(groups, &topic->id) != NULL)
+			continue;
+		entry->id = topic->id;
+		entry->npartitions = topic->npartitions;
+		entry->hash = topic_hash(groups, entry);
+		entry->by_name.key = coord_bytes_put(&at, topic->name);
+		entry->by_id.key = (CoordBytes) {(const char *) entry->id.data, sizeof(entry->id.data)};
+		coord_table_add(groups, &set->by_name, &entry->by_name);
+		coord_table_add(groups, &set->by_id, &entry->by_id);
+		set->npartitions += topic->npartitions;
+		set->n++;
+	}
+}
+
+static void
+topics_clear(CoordGroups *groups, CoordTopicSet *set)
+{
+	for (int i = 0; i < set->n; i++)
+	{
+		coord_table_remove(&set->by_name, &set->entries[i].by_name);
+		coord_table_remove(&set->by_id, &set->entries[i].by_id);
+	}
+	coord_table_release(groups, &set->by_name);
+	coord_table_release(groups, &set->by_id);
+	coord_free(groups, set->entries);
+	coord_free(groups, set->names);
+	set->entries = NULL;
+	set->names = NULL;
+	set->n = 0;
+	set->npartitions = 0;
+}
+
+/* Never 0, so that the sum over some topics differs from that over none. */
+static uint64
+topic_hash(const CoordGroups *groups, const CoordTopicEntry *entry)
+{
+	unsigned char bytes[sizeof(CoordUuid) + sizeof(int32)];
+
+	memcpy(bytes, entry->id.data, sizeof(CoordUuid));
+	memcpy(bytes + sizeof(CoordUuid), &entry->npartitions, sizeof(int32));
+	return hash_bytes_extended(bytes, sizeof(bytes), groups->hash_seed) | 1;
+}
+
+CoordTopicEntry *
+coord_topic_by_name(const CoordGroups *groups, CoordBytes name)
+{
+	CoordNode  *node;
+
+	if (groups->topics == NULL)
+		return NULL;
+	node = coord_table_find(groups, &groups->topics->by_name, name);
+	return node == NULL ? NULL : coord_container(CoordTopicEntry, by_name, node);
+}
+
+CoordTopicEntry *
+coord_topic_by_id(const CoordGroups *groups, const CoordUuid *id)
+{
+	CoordBytes	key = {(const char *) id->data, sizeof(id->data)};
+	CoordNode  *node;
+
+	if (groups->topics == NULL)
+		return NULL;
+	node = coord_table_find(groups, &groups->topics->by_id, key);
+	return node == NULL ? NULL : coord_container(CoordTopicEntry, by_id, node);
+}
+
+const char *
+coord_regex_invalid(const CoordGroups *groups, CoordBytes regex)
+{
+	const CoordConfig *config = &groups->config;
+
+	Assert(regex.len > 0);
+	if (config->regex_valid == NULL || config->regex_matches == NULL)
+		return "regular expressions are not supported";
+	return config->regex_valid(config->arg, regex);
+}
+
+CoordRegex *
+coord_regex_acquire(CoordGroups *groups, CoordBytes regex)
+{
+	CoordTopicSet *set = coord_topics(groups);
+	CoordNode  *node = coord_table_find(groups, &set->regexes, regex);
+	CoordRegex *result;
+	char	   *at;
+
+	if (node != NULL)
+	{
+		result = coord_container(CoordRegex, node, node);
+		Assert(result->refs > 0);
+		result->refs++;
+		return result;
+	}
+	result = coord_alloc(groups, sizeof(CoordRegex) + coord_bytes_size(regex));
+	at = (char *) (result + 1);
+	result->node.key = coord_bytes_put(&at, regex);
+	result->refs = 1;
+	coord_table_add(groups, &set->regexes, &result->node);
+	return result;
+}
+
+void
+coord_regex_release(CoordGroups *groups, CoordRegex *regex)
+{
+	Assert(regex->refs > 0);
+	if (--regex->refs > 0)
+		return;
+	coord_table_remove(&groups->topics->regexes, &regex->node);
+	coord_free(groups, regex->topics);
+	coord_free(groups, regex);
+}
+
+void
+coord_regex_resolve(CoordGroups *groups, CoordRegex *regex)
+{
+	CoordTopicSet *set = coord_topics(groups);
+	int32	   *matched;
+	int			n = 0;
+
+	Assert(regex->refs > 0);
+	if (regex->version == set->version)
+		return;
+	matched = coord_step_alloc(groups, sizeof(int32) * Max(set->n, 1));
+	for (int i = 0; i < set->n; i++)
+	{
+		if (groups->config.regex_matches(groups->config.arg, regex->node.key, set->entries[i].by_name.key))
+			matched[n++] = i;
+	}
+	coord_free(groups, regex->topics);
+	regex->topics = NULL;
+	if (n > 0)
+	{
+		regex->topics = coord_alloc(groups, sizeof(int32) * n);
+		memcpy(regex->topics, matched, sizeof(int32) * n);
+	}
+	regex->ntopics = n;
+	regex->version = set->version;
+}

@@ -356,6 +356,34 @@ CREATE FUNCTION topic_configs(topic topic, OUT name text, OUT value text, OUT is
 COMMENT ON FUNCTION topic_configs(topic) IS 'all configs of a topic';
 
 --
+-- configs of groups: one row for each group that has some of its own
+--
+
+CREATE TABLE group_configs (
+	group_id text PRIMARY KEY,
+	configs jsonb NOT NULL
+);
+COMMENT ON TABLE group_configs IS 'configs of consumer groups that differ from the defaults';
+SELECT pg_extension_config_dump('group_configs', '');
+
+CREATE FUNCTION group_configs_changed() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'pt_group_configs_changed' LANGUAGE C;
+CREATE TRIGGER group_configs_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON group_configs
+	FOR EACH STATEMENT EXECUTE FUNCTION group_configs_changed();
+
+CREATE FUNCTION alter_group(group_id text, config jsonb) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_alter_group' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION alter_group(text, jsonb) IS 'changes configs of a group; null for the default';
+CREATE FUNCTION group_configs(group_id text, OUT name text, OUT value text, OUT is_default bool, OUT type text,
+							  OUT documentation text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_group_configs' LANGUAGE C STABLE STRICT ROWS 2;
+COMMENT ON FUNCTION group_configs(text) IS 'all configs of a group';
+CREATE FUNCTION broker_configs(OUT name text, OUT value text, OUT source text, OUT setting text, OUT type text,
+							   OUT documentation text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_broker_configs' LANGUAGE C STABLE ROWS 60;
+COMMENT ON FUNCTION broker_configs() IS 'what Kafka clients see as configs of the broker, and the settings they come from';
+
+--
 -- Producing.  A variant without defaults beside each one with: a call that
 -- leaves the key out must match one of them only.
 --

@@ -268,4 +268,20 @@ pt_wal_insert_end(void)
 	ResolveRecoveryConflictWithSnapshot(horizon, false, locator)
 #endif
 
+/* 16 gave out the function that finds a setting by its name; NULL when there is none. */
+struct config_generic;
+#if PG_VERSION_NUM < 160000
+extern struct config_generic **get_guc_variables(void);
+extern struct config_generic *pt_guc_find(const char *name);
+#define PT_NEEDS_GUC_FIND
+#else
+extern struct config_generic *find_option(const char *name, bool create_placeholders, bool skip_errors, int elevel);
+
+static inline struct config_generic *
+pt_guc_find(const char *name)
+{
+	return find_option(name, false, true, 0);
+}
+#endif
+
 #endif							/* PT_COMPAT_H */

@@ -29,6 +29,7 @@ int			pt_max_connections;
 int			pt_max_request_size;
 int			pt_idle_timeout_ms;
 bool		pt_auto_create_topics;
+bool		pt_kafka_admin;
 int			pt_default_partitions;
 int			pt_offsets_retention;
 int			pt_group_initial_rebalance_delay_ms;
@@ -148,5 +149,9 @@ pt_guc_register(void)
 							 "Creates a topic when a Kafka client asks for one that is not there.",
 							 "Kafka's auto.create.topics.enable.",
 							 &pt_auto_create_topics, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("pgtopic.kafka_admin",
+							 "Lets Kafka clients change the server's settings and the passwords of roles.",
+							 "There is no authentication on the listener: all who can connect may then do so.",
+							 &pt_kafka_admin, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pgtopic");
 }

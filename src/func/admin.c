@@ -17,12 +17,14 @@
 #include "func/func.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
+#include "topic/group_configs.h"
 #include "topic/json.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(pt_create_topic);
 PG_FUNCTION_INFO_V1(pt_drop_topic);
 PG_FUNCTION_INFO_V1(pt_alter_topic);
+PG_FUNCTION_INFO_V1(pt_alter_group);
 PG_FUNCTION_INFO_V1(pt_add_partitions);
 PG_FUNCTION_INFO_V1(pt_create_topic_view);
 
@@ -58,6 +60,17 @@ pt_alter_topic(PG_FUNCTION_ARGS)
 {
 	PreventCommandIfReadOnly("alter_topic()");
 	pt_topic_alter_configs(PG_GETARG_TOPIC(0), pt_json_configs(PG_GETARG_JSONB_P(1)));
+	PG_RETURN_VOID();
+}
+
+/* alter_group(group_id, config): the same for a consumer group */
+Datum
+pt_alter_group(PG_FUNCTION_ARGS)
+{
+	char	   *group = pt_arg_cstring(fcinfo, 0);
+
+	PreventCommandIfReadOnly("alter_group()");
+	pt_group_alter_configs(group, pt_json_configs(PG_GETARG_JSONB_P(1)));
 	PG_RETURN_VOID();
 }
 

@@ -13,6 +13,7 @@
 
 #include "access/relation.h"
 #include "func/func.h"
+#include "topic/group_configs.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -24,6 +25,7 @@
 PG_FUNCTION_INFO_V1(pt_topics);
 PG_FUNCTION_INFO_V1(pt_partitions);
 PG_FUNCTION_INFO_V1(pt_topic_configs);
+PG_FUNCTION_INFO_V1(pt_group_configs);
 PG_FUNCTION_INFO_V1(pt_func_log_start);
 PG_FUNCTION_INFO_V1(pt_func_log_end);
 
@@ -175,15 +177,14 @@ pt_partitions(PG_FUNCTION_ARGS)
 }
 
 /* All configs of a topic: name, value, is_default, type, documentation. */
-Datum
-pt_topic_configs(PG_FUNCTION_ARGS)
+static Datum
+return_configs(FunctionCallInfo fcinfo, List *entries)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Oid			relid = pt_topic_expect(PG_GETARG_TOPIC(0))->relid;
 	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
-	foreach(lc, pt_config_list(relid))
+	foreach(lc, entries)
 	{
 		const PtConfigEntry *entry = lfirst(lc);
 		Datum		values[5];
@@ -197,6 +198,19 @@ pt_topic_configs(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+Datum
+pt_topic_configs(PG_FUNCTION_ARGS)
+{
+	return return_configs(fcinfo, pt_config_list(pt_topic_expect(PG_GETARG_TOPIC(0))->relid));
+}
+
+/* The same for a consumer group, which need not exist. */
+Datum
+pt_group_configs(PG_FUNCTION_ARGS)
+{
+	return return_configs(fcinfo, pt_group_config_list(pt_arg_cstring(fcinfo, 0)));
 }
 
 /* The first offset that is retained. */

@@ -119,9 +119,14 @@ typedef struct PtConfigEntry
 	bool		is_default;
 	const char *type;			/* BOOLEAN, STRING, INT, SHORT, LONG, DOUBLE, LIST, CLASS, PASSWORD */
 	const char *documentation;
+	const char *boot;			/* the default */
+	const char *broker;			/* the broker's config that is the default; NULL: none */
 } PtConfigEntry;
 extern List *pt_config_list(Oid relid); /* of PtConfigEntry * */
 extern List *pt_config_list_with(List *pairs);	/* of a topic with these PtConfigPairs */
+
+/* Would these changes (as for pt_topic_alter_configs) be fine?  false with a reason (palloc'd). */
+extern bool pt_topic_check_configs(Oid relid, List *changes, char **reason);
 
 extern void pt_topic_register(void);	/* label provider and cache callbacks, from _PG_init */
 

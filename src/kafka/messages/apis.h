@@ -33,12 +33,16 @@
 #include "kafka/messages/20_delete_topics.h"
 #include "kafka/messages/22_init_producer_id.h"
 #include "kafka/messages/23_offset_for_leader_epoch.h"
+#include "kafka/messages/32_describe_configs.h"
+#include "kafka/messages/33_alter_configs.h"
 #include "kafka/messages/37_create_partitions.h"
 #include "kafka/messages/42_delete_groups.h"
+#include "kafka/messages/44_incremental_alter_configs.h"
 #include "kafka/messages/47_offset_delete.h"
 #include "kafka/messages/60_describe_cluster.h"
 #include "kafka/messages/68_consumer_group_heartbeat.h"
 #include "kafka/messages/69_consumer_group_describe.h"
+#include "kafka/messages/74_list_config_resources.h"
 #include "kafka/messages/75_describe_topic_partitions.h"
 
 /*
@@ -70,12 +74,16 @@
 	X(20, DeleteTopics,				delete_topics,			   1, 1, 6, 4, CONTROL) \
 	X(22, InitProducerId,			init_producer_id,		   0, 0, 5, 2, ANY) \
 	X(23, OffsetForLeaderEpoch,		offset_for_leader_epoch,   2, 2, 4, 4, ANY) \
+	X(32, DescribeConfigs,			describe_configs,				1, 1, 4, 4, CONTROL) \
+	X(33, AlterConfigs,				alter_configs,					0, 0, 2, 2, CONTROL) \
 	X(37, CreatePartitions,			create_partitions,		   0, 0, 3, 2, CONTROL) \
 	X(42, DeleteGroups,				delete_groups,			   0, 0, 2, 2, CONTROL) \
+	X(44, IncrementalAlterConfigs,	incremental_alter_configs,		0, 0, 1, 1, CONTROL) \
 	X(47, OffsetDelete,				offset_delete,			   0, 0, 0, LATEST, CONTROL) \
 	X(60, DescribeCluster,			describe_cluster,		   0, 0, 2, 0, ANY) \
 	X(68, ConsumerGroupHeartbeat,	consumer_group_heartbeat,  0, 0, 1, 0, CONTROL) \
 	X(69, ConsumerGroupDescribe,	consumer_group_describe,   0, 0, 1, 0, CONTROL) \
+	X(74, ListConfigResources,		list_config_resources,			0, 0, 1, 0, CONTROL) \
 	X(75, DescribeTopicPartitions,	describe_topic_partitions, 0, 0, 0, 0, ANY)
 
 /* KAFKA_KEY_Produce and so on */

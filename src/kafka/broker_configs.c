@@ -1,0 +1,447 @@
+/*-------------------------------------------------------------------------
+ *
+ * broker_configs.c
+ *	  The configs of the broker: which are PostgreSQL's settings, and which are fixed.
+ *
+ * One table.  A row is: Kafka's name, type, default in Kafka, and where the value is from:
+ *
+ *	SETTING(guc, mul)	a setting that reads back and may be changed; Kafka's value is mul times it
+ *	SHOWN(guc, fn)		made of a setting by a function; cannot be changed through Kafka
+ *	FIXED				always the default of the row
+ *	OWN(fn)				made by a function
+ *
+ * What is the default of a topic's config is not in the table: these rows are made from the topics' own table
+ * (topic/configs.c), with its documentation.
+ *
+ * Siblings: configs.h, settings.c (reads and changes settings).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+
+#include "compat.h"
+#include "guc.h"
+#include "kafka/broker.h"
+#include "kafka/configs.h"
+#include "kafka/fetch_session.h"
+#include "topic/group_configs.h"
+
+PG_FUNCTION_INFO_V1(pt_broker_configs);
+
+typedef char *(*MakeValue) (void);
+
+typedef struct BrokerRow
+{
+	const char *name;
+	const char *type;
+	const char *boot;
+	const char *setting;
+	int			mul;			/* 0: not to be changed */
+	MakeValue	make;
+	const char *doc;
+} BrokerRow;
+
+/*
+ * Values that are made
+ */
+
+static char *
+broker_id(void)
+{
+	return psprintf("%d", KAFKA_BROKER_ID);
+}
+
+static char *
+one(void)
+{
+	return pstrdup("1");
+}
+
+/* PLAINTEXT://address:port for each address that is listened on. */
+static char *
+listeners(void)
+{
+	StringInfoData buf;
+	const char *s = pt_listen_addresses ? pt_listen_addresses : "";
+
+	initStringInfo(&buf);
+	while (*s != '\0' && pt_port != 0)
+	{
+		size_t		len;
+
+		s += strspn(s, " \t,");
+		len = strcspn(s, " \t,");
+		if (len > 0)
+			appendStringInfo(&buf, "%sPLAINTEXT://%.*s:%d", buf.len > 0 ? "," : "",
+							 (int) len, *s == '*' ? "" : s, pt_port);
+		s += len;
+	}
+	return buf.data;
+}
+
+static char *
+advertised_listeners(void)
+{
+	return psprintf("PLAINTEXT://%s:%d", kafka_broker_host(), kafka_broker_port());
+}
+
+/* Each listener worker accepts as many as the setting says. */
+static char *
+max_connections(void)
+{
+	return psprintf(INT64_FORMAT, Min((int64) pt_max_connections * pt_listener_workers, PG_INT32_MAX));
+}
+
+static char *
+fetch_max_bytes(void)
+{
+	return psprintf("%d", KAFKA_FETCH_BYTES_MAX);
+}
+
+static char *
+describe_limit(void)
+{
+	return psprintf("%d", KAFKA_DESCRIBE_LIMIT);
+}
+
+static char *
+fetch_sessions(void)
+{
+	return psprintf("%d", KAFKA_FETCH_SESSIONS_MAX);
+}
+
+/* The bounds of what a group may have of its own. */
+static char *
+group_min_heartbeat_interval(void)
+{
+	return psprintf("%d", pt_group_config_bounds()->min_heartbeat_interval_ms);
+}
+
+static char *
+group_max_heartbeat_interval(void)
+{
+	return psprintf("%d", pt_group_config_bounds()->max_heartbeat_interval_ms);
+}
+
+static char *
+group_min_session_timeout(void)
+{
+	return psprintf("%d", pt_group_config_bounds()->min_session_timeout_ms);
+}
+
+static char *
+group_max_session_timeout(void)
+{
+	return psprintf("%d", pt_group_config_bounds()->max_session_timeout_ms);
+}
+
+#define SETTING(guc, mul)	guc, mul, NULL
+#define SHOWN(guc, fn)		guc, 0, fn
+#define FIXED				NULL, 0, NULL
+#define OWN(fn)				NULL, 0, fn
+
+static const BrokerRow rows[] = {
+	{"advertised.listeners", "LIST", NULL, SHOWN("pgtopic.advertised_host", advertised_listeners),
+	"Where clients are told to connect to."},
+	{"authorizer.class.name", "STRING", "", FIXED,
+	"There is no authorizer: who may connect may use all topics."},
+	{"auto.create.topics.enable", "BOOLEAN", "true", SETTING("pgtopic.auto_create_topics", 1),
+	"Makes a topic when a client asks for one that is not there."},
+	{"broker.id", "INT", "-1", OWN(broker_id),
+	"The one broker, which is this server."},
+	{"broker.rack", "STRING", NULL, FIXED,
+	"Where the broker stands; not known."},
+	{"connections.max.idle.ms", "LONG", "600000", SETTING("pgtopic.idle_timeout", 1),
+	"Closes a connection that was idle for this long; 0 keeps idle connections."},
+	{"default.replication.factor", "INT", "1", FIXED,
+	"There is one broker; standby servers replicate all topics."},
+	{"delete.topic.enable", "BOOLEAN", "true", FIXED,
+	"Topics can be deleted."},
+	{"fetch.max.bytes", "INT", "57671680", OWN(fetch_max_bytes),
+	"Most bytes that one fetch gets."},
+	{"group.consumer.assignors", "LIST", "uniform,range", FIXED,
+	"Server-side assignors of groups with the consumer protocol; the first is the default."},
+	{"group.consumer.heartbeat.interval.ms", "INT", "5000",
+		SETTING("pgtopic.group_consumer_heartbeat_interval", 1),
+	"Time between two heartbeats of a member of a group with the consumer protocol."},
+	{"group.consumer.max.heartbeat.interval.ms", "INT", "15000", OWN(group_max_heartbeat_interval),
+	"Longest heartbeat interval that a group may have."},
+	{"group.consumer.max.session.timeout.ms", "INT", "60000", OWN(group_max_session_timeout),
+	"Longest session timeout that a group with the consumer protocol may have."},
+	{"group.consumer.max.size", "INT", "2147483647", SHOWN("pgtopic.group_max_size", NULL),
+	"Most members of a group with the consumer protocol."},
+	{"group.consumer.migration.policy", "STRING", "bidirectional", FIXED,
+	"In which direction groups may go between the classic and the consumer protocol while they are in use."},
+	{"group.consumer.min.heartbeat.interval.ms", "INT", "5000", OWN(group_min_heartbeat_interval),
+	"Shortest heartbeat interval that a group may have."},
+	{"group.consumer.min.session.timeout.ms", "INT", "45000", OWN(group_min_session_timeout),
+	"Shortest session timeout that a group with the consumer protocol may have."},
+	{"group.consumer.session.timeout.ms", "INT", "45000",
+		SETTING("pgtopic.group_consumer_session_timeout", 1),
+	"Time without a heartbeat after which a member of a group with the consumer protocol is gone."},
+	{"group.coordinator.rebalance.protocols", "LIST", "classic,consumer", FIXED,
+	"Protocols that groups can use."},
+	{"group.initial.rebalance.delay.ms", "INT", "3000", SETTING("pgtopic.group_initial_rebalance_delay", 1),
+	"How long the first rebalance of an empty group waits for more members."},
+	{"group.max.session.timeout.ms", "INT", "1800000", SETTING("pgtopic.group_max_session_timeout", 1),
+	"Longest session timeout that a member of a classic group may ask for."},
+	{"group.max.size", "INT", "2147483647", SETTING("pgtopic.group_max_size", 1),
+	"Most members of a group."},
+	{"group.min.session.timeout.ms", "INT", "6000", SETTING("pgtopic.group_min_session_timeout", 1),
+	"Shortest session timeout that a member of a classic group may ask for."},
+	{"listener.security.protocol.map", "STRING", "PLAINTEXT:PLAINTEXT", FIXED,
+	"Names of listeners and what is spoken there."},
+	{"listeners", "LIST", "PLAINTEXT://:9092", SHOWN("pgtopic.listen_addresses", listeners),
+	"Addresses on which clients are served."},
+	{"log.retention.hours", "INT", "168", FIXED,
+	"See log.retention.ms."},
+	{"log.roll.hours", "INT", "168", FIXED,
+	"See log.roll.ms."},
+	{"max.connections", "INT", "2147483647", SHOWN("pgtopic.max_connections", max_connections),
+	"Most connections: those of one listener worker, times the workers."},
+	{"max.incremental.fetch.session.cache.slots", "INT", "1000", OWN(fetch_sessions),
+	"Fetch sessions that one listener worker keeps."},
+	{"max.request.partition.size.limit", "INT", "2000", OWN(describe_limit),
+	"Most partitions that one description of topics has."},
+	{"node.id", "INT", NULL, OWN(broker_id),
+	"The one broker, which is this server."},
+	{"num.network.threads", "INT", "3", SHOWN("pgtopic.listener_workers", NULL),
+	"Listener worker processes."},
+	{"num.partitions", "INT", "1", SETTING("pgtopic.default_partitions", 1),
+	"Partitions of a topic that is made without saying how many."},
+	{"offset.metadata.max.bytes", "INT", "4096", SETTING("pgtopic.offset_metadata_max", 1),
+	"Longest metadata that may go with a committed offset."},
+	{"offsets.retention.minutes", "INT", "10080", SETTING("pgtopic.offsets_retention", 1),
+	"How long the offsets of a group are kept when it is no longer in use; 0 keeps them forever."},
+	{"offsets.topic.replication.factor", "SHORT", "3", OWN(one),
+	"There is one broker; standby servers replicate all topics."},
+	{"sasl.enabled.mechanisms", "LIST", "", FIXED,
+	"There is no authentication on the listener."},
+	{"socket.request.max.bytes", "INT", "104857600", SETTING("pgtopic.max_request_size", 1),
+	"Largest request that is accepted."},
+};
+
+/*
+ * From rows to configs
+ */
+
+/* A setting's value in Kafka's words and units. */
+static const char *
+from_setting(const BrokerRow *row, const char *value)
+{
+	if (strcmp(row->type, "BOOLEAN") == 0)
+		return strcmp(value, "on") == 0 ? "true" : "false";
+	if (row->mul > 1)
+		return psprintf(INT64_FORMAT, (int64) strtol(value, NULL, 10) * row->mul);
+	return value;
+}
+
+static KafkaConfig *
+make_config(const BrokerRow *row)
+{
+	KafkaConfig *config = palloc0(sizeof(KafkaConfig));
+	KafkaSetting setting;
+
+	config->name = row->name;
+	config->type = row->type;
+	config->boot = config->value = row->boot;
+	config->source = KAFKA_SOURCE_DEFAULT;
+	config->read_only = true;
+	config->setting = row->setting;
+	config->documentation = row->doc;
+	if (row->make != NULL)
+	{
+		config->value = row->make();
+		if (row->setting == NULL && (row->boot == NULL || strcmp(row->boot, config->value) != 0))
+			config->source = KAFKA_SOURCE_STATIC_BROKER;
+	}
+	if (row->setting == NULL)
+		return config;
+
+	kafka_setting_get(row->setting, &setting);
+	if (row->make == NULL)
+		config->value = from_setting(row, setting.value);
+	config->read_only = row->mul == 0 || !setting.reloads;
+	if (setting.source == KAFKA_SETTING_ALTERED)
+		config->source = KAFKA_SOURCE_DYNAMIC_BROKER;
+	else if (setting.source == KAFKA_SETTING_STATIC || row->boot == NULL || strcmp(config->value, row->boot) != 0)
+		config->source = KAFKA_SOURCE_STATIC_BROKER;
+	return config;
+}
+
+/* The broker's config that is the default of a topic's. */
+static KafkaConfig *
+make_topic_default(const PtConfigEntry *entry)
+{
+	KafkaConfig *config = palloc0(sizeof(KafkaConfig));
+
+	config->name = entry->broker;
+	config->type = entry->type;
+	config->boot = config->value = entry->value;
+	config->source = KAFKA_SOURCE_DEFAULT;
+	config->read_only = true;
+	config->documentation = psprintf("Default of the config %s of topics. %s", entry->name, entry->documentation);
+	return config;
+}
+
+static int
+by_name(const ListCell *a, const ListCell *b)
+{
+	return strcmp(((const KafkaConfig *) lfirst(a))->name, ((const KafkaConfig *) lfirst(b))->name);
+}
+
+List *
+kafka_broker_configs(void)
+{
+	List	   *configs = NIL;
+	ListCell   *lc;
+
+	for (int i = 0; i < lengthof(rows); i++)
+		configs = lappend(configs, make_config(&rows[i]));
+	foreach(lc, pt_config_list_with(NIL))
+	{
+		const PtConfigEntry *entry = lfirst(lc);
+
+		if (entry->broker != NULL)
+			configs = lappend(configs, make_topic_default(entry));
+	}
+	list_sort(configs, by_name);
+	return configs;
+}
+
+const KafkaConfig *
+kafka_config_find(List *configs, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, configs)
+	{
+		const KafkaConfig *config = lfirst(lc);
+
+		if (strcmp(config->name, name) == 0)
+			return config;
+	}
+	return NULL;
+}
+
+/*
+ * Changes
+ */
+
+/* Why a config cannot be changed: with what can be done instead. */
+static const char *
+why_fixed(const KafkaConfig *config)
+{
+	const char *what = psprintf("Cannot update these configs dynamically: [%s].", config->name);
+
+	if (config->setting != NULL)
+		return psprintf("%s It comes from PostgreSQL's setting \"%s\"; change that one, with ALTER SYSTEM.",
+						what, config->setting);
+	if (strncmp(config->documentation, "Default of", 10) == 0)
+		return psprintf("%s Set the config of each topic instead.", what);
+	return psprintf("%s This server has no setting for it.", what);
+}
+
+/* Kafka's value as the setting's: ERROR-free, as the setting itself is checked later. */
+static bool
+to_setting(const BrokerRow *row, const char *value, const char **out, KafkaError *error)
+{
+	char	   *end;
+	int64		number;
+
+	*out = value;
+	if (value == NULL)
+		return true;
+	if (strcmp(row->type, "BOOLEAN") == 0)
+	{
+		if (pg_strcasecmp(value, "true") == 0 || pg_strcasecmp(value, "false") == 0)
+			return true;
+		return kafka_refuse(error, KERR_INVALID_REQUEST,
+							psprintf("Invalid value %s for configuration %s: Expected value to be either true or false",
+									 value, row->name));
+	}
+	errno = 0;
+	number = strtoi64(value, &end, 10);
+	if (errno != 0 || end == value || *end != '\0')
+		return kafka_refuse(error, KERR_INVALID_REQUEST,
+							psprintf("Invalid value %s for configuration %s: Not a number of type %s",
+									 value, row->name, row->type));
+	if (number % row->mul != 0)
+		return kafka_refuse(error, KERR_INVALID_REQUEST,
+							psprintf("Invalid value %s for configuration %s: Value must be a multiple of %d",
+									 value, row->name, row->mul));
+	*out = psprintf(INT64_FORMAT, number / row->mul);
+	return true;
+}
+
+bool
+kafka_broker_config_change(const char *name, const char *value, KafkaSettingChange *change, KafkaError *error)
+{
+	const KafkaConfig *config = kafka_config_find(kafka_broker_configs(), name);
+
+	if (config == NULL)
+		return kafka_refuse(error, KERR_INVALID_CONFIG, psprintf("Unknown broker config name: %s", name));
+	if (config->read_only)
+		return kafka_refuse(error, KERR_INVALID_REQUEST, why_fixed(config));
+	for (int i = 0; i < lengthof(rows); i++)
+	{
+		if (strcmp(rows[i].name, name) != 0)
+			continue;
+		change->name = rows[i].setting;
+		return to_setting(&rows[i], value, &change->value, error);
+	}
+	pg_unreachable();
+}
+
+/*
+ * SQL
+ */
+
+static const char *
+source_name(KafkaConfigSource source)
+{
+	switch (source)
+	{
+		case KAFKA_SOURCE_DEFAULT:
+			return "default";
+		case KAFKA_SOURCE_STATIC_BROKER:
+			return "static";
+		default:
+			return "dynamic";
+	}
+}
+
+/* broker_configs(): what DescribeConfigs tells of the broker */
+Datum
+pt_broker_configs(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(lc, kafka_broker_configs())
+	{
+		const KafkaConfig *config = lfirst(lc);
+		Datum		values[6] = {0};
+		bool		nulls[6] = {false};
+
+		values[0] = CStringGetTextDatum(config->name);
+		nulls[1] = config->value == NULL;
+		if (!nulls[1])
+			values[1] = CStringGetTextDatum(config->value);
+		values[2] = CStringGetTextDatum(source_name(config->source));
+		nulls[3] = config->setting == NULL;
+		if (!nulls[3])
+			values[3] = CStringGetTextDatum(config->setting);
+		values[4] = CStringGetTextDatum(config->type);
+		values[5] = CStringGetTextDatum(config->documentation);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}

@@ -1,0 +1,394 @@
+/*-------------------------------------------------------------------------
+ *
+ * configs.c
+ *	  Changes of configs, whatever they are of: resources, operations, checks.
+ *
+ * A resource is changed as a whole or not at all: all changes are checked first, and what is then written is one
+ * transaction.  Topics and groups may be changed by whoever may connect, as long as there is no
+ * authentication; the broker's configs and loggers are the server's settings, and are guarded
+ * (kafka_admin_allowed).
+ *
+ * Errors and their words are a broker's, where it has them.
+ *
+ * Siblings: configs.h, broker_configs.c, logger_configs.c, settings.c; api/33, api/44.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "kafka/broker.h"
+#include "kafka/configs.h"
+#include "kafka/topics.h"
+#include "topic/group_configs.h"
+
+bool
+kafka_refuse(KafkaError *error, int16 code, const char *message)
+{
+	error->code = code;
+	error->sqlstate = 0;
+	error->message = message;
+	return false;
+}
+
+int8
+kafka_config_type(const char *name)
+{
+	static const char *const names[] = {"BOOLEAN", "STRING", "INT", "SHORT", "LONG", "DOUBLE", "LIST", "CLASS", "PASSWORD"};
+
+	for (int i = 0; name != NULL && i < lengthof(names); i++)
+	{
+		if (strcmp(names[i], name) == 0)
+			return i + 1;
+	}
+	return 0;					/* UNKNOWN */
+}
+
+bool
+kafka_config_broker_name(KafkaString name, bool may_be_default, KafkaError *error)
+{
+	char	   *text = kafka_text(name);
+	char	   *end;
+	long		id;
+
+	if (text == NULL || text[0] == '\0')
+	{
+		if (may_be_default && text != NULL)
+			return true;
+		return kafka_refuse(error, KERR_INVALID_REQUEST, "Broker id must not be empty");
+	}
+	errno = 0;
+	id = strtol(text, &end, 10);
+	if (errno != 0 || *end != '\0')
+		return kafka_refuse(error, KERR_INVALID_REQUEST,
+							psprintf("Node id must be an integer, but it is: %s", text));
+	if (id != KAFKA_BROKER_ID)
+		return kafka_refuse(error, KERR_INVALID_REQUEST,
+							psprintf("Unexpected broker id, expected %d%s, but received %s",
+									 KAFKA_BROKER_ID, may_be_default ? " or empty string" : "", text));
+	return true;
+}
+
+static int
+compare_resources(const void *a, const void *b)
+{
+	const KafkaResourceName *x = a;
+	const KafkaResourceName *y = b;
+	int			c = x->type - y->type;
+
+	if (c == 0)
+		c = x->name.len - y->name.len;
+	if (c == 0 && x->name.len > 0)
+		c = memcmp(x->name.data, y->name.data, x->name.len);
+	return c;
+}
+
+/* Sorted, so that a long request is no work for hours. */
+bool *
+kafka_resources_twice(KafkaResourceName *names, int n)
+{
+	bool	   *twice = palloc0(sizeof(bool) * Max(n, 1));
+
+	qsort(names, n, sizeof(*names), compare_resources);
+	for (int i = 1; i < n; i++)
+	{
+		if (compare_resources(&names[i - 1], &names[i]) == 0)
+			twice[names[i - 1].at] = twice[names[i].at] = true;
+	}
+	return twice;
+}
+
+/*
+ * Operations
+ */
+
+/* A list without the items of another, or with those that it does not have yet. */
+static char *
+change_list(const char *list, const char *items, bool append)
+{
+	StringInfoData buf;
+	const char *sources[2];
+
+	sources[0] = list;
+	sources[1] = append ? items : "";
+	initStringInfo(&buf);
+	for (int i = 0; i < lengthof(sources); i++)
+	{
+		const char *against = i == 0 ? items : list;
+		const char *s = sources[i];
+
+		while (*s != '\0')
+		{
+			size_t		len = strcspn(s, ",");
+			bool		found = false;
+
+			for (const char *t = against; *t != '\0' && !found; t += strcspn(t, ","), t += *t == ',')
+				found = strcspn(t, ",") == len && memcmp(s, t, len) == 0;
+			if (len > 0 && (!found || (i == 0 && append)))
+				appendStringInfo(&buf, "%s%.*s", buf.len > 0 ? "," : "", (int) len, s);
+			s += len + (s[len] == ',');
+		}
+	}
+	return buf.data;
+}
+
+/* The entry of this name among those that the resource has. */
+static const PtConfigEntry *
+find_entry(List *entries, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, entries)
+	{
+		const PtConfigEntry *entry = lfirst(lc);
+
+		if (strcmp(entry->name, name) == 0)
+			return entry;
+	}
+	return NULL;
+}
+
+/* Name and value of a change as text, and what is wrong with their form. */
+static bool
+read_change(const KafkaConfigChange *change, PtConfigPair *pair, KafkaError *error)
+{
+	pair->name = kafka_text(change->name);
+	pair->value = kafka_text(change->value);
+	if (pair->name == NULL)
+		return kafka_refuse(error, KERR_INVALID_REQUEST, "The name of a config is not valid text.");
+	if (change->operation < KAFKA_CONFIG_SET || change->operation > KAFKA_CONFIG_SUBTRACT)
+		return kafka_refuse(error, KERR_INVALID_REQUEST,
+							psprintf("Unknown operation type %d for config %s", change->operation, pair->name));
+	if (change->operation == KAFKA_CONFIG_DELETE)
+		pair->value = NULL;
+	else if (change->value.len < 0)
+		return kafka_refuse(error, KERR_INVALID_REQUEST,
+							psprintf("Null value not supported for : %s", pair->name));
+	else if (pair->value == NULL)
+		return kafka_refuse(error, KERR_INVALID_CONFIG,
+							psprintf("The value of config %s is not valid text.", pair->name));
+	return true;
+}
+
+/* APPEND and SUBTRACT become the list that they make. */
+static bool
+resolve_list(const KafkaConfigChange *change, List *entries, PtConfigPair *pair, KafkaError *error)
+{
+	const PtConfigEntry *entry = find_entry(entries, pair->name);
+	bool		append = change->operation == KAFKA_CONFIG_APPEND;
+
+	if (entry == NULL)
+		return true;			/* an unknown name: said later */
+	if (strcmp(entry->type, "LIST") != 0)
+		return kafka_refuse(error, KERR_INVALID_CONFIG,
+							psprintf("Can't %s to key %s because its type is not LIST.",
+									 append ? "APPEND" : "SUBTRACT", pair->name));
+	pair->value = change_list(entry->value ? entry->value : "", pair->value, append);
+	return true;
+}
+
+/* The changes as pairs for the rooms that keep them.  entries: what the resource has now. */
+static bool
+make_pairs(const KafkaConfigChange *changes, int n, List *entries, bool replace, List **pairs, KafkaError *error)
+{
+	ListCell   *lc;
+
+	*pairs = NIL;
+	if (n > KAFKA_CONFIG_CHANGES_MAX)
+		return kafka_refuse(error, KERR_INVALID_REQUEST, "Too many configs for one resource.");
+	for (int i = 0; i < n; i++)
+	{
+		PtConfigPair *pair = palloc(sizeof(PtConfigPair));
+
+		if (!read_change(&changes[i], pair, error))
+			return false;
+		foreach(lc, *pairs)
+		{
+			if (strcmp(((PtConfigPair *) lfirst(lc))->name, pair->name) == 0)
+				return kafka_refuse(error, KERR_INVALID_REQUEST, "Error due to duplicate config keys");
+		}
+		if (changes[i].operation >= KAFKA_CONFIG_APPEND && !resolve_list(&changes[i], entries, pair, error))
+			return false;
+		*pairs = lappend(*pairs, pair);
+	}
+	if (!replace)
+		return true;
+	foreach(lc, entries)
+	{
+		const PtConfigEntry *entry = lfirst(lc);
+		PtConfigPair *pair;
+		ListCell   *known;
+		bool		found = entry->is_default;
+
+		foreach(known, *pairs)
+			found |= strcmp(((PtConfigPair *) lfirst(known))->name, entry->name) == 0;
+		if (found)
+			continue;
+		pair = palloc(sizeof(PtConfigPair));
+		pair->name = pstrdup(entry->name);
+		pair->value = NULL;
+		*pairs = lappend(*pairs, pair);
+	}
+	return true;
+}
+
+/*
+ * Resources
+ */
+
+typedef struct AlterResource
+{
+	Oid			topic;
+	const char *group;
+	List	   *pairs;
+} AlterResource;
+
+static void
+alter_topic(void *arg)
+{
+	const AlterResource *alter = arg;
+
+	pt_topic_alter_configs(alter->topic, alter->pairs);
+}
+
+static void
+alter_group(void *arg)
+{
+	const AlterResource *alter = arg;
+
+	pt_group_alter_configs(alter->group, alter->pairs);
+}
+
+static bool
+run_alter(KafkaCall *call, void (*fn) (void *arg), AlterResource *alter, KafkaError *error)
+{
+	if (kafka_run_transaction(call, fn, alter, error))
+		return true;
+	kafka_log_error(call, error);
+	return false;
+}
+
+static bool
+change_topic(KafkaCall *call, KafkaString name, const KafkaConfigChange *changes, int n, bool replace,
+			 bool validate_only, KafkaError *error)
+{
+	AlterResource alter = {0};
+	const PtTopic *topic;
+	char	   *reason;
+
+	if (name.len <= 0)
+		return kafka_refuse(error, KERR_INVALID_REQUEST, "Default topic resources are not allowed.");
+	topic = kafka_topic_find(name, NULL, &error->code);
+	if (topic == NULL)
+		return kafka_refuse(error, KERR_UNKNOWN_TOPIC_OR_PARTITION,
+							psprintf("The topic '%.*s' does not exist.", Min(name.len, PT_TOPIC_NAME_MAX), name.data));
+	alter.topic = topic->relid;
+	if (!make_pairs(changes, n, pt_config_list(alter.topic), replace, &alter.pairs, error))
+		return false;
+	if (!pt_topic_check_configs(alter.topic, alter.pairs, &reason))
+		return kafka_refuse(error, KERR_INVALID_CONFIG, reason);
+	return validate_only || alter.pairs == NIL || run_alter(call, alter_topic, &alter, error);
+}
+
+static bool
+change_group(KafkaCall *call, KafkaString name, const KafkaConfigChange *changes, int n, bool replace,
+			 bool validate_only, KafkaError *error)
+{
+	AlterResource alter = {0};
+	char	   *reason;
+
+	if (name.len <= 0)
+		return kafka_refuse(error, KERR_INVALID_REQUEST, "Default group resources are not allowed.");
+	alter.group = kafka_text(name);
+	if (alter.group == NULL)
+		return kafka_refuse(error, KERR_INVALID_REQUEST, "The name of the group is not valid text.");
+	if (!make_pairs(changes, n, pt_group_config_list(alter.group), replace, &alter.pairs, error))
+		return false;
+	if (!pt_group_check_configs(alter.group, alter.pairs, &reason))
+		return kafka_refuse(error, KERR_INVALID_CONFIG, reason);
+	return validate_only || alter.pairs == NIL || run_alter(call, alter_group, &alter, error);
+}
+
+/* What the broker has now, for make_pairs: changed is what ALTER SYSTEM changed. */
+static List *
+broker_entries(void)
+{
+	List	   *entries = NIL;
+	ListCell   *lc;
+
+	foreach(lc, kafka_broker_configs())
+	{
+		const KafkaConfig *config = lfirst(lc);
+		PtConfigEntry *entry = palloc0(sizeof(PtConfigEntry));
+
+		entry->name = config->name;
+		entry->value = config->value;
+		entry->type = config->type;
+		entry->is_default = config->source != KAFKA_SOURCE_DYNAMIC_BROKER || config->read_only;
+		entries = lappend(entries, entry);
+	}
+	return entries;
+}
+
+/* Broker and broker logger: settings of the server. */
+static bool
+change_settings(KafkaCall *call, int8 type, const KafkaConfigChange *changes, int n, bool replace,
+				bool validate_only, KafkaError *error)
+{
+	bool		broker = type == KAFKA_RESOURCE_BROKER;
+	List	   *pairs;
+	List	   *settings = NIL;
+	ListCell   *lc;
+	const char *message;
+
+	if (!kafka_admin_allowed(call, &message))
+		return kafka_refuse(error, KERR_CLUSTER_AUTHORIZATION_FAILED, message);
+	if (!make_pairs(changes, n, broker ? broker_entries() : NIL, replace, &pairs, error))
+		return false;
+	foreach(lc, pairs)
+	{
+		const PtConfigPair *pair = lfirst(lc);
+		KafkaSettingChange *change = palloc0(sizeof(KafkaSettingChange));
+
+		if (!(broker ? kafka_broker_config_change : kafka_logger_config_change)
+			(pair->name, pair->value, change, error))
+			return false;
+		settings = lappend(settings, change);
+	}
+	if (kafka_settings_alter(call, settings, validate_only, error))
+		return true;
+
+	/* What the server says of a value names its setting, which is what helps. */
+	if (error->sqlstate == ERRCODE_INVALID_PARAMETER_VALUE)
+		error->code = KERR_INVALID_CONFIG;
+	else if (error->sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		error->code = KERR_CLUSTER_AUTHORIZATION_FAILED;
+	return false;
+}
+
+bool
+kafka_configs_alter(KafkaCall *call, int8 type, KafkaString name, const KafkaConfigChange *changes, int n,
+					bool replace, bool validate_only, KafkaError *error)
+{
+	memset(error, 0, sizeof(*error));
+	switch (type)
+	{
+		case KAFKA_RESOURCE_TOPIC:
+			return change_topic(call, name, changes, n, replace, validate_only, error);
+		case KAFKA_RESOURCE_GROUP:
+			return change_group(call, name, changes, n, replace, validate_only, error);
+		case KAFKA_RESOURCE_BROKER:
+			return kafka_config_broker_name(name, true, error) &&
+				change_settings(call, type, changes, n, replace, validate_only, error);
+		case KAFKA_RESOURCE_BROKER_LOGGER:
+			if (replace)
+				break;			/* a broker has this only in IncrementalAlterConfigs */
+			return kafka_config_broker_name(name, false, error) &&
+				change_settings(call, type, changes, n, replace, validate_only, error);
+		case KAFKA_RESOURCE_CLIENT_METRICS:
+			return kafka_refuse(error, KERR_INVALID_REQUEST,
+								"Client metrics are not supported: this server has no telemetry plugin.");
+	}
+	return kafka_refuse(error, KERR_INVALID_REQUEST, psprintf("Unknown resource type %d", type));
+}

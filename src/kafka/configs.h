@@ -1,0 +1,110 @@
+/*-------------------------------------------------------------------------
+ *
+ * configs.h
+ *	  Configs of topics, brokers, groups and loggers, as the config APIs tell and change them.
+ *
+ * Siblings: configs.c (resources, changes), broker_configs.c, logger_configs.c; api/32, 33, 44, 74.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef KAFKA_CONFIGS_H
+#define KAFKA_CONFIGS_H
+
+#include "kafka/settings.h"
+
+/* ConfigResource.Type of the protocol */
+typedef enum KafkaResourceType
+{
+	KAFKA_RESOURCE_TOPIC = 2,
+	KAFKA_RESOURCE_BROKER = 4,
+	KAFKA_RESOURCE_BROKER_LOGGER = 8,
+	KAFKA_RESOURCE_CLIENT_METRICS = 16,
+	KAFKA_RESOURCE_GROUP = 32
+} KafkaResourceType;
+
+/* ConfigSource of the protocol */
+typedef enum KafkaConfigSource
+{
+	KAFKA_SOURCE_TOPIC = 1,
+	KAFKA_SOURCE_DYNAMIC_BROKER = 2,
+	KAFKA_SOURCE_DYNAMIC_DEFAULT_BROKER = 3,
+	KAFKA_SOURCE_STATIC_BROKER = 4,
+	KAFKA_SOURCE_DEFAULT = 5,
+	KAFKA_SOURCE_DYNAMIC_BROKER_LOGGER = 6,
+	KAFKA_SOURCE_GROUP = 8
+} KafkaConfigSource;
+
+typedef struct KafkaConfig
+{
+	const char *name;
+	const char *value;			/* NULL: null */
+	const char *boot;			/* default; NULL: none */
+	const char *type;			/* as PtConfigEntry */
+	KafkaConfigSource source;
+	bool		read_only;
+	const char *broker;			/* the broker's config that is the default; NULL: none */
+	const char *setting;		/* PostgreSQL's setting that it is; NULL: none */
+	const char *documentation;
+} KafkaConfig;
+
+/* ConfigType of the protocol, by the name that PtConfigEntry has. */
+extern int8 kafka_config_type(const char *name);
+
+/* broker_configs.c: all of them in order of name; List of KafkaConfig *. */
+extern List *kafka_broker_configs(void);
+extern const KafkaConfig *kafka_config_find(List *configs, const char *name);
+
+/* The change of a setting that sets the broker's config; false with the error. */
+extern bool kafka_broker_config_change(const char *name, const char *value, KafkaSettingChange *change,
+									   KafkaError *error);
+
+/* logger_configs.c: there is one logger, "root", which is log_min_messages. */
+extern List *kafka_logger_configs(void);
+extern bool kafka_logger_config_change(const char *name, const char *value, KafkaSettingChange *change,
+									   KafkaError *error);
+
+/* More changes of one resource than this are a mistake. */
+#define KAFKA_CONFIG_CHANGES_MAX	1000
+
+/* ConfigOperation of the protocol */
+typedef enum KafkaConfigOperation
+{
+	KAFKA_CONFIG_SET = 0,
+	KAFKA_CONFIG_DELETE = 1,
+	KAFKA_CONFIG_APPEND = 2,
+	KAFKA_CONFIG_SUBTRACT = 3
+} KafkaConfigOperation;
+
+typedef struct KafkaConfigChange
+{
+	KafkaString name;
+	int8		operation;
+	KafkaString value;
+} KafkaConfigChange;
+
+/* Finds the broker (or the cluster's default, "") that a name stands for; false with the error. */
+extern bool kafka_config_broker_name(KafkaString name, bool may_be_default, KafkaError *error);
+
+/*
+ * Changes the configs of one resource.  replace: what is not among the changes goes back to its default
+ * (AlterConfigs).  false with the error; nothing has been changed then.
+ */
+extern bool kafka_configs_alter(KafkaCall *call, int8 type, KafkaString name, const KafkaConfigChange *changes,
+								int n, bool replace, bool validate_only, KafkaError *error);
+
+/* Which of n resources are named more than once: an array of bool. */
+typedef struct KafkaResourceName
+{
+	int8		type;
+	KafkaString name;
+	int			at;				/* position in the request */
+} KafkaResourceName;
+
+extern bool *kafka_resources_twice(KafkaResourceName *names, int n);
+
+/* Fills error (sqlstate 0) and returns false. */
+extern bool kafka_refuse(KafkaError *error, int16 code, const char *message);
+
+#endif							/* KAFKA_CONFIGS_H */

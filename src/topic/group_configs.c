@@ -1,0 +1,385 @@
+/*-------------------------------------------------------------------------
+ *
+ * group_configs.c
+ *	  Kafka's configs of consumer groups: the table of them, and where they are kept.
+ *
+ * Values are kept as a row of the extension's table group_configs (group_id, configs), the
+ * configs as a JSON object of those that differ from the default.  The table is read and
+ * written by the server's own statements, so privileges, dumps and replicas need no work of their own.
+ * Whoever writes it, by these functions or by hand, fires the table's trigger, which invalidates the
+ * table's relcache entry: that is how other processes learn of it (pt_group_configs_generation).
+ *
+ * Siblings: group_configs.h, config_value.c (checks).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "guc.h"
+#include "topic/config_value.h"
+#include "topic/group_configs.h"
+#include "topic/internal.h"
+#include "topic/json.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(pt_group_configs_changed);
+
+#define FIELD(f) offsetof(PtGroupConfig, f), NULL
+
+/*
+ * By name.  Defaults are the settings for all groups; bounds are checked by check_bounds.
+ */
+static const PtConfigDef config_defs[] = {
+	{"consumer.heartbeat.interval.ms", PT_CONFIG_INT, "5000", 1, PG_INT32_MAX, 1, {NULL},
+		"group.consumer.heartbeat.interval.ms", FIELD(heartbeat_interval_ms),
+	"Time between two heartbeats of a member of a group with the consumer protocol."},
+	{"consumer.session.timeout.ms", PT_CONFIG_INT, "45000", 1, PG_INT32_MAX, 1, {NULL},
+		"group.consumer.session.timeout.ms", FIELD(session_timeout_ms),
+	"Time without a heartbeat after which a member of a group with the consumer protocol is gone."},
+};
+
+static const PtConfigTable config_table = {"group", config_defs, lengthof(config_defs)};
+
+static uint64 generation = 1;
+static Oid	watched = InvalidOid;	/* the table, once somebody asked for the generation */
+
+/*
+ * The table
+ */
+
+/* Its name for statements; NULL without the extension, or with one that has no such table. */
+static char *
+table_name(Oid *relid)
+{
+	Oid			schema = pt_catalog_extension_schema();
+
+	*relid = OidIsValid(schema) ? get_relname_relid("group_configs", schema) : InvalidOid;
+	if (!OidIsValid(*relid))
+		return NULL;
+	return quote_qualified_identifier(get_namespace_name(schema), "group_configs");
+}
+
+/* Runs a statement with up to two text parameters; SPI is connected, and rows are in SPI_tuptable. */
+static void
+run(const char *sql, bool read_only, const char *arg1, const char *arg2)
+{
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	Datum		values[2] = {(Datum) 0, (Datum) 0};
+	int			n = arg2 != NULL ? 2 : arg1 != NULL ? 1 : 0;
+
+	if (arg1 != NULL)
+		values[0] = CStringGetTextDatum(arg1);
+	if (arg2 != NULL)
+		values[1] = CStringGetTextDatum(arg2);
+	if (SPI_execute_with_args(sql, n, types, values, NULL, read_only, 0) < 0)
+		elog(ERROR, "could not run \"%s\"", sql);
+}
+
+/* The pairs that a group has, in the current memory context. */
+static List *
+read_configs(const char *group, bool for_update)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Oid			relid;
+	char	   *table = table_name(&relid);
+	List	   *pairs = NIL;
+
+	if (table == NULL)
+		return NIL;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	run(psprintf("SELECT configs::pg_catalog.text FROM %s WHERE group_id OPERATOR(pg_catalog.=) $1%s",
+				 table, for_update ? " FOR UPDATE" : ""), !for_update, group, NULL);
+	if (SPI_processed > 0)
+	{
+		char	   *text = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+		MemoryContext old = MemoryContextSwitchTo(caller);
+
+		if (text != NULL)
+			pairs = pt_json_configs(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(pstrdup(text)))));
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+	PopActiveSnapshot();
+	return pairs;
+}
+
+static char *
+as_json(List *pairs)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	appendStringInfoChar(&buf, '{');
+	foreach(lc, pairs)
+	{
+		const PtConfigPair *pair = lfirst(lc);
+
+		if (buf.len > 1)
+			appendStringInfoString(&buf, ", ");
+		escape_json(&buf, pair->name);
+		appendStringInfoString(&buf, ": ");
+		escape_json(&buf, pair->value);
+	}
+	appendStringInfoChar(&buf, '}');
+	return buf.data;
+}
+
+/* NIL: the row goes. */
+static void
+write_configs(const char *group, List *pairs)
+{
+	Oid			relid;
+	char	   *table = table_name(&relid);
+
+	if (table == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table \"group_configs\" of extension \"pgtopic\" does not exist"),
+				 errhint("Run ALTER EXTENSION pgtopic UPDATE.")));
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	if (pairs == NIL)
+		run(psprintf("DELETE FROM %s WHERE group_id OPERATOR(pg_catalog.=) $1", table), false, group, NULL);
+	else
+		run(psprintf("INSERT INTO %s (group_id, configs) VALUES ($1, $2::pg_catalog.jsonb) "
+					 "ON CONFLICT (group_id) DO UPDATE SET configs = excluded.configs", table),
+			false, group, as_json(pairs));
+	SPI_finish();
+	PopActiveSnapshot();
+}
+
+/* The table's trigger, after each statement that may have changed it. */
+Datum
+pt_group_configs_changed(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called as a trigger", "group_configs_changed")));
+	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	return PointerGetDatum(NULL);
+}
+
+static void
+relcache_changed(Datum arg, Oid relid)
+{
+	if (relid == watched || !OidIsValid(relid))
+		generation++;
+}
+
+uint64
+pt_group_configs_generation(void)
+{
+	static bool registered = false;
+	Oid			relid;
+
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(relcache_changed, (Datum) 0);
+		registered = true;
+	}
+	(void) table_name(&relid);
+	if (relid != watched)		/* made, dropped or made again */
+	{
+		watched = relid;
+		generation++;
+	}
+	return generation;
+}
+
+/*
+ * Checks
+ */
+
+const PtGroupConfigBounds *
+pt_group_config_bounds(void)
+{
+	static PtGroupConfigBounds bounds;
+
+	bounds.min_session_timeout_ms = Min(45000, pt_group_consumer_session_timeout_ms);
+	bounds.max_session_timeout_ms = Max(60000, pt_group_consumer_session_timeout_ms);
+	bounds.min_heartbeat_interval_ms = Min(5000, pt_group_consumer_heartbeat_interval_ms);
+	bounds.max_heartbeat_interval_ms = Max(15000, pt_group_consumer_heartbeat_interval_ms);
+	return &bounds;
+}
+
+static bool
+check_bounds(const PtConfigDef *def, int64 value, char **reason)
+{
+	const PtGroupConfigBounds *bounds = pt_group_config_bounds();
+	bool		session = def->field == offsetof(PtGroupConfig, session_timeout_ms);
+	const char *what = session ? "session.timeout.ms" : "heartbeat.interval.ms";
+
+	Assert(session || def->field == offsetof(PtGroupConfig, heartbeat_interval_ms));
+	if (value < (session ? bounds->min_session_timeout_ms : bounds->min_heartbeat_interval_ms))
+		*reason = psprintf("%s must be greater than or equal to group.consumer.min.%s", def->name, what);
+	else if (value > (session ? bounds->max_session_timeout_ms : bounds->max_heartbeat_interval_ms))
+		*reason = psprintf("%s must be less than or equal to group.consumer.max.%s", def->name, what);
+	else
+		return true;
+	return false;
+}
+
+/* What a group has that has none of its own. */
+static int32
+default_of(const PtConfigDef *def)
+{
+	return def->field == offsetof(PtGroupConfig, session_timeout_ms) ?
+		pt_group_consumer_session_timeout_ms : pt_group_consumer_heartbeat_interval_ms;
+}
+
+/* The value that counts. */
+static int64
+effective(List *pairs, const PtConfigDef *def)
+{
+	const PtConfigPair *pair = pt_config_pair(pairs, def->name);
+	PtConfigValue value;
+	char	   *reason;
+
+	if (pair == NULL || pair->value == NULL || !pt_config_check_value(def, pair->value, &value, &reason))
+		return default_of(def);
+	return value.number;
+}
+
+static bool
+check_all(List *pairs, char **reason)
+{
+	int64		heartbeat = effective(pairs, &config_defs[0]);
+	int64		session = effective(pairs, &config_defs[1]);
+	ListCell   *lc;
+
+	foreach(lc, pairs)
+	{
+		const PtConfigPair *pair = lfirst(lc);
+		const PtConfigDef *def = pt_config_find(&config_table, pair->name);
+
+		if (!pt_config_check_pair(&config_table, pair->name, pair->value, reason))
+			return false;
+		if (pair->value != NULL &&
+			!check_bounds(def, effective(pairs, def), reason))
+			return false;
+	}
+	if (heartbeat < session)
+		return true;
+	*reason = psprintf("consumer.heartbeat.interval.ms (" INT64_FORMAT ") must be less than consumer.session.timeout.ms ("
+					   INT64_FORMAT ")", heartbeat, session);
+	return false;
+}
+
+bool
+pt_group_check_configs(const char *group, List *changes, char **reason)
+{
+	ListCell   *lc;
+
+	if (group[0] == '\0')
+	{
+		*reason = pstrdup("Group name must not be empty");
+		return false;
+	}
+	foreach(lc, changes)
+	{
+		const PtConfigPair *pair = lfirst(lc);
+
+		if (!pt_config_check_pair(&config_table, pair->name, pair->value, reason))
+			return false;
+	}
+	return check_all(pt_config_table_merge(&config_table, read_configs(group, false), changes), reason);
+}
+
+/*
+ * Reading and writing
+ */
+
+List *
+pt_group_config_list(const char *group)
+{
+	List	   *list = pt_config_table_list(&config_table, group ? read_configs(group, false) : NIL);
+	ListCell   *lc;
+
+	foreach(lc, list)
+	{
+		PtConfigEntry *entry = lfirst(lc);
+
+		if (entry->is_default)
+			entry->value = psprintf("%d", default_of(pt_config_find(&config_table, entry->name)));
+	}
+	return list;
+}
+
+List *
+pt_group_config_names(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Oid			relid;
+	char	   *table = table_name(&relid);
+	List	   *names = NIL;
+
+	if (table == NULL)
+		return NIL;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	run(psprintf("SELECT group_id FROM %s ORDER BY group_id", table), true, NULL, NULL);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		char	   *name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+		MemoryContext old = MemoryContextSwitchTo(caller);
+
+		names = lappend(names, pstrdup(name));
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+	PopActiveSnapshot();
+	return names;
+}
+
+void
+pt_group_alter_configs(const char *group, List *changes)
+{
+	List	   *merged;
+	char	   *reason;
+
+	if (!pt_group_check_configs(group, changes, &reason))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid configs for group \"%s\"", group),
+				 errdetail_internal("%s", reason)));
+	merged = pt_config_table_merge(&config_table, read_configs(group, true), changes);
+	write_configs(group, merged);
+}
+
+void
+pt_group_drop_configs(const char *group)
+{
+	if (read_configs(group, false) != NIL)
+		write_configs(group, NIL);
+}
+
+bool
+pt_group_config_get(const char *group, PtGroupConfig *config)
+{
+	List	   *pairs = read_configs(group, false);
+	bool		any = false;
+
+	for (int i = 0; i < lengthof(config_defs); i++)
+	{
+		const PtConfigDef *def = &config_defs[i];
+
+		if (pt_config_pair(pairs, def->name) == NULL)
+			continue;
+		*(int32 *) ((char *) config + def->field) = (int32) effective(pairs, def);
+		any = true;
+	}
+	return any;
+}

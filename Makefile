@@ -33,7 +33,10 @@ EXTRA_CLEAN += $(OBJS:.o=.d) $(OBJS:.o=.bc)
 check-unit:
 	$(MAKE) -C test/unit check PG_CONFIG=$(PG_CONFIG)
 
+check-sim:
+	$(MAKE) -C test/sim check PG_CONFIG=$(PG_CONFIG)
+
 lint:
 	test/lint/run
 
-.PHONY: check-unit lint
+.PHONY: check-unit check-sim lint

@@ -392,7 +392,9 @@ kafka_group_ask(KafkaCall *call, CoordEvent *event, KafkaGroupAnswer answer)
 	if (RecoveryInProgress())
 		return answer_now(call, event, answer, KERR_NOT_COORDINATOR, "The server is a standby.");
 	if (!kafka_group_id_valid(group_id))
-		return answer_now(call, event, answer, KERR_INVALID_GROUP_ID, "The group id is not valid.");
+		return answer_now(call, event, answer,
+						  event->type == COORD_EV_CONSUMER_HEARTBEAT ? KERR_INVALID_REQUEST : KERR_INVALID_GROUP_ID,
+						  "The group id is empty or not valid UTF-8.");
 	prepare();
 	if (!claim(event, &claimed))
 		return answer_now(call, event, answer, KERR_INCONSISTENT_GROUP_PROTOCOL,

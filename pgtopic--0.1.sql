@@ -537,3 +537,54 @@ CREATE VIEW partitions AS
 COMMENT ON VIEW partitions IS 'all partitions of all topics';
 
 GRANT SELECT ON topics, partitions TO PUBLIC;
+
+--
+-- groups
+--
+
+CREATE FUNCTION list_groups(OUT group_id text, OUT partitions int, OUT last_commit timestamptz) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_list_groups' LANGUAGE C VOLATILE ROWS 100;
+CREATE FUNCTION list_group_sessions(OUT group_id text, OUT pid int) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_list_group_sessions' LANGUAGE C VOLATILE ROWS 10;
+CREATE FUNCTION list_live_groups(OUT group_id text, OUT kind text, OUT state text, OUT protocol_type text,
+								 OUT protocol text, OUT epoch int, OUT members int) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_list_live_groups' LANGUAGE C VOLATILE ROWS 100;
+CREATE FUNCTION list_group_members(OUT group_id text, OUT member_id text, OUT instance_id text, OUT client_id text,
+								   OUT client_host text, OUT epoch int, OUT subscription text[],
+								   OUT assignment partition[]) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_list_group_members' LANGUAGE C VOLATILE ROWS 100;
+CREATE FUNCTION list_positions(OUT group_id text, OUT topic topic, OUT partition int, OUT "offset" bigint,
+							   OUT leader_epoch int, OUT metadata text, OUT committed_at timestamptz,
+							   OUT start_offset bigint, OUT end_offset bigint, OUT oldest timestamptz)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_list_positions' LANGUAGE C VOLATILE;
+
+-- A group that no Kafka client uses may be used by sessions.
+CREATE VIEW consumer_groups AS
+	SELECT group_id,
+		CASE WHEN live.members > 0 THEN live.kind WHEN sessions.n > 0 THEN 'sql' END AS kind,
+		CASE WHEN live.members > 0 THEN live.state WHEN sessions.n > 0 THEN 'Stable' ELSE coalesce(live.state, 'Empty') END AS state,
+		coalesce(nullif(live.members, 0), sessions.n, 0) AS members,
+		live.protocol, live.epoch,
+		coalesce(g.partitions, 0) AS partitions, g.last_commit
+	FROM list_groups() g
+		FULL JOIN list_live_groups() live USING (group_id)
+		LEFT JOIN (SELECT group_id, count(*)::int AS n FROM list_group_sessions() GROUP BY 1) sessions USING (group_id);
+COMMENT ON VIEW consumer_groups IS 'groups that have members or positions';
+
+CREATE VIEW group_members AS
+	SELECT group_id, member_id, instance_id, client_id, client_host, epoch, subscription, assignment, NULL::int AS pid
+	FROM list_group_members()
+	UNION ALL
+	SELECT group_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, pid FROM list_group_sessions();
+COMMENT ON VIEW group_members IS 'Kafka clients and sessions that use groups';
+
+CREATE VIEW group_lag AS
+	SELECT group_id, topic, partition, "offset", end_offset,
+		greatest(end_offset - greatest("offset", start_offset), 0) AS lag,
+		round(coalesce(greatest(extract(epoch FROM clock_timestamp() - oldest), 0), 0), 3) AS lag_seconds,
+		committed_at, leader_epoch, metadata
+	FROM list_positions();
+COMMENT ON VIEW group_lag IS 'how far groups are behind: records, and the age of the oldest that is unread';
+
+GRANT SELECT ON consumer_groups, group_members, group_lag TO PUBLIC;

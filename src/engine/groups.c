@@ -28,10 +28,12 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "utils/acl.h"
 
 #include "engine/groups.h"
 #include "engine/internal.h"
@@ -284,4 +286,65 @@ pt_string_to_server(PtString s)
 			appendStringInfoChar(&buf, '?');
 	}
 	return buf.data;
+}
+
+/*
+ * Who is there, for views.
+ */
+
+/* See positions.h. */
+bool
+pt_group_matches(PtString group_id, const PtGroupSession *session)
+{
+	LOCKTAG		tag;
+
+	group_lock_tag(&tag, group_id);
+	return tag.locktag_field2 == session->lock[0] && tag.locktag_field3 == session->lock[1];
+}
+
+/* See positions.h. */
+int
+pt_group_sessions(PtGroupSession **out)
+{
+	LockData   *locks = GetLockStatusData();
+	int			n = 0;
+
+	*out = palloc(Max(locks->nelements, 1) * sizeof(PtGroupSession));
+	for (int i = 0; i < locks->nelements; i++)
+	{
+		const LockInstanceData *lock = &locks->locks[i];
+
+		if (lock->locktag.locktag_type != LOCKTAG_ADVISORY || lock->locktag.locktag_field1 != MyDatabaseId ||
+			lock->locktag.locktag_field4 != GROUP_LOCK_KIND || lock->holdMask == 0)
+			continue;
+		(*out)[n].pid = lock->pid;
+		(*out)[n].lock[0] = lock->locktag.locktag_field2;
+		(*out)[n++].lock[1] = lock->locktag.locktag_field3;
+	}
+	return n;
+}
+
+static void
+note_readable(void *arg, const PtPosition *position)
+{
+	char		name[PT_TOPIC_NAME_MAX + 1];
+	const PtTopic *topic;
+
+	if (*(bool *) arg || position->topic.len > PT_TOPIC_NAME_MAX)
+		return;
+	memcpy(name, position->topic.data, position->topic.len);
+	name[position->topic.len] = '\0';
+	topic = pt_topic_by_name(name);
+	*(bool *) arg = topic != NULL && pg_class_aclcheck(topic->relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
+/* See positions.h. */
+bool
+pt_group_visible(PtString group_id)
+{
+	bool		readable = has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+
+	if (!readable)
+		(void) pt_positions_of_group(group_id, false, note_readable, &readable);
+	return readable;
 }

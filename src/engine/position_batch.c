@@ -91,7 +91,11 @@ add_position(Batches *b, PtString group_id, const PtPosition *position, int64 no
 	record.key_len = key.len;
 	if (position->offset >= 0)
 	{
-		pt_offset_value_write(&value, position);
+		PtPosition	stamped = *position;
+
+		if (stamped.commit_time < 0)
+			stamped.commit_time = now;
+		pt_offset_value_write(&value, &stamped);
 		record.value = value.data;
 		record.value_len = value.len;
 	}

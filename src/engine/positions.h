@@ -37,7 +37,7 @@ typedef struct PtPosition
 	int32		partition;
 	int32		leader_epoch;	/* of the record before; -1: not known */
 	int64		offset;			/* of the next record to read; to be written: -1 removes the position */
-	int64		commit_time;	/* ms since 1970 */
+	int64		commit_time;	/* ms since 1970; to be written: -1 is now */
 	PtString	metadata;
 } PtPosition;
 
@@ -130,6 +130,18 @@ extern void pt_group_sql_use(PtString group_id);
 
 /* The same, and no other SQL session's either (waits for them). */
 extern void pt_group_sql_own(PtString group_id);
+
+/* For views.  The sessions (pid 0: a prepared transaction) that use groups, each with what pt_group_matches compares. */
+typedef struct PtGroupSession
+{
+	int			pid;
+	uint32		lock[2];
+} PtGroupSession;
+extern int	pt_group_sessions(PtGroupSession **sessions);
+extern bool pt_group_matches(PtString group_id, const PtGroupSession *session);
+
+/* May the user see the group: all (pg_read_all_stats), or as he may read a topic that it has a position in? */
+extern bool pt_group_visible(PtString group_id);
 
 /*
  * expire.c: removes positions that have outlived a retention in ms (-1: pgtopic.offsets_retention; 0: none has), and those of

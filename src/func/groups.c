@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "guc.h"
 #include "func/func.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -31,9 +32,6 @@ PG_FUNCTION_INFO_V1(pt_seek_time);
 PG_FUNCTION_INFO_V1(pt_seek_text);
 PG_FUNCTION_INFO_V1(pt_delete_group);
 PG_FUNCTION_INFO_V1(pt_expire_offsets);
-
-/* Kafka's offset.metadata.max.bytes */
-#define METADATA_MAX	4096
 
 /* Where seek() goes. */
 typedef enum SeekTo
@@ -103,11 +101,11 @@ commit_one(PtString group_id, PtTopic *topic, int32 number, int64 offset, PtStri
 		bad_offset(topic, number, offset, "Offsets are not negative; the partition ends at %lld.", end);
 	if (offset > end)
 		bad_offset(topic, number, offset, "The partition ends at %lld.", end);
-	if (metadata.len > METADATA_MAX)
+	if (metadata.len > pt_offset_metadata_max)
 		ereport(ERROR,
 				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
 				 errmsg("metadata of a position is too long"),
-				 errdetail("It may have %d bytes.", METADATA_MAX)));
+				 errdetail("It may have %d bytes.", pt_offset_metadata_max)));
 	(void) pt_position_lock(group_id, topic->leaves[number], false);
 	pt_position_set(group_id, topic, number, offset, metadata);
 }

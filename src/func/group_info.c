@@ -1,0 +1,223 @@
+/*-------------------------------------------------------------------------
+ *
+ * group_info.c
+ *	  What the views consumer_groups and group_lag show of positions.
+ *
+ * A user sees the positions in topics that he may read, members of pg_read_all_stats see
+ * all.  What only the coordinator knows of groups is in ../stats/group_views.c.
+ *
+ * Siblings: groups.c sets positions, info.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/pg_authid.h"
+#include "func/func.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(pt_list_groups);
+PG_FUNCTION_INFO_V1(pt_list_positions);
+PG_FUNCTION_INFO_V1(pt_list_group_sessions);
+
+static void
+collect_group(void *arg, const PtGroupPositions *group)
+{
+	PtGroupPositions *copy = palloc(sizeof(PtGroupPositions));
+
+	*copy = *group;
+	*(List **) arg = lappend(*(List **) arg, copy);
+}
+
+static void
+collect_position(void *arg, const PtPosition *position)
+{
+	PtPosition *copy = palloc(sizeof(PtPosition));
+
+	*copy = *position;
+	*(List **) arg = lappend(*(List **) arg, copy);
+}
+
+/* All groups with positions that the user may see. */
+static List *
+visible_groups(void)
+{
+	List	   *groups = NIL;
+	List	   *visible = NIL;
+	ListCell   *lc;
+
+	(void) pt_positions_groups(false, collect_group, &groups);
+	foreach(lc, groups)
+	{
+		const PtGroupPositions *group = lfirst(lc);
+
+		CHECK_FOR_INTERRUPTS();
+		if (pt_group_visible(group->group_id))
+			visible = lappend(visible, lfirst(lc));
+	}
+	return visible;
+}
+
+static Datum
+group_id_datum(PtString group_id)
+{
+	return CStringGetTextDatum(pt_string_to_server(group_id));
+}
+
+/* group_id, partitions, last_commit */
+Datum
+pt_list_groups(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(lc, visible_groups())
+	{
+		const PtGroupPositions *group = lfirst(lc);
+		Datum		values[3];
+		bool		nulls[3] = {false};
+
+		values[0] = group_id_datum(group->group_id);
+		values[1] = Int32GetDatum(group->npositions);
+		values[2] = TimestampTzGetDatum(pt_func_from_ms(group->last_commit));
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* group_id, pid of a session that uses it in a transaction */
+Datum
+pt_list_group_sessions(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	PtGroupSession *sessions;
+	int			n = pt_group_sessions(&sessions);
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (n == 0)
+		return (Datum) 0;
+	foreach(lc, visible_groups())
+	{
+		const PtGroupPositions *group = lfirst(lc);
+
+		for (int i = 0; i < n; i++)
+		{
+			Datum		values[2];
+			bool		nulls[2] = {false};
+
+			if (!pt_group_matches(group->group_id, &sessions[i]))
+				continue;
+			values[0] = group_id_datum(group->group_id);
+			values[1] = Int32GetDatum(sessions[i].pid);
+			nulls[1] = sessions[i].pid == 0;
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		}
+	}
+	return (Datum) 0;
+}
+
+/*
+ * list_positions
+ */
+
+/* The topic that a position is in, if it is still there and the user may see it; else NULL. */
+static const PtTopic *
+position_topic(const PtPosition *position)
+{
+	static const pg_uuid_t unknown = {{0}};
+	const PtTopic *topic = pt_topic_by_name(pnstrdup(position->topic.data, position->topic.len));
+
+	if (topic == NULL || position->partition >= topic->npartitions ||
+		(memcmp(&position->topic_id, &unknown, sizeof(unknown)) != 0 &&
+		 memcmp(&position->topic_id, &topic->id, sizeof(topic->id)) != 0))
+		return NULL;
+	if (pg_class_aclcheck(topic->relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
+		!has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))
+		return NULL;
+	return topic;
+}
+
+static void
+note_timestamp(void *arg, const PtRecord *record)
+{
+	*(int64 *) arg = record->timestamp;
+}
+
+/* Of the row: start_offset, end_offset, oldest (when the first record that is unread was produced). */
+static void
+fill_lag(Relation rel, int64 position, Datum *values, bool *nulls)
+{
+	int64		start;
+	int64		end;
+	int64		next;
+	int64		timestamp = -1;
+
+	pt_partition_bounds(rel, &start, &end);
+	if (position < end)
+		(void) pt_engine_read(rel, GetActiveSnapshot(), Max(position, start), 1, note_timestamp, &timestamp, &next);
+	values[0] = Int64GetDatum(start);
+	values[1] = Int64GetDatum(end);
+	nulls[2] = timestamp < 0;
+	values[2] = nulls[2] ? (Datum) 0 : TimestampTzGetDatum(pt_func_from_ms(timestamp));
+}
+
+/* group_id, topic, partition, offset, leader_epoch, metadata, committed_at, start_offset, end_offset, oldest */
+static void
+put_position(ReturnSetInfo *rsinfo, PtString group_id, const PtPosition *position)
+{
+	const PtTopic *topic = position_topic(position);
+	Datum		values[10];
+	bool		nulls[10] = {false};
+	Relation	rel;
+
+	if (topic == NULL || !OidIsValid(topic->leaves[position->partition]))
+		return;
+	values[1] = ObjectIdGetDatum(topic->relid);
+	rel = try_relation_open(topic->leaves[position->partition], AccessShareLock);
+	if (rel == NULL)
+		return;
+	values[0] = group_id_datum(group_id);
+	values[2] = Int32GetDatum(position->partition);
+	values[3] = Int64GetDatum(position->offset);
+	nulls[4] = position->leader_epoch < 0;
+	values[4] = Int32GetDatum(position->leader_epoch);
+	values[5] = CStringGetTextDatum(pt_string_to_server(position->metadata));
+	values[6] = TimestampTzGetDatum(pt_func_from_ms(position->commit_time));
+	fill_lag(rel, position->offset, values + 7, nulls + 7);
+	relation_close(rel, AccessShareLock);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+Datum
+pt_list_positions(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	List	   *groups = NIL;
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, 0);
+	(void) pt_positions_groups(false, collect_group, &groups);
+	foreach(lc, groups)
+	{
+		const PtGroupPositions *group = lfirst(lc);
+		List	   *positions = NIL;
+		ListCell   *lp;
+
+		(void) pt_positions_of_group(group->group_id, false, collect_position, &positions);
+		foreach(lp, positions)
+		{
+			CHECK_FOR_INTERRUPTS();
+			put_position(rsinfo, group->group_id, lfirst(lp));
+		}
+	}
+	return (Datum) 0;
+}

@@ -18,7 +18,7 @@ PT_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 {
 	PT_PACKAGES_BUILD="make gcc libc6-dev liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev"
 	PT_PACKAGES_QUICKSTART="kcat"
-	PT_PACKAGES_TEST="kcat python3 python3-venv default-jre-headless maven shellcheck clang"
+	PT_PACKAGES_TEST="kcat python3 python3-venv default-jdk-headless maven shellcheck clang"
 }
 
 say() { printf '%s\n' "$*"; }

@@ -347,6 +347,14 @@ COMMENT ON FUNCTION add_partitions(topic, int) IS 'makes a topic have this many 
 CREATE FUNCTION drop_topic(topic topic) RETURNS void
 	AS 'MODULE_PATHNAME', 'pt_drop_topic' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION drop_topic(topic) IS 'drops a topic with all its records';
+CREATE FUNCTION delete_records(partition partition, before_offset bigint) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'pt_delete_records' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION delete_records(partition, bigint)
+	IS 'deletes the records before an offset when the transaction commits; returns where the log starts then';
+CREATE FUNCTION delete_records(topic topic, before timestamptz DEFAULT NULL) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_delete_topic_records' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION delete_records(topic, timestamptz)
+	IS 'deletes all records of a topic, or those before the first that is not older, when the transaction commits';
 CREATE FUNCTION create_topic_view(topic topic, format text DEFAULT 'text') RETURNS regclass
 	AS 'MODULE_PATHNAME', 'pt_create_topic_view' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION create_topic_view(topic, text) IS 'creates a view with key and value as text or jsonb';

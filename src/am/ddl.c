@@ -165,6 +165,29 @@ pt_relation_copy_data(Relation rel, const RelFileLocator *newrlocator)
  */
 
 /*
+ * A log that starts amid a batch: the new file has to begin with all of that batch.
+ * Changes "file" so, and returns true; the start is then moved when the batch is there.
+ */
+static bool
+begin_with_whole_batch(Relation rel, PtLogInfo *file)
+{
+	PtReader	r;
+	PtFrame		frame;
+	bool		amid;
+
+	pt_reader_begin(&r, rel, NULL);
+	amid = pt_reader_next(&r, &frame) && frame.batch.base_offset < file->start_offset &&
+		pt_frame_visible(&r, &frame, NULL) == PT_VISIBLE;
+	pt_reader_end(&r);
+	if (!amid)
+		return false;
+	Assert(frame.head.base_ordinal < file->start_ordinal);
+	file->start_offset = frame.batch.base_offset;
+	file->start_ordinal = frame.head.base_ordinal;
+	return true;
+}
+
+/*
  * Copies what is visible of a log to a file without aborted batches and free
  * extents.  Offsets, ordinals, leader epochs and bytes stay.  The new table's own file
  * starts at zero, so it is made again with the right start.
@@ -176,6 +199,8 @@ pt_relation_copy_for_cluster(Relation old_table, Relation new_table, Relation ol
 							 double *tups_recently_dead)
 {
 	PtLogInfo	start;
+	PtLogStart	trim;
+	bool		amid;
 
 	Assert(CheckRelationLockedByMe(old_table, AccessExclusiveLock, false));
 	if (old_index)
@@ -186,6 +211,9 @@ pt_relation_copy_for_cluster(Relation old_table, Relation new_table, Relation ol
 				 errhint("Use VACUUM FULL to make the table's file smaller.")));
 	*num_tuples = *tups_vacuumed = *tups_recently_dead = 0;
 	pt_log_info(old_table, &start);
+	trim.offset = start.start_offset;
+	trim.ordinal = start.start_ordinal;
+	amid = begin_with_whole_batch(old_table, &start);
 	PG_TRY();
 	{
 		next_file_start = &start;
@@ -197,6 +225,14 @@ pt_relation_copy_for_cluster(Relation old_table, Relation new_table, Relation ol
 	}
 	PG_END_TRY();
 	copy_frames(old_table, new_table, oldest_xmin, num_tuples);
+	if (amid)
+	{
+		PtLogState *state = pt_state_get(new_table);
+
+		trim.pos = state->start_pos;
+		*num_tuples -= trim.offset - start.start_offset;
+		pt_trim_apply(state, &trim);
+	}
 }
 
 /*
@@ -263,17 +299,7 @@ copy_frame(Relation new_table, PtLogState *state, PtReader *r, const PtFrame *fr
 static void
 seal_copied(Relation rel, PtLogState *state, PtLogPos sealed)
 {
-	PtLogInfo	info;
-	xl_pt_meta	x;
-
 	Assert(sealed <= state->tail_pos);
-	pt_log_info(rel, &info);
-	memset(&x, 0, sizeof(x));
-	x.first_extent = info.first_extent;
-	x.start_pos = info.start_pos;
-	x.start_offset = info.start_offset;
-	x.start_ordinal = info.start_ordinal;
-	x.sealed_pos = sealed;
-	pt_meta_set(rel, &x);
+	pt_meta_seal(rel, sealed, InvalidTransactionId);
 	pg_atomic_write_u64(&state->sealed_pos, sealed);
 }

@@ -48,6 +48,7 @@ static bool prev_frame(PtRows *rows);
 static void close_batch(PtRows *rows);
 static void open_batch(PtRows *rows);
 static bool step(PtRows *rows);
+static bool step_any(PtRows *rows);
 static void take_apart(PtRows *rows);
 static void go_to(PtRows *rows, int i);
 static bool go_to_offset(PtRows *rows, int64 offset);
@@ -63,6 +64,9 @@ pt_rows_begin(PtRows *rows, Relation rel, Snapshot snapshot, BufferAccessStrateg
 	rows->partition = pt_rel_partition(rel);
 	pt_reader_begin(&rows->reader, rel, strategy);
 	rows->limit = rows->reader.state->tail_pos;
+	SpinLockAcquire(&rows->reader.state->mutex);
+	rows->start_offset = rows->reader.state->start_offset;
+	SpinLockRelease(&rows->reader.state->mutex);
 	rows->stop = NO_LIMIT;
 	rows->current = -1;
 	pt_rows_set_snapshot(rows, snapshot);
@@ -281,9 +285,21 @@ open_batch(PtRows *rows)
 	MemoryContextSwitchTo(old);
 }
 
-/* To the next record of the open batch; false behind the last. */
+/* To the next record of the open batch; false behind the last.  The first batch of a log may begin before its start. */
 static bool
 step(PtRows *rows)
+{
+	while (step_any(rows))
+	{
+		if (rows->record.offset >= rows->start_offset)
+			return true;
+	}
+	return false;
+}
+
+/* The same, whether the log begins later or not. */
+static bool
+step_any(PtRows *rows)
 {
 	PtLogStatus status;
 
@@ -326,7 +342,7 @@ take_apart(PtRows *rows)
 	}
 	for (int i = 0; i < n; i++)
 	{
-		if (!step(rows))
+		if (!step_any(rows))
 			report_corrupt(rows, PT_LOG_BAD_COUNT);
 		rows->records[i] = rows->record;
 	}
@@ -353,6 +369,7 @@ go_to_offset(PtRows *rows, int64 offset)
 	int			i;
 
 	Assert(n > 0);
+	offset = Max(offset, rows->start_offset);
 	if (!rows->open)
 		open_batch(rows);
 	if (rows->current >= 0 && rows->record.offset == offset)
@@ -402,6 +419,16 @@ pt_rows_next(PtRows *rows)
 	return false;
 }
 
+/* For a move backward: is the record where the log still is?  Those before it are not either, then. */
+static bool
+behind_start(PtRows *rows)
+{
+	if (rows->record.offset >= rows->start_offset)
+		return true;
+	pt_rows_reset(rows, PT_ROWS_START);
+	return false;
+}
+
 /* See rows.h.  Going back takes the whole batch apart, but once a batch only. */
 bool
 pt_rows_prev(PtRows *rows)
@@ -416,7 +443,7 @@ pt_rows_prev(PtRows *rows)
 
 		take_apart(rows);
 		go_to(rows, current - 1);
-		return true;
+		return behind_start(rows);
 	}
 	while (prev_frame(rows))
 	{
@@ -425,7 +452,7 @@ pt_rows_prev(PtRows *rows)
 			continue;
 		take_apart(rows);
 		go_to(rows, rows->frame.batch.record_count - 1);
-		return true;
+		return behind_start(rows);
 	}
 	return false;
 }
@@ -516,7 +543,7 @@ pt_rows_last_upto(PtRows *rows, int64 offset)
 		if (!pt_rows_prev(rows))
 			return false;
 	}
-	return true;
+	return behind_start(rows);
 }
 
 /* Does the frame have room for the ordinal? */
@@ -581,6 +608,11 @@ pt_rows_find(PtRows *rows, int64 ordinal, PtVisibility *why, TransactionId *xid)
 	}
 	rows->at = PT_ROWS_ON;
 	offset = rows->frame.batch.base_offset + (ordinal - rows->frame.head.base_ordinal);
+	if (offset < rows->start_offset)
+	{
+		*why = PT_INVISIBLE;	/* removed */
+		return false;
+	}
 	return go_to_offset(rows, offset) && rows->record.offset == offset;
 }
 

@@ -33,6 +33,7 @@ typedef struct PtRows
 	int32		partition;
 	PtRowsAt	at;
 	/* bounds */
+	int64		start_offset;	/* rows before it have been deleted */
 	PtLogPos	limit;			/* own frames from here on came after the cursor */
 	PtLogPos	own_end;		/* own frames from here on are hidden by others'
 								 * before them; 0: not looked up yet */

@@ -183,6 +183,14 @@ extern void pt_span_map(PtSpan *span, PtSpanMap *map, int n, PtScratch *scratch)
 extern void pt_span_skip(PtSpan *span, const PtSpanMap *map, int n);
 extern bool pt_span_intact(const PtSpan *before);
 
+/*
+ * trim.c: when the transaction commits, the log will start at this offset: what is before it is gone then, for
+ * all snapshots.  PT_OFFSET_OUT_OF_RANGE beyond the committed end; *start is where the log will start.  Holds
+ * RowExclusiveLock on the table to the end of the transaction.
+ */
+#define PT_TRIM_TO_END			(-1)
+extern PtStatus pt_engine_trim(Oid leaf, int64 offset, int64 *start);
+
 /* Offsets: PT_LIST_LATEST etc. as in the protocol's ListOffsets. */
 #define PT_LIST_LATEST			(-1)
 #define PT_LIST_EARLIEST		(-2)

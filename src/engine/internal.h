@@ -112,6 +112,16 @@ extern void pt_produce_slowly(Relation rel, PtProduce *item, const PtBatchHeader
 /* produce.c */
 extern void pt_produce_committed(void);
 
+/* logs.c */
+extern int64 pt_log_start_offset(PtLogState *log);
+
+/* trim.c: as xact.c sees it. */
+extern void pt_trims_prepare(bool two_phase);
+extern void pt_trims_apply(void);
+extern void pt_trims_sub_commit(int level);
+extern void pt_trims_sub_abort(int level);
+extern void pt_trims_forget(void);
+
 /* positions.c, position_cache.c; positions.h has the rest */
 extern Size pt_positions_shmem_size(void);
 extern void pt_positions_shmem_init(void);

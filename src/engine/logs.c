@@ -131,6 +131,16 @@ pt_log_start(PtLogState *log, int64 *offset, PtLogPos *pos)
 	SpinLockRelease(&log->mutex);
 }
 
+int64
+pt_log_start_offset(PtLogState *log)
+{
+	int64		offset;
+	PtLogPos	pos;
+
+	pt_log_start(log, &offset, &pos);
+	return offset;
+}
+
 /* Nobody has put another log in the place of the state that we know. */
 bool
 pt_log_is(const PtLogState *log, const RelFileLocator *locator)

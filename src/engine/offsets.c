@@ -154,15 +154,37 @@ extent_timestamps(PtLogState *log, const PtLogInfo *info)
 	return result;
 }
 
+/* The largest timestamp of a batch amid which the log starts, so that its header says too much; -1: none. */
+static int64
+first_batch_max(PtReader *reader, const PtFrame *frame, int64 start_offset)
+{
+	PtRecordIter it;
+	PtRecord	record;
+	int64		result = -1;
+
+	if (pt_record_iter_begin(&it, pt_reader_batch(reader, frame), frame->head.length,
+							 (size_t) pt_decompress_limit * 1024) != PT_LOG_OK)
+		return result;
+	while (pt_record_iter_next(&it, &record) == PT_LOG_OK)
+	{
+		if (record.offset >= start_offset)
+			result = Max(result, record.timestamp);
+	}
+	pt_record_iter_end(&it);
+	return result;
+}
+
 /* The batch with the largest timestamp among those that start in an extent, if it beats *best. */
 static void
-scan_extent(PtReader *reader, uint64 extent, PtLogPos end, PtFrame *best)
+scan_extent(PtReader *reader, uint64 extent, PtLogPos end, int64 start_offset, PtFrame *best)
 {
 	PtFrame		frame;
 
 	pt_reader_seek_extent(reader, extent);
 	while (next_visible(reader, Min(end, pt_extent_pos(extent + 1)), &frame))
 	{
+		if (frame.batch.base_offset < start_offset)
+			frame.batch.max_timestamp = first_batch_max(reader, &frame, start_offset);
 		if (frame.batch.max_timestamp > best->batch.max_timestamp)
 			*best = frame;
 	}
@@ -199,7 +221,7 @@ find_max_timestamp(PtLogState *log, PtListOffset *list)
 		if (choice == n)
 			break;
 		promised[choice] = -1;
-		scan_extent(&reader, info.first_extent + choice, end.pos, &best);
+		scan_extent(&reader, info.first_extent + choice, end.pos, info.start_offset, &best);
 	}
 	if (best.batch.max_timestamp >= 0)
 		(void) record_at_time(&reader, &best, info.start_offset, list, best.batch.max_timestamp);

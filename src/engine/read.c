@@ -74,7 +74,8 @@ pt_engine_read(Relation rel, Snapshot snapshot, int64 offset, int max,
 	PredicateLockRelation(rel, snapshot);
 	pgstat_count_heap_scan(rel);
 	pt_reader_begin(&reader, rel, NULL);
-	pt_reader_seek_offset(&reader, offset);
+	read.offset = Max(offset, pt_log_start_offset(reader.state));
+	pt_reader_seek_offset(&reader, read.offset);
 	while (read.n < max && pt_reader_next(&reader, &frame))
 	{
 		PtVisibility v = pt_frame_visible(&reader, &frame, snapshot);

@@ -7,7 +7,8 @@
  * have run by then, so what they add is there too.  COMMIT tells the logs that
  * their tail is committed now.  ABORT only forgets: the next append finds the
  * tail of an aborted transaction and settles it.  PREPARE forgets as well; the
- * append locks go with the prepared transaction.
+ * append locks go with the prepared transaction.  The start of a log moves after the
+ * commit (trim.c).
  *
  * Early release.  Holding the append lock through the flush would limit a hot
  * partition to one transaction per flush.  A transaction that wrote nothing but topics
@@ -127,15 +128,18 @@ xact_callback(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_COMMIT:
 			pt_pending_flush(InvalidOid);
 			settle_tails();
+			pt_trims_prepare(false);
 			choose_early_release();
 			break;
 		case XACT_EVENT_PRE_PREPARE:
 			pt_pending_flush(InvalidOid);
 			settle_tails();
+			pt_trims_prepare(true);
 			break;
 		case XACT_EVENT_COMMIT:
 			pt_produce_committed();
 			after_commit();
+			pt_trims_apply();
 			forget_all();
 			break;
 		case XACT_EVENT_PREPARE:
@@ -159,6 +163,7 @@ forget_all(void)
 	own_wal_end = InvalidXLogRecPtr;
 	pt_pending_forget();
 	pt_positions_forget();
+	pt_trims_forget();
 	pt_append_locks_forget();
 }
 
@@ -257,6 +262,7 @@ subxact_callback(SubXactEvent event, SubTransactionId mySubid, SubTransactionId 
 		pt_append_locks_sub_commit(level);
 		pt_pending_sub_commit(level);
 		pt_positions_sub_commit(level);
+		pt_trims_sub_commit(level);
 	}
 	else if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
@@ -270,6 +276,7 @@ subxact_callback(SubXactEvent event, SubTransactionId mySubid, SubTransactionId 
 		pt_append_locks_sub_abort(level);
 		pt_pending_sub_abort(level);
 		pt_positions_sub_abort(level);
+		pt_trims_sub_abort(level);
 	}
 }
 

@@ -8,6 +8,7 @@
  *	  produce.c		produce(), append(), next_partition()
  *	  read.c		consume(), poll()
  *	  groups.c		seek(), commit_offsets(), delete_group()
+ *	  delete.c		delete_records()
  *	  group_info.c	what the views of groups show
  *	  admin.c		create_topic() and its like, create_topic_view()
  *	  info.c		what the views topics and partitions show

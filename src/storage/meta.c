@@ -346,11 +346,26 @@ log_extent(Buffer metabuf, Buffer dirbuf, Buffer prevbuf, const xl_pt_extent *x)
 	END_CRIT_SECTION();
 }
 
-/* Sets the start of the log and the sealed position; see xl_pt_meta. */
-void
-pt_meta_set(Relation rel, const xl_pt_meta *x)
+/* What the meta page says now, so that each who changes a part of it leaves the rest as it is. */
+static xl_pt_meta
+current_meta(Buffer buf)
 {
-	Buffer		buf = lock_meta(rel, &pt_rel_locator(rel), BUFFER_LOCK_EXCLUSIVE);
+	const PtMetaPage *meta = pt_meta_page(BufferGetPage(buf));
+
+	return (xl_pt_meta)
+	{
+		.first_extent = meta->first_extent,
+		.start_pos = meta->start_pos,
+		.start_offset = meta->start_offset,
+		.start_ordinal = meta->start_ordinal,
+		.sealed_pos = meta->sealed_pos
+	};
+}
+
+/* Changes the locked meta page, and lets it go. */
+static XLogRecPtr
+set_meta(Buffer buf, const xl_pt_meta *x)
+{
 	XLogRecPtr	lsn;
 
 	START_CRIT_SECTION();
@@ -363,4 +378,36 @@ pt_meta_set(Relation rel, const xl_pt_meta *x)
 	PageSetLSN(BufferGetPage(buf), lsn);
 	END_CRIT_SECTION();
 	UnlockReleaseBuffer(buf);
+	return lsn;
+}
+
+/* Moves the sealed position; see xl_pt_meta for "newest". */
+void
+pt_meta_seal(Relation rel, PtLogPos sealed, TransactionId newest)
+{
+	Buffer		buf = lock_meta(rel, &pt_rel_locator(rel), BUFFER_LOCK_EXCLUSIVE);
+	xl_pt_meta	x = current_meta(buf);
+
+	x.sealed_pos = sealed;
+	x.sealed_xid = newest;
+	(void) set_meta(buf, &x);
+}
+
+/* Moves the start of the log, never back: InvalidXLogRecPtr when somebody else has moved it as far already. */
+XLogRecPtr
+pt_meta_trim(const RelFileLocator *locator, const PtLogStart *start)
+{
+	Buffer		buf = lock_meta(NULL, locator, BUFFER_LOCK_EXCLUSIVE);
+	xl_pt_meta	x = current_meta(buf);
+
+	if (start->offset <= x.start_offset)
+	{
+		UnlockReleaseBuffer(buf);
+		return InvalidXLogRecPtr;
+	}
+	Assert(start->pos >= x.start_pos && start->ordinal >= x.start_ordinal);
+	x.start_pos = start->pos;
+	x.start_offset = start->offset;
+	x.start_ordinal = start->ordinal;
+	return set_meta(buf, &x);
 }

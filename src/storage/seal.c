@@ -112,9 +112,7 @@ pt_log_seal(Relation rel, TransactionId oldest_xmin)
 	pt_reader_end(&r);
 	if (sealed > info.sealed_pos)
 	{
-		xl_pt_meta	x = {info.first_extent, info.start_pos, info.start_offset, info.start_ordinal, sealed, newest};
-
-		pt_meta_set(rel, &x);
+		pt_meta_seal(rel, sealed, newest);
 		pg_atomic_write_u64(&r.state->sealed_pos, sealed);
 	}
 	return left;

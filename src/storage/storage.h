@@ -232,6 +232,20 @@ extern void pt_log_create(Relation rel, const RelFileLocator *locator, int64 off
  */
 extern TransactionId pt_log_seal(Relation rel, TransactionId oldest_xmin);
 
+/*
+ * trim.c: moving the start of a log.  find looks for the place of an offset, at or below the committed end;
+ * false when the log starts there or later already.  The caller keeps the relation locked (RowExclusiveLock) until
+ * apply, which makes it durable and never goes back; apply needs no relation and no catalog.
+ */
+typedef struct PtLogStart
+{
+	int64		offset;
+	int64		ordinal;		/* of the first record retained */
+	PtLogPos	pos;			/* of the frame that has it, which may begin with older ones */
+} PtLogStart;
+extern bool pt_trim_find(Relation rel, int64 offset, PtLogStart *start);
+extern void pt_trim_apply(PtLogState *state, const PtLogStart *start);
+
 /* wal.c */
 extern void pt_wal_register(void);
 

@@ -162,6 +162,81 @@ def test_create_partitions():
     tap.equal(grow(("grow-0", 1000000, None))[0]["ErrorCode"], POLICY_VIOLATION, "too many at once")
 
 
+def delete(version, *rows):
+    """rows: (topic, partition, offset); gives (error, low watermark) of each."""
+    answer = client.call("DeleteRecords", version, {
+        "Topics": [{"Name": n, "Partitions": [{"PartitionIndex": p, "Offset": o}]} for n, p, o in rows], "TimeoutMs": 10000})
+    return [(t["Partitions"][0]["ErrorCode"], t["Partitions"][0]["LowWatermark"]) for t in answer["Topics"]]
+
+
+def list_offset(name, timestamp, partition=0):
+    answer = client.call("ListOffsets", 7, {"ReplicaId": -1, "Topics": [
+        {"Name": name, "Partitions": [{"PartitionIndex": partition, "CurrentLeaderEpoch": -1, "Timestamp": timestamp}]}]})
+    return answer["Topics"][0]["Partitions"][0]["Offset"]
+
+
+def fetch(name, offset, partition=0):
+    """(error, log start, offsets of the records)"""
+    answer = client.call("Fetch", 11, {
+        "ReplicaId": -1, "MaxWaitMs": 0, "MinBytes": 0, "MaxBytes": 1000000, "SessionEpoch": -1, "Topics": [
+            {"Topic": name, "Partitions": [{"Partition": partition, "FetchOffset": offset, "CurrentLeaderEpoch": -1,
+                                            "PartitionMaxBytes": 100000}]}]})
+    part = answer["Responses"][0]["Partitions"][0]
+    return part["ErrorCode"], part["LogStartOffset"], [r[0] for r in raw.read_batches(part["Records"])]
+
+
+def produce(name, *records):
+    body = {"Acks": -1, "TimeoutMs": 10000, "TopicData": [{"Name": name, "PartitionData": [
+        {"Index": 0, "Records": raw.Batch(records).encode()}]}]}
+    return client.call("Produce", 9, body)["Responses"][0]["PartitionResponses"][0]
+
+
+def test_delete_records():
+    """the start of a log moves, for Kafka clients and for SQL"""
+    server.sql("SELECT create_topic('compacted', config => '{\"cleanup.policy\": \"compact\"}')")
+    server.sql("SELECT create_topic('both', config => '{\"cleanup.policy\": \"compact,delete\"}')")
+
+    def check(version):
+        name = "trim-%d" % version
+        create(topic(name, 2))
+        for _ in range(2):
+            produce(name, *[("k%d" % i, "v") for i in range(10)])
+        yield differs("deleted", delete(version, (name, 0, 13)), [(NONE, 13)])
+        yield differs("earliest", (list_offset(name, -2), list_offset(name, -1)), (13, 20))
+        yield differs("below the start", fetch(name, 12)[::2], (OUT_OF_RANGE, []))
+        yield differs("at the start: the whole batch", fetch(name, 13), (NONE, 13, list(range(10, 20))))
+        yield differs("SQL", server.sql('SELECT array_agg("offset") FROM topics."%s"' % name),
+                      "{%s}" % ",".join(map(str, range(13, 20))))
+        yield differs("by time", list_offset(name, 0), 13)
+        yield differs("less again", delete(version, (name, 0, 5)), [(NONE, 13)])
+        yield differs("past the end", delete(version, (name, 0, 21)), [(OUT_OF_RANGE, -1)])
+        yield differs("negative", delete(version, (name, 0, -2)), [(OUT_OF_RANGE, -1)])
+        yield differs("to the high watermark", delete(version, (name, 0, -1)), [(NONE, 20)])
+        yield differs("nothing left", fetch(name, 20), (NONE, 20, []))
+        yield differs("the next record", produce(name, ("k", "v"))["BaseOffset"], 20)
+        yield differs("its answer", produce(name, ("k", "v"))["LogStartOffset"], 20)
+        yield differs("is there", fetch(name, 20), (NONE, 20, [20, 21]))
+        yield differs("an empty one", delete(version, (name, 1, -1), (name, 1, 1)), [(NONE, 0), (OUT_OF_RANGE, -1)])
+        yield differs("unknown", delete(version, (name, 7, 1), ("missing", 0, 1), ("no/name", 0, 1)),
+                      [(UNKNOWN_TOPIC, -1), (UNKNOWN_TOPIC, -1), (INVALID_TOPIC, -1)])
+        yield differs("only compacted", delete(version, ("compacted", 0, 0)), [(POLICY_VIOLATION, -1)])
+        yield differs("also compacted", delete(version, ("both", 0, 0)), [(NONE, 0)])
+    each_version("DeleteRecords", check)
+
+    create(topic("times", 1))
+    produce("times", *[("k", "v", None, t) for t in (1700000000500, 1700000000900, 1700000000100, 1700000000300)])
+    tap.equal(list_offset("times", -3), 1, "the largest timestamp")
+    delete(2, ("times", 0, 2))
+    tap.equal(list_offset("times", -3), 3, "and the largest of those that are left")
+
+    session = server.session()
+    session.sql("BEGIN; LOCK TABLE topics.\"times#0\" IN SHARE MODE")
+    tap.equal(delete(2, ("times", 0, 3)), [(TIMED_OUT, -1)], "a table that is locked: try again")
+    session.sql("ROLLBACK")
+    session.close()
+    tap.equal(delete(2, ("times", 0, 3)), [(NONE, 3)], "which helps")
+
+
 def test_concurrent():
     """SQL and Kafka create one topic at the same time; partitions come while others produce"""
     session = server.session()
@@ -208,7 +283,7 @@ def main():
     server.sql("CREATE EXTENSION pgtopic")
     server.wait_listener()
     reconnect()
-    tap.main([test_versions, test_create_topics, test_create_partitions, test_concurrent])
+    tap.main([test_versions, test_create_topics, test_create_partitions, test_delete_records, test_concurrent])
 
 
 main()

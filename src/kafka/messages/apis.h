@@ -31,6 +31,7 @@
 #include "kafka/messages/18_api_versions.h"
 #include "kafka/messages/19_create_topics.h"
 #include "kafka/messages/20_delete_topics.h"
+#include "kafka/messages/21_delete_records.h"
 #include "kafka/messages/22_init_producer_id.h"
 #include "kafka/messages/23_offset_for_leader_epoch.h"
 #include "kafka/messages/32_describe_configs.h"
@@ -72,6 +73,7 @@
 	X(18, ApiVersions,				api_versions,			   0, 0, 4, 3, ANY) \
 	X(19, CreateTopics,				create_topics,			   2, 2, 7, 5, CONTROL) \
 	X(20, DeleteTopics,				delete_topics,			   1, 1, 6, 4, CONTROL) \
+	X(21, DeleteRecords,			delete_records,			   0, 0, 2, 2, CONTROL) \
 	X(22, InitProducerId,			init_producer_id,		   0, 0, 5, 2, ANY) \
 	X(23, OffsetForLeaderEpoch,		offset_for_leader_epoch,   2, 2, 4, 4, ANY) \
 	X(32, DescribeConfigs,			describe_configs,				1, 1, 4, 4, CONTROL) \

@@ -1,0 +1,185 @@
+/*-------------------------------------------------------------------------
+ *
+ * trim.c
+ *	  Deleting the oldest records of a partition, when the transaction commits.
+ *
+ * A request is remembered, with its subtransaction.  PRE_COMMIT finds the place, which reads the
+ * log and may fail; after the commit the meta page is changed, which is one WAL record.  A
+ * crash between the two keeps the records.  That order is on purpose: whoever copies
+ * records elsewhere and deletes them in one transaction never loses them.
+ *
+ * The table stays locked (RowExclusiveLock, as for a DELETE) from the request to the
+ * end, so that nobody puts another file in the place of the log meanwhile.  Appends go on.
+ *
+ * Siblings: xact.c calls the functions that are declared in internal.h.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/lwlock.h"
+#include "utils/memutils.h"
+
+#include "engine/internal.h"
+
+typedef struct PendingTrim
+{
+	Oid			relid;
+	int64		offset;
+	int			level;			/* nesting level of the transaction that asked */
+	PtLogState *state;			/* set by prepare; NULL: nothing to do */
+	PtLogStart	start;
+} PendingTrim;
+
+/* In TopTransactionContext; levels never decrease along the array. */
+static PendingTrim *pending;
+static int	npending;
+static int	pending_cap;
+
+static void remember(Oid relid, int64 offset);
+static void prepare(PendingTrim *trim);
+static void apply(const PendingTrim *trim);
+
+static void
+remember(Oid relid, int64 offset)
+{
+	int			level = GetCurrentTransactionNestLevel();
+
+	if (npending == pending_cap)
+	{
+		int			cap = Max(8, pending_cap * 2);
+
+		if (pending == NULL)
+			pending = MemoryContextAlloc(TopTransactionContext, cap * sizeof(PendingTrim));
+		else
+			pending = repalloc(pending, cap * sizeof(PendingTrim));
+		pending_cap = cap;
+	}
+	Assert(npending == 0 || pending[npending - 1].level <= level);
+	pending[npending++] = (PendingTrim) {.relid = relid, .offset = offset, .level = level};
+}
+
+/* See engine.h. */
+PtStatus
+pt_engine_trim(Oid leaf, int64 offset, int64 *start)
+{
+	Relation	rel;
+	PtLogState *log;
+	int64		end;
+
+	PreventCommandIfReadOnly("delete_records()");
+	PreventCommandDuringRecovery("delete_records()");
+	rel = try_relation_open(leaf, RowExclusiveLock);
+	if (rel == NULL)
+		return PT_UNKNOWN_PARTITION;
+	log = pt_state_get(rel);
+	SpinLockAcquire(&log->mutex);
+	end = log->committed.offset;
+	*start = log->start_offset;
+	SpinLockRelease(&log->mutex);
+	relation_close(rel, NoLock);
+	if (offset == PT_TRIM_TO_END)
+		offset = end;
+	if (offset < 0 || offset > end)
+		return PT_OFFSET_OUT_OF_RANGE;
+	if (offset > *start)
+	{
+		remember(leaf, offset);
+		*start = offset;
+	}
+	return PT_OK;
+}
+
+/* The table may have been dropped or truncated by this very transaction. */
+static void
+prepare(PendingTrim *trim)
+{
+	Relation	rel = try_relation_open(trim->relid, NoLock);
+
+	trim->state = NULL;
+	if (rel == NULL)
+		return;
+	if (pt_trim_find(rel, trim->offset, &trim->start))
+		trim->state = pt_state_get(rel);
+	relation_close(rel, NoLock);
+}
+
+/* Before the commit, while errors still abort. */
+void
+pt_trims_prepare(bool two_phase)
+{
+	if (npending > 0 && two_phase)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot PREPARE a transaction that has deleted records of a topic"),
+				 errhint("Delete them in a transaction of their own.")));
+	for (int i = 0; i < npending; i++)
+		prepare(&pending[i]);
+}
+
+/*
+ * The commit is done, and so an error must not get out of here: a log that could not
+ * be changed keeps its old start.
+ */
+static void
+apply(const PendingTrim *trim)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		pt_trim_apply(trim->state, &trim->start);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(old);
+		edata = CopyErrorData();
+		FlushErrorState();
+		LWLockReleaseAll();
+		ereport(WARNING,
+				(errcode(edata->sqlerrcode),
+				 errmsg("records before offset %lld were not deleted: %s",
+						(long long) trim->offset, edata->message),
+				 errhint("Delete them again.")));
+	}
+	PG_END_TRY();
+}
+
+/* After the commit. */
+void
+pt_trims_apply(void)
+{
+	for (int i = 0; i < npending; i++)
+	{
+		if (pending[i].state != NULL)
+			apply(&pending[i]);
+	}
+}
+
+void
+pt_trims_sub_commit(int level)
+{
+	for (int i = npending - 1; i >= 0 && pending[i].level >= level; i--)
+		pending[i].level = level - 1;
+}
+
+void
+pt_trims_sub_abort(int level)
+{
+	while (npending > 0 && pending[npending - 1].level >= level)
+		npending--;
+}
+
+void
+pt_trims_forget(void)
+{
+	pending = NULL;
+	npending = pending_cap = 0;
+}

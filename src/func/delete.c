@@ -1,0 +1,130 @@
+/*-------------------------------------------------------------------------
+ *
+ * delete.c
+ *	  delete_records(): the oldest records of a partition or of a topic go.
+ *
+ * Siblings: admin.c; ../engine/trim.c does the work, when the transaction commits.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "func/func.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(pt_delete_records);
+PG_FUNCTION_INFO_V1(pt_delete_topic_records);
+
+/* The same rules as for Kafka clients: see ../kafka/api/21_delete_records.c. */
+static void
+check_deletable(const PtTopic *topic)
+{
+	pt_func_check_access(topic, ACL_DELETE);
+	if (topic->internal)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot delete records of internal topic \"%s\"", topic->name)));
+	if (!(topic->config.cleanup_policy & PT_CLEANUP_DELETE))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot delete records of topic \"%s\"", topic->name),
+				 errdetail("Its config \"cleanup.policy\" is compact: the last record of each key is kept."),
+				 errhint("Produce a record without a value for each key to be deleted, or change the config to \"compact,delete\".")));
+}
+
+static int64
+trim(Oid leaf, const char *name, int32 partition, int64 offset)
+{
+	int64		start = 0;
+
+	switch (pt_engine_trim(leaf, offset, &start))
+	{
+		case PT_OK:
+			break;
+		case PT_OFFSET_OUT_OF_RANGE:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("offset %lld is not in the log of \"%s:%d\"", (long long) offset, name, partition),
+					 errhint("log_end() tells the offset behind the last record.")));
+			break;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("topic \"%s\" has no partition %d", name, partition)));
+	}
+	return start;
+}
+
+/* delete_records(partition, before_offset): where the log will start */
+Datum
+pt_delete_records(PG_FUNCTION_ARGS)
+{
+	PtPartition *p = PG_GETARG_PARTITION(0);
+	int64		offset = PG_GETARG_INT64(1);
+	const PtTopic *topic = pt_topic_expect(p->topic);
+	char	   *name = pstrdup(topic->name);
+	Relation	rel;
+	Oid			leaf;
+
+	PreventCommandIfReadOnly("delete_records()");
+	check_deletable(topic);
+	rel = pt_open_partition(p->topic, p->number, RowExclusiveLock);
+	leaf = RelationGetRelid(rel);
+	relation_close(rel, NoLock);
+	if (offset < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("offset must not be negative")));
+	PG_RETURN_INT64(trim(leaf, name, p->number, offset));
+}
+
+/* The offset of the first record that is not older than a time (ms); the end when all are. */
+static int64
+offset_of_time(Oid leaf, int64 ms)
+{
+	PtListOffset end = {.relid = leaf, .timestamp = PT_LIST_LATEST};
+	PtListOffset list = {.relid = leaf, .timestamp = Max(ms, 0)};
+
+	pt_engine_list_offset(&end);	/* first: what comes in meanwhile stays */
+	pt_engine_list_offset(&list);
+	if (list.status != PT_OK || end.status != PT_OK)
+		return 0;
+	return list.offset >= 0 ? Min(list.offset, end.offset) : end.offset;
+}
+
+/* delete_records(topic, before): all records, or those before the first that is not older */
+Datum
+pt_delete_topic_records(PG_FUNCTION_ARGS)
+{
+	bool		all = PG_ARGISNULL(1);
+	const PtTopic *topic;
+	int			npartitions;
+	char	   *name;
+	Oid		   *leaves;
+
+	PreventCommandIfReadOnly("delete_records()");
+	pt_arg_required(fcinfo, 0, "topic");
+	topic = pt_topic_expect(PG_GETARG_TOPIC(0));
+	npartitions = topic->npartitions;
+	name = pstrdup(topic->name);
+	leaves = palloc(sizeof(Oid) * (npartitions + 1));
+	memcpy(leaves, topic->leaves, sizeof(Oid) * npartitions);
+	check_deletable(topic);
+	for (int i = 0; i < npartitions; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!OidIsValid(leaves[i]))
+			continue;
+		if (all)
+			(void) trim(leaves[i], name, i, PT_TRIM_TO_END);
+		else
+			(void) trim(leaves[i], name, i,
+						offset_of_time(leaves[i], pt_func_to_ms(PG_GETARG_TIMESTAMPTZ(1))));
+	}
+	PG_RETURN_VOID();
+}

@@ -119,6 +119,7 @@ classic_sync(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 			break;
 		case COORD_STABLE:
 			classic_member_synced(groups, member);
+			classic_session_restart(groups, member, member->session_timeout_ms);
 			classic_sync_answer(groups, member, event->token);
 			break;
 		default:

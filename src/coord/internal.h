@@ -6,11 +6,7 @@
  * A group is looked up, created and forgotten in groups.c; what its members do is up to its
  * kind, reached through CoordKindOps: classic*.c and consumer*.c.
  *
- * Memory: everything kept is from coord_alloc, which counts it.  coord_free only
- * puts a block aside until the next step begins, so that replies may point to whatever was
- * there when they were made.
- *
- * Siblings: coord.h (the door), classic.h, table.h.
+ * Siblings: coord.h (the door), memory.h, table.h, classic.h, consumer.h.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -20,6 +16,7 @@
 #define COORD_INTERNAL_H
 
 #include "coord/coord.h"
+#include "coord/memory.h"
 #include "coord/table.h"
 
 /* A deadline.  Embedded in what it belongs to; zeroed memory is a timer that is not armed. */
@@ -70,7 +67,6 @@ struct CoordGroup
 	const CoordKindOps *ops;	/* NULL for kind empty */
 	struct CoordClassic *classic;	/* kind classic */
 	struct CoordConsumer *consumer; /* kind consumer */
-
 	/* kept up to date by the kind; both 0: the group is empty, and will be forgotten */
 	int			nmembers;
 	int			npending;		/* ids given out, and not yet joined with */
@@ -83,7 +79,6 @@ struct CoordGroup
 	int			told;			/* number of members that was last told */
 };
 
-/* See memory.c and reply.c for what belongs to them. */
 struct CoordGroups
 {
 	CoordConfig config;
@@ -115,19 +110,6 @@ struct CoordGroups
 	dlist_head	changed;		/* groups whose number of members may have */
 	int			nchanged;
 };
-
-/* memory.c */
-extern void *coord_alloc(CoordGroups *groups, size_t size); /* zeroed */
-extern void coord_free(CoordGroups *groups, void *ptr); /* NULL is fine */
-extern void *coord_step_alloc(CoordGroups *groups, size_t size);	/* not zeroed */
-extern CoordBytes coord_step_bytes(CoordGroups *groups, CoordBytes bytes);	/* a copy */
-extern void coord_step_reset(CoordGroups *groups);
-
-/*
- * May the coordinator grow by about "size" bytes?  To be asked before anything is changed.
- * Forgets empty groups to make room, except "keep" (may be NULL).
- */
-extern bool coord_memory_reserve(CoordGroups *groups, size_t size, const CoordGroup *keep);
 
 /* timers.c */
 extern void coord_timer_arm(CoordGroups *groups, CoordTimer *timer, int64 at,
@@ -164,36 +146,5 @@ extern void coord_topics_replace(CoordGroups *groups, const CoordTopics *topics)
 /* overrides.c: as set for the group, else as configured */
 extern int32 coord_group_session_timeout(const CoordGroups *groups, CoordBytes group_id);
 extern int32 coord_group_heartbeat_interval(const CoordGroups *groups, CoordBytes group_id);
-
-/* bytes */
-#define coord_bytes_literal(s) ((CoordBytes) {(s), sizeof(s) - 1})
-
-static inline bool
-coord_bytes_equal(CoordBytes a, CoordBytes b)
-{
-	return a.len == b.len && (a.len <= 0 || memcmp(a.data, b.data, a.len) == 0);
-}
-
-static inline bool
-coord_bytes_empty(CoordBytes b)
-{
-	return b.len <= 0;
-}
-
-/* Copies b to *at and moves *at behind it; null stays null. */
-static inline CoordBytes
-coord_bytes_put(char **at, CoordBytes b)
-{
-	CoordBytes	copy = {*at, b.len};
-
-	if (b.len > 0)
-	{
-		memcpy(*at, b.data, b.len);
-		*at += b.len;
-	}
-	return copy;
-}
-
-#define coord_bytes_size(b) ((size_t) Max((b).len, 0))
 
 #endif							/* COORD_INTERNAL_H */

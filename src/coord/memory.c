@@ -12,7 +12,7 @@
  * estimate first; then it allocates, and cannot fail (other than by the machine running out
  * of memory, which in the server is an error that ends the coordinator).
  *
- * Siblings: internal.h.
+ * Siblings: memory.h, internal.h.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -229,7 +229,8 @@ assign(Sim *sim, Consumer *me, const CoordJoinReply *join, uint64 *assigned)
 		memcpy(&subscription, join->members[i].metadata.data, sizeof(subscription));
 		order[i] = i;
 		assigned[i] = 0;
-		if (!cooperative)
+		/* claims of who was not in the last generation are worth nothing (KIP-792) */
+		if (!cooperative || subscription.generation != join->generation - 1)
 			continue;
 		owned[i] = subscription.owned;
 		if ((claimed & owned[i]) != 0)
@@ -357,8 +358,13 @@ join_answered(Sim *sim, Consumer *me, const CoordReply *reply)
 	else
 	{
 		sim_keep(me->member_id, sizeof(me->member_id), join->member_id);
+		/* the same for what it has itself: others may have had it meanwhile */
+		if (me->generation != join->generation - 1 && me->generation != join->generation)
+			me->owned = 0;
 		me->generation = join->generation;
 		sync_send(sim, me, join);
+		if (me->owned != 0 && sim_chance(sim, 200))
+			commit_send(sim, me);
 	}
 }
 
@@ -471,6 +477,9 @@ wake(Sim *sim, SimActor *actor)
 				heartbeat_send(sim, me);
 			else
 				me->heartbeat_at = PG_INT64_MAX;
+			/* what it keeps it works on, and may not be allowed to commit */
+			if (me->phase == SYNCING && me->owned != 0 && sim_chance(sim, 500))
+				commit_send(sim, me);
 			break;
 		case WORKING:
 			if (sim->now >= me->heartbeat_at)

@@ -83,6 +83,7 @@ generation_learn(Sim *sim, SimGroup *group, const CoordJoinReply *join)
 	group->generation = join->generation;
 	group->assigned = false;
 	group->disturbed = false;
+	group->replaced = false;
 	group->nmembers = join->nmembers;
 	sim_keep(group->leader, sizeof(group->leader), join->leader);
 	for (int i = 0; i < join->nmembers; i++)
@@ -116,6 +117,7 @@ join_learn(Sim *sim, SimGroup *group, const SimRequest *request, const CoordJoin
 		/* a static member is back, and takes the place of its former self */
 		member = instance_of(group, request->event.group_instance_id);
 		replaced = true;
+		group->replaced = true;
 		if (member != NULL)
 		{
 			if (strcmp(group->leader, member->id) == 0)
@@ -277,6 +279,7 @@ reply_learn(Sim *sim, const CoordReply *reply)
 	const SimRequest *request = sim_waiting(sim, reply->token)->request;
 	SimGroup   *group = &sim->group[request->group];
 
+	sim_count(reply, sim->before.state);
 	if (reply->type != request->event.type)
 		sim_fail(sim, "an answer to another request");
 	switch (reply->type)
@@ -478,7 +481,12 @@ sim_model_settled(Sim *sim)
 		coord_find(sim->groups, sim_string(group->id), &info);
 		if (info.nmembers != holders)
 			sim_fail(sim, "%s has %d members, of which %d live", group->id, info.nmembers, holders);
-		if (holders > 0 && (held != all || info.state != COORD_STABLE))
+		/*
+		 * A cooperative member that has given something up joins again, so that it finds a new
+		 * owner.  If it dies before that, and comes back under its static name, nobody knows that there is
+		 * something left to do: so it is with this protocol.
+		 */
+		if (holders > 0 && ((held != all && !group->replaced) || info.state != COORD_STABLE))
 			sim_fail(sim, "%s is %s, and nobody works on %llx", group->id, coord_state_name(info.state),
 					 (unsigned long long) (all & ~held));
 	}

@@ -119,6 +119,7 @@ typedef struct SimGroup
 	int32		described;		/* last one described */
 	bool		assigned;		/* its leader's assignment was accepted */
 	bool		disturbed;		/* has prepared a rebalance since then */
+	bool		replaced;		/* a static member came back in this generation */
 	char		leader[400];
 	int			nmembers;
 	SimMember	members[64];
@@ -164,6 +165,9 @@ struct Sim
 	int			nwaiting;
 	int			waiting_cap;
 };
+
+/* main.c: counts what was answered to what */
+extern void sim_count(const CoordReply *reply, CoordState before);
 
 /* main.c: the world is wrong; says so, and how to see it again.  Does not return. */
 extern void sim_fail(const Sim *sim, const char *fmt,...) pg_attribute_printf(2, 3) pg_attribute_noreturn();

@@ -208,6 +208,9 @@ step(Sim *sim, const CoordEvent *event)
 		if (reply->type == COORD_EV_JOIN)
 			sim->digest += reply->u.join.generation * UINT64CONST(7919) + reply->u.join.nmembers;
 	}
+	for (int i = 0; i < replies.nchanges; i++)
+		sim_trace(sim, "%.*s has %d members, at %lld", replies.changes[i].group_id.len, replies.changes[i].group_id.data,
+				  replies.changes[i].nmembers, (long long) sim->clock_seen);
 	sim_model_replies(sim, &replies);
 	answers_send(sim, &replies);
 	sim_model_check(sim);
@@ -270,6 +273,7 @@ coordinator_restart(Sim *sim)
 		sim_request_release(sim->waiting[--sim->nwaiting].request);
 	sim->groups = coord_create(&sim->config, pg_prng_uint64(&sim->prng));
 	sim->tick_at = PG_INT64_MAX;
+	sim->clock_seen = sim_coord_time(sim);
 	sim_model_restart(sim);
 	for (int i = 0; i < sim->nactors; i++)
 		connection_break(sim, sim->actors[i]);
@@ -463,9 +467,9 @@ sim_run(Sim *sim, uint64 seed, int nsteps)
 	sim->tick_at = PG_INT64_MAX;
 	sim->clock_seen = PG_INT64_MIN;
 	pg_prng_seed(&sim->prng, seed);
-	sim->loss = sim_below(sim, 20);
-	sim->doubling = sim_below(sim, 30);
-	sim->fault = sim_chance(sim, 200) ? 0 : sim_below(sim, 40);
+	sim->loss = sim_below(sim, 30);
+	sim->doubling = sim_below(sim, 60);
+	sim->fault = sim_chance(sim, 200) ? 0 : sim_below(sim, 150);
 	sim->restart = sim_chance(sim, 300) ? 20 : 0;
 	coord_config_defaults(&sim->config);
 	sim->config.empty_linger_ms = 60000;

@@ -596,3 +596,35 @@ CREATE VIEW group_lag AS
 COMMENT ON VIEW group_lag IS 'how far groups are behind: records, and the age of the oldest that is unread';
 
 GRANT SELECT ON consumer_groups, group_members, group_lag TO PUBLIC;
+
+--
+-- what the listener does
+--
+
+CREATE FUNCTION list_clients(OUT address text, OUT client_id text, OUT software_name text, OUT software_version text,
+							 OUT user_name text, OUT pid int, OUT connected_at timestamptz, OUT requests bigint,
+							 OUT bytes_received bigint, OUT bytes_sent bigint, OUT last_request_at timestamptz,
+							 OUT api text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_clients' LANGUAGE C VOLATILE;
+REVOKE ALL ON FUNCTION list_clients() FROM PUBLIC;
+CREATE VIEW clients AS
+	SELECT address, client_id, software_name, software_version, user_name, pid, connected_at, requests, bytes_received,
+		   bytes_sent, last_request_at, api FROM list_clients();
+COMMENT ON VIEW clients IS 'connected Kafka clients';
+
+CREATE FUNCTION list_listener_stats(OUT api text, OUT api_key int, OUT requests bigint, OUT errors bigint,
+									OUT bytes_received bigint, OUT bytes_sent bigint, OUT p50_ms float8,
+									OUT p99_ms float8, OUT max_ms float8) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_listener_stats' LANGUAGE C VOLATILE;
+CREATE VIEW listener_stats AS
+	SELECT api, api_key, requests, errors, bytes_received, bytes_sent, p50_ms, p99_ms, max_ms FROM list_listener_stats();
+COMMENT ON VIEW listener_stats IS 'requests of Kafka clients by API';
+
+CREATE FUNCTION reset_listener_stats() RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_reset_listener_stats' LANGUAGE C VOLATILE;
+REVOKE ALL ON FUNCTION reset_listener_stats() FROM PUBLIC;
+COMMENT ON FUNCTION reset_listener_stats() IS 'starts counting anew';
+
+GRANT EXECUTE ON FUNCTION list_clients() TO pg_monitor;
+GRANT SELECT ON clients TO pg_monitor;
+GRANT SELECT ON listener_stats TO PUBLIC;

@@ -19,6 +19,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "port/pg_bswap.h"
 #include "storage/lwlock.h"
 #include "tcop/tcopprot.h"
@@ -245,6 +246,7 @@ make_pieces(KafkaCall *call, const KafkaWriter *w)
 	}
 	call->npieces = piece - call->pieces;
 	call->response_bytes = w->len + w->spliced;
+	call->error = w->error;
 }
 
 static KafkaOutcome
@@ -368,6 +370,34 @@ unavailable_code(const KafkaApi *api)
 		KERR_COORDINATOR_NOT_AVAILABLE : KERR_NOT_CONTROLLER;
 }
 
+/*
+ * For pg_stat_activity, where requests may take their time: not in a listener.  Text of the
+ * client's is shown as ASCII.
+ */
+static void
+report_activity(const KafkaCall *call)
+{
+	const KafkaField *first = call->api->request()->fields;
+	char		text[NAMEDATALEN * 3];
+	int			n;
+
+	if (call->session->movable)
+		return;
+	n = snprintf(text, sizeof(text), "%s of %s", call->api->name, call->session->client_id);
+	if (call->api->request()->nfields > 0 && strcmp(first->name, "group_id") == 0 && n < sizeof(text))
+	{
+		const KafkaString *group = (const KafkaString *) ((char *) call->request + first->offset);
+
+		n += snprintf(text + n, sizeof(text) - n, " for group %.*s", Min(Max(group->len, 0), 128), group->data);
+	}
+	for (int i = 0; i < n && i < sizeof(text) && text[i] != '\0'; i++)
+	{
+		if (text[i] < 0x20 || text[i] >= 0x7f)
+			text[i] = '?';
+	}
+	pgstat_report_activity(STATE_RUNNING, text);
+}
+
 /* refuse: the answer is an error, whatever is asked. */
 static KafkaOutcome
 begin(KafkaCall *call, bool refuse)
@@ -399,6 +429,7 @@ begin(KafkaCall *call, bool refuse)
 											   call->api->name, call->api_version, problem));
 	if (call->api_version < call->api->min_served)
 		return run(&(Step) {.call = call, .what = STEP_FAIL, .code = KERR_UNSUPPORTED_VERSION});
+	report_activity(call);
 	if (!refuse)
 		return run(&(Step) {.call = call, .what = STEP_BEGIN});
 	if (wants_no_answer(call))
@@ -458,19 +489,15 @@ kafka_call_ready(KafkaCall *call)
 		kafka_ready_hook(call);
 }
 
-KafkaPlane
-kafka_frame_plane(const char *frame, uint32 len)
+const KafkaApi *
+kafka_frame_api(const char *frame, uint32 len)
 {
-	const KafkaApi *api = NULL;
 	uint16		key;
 
-	if (len >= sizeof(key))
-	{
-		memcpy(&key, frame, sizeof(key));
-		api = kafka_api_by_key((int16) pg_ntoh16(key));
-	}
-	/* what makes no sense is turned down wherever it is */
-	return api == NULL ? KAFKA_PLANE_ANY : api->plane;
+	if (len < sizeof(key))
+		return NULL;
+	memcpy(&key, frame, sizeof(key));
+	return kafka_api_by_key((int16) pg_ntoh16(key));
 }
 
 void

@@ -855,6 +855,8 @@ write_field(KafkaWriter *w, const KafkaField *f, const char *in)
 			break;
 		default:
 			write_primitive(w, f->type, in);
+			if (f->is_error && *(const int16 *) in != 0)
+				w->error = true;
 			break;
 	}
 }

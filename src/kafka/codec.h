@@ -65,6 +65,7 @@ typedef struct KafkaWriter
 	int			splices_cap;
 	uint64		spliced;		/* sum of their lengths */
 	bool		failed;			/* no memory */
+	bool		error;			/* an error code was written */
 	/* current message */
 	int16		version;
 	bool		flexible;

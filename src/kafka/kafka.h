@@ -98,6 +98,7 @@ typedef struct KafkaCall
 	KafkaPiece *pieces;
 	int			npieces;
 	uint64		response_bytes;
+	bool		error;			/* there is an error code in it */
 	/* CLOSE */
 	const char *problem;
 	instr_time	started;
@@ -139,7 +140,7 @@ extern int64 kafka_control_turn(void);
 /* Set by the control worker: its groups are those that count. */
 extern bool kafka_control_worker;
 
-/* Where a request must run, by its header. */
-extern KafkaPlane kafka_frame_plane(const char *frame, uint32 len);
+/* The API of a request, by its header; NULL: none that is known. */
+extern const KafkaApi *kafka_frame_api(const char *frame, uint32 len);
 
 #endif							/* PT_KAFKA_H */

@@ -86,7 +86,8 @@
 /* expansions of one list */
 #define KAFKA_MEMBER(t, n, lo, hi, ...) KAFKA_C_##t n;
 #define KAFKA_ROW(t, n, lo, hi, ...) \
-	{ .name = #n, .offset = offsetof(self, n), .min = lo, .max = hi, KAFKA_R_##t, __VA_ARGS__ },
+	{ .name = #n, .offset = offsetof(self, n), .min = lo, .max = hi, \
+	.is_error = __builtin_strcmp(#n, "error_code") == 0, KAFKA_R_##t, __VA_ARGS__ },
 
 #define KAFKA_DECLARE(Name, ROWS) \
 	typedef struct Name { ROWS(KAFKA_MEMBER) } Name; \

@@ -85,6 +85,7 @@ typedef struct KafkaField
 	int8		null_from;		/* 1 + first version where null is allowed, 0: never */
 	int8		tag_from;		/* 1 + first version where it is tagged, 0: never */
 	int8		tag;
+	bool		is_error;		/* an error code: other than 0 counts as an error */
 } KafkaField;
 
 typedef struct KafkaSchema

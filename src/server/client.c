@@ -30,6 +30,7 @@ static void on_frame(NetConn *conn, const NetFrame *frame);
 static void on_half_closed(NetConn *conn);
 static void on_closed(NetConn *conn, const char *reason);
 static void on_sent(NetMessage *message, bool ok);
+static void request_done(PtRequest *request, bool error, uint64 bytes_out);
 static void drop_requests(dlist_head *list);
 
 const NetHandler pt_client_handler = {
@@ -53,6 +54,8 @@ pt_client_open(PtListener *l, int fd, const PtMoved *moved, const char *bytes)
 	client->session.mcxt = mcxt;
 	client->session.movable = !l->control;
 	take_session(&client->session, &moved->session, fd);
+	client->slot = moved->slot == PT_SLOT_NEW ? pt_client_slot_new(l->number, client->session.peer) :
+		pt_client_slot_take(moved->slot, moved->slot_serial, l->number);
 	dlist_init(&client->arrived);
 	dlist_init(&client->begun);
 	client->conn = net_conn_open(l->group, fd, client);
@@ -65,6 +68,7 @@ pt_client_open(PtListener *l, int fd, const PtMoved *moved, const char *bytes)
 	ereport(LOG,
 			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 			 errmsg("could not take a connection from %s: %m", client->session.peer)));
+	pt_client_slot_free(client->slot);
 	pt_server_connections_add(l->number, -1);
 	MemoryContextDelete(mcxt);
 }
@@ -158,6 +162,7 @@ on_closed(NetConn *conn, const char *reason)
 	if (l->current == client)
 		l->current = NULL;
 	kafka_session_end(&client->session);
+	pt_client_slot_free(client->slot);
 	pt_server_connections_add(l->number, -1);
 	MemoryContextDelete(client->session.mcxt);
 }
@@ -200,6 +205,52 @@ pt_request_unlist(PtRequest *request)
 	dlist_delete(&request->work_node);
 }
 
+/* For views: a request has been begun, here and not elsewhere. */
+void
+pt_request_begun(PtRequest *request)
+{
+	PtClient   *client = request->client;
+	PtClientSlot *slot = client->slot;
+
+	slot->requests++;
+	slot->bytes_in += sizeof(uint32) + request->frame.len;
+	slot->last_request_at = client->listener->now;
+	slot->api = request->call->api_key;
+	if (client->named && slot->api != KAFKA_KEY_ApiVersions)
+		return;
+	client->named = true;
+	pt_client_slot_name(slot, client->session.client_id, client->session.software_name,
+						client->session.software_version);
+}
+
+/* The same when it has its answer, or gets none; it is off its client's list. */
+static void
+request_done(PtRequest *request, bool error, uint64 bytes_out)
+{
+	PtClient   *client = request->client;
+	KafkaCall  *call = request->call;
+	instr_time	took;
+
+	client->slot->bytes_out += bytes_out;
+	client->slot->api = dlist_is_empty(&client->begun) ? -1 :
+		dlist_head_element(PtRequest, node, &client->begun)->call->api_key;
+	if (call->api == NULL)
+		return;
+	INSTR_TIME_SET_CURRENT(took);
+	INSTR_TIME_SUBTRACT(took, call->started);
+	pt_count_request(client->listener->number, call->api, error, sizeof(uint32) + call->frame_len, bytes_out,
+					 INSTR_TIME_GET_MICROSEC(took));
+}
+
+/* The request gets no answer: it wants none, or its connection ends for it. */
+void
+pt_request_forget(PtRequest *request, bool error)
+{
+	if (request->call != NULL)
+		request_done(request, error, 0);
+	pt_request_end(request);
+}
+
 /* The answer is there; it leaves when those before it have left and its WAL is durable. */
 void
 pt_request_answered(PtRequest *request)
@@ -236,6 +287,7 @@ pt_request_send(PtRequest *request)
 	request->message.npieces = call->npieces;
 	request->message.sent = on_sent;
 	request->message.arg = request;
+	request_done(request, call->error, call->response_bytes);
 	net_conn_send(request->client->conn, &request->message);
 }
 

@@ -103,7 +103,9 @@ committer_turn(bool *moved)
 		return false;
 	if (requested > flushed)
 	{
+		pgstat_report_activity(STATE_RUNNING, "flushing WAL");
 		XLogFlush(requested);
+		pgstat_report_activity(STATE_IDLE, NULL);
 		flushed = GetFlushRecPtr(NULL);
 	}
 	replicated = replicated_lsn(flushed);

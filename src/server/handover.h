@@ -19,6 +19,9 @@
 /* Pieces of bytes that one handover may have. */
 #define PT_HANDOVER_IOVECS	256
 
+#define PT_SLOT_UNSEEN	(-1)		/* not among the clients that are shown */
+#define PT_SLOT_NEW		(-2)
+
 /* What is known of a client; a new one has empty strings, and the address of its socket. */
 typedef struct PtMovedSession
 {
@@ -32,7 +35,8 @@ typedef struct PtMoved
 {
 	uint32		magic;
 	uint64		len;			/* bytes received and not worked on; set by pt_handover_send */
-	int			slot;			/* in the table of clients (../stats/clients.h), -1: none */
+	int			slot;			/* in the table of clients (counters.h), or */
+	uint64		slot_serial;
 	PtMovedSession session;
 } PtMoved;
 

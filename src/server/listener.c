@@ -37,6 +37,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 #include "utils/varlena.h"
 
 #include "guc.h"
@@ -93,9 +94,9 @@ pt_listener_main(Datum arg)
 	uint32		wait_event;
 
 	pt_worker_start(pt_database);
-	wait_event = pt_wait_event_new("PgtopicListenerMain");
 	l->number = DatumGetInt32(arg);
 	l->control = l->number == pt_server_control();
+	wait_event = l->control ? pt_wait_event_new("PgtopicControlMain") : pt_wait_event_new("PgtopicListenerMain");
 	kafka_control_worker = l->control;
 	listener_start(l);
 	if (l->number == 0)
@@ -282,7 +283,7 @@ on_accepted(NetListener *from, int fd, void *arg)
 {
 	PtListener *l = arg;
 	int			worker = pt_server_least_loaded(l->number);
-	PtMoved		moved = {.slot = -1};
+	PtMoved		moved = {.slot = PT_SLOT_NEW};
 
 	if (pt_server_connections_all() >= connections_max())
 	{
@@ -307,6 +308,7 @@ run_turn(PtListener *l)
 	volatile bool ok = true;
 
 	MemoryContextSwitchTo(l->turn_mcxt);
+	l->now = GetCurrentTimestamp();
 	PG_TRY();
 	{
 		(void) net_loop_poll(l->loop, 0);
@@ -384,27 +386,34 @@ wait_for_work(PtListener *l, WaitEventSet *set, uint32 wait_event)
 }
 
 /*
- * For pg_stat_activity and the statistics, at most once a second.  Returns
- * after how many ms there will be something to report, -1: there is not.
+ * For pg_stat_activity and the statistics, when the worker is about to sleep.  The number of
+ * connections is told at most once a second: returns after how many ms there will be something to
+ * report, -1: there is not.
  */
 static long
 report_idle(PtListener *l)
 {
 	static int64 reported_at = 0;
 	static int	reported = -1;
+	static char text[64];
 	int			connections = net_group_count(l->group);
 	int64		now = net_now();
 	int64		next = reported_at + PT_REPORT_US;
-	char		text[64];
+	bool		soon = reported >= 0 && now < next;
 
-	if (reported >= 0 && now < next)
-		return connections == reported ? -1 : (long) ((next - now) / 1000 + 1);
-	reported_at = now;
-	(void) pgstat_report_stat(false);
-	if (connections == reported)
-		return -1;
-	reported = connections;
-	snprintf(text, sizeof(text), connections == 1 ? "%d Kafka connection" : "%d Kafka connections", connections);
-	pgstat_report_activity(STATE_IDLE, text);
-	return -1;
+	if (!soon)
+	{
+		reported_at = now;
+		(void) pgstat_report_stat(false);
+		if (connections != reported)
+		{
+			reported = connections;
+			l->active = true;
+			snprintf(text, sizeof(text), connections == 1 ? "%d Kafka connection" : "%d Kafka connections", connections);
+		}
+	}
+	if (l->active)
+		pgstat_report_activity(STATE_IDLE, text);
+	l->active = false;
+	return soon && connections != reported ? (long) ((next - now) / 1000 + 1) : -1;
 }

@@ -29,10 +29,9 @@
 #include "kafka/kafka.h"
 #include "net/conn.h"
 #include "net/loop.h"
+#include "server/counters.h"
 #include "server/handover.h"
 #include "server/shared.h"
-
-#define PT_INFLIGHT_MAX	64		/* requests of one connection in work */
 
 typedef enum PtRequestState
 {
@@ -52,6 +51,7 @@ typedef struct PtClient
 	KafkaSession session;
 	dlist_head	arrived;		/* requests not begun, by node */
 	dlist_head	begun;			/* requests begun, by node; both in order */
+	PtClientSlot *slot;			/* for views */
 	struct PtRequest *waiting;	/* its requests behind this one are not begun */
 	dlist_node	runnable_node;	/* on listener->runnable if runnable */
 	dlist_node	answer_node;	/* on listener->answerable or ->parked if answering */
@@ -59,6 +59,7 @@ typedef struct PtClient
 	bool		runnable;
 	bool		answering;
 	bool		moving;			/* to another worker: no request is begun */
+	bool		named;			/* its slot has what it calls itself */
 	bool		refuse;			/* the next request is turned down: the other worker is not up */
 } PtClient;
 
@@ -89,6 +90,8 @@ struct PtListener
 {
 	int			number;
 	bool		control;		/* the control worker; else a listener proper */
+	bool		active;			/* pg_stat_activity says so */
+	TimestampTz now;			/* when this turn began */
 	MemoryContext mcxt;			/* lives as long as the worker */
 	MemoryContext turn_mcxt;	/* reset in every turn */
 	NetLoop    *loop;
@@ -116,10 +119,12 @@ struct PtListener
 extern const NetHandler pt_client_handler;
 extern void pt_client_open(PtListener *l, int fd, const PtMoved *moved, const char *bytes);
 extern void pt_client_runnable(PtClient *client);
+extern void pt_request_begun(PtRequest *request);
 extern void pt_request_list(PtRequest *request, dlist_head *list);
 extern void pt_request_unlist(PtRequest *request);
 extern void pt_request_answered(PtRequest *request);
 extern void pt_request_send(PtRequest *request);
+extern void pt_request_forget(PtRequest *request, bool error);
 extern void pt_request_end(PtRequest *request);
 
 /* turn.c */

@@ -62,6 +62,7 @@ logwriter_turn(MemoryContext mcxt)
 	while (pt_logwriter_pop(GetFlushRecPtr(NULL), &extent))
 	{
 		(void) pt_worker_interrupts();
+		pgstat_report_activity(STATE_RUNNING, "writing a completed extent");
 		PG_TRY();
 		{
 			write_extent(&extent);
@@ -75,6 +76,7 @@ logwriter_turn(MemoryContext mcxt)
 		}
 		PG_END_TRY();
 		MemoryContextSwitchTo(mcxt);
+		pgstat_report_activity(STATE_IDLE, NULL);
 	}
 }
 

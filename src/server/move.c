@@ -59,9 +59,9 @@ retry_due(NetTimer *timer)
 bool
 pt_move_needed(const PtListener *l, const PtRequest *request)
 {
-	KafkaPlane	plane = kafka_frame_plane(request->frame.data, request->frame.len);
+	const KafkaApi *api = kafka_frame_api(request->frame.data, request->frame.len);
 
-	return plane == (l->control ? KAFKA_PLANE_DATA : KAFKA_PLANE_CONTROL);
+	return api != NULL && api->plane == (l->control ? KAFKA_PLANE_DATA : KAFKA_PLANE_CONTROL);
 }
 
 /* No request of the client is begun any more; the first of those that arrived is why it moves. */
@@ -161,7 +161,8 @@ hand_over(PtListener *l, PtClient *client)
 	int			worker = l->control ? pt_server_least_loaded(-1) : pt_server_control();
 	struct iovec iov[PT_HANDOVER_IOVECS];
 	uint32		words[PT_HANDOVER_IOVECS];
-	PtMoved		moved = {.slot = -1};
+	PtMoved		moved = {0};
+	PtHandover	result;
 	int			n;
 
 	if (worker < 0)
@@ -173,7 +174,12 @@ hand_over(PtListener *l, PtClient *client)
 			sizeof(moved.session.software_version));
 	strlcpy(moved.session.peer, client->session.peer, sizeof(moved.session.peer));
 	n = collect_bytes(client, iov, words);
-	return pt_handover_send(pt_handover_socket(), worker, net_conn_fd(client->conn), &moved, iov, n);
+	moved.slot = pt_client_slot_offer(client->slot, worker, &moved.slot_serial);
+	result = pt_handover_send(pt_handover_socket(), worker, net_conn_fd(client->conn), &moved, iov, n);
+	/* what has been given is no longer ours to free */
+	client->slot = result == PT_HANDOVER_DONE ? pt_client_slot_take(PT_SLOT_UNSEEN, 0, l->number) :
+		pt_client_slot_take(moved.slot, moved.slot_serial, l->number);
+	return result;
 }
 
 /* The requests that have arrived, as they came, and what was received behind them. */

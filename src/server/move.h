@@ -14,6 +14,8 @@
 #include "server/handover.h"
 #include "server/listener.h"
 
+#define PT_INFLIGHT_MAX	64		/* requests of one connection in work; all of them can move */
+
 /* handover.c: the inbox of this worker */
 extern void pt_handover_init(PtListener *l);
 extern void pt_handover_turn(PtListener *l);

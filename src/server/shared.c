@@ -18,6 +18,7 @@
 #include "storage/shmem.h"
 
 #include "guc.h"
+#include "server/counters.h"
 #include "server/server.h"
 #include "server/shared.h"
 
@@ -38,7 +39,7 @@ static PtServerShared *shared;
 Size
 pt_server_shmem_size(void)
 {
-	return MAXALIGN(sizeof(PtServerShared));
+	return add_size(MAXALIGN(sizeof(PtServerShared)), MAXALIGN(pt_counters_shmem_size()));
 }
 
 /* Called with AddinShmemInitLock held. */
@@ -47,6 +48,7 @@ pt_server_shmem_init(void)
 {
 	bool		found;
 
+	pt_counters_shmem_init();
 	shared = ShmemInitStruct("pgtopic server", sizeof(PtServerShared), &found);
 	if (found)
 		return;
@@ -70,6 +72,7 @@ void
 pt_server_attach(int worker, Latch *latch)
 {
 	Assert(worker >= 0 && worker < PT_WORKERS_MAX);
+	pt_client_slots_forget(worker);
 	pg_atomic_write_u32(&shared->listeners[worker].connections, 0);
 	pg_atomic_write_u64(&shared->listeners[worker].files, 0);
 	shared->listeners[worker].latch = latch;

@@ -28,6 +28,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "storage/lwlock.h"
 #include "utils/memutils.h"
@@ -61,7 +62,7 @@ static void tick_due(NetTimer *timer);
 static void resume_phase(PtListener *l);
 static void apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome);
 static void take_back(PtRequest *request);
-static void forget_request(PtRequest *request);
+static void forget_request(PtRequest *request, bool error);
 static void start_waiting(PtListener *l, PtRequest *request);
 static void call_ready(KafkaCall *call);
 static void stop_waiting(PtRequest *request);
@@ -174,6 +175,9 @@ begin_phase(PtListener *l)
 {
 	if (dlist_is_empty(&l->runnable))
 		return;
+	if (!l->active && !l->control)
+		pgstat_report_activity(STATE_RUNNING, NULL);
+	l->active = true;
 	pt_turn_transaction();
 	while (!dlist_is_empty(&l->runnable))
 	{
@@ -211,6 +215,8 @@ begin_client(PtListener *l, PtClient *client)
 			outcome = kafka_call_begin(&client->session, request->frame.data, request->frame.len,
 									   &request->call);
 		client->refuse = false;
+		if (outcome != KAFKA_MOVE)
+			pt_request_begun(request);
 		MemoryContextSwitchTo(l->turn_mcxt);
 		apply_outcome(l, request, outcome);
 	}
@@ -253,14 +259,14 @@ apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 			pt_move_start(client);
 			break;
 		case KAFKA_NO_REPLY:
-			forget_request(request);
+			forget_request(request, false);
 			break;
 		case KAFKA_CLOSE:
 			/* what came before it still gets its answers */
 			net_conn_finish(client->conn, "%s", call->problem);
-			forget_request(request);
+			forget_request(request, true);
 			while (!dlist_is_empty(&client->arrived))
-				forget_request(dlist_head_element(PtRequest, node, &client->arrived));
+				forget_request(dlist_head_element(PtRequest, node, &client->arrived), false);
 			break;
 	}
 }
@@ -280,12 +286,12 @@ take_back(PtRequest *request)
 
 /* The request gets no answer. */
 static void
-forget_request(PtRequest *request)
+forget_request(PtRequest *request, bool error)
 {
 	PtClient   *client = request->client;
 
 	dlist_delete(&request->node);
-	pt_request_end(request);
+	pt_request_forget(request, error);
 	net_conn_answered(client->conn);
 	/* it may have stood before one that is answered */
 	if (!dlist_is_empty(&client->begun))

@@ -110,7 +110,7 @@ static void
 hand_over(int sender, int theirs, const struct iovec *bytes)
 {
 	TimestampTz give_up_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PATIENCE_MS);
-	PtMoved		moved = {.slot = -1};
+	PtMoved		moved = {.slot = PT_SLOT_UNSEEN};
 	PtHandover	result;
 
 	strlcpy(moved.session.client_id, "sql", sizeof(moved.session.client_id));

@@ -1,0 +1,142 @@
+/*-------------------------------------------------------------------------
+ *
+ * views.c
+ *	  The C side of the views clients and listener_stats.
+ *
+ * Siblings: ../server/counters.h, where it all is.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "server/counters.h"
+
+/* Who a client is as long as nobody has to say so. */
+#define ANONYMOUS "ANONYMOUS"
+
+PG_FUNCTION_INFO_V1(pt_clients);
+PG_FUNCTION_INFO_V1(pt_listener_stats);
+PG_FUNCTION_INFO_V1(pt_reset_listener_stats);
+
+/* Columns are put one after another. */
+typedef struct Row
+{
+	int			n;
+	Datum		values[12];
+	bool		nulls[12];
+} Row;
+
+static void
+put(Row *row, Datum value)
+{
+	Assert(row->n < lengthof(row->values));
+	row->nulls[row->n] = false;
+	row->values[row->n++] = value;
+}
+
+static void
+put_null(Row *row)
+{
+	Assert(row->n < lengthof(row->values));
+	row->nulls[row->n++] = true;
+}
+
+/* What a client did not say is null. */
+static void
+put_text(Row *row, const char *text)
+{
+	if (text[0] == '\0')
+		put_null(row);
+	else
+		put(row, CStringGetTextDatum(text));
+}
+
+static void
+put_client(ReturnSetInfo *result, const PtClientSlot *client)
+{
+	const KafkaApi *api = client->api < 0 ? NULL : kafka_api_by_key((int16) client->api);
+	Row			row = {0};
+
+	put_text(&row, client->text.peer);
+	put_text(&row, client->text.client_id);
+	put_text(&row, client->text.software_name);
+	put_text(&row, client->text.software_version);
+	put(&row, CStringGetTextDatum(ANONYMOUS));
+	put(&row, Int32GetDatum(client->pid));
+	put(&row, TimestampTzGetDatum(client->connected_at));
+	put(&row, Int64GetDatum(client->requests));
+	put(&row, Int64GetDatum(client->bytes_in));
+	put(&row, Int64GetDatum(client->bytes_out));
+	if (client->last_request_at == 0)
+		put_null(&row);
+	else
+		put(&row, TimestampTzGetDatum(client->last_request_at));
+	put_text(&row, api == NULL ? "" : api->name);
+	tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
+}
+
+/* list_clients(): those that are connected. */
+Datum
+pt_clients(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < pt_client_slots(); i++)
+	{
+		PtClientSlot client;
+
+		if (pt_client_slot_read(i, &client))
+			put_client(result, &client);
+	}
+	return (Datum) 0;
+}
+
+static void
+put_api(ReturnSetInfo *result, const KafkaApi *api, const PtApiCounters *c)
+{
+	Row			row = {0};
+
+	put(&row, CStringGetTextDatum(api->name));
+	put(&row, Int32GetDatum(api->key));
+	put(&row, Int64GetDatum(c->requests));
+	put(&row, Int64GetDatum(c->errors));
+	put(&row, Int64GetDatum(c->bytes_in));
+	put(&row, Int64GetDatum(c->bytes_out));
+	put(&row, Float8GetDatum(pt_counters_quantile(c, 0.5) / 1000));
+	put(&row, Float8GetDatum(pt_counters_quantile(c, 0.99) / 1000));
+	put(&row, Float8GetDatum(c->max_us / 1000.0));
+	tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
+}
+
+/* list_listener_stats(): the APIs that were asked for. */
+Datum
+pt_listener_stats(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < KAFKA_API_COUNT; i++)
+	{
+		PtApiCounters sum;
+
+		pt_counters_read(i, &sum);
+		if (sum.requests > 0)
+			put_api(result, &kafka_apis[i], &sum);
+	}
+	return (Datum) 0;
+}
+
+Datum
+pt_reset_listener_stats(PG_FUNCTION_ARGS)
+{
+	pt_counters_reset();
+	PG_RETURN_VOID();
+}

@@ -53,6 +53,40 @@ SELECT commit_offsets('gr_f', 'gr:2', 1);
 SELECT commit_offsets('gr_f', 'gr:2', 2);
 ROLLBACK;
 
+-- the views
+SELECT group_id, kind, state, members, protocol, epoch, partitions, last_commit <= clock_timestamp() AS committed
+FROM consumer_groups WHERE group_id LIKE 'gr\_%' ORDER BY 1;
+SELECT group_id, topic, partition, "offset", end_offset, lag, lag_seconds > 0 AS late, committed_at <= clock_timestamp() AS committed,
+	leader_epoch, metadata
+FROM group_lag WHERE group_id IN ('gr_c', 'gr_e') ORDER BY 1, 2, 3;
+BEGIN;
+SELECT count(*) FROM consume('gr', 'gr_c');
+SELECT group_id, kind, state, members FROM consumer_groups WHERE group_id LIKE 'gr\_%' AND members > 0;
+SELECT group_id, member_id, subscription, assignment, pid = pg_backend_pid() AS me FROM group_members WHERE group_id LIKE 'gr\_%';
+COMMIT;
+-- of what one may read, unless one may see all
+CREATE ROLE regress_gr;
+SET ROLE regress_gr;
+SELECT count(*) FROM group_lag;
+SELECT count(*) FROM consumer_groups;
+SELECT commit_offsets('gr_a', 'gr:0', 1);
+SELECT * FROM seek('gr_a', 'gr', 'end');
+SELECT delete_group('gr_a');
+SELECT expire_offsets();
+RESET ROLE;
+GRANT SELECT ON topics.gr TO regress_gr;
+SET ROLE regress_gr;
+SELECT DISTINCT topic FROM group_lag;
+SELECT count(*) > 3 AS groups FROM consumer_groups;
+SELECT commit_offsets('gr_a', 'gr:0', 4);
+RESET ROLE;
+REVOKE SELECT ON topics.gr FROM regress_gr;
+GRANT pg_read_all_stats TO regress_gr;
+SET ROLE regress_gr;
+SELECT DISTINCT topic FROM group_lag WHERE group_id LIKE 'gr\_%';
+RESET ROLE;
+DROP ROLE regress_gr;
+
 -- what is refused
 SELECT commit_offsets('', 'gr:0', 1);
 SELECT commit_offsets(NULL, 'gr:0', 1);

@@ -16,7 +16,7 @@ with open(os.path.join(pg.ROOT, "README.md"), encoding="utf8") as readme_file:
 
 # Functions that are not for users: support of types, operators, views and tests.
 INTERNAL = re.compile(r"^((topic|partition|headers)_(in|out|recv|send|eq|ne|lt|le|gt|ge|cmp|hash|hash_extended)|bytea_json_.*|"
-                      r"jsonb|list_topics|list_partitions|list_clients|list_listener_stats|kafka_call|kafka_ask|group_configs_changed|.*_handler)$")
+                      r"jsonb|list_\w+|kafka_call|kafka_ask|group_configs_changed|.*_handler)$")
 FIRST_SERVED = {0: 3}       # Produce is advertised from 0, for librdkafka, and served from 3
 
 server = None
@@ -59,7 +59,7 @@ def test_settings():
     really = dict(server.rows("SELECT name, boot_val || CASE WHEN unit IS NULL THEN '' ELSE ' ' || unit END "
                               "FROM pg_settings WHERE name LIKE 'pgtopic.%'"))
     tap.equal(sorted(listed), sorted(really), "every setting is in the table, and no other")
-    sizes = {"B": 1, "kB": 1024, "MB": 1 << 20, "ms": 1, "s": 1000, "min": 60000}
+    sizes = {"B": 1, "kB": 1024, "MB": 1 << 20, "ms": 1, "s": 1000, "min": 60000, "d": 86400000}
 
     def plain(text):
         match = re.match(r"(\d+) ?([a-zA-Z]+)$", text)

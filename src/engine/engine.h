@@ -21,6 +21,7 @@
 #include "executor/tuptable.h"
 
 #include "log/batch.h"
+#include "log/sequence.h"
 #include "storage/storage.h"
 #include "topic/topic.h"
 
@@ -218,6 +219,9 @@ extern int32 pt_engine_leader_epoch(void);
 
 /* A fresh block of producer ids; returns the first of n. */
 extern int64 pt_engine_allocate_producer_ids(int n);
+
+/* The idempotent producers that a partition remembers, copied, in no order.  PT_BUSY: try again. */
+extern PtStatus pt_engine_producers(Oid relid, PtProducerState **states, int *n);
 
 /*
  * reads for SQL: records of one partition under the active snapshot (poll, consume).

@@ -26,14 +26,17 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "common/hashfn.h"
 #include "port/pg_bitutils.h"
+#include "storage/lmgr.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/hsearch.h"
 
 #include "guc.h"
 #include "engine/internal.h"
+#include "engine/logs.h"
 
 #define LOAD_EXTENTS	128		/* MiB of log, see above */
 
@@ -238,6 +241,61 @@ set_loaded(const RelFileLocator *locator)
 		(void) hash_search(loaded, locator, HASH_ENTER_NULL, &found);
 	}
 	LWLockRelease(&table->lock);
+}
+
+/* Copies what is known of a log's producers; NULL counts only.  At most max. */
+static int
+copy_states(const RelFileLocator *locator, PtProducerState *states, int max)
+{
+	int			n = 0;
+
+	LWLockAcquire(&table->lock, LW_SHARED);
+	for (int i = 0; i < pt_max_producers && n < max; i++)
+	{
+		if (!table->slots[i].used || !RelFileLocatorEquals(table->slots[i].locator, *locator))
+			continue;
+		if (states != NULL)
+			states[n] = table->slots[i].state;
+		n++;
+	}
+	LWLockRelease(&table->lock);
+	return n;
+}
+
+/* See engine.h.  Only the first time since the start is the append lock needed, as for any rebuilding. */
+PtStatus
+pt_engine_producers(Oid relid, PtProducerState **states, int *n)
+{
+	PtLogState *log = NULL;
+	PtStatus	status = pt_log_find(relid, &log);
+	RelFileLocator locator;
+
+	*states = NULL;
+	*n = 0;
+	if (status != PT_OK)
+		return status;
+	locator = log->locator;
+	if (!is_loaded(&locator))
+	{
+		Relation	rel;
+
+		if (!ConditionalLockRelationOid(relid, AccessShareLock))
+			return PT_BUSY;
+		rel = try_relation_open(relid, NoLock);
+		if (rel == NULL)
+			return PT_UNKNOWN_PARTITION;
+		if (!pt_log_is(log, &pt_rel_locator(rel)) || !pt_append_lock(relid, true))
+		{
+			relation_close(rel, NoLock);
+			return PT_BUSY;
+		}
+		pt_producers_load(rel, log);
+		relation_close(rel, NoLock);
+	}
+	*n = copy_states(&locator, NULL, pt_max_producers);
+	*states = palloc(sizeof(PtProducerState) * Max(*n, 1));
+	*n = copy_states(&locator, *states, *n);
+	return PT_OK;
 }
 
 /* Rebuilds the producers of a log when this is its first use since the start. */

@@ -4,7 +4,7 @@
  *	  The one list of the Kafka APIs that we speak.
  *
  * ApiVersions answers from it, the dispatcher and the tests walk it.  An API is a row here,
- * field rows in a file beside this one, and a handler in ../api/ of the same name.
+ * field rows in a file beside this one (all.h), and a handler in ../api/ of the same name.
  *
  * Siblings: messages.c (the tables), ../api.c (handlers), ../frame.c (headers).
  *
@@ -15,36 +15,7 @@
 #ifndef KAFKA_MESSAGES_APIS_H
 #define KAFKA_MESSAGES_APIS_H
 
-#include "kafka/messages/00_produce.h"
-#include "kafka/messages/01_fetch.h"
-#include "kafka/messages/02_list_offsets.h"
-#include "kafka/messages/03_metadata.h"
-#include "kafka/messages/08_offset_commit.h"
-#include "kafka/messages/09_offset_fetch.h"
-#include "kafka/messages/10_find_coordinator.h"
-#include "kafka/messages/11_join_group.h"
-#include "kafka/messages/12_heartbeat.h"
-#include "kafka/messages/13_leave_group.h"
-#include "kafka/messages/14_sync_group.h"
-#include "kafka/messages/15_describe_groups.h"
-#include "kafka/messages/16_list_groups.h"
-#include "kafka/messages/18_api_versions.h"
-#include "kafka/messages/19_create_topics.h"
-#include "kafka/messages/20_delete_topics.h"
-#include "kafka/messages/21_delete_records.h"
-#include "kafka/messages/22_init_producer_id.h"
-#include "kafka/messages/23_offset_for_leader_epoch.h"
-#include "kafka/messages/32_describe_configs.h"
-#include "kafka/messages/33_alter_configs.h"
-#include "kafka/messages/37_create_partitions.h"
-#include "kafka/messages/42_delete_groups.h"
-#include "kafka/messages/44_incremental_alter_configs.h"
-#include "kafka/messages/47_offset_delete.h"
-#include "kafka/messages/60_describe_cluster.h"
-#include "kafka/messages/68_consumer_group_heartbeat.h"
-#include "kafka/messages/69_consumer_group_describe.h"
-#include "kafka/messages/74_list_config_resources.h"
-#include "kafka/messages/75_describe_topic_partitions.h"
+#include "kafka/messages/all.h"
 
 /*
  * Columns: key, name, name of the handler, first version advertised, first version
@@ -76,17 +47,39 @@
 	X(21, DeleteRecords,			delete_records,			   0, 0, 2, 2, CONTROL) \
 	X(22, InitProducerId,			init_producer_id,		   0, 0, 5, 2, ANY) \
 	X(23, OffsetForLeaderEpoch,		offset_for_leader_epoch,   2, 2, 4, 4, ANY) \
+	X(29, DescribeAcls,				describe_acls,					1, 1, 3, 2, CONTROL) \
+	X(30, CreateAcls,				create_acls,					1, 1, 3, 2, CONTROL) \
+	X(31, DeleteAcls,				delete_acls,					1, 1, 3, 2, CONTROL) \
 	X(32, DescribeConfigs,			describe_configs,				1, 1, 4, 4, CONTROL) \
 	X(33, AlterConfigs,				alter_configs,					0, 0, 2, 2, CONTROL) \
 	X(37, CreatePartitions,			create_partitions,		   0, 0, 3, 2, CONTROL) \
+	X(38, CreateDelegationToken,	create_delegation_token,		1, 1, 3, 2, CONTROL) \
+	X(39, RenewDelegationToken,		renew_delegation_token,			1, 1, 2, 2, CONTROL) \
+	X(40, ExpireDelegationToken,	expire_delegation_token,		1, 1, 2, 2, CONTROL) \
+	X(41, DescribeDelegationToken,	describe_delegation_token,		1, 1, 3, 2, CONTROL) \
 	X(42, DeleteGroups,				delete_groups,			   0, 0, 2, 2, CONTROL) \
+	X(43, ElectLeaders,				elect_leaders,					0, 0, 2, 2, CONTROL) \
 	X(44, IncrementalAlterConfigs,	incremental_alter_configs,		0, 0, 1, 1, CONTROL) \
+	X(45, AlterPartitionReassignments,	alter_partition_reassignments,	0, 0, 1, 0, CONTROL) \
+	X(46, ListPartitionReassignments,	list_partition_reassignments,	0, 0, 0, 0, CONTROL) \
 	X(47, OffsetDelete,				offset_delete,			   0, 0, 0, LATEST, CONTROL) \
+	X(48, DescribeClientQuotas,		describe_client_quotas,			0, 0, 1, 1, CONTROL) \
+	X(49, AlterClientQuotas,		alter_client_quotas,			0, 0, 1, 1, CONTROL) \
+	X(50, DescribeUserScramCredentials,	describe_user_scram_credentials,	0, 0, 0, 0, CONTROL) \
+	X(51, AlterUserScramCredentials,	alter_user_scram_credentials,	0, 0, 0, 0, CONTROL) \
+	X(55, DescribeQuorum,			describe_quorum,				0, 0, 2, 0, CONTROL) \
+	X(57, UpdateFeatures,			update_features,				0, 0, 2, 0, CONTROL) \
 	X(60, DescribeCluster,			describe_cluster,		   0, 0, 2, 0, ANY) \
+	X(61, DescribeProducers,		describe_producers,				0, 0, 0, 0, CONTROL) \
+	X(64, UnregisterBroker,			unregister_broker,				0, 0, 0, 0, CONTROL) \
+	X(65, DescribeTransactions,		describe_transactions,			0, 0, 0, 0, CONTROL) \
+	X(66, ListTransactions,			list_transactions,				0, 0, 2, 0, CONTROL) \
 	X(68, ConsumerGroupHeartbeat,	consumer_group_heartbeat,  0, 0, 1, 0, CONTROL) \
 	X(69, ConsumerGroupDescribe,	consumer_group_describe,   0, 0, 1, 0, CONTROL) \
 	X(74, ListConfigResources,		list_config_resources,			0, 0, 1, 0, CONTROL) \
-	X(75, DescribeTopicPartitions,	describe_topic_partitions, 0, 0, 0, 0, ANY)
+	X(75, DescribeTopicPartitions,	describe_topic_partitions, 0, 0, 0, 0, ANY) \
+	X(80, AddRaftVoter,				add_raft_voter,					0, 0, 1, 0, CONTROL) \
+	X(81, RemoveRaftVoter,			remove_raft_voter,				0, 0, 0, 0, CONTROL)
 
 /* KAFKA_KEY_Produce and so on */
 typedef enum KafkaApiKey

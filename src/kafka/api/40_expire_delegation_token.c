@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * 40_expire_delegation_token.c
+ *	  ExpireDelegationToken: there are none.
+ *
+ * The answer is a broker's that has no secret key for delegation tokens.
+ *
+ * Siblings: 38_create_delegation_token.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "kafka/api.h"
+
+static void
+expire_delegation_token_fail(KafkaCall *call, int16 code, const char *message)
+{
+	ExpireDelegationTokenResponse *out = call->response;
+
+	out->error_code = code;
+	out->expiry_timestamp_ms = -1;
+}
+
+static KafkaOutcome
+expire_delegation_token_begin(KafkaCall *call)
+{
+	expire_delegation_token_fail(call, KERR_DELEGATION_TOKEN_AUTH_DISABLED, NULL);
+	return KAFKA_REPLY;
+}
+
+const KafkaHandler kafka_handler_expire_delegation_token = {
+	.begin = expire_delegation_token_begin,
+	.fail = expire_delegation_token_fail
+};

@@ -1,0 +1,104 @@
+/*-------------------------------------------------------------------------
+ *
+ * 57_update_features.c
+ *	  UpdateFeatures: the features are what they are.
+ *
+ * There is one, group.version, and its level is built in: asking for that level succeeds, as nothing is left to be done. Any
+ * other update fails as a whole, with the reason, as in a broker.
+ *
+ * Siblings: 18_api_versions.c, which tells the features.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "kafka/broker.h"
+#include "kafka/api.h"
+
+#define GROUP_VERSION		"group.version"
+#define GROUP_VERSION_LEVEL 1
+
+#define UPGRADE_TYPE_UPGRADE	1
+#define UPGRADE_TYPE_UNSAFE		3
+
+static void
+refuse(UpdateFeaturesResponse *out, int16 code, const char *message)
+{
+	out->error_code = code;
+	out->error_message = kafka_string(message);
+}
+
+static void
+refuse_version(UpdateFeaturesResponse *out, const FeatureUpdate *in, const char *why)
+{
+	const char *name = kafka_text(in->feature);
+
+	refuse(out, KERR_INVALID_UPDATE_VERSION,
+		   psprintf("The update failed for all features since the following feature had an error: "
+					"Invalid update version %d for feature %s. %s", in->max_version_level, name ? name : "", why));
+}
+
+/* Version 0 says only whether a downgrade is meant. */
+static int
+upgrade_type(const KafkaCall *call, const FeatureUpdate *in)
+{
+	return call->api_version == 0 ? (in->allow_downgrade ? UPGRADE_TYPE_UPGRADE + 1 : UPGRADE_TYPE_UPGRADE) :
+		in->upgrade_type;
+}
+
+/* false when the update was refused */
+static bool
+check_update(const KafkaCall *call, const FeatureUpdate *in, UpdateFeaturesResponse *out)
+{
+	int			type = upgrade_type(call, in);
+
+	if (type < UPGRADE_TYPE_UPGRADE || type > UPGRADE_TYPE_UNSAFE)
+		refuse_version(out, in, "The controller does not support the given upgrade type.");
+	else if (in->max_version_level < 0)
+		refuse_version(out, in, "A feature version cannot be less than 0.");
+	else if (!kafka_string_equal(in->feature, kafka_string(GROUP_VERSION)))
+		refuse_version(out, in, psprintf("Local controller %d does not support this feature.", KAFKA_BROKER_ID));
+	else if (in->max_version_level > GROUP_VERSION_LEVEL)
+		refuse_version(out, in, psprintf("Local controller %d only supports versions 0-%d", KAFKA_BROKER_ID,
+										 GROUP_VERSION_LEVEL));
+	else if (in->max_version_level < GROUP_VERSION_LEVEL && type == UPGRADE_TYPE_UPGRADE)
+		refuse_version(out, in, "Can't downgrade the version of this feature without setting the upgrade type to either "
+					   "safe or unsafe downgrade.");
+	else if (in->max_version_level < GROUP_VERSION_LEVEL)
+		refuse_version(out, in, "This server cannot be told to do without its consumer group protocol.");
+	return out->error_code == KERR_NONE;
+}
+
+static KafkaOutcome
+update_features_begin(KafkaCall *call)
+{
+	const UpdateFeaturesRequest *in = call->request;
+	UpdateFeaturesResponse *out = call->response;
+
+	for (int i = 0; i < in->feature_updates.n; i++)
+	{
+		if (!check_update(call, &in->feature_updates.items[i], out))
+			return KAFKA_REPLY;
+	}
+	out->error_message = kafka_string(NULL);
+	KAFKA_RESIZE(call, out->results, FeatureUpdateResult, in->feature_updates.n);
+	for (int i = 0; i < in->feature_updates.n; i++)
+	{
+		out->results.items[i].feature = in->feature_updates.items[i].feature;
+		out->results.items[i].error_message = kafka_string(NULL);
+	}
+	return KAFKA_REPLY;
+}
+
+static void
+update_features_fail(KafkaCall *call, int16 code, const char *message)
+{
+	refuse(call->response, code, message);
+}
+
+const KafkaHandler kafka_handler_update_features = {
+	.begin = update_features_begin,
+	.fail = update_features_fail
+};

@@ -1,0 +1,112 @@
+/*-------------------------------------------------------------------------
+ *
+ * 61_describe_producers.c
+ *	  DescribeProducers: the idempotent producers that partitions remember.
+ *
+ * As there are no transactions, none has one under way.
+ *
+ * Siblings: ../topics.h; ../../engine/engine.h (pt_engine_producers).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "kafka/broker.h"
+#include "kafka/topics.h"
+
+static void
+refuse(DescribeProducersPartition *out, int16 code, const char *message)
+{
+	out->error_code = code;
+	out->error_message = kafka_string(message);
+}
+
+/* The sequence number of the last record. */
+static int32
+last_sequence(const PtProducerState *state)
+{
+	const PtSequenceBatch *last = &state->batches[state->n - 1];
+
+	return state->n == 0 ? -1 : pt_sequence_add(last->base_sequence, last->last_offset_delta);
+}
+
+static void
+describe_partition(KafkaCall *call, Oid relid, DescribeProducersPartition *out)
+{
+	PtProducerState *states;
+	int			n;
+	PtStatus	status = pt_engine_producers(relid, &states, &n);
+
+	if (status != PT_OK)
+	{
+		refuse(out, kafka_read_error_from_status(status), NULL);
+		return;
+	}
+	KAFKA_RESIZE(call, out->active_producers, DescribeProducersState, n);
+	for (int i = 0; i < n; i++)
+	{
+		DescribeProducersState *producer = &out->active_producers.items[i];
+
+		producer->producer_id = states[i].producer_id;
+		producer->producer_epoch = states[i].epoch;
+		producer->last_sequence = last_sequence(&states[i]);
+		producer->last_timestamp = states[i].last_timestamp;
+		producer->coordinator_epoch = -1;
+		producer->current_txn_start_offset = -1;
+	}
+}
+
+/* error: what all get, KERR_NONE: what is known of them. */
+static void
+walk_request(KafkaCall *call, int16 error, const char *message)
+{
+	const DescribeProducersRequest *in = call->request;
+	DescribeProducersResponse *out = call->response;
+	KafkaLookup lookup = {0};
+	int			left = KAFKA_DESCRIBE_LIMIT;
+
+	KAFKA_RESIZE(call, out->topics, DescribeProducersTopicResponse, in->topics.n);
+	for (int i = 0; i < in->topics.n; i++)
+	{
+		const DescribeProducersTopic *topic = &in->topics.items[i];
+		DescribeProducersTopicResponse *result = &out->topics.items[i];
+
+		result->name = topic->name;
+		KAFKA_RESIZE(call, result->partitions, DescribeProducersPartition, topic->partition_indexes.n);
+		for (int j = 0; j < topic->partition_indexes.n; j++)
+		{
+			DescribeProducersPartition *target = &result->partitions.items[j];
+			Oid			relid;
+
+			target->partition_index = topic->partition_indexes.items[j];
+			refuse(target, error, message);
+			if (error != KERR_NONE)
+				continue;
+			relid = kafka_lookup(&lookup, topic->name, NULL, target->partition_index, &target->error_code);
+			if (OidIsValid(relid) && left-- <= 0)
+				refuse(target, KERR_INVALID_REQUEST, "Too many partitions in one request.");
+			else if (OidIsValid(relid))
+				describe_partition(call, relid, target);
+		}
+	}
+}
+
+static KafkaOutcome
+describe_producers_begin(KafkaCall *call)
+{
+	walk_request(call, KERR_NONE, NULL);
+	return KAFKA_REPLY;
+}
+
+static void
+describe_producers_fail(KafkaCall *call, int16 code, const char *message)
+{
+	walk_request(call, code, message);
+}
+
+const KafkaHandler kafka_handler_describe_producers = {
+	.begin = describe_producers_begin,
+	.fail = describe_producers_fail
+};

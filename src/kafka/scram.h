@@ -1,0 +1,49 @@
+/*-------------------------------------------------------------------------
+ *
+ * scram.h
+ *	  SCRAM credentials: those that PostgreSQL's roles have.
+ *
+ * Siblings: scram.c; api/50, api/51.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef KAFKA_SCRAM_H
+#define KAFKA_SCRAM_H
+
+#include "kafka/settings.h"
+
+/* ScramMechanism of the protocol */
+#define KAFKA_SCRAM_SHA_256		1
+#define KAFKA_SCRAM_SHA_512		2
+
+/* What a broker accepts. */
+#define KAFKA_SCRAM_ITERATIONS_MIN	4096
+#define KAFKA_SCRAM_ITERATIONS_MAX	16384
+
+/* SaltedPassword of SCRAM-SHA-256 */
+#define KAFKA_SCRAM_SALTED_LEN		32
+
+typedef struct KafkaScramUser
+{
+	const char *name;
+	int			iterations;
+} KafkaScramUser;
+
+/* Roles with a SCRAM-SHA-256 password in order of name: List of KafkaScramUser *. */
+extern List *kafka_scram_users(void);
+
+/*
+ * The password that pg_authid keeps for a salt and a salted password of KAFKA_SCRAM_SALTED_LEN
+ * bytes (RFC 5802's names).
+ */
+extern char *kafka_scram_verifier(int iterations, KafkaString salt, KafkaString salted_password);
+
+/*
+ * Gives the role this password, and makes the role (with LOGIN) when it is not there; a verifier of NULL
+ * takes the password away.  In a transaction of its own; false with the error.
+ */
+extern bool kafka_scram_set(KafkaCall *call, const char *role, const char *verifier, KafkaError *error);
+
+#endif							/* KAFKA_SCRAM_H */

@@ -252,6 +252,13 @@ pt_wal_insert_end(void)
 	return lsn;
 }
 
+/* 18: the path of a file comes as a struct. */
+#if PG_VERSION_NUM < 180000
+#define pt_file_path(locator) relpathperm(locator, MAIN_FORKNUM)
+#else
+#define pt_file_path(locator) pstrdup(relpathperm(locator, MAIN_FORKNUM).str)
+#endif
+
 /* 17: dshash copies keys through a function. */
 #if PG_VERSION_NUM < 170000
 #define PT_DSHASH_COPY

@@ -128,6 +128,18 @@ extern List *pt_config_list_with(List *pairs);	/* of a topic with these PtConfig
 /* Would these changes (as for pt_topic_alter_configs) be fine?  false with a reason (palloc'd). */
 extern bool pt_topic_check_configs(Oid relid, List *changes, char **reason);
 
+/*
+ * places.c: where logs lie.  Tablespaces are what Kafka calls log directories.  All answers are of
+ * this moment: nothing is locked.
+ */
+typedef struct PtPlace
+{
+	Oid			tablespace;
+	const char *path;			/* absolute */
+} PtPlace;
+extern List *pt_places(void);	/* of PtPlace *, for every tablespace that a table can be in */
+extern Oid	pt_leaf_place(Oid leaf, int64 *bytes);	/* InvalidOid: there is no such table */
+
 extern void pt_topic_register(void);	/* label provider and cache callbacks, from _PG_init */
 
 /* OIDs of our own types and access methods in the current database; InvalidOid without the extension. */

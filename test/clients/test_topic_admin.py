@@ -237,6 +237,56 @@ def test_delete_records():
     tap.equal(delete(2, ("times", 0, 3)), [(NONE, 3)], "which helps")
 
 
+def test_log_dirs():
+    """tablespaces are the log directories"""
+    space = os.path.join(server.dir, "space")
+    os.makedirs(space)
+    server.sql("CREATE TABLESPACE space LOCATION '%s'" % space)
+    create(topic("placed", 3))
+    server.sql("INSERT INTO topics.placed (partition, value) SELECT 1, repeat('x', 10000)::bytea FROM generate_series(1, 300);"
+               "ALTER TABLE topics.\"placed#2\" SET TABLESPACE space")
+    sizes = [int(n) for n in server.sql("SELECT pg_relation_size(leaf) FROM partitions WHERE topic::text = 'placed' "
+                                        "ORDER BY partition").split()]
+
+    def placed(answer):
+        return {(d["LogDir"], p["PartitionIndex"], p["PartitionSize"]) for d in answer["Results"] for t in d["Topics"]
+                if t["Name"] == "placed" for p in t["Partitions"]}
+
+    def check(version):
+        everything = client.call("DescribeLogDirs", version, {"Topics": None})
+        yield differs("directories", {d["LogDir"] for d in everything["Results"]}, {server.data, space})
+        yield differs("sizes", placed(everything),
+                      {(server.data, 0, sizes[0]), (server.data, 1, sizes[1]), (space, 2, sizes[2])})
+        yield differs("other topics", {"race", "trim-0"} & {t["Name"] for t in everything["Results"][0]["Topics"]} != set(), True)
+        some = client.call("DescribeLogDirs", version, {"Topics": [
+            {"Topic": "placed", "Partitions": [2, 1, 9, -1]}, {"Topic": "missing", "Partitions": [0]}, {"Topic": "race", "Partitions": []}]})
+        yield differs("a filter", placed(some), {(server.data, 1, sizes[1]), (space, 2, sizes[2])})
+        yield differs("nothing else", {t["Name"] for d in some["Results"] for t in d["Topics"]}, {"placed"})
+        yield differs("errors", {d["ErrorCode"] for d in some["Results"]}, {NONE})
+        none = client.call("DescribeLogDirs", version, {"Topics": []})
+        yield differs("none", [d["Topics"] for d in none["Results"]], [[], []])
+        if version >= 4:
+            volume = os.statvfs(space)
+            here = [d for d in none["Results"] if d["LogDir"] == space][0]
+            yield differs("total bytes", here["TotalBytes"], volume.f_blocks * volume.f_frsize)
+            yield differs("usable bytes", 0 < here["UsableBytes"] <= here["TotalBytes"], True)
+    each_version("DescribeLogDirs", check)
+
+    def move(version):
+        got = client.call("AlterReplicaLogDirs", version, {"Dirs": [
+            {"Path": space, "Topics": [{"Name": "placed", "Partitions": [2, 1, 7]}, {"Name": "missing", "Partitions": [0]}]},
+            {"Path": "/nowhere", "Topics": [{"Name": "placed", "Partitions": [0]}]}]})
+        yield differs("moves", [(r["TopicName"], [(p["PartitionIndex"], p["ErrorCode"]) for p in r["Partitions"]])
+                                for r in got["Results"]],
+                      [("placed", [(2, NONE), (1, POLICY_VIOLATION), (7, UNKNOWN_TOPIC)]), ("missing", [(0, UNKNOWN_TOPIC)]),
+                       ("placed", [(0, LOG_DIR_NOT_FOUND)])])
+    each_version("AlterReplicaLogDirs", move)
+    session = server.session()
+    session.sql("BEGIN; LOCK TABLE topics.placed IN ACCESS EXCLUSIVE MODE")
+    tap.equal(len(placed(client.call("DescribeLogDirs", 4, {"Topics": None}))), 3, "a table that is locked is no obstacle")
+    session.close()
+
+
 def test_concurrent():
     """SQL and Kafka create one topic at the same time; partitions come while others produce"""
     session = server.session()
@@ -283,7 +333,7 @@ def main():
     server.sql("CREATE EXTENSION pgtopic")
     server.wait_listener()
     reconnect()
-    tap.main([test_versions, test_create_topics, test_create_partitions, test_delete_records, test_concurrent])
+    tap.main([test_versions, test_create_topics, test_create_partitions, test_delete_records, test_concurrent, test_log_dirs])
 
 
 main()

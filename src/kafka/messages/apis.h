@@ -36,6 +36,8 @@
 	X(9,  OffsetFetch,				offset_fetch,			   1, 1, 10, 6, CONTROL) \
 	X(10, FindCoordinator,			find_coordinator,		   0, 0, 6, 3, ANY) \
 	X(11, JoinGroup,				join_group,				   0, 0, 9, 6, CONTROL) \
+#include "kafka/messages/34_alter_replica_log_dirs.h"
+#include "kafka/messages/35_describe_log_dirs.h"
 	X(12, Heartbeat,				heartbeat,				   0, 0, 4, 4, CONTROL) \
 	X(13, LeaveGroup,				leave_group,			   0, 0, 5, 4, CONTROL) \
 	X(14, SyncGroup,				sync_group,				   0, 0, 5, 4, CONTROL) \
@@ -52,6 +54,8 @@
 	X(31, DeleteAcls,				delete_acls,					1, 1, 3, 2, CONTROL) \
 	X(32, DescribeConfigs,			describe_configs,				1, 1, 4, 4, CONTROL) \
 	X(33, AlterConfigs,				alter_configs,					0, 0, 2, 2, CONTROL) \
+	X(34, AlterReplicaLogDirs,		alter_replica_log_dirs,	   1, 1, 2, 2, CONTROL) \
+	X(35, DescribeLogDirs,			describe_log_dirs,		   1, 1, 5, 2, CONTROL) \
 	X(37, CreatePartitions,			create_partitions,		   0, 0, 3, 2, CONTROL) \
 	X(38, CreateDelegationToken,	create_delegation_token,		1, 1, 3, 2, CONTROL) \
 	X(39, RenewDelegationToken,		renew_delegation_token,			1, 1, 2, 2, CONTROL) \

@@ -1,0 +1,204 @@
+/*-------------------------------------------------------------------------
+ *
+ * 35_describe_log_dirs.c
+ *	  DescribeLogDirs: tablespaces, and the partitions that lie in them.
+ *
+ * A log directory is a tablespace; that of pg_default is the data directory.  Sizes are
+ * those of files, with the space that a log has taken ahead.
+ *
+ * Siblings: 34_alter_replica_log_dirs.c; ../../topic/places.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <sys/statvfs.h>
+
+#include "kafka/topics.h"
+
+/* A partition that was asked for, and where it is. */
+typedef struct Located
+{
+	const char *topic;
+	int32		partition;
+	Oid			tablespace;
+	int64		bytes;
+} Located;
+
+typedef struct LocatedList
+{
+	Located    *items;
+	int			n;
+	int			cap;
+} LocatedList;
+
+static void
+locate(LocatedList *list, const char *topic, int32 partition, Oid leaf)
+{
+	Located		found = {.topic = topic, .partition = partition};
+
+	found.tablespace = pt_leaf_place(leaf, &found.bytes);
+	if (!OidIsValid(found.tablespace))
+		return;
+	if (list->n == list->cap)
+	{
+		list->cap = Max(64, list->cap * 2);
+		list->items = list->items ? repalloc_huge(list->items, list->cap * sizeof(Located)) :
+			palloc(list->cap * sizeof(Located));
+	}
+	list->items[list->n++] = found;
+}
+
+/* Every partition of a topic, or those in "wanted"; what does not exist is left out, as in Kafka. */
+static void
+locate_topic(LocatedList *list, const PtTopic *topic, const int32 *wanted, int nwanted)
+{
+	char	   *name = pstrdup(topic->name);
+	int			npartitions = topic->npartitions;
+	Oid		   *leaves = palloc(sizeof(Oid) * (npartitions + 1));
+	int			n = wanted ? nwanted : npartitions;
+
+	memcpy(leaves, topic->leaves, sizeof(Oid) * npartitions);
+	for (int i = 0; i < n; i++)
+	{
+		int32		partition = wanted ? wanted[i] : i;
+
+		if (partition >= 0 && partition < npartitions && OidIsValid(leaves[partition]))
+			locate(list, name, partition, leaves[partition]);
+	}
+	pfree(leaves);
+}
+
+static void
+locate_all(LocatedList *list)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, pt_topic_all())
+		relids = lappend_oid(relids, ((const PtTopic *) lfirst(lc))->relid);
+	foreach(lc, relids)
+	{
+		const PtTopic *topic = pt_topic_by_oid(lfirst_oid(lc));
+
+		if (topic != NULL)
+			locate_topic(list, topic, NULL, 0);
+	}
+}
+
+static void
+locate_request(LocatedList *list, const DescribeLogDirsRequest *in)
+{
+	if (in->topics.n < 0)
+	{
+		locate_all(list);
+		return;
+	}
+	for (int i = 0; i < in->topics.n; i++)
+	{
+		static const int32 nothing[1];
+		const DescribeLogDirsRequestTopic *wanted = &in->topics.items[i];
+		int16		error;
+		const PtTopic *topic = kafka_topic_find(wanted->topic, NULL, &error);
+
+		if (topic != NULL)
+			locate_topic(list, topic, wanted->partitions.n > 0 ? wanted->partitions.items : nothing,
+						 wanted->partitions.n);
+	}
+}
+
+/* The volume; a directory that is not there is an error of its own. */
+static void
+describe_volume(const char *path, DescribeLogDirsResult *out)
+{
+	struct statvfs volume;
+
+	if (statvfs(path, &volume) != 0)
+	{
+		out->error_code = KERR_KAFKA_STORAGE_ERROR;
+		return;
+	}
+	out->total_bytes = (int64) volume.f_blocks * volume.f_frsize;
+	out->usable_bytes = (int64) volume.f_bavail * volume.f_frsize;
+}
+
+/* The partitions of one directory, topic by topic: the list has those of a topic together. */
+static void
+describe_place(KafkaCall *call, const PtPlace *place, const LocatedList *list, DescribeLogDirsResult *out)
+{
+	int			ntopics = 0;
+	int			n = 0;
+	const char *last = NULL;
+	DescribeLogDirsPartition *rows;
+
+	for (int i = 0; i < list->n; i++)
+	{
+		if (list->items[i].tablespace != place->tablespace)
+			continue;
+		ntopics += list->items[i].topic != last;
+		last = list->items[i].topic;
+		n++;
+	}
+	out->log_dir = kafka_string(place->path);
+	describe_volume(place->path, out);
+	KAFKA_RESIZE(call, out->topics, DescribeLogDirsTopic, ntopics);
+	rows = KAFKA_NEW(call, DescribeLogDirsPartition, n);
+	last = NULL;
+	ntopics = 0;
+	for (int i = 0; i < list->n; i++)
+	{
+		const Located *found = &list->items[i];
+
+		if (found->tablespace != place->tablespace)
+			continue;
+		if (found->topic != last)
+		{
+			out->topics.items[ntopics].name = kafka_string(found->topic);
+			out->topics.items[ntopics].partitions.items = rows;
+			ntopics++;
+		}
+		last = found->topic;
+		rows->partition_index = found->partition;
+		rows->partition_size = found->bytes;
+		out->topics.items[ntopics - 1].partitions.n++;
+		rows++;
+	}
+}
+
+static KafkaOutcome
+describe_log_dirs_begin(KafkaCall *call)
+{
+	const DescribeLogDirsRequest *in = call->request;
+	DescribeLogDirsResponse *out = call->response;
+	LocatedList list = {0};
+	List	   *places;
+	ListCell   *lc;
+	int			i = 0;
+
+	locate_request(&list, in);
+	places = pt_places();
+	KAFKA_RESIZE(call, out->results, DescribeLogDirsResult, list_length(places));
+	foreach(lc, places)
+		describe_place(call, lfirst(lc), &list, &out->results.items[i++]);
+	return KAFKA_REPLY;
+}
+
+/* Before version 3 there is no place for an error but that of a directory. */
+static void
+describe_log_dirs_fail(KafkaCall *call, int16 code, const char *message)
+{
+	DescribeLogDirsResponse *out = call->response;
+
+	out->error_code = code;
+	if (call->api_version >= 3)
+		return;
+	KAFKA_RESIZE(call, out->results, DescribeLogDirsResult, 1);
+	out->results.items[0].error_code = code;
+}
+
+const KafkaHandler kafka_handler_describe_log_dirs = {
+	.begin = describe_log_dirs_begin,
+	.fail = describe_log_dirs_fail
+};

@@ -36,6 +36,8 @@
 #include "kafka/messages/31_delete_acls.h"
 #include "kafka/messages/32_describe_configs.h"
 #include "kafka/messages/33_alter_configs.h"
+#include "kafka/messages/34_alter_replica_log_dirs.h"
+#include "kafka/messages/35_describe_log_dirs.h"
 #include "kafka/messages/37_create_partitions.h"
 #include "kafka/messages/38_create_delegation_token.h"
 #include "kafka/messages/39_renew_delegation_token.h"

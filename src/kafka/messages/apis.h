@@ -36,8 +36,6 @@
 	X(9,  OffsetFetch,				offset_fetch,			   1, 1, 10, 6, CONTROL) \
 	X(10, FindCoordinator,			find_coordinator,		   0, 0, 6, 3, ANY) \
 	X(11, JoinGroup,				join_group,				   0, 0, 9, 6, CONTROL) \
-#include "kafka/messages/34_alter_replica_log_dirs.h"
-#include "kafka/messages/35_describe_log_dirs.h"
 	X(12, Heartbeat,				heartbeat,				   0, 0, 4, 4, CONTROL) \
 	X(13, LeaveGroup,				leave_group,			   0, 0, 5, 4, CONTROL) \
 	X(14, SyncGroup,				sync_group,				   0, 0, 5, 4, CONTROL) \

@@ -25,6 +25,8 @@ sys.path.insert(0, os.path.join(CLIENTS, "..", "lib"))
 import cluster as pg    # noqa: E402
 import tap              # noqa: E402
 
+# Shorter waits than by default, for the sake of the test's time.
+SETTINGS = {"pgtopic.group_initial_rebalance_delay": 300, "pgtopic.group_consumer_heartbeat_interval": 1000}
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 STEPS = (["connect", "create topic", "list topics"] + ["produce " + codec for codec in CODECS] +
          ["assign", "offsets", "group", "commit", "static member", "pattern", "list groups", "describe group", "reset offsets",
@@ -208,7 +210,7 @@ def main():
     chosen = [r for r in [*ROWS, TOOLS] if re.fullmatch(args.only, r.name) or args.only == "." and (r.quick or args.all)]
     if not args.bootstrap:
         pg.demote()
-        server = pg.Cluster().init().start()
+        server = pg.Cluster(settings=SETTINGS).init().start()
         server.sql("CREATE EXTENSION pgtopic")
         server.wait_listener()
         args.bootstrap = server.bootstrap

@@ -222,12 +222,12 @@ def offsets_formatter():
     while True:
         part = reader.stdout.read(200)
         text += part
-        if not part or re.search(r'"group":"%s".{0,200}"offset":\d' % GROUP, text, re.S):
+        if not part or re.search(r'"group":"%s".{0,300}"commitTimestamp":\d+[,}]' % GROUP, text):
             break
     reader.kill()
     reader.wait()
     killer.cancel()
-    found = expect(r'\{"key":\{"version":1,"data":\{"group":"%s","topic":"%s","partition":\d\}\},"value":\{"version":\d,"data":(.*)'
+    found = expect(r'"group":"%s","topic":"%s","partition":\d\}\},"value":\{"version":\d,"data":(.*)'
                    % (GROUP, TOPIC), text)
     expect('"offset":\\d+,"leaderEpoch":-?\\d+,"metadata":"","commitTimestamp":\\d+', found.group(1))
 

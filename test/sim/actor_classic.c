@@ -284,21 +284,33 @@ sync_send(Sim *sim, Consumer *me, const CoordJoinReply *join)
 	{
 		uint64		assigned[64];
 		CoordSyncAssignment *assignments = sim_request_piece(request, join->nmembers * sizeof(CoordSyncAssignment));
+		int			n = 0;
 
 		if (join->nmembers == 0)
 			sim_fail(sim, "%s leads, and does not know whom", me->member_id);
 		assign(sim, me, join, assigned);
 		for (int i = 0; i < join->nmembers; i++)
 		{
-			assignments[i].member_id = sim_request_bytes(request, join->members[i].member_id.data, join->members[i].member_id.len);
-			assignments[i].assignment = sim_request_bytes(request, &assigned[i], sizeof(uint64));
+			/* who gets nothing may be left out */
+			if (assigned[i] == 0 && sim_chance(sim, 500))
+				continue;
+			assignments[n].member_id = sim_request_bytes(request, join->members[i].member_id.data, join->members[i].member_id.len);
+			assignments[n++].assignment = sim_request_bytes(request, &assigned[i], sizeof(uint64));
 		}
 		sync->assignments = assignments;
-		sync->nassignments = join->nmembers;
+		sync->nassignments = n;
 	}
 	me->phase = SYNCING;
-	me->asked = sim_send(sim, request);
-	me->patience = sim->now + me->rebalance_timeout_ms + 5000;
+	if (sim->calm || !sim_chance(sim, 3 * sim->loss))
+		me->asked = sim_send(sim, request);
+	else
+	{
+		/* it hangs, before it can send that */
+		me->asked = 0;
+		request->refs++;
+		sim_request_release(request);
+	}
+	me->patience = sim->now + me->rebalance_timeout_ms + (sim->calm ? 5000 : sim_below(sim, 60000));
 	plan(sim, me);
 }
 

@@ -69,9 +69,24 @@ sim_model_event(Sim *sim, const CoordEvent *event)
 	}
 }
 
+/* Has that member just been told that it is in a generation? */
+static bool
+has_joined(const CoordReplies *replies, CoordBytes id, int32 generation)
+{
+	for (int i = 0; i < replies->nreplies; i++)
+	{
+		const CoordReply *reply = &replies->replies[i];
+
+		if (reply->type == COORD_EV_JOIN && reply->error == COORD_NONE && reply->u.join.generation == generation &&
+			reply->u.join.member_id.len == id.len && memcmp(reply->u.join.member_id.data, id.data, id.len) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The leader has been told of a new generation. */
 static void
-generation_learn(Sim *sim, SimGroup *group, const CoordJoinReply *join)
+generation_learn(Sim *sim, SimGroup *group, const CoordReplies *replies, const CoordJoinReply *join)
 {
 	SimMember	old[lengthof(group->members)];
 	int			nold = group->nmembers;
@@ -84,6 +99,7 @@ generation_learn(Sim *sim, SimGroup *group, const CoordJoinReply *join)
 	group->assigned = false;
 	group->disturbed = false;
 	group->replaced = false;
+	group->began = sim->clock_seen;
 	group->nmembers = join->nmembers;
 	sim_keep(group->leader, sizeof(group->leader), join->leader);
 	for (int i = 0; i < join->nmembers; i++)
@@ -93,11 +109,14 @@ generation_learn(Sim *sim, SimGroup *group, const CoordJoinReply *join)
 		sim_keep(member->id, sizeof(member->id), join->members[i].member_id);
 		sim_keep(member->instance, sizeof(member->instance), join->members[i].group_instance_id);
 		member->last_sign = sim->clock_seen;
+		if (member->instance[0] == '\0' && !has_joined(replies, join->members[i].member_id, join->generation))
+			sim_fail(sim, "%s is in generation %d, and has not joined it", member->id, join->generation);
 		for (int j = 0; j < nold; j++)
 		{
 			if (strcmp(old[j].id, member->id) != 0)
 				continue;
 			member->session_timeout_ms = old[j].session_timeout_ms;
+			member->rebalance_timeout_ms = old[j].rebalance_timeout_ms;
 			if (old[j].gone)
 				sim_fail(sim, "%s is in generation %d, after it has gone", member->id, join->generation);
 		}
@@ -120,6 +139,8 @@ join_learn(Sim *sim, SimGroup *group, const SimRequest *request, const CoordJoin
 		group->replaced = true;
 		if (member != NULL)
 		{
+			if (!group->assigned)
+				sim_fail(sim, "%s is replaced while its leader assigns to it", member->id);
 			if (strcmp(group->leader, member->id) == 0)
 				sim_keep(group->leader, sizeof(group->leader), join->member_id);
 			sim_keep(member->id, sizeof(member->id), join->member_id);
@@ -130,6 +151,7 @@ join_learn(Sim *sim, SimGroup *group, const SimRequest *request, const CoordJoin
 	if (member->gone)
 		sim_fail(sim, "%s joins after it has gone", member->id);
 	member->session_timeout_ms = request->event.u.join.session_timeout_ms;
+	member->rebalance_timeout_ms = request->event.u.join.rebalance_timeout_ms;
 	member->last_sign = sim->clock_seen;
 	if (!sim_same(join->leader, group->leader) && !replaced)
 		sim_fail(sim, "%s is told of the wrong leader", member->id);
@@ -332,7 +354,7 @@ sim_model_replies(Sim *sim, const CoordReplies *replies)
 		if (reply->error != COORD_NONE)
 			continue;
 		if (reply->type == COORD_EV_JOIN && reply->u.join.nmembers > 0 && reply->u.join.generation > group->generation)
-			generation_learn(sim, group, &reply->u.join);
+			generation_learn(sim, group, replies, &reply->u.join);
 		if (reply->type == COORD_EV_SYNC && !group->assigned && sim->event != NULL &&
 			reply->token == sim->event->token && sim_same(request->event.member_id, group->leader))
 			assignment_learn(sim, group, &request->event.u.sync);
@@ -347,6 +369,7 @@ sim_model_replies(Sim *sim, const CoordReplies *replies)
 				sim->group[g].told = replies->changes[i].nmembers;
 		}
 	}
+	sim->ticked = sim->event == NULL;
 	sim->event = NULL;
 }
 
@@ -410,6 +433,40 @@ described_check(Sim *sim, SimGroup *group, const CoordDescription *d)
 	}
 }
 
+/* Does a SyncGroup of the member wait for the leader's? */
+static bool
+awaits_sync(const Sim *sim, const SimGroup *group, const SimMember *member)
+{
+	for (int i = 0; i < sim->nwaiting; i++)
+	{
+		const CoordEvent *event = &sim->waiting[i].request->event;
+
+		if (event->type == COORD_EV_SYNC && event->generation == group->generation && sim_same(event->member_id, member->id))
+			return true;
+	}
+	return false;
+}
+
+/* After a tick: nobody has a generation for long without asking what it is to do there. */
+static void
+sync_check(Sim *sim, SimGroup *group, const CoordDescription *d)
+{
+	int32		patience_ms = 0;
+
+	if (d->info.state == COORD_PREPARING_REBALANCE || group->replaced)
+		return;
+	for (int i = 0; i < group->nmembers; i++)
+		patience_ms = Max(patience_ms, group->members[i].rebalance_timeout_ms);
+	for (int i = 0; i < d->info.nmembers; i++)
+	{
+		SimMember  *member = member_of(group, d->members[i].member_id);
+
+		if (member != NULL && !member->synced && member->rebalance_timeout_ms > 0 && !awaits_sync(sim, group, member) &&
+			sim->clock_seen - group->began > patience_ms)
+			sim_fail(sim, "%s has never synced", member->id);
+	}
+}
+
 /* After each step. */
 void
 sim_model_check(Sim *sim)
@@ -432,6 +489,8 @@ sim_model_check(Sim *sim)
 		if (d.info.kind == COORD_KIND_CLASSIC)
 		{
 			described_check(sim, group, &d);
+			if (sim->ticked)
+				sync_check(sim, group, &d);
 			holders_check(sim, group, g, &d);
 		}
 		if (d.members != NULL)

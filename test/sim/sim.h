@@ -103,6 +103,7 @@ typedef struct SimMember
 	char		id[400];
 	char		instance[32];	/* empty: dynamic */
 	int32		session_timeout_ms;
+	int32		rebalance_timeout_ms;
 	uint64		assigned;
 	int64		last_sign;		/* of life, in the coordinator's time */
 	bool		synced;
@@ -120,6 +121,7 @@ typedef struct SimGroup
 	bool		assigned;		/* its leader's assignment was accepted */
 	bool		disturbed;		/* has prepared a rebalance since then */
 	bool		replaced;		/* a static member came back in this generation */
+	int64		began;			/* when it began, in the coordinator's time */
 	char		leader[400];
 	int			nmembers;
 	SimMember	members[64];
@@ -145,6 +147,7 @@ struct Sim
 	uint64		steps;
 	uint64		digest;			/* of everything that was answered */
 	const CoordEvent *event;	/* of the step that runs; NULL: TICK */
+	bool		ticked;			/* it was a TICK */
 	CoordGroupInfo before;		/* its group, before the step */
 	uint64		last_request;
 	uint64		last_token;

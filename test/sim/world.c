@@ -17,6 +17,7 @@
 
 #define CALM_MS (15 * 60 * 1000)	/* within which all must be settled */
 #define STAY_MS (30 * 1000)		/* and for how long they must stay so */
+#define FORGET_MS (60 * 60 * 1000)	/* within which nothing is left of anybody */
 
 typedef enum SimItemKind
 {
@@ -443,9 +444,11 @@ calm_down(Sim *sim)
 static void
 wind_up(Sim *sim, size_t memory)
 {
+	int64		until = sim->now + FORGET_MS;
+
 	for (int i = 0; i < sim->nactors; i++)
 		sim->actors[i]->ops->stop(sim, sim->actors[i]);
-	while (sim->nitems > 0)
+	while (sim->nitems > 0 && sim->now < until)
 		advance(sim);
 	if (coord_ngroups(sim->groups) != 0)
 		sim_fail(sim, "%d groups are never forgotten", coord_ngroups(sim->groups));

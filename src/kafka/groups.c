@@ -24,11 +24,13 @@
 #include "mb/pg_wchar.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "guc.h"
 #include "kafka/groups.h"
 #include "kafka/topic_regex.h"
+#include "topic/group_configs.h"
 
 /*
  * The coordinator answers every call, so this is for those whose time has no end: about
@@ -52,9 +54,12 @@ static HTAB *waiting;			/* calls by token */
 static uint64 last_token;
 static bool stepping;			/* also after a step that was cut short */
 static KafkaCall *asking;		/* whose event it is; it needs no wake-up */
-static uint64 topics_seen;		/* pt_topic_changes when topics were told last */
+static uint64 changes_seen;		/* pt_topic_changes when the catalogs were looked at last */
+static uint64 configs_seen;		/* pt_group_configs_generation, likewise */
+static List *overridden;		/* groups with configs of their own, as the coordinator knows them */
 
 static void feed_topics(void);
+static void feed_configs(void);
 static void step(const CoordEvent *event);
 
 /*
@@ -116,6 +121,15 @@ client_host(const KafkaSession *session)
 	return (CoordBytes) {host, (int32) len + 1};
 }
 
+/* A text of the server's, in UTF-8. */
+static CoordBytes
+server_bytes(const char *text)
+{
+	PtString	s = pt_string_from_server(text);
+
+	return (CoordBytes) {s.data, s.len};
+}
+
 /*
  * The coordinator
  */
@@ -166,7 +180,8 @@ create(void)
 	config = current_config();
 	groups = coord_create(&config, pg_prng_uint64(&pg_global_prng_state));
 	MemoryContextSwitchTo(old);
-	topics_seen = 0;
+	changes_seen = configs_seen = 0;
+	overridden = NIL;
 	stepping = false;
 	asking = NULL;
 	if (kafka_control_worker)
@@ -206,7 +221,14 @@ prepare(void)
 		config = now;
 		coord_configure(groups, &config);
 	}
-	feed_topics();
+	if (changes_seen != pt_topic_changes())
+	{
+		uint64		seen = pt_topic_changes();
+
+		feed_topics();
+		feed_configs();
+		changes_seen = seen;
+	}
 }
 
 static int64
@@ -218,7 +240,7 @@ now_ms(void)
 	return (int64) INSTR_TIME_GET_MILLISEC(now);
 }
 
-/* Tells the coordinator what topics there are, if that may have changed. */
+/* Tells the coordinator what topics there are. */
 static void
 feed_topics(void)
 {
@@ -228,10 +250,7 @@ feed_topics(void)
 	ListCell   *lc;
 	int			n = 0;
 
-	if (topics_seen == pt_topic_changes())
-		return;
 	all = pt_topic_all();
-	topics_seen = pt_topic_changes();
 	topics = palloc(sizeof(CoordTopic) * Max(list_length(all), 1));
 	foreach(lc, all)
 	{
@@ -247,6 +266,41 @@ feed_topics(void)
 	step(&event);
 	pfree(topics);
 	list_free(all);
+}
+
+/* Tells the coordinator which groups have configs of their own, and which have them no more. */
+static void
+feed_configs(void)
+{
+	uint64		now = pt_group_configs_generation();
+	List	   *names;
+	ListCell   *lc;
+	MemoryContext old;
+
+	if (now == configs_seen)
+		return;
+	names = pt_group_config_names();
+	foreach(lc, overridden)
+		coord_override(groups, server_bytes(lfirst(lc)), &(CoordOverrides) {0});
+	list_free_deep(overridden);
+	overridden = NIL;
+	foreach(lc, names)
+	{
+		PtGroupConfig values = {0};
+		CoordOverrides overrides;
+
+		PushActiveSnapshot(GetTransactionSnapshot());
+		(void) pt_group_config_get(lfirst(lc), &values);
+		PopActiveSnapshot();
+		overrides.consumer_session_timeout_ms = values.session_timeout_ms;
+		overrides.consumer_heartbeat_interval_ms = values.heartbeat_interval_ms;
+		old = MemoryContextSwitchTo(groups_mcxt);
+		overridden = lappend(overridden, pstrdup(lfirst(lc)));
+		MemoryContextSwitchTo(old);
+		coord_override(groups, server_bytes(lfirst(lc)), &overrides);
+	}
+	list_free_deep(names);
+	configs_seen = now;
 }
 
 /* The calls that these replies are for get their answers; those that have gone do not. */

@@ -499,6 +499,21 @@ def test_consumer_offsets():
     tap.equal(client.call("DeleteGroups", 2, {"GroupsNames": [group]})["Results"][0]["ErrorCode"], NON_EMPTY_GROUP, "it is not deleted")
 
 
+def test_group_configs():
+    """what a group has of its own is what its members are told"""
+    group, member = fresh(), str(uuid.uuid4())
+
+    def set_interval(value):
+        answer = client.call("IncrementalAlterConfigs", 1, {"Resources": [{"ResourceType": 32, "ResourceName": group, "Configs": [
+            {"Name": "consumer.heartbeat.interval.ms", "ConfigOperation": 0 if value else 1, "Value": value}]}]})
+        return answer["Responses"][0]["ErrorCode"]
+    tap.equal(set_interval("7000"), NONE, "IncrementalAlterConfigs of a group")
+    got = heartbeat(1, group, member, 0)
+    tap.equal(got["HeartbeatIntervalMs"], 7000, "a member is told")
+    tap.equal(set_interval(None), NONE, "back to the default")
+    tap.equal(heartbeat(1, group, member, got["MemberEpoch"])["HeartbeatIntervalMs"], 5000, "it is told that, too")
+
+
 def test_rebalance():
     """two members on two connections: calls are parked and answered together"""
     group, first = stable()
@@ -594,7 +609,7 @@ def main():
     reconnect()
     tap.main([test_advertised, test_find_coordinator, test_join_group, test_sync_group, test_heartbeat, test_leave_group, test_offset_commit,
               test_offset_fetch, test_describe_groups, test_list_groups, test_delete_groups, test_offset_delete,
-              test_consumer_group_heartbeat, test_consumer_group_describe, test_consumer_offsets, test_rebalance, test_sql,
+              test_consumer_group_heartbeat, test_consumer_group_describe, test_consumer_offsets, test_group_configs, test_rebalance, test_sql,
               test_hostile_names, test_matrix])
 
 

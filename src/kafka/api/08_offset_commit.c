@@ -129,6 +129,35 @@ check_member(KafkaCall *call)
 	return error;
 }
 
+/*
+ * An epoch that is past is good for the partitions that the member has had ever since (KIP-1251).
+ * Those that are left are still to be committed; the others have their errors.
+ */
+static void
+keep_partitions_of_member(KafkaCall *call)
+{
+	const OffsetCommitRequest *in = call->request;
+	CommitState *state = call->state;
+	const CoordGroups *groups = kafka_groups();
+	int			n = 0;
+
+	for (int i = 0; i < state->n; i++)
+	{
+		CoordUuid	topic_id;
+
+		memcpy(&topic_id, &state->positions[i].topic_id, sizeof(topic_id));
+		state->targets[i]->error_code =
+			(int16) coord_commit_partition(groups, kafka_coord_bytes(in->group_id), kafka_coord_bytes(in->member_id),
+										   in->generation_id_or_member_epoch, &topic_id,
+										   state->positions[i].partition);
+		if (state->targets[i]->error_code != KERR_NONE)
+			continue;
+		state->positions[n] = state->positions[i];
+		state->targets[n++] = state->targets[i];
+	}
+	state->n = n;
+}
+
 static KafkaOutcome
 offset_commit_begin(KafkaCall *call)
 {
@@ -144,6 +173,13 @@ offset_commit_begin(KafkaCall *call)
 	if (state->n == 0)
 		return KAFKA_REPLY;
 	error = check_member(call);
+	if (error == KERR_STALE_MEMBER_EPOCH || error == KERR_ILLEGAL_GENERATION)
+	{
+		keep_partitions_of_member(call);
+		if (state->n == 0)
+			return KAFKA_REPLY;
+		error = KERR_NONE;
+	}
 	if (error == KERR_NONE)
 		error = kafka_offsets_write(call, in->group_id, state->positions, state->n);
 	for (int i = 0; error != KERR_NONE && i < state->n; i++)

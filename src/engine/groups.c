@@ -272,6 +272,8 @@ pt_string_to_server(PtString s)
 	int			len;
 
 	initStringInfo(&buf);
+	while (end > s.data && end[-1] == '\0')
+		end--;					/* some clients send it along */
 	for (const char *p = s.data; p < end; p += len)
 	{
 		len = pg_utf_mblen((const unsigned char *) p);

@@ -15,7 +15,6 @@
  */
 #include "postgres.h"
 
-#include "mb/pg_wchar.h"
 #include "utils/timestamp.h"
 
 #include "guc.h"
@@ -34,7 +33,10 @@ typedef struct CommitState
 	int			n;
 } CommitState;
 
-/* What of a partition can be wrong by itself. */
+/*
+ * What of a partition can be wrong by itself.  Metadata may be any bytes, as in Kafka: librdkafka's
+ * language bindings send a terminating zero along.
+ */
 static int16
 check_partition(const OffsetCommitPartition *in, const PtTopic *topic)
 {
@@ -44,7 +46,7 @@ check_partition(const OffsetCommitPartition *in, const PtTopic *topic)
 		return KERR_UNKNOWN_TOPIC_OR_PARTITION;
 	if (metadata.len > pt_offset_metadata_max)
 		return KERR_OFFSET_METADATA_TOO_LARGE;
-	if (in->committed_offset < 0 || (metadata.len > 0 && !pg_verify_mbstr(PG_UTF8, metadata.data, metadata.len, true)))
+	if (in->committed_offset < 0)
 		return KERR_INVALID_REQUEST;
 	return KERR_NONE;
 }

@@ -19,6 +19,8 @@
 #define STAY_MS (30 * 1000)		/* and for how long they must stay so */
 #define FORGET_MS (60 * 60 * 1000)	/* within which nothing is left of anybody */
 
+#define NEVER (PG_INT64_MIN / 4)	/* before all times that there are */
+
 typedef enum SimItemKind
 {
 	SIM_DELIVER,				/* a request arrives */
@@ -274,7 +276,7 @@ coordinator_restart(Sim *sim)
 		sim_request_release(sim->waiting[--sim->nwaiting].request);
 	sim->groups = coord_create(&sim->config, pg_prng_uint64(&sim->prng));
 	sim->tick_at = PG_INT64_MAX;
-	sim->clock_seen = sim_coord_time(sim);
+	sim->clock_seen = NEVER;
 	sim_model_restart(sim);
 	for (int i = 0; i < sim->nactors; i++)
 		connection_break(sim, sim->actors[i]);
@@ -468,7 +470,7 @@ sim_run(Sim *sim, uint64 seed, int nsteps)
 
 	sim->seed = seed;
 	sim->tick_at = PG_INT64_MAX;
-	sim->clock_seen = PG_INT64_MIN;
+	sim->clock_seen = NEVER;
 	pg_prng_seed(&sim->prng, seed);
 	sim->loss = sim_below(sim, 30);
 	sim->doubling = sim_below(sim, 60);

@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""No committed offset is lost: committed by Kafka clients and by sessions, over crashes, restarts and a promotion.
+
+Committers move the positions of groups of their own forward, one step at a time, while the
+server is killed in many ways.  What was acknowledged is never taken back, and no position is
+beyond what was asked for.
+"""
+
+import os
+import random
+import signal
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import cluster as pg   # noqa: E402
+import tap             # noqa: E402
+
+try:
+    from confluent_kafka import Consumer, KafkaException, TopicPartition
+except ImportError:
+    tap.skip("confluent_kafka is not installed")
+
+PARTITIONS = 3
+RECORDS = 200000            # in partition 0: as far as sessions may go
+ROUNDS = int(os.environ.get("PGTOPIC_CRASH_ROUNDS", "8"))
+SEED = int(os.environ.get("PGTOPIC_SEED", str(random.randrange(1 << 30))))
+
+server = None
+committers = []
+stop = threading.Event()
+
+
+class Committer(threading.Thread):
+    """Moves one group forward; remembers what it asked for and what was acknowledged."""
+
+    def __init__(self, group):
+        super().__init__(daemon=True)
+        self.group = group
+        self.asked = self.acked = 0
+        self.commits = self.failures = 0
+
+    def run(self):
+        while not stop.is_set():
+            self.asked += 1
+            try:
+                self.commit(self.asked)
+                self.acked = self.asked
+                self.commits += 1
+            except (pg.SqlError, KafkaException, OSError, ValueError):
+                self.failures += 1
+                self.again()
+                time.sleep(0.05)
+        self.again()
+
+
+class KafkaCommitter(Committer):
+    consumer = None
+
+    def commit(self, offset):
+        if self.consumer is None:
+            self.consumer = Consumer({"bootstrap.servers": server.bootstrap, "group.id": self.group, "log_level": 0,
+                                      "enable.auto.commit": False, "socket.timeout.ms": 3000, "reconnect.backoff.max.ms": 200})
+        for answer in self.consumer.commit(offsets=[TopicPartition("events", p, offset, metadata="at %d" % offset)
+                                                    for p in range(PARTITIONS)], asynchronous=False):
+            if answer.error is not None:
+                raise KafkaException(answer.error)
+
+    def again(self):
+        if self.consumer is not None:
+            self.consumer.close()
+        self.consumer = None
+
+
+class SqlCommitter(Committer):
+    session = None
+
+    def commit(self, offset):
+        if self.session is None:
+            self.session = server.session()
+        answer = self.session.sql("SELECT commit_offsets('%s', 'events:0', %d, 'at %d')" % (self.group, offset, offset))
+        if answer.strip() != "":
+            raise pg.SqlError(answer)
+
+    def again(self):
+        if self.session is not None:
+            self.session.close()
+        self.session = None
+
+
+def crash(how):
+    """One way for a server to fail; it is up again afterwards."""
+    if how == "postmaster":
+        server.kill9().start()
+    elif how == "fast restart":
+        server.restart()
+    elif how == "immediate restart":
+        server.restart("immediate")
+    else:
+        for pid in server.worker_pids(how)[:1]:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.5)
+        server.wait_up()
+    server.wait_listener()
+
+
+def check(where, what):
+    """Positions are what was acknowledged, or a later one that was asked for."""
+    wrong = []
+    for c in committers:
+        acked, asked = c.acked, c.asked
+        rows = where.rows("SELECT \"offset\", metadata FROM group_lag WHERE group_id = '%s'" % c.group)
+        for offset, metadata in rows:
+            if not acked <= int(offset) <= c.asked or metadata != "at " + offset:
+                wrong.append("%s: %s is at %s, acknowledged %d, asked for %d" % (c.group, metadata, offset, acked, asked))
+        if not rows and acked > 0:
+            wrong.append("%s: nothing, acknowledged %d" % (c.group, acked))
+    tap.ok(not wrong, what)
+    for line in wrong:
+        tap.note(line)
+
+
+def test_crashes():
+    """positions survive whatever is killed"""
+    global server
+    server = pg.Cluster(settings={"pgtopic.max_connections": 1000}).init().start()
+    server.sql("CREATE EXTENSION pgtopic; SELECT create_topic('events', partitions => %d); "
+               "INSERT INTO topics.events (partition, value) SELECT 0, 'x' FROM generate_series(1, %d)" % (PARTITIONS, RECORDS))
+    server.wait_listener()
+    rng = random.Random(SEED)
+    tap.note("seed %d" % SEED)
+    committers.extend([KafkaCommitter("kafka-%d" % i) for i in range(3)] + [SqlCommitter("sql-%d" % i) for i in range(3)])
+    for c in committers:
+        c.start()
+    ways = ["postmaster", "immediate restart", "fast restart", "pgtopic listener", "pgtopic control", "pgtopic committer"]
+    for i in range(ROUNDS):
+        time.sleep(rng.uniform(0.5, 1.5))
+        how = ways[i] if i < len(ways) else rng.choice(ways)
+        crash(how)
+        check(server, "round %d: %s" % (i + 1, how))
+    time.sleep(1)
+
+
+def test_end():
+    """what each committer was told is what is there, for SQL and for Kafka"""
+    stop.set()
+    for c in committers:
+        c.join(60)
+        tap.ok(c.commits > 10, "%s: %d commits, %d failures" % (c.group, c.commits, c.failures))
+    check(server, "at the end")
+    for c in committers:
+        consumer = Consumer({"bootstrap.servers": server.bootstrap, "group.id": c.group, "log_level": 0})
+        found = consumer.committed([TopicPartition("events", 0)], timeout=30)[0]
+        consumer.close()
+        tap.ok(c.acked <= found.offset <= c.asked and found.metadata == "at %d" % found.offset,
+               "%s: a Kafka client sees it, too" % c.group)
+
+
+def test_promotion():
+    """a standby that is promoted knows them"""
+    standby = server.standby().start()
+    server.sql("SELECT commit_offsets('late', 'events:0', 77, 'at 77')")
+    server.sql("BEGIN; SELECT commit_offsets('prepared', 'events:0', 5); PREPARE TRANSACTION 'p'")
+    server.wait_caught_up(standby)
+    check(standby, "on the standby")
+    tap.equal(standby.sql("SELECT \"offset\" FROM group_lag WHERE group_id = 'late'"), "77", "also what came since")
+    server.stop("immediate")
+    standby.promote()
+    standby.wait_listener()
+    check(standby, "after the promotion")
+    tap.equal(standby.sql("SELECT count(*) FROM group_lag WHERE group_id = 'prepared'"), "0", "not what is only prepared")
+    standby.sql("COMMIT PREPARED 'p'")
+    tap.equal(standby.sql("SELECT \"offset\" FROM group_lag WHERE group_id = 'prepared'"), "5", "until it is committed")
+    standby.sql("SELECT commit_offsets('late', 'events:0', 78)")
+    tap.equal(standby.sql("SELECT \"offset\" FROM group_lag WHERE group_id = 'late'"), "78", "and it goes on")
+
+
+def main():
+    pg.demote()
+    tap.main([test_crashes, test_end, test_promotion])
+
+
+main()

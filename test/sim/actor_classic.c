@@ -227,7 +227,8 @@ assign(Sim *sim, Consumer *me, const CoordJoinReply *join, uint64 *assigned)
 		Subscription subscription;
 
 		memcpy(&subscription, join->members[i].metadata.data, sizeof(subscription));
-		order[i] = i;
+		/* an eager leader keeps nobody where he was */
+		order[i] = cooperative ? i : (i + join->generation) % n;
 		assigned[i] = 0;
 		/* claims of who was not in the last generation are worth nothing (KIP-792) */
 		if (!cooperative || subscription.generation != join->generation - 1)

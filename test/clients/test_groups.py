@@ -133,6 +133,36 @@ def test_consumer():
     run_kind("consumer")
 
 
+def test_migration():
+    """members of both protocols in one group: it is a consumer group as long as one of them speaks that protocol"""
+    topic, group = "mixed", "group-mixed"
+    admin = AdminClient({"bootstrap.servers": server.bootstrap, "log_level": 0})
+
+    def kind():
+        return {g.group_id: g.type.name for g in admin.list_consumer_groups().result(20).valid}.get(group)
+    server.sql("SELECT create_topic('%s', partitions => %d)" % (topic, PARTITIONS))
+    produce(topic, 60)
+    old = Member(group, "eager", [topic])
+    tap.ok(until(lambda: shared(old) and len(set(old.read)) == 60), "a classic member")
+    tap.equal(kind(), "CLASSIC", "a classic group")
+    new = Member(group, "consumer", [topic])
+    tap.ok(until(lambda: shared(old, new)), "one of the new protocol comes: they share the partitions")
+    tap.equal(kind(), "CONSUMER", "a consumer group")
+    produce(topic, 60)
+    tap.ok(until(lambda: len(set(old.read + new.read)) == 120), "nothing is skipped")
+    new.stop()
+    tap.ok(until(lambda: shared(old)), "it leaves")
+    tap.equal(kind(), "CLASSIC", "a classic group again")
+    newer = Member(group, "consumer", [topic])
+    tap.ok(until(lambda: shared(old, newer)), "another one comes")
+    old.stop()
+    tap.ok(until(lambda: shared(newer)), "the classic member leaves")
+    produce(topic, 60)
+    tap.ok(until(lambda: len(set(old.read + new.read + newer.read)) == 180), "nothing is skipped")
+    newer.stop()
+    tap.equal(committed(group, topic), 180, "all is committed")
+
+
 def test_member_dies():
     """a member that is killed is missed after its session timeout"""
     topic, group = "killed", "group-killed"
@@ -262,7 +292,7 @@ def main():
                                   "pgtopic.group_consumer_session_timeout": "6s"}).init().start()
     server.sql("CREATE EXTENSION pgtopic")
     server.wait_listener()
-    tests = [test_eager, test_cooperative, test_consumer, test_member_dies, test_static, test_regex_and_new_topics, test_restart, test_admin,
+    tests = [test_eager, test_cooperative, test_consumer, test_migration, test_member_dies, test_static, test_regex_and_new_topics, test_restart, test_admin,
              test_java]
     wanted = sys.argv[1:]
     tap.main([t for t in tests if not wanted or t.__name__ in wanted])

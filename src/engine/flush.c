@@ -300,6 +300,8 @@ flush_batch(Flush *f)
 	Assert(len >= PT_BATCH_HEADER_SIZE && len <= PG_INT32_MAX);
 	batch.length = (uint32) len;
 	batch.base_offset = f->base_offset;
+	if (f->base_offset > 0)
+		pt_trim_empty(f->relid, f->log, f->base_offset);
 	pt_xact_before_append();
 	pt_append(f->rel, f->log, &batch, 1);
 	flush_ahead(len);

@@ -115,7 +115,8 @@ extern void pt_produce_committed(void);
 /* logs.c */
 extern int64 pt_log_start_offset(PtLogState *log);
 
-/* trim.c: as xact.c sees it. */
+/* trim.c: what flush.c tells it, and the ends of (sub)transactions. */
+extern void pt_trim_empty(Oid relid, PtLogState *log, int64 offset);
 extern void pt_trims_prepare(bool two_phase);
 extern void pt_trims_apply(void);
 extern void pt_trims_sub_commit(int level);

@@ -32,6 +32,7 @@ typedef struct PendingTrim
 	Oid			relid;
 	int64		offset;
 	int			level;			/* nesting level of the transaction that asked */
+	bool		empty;			/* the log has nothing before; state and start are known */
 	PtLogState *state;			/* set by prepare; NULL: nothing to do */
 	PtLogStart	start;
 } PendingTrim;
@@ -41,11 +42,11 @@ static PendingTrim *pending;
 static int	npending;
 static int	pending_cap;
 
-static void remember(Oid relid, int64 offset);
+static PendingTrim *remember(Oid relid, int64 offset);
 static void prepare(PendingTrim *trim);
 static void apply(const PendingTrim *trim);
 
-static void
+static PendingTrim *
 remember(Oid relid, int64 offset)
 {
 	int			level = GetCurrentTransactionNestLevel();
@@ -61,7 +62,27 @@ remember(Oid relid, int64 offset)
 		pending_cap = cap;
 	}
 	Assert(npending == 0 || pending[npending - 1].level <= level);
-	pending[npending++] = (PendingTrim) {.relid = relid, .offset = offset, .level = level};
+	pending[npending] = (PendingTrim) {.relid = relid, .offset = offset, .level = level};
+	return &pending[npending++];
+}
+
+/*
+ * The transaction is about to append at this offset, under the append lock.  A log that has never held
+ * anything begins there: a restored dump has the start that the original had, and no gap
+ * before its first record that would count as so many rows.
+ */
+void
+pt_trim_empty(Oid relid, PtLogState *log, int64 offset)
+{
+	PendingTrim *trim;
+
+	if (offset <= log->start_offset || log->tail_offset != log->start_offset ||
+		log->committed.offset != log->start_offset)
+		return;
+	trim = remember(relid, offset);
+	trim->empty = true;
+	trim->state = log;
+	trim->start = (PtLogStart) {.offset = offset, .ordinal = log->start_ordinal, .pos = log->start_pos};
 }
 
 /* See engine.h. */
@@ -100,11 +121,18 @@ static void
 prepare(PendingTrim *trim)
 {
 	Relation	rel = try_relation_open(trim->relid, NoLock);
+	PtLogState *state = trim->state;
 
 	trim->state = NULL;
 	if (rel == NULL)
 		return;
-	if (pt_trim_find(rel, trim->offset, &trim->start))
+	if (trim->empty)
+	{
+		/* never a file that goes with our commit: redo would look for it in vain */
+		if (RelFileLocatorEquals(pt_rel_locator(rel), state->locator))
+			trim->state = state;
+	}
+	else if (pt_trim_find(rel, trim->offset, &trim->start))
 		trim->state = pt_state_get(rel);
 	relation_close(rel, NoLock);
 }
@@ -113,13 +141,16 @@ prepare(PendingTrim *trim)
 void
 pt_trims_prepare(bool two_phase)
 {
-	if (npending > 0 && two_phase)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot PREPARE a transaction that has deleted records of a topic"),
-				 errhint("Delete them in a transaction of their own.")));
 	for (int i = 0; i < npending; i++)
-		prepare(&pending[i]);
+	{
+		if (two_phase && !pending[i].empty)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot PREPARE a transaction that has deleted records of a topic"),
+					 errhint("Delete them in a transaction of their own.")));
+		if (!two_phase)
+			prepare(&pending[i]);
+	}
 }
 
 /*

@@ -131,4 +131,9 @@ extern CoordError coord_commit_partition(const CoordGroups *groups, CoordBytes g
 extern size_t coord_memory_used(const CoordGroups *groups);
 extern int	coord_ngroups(const CoordGroups *groups);
 
+#ifdef USE_ASSERT_CHECKING
+/* Fails an Assert when what is kept is not consistent.  Walks everything. */
+extern void coord_verify(const CoordGroups *groups);
+#endif
+
 #endif							/* COORD_COORD_H */

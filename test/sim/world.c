@@ -203,6 +203,9 @@ step(Sim *sim, const CoordEvent *event)
 	coord_step(sim->groups, event, sim_coord_time(sim), &replies);
 	sim->clock_seen = Max(sim->clock_seen, sim_coord_time(sim));
 	sim->steps++;
+#ifdef USE_ASSERT_CHECKING
+	coord_verify(sim->groups);
+#endif
 	for (int i = 0; i < replies.nreplies; i++)
 	{
 		const CoordReply *reply = &replies.replies[i];

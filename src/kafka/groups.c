@@ -38,6 +38,9 @@
  */
 #define PARK_MS		(INT64CONST(25) * 24 * 3600 * 1000)
 
+/* Bytes of a group's id in an error message. */
+#define MESSAGE_ID_MAX	256
+
 typedef struct Waiting
 {
 	uint64		token;			/* hash key */
@@ -82,6 +85,14 @@ bool
 kafka_group_id_valid(KafkaString id)
 {
 	return id.len > 0 && pg_verify_mbstr(PG_UTF8, id.data, id.len, true);
+}
+
+KafkaString
+kafka_group_message(KafkaString id, const char *what)
+{
+	Assert(kafka_group_id_valid(id));
+	return kafka_string(psprintf("Group %.*s %s",
+								 pg_encoding_mbcliplen(PG_UTF8, id.data, id.len, MESSAGE_ID_MAX), id.data, what));
 }
 
 int16

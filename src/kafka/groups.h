@@ -41,6 +41,9 @@ extern KafkaString kafka_group_copy(CoordBytes bytes);
 /* Is it the id of a group at all?  Not empty, UTF-8 without zero bytes; else INVALID_GROUP_ID. */
 extern bool kafka_group_id_valid(KafkaString id);
 
+/* "Group ID what", for the error message of a description; long ids are cut. */
+extern KafkaString kafka_group_message(KafkaString id, const char *what);
+
 /* A code that a thrown error has become, in the words of a coordinator. */
 extern int16 kafka_group_error(int16 code);
 

@@ -41,8 +41,7 @@ not_found(KafkaCall *call, DescribedGroup *out, const char *what)
 	if (call->api_version < 6)
 		return;
 	out->error_code = KERR_GROUP_ID_NOT_FOUND;
-	out->error_message = kafka_string(psprintf("Group %.*s %s", Min(out->group_id.len, 256),
-											   out->group_id.data, what));
+	out->error_message = kafka_group_message(out->group_id, what);
 }
 
 static void

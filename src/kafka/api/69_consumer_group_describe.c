@@ -54,11 +54,10 @@ describe_member(KafkaCall *call, const CoordMemberInfo *in, DescribedConsumerGro
 }
 
 static void
-refuse(DescribedConsumerGroup *out, int16 code, const char *what)
+not_found(DescribedConsumerGroup *out, const char *what)
 {
-	out->error_code = code;
-	out->error_message = kafka_string(psprintf("Group %.*s %s", Min(Max(out->group_id.len, 0), 256),
-											   out->group_id.data, what));
+	out->error_code = KERR_GROUP_ID_NOT_FOUND;
+	out->error_message = kafka_group_message(out->group_id, what);
 }
 
 static void
@@ -74,13 +73,12 @@ describe(KafkaCall *call, DescribedConsumerGroup *out)
 	}
 	if (!coord_describe(kafka_groups(), kafka_coord_bytes(out->group_id), &d))
 	{
-		refuse(out, KERR_GROUP_ID_NOT_FOUND,
-			   kafka_group_find_outside(out->group_id, &info) ? "is not a consumer group." : "not found.");
+		not_found(out, kafka_group_find_outside(out->group_id, &info) ? "is not a consumer group." : "not found.");
 		return;
 	}
 	if (d.info.kind != COORD_KIND_CONSUMER)
 	{
-		refuse(out, KERR_GROUP_ID_NOT_FOUND, "is not a consumer group.");
+		not_found(out, "is not a consumer group.");
 		return;
 	}
 	out->group_state = kafka_string(coord_state_name(d.info.state));

@@ -252,7 +252,7 @@ commit_learn(Sim *sim, SimGroup *group, const SimRequest *request)
 					 group->committer[p], group->committed_in[p], (long long) group->committed[p]);
 		group->committed[p] = request->offsets[p];
 		group->committed_in[p] = request->event.generation;
-		strlcpy(group->committer[p], who, sizeof(group->committer[p]));
+		sim_keep(group->committer[p], sizeof(group->committer[p]), sim_string(who));
 	}
 }
 

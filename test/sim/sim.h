@@ -173,7 +173,7 @@ struct Sim
 extern void sim_count(const CoordReply *reply, CoordState before);
 
 /* main.c: the world is wrong; says so, and how to see it again.  Does not return. */
-extern void sim_fail(const Sim *sim, const char *fmt,...) pg_attribute_printf(2, 3) pg_attribute_noreturn();
+extern void sim_fail(const Sim *sim, const char *fmt,...) pg_attribute_printf(2, 3) __attribute__((noreturn));
 extern void sim_trace(const Sim *sim, const char *fmt,...) pg_attribute_printf(2, 3);
 
 /* world.c */

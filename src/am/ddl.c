@@ -124,7 +124,10 @@ pt_relation_set_new_filelocator(Relation rel, const RelFileLocator *newrlocator,
 	if (next_file_start)
 		start = *next_file_start;
 	else if (!RelFileLocatorEquals(*newrlocator, pt_rel_locator(rel)))
+	{
 		old_end(rel, &start);
+		pt_log_gone();
+	}
 	Assert(start.start_offset >= 0 && start.start_ordinal >= 0);
 	pt_log_create(rel, newrlocator, start.start_offset, start.start_ordinal);
 	*freeze_xid = RecentXmin;

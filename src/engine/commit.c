@@ -24,6 +24,7 @@
 typedef struct PtCommitShared
 {
 	pg_atomic_uint64 requests;
+	pg_atomic_uint64 gone;
 	pg_atomic_uint64 requested;
 	pg_atomic_uint64 flushed;
 	pg_atomic_uint64 replicated;	/* never ahead of flushed */
@@ -50,6 +51,7 @@ pt_commit_shmem_init(void)
 	if (found)
 		return;
 	pg_atomic_init_u64(&shared->requests, 0);
+	pg_atomic_init_u64(&shared->gone, 0);
 	pg_atomic_init_u64(&shared->requested, 0);
 	pg_atomic_init_u64(&shared->flushed, 0);
 	pg_atomic_init_u64(&shared->replicated, 0);
@@ -85,6 +87,19 @@ pt_commit_request(XLogRecPtr lsn)
 	latch = shared->latch;
 	if (latch != NULL)
 		SetLatch(latch);
+}
+
+void
+pt_commit_gone(XLogRecPtr lsn)
+{
+	pg_atomic_fetch_add_u64(&shared->gone, 1);
+	pt_commit_request(lsn);
+}
+
+uint64
+pt_commit_gone_count(void)
+{
+	return pg_atomic_read_u64(&shared->gone);
 }
 
 XLogRecPtr

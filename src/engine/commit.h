@@ -29,6 +29,10 @@ extern XLogRecPtr pt_commit_requested(void);
 /* Goes up with every request, also one for WAL that is durable already (then the log has moved without us). */
 extern uint64 pt_commit_requests(void);
 
+/* Logs were dropped by a transaction that has committed; how often that was. */
+extern void pt_commit_gone(XLogRecPtr lsn);
+extern uint64 pt_commit_gone_count(void);
+
 /* WAL is flushed, and safe on synchronous standbys, up to these; neither ever goes back. */
 extern void pt_commit_publish(XLogRecPtr flushed, XLogRecPtr replicated);
 

@@ -241,6 +241,9 @@ extern bool pt_engine_wait(Oid *relids, const int64 *offsets, int n, TimestampTz
  * committer: shared with the server room.  Asks for WAL up to lsn to be made durable soon.
  */
 extern void pt_commit_request(XLogRecPtr lsn);
+
+/* This transaction ends a log's life (DROP, TRUNCATE): when it has committed, all who wait for logs look again. */
+extern void pt_log_gone(void);
 /* WAL is durable up to here: flushed, and also on synchronous standbys. */
 extern XLogRecPtr pt_commit_flushed(void);
 extern XLogRecPtr pt_commit_replicated(void);

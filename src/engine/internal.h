@@ -130,4 +130,7 @@ extern void pt_positions_sub_commit(int level);
 extern void pt_positions_sub_abort(int level);
 extern void pt_positions_forget(void);
 
+/* gone.c */
+extern void pt_gone_register(void);
+
 #endif							/* PT_ENGINE_INTERNAL_H */

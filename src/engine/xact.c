@@ -72,6 +72,7 @@ pt_xact_register(void)
 {
 	RegisterXactCallback(xact_callback, NULL);
 	RegisterSubXactCallback(subxact_callback, NULL);
+	pt_gone_register();
 }
 
 /* To be called before the transaction writes anything for an append. */

@@ -25,6 +25,7 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
+#include "engine/commit.h"
 #include "server/listener.h"
 
 /* How long a log stays watched with nobody waiting, in us. */
@@ -49,6 +50,7 @@ struct PtWait
 
 static HTAB *watched;
 static int64 looked_for_idle;
+static uint64 seen_gone;		/* pt_commit_gone_count() */
 
 static PtWatchedLog *watch_log(PtLogState *state, bool *fresh);
 static void unwatch_log(PtWatchedLog *log);
@@ -179,22 +181,26 @@ void
 pt_waits_check(PtListener *l)
 {
 	uint64		moves = pt_server_moves();
+	uint64		gone;
 	HASH_SEQ_STATUS scan;
 	PtWatchedLog *log;
 
 	if (moves == l->seen_moves)
 		return;
 	l->seen_moves = moves;
+	gone = pt_commit_gone_count();
 	hash_seq_init(&scan, watched);
 	while ((log = hash_seq_search(&scan)) != NULL)
 	{
 		dlist_iter	iter;
 
-		if (!log_moved(log))
+		/* a log that was dropped does not move */
+		if (!log_moved(log) && gone == seen_gone)
 			continue;
 		dlist_foreach(iter, &log->waits)
 			make_due(dlist_container(PtWait, node, iter.cur)->request);
 	}
+	seen_gone = gone;
 	unwatch_idle();
 }
 

@@ -196,6 +196,25 @@ def test_fetch_before():
         tap.equal(values_of(c.call("Fetch", 4, fetch("poll", 0))), [b"a", b"0"], "acks=0 was not lost on the way")
 
 
+def test_dropped():
+    """a long poll on a log that ends is answered at once"""
+    with connect() as c, connect() as other:
+        c.call("CreateTopics", 2, create("short"))
+        c.send("Fetch", 4, fetch("short", 0, wait=20000))
+        time.sleep(0.3)
+        start = time.monotonic()
+        server.sql("TRUNCATE topics.short")
+        other.call("Produce", 3, produce("short", b"new"))
+        tap.equal(values_of(c.receive("Fetch", 4)), [b"new"], "who waits when a topic is truncated gets what comes then")
+        c.send("Fetch", 4, fetch("short", 1, wait=20000))
+        time.sleep(0.3)
+        server.sql("BEGIN; DROP TABLE topics.short; ROLLBACK")
+        server.sql("SELECT drop_topic('short')")
+        answer = c.receive("Fetch", 4)["Responses"][0]["Partitions"][0]
+        tap.equal(answer["ErrorCode"], UNKNOWN_TOPIC, "who waits when it is dropped is told")
+        tap.ok(time.monotonic() - start < 10, "before the deadline (%.1f s)" % (time.monotonic() - start))
+
+
 def test_auto_create():
     """topics are created on demand in the control worker"""
     with connect() as c:
@@ -336,5 +355,5 @@ server.wait_listener()
 with connect() as warm:
     while warm.call("CreateTopics", 2, create("warm"))["Topics"][0]["ErrorCode"] == NOT_CONTROLLER:
         pass
-tap.main([test_pipeline, test_cuts, test_large, test_ends, test_fetch_before, test_auto_create, test_busy, test_down,
+tap.main([test_pipeline, test_cuts, test_large, test_ends, test_fetch_before, test_dropped, test_auto_create, test_busy, test_down,
           test_moves_cost, test_everywhere, test_nothing_left])

@@ -232,14 +232,19 @@ prepare(void)
 		config = now;
 		coord_configure(groups, &config);
 	}
-	if (changes_seen != pt_topic_changes())
-	{
-		uint64		seen = pt_topic_changes();
+}
 
-		feed_topics();
-		feed_configs();
-		changes_seen = seen;
-	}
+/* Tells it what is in the catalogs, if that may have changed. */
+static void
+feed(void)
+{
+	uint64		seen = pt_topic_changes();
+
+	if (changes_seen == seen)
+		return;
+	feed_topics();
+	feed_configs();
+	changes_seen = seen;
 }
 
 static int64
@@ -362,6 +367,7 @@ const CoordGroups *
 kafka_groups(void)
 {
 	prepare();
+	feed();
 	return groups;
 }
 
@@ -461,6 +467,7 @@ kafka_group_ask(KafkaCall *call, CoordEvent *event, KafkaGroupAnswer answer)
 						  event->type == COORD_EV_CONSUMER_HEARTBEAT ? KERR_INVALID_REQUEST : KERR_INVALID_GROUP_ID,
 						  "The group id is empty or not valid UTF-8.");
 	prepare();
+	feed();
 	if (!claim(event, &claimed))
 		return answer_now(call, event, answer, KERR_INCONSISTENT_GROUP_PROTOCOL,
 						  "The group is in use by SQL sessions.");
@@ -533,13 +540,12 @@ kafka_control_turn(void)
 	int64		deadline;
 
 	Assert(IsTransactionState());
-	if (groups == NULL)
+	if (groups == NULL && !kafka_control_worker)
 		return -1;
-	if (stepping || coord_next_deadline(groups) <= now_ms())
-	{
-		prepare();
+	if (groups == NULL || stepping)
+		prepare();				/* members of a coordinator that has gone are no members any more */
+	if (coord_next_deadline(groups) <= now_ms())
 		step(&tick);
-	}
 	deadline = coord_next_deadline(groups);
 	return deadline == PG_INT64_MAX ? -1 : Max(deadline - now_ms(), 0);
 }

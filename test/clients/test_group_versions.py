@@ -6,6 +6,7 @@ here say nothing by themselves: they join, sync and leave when a test says so.
 """
 
 import os
+import signal
 import struct
 import sys
 import time
@@ -560,11 +561,37 @@ def test_sql():
     got = heartbeat(1, group, str(uuid.uuid4()), 0)
     tap.ok(got["ErrorCode"] == INCONSISTENT_GROUP_PROTOCOL and "SQL" in got["ErrorMessage"], "so does ConsumerGroupHeartbeat")
     tap.equal(commit(7, group, {0: 0}), {0: UNKNOWN_MEMBER_ID}, "and a commit from outside")
+    got = client.call("DescribeGroups", 6, {"Groups": [group]})["Groups"][0]
+    tap.equal((got["ErrorCode"], got["GroupState"], got["Members"]), (NONE, "Stable", []), "it is described as stable")
+    listed = {g["GroupId"]: g["GroupState"] for g in client.call("ListGroups", 4)["Groups"]}
+    tap.equal(listed.get(group), "Stable", "and listed")
     tap.equal(client.call("DeleteGroups", 2, {"GroupsNames": [group]})["Results"][0]["ErrorCode"], NON_EMPTY_GROUP, "it is not deleted")
     session.sql("COMMIT")
     session.close()
     tap.equal(committed(group, 0), {0: (1, "")}, "what SQL committed is there")
     tap.equal(join(group)["ErrorCode"], NONE, "then a member may join")
+
+
+def test_restart():
+    """a new coordinator knows no members: they are told so, and SQL may use the group"""
+    group, joined = stable()
+    other, member = fresh(), str(uuid.uuid4())
+    heartbeat(1, other, member, 0)
+    for pid in server.worker_pids("pgtopic control"):
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 30
+    got = None
+    while got is None and time.monotonic() < deadline:
+        try:
+            got = server.sql("SELECT count(*) FROM consume('t', '%s')" % group)
+        except pg.SqlError:
+            time.sleep(0.1)
+    tap.ok(got is not None, "SQL may use the group")
+    reconnect()
+    answer = client.call("Heartbeat", 4, {"GroupId": group, "GenerationId": 1, "MemberId": joined["MemberId"]})
+    tap.equal(answer["ErrorCode"], UNKNOWN_MEMBER_ID, "a classic member hears that it is none")
+    tap.equal(heartbeat(1, other, member, 1)["ErrorCode"], UNKNOWN_MEMBER_ID, "so does one of the consumer protocol")
+    tap.equal(heartbeat(1, other, member, 0)["ErrorCode"], NONE, "and joins again")
 
 
 def test_hostile_names():
@@ -609,7 +636,7 @@ def main():
     reconnect()
     tap.main([test_advertised, test_find_coordinator, test_join_group, test_sync_group, test_heartbeat, test_leave_group, test_offset_commit,
               test_offset_fetch, test_describe_groups, test_list_groups, test_delete_groups, test_offset_delete,
-              test_consumer_group_heartbeat, test_consumer_group_describe, test_consumer_offsets, test_group_configs, test_rebalance, test_sql,
+              test_consumer_group_heartbeat, test_consumer_group_describe, test_consumer_offsets, test_group_configs, test_rebalance, test_sql, test_restart,
               test_hostile_names, test_matrix])
 
 

@@ -56,7 +56,9 @@ describe(KafkaCall *call, DescribedGroup *out)
 		out->error_code = KERR_INVALID_GROUP_ID;
 		return;
 	}
-	if (coord_describe(kafka_groups(), kafka_coord_bytes(out->group_id), &d))
+	/* one whose members have left may be used by SQL sessions now */
+	if (coord_describe(kafka_groups(), kafka_coord_bytes(out->group_id), &d) &&
+		(d.info.nmembers > 0 || !pt_group_sql_active(kafka_pt_string(out->group_id))))
 	{
 		if (d.info.kind == COORD_KIND_CONSUMER)
 		{

@@ -81,7 +81,14 @@ list_groups_begin(KafkaCall *call)
 	l.types = filter(in->types_filter.items, in->types_filter.n);
 	infos = coord_list(l.groups, &n);
 	for (int i = 0; i < n; i++)
+	{
+		KafkaString id = {infos[i].group_id.data, infos[i].group_id.len};
+
+		/* one whose members have left may be used by SQL sessions now */
+		if (infos[i].nmembers == 0 && pt_group_sql_active(kafka_pt_string(id)))
+			(void) kafka_group_find_outside(id, &infos[i]);
 		add(&l, &infos[i]);
+	}
 	(void) pt_positions_groups(true, add_outside, &l);
 	return KAFKA_REPLY;
 }

@@ -22,9 +22,12 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
 
 #include "guc.h"
 #include "engine/groups.h"
@@ -33,6 +36,8 @@
 
 /* After a start members have this long to come back before anything of theirs expires. */
 #define START_GRACE_MS		(10 * 60 * 1000)
+
+#define TICK_MS				(60 * 1000)
 
 /* How long the table of groups remembers one that has no members any more. */
 #define REMEMBER_EMPTY_MS	(60 * 60 * 1000)
@@ -93,6 +98,24 @@ pt_positions_expire(int64 retention)
 		pt_position_cache_keep(logs, nlogs);
 	pt_groups_sweep(e.now - REMEMBER_EMPTY_MS);
 	return e.removed;
+}
+
+/* See positions.h.  The first one, at the start, makes the cache read the log. */
+int64
+pt_positions_tick(void)
+{
+	static TimestampTz next_time = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	Assert(IsTransactionState());
+	if (now >= next_time)
+	{
+		next_time = TimestampTzPlusMilliseconds(now, TICK_MS);
+		(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_LOCAL, true, 0, false);
+		(void) pt_positions_expire(-1);
+	}
+	return Max((next_time - now) / 1000, 1);
 }
 
 /*

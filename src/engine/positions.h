@@ -41,9 +41,7 @@ typedef struct PtPosition
 	PtString	metadata;
 } PtPosition;
 
-/*
- * Reading.  Results are palloc'd in the current memory context.
- */
+/* Reading.  Results are palloc'd in the current memory context. */
 
 /* False when there is none.  topic_id: a position in another topic of that name does not count; NULL: any does. */
 extern bool pt_position_fetch(PtString group_id, PtString topic, const pg_uuid_t *topic_id, int32 partition,
@@ -67,9 +65,7 @@ extern int	pt_positions_groups(bool dont_wait, PtGroupCallback callback, void *a
 /* Has the group any position? */
 extern bool pt_positions_exist(PtString group_id, bool dont_wait);
 
-/*
- * Writing from SQL: deferred records, which join __consumer_offsets when the transaction commits.  It is created on first use.
- */
+/* Writing from SQL: deferred records, which join __consumer_offsets when the transaction commits.  It is created on first use. */
 extern void pt_position_write(PtString group_id, const PtPosition *position);
 extern void pt_position_set(PtString group_id, const PtTopic *topic, int32 partition, int64 offset, PtString metadata);
 
@@ -145,9 +141,10 @@ extern bool pt_group_visible(PtString group_id);
 
 /*
  * expire.c: removes positions that have outlived a retention in ms (-1: pgtopic.offsets_retention; 0: none has), and those of
- * topics that are gone.  For the control worker, in a transaction of its own, once a minute; partitions of __consumer_offsets
- * that are busy wait for the next time.  Returns how many were removed.
+ * topics that are gone; busy partitions of __consumer_offsets wait for the next time.  Returns how many were removed.  For the
+ * control worker: does so once a minute, committing asynchronously, and says in how many ms it wants to be called again.
  */
 extern int64 pt_positions_expire(int64 retention);
+extern int64 pt_positions_tick(void);
 
 #endif							/* PT_ENGINE_POSITIONS_H */

@@ -34,6 +34,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "engine/positions.h"
 #include "server/move.h"
 
 /*
@@ -437,21 +438,23 @@ retry_due(NetTimer *timer)
 }
 
 /*
- * The control worker's own: what is due in groups.  What that finishes is resumed in this turn.
+ * The control worker's own: what is due in groups, and positions that have expired.  What that finishes is resumed in
+ * this turn.
  */
 static void
 control_phase(PtListener *l)
 {
 	int64		wait_ms;
+	int64		expire_ms;
 
 	pt_turn_transaction();
 	wait_ms = kafka_control_turn();
+	expire_ms = pt_positions_tick();
 	MemoryContextSwitchTo(l->turn_mcxt);
 	transaction_end(l);
-	if (wait_ms < 0)
-		net_timer_stop(l->loop, &l->tick);
-	else
-		net_timer_start(l->loop, &l->tick, net_now() + wait_ms * 1000);
+	if (wait_ms < 0 || wait_ms > expire_ms)
+		wait_ms = expire_ms;
+	net_timer_start(l->loop, &l->tick, net_now() + wait_ms * 1000);
 }
 
 /* Only wakes the worker: every turn looks. */

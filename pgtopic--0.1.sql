@@ -341,9 +341,9 @@ COMMENT ON FUNCTION create_topic(text, int, jsonb) IS 'creates a topic';
 CREATE FUNCTION alter_topic(topic topic, config jsonb) RETURNS void
 	AS 'MODULE_PATHNAME', 'pt_alter_topic' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION alter_topic(topic, jsonb) IS 'changes configs of a topic; null for the default';
-CREATE FUNCTION add_partitions(topic topic, partitions int) RETURNS void
+CREATE FUNCTION add_partitions(topic topic, total int) RETURNS void
 	AS 'MODULE_PATHNAME', 'pt_add_partitions' LANGUAGE C VOLATILE STRICT;
-COMMENT ON FUNCTION add_partitions(topic, int) IS 'makes a topic have this many partitions';
+COMMENT ON FUNCTION add_partitions(topic, int) IS 'adds partitions to a topic, so that it has this many';
 CREATE FUNCTION drop_topic(topic topic) RETURNS void
 	AS 'MODULE_PATHNAME', 'pt_drop_topic' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION drop_topic(topic) IS 'drops a topic with all its records';

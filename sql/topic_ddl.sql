@@ -44,7 +44,7 @@ SELECT repeat('td.long', 35)::topic::regclass AS table \gset
 SELECT partition, value FROM :table;
 
 -- partitions are added, never taken away
-SELECT add_partitions('td_one', 3);
+SELECT add_partitions('td_one', total => 3);
 \d topics.td_one
 SELECT partitions FROM topics WHERE topic = 'td_one';
 SELECT add_partitions('td_one', 3);
@@ -81,15 +81,8 @@ SELECT create_topic('td_sub', 2);
 COMMIT;
 SELECT partitions FROM topics WHERE topic = 'td_sub';
 
--- ALTER TABLE RENAME renames the topic; the default of "partition" knows the old name
-SELECT id AS id FROM topics WHERE topic = 'td_three' \gset
+-- a topic keeps its name
 ALTER TABLE topics.td_three RENAME TO td_drei;
-SELECT 'td_three'::topic;
-SELECT topic, partitions, id = :'id' AS same_id FROM topics WHERE topic = 'td_drei';
-SELECT produce('td_drei', 'x', partition => 2);
-INSERT INTO topics.td_drei (value) VALUES ('x');
-ALTER TABLE ONLY topics.td_drei ALTER COLUMN partition SET DEFAULT next_partition('td_drei');
-INSERT INTO topics.td_drei (value) VALUES ('x');
 
 -- a table made by hand is a topic, too
 CREATE TABLE topics.td_hand (partition int NOT NULL, "offset" bigint, "timestamp" timestamptz, key bytea, value bytea, headers headers)
@@ -138,6 +131,6 @@ DROP VIEW topics.td_one_text, topics.td_one_jsonb;
 SELECT drop_topic('td_one');
 SELECT 'td_one'::topic;
 SELECT drop_topic('td_one');
-DROP TABLE topics.td_drei;
+DROP TABLE topics.td_three;
 SELECT drop_topic(topic) FROM topics WHERE topic::text ~* '^td[._-]';
 SELECT count(*) FROM pg_seclabel WHERE provider = 'pgtopic' AND label LIKE '%td%';

@@ -23,6 +23,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -43,6 +44,7 @@ static void process_utility(PlannedStmt *pstmt, const char *query, bool read_onl
 							QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc);
 static void before_command(Node *stmt);
 static void before_alter_table(AlterTableStmt *stmt);
+static void check_new_partitions(Node *stmt);
 static void check_subcommand(Oid relid, AlterTableCmd *cmd);
 pg_noreturn static void reject(Oid relid, const char *what, const char *hint);
 
@@ -77,6 +79,7 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 
 	before_command(pstmt->utilityStmt);
 	next(pstmt, query, read_only_tree, context, params, env, dest, qc);
+	check_new_partitions(pstmt->utilityStmt);
 	if (resolves)
 		pt_prepared_resolved();
 }
@@ -122,12 +125,18 @@ logs_below(Oid relid)
 	return result;
 }
 
+/* Is it a topic that Kafka clients see? */
+static bool
+is_kafka_topic(Oid relid)
+{
+	return OidIsValid(relid) && OidIsValid(pt_am_topic_log()) && pt_topic_by_oid(relid) != NULL;
+}
+
 /* Is it a log, has it logs below it, or is it a topic that has lost its last partition? */
 static bool
 is_topic(Oid relid)
 {
-	return logs_below(relid) != NIL || (OidIsValid(relid) && OidIsValid(pt_am_topic_log()) &&
-										pt_topic_by_oid(relid) != NULL);
+	return logs_below(relid) != NIL || is_kafka_topic(relid);
 }
 
 /* Appends what waits for a relation or anything below it. */
@@ -171,18 +180,35 @@ before_index(IndexStmt *stmt)
 	flush(relid);
 }
 
-/* Only columns must keep their names. */
+/*
+ * A topic and its columns keep their names; partitions, indexes and constraints may have others.  Kafka has no
+ * rename: clients hold on to a name, and groups have committed their positions under it.
+ */
 static void
 before_rename(RenameStmt *stmt)
 {
-	Oid			relid;
+	Oid			relid = stmt->relation ? relation_oid(stmt->relation) : InvalidOid;
 
-	if (stmt->renameType != OBJECT_COLUMN || stmt->relationType == OBJECT_TYPE)
+	if (!OidIsValid(relid) || stmt->relationType == OBJECT_TYPE)
 		return;
-	relid = relation_oid(stmt->relation);
-	if (is_topic(relid))
-		reject(relid, _("renaming a column"),
-			   _("Use a view; create_topic_view() makes one with readable columns."));
+	switch (stmt->renameType)
+	{
+		case OBJECT_COLUMN:
+			if (is_topic(relid))
+				reject(relid, _("renaming a column"),
+					   _("Use a view; create_topic_view() makes one with readable columns."));
+			break;
+		case OBJECT_TABLE:
+		case OBJECT_INDEX:		/* names of tables are taken there, too */
+		case OBJECT_VIEW:
+		case OBJECT_SEQUENCE:
+			if (is_kafka_topic(relid))
+				reject(relid, _("renaming a topic"),
+					   _("Clients and groups know a topic by its name. Create another one and copy the records with INSERT ... SELECT, or make a view."));
+			break;
+		default:
+			break;
+	}
 }
 
 /* A rule rewrites SQL only; what Kafka clients write would go around it. */
@@ -195,16 +221,89 @@ before_rule(RuleStmt *stmt)
 		reject(relid, _("a rule"), _("Use a trigger, which also sees what clients produce."));
 }
 
+/* What the server would say of a heap is about an index that the user has never heard of. */
+static void
+reject_storage(Oid parent, const char *child)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("table \"%s\" cannot be a partition of topic \"%s\"", child, get_rel_name(parent)),
+			 errdetail("A partition of a topic is a table of access method topic_log."),
+			 errhint("Use add_partitions(), or CREATE TABLE ... PARTITION OF ... USING topic_log.")));
+}
+
 /* A new partition is checked against the rows of the default partition. */
 static void
 before_create_table(CreateStmt *stmt)
 {
+	const char *am = stmt->accessMethod ? stmt->accessMethod : default_table_access_method;
 	ListCell   *lc;
 
 	if (stmt->partbound == NULL)
 		return;
 	foreach(lc, stmt->inhRelations)
-		flush(relation_oid(lfirst_node(RangeVar, lc)));
+	{
+		Oid			parent = relation_oid(lfirst_node(RangeVar, lc));
+
+		if (is_kafka_topic(parent) &&
+			(stmt->partspec != NULL || IsA(stmt, CreateForeignTableStmt) || strcmp(am, "topic_log") != 0))
+			reject_storage(parent, stmt->relation->relname);
+		flush(parent);
+	}
+}
+
+/* A table becomes a partition: its rows that wait are appended before they are looked at. */
+static void
+before_attach(Oid parent, const RangeVar *child)
+{
+	Oid			relid = relation_oid(child);
+
+	if (OidIsValid(relid) && is_kafka_topic(parent) && !is_log(relid, pt_am_topic_log()))
+		reject_storage(parent, child->relname);
+	flush(relid);
+}
+
+/* Only now is it known which values the partition is for. */
+static void
+check_new_partition(Oid parent, Oid child)
+{
+	if (!is_kafka_topic(parent) || !OidIsValid(child) || pt_leaf_number(child) >= 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+			 errmsg("table \"%s\" cannot be a partition of topic \"%s\" for these values",
+					get_rel_name(child), get_rel_name(parent)),
+			 errdetail("A partition of a topic has one number, counted from 0."),
+			 errhint("Use FOR VALUES IN (number).")));
+}
+
+/* After a command: whatever has become a partition of a topic must be one for Kafka clients, too. */
+static void
+check_new_partitions(Node *stmt)
+{
+	ListCell   *lc;
+
+	if (IsA(stmt, CreateStmt) && ((CreateStmt *) stmt)->partbound != NULL)
+	{
+		CreateStmt *create = (CreateStmt *) stmt;
+
+		CommandCounterIncrement();
+		foreach(lc, create->inhRelations)
+			check_new_partition(relation_oid(lfirst_node(RangeVar, lc)), relation_oid(create->relation));
+	}
+	else if (IsA(stmt, AlterTableStmt))
+	{
+		foreach(lc, ((AlterTableStmt *) stmt)->cmds)
+		{
+			AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+			if (cmd->subtype != AT_AttachPartition)
+				continue;
+			CommandCounterIncrement();
+			check_new_partition(relation_oid(((AlterTableStmt *) stmt)->relation),
+								relation_oid(castNode(PartitionCmd, cmd->def)->name));
+		}
+	}
 }
 
 static void
@@ -228,6 +327,7 @@ before_command(Node *stmt)
 			before_rule((RuleStmt *) stmt);
 			break;
 		case T_CreateStmt:
+		case T_CreateForeignTableStmt:
 			before_create_table((CreateStmt *) stmt);
 			break;
 		case T_ClusterStmt:
@@ -260,7 +360,7 @@ before_alter_table(AlterTableStmt *stmt)
 		if (topic)
 			check_subcommand(relid, cmd);
 		if (cmd->subtype == AT_AttachPartition)
-			flush(relation_oid(castNode(PartitionCmd, cmd->def)->name));
+			before_attach(relid, castNode(PartitionCmd, cmd->def)->name);
 	}
 	flush(relid);
 }
@@ -296,6 +396,11 @@ check_subcommand(Oid relid, AlterTableCmd *cmd)
 		case AT_AddOf:
 			reject(relid, _("changing the columns"),
 				   _("The columns of a topic are fixed. Put further data into the value or the headers, and use views."));
+			break;
+		case AT_ColumnDefault:
+			if (cmd->def != NULL && strcmp(cmd->name, "offset") == 0)
+				reject(relid, _("a default for \"offset\""),
+					   _("A record gets its offset when its transaction commits. An offset that is given must be at or behind the end of the log."));
 			break;
 		case AT_SetNotNull:
 			if (strcmp(cmd->name, "offset") == 0)

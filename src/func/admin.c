@@ -74,7 +74,7 @@ pt_alter_group(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* add_partitions(topic, partitions): to this many */
+/* add_partitions(topic, total): to this many */
 Datum
 pt_add_partitions(PG_FUNCTION_ARGS)
 {

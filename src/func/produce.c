@@ -292,6 +292,6 @@ pt_next_partition(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("topic \"%s\" does not exist", name),
-				 errhint("After a topic was renamed, its table's default of the column \"partition\" must be changed too.")));
+				 errhint("A table that was moved out of the schema of topics, or renamed there, needs another default of the column \"partition\".")));
 	PG_RETURN_INT32(pt_choose_partition(topic, NULL, -1));
 }

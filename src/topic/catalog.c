@@ -151,9 +151,9 @@ bound_number(const char *bound_text)
 	return number < PT_PARTITIONS_MAX ? number : -1;
 }
 
-/* The partition number of a child table; -1 when it is no partition of a topic. */
-static int
-leaf_number(Oid child)
+/* The partition number of a child table; -1 when it cannot be one of a topic. */
+int
+pt_leaf_number(Oid child)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(child));
 	Form_pg_class form;
@@ -187,7 +187,7 @@ load_leaves(Oid relid, PtTopic *topic)
 	topic->npartitions = 0;
 	foreach(lc, children)
 	{
-		numbers[i] = leaf_number(lfirst_oid(lc));
+		numbers[i] = pt_leaf_number(lfirst_oid(lc));
 		topic->npartitions = Max(topic->npartitions, numbers[i] + 1);
 		i++;
 	}

@@ -10,8 +10,8 @@
  *
  * Every key may be missing.  "name" is there when a relation's name cannot hold the
  * topic's (name.c), and counts only as long as the relation has the
- * name that is derived from it: so no two topics ever have one name, and ALTER
- * TABLE RENAME renames the topic.
+ * name that is derived from it: so no two topics ever have one name.  (ALTER TABLE
+ * RENAME of a topic is refused, see ../am/utility.c; outside of the schema of topics it is a table as any.)
  *
  * A security label was chosen because the server does all the rest: it is
  * dropped and dumped with the table (also by pg_dump -t) and only the owner may

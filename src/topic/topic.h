@@ -81,6 +81,7 @@ extern const PtTopic *pt_topic_by_oid(Oid relid);	/* NULL: no topic */
 extern const PtTopic *pt_topic_by_name(const char *name);
 extern const PtTopic *pt_topic_by_id(const pg_uuid_t *id);
 extern const PtTopic *pt_topic_by_leaf(Oid leaf, int32 *partition);
+extern int	pt_leaf_number(Oid child);	/* from its bound; -1: it can be no partition of a topic */
 extern List *pt_topic_all(void);	/* of const PtTopic *, by name */
 
 /* A number that moves when topics may have changed; never 0. */

@@ -75,9 +75,10 @@ coord_consumer_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEven
 		return;
 	}
 
+	/* A group that has just been a classic one has yet to see its topics: that bumps, too. */
 	changed = take_news(groups, member, event);
-	if (changed || is_new)
-		(void) consumer_bump(groups, member->consumer, true);
+	if (changed || event->generation == CONSUMER_JOIN)
+		(void) consumer_bump(groups, member->consumer, changed || is_new);
 	consumer_target_update(groups, member->consumer);
 	changed = consumer_reconcile(groups, member, changed, in->owned, in->nowned);
 	consumer_session_start(groups, member);

@@ -78,6 +78,7 @@ extern const char *consumer_upgrade(CoordGroups *groups, CoordGroup *group);
 extern bool consumer_can_downgrade(const CoordGroups *groups, const CoordConsumer *consumer, int nleaving,
 								   ConsumerMember *const *leaving);
 extern void consumer_downgrade(CoordGroups *groups, CoordGroup *group);
+extern void consumer_downgrade_empty(CoordGroups *groups, CoordGroup *group);
 
 /* consumer.c: members leave or are fenced; the group may be a classic one, or gone, afterwards */
 extern void consumer_fence(CoordGroups *groups, CoordGroup *group, ConsumerMember *const *members, int n);

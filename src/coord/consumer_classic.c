@@ -25,7 +25,7 @@ static CoordError join_allowed(CoordGroups *groups, const CoordGroup *group, con
 							   ProtocolSubscription *subscription);
 static bool protocols_supported(const CoordConsumer *consumer, const CoordJoin *join);
 static ConsumerMember *join_member(CoordGroups *groups, CoordConsumer *consumer, const CoordEvent *event,
-								   bool *is_new, CoordError *error);
+								   const ProtocolSubscription *subscription, bool *is_new, CoordError *error);
 static bool take_news(CoordGroups *groups, ConsumerMember *member, const CoordEvent *event,
 					  const ProtocolSubscription *subscription);
 static CoordTopicPartitions *owned_by_id(CoordGroups *groups, const ProtocolSubscription *subscription, int *n);
@@ -60,12 +60,12 @@ consumer_classic_join(CoordGroups *groups, CoordGroup *group, const CoordEvent *
 		/* What is left, and the member itself, is a matter of classic groups. */
 		consumer_fence(groups, group, &member, 1);
 		if (group->nmembers == 0)
-			coord_group_become(groups, group, COORD_KIND_CLASSIC);
+			consumer_downgrade_empty(groups, group);
 		Assert(group->kind == COORD_KIND_CLASSIC);
 		group->ops->join(groups, group, event);
 		return;
 	}
-	member = error == COORD_NONE ? join_member(groups, consumer, event, &is_new, &error) : NULL;
+	member = error == COORD_NONE ? join_member(groups, consumer, event, &subscription, &is_new, &error) : NULL;
 	if (member == NULL)
 	{
 		coord_reply_join(groups, event->token, error, event->member_id);
@@ -149,9 +149,14 @@ protocols_supported(const CoordConsumer *consumer, const CoordJoin *join)
 	return false;
 }
 
-/* The member that joins.  NULL: it may not, see *error. */
+/*
+ * The member that joins.  NULL: it may not, see *error.  Ids that were given out with
+ * MEMBER_ID_REQUIRED are not kept: any id is as good as one of these, but who comes with an id that nobody has and
+ * says that it has partitions was a member once, and must learn that it lost them.
+ */
 static ConsumerMember *
-join_member(CoordGroups *groups, CoordConsumer *consumer, const CoordEvent *event, bool *is_new, CoordError *error)
+join_member(CoordGroups *groups, CoordConsumer *consumer, const CoordEvent *event,
+			const ProtocolSubscription *subscription, bool *is_new, CoordError *error)
 {
 	ConsumerMember *member = consumer_member_static(groups, consumer, event->group_instance_id);
 	CoordBytes	member_id = event->member_id;
@@ -172,6 +177,11 @@ join_member(CoordGroups *groups, CoordConsumer *consumer, const CoordEvent *even
 	member = consumer_member_find(groups, consumer, member_id);
 	if (member != NULL)
 		return member;
+	if (!coord_bytes_empty(event->member_id) && subscription->nowned > 0)
+	{
+		*error = COORD_UNKNOWN_MEMBER_ID;
+		return NULL;
+	}
 	*is_new = true;
 	return consumer_member_add(groups, consumer, member_id, event->group_instance_id);
 }

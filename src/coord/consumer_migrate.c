@@ -35,6 +35,7 @@ typedef struct Migrant
 	int			nprotocols;
 	CoordProtocol *protocols;
 	CoordBytes	assignment;		/* empty: none */
+	bool		unsynced;		/* has not heard of that assignment yet */
 	ProtocolSubscription subscription;	/* upgrade: of its chosen protocol */
 	ProtocolAssignment assigned;	/* upgrade */
 } Migrant;
@@ -42,7 +43,9 @@ typedef struct Migrant
 static Migrant *classic_migrants(CoordGroups *groups, const CoordGroup *group);
 static const char *read_migrants(CoordGroups *groups, const CoordGroup *group, Migrant *migrants, int n);
 static void consumer_settle_in(CoordGroups *groups, CoordConsumer *consumer, const Migrant *migrant);
-static ConsumerPart *migrant_parts(CoordGroups *groups, CoordConsumer *consumer, const Migrant *migrant, int *n);
+static void consumer_settle_claims(CoordGroups *groups, CoordConsumer *consumer, const Migrant *migrant);
+static ConsumerPart *free_parts(CoordGroups *groups, CoordConsumer *consumer, const ProtocolTopic *topics, int ntopics,
+								int *n);
 static int	compare_parts(const void *a, const void *b);
 static Migrant *consumer_migrants(CoordGroups *groups, const CoordConsumer *consumer);
 static CoordBytes target_assignment(CoordGroups *groups, const ConsumerMember *member);
@@ -83,6 +86,8 @@ consumer_upgrade(CoordGroups *groups, CoordGroup *group)
 	consumer->target_epoch = generation;
 	for (int i = 0; i < n; i++)
 		consumer_settle_in(groups, consumer, &migrants[i]);
+	for (int i = 0; i < n; i++)
+		consumer_settle_claims(groups, consumer, &migrants[i]);
 	Assert(group->nmembers == n && consumer->nclassic == n);
 	return NULL;
 }
@@ -107,6 +112,7 @@ classic_migrants(CoordGroups *groups, const CoordGroup *group)
 		migrant->session_timeout_ms = member->session_timeout_ms;
 		migrant->rebalance_timeout_ms = member->rebalance_timeout_ms;
 		migrant->assignment = member->assignment;
+		migrant->unsynced = member->pending_sync || member->awaiting_sync;
 		migrant->nprotocols = member->nsupported;
 		migrant->protocols = coord_step_alloc(groups, sizeof(CoordProtocol) * Max(member->nsupported, 1));
 		for (int i = 0; i < member->nsupported; i++)
@@ -163,7 +169,7 @@ consumer_settle_in(CoordGroups *groups, CoordConsumer *consumer, const Migrant *
 																  migrant->protocols, migrant->nprotocols));
 	(void) consumer_member_subscribe(groups, member, migrant->subscription.topics, migrant->subscription.ntopics,
 									 COORD_NULL_BYTES);
-	parts = migrant_parts(groups, consumer, migrant, &n);
+	parts = free_parts(groups, consumer, migrant->assigned.assigned, migrant->assigned.nassigned, &n);
 	consumer_parts_replace(groups, &member->target, parts, n);
 	consumer_parts_replace(groups, &member->assigned, parts, n);
 	consumer_hold(member);
@@ -171,29 +177,52 @@ consumer_settle_in(CoordGroups *groups, CoordConsumer *consumer, const Migrant *
 }
 
 /*
- * The partitions of the last assignment, as a set.  What does not exist, and what an assignor of a
- * client's own gave to two members, is left out.
+ * A member that has not asked for the last assignment yet goes on with what it said
+ * it had when it joined (KIP-429), also with what that assignment takes from it: nobody gets
+ * that before it has given it up.
+ */
+static void
+consumer_settle_claims(CoordGroups *groups, CoordConsumer *consumer, const Migrant *migrant)
+{
+	ConsumerMember *member = consumer_member_find(groups, consumer, migrant->member_id);
+	ConsumerPart *parts;
+	int			n;
+
+	Assert(member != NULL);
+	if (!migrant->unsynced)
+		return;
+	parts = free_parts(groups, consumer, migrant->subscription.owned, migrant->subscription.nowned, &n);
+	if (n == 0)
+		return;
+	consumer_let_go(member);
+	consumer_parts_replace(groups, &member->revoking, parts, n);
+	member->state = CONSUMER_UNREVOKED;
+	consumer_hold(member);
+}
+
+/*
+ * Those of the partitions that exist and that no member has, as a set.  An assignor of a
+ * client's own may have given one to two members.
  */
 static ConsumerPart *
-migrant_parts(CoordGroups *groups, CoordConsumer *consumer, const Migrant *migrant, int *n)
+free_parts(CoordGroups *groups, CoordConsumer *consumer, const ProtocolTopic *topics, int ntopics, int *n)
 {
 	int			most = 0;
 	int			kept = 0;
 	ConsumerPart *parts;
 
-	for (int i = 0; i < migrant->assigned.nassigned; i++)
-		most += migrant->assigned.assigned[i].npartitions;
+	for (int i = 0; i < ntopics; i++)
+		most += topics[i].npartitions;
 	parts = coord_step_alloc(groups, sizeof(ConsumerPart) * Max(most, 1));
 	*n = 0;
-	for (int i = 0; i < migrant->assigned.nassigned; i++)
+	for (int i = 0; i < ntopics; i++)
 	{
-		const ProtocolTopic *assigned = &migrant->assigned.assigned[i];
-		CoordTopicEntry *entry = coord_topic_by_name(groups, assigned->name);
+		CoordTopicEntry *entry = coord_topic_by_name(groups, topics[i].name);
 		ConsumerTopic *topic = entry == NULL ? NULL : consumer_topic_get(groups, consumer, entry);
 
-		for (int j = 0; topic != NULL && j < assigned->npartitions; j++)
+		for (int j = 0; topic != NULL && j < topics[i].npartitions; j++)
 		{
-			int32		partition = assigned->partitions[j];
+			int32		partition = topics[i].partitions[j];
 
 			if (partition < 0 || partition >= entry->npartitions || topic->owner[partition] != NULL)
 				continue;
@@ -260,6 +289,18 @@ consumer_downgrade(CoordGroups *groups, CoordGroup *group)
 	classic_of(group)->state = COORD_STABLE;
 	classic_choose(groups, group, classic_vote(group));
 	classic_rebalance(groups, group);
+}
+
+/* The same of a group without members, whose generation is not to go back. */
+void
+consumer_downgrade_empty(CoordGroups *groups, CoordGroup *group)
+{
+	int32		epoch = group->consumer->epoch;
+
+	Assert(group->nmembers == 0);
+	coord_group_become(groups, group, COORD_KIND_CLASSIC);
+	group->classic = classic_make(groups, group);
+	classic_of(group)->generation = epoch;
 }
 
 static Migrant *

@@ -52,6 +52,8 @@ remove_members(Sim *sim, SimActor *actor)
 static void
 wake(Sim *sim, SimActor *actor)
 {
+	SimRequest *request;
+
 	if (((Admin *) actor)->stopped || sim->calm)
 		return;
 	switch (sim_below(sim, 4))
@@ -66,7 +68,9 @@ wake(Sim *sim, SimActor *actor)
 			remove_members(sim, actor);
 			break;
 		default:
-			sim_send(sim, sim_request(sim, actor, COORD_EV_FETCH, 8));
+			request = sim_request(sim, actor, COORD_EV_FETCH, 8);
+			request->event.generation = -1;
+			sim_send(sim, request);
 			break;
 	}
 	sim_wake_at(sim, actor, sim->now + 20000 + sim_below(sim, 100000));

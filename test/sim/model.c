@@ -279,6 +279,7 @@ group_forget(SimGroup *group)
 	group->assigned = false;
 	group->generation = 0;
 	group->described = 0;
+	group->nseen = 0;
 	group->nmembers = 0;
 }
 
@@ -304,6 +305,11 @@ reply_learn(Sim *sim, const CoordReply *reply)
 	sim_count(reply, sim->before.state);
 	if (reply->type != request->event.type)
 		sim_fail(sim, "an answer to another request");
+	if (group->protocols > 0)
+	{
+		sim_modern_learn(sim, request, reply);
+		return;
+	}
 	switch (reply->type)
 	{
 		case COORD_EV_JOIN:
@@ -351,7 +357,7 @@ sim_model_replies(Sim *sim, const CoordReplies *replies)
 		const SimRequest *request = sim_waiting(sim, reply->token)->request;
 		SimGroup   *group = &sim->group[request->group];
 
-		if (reply->error != COORD_NONE)
+		if (reply->error != COORD_NONE || group->protocols > 0)
 			continue;
 		if (reply->type == COORD_EV_JOIN && reply->u.join.nmembers > 0 && reply->u.join.generation > group->generation)
 			generation_learn(sim, group, replies, &reply->u.join);
@@ -486,7 +492,9 @@ sim_model_check(Sim *sim)
 		group->exists = true;
 		if (group->told != d.info.nmembers)
 			sim_fail(sim, "%s has %d members, and %d were told", group->id, d.info.nmembers, group->told);
-		if (d.info.kind == COORD_KIND_CLASSIC)
+		if (group->protocols > 0)
+			sim_modern_check(sim, g, &d);
+		else if (d.info.kind == COORD_KIND_CLASSIC)
 		{
 			described_check(sim, group, &d);
 			if (sim->ticked)
@@ -523,6 +531,11 @@ sim_model_settled(Sim *sim)
 		int			holders = 0;
 		CoordGroupInfo info = {.state = COORD_DEAD};
 
+		if (group->protocols > 0)
+		{
+			sim_modern_settled(sim, g);
+			continue;
+		}
 		for (int a = 0; a < sim->nactors; a++)
 		{
 			CoordBytes	id;

@@ -29,6 +29,7 @@
 
 #define SIM_GROUPS_MAX 3
 #define SIM_PARTITIONS_MAX 64	/* of a group; sets of them are uint64 */
+#define SIM_TOPICS 4			/* of groups whose consumers speak either protocol */
 
 typedef struct Sim Sim;
 typedef struct SimActor SimActor;
@@ -42,6 +43,8 @@ typedef struct SimRequest
 	int			life;			/* of the actor, and */
 	int			conn;			/* its connection, when it was sent */
 	int			refs;			/* deliveries and answers under way */
+	bool		ordered;		/* sent by sim_send_ordered */
+	int			incarnation[SIM_TOPICS];	/* COMMIT of a modern consumer: of the topics, when it was sent */
 	int			group;
 	/* COMMIT: what is committed if it is accepted */
 	uint64		partitions;
@@ -95,6 +98,7 @@ struct SimActor
 	int			life;
 	int			conn;
 	int64		wake_at;		/* PG_INT64_MAX: not waiting */
+	int64		arrives_at;		/* its last request of sim_send_ordered */
 };
 
 /* One member of the generation that a group is in, as the model knows it. */
@@ -110,10 +114,29 @@ typedef struct SimMember
 	bool		gone;			/* left, or fenced */
 } SimMember;
 
+/* A member and its epoch after the last step. */
+typedef struct SimSeen
+{
+	char		id[400];
+	int32		epoch;
+} SimSeen;
+
+/* One that does not exist has npartitions -1. */
+typedef struct SimTopic
+{
+	int			npartitions;
+	int			incarnation;	/* grows when it is made anew */
+} SimTopic;
+
 /* What must be true of a group, learned from requests and answers alone. */
 typedef struct SimGroup
 {
 	char		id[16];
+	/* consumers speak either protocol (model_modern.c); the rest is for groups where they do not, but for "committed" */
+	int			protocols;		/* 0: not such a group; 1: only KIP-848; 2: both */
+	int32		epoch;
+	int			nseen;
+	SimSeen		seen[64];
 	int			npartitions;
 	bool		exists;
 	int32		generation;		/* last one told in a JoinGroup response */
@@ -156,6 +179,7 @@ struct Sim
 	int			doubling;
 	int			fault;
 	int			restart;
+	SimTopic	topics[SIM_TOPICS];
 	SimActor  **actors;
 	int			nactors;
 	int			ngroups;
@@ -177,6 +201,9 @@ extern void sim_fail(const Sim *sim, const char *fmt,...) pg_attribute_printf(2,
 extern void sim_trace(const Sim *sim, const char *fmt,...) pg_attribute_printf(2, 3);
 
 /* world.c */
+extern void sim_step(Sim *sim, const CoordEvent *event);
+extern uint64 sim_send_ordered(Sim *sim, SimRequest *request);	/* arrives after all that the actor sent so */
+extern void sim_send_discard(SimRequest *request);	/* after all it is not sent */
 extern void sim_run(Sim *sim, uint64 seed, int nsteps);
 extern void sim_end(Sim *sim);
 extern void sim_wake_at(Sim *sim, SimActor *actor, int64 at);
@@ -202,8 +229,17 @@ extern void sim_model_check(Sim *sim);
 extern void sim_model_restart(Sim *sim);
 extern void sim_model_settled(Sim *sim);
 
+/* model_modern.c, modern_topics.c: groups in which consumers speak either protocol */
+extern void sim_modern_check(Sim *sim, int g, const CoordDescription *d);
+extern void sim_modern_learn(Sim *sim, const SimRequest *request, const CoordReply *reply);
+extern void sim_modern_settled(Sim *sim, int g);
+extern void sim_topics_make(Sim *sim);
+extern void sim_topics_tell(Sim *sim);
+extern void sim_topics_change(Sim *sim);
+
 /* actors */
 extern SimActor *sim_actor_classic(Sim *sim, int group);
+extern SimActor *sim_actor_modern(Sim *sim, int group);
 extern SimActor *sim_actor_admin(Sim *sim, int group);
 
 static inline CoordBytes

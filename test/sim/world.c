@@ -167,6 +167,30 @@ tick_plan(Sim *sim)
 	item_push(sim, deadline, SIM_TICK, NULL);
 }
 
+/*
+ * As requests on one connection: they arrive in the order in which they were sent, after those of
+ * connections before it.
+ */
+uint64
+sim_send_ordered(Sim *sim, SimRequest *request)
+{
+	SimActor   *actor = request->actor;
+	int64		at = sim->now + latency(sim);
+
+	request->refs++;
+	request->ordered = true;
+	actor->arrives_at = Max(actor->arrives_at, at);
+	item_push(sim, actor->arrives_at, SIM_DELIVER, request);
+	return request->id;
+}
+
+void
+sim_send_discard(SimRequest *request)
+{
+	request->refs++;
+	sim_request_release(request);
+}
+
 /* Answers travel back to those who asked. */
 static void
 answers_send(Sim *sim, const CoordReplies *replies)
@@ -195,8 +219,8 @@ sim_waiting(Sim *sim, uint64 token)
 }
 
 /* One step of the coordinator, and all checks. */
-static void
-step(Sim *sim, const CoordEvent *event)
+void
+sim_step(Sim *sim, const CoordEvent *event)
 {
 	CoordReplies replies;
 
@@ -228,6 +252,13 @@ request_arrive(Sim *sim, SimRequest *request)
 {
 	CoordEvent	event = request->event;
 
+	/* what was still on its way when a connection broke may never be read */
+	if (request->ordered && (request->life != request->actor->life || request->conn != request->actor->conn) &&
+		sim_chance(sim, 500))
+	{
+		sim_request_release(request);
+		return;
+	}
 	event.token = ++sim->last_token;
 	if (sim->nwaiting == sim->waiting_cap)
 	{
@@ -239,7 +270,7 @@ request_arrive(Sim *sim, SimRequest *request)
 	sim_trace(sim, "%s %d asks %d as %.*s, generation %d", request->actor->ops->name, request->actor->index,
 			  event.type, event.member_id.len, event.member_id.data, event.generation);
 	sim_model_event(sim, &event);
-	step(sim, &event);
+	sim_step(sim, &event);
 	sim_request_release(request);
 }
 
@@ -266,7 +297,7 @@ tick(Sim *sim)
 	CoordEvent	event = {.type = COORD_EV_TICK};
 
 	sim->tick_at = PG_INT64_MAX;
-	step(sim, &event);
+	sim_step(sim, &event);
 }
 
 /* Forgets everything, as a server does that was killed. */
@@ -281,6 +312,7 @@ coordinator_restart(Sim *sim)
 	sim->tick_at = PG_INT64_MAX;
 	sim->clock_seen = NEVER;
 	sim_model_restart(sim);
+	sim_topics_tell(sim);
 	for (int i = 0; i < sim->nactors; i++)
 		connection_break(sim, sim->actors[i]);
 }
@@ -305,6 +337,10 @@ config_change(Sim *sim)
 	sim->config.memory_max = sim_chance(sim, 300) ? 4096 + sim_below(sim, 30000) : 64 * 1024 * 1024;
 	sim->config.initial_rebalance_delay_ms = sim_chance(sim, 300) ? 0 : sim_below(sim, 4000);
 	sim->config.empty_linger_ms = sim_chance(sim, 300) ? 0 : sim_below(sim, 600000);
+	sim->config.consumer_max_size = sim_chance(sim, 300) ? 1 + sim_below(sim, 8) : 1000;
+	sim->config.consumer_migration_policy = sim_chance(sim, 300) ? sim_below(sim, 4) : COORD_MIGRATION_BIDIRECTIONAL;
+	sim->config.consumer_assignment_interval_ms = sim_chance(sim, 300) ? sim_below(sim, 3000) : 0;
+	sim->config.consumer_default_assignor = sim_chance(sim, 300) ? "range" : "uniform";
 	coord_configure(sim->groups, &sim->config);
 }
 
@@ -379,9 +415,15 @@ populate(Sim *sim)
 
 		snprintf(sim->group[g].id, sizeof(sim->group[g].id), "group%d", g);
 		sim->group[g].npartitions = 1 + sim_below(sim, 24);
+		if (sim_chance(sim, 600))
+		{
+			sim->group[g].protocols = 1 + sim_below(sim, 2);
+			sim->group[g].npartitions = SIM_PARTITIONS_MAX;
+		}
 		for (int i = 0; i < nclients + 1; i++)
 		{
-			SimActor   *actor = i == 0 ? sim_actor_admin(sim, g) : sim_actor_classic(sim, g);
+			SimActor   *actor = i == 0 ? sim_actor_admin(sim, g) :
+				sim->group[g].protocols > 0 ? sim_actor_modern(sim, g) : sim_actor_classic(sim, g);
 
 			actor->index = sim->nactors;
 			actor->group = g;
@@ -413,6 +455,8 @@ calm_down(Sim *sim)
 	sim_trace(sim, "all is quiet now");
 	sim->config.max_size = 1000;
 	sim->config.memory_max = 64 * 1024 * 1024;
+	sim->config.consumer_max_size = 1000;
+	sim->config.consumer_migration_policy = COORD_MIGRATION_BIDIRECTIONAL;
 	coord_configure(sim->groups, &sim->config);
 	/* a coordinator whose clock was set back stands still until then: let time pass */
 	sim->clock_skew = Max(sim->clock_skew, sim->clock_seen - sim->now);
@@ -466,6 +510,19 @@ wind_up(Sim *sim, size_t memory)
 		sim_fail(sim, "%zu bytes are not given back", coord_memory_used(sim->groups));
 }
 
+/* "t.*", which is all there is. */
+static const char *
+regex_valid(void *arg, CoordBytes regex)
+{
+	return sim_same(regex, "t.*") ? NULL : "it is another one";
+}
+
+static bool
+regex_matches(void *arg, CoordBytes regex, CoordBytes topic)
+{
+	return topic.len > 0 && topic.data[0] == 't';
+}
+
 void
 sim_run(Sim *sim, uint64 seed, int nsteps)
 {
@@ -481,7 +538,11 @@ sim_run(Sim *sim, uint64 seed, int nsteps)
 	sim->restart = sim_chance(sim, 300) ? 20 : 0;
 	coord_config_defaults(&sim->config);
 	sim->config.empty_linger_ms = 60000;
+	sim->config.regex_valid = regex_valid;
+	sim->config.regex_matches = regex_matches;
 	sim->groups = coord_create(&sim->config, seed);
+	sim_topics_make(sim);
+	sim_topics_tell(sim);
 	memory = coord_memory_used(sim->groups);
 	populate(sim);
 	while (sim->steps < nsteps)

@@ -41,6 +41,9 @@
 /* Bytes of a group's id in an error message. */
 #define MESSAGE_ID_MAX	256
 
+/* How old what the coordinator knows of the catalogs may be, where it does not matter much. */
+#define FEED_INTERVAL_MS	100
+
 typedef struct Waiting
 {
 	uint64		token;			/* hash key */
@@ -58,9 +61,11 @@ static uint64 last_token;
 static bool stepping;			/* also after a step that was cut short */
 static KafkaCall *asking;		/* whose event it is; it needs no wake-up */
 static uint64 changes_seen;		/* pt_topic_changes when the catalogs were looked at last */
+static int64 fed_at;			/* when that was */
 static uint64 configs_seen;		/* pt_group_configs_generation, likewise */
 static List *overridden;		/* groups with configs of their own, as the coordinator knows them */
 
+static int64 now_ms(void);
 static void feed_topics(void);
 static void feed_configs(void);
 static void step(const CoordEvent *event);
@@ -234,17 +239,22 @@ prepare(void)
 	}
 }
 
-/* Tells it what is in the catalogs, if that may have changed. */
+/*
+ * Tells it what is in the catalogs, if that may have changed.  Any relation may be the reason, so a busy
+ * database could have us do this all the time: who is not urgent puts up with what was true a moment ago.
+ */
 static void
-feed(void)
+feed(bool urgent)
 {
 	uint64		seen = pt_topic_changes();
+	int64		now = now_ms();
 
-	if (changes_seen == seen)
+	if (changes_seen == seen || (!urgent && changes_seen != 0 && now < fed_at + FEED_INTERVAL_MS))
 		return;
 	feed_topics();
 	feed_configs();
 	changes_seen = seen;
+	fed_at = now;
 }
 
 static int64
@@ -367,7 +377,7 @@ const CoordGroups *
 kafka_groups(void)
 {
 	prepare();
-	feed();
+	feed(false);
 	return groups;
 }
 
@@ -421,6 +431,15 @@ kafka_group_event(const KafkaCall *call, CoordEventType type, KafkaString group_
 	return event;
 }
 
+/* Is it the topics of now that decide the answer?  The others hear of them with a later heartbeat. */
+static bool
+wants_topics(const CoordEvent *event)
+{
+	return event->type == COORD_EV_JOIN ||
+		(event->type == COORD_EV_CONSUMER_HEARTBEAT &&
+		 (event->generation == 0 || event->u.consumer.nsubscribed >= 0 || event->u.consumer.subscribed_topic_regex.len >= 0));
+}
+
 /* An answer that does not come from the coordinator. */
 static KafkaOutcome
 answer_now(KafkaCall *call, const CoordEvent *event, KafkaGroupAnswer answer, int16 error, const char *message)
@@ -467,7 +486,7 @@ kafka_group_ask(KafkaCall *call, CoordEvent *event, KafkaGroupAnswer answer)
 						  event->type == COORD_EV_CONSUMER_HEARTBEAT ? KERR_INVALID_REQUEST : KERR_INVALID_GROUP_ID,
 						  "The group id is empty or not valid UTF-8.");
 	prepare();
-	feed();
+	feed(wants_topics(event));
 	if (!claim(event, &claimed))
 		return answer_now(call, event, answer, KERR_INCONSISTENT_GROUP_PROTOCOL,
 						  "The group is in use by SQL sessions.");

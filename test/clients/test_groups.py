@@ -211,6 +211,10 @@ def test_regex_and_new_topics():
     tap.ok(until(lambda: owns() == [("log-a", 0), ("log-a", 1)]), "a regular expression")
     server.sql("SELECT create_topic('log-b')")
     tap.ok(until(lambda: ("log-b", 0) in owns()), "a topic that matches is created")
+    server.sql("SELECT add_partitions('log-a', 3)")
+    tap.ok(until(lambda: ("log-a", 2) in owns()), "a partition is added")
+    server.sql("SELECT drop_topic('log-b')")
+    tap.ok(until(lambda: owns() == [("log-a", 0), ("log-a", 1), ("log-a", 2)]), "a topic is dropped")
     member.close()
 
 

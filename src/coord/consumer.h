@@ -92,4 +92,7 @@ extern CoordState consumer_state(const CoordGroup *group);
 extern CoordBytes consumer_protocol_type(const CoordGroup *group);
 extern void consumer_describe(const CoordGroups *groups, const CoordGroup *group, CoordDescription *out);
 
+/* consumer_verify.c, with assertions only */
+extern void consumer_verify(const CoordGroup *group);
+
 #endif							/* COORD_CONSUMER_H */

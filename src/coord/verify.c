@@ -14,6 +14,7 @@
 #include "coord/port.h"
 
 #include "coord/classic.h"
+#include "coord/consumer.h"
 
 #ifdef USE_ASSERT_CHECKING
 
@@ -119,6 +120,8 @@ coord_verify(const CoordGroups *groups)
 		Assert((group->ops == NULL) == (group->kind == COORD_KIND_EMPTY));
 		if (group->kind == COORD_KIND_CLASSIC)
 			classic_verify(group);
+		else if (group->kind == COORD_KIND_CONSUMER)
+			consumer_verify(group);
 	}
 	Assert(n == table_verify(&groups->by_id));
 }

@@ -196,6 +196,46 @@ def test_fetch_before():
         tap.equal(values_of(c.call("Fetch", 4, fetch("poll", 0))), [b"a", b"0"], "acks=0 was not lost on the way")
 
 
+def join(group, member):
+    return {"GroupId": group, "SessionTimeoutMs": 30000, "RebalanceTimeoutMs": 60000, "MemberId": member,
+            "ProtocolType": "consumer", "Protocols": [{"Name": "range", "Metadata": b"\0\0\0\0\0\0\0\0\0\0"}]}
+
+
+def test_parked():
+    """requests behind a JoinGroup wait for its answer; peers that leave while it waits"""
+    with connect() as c:
+        member = c.call("JoinGroup", 5, join("parked", ""))["MemberId"]
+        data, expected = wire(c, [("JoinGroup", 5, join("parked", member)), ("ApiVersions", 0, {}),
+                                  ("Produce", 3, produce("pipe", b"behind")),
+                                  ("Heartbeat", 1, {"GroupId": "parked", "GenerationId": 1, "MemberId": member}),
+                                  ("Metadata", 4, metadata("pipe"))])
+        start = time.monotonic()
+        c.socket.sendall(data)
+        answers = [receive_all(c, expected[:1])[0]]
+        tap.ok(time.monotonic() - start > 0.5, "a join of a new group waits for others (%.1f s)" % (time.monotonic() - start))
+        answers += receive_all(c, expected[1:])
+        tap.equal((answers[0]["ErrorCode"], answers[2]["Responses"][0]["PartitionResponses"][0]["ErrorCode"],
+                   answers[4]["Topics"][0]["ErrorCode"]), (NONE, NONE, NONE), "what is behind it is served in order, in both planes")
+    with connect() as c:
+        member = c.call("JoinGroup", 5, join("parked-half", ""))["MemberId"]
+        c.send("JoinGroup", 5, join("parked-half", member))
+        c.socket.shutdown(socket.SHUT_WR)
+        c.receive("JoinGroup", 5)
+        tap.equal(c.socket.recv(1), b"", "a member that sends no more gets an answer, and the end")
+    for n in range(20):
+        c = connect(client_id="leaver")
+        member = c.call("JoinGroup", 5, join("parked-gone", ""))["MemberId"]
+        c.send("JoinGroup", 5, join("parked-gone", member))
+        c.close()
+    deadline = time.monotonic() + 10
+    while (left := server.sql("SELECT count(*) FROM clients WHERE client_id = 'leaver'")) != "0" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    tap.equal(left, "0", "members that go while they wait leave no connection")
+    with connect() as c:
+        member = c.call("JoinGroup", 5, join("parked-after", ""))["MemberId"]
+        tap.equal(c.call("JoinGroup", 5, join("parked-after", member))["ErrorCode"], NONE, "others join")
+
+
 def test_dropped():
     """a long poll on a log that ends is answered at once"""
     with connect() as c, connect() as other:
@@ -349,11 +389,11 @@ def test_nothing_left():
 
 
 pg.demote()
-server = pg.Cluster(settings={"pgtopic.listener_workers": LISTENERS}).init().start()
+server = pg.Cluster(settings={"pgtopic.listener_workers": LISTENERS, "pgtopic.group_initial_rebalance_delay": "1s"}).init().start()
 server.sql("CREATE EXTENSION pgtopic")
 server.wait_listener()
 with connect() as warm:
     while warm.call("CreateTopics", 2, create("warm"))["Topics"][0]["ErrorCode"] == NOT_CONTROLLER:
         pass
-tap.main([test_pipeline, test_cuts, test_large, test_ends, test_fetch_before, test_dropped, test_auto_create, test_busy, test_down,
+tap.main([test_pipeline, test_cuts, test_large, test_ends, test_fetch_before, test_dropped, test_parked, test_auto_create, test_busy, test_down,
           test_moves_cost, test_everywhere, test_nothing_left])

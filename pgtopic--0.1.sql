@@ -369,7 +369,7 @@ COMMENT ON FUNCTION topic_configs(topic) IS 'all configs of a topic';
 
 CREATE TABLE group_configs (
 	group_id text PRIMARY KEY,
-	configs jsonb NOT NULL
+	configs jsonb NOT NULL CHECK (jsonb_typeof(configs) = 'object')
 );
 COMMENT ON TABLE group_configs IS 'configs of consumer groups that differ from the defaults';
 SELECT pg_extension_config_dump('group_configs', '');

@@ -25,7 +25,6 @@
 #include "topic/config_value.h"
 #include "topic/group_configs.h"
 #include "topic/internal.h"
-#include "topic/json.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/json.h"
@@ -85,7 +84,10 @@ run(const char *sql, bool read_only, const char *arg1, const char *arg2)
 		elog(ERROR, "could not run \"%s\"", sql);
 }
 
-/* The pairs that a group has, in the current memory context. */
+/*
+ * The pairs that a group has, in the current memory context.  Somebody may have written the table by
+ * hand: what makes no sense counts as not set.
+ */
 static List *
 read_configs(const char *group, bool for_update)
 {
@@ -98,15 +100,24 @@ read_configs(const char *group, bool for_update)
 		return NIL;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
-	run(psprintf("SELECT configs::pg_catalog.text FROM %s WHERE group_id OPERATOR(pg_catalog.=) $1%s",
-				 table, for_update ? " FOR UPDATE" : ""), !for_update, group, NULL);
-	if (SPI_processed > 0)
+	run(psprintf("SELECT e.key, e.value FROM %s g, pg_catalog.jsonb_each_text(g.configs) e "
+				 "WHERE g.group_id OPERATOR(pg_catalog.=) $1%s", table, for_update ? " FOR UPDATE OF g" : ""),
+		!for_update, group, NULL);
+	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		char	   *text = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-		MemoryContext old = MemoryContextSwitchTo(caller);
+		char	   *name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+		char	   *value = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
+		char	   *reason;
+		PtConfigPair *pair;
+		MemoryContext old;
 
-		if (text != NULL)
-			pairs = pt_json_configs(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(pstrdup(text)))));
+		if (value == NULL || !pt_config_check_pair(&config_table, name, value, &reason))
+			continue;
+		old = MemoryContextSwitchTo(caller);
+		pair = palloc(sizeof(PtConfigPair));
+		pair->name = pstrdup(name);
+		pair->value = pstrdup(value);
+		pairs = lappend(pairs, pair);
 		MemoryContextSwitchTo(old);
 	}
 	SPI_finish();

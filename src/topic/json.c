@@ -93,7 +93,7 @@ pt_json_configs(Jsonb *jb)
 	if (!JB_ROOT_IS_OBJECT(jb))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("topic configs must be a JSON object"),
+				 errmsg("configs must be a JSON object"),
 				 errhint("For example {\"retention.ms\": 86400000}.")));
 
 	pt_json_walk_begin(&walk, &jb->root);

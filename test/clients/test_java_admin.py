@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Kafka's own command line tools on what the server guards and what it does not have.
+
+Brokers, loggers, users, quotas, ACLs, features, transactions, other brokers: each tool gets a true answer or a clear
+refusal.  (What tools do with topics and groups is in matrix/.)
+"""
+
+import glob
+import os
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "lib"), HERE]
+import cluster as pg   # noqa: E402
+import tap             # noqa: E402
+
+LIBS = os.path.join(HERE, "build", "java", "libs")
+JVM = ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m",
+       "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", LIBS + "/*"]
+server = None
+
+
+def tool(name, *arguments, config=None):
+    """(exit status, output); name: a class, with its package unless that is the tools'."""
+    name = name if name.startswith("kafka.") else "org.apache.kafka.tools." + name
+    where = ["--bootstrap-server", server.bootstrap]
+    if name.endswith("ClusterTool") or name.endswith("FeatureCommand"):
+        arguments = (*arguments[:1], *where, *arguments[1:]) if name.endswith("ClusterTool") else (*where, *arguments)
+    else:
+        arguments = (*where, *arguments)
+    if config:
+        arguments += ("--command-config", config)
+    done = subprocess.run([*JVM, name, *arguments], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+    return done.returncode, done.stdout
+
+
+def configs(*arguments):
+    return tool("kafka.admin.ConfigCommand", *arguments)
+
+
+def says(pattern, got, what, good=None):
+    """The output matches, and the tool is (not) content."""
+    tap.matches(pattern, got[1], what)
+    if good is not None:
+        tap.equal(got[0] == 0, good, what + ": exit status %d" % got[0])
+
+
+def test_guarded():
+    """before pgtopic.kafka_admin is on"""
+    says("pgtopic.kafka_admin", configs("--alter", "--entity-type", "brokers", "--entity-name", "1", "--add-config", "num.partitions=3"),
+         "kafka-configs, a broker", False)
+    says("pgtopic.kafka_admin", configs("--alter", "--entity-type", "users", "--entity-name", "alice", "--add-config",
+                                        "SCRAM-SHA-256=[iterations=8192,password=wonder]"), "kafka-configs, a user", False)
+    tap.equal(server.sql("SELECT count(*) FROM pg_roles WHERE rolname = 'alice'"), "0", "no role was made")
+
+
+def test_allowed():
+    server.sql("ALTER SYSTEM SET pgtopic.kafka_admin = on")
+    server.sql("SELECT pg_reload_conf()")
+    time.sleep(0.5)
+    says("Completed updating default config", configs("--alter", "--entity-type", "brokers", "--entity-default", "--add-config",
+                                                      "num.partitions=3"), "kafka-configs, all brokers", True)
+    says("num.partitions=3.*DYNAMIC_BROKER_CONFIG:num.partitions=3", configs("--describe", "--entity-type", "brokers"), "is told", True)
+    says("pgtopic.listen_addresses", configs("--alter", "--entity-type", "brokers", "--entity-name", "1", "--add-config",
+                                             "listeners=PLAINTEXT://:1"), "what is read at start", False)
+    says("Completed updating config for broker-logger", configs("--alter", "--entity-type", "broker-loggers", "--entity-name", "1",
+                                                                "--add-config", "root=INFO"), "kafka-configs, a logger", True)
+    tap.equal(server.sql("SELECT setting FROM pg_file_settings WHERE name = 'log_min_messages' AND applied"), "info", "is log_min_messages")
+    says("Completed updating config for user alice", configs("--alter", "--entity-type", "users", "--entity-name", "alice", "--add-config",
+                                                             "SCRAM-SHA-256=[iterations=8192,password=wonder]"), "kafka-configs, a user", True)
+    says("'alice' are SCRAM-SHA-256=iterations=8192", configs("--describe", "--entity-type", "users"), "is told", True)
+    tap.ok(server.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'alice'").startswith("SCRAM-SHA-256$8192:"), "and is a role")
+    says("not supported", configs("--alter", "--entity-type", "users", "--entity-name", "alice", "--add-config", "producer_byte_rate=1024"),
+         "kafka-configs, a quota", False)
+
+
+def test_others():
+    """what is not here"""
+    says("upgraded to 1", tool("FeatureCommand", "upgrade", "--feature", "group.version=1"), "kafka-features upgrade", True)
+    says("Could not downgrade", tool("FeatureCommand", "downgrade", "--feature", "group.version=0"), "kafka-features downgrade", False)
+    says("TransactionalId", tool("TransactionsCommand", "list"), "kafka-transactions list", True)
+    says("Broker ID 7 is not currently registered", tool("ClusterTool", "unregister", "--id", "7"), "kafka-cluster unregister")
+    if glob.glob(LIBS + "/kafka-tools-*.jar"):
+        says("No Authorizer is configured", tool("AclCommand", "--list"), "kafka-acls")
+
+
+def main():
+    global server
+    if not glob.glob(LIBS + "/kafka_2*.jar"):
+        tap.skip("the Java clients are not installed; see test/clients/install")
+    pg.demote()
+    server = pg.Cluster().init().start()
+    server.sql("CREATE EXTENSION pgtopic")
+    server.wait_listener()
+    tap.main([test_guarded, test_allowed, test_others])
+
+
+main()

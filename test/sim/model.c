@@ -300,8 +300,10 @@ static void
 reply_learn(Sim *sim, const CoordReply *reply)
 {
 	const SimRequest *request = sim_waiting(sim, reply->token)->request;
-	SimGroup   *group = &sim->group[request->group];
+	SimGroup   *group = &sim->group[Max(request->group, 0)];
 
+	if (request->group < 0)
+		return;
 	sim_count(reply, sim->before.state);
 	if (reply->type != request->event.type)
 		sim_fail(sim, "an answer to another request");
@@ -355,9 +357,9 @@ sim_model_replies(Sim *sim, const CoordReplies *replies)
 	{
 		const CoordReply *reply = &replies->replies[i];
 		const SimRequest *request = sim_waiting(sim, reply->token)->request;
-		SimGroup   *group = &sim->group[request->group];
+		SimGroup   *group = &sim->group[Max(request->group, 0)];
 
-		if (reply->error != COORD_NONE || group->protocols > 0)
+		if (reply->error != COORD_NONE || request->group < 0 || group->protocols > 0)
 			continue;
 		if (reply->type == COORD_EV_JOIN && reply->u.join.nmembers > 0 && reply->u.join.generation > group->generation)
 			generation_learn(sim, group, replies, &reply->u.join);

@@ -11,7 +11,7 @@
  *
  * To add a kind of actor: a file with SimActorOps, and a call in world.c's populate().
  *
- * Siblings: main.c (seeds), world.c (time, network), request.c, model.c, actor_classic.c, actor_admin.c.
+ * Siblings: main.c (seeds), world.c (time, network), request.c, model.c, actor_classic.c, actor_admin.c, actor_vandal.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -241,6 +241,7 @@ extern void sim_topics_change(Sim *sim);
 extern SimActor *sim_actor_classic(Sim *sim, int group);
 extern SimActor *sim_actor_modern(Sim *sim, int group);
 extern SimActor *sim_actor_admin(Sim *sim, int group);
+extern SimActor *sim_actor_vandal(Sim *sim);
 
 static inline CoordBytes
 sim_string(const char *s)

@@ -406,6 +406,16 @@ advance(Sim *sim)
 }
 
 static void
+actor_add(Sim *sim, SimActor *actor, int group)
+{
+	actor->index = sim->nactors;
+	actor->group = group;
+	sim->actors = pg_realloc(sim->actors, (sim->nactors + 1) * sizeof(SimActor *));
+	sim->actors[sim->nactors++] = actor;
+	sim_wake_at(sim, actor, sim_below(sim, 5000));
+}
+
+static void
 populate(Sim *sim)
 {
 	sim->ngroups = 1 + sim_below(sim, SIM_GROUPS_MAX);
@@ -422,16 +432,12 @@ populate(Sim *sim)
 		}
 		for (int i = 0; i < nclients + 1; i++)
 		{
-			SimActor   *actor = i == 0 ? sim_actor_admin(sim, g) :
-				sim->group[g].protocols > 0 ? sim_actor_modern(sim, g) : sim_actor_classic(sim, g);
-
-			actor->index = sim->nactors;
-			actor->group = g;
-			sim->actors = pg_realloc(sim->actors, (sim->nactors + 1) * sizeof(SimActor *));
-			sim->actors[sim->nactors++] = actor;
-			sim_wake_at(sim, actor, sim_below(sim, 5000));
+			actor_add(sim, i == 0 ? sim_actor_admin(sim, g) :
+					  sim->group[g].protocols > 0 ? sim_actor_modern(sim, g) : sim_actor_classic(sim, g), g);
 		}
 	}
+	if (sim_chance(sim, 500))
+		actor_add(sim, sim_actor_vandal(sim), 0);
 }
 
 static bool

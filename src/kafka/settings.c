@@ -65,10 +65,15 @@ kafka_setting_get(const char *name, KafkaSetting *setting)
 	}
 }
 
-/* Throws when the server would not take the value. */
+/* Throws when the server would not take the value, or would go on with another one. */
 static void
 check_change(const KafkaSettingChange *change)
 {
+	if (pt_guc_find(change->name)->source > PGC_S_FILE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("parameter \"%s\" was set when the server was started: ALTER SYSTEM has no effect on it",
+						change->name)));
 	if (change->value != NULL &&
 		set_config_option(change->name, change->value, PGC_SIGHUP, PGC_S_FILE, GUC_ACTION_SET,
 						  false, ERROR, false) == 0)
@@ -135,6 +140,7 @@ bool
 kafka_settings_alter(KafkaCall *call, List *changes, bool validate_only, KafkaError *error)
 {
 	AlterSettings alter = {changes, validate_only};
+	ListCell   *lc;
 
 	if (changes == NIL)
 		return true;
@@ -143,13 +149,18 @@ kafka_settings_alter(KafkaCall *call, List *changes, bool validate_only, KafkaEr
 		kafka_log_error(call, error);
 		return false;
 	}
-	if (!validate_only)
+	if (validate_only)
+		return true;
+	foreach(lc, changes)
 	{
+		const KafkaSettingChange *change = lfirst(lc);
+
 		ereport(LOG,
-				(errmsg("Kafka client \"%s\" at %s changed the server's settings",
-						call->session->client_id, call->session->peer)));
-		reload();
+				(errmsg("Kafka client \"%s\" at %s %s \"%s\"%s%s", call->session->client_id, call->session->peer,
+						change->value ? "set" : "reset", change->name, change->value ? " to " : "",
+						change->value ? change->value : "")));
 	}
+	reload();
 	return true;
 }
 

@@ -33,6 +33,9 @@
 
 PG_FUNCTION_INFO_V1(pt_group_configs_changed);
 
+/* What fits into the table's index. */
+#define GROUP_NAME_MAX	2000
+
 #define FIELD(f) offsetof(PtGroupConfig, f), NULL
 
 /*
@@ -297,6 +300,11 @@ pt_group_check_configs(const char *group, List *changes, char **reason)
 	if (group[0] == '\0')
 	{
 		*reason = pstrdup("Group name must not be empty");
+		return false;
+	}
+	if (strlen(group) > GROUP_NAME_MAX)
+	{
+		*reason = psprintf("Group name must not have more than %d bytes to have configs", GROUP_NAME_MAX);
 		return false;
 	}
 	foreach(lc, changes)

@@ -24,6 +24,7 @@ import uuid
 import zipfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+LIBS = os.path.join(HERE, "build", "java", "libs")      # where the kafka-clients jar is
 
 
 class ProtocolError(Exception):
@@ -111,7 +112,7 @@ _messages = {}
 def message(name):
     """By name: "ProduceRequest"."""
     if not _messages:
-        jars = glob.glob(os.path.join(HERE, "build", "java", "libs", "kafka-clients-*.jar"))
+        jars = glob.glob(os.path.join(LIBS, "kafka-clients-*.jar"))
         if not jars:
             raise RuntimeError("no kafka-clients jar; run test/clients/install")
         with zipfile.ZipFile(jars[0]) as jar:

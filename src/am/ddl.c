@@ -156,6 +156,7 @@ pt_relation_copy_data(Relation rel, const RelFileLocator *newrlocator)
 	SMgrRelation dst = pt_smgropen(*newrlocator);
 
 	Assert(CheckRelationLockedByMe(rel, AccessExclusiveLock, false));
+	pt_log_gone();
 	FlushRelationBuffers(rel);
 	(void) RelationCreateStorage(*newrlocator, rel->rd_rel->relpersistence, true);
 	RelationCopyStorage(RelationGetSmgr(rel), dst, MAIN_FORKNUM, rel->rd_rel->relpersistence);
@@ -213,6 +214,7 @@ pt_relation_copy_for_cluster(Relation old_table, Relation new_table, Relation ol
 				 errdetail("The order of a topic's records is the order of their offsets."),
 				 errhint("Use VACUUM FULL to make the table's file smaller.")));
 	*num_tuples = *tups_vacuumed = *tups_recently_dead = 0;
+	pt_log_gone();
 	pt_log_info(old_table, &start);
 	trim.offset = start.start_offset;
 	trim.ordinal = start.start_ordinal;

@@ -44,7 +44,7 @@ static void process_utility(PlannedStmt *pstmt, const char *query, bool read_onl
 							QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc);
 static void before_command(Node *stmt);
 static void before_alter_table(AlterTableStmt *stmt);
-static void check_new_partitions(Node *stmt);
+static void after_command(Node *stmt);
 static void check_subcommand(Oid relid, AlterTableCmd *cmd);
 pg_noreturn static void reject(Oid relid, const char *what, const char *hint);
 
@@ -79,7 +79,7 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 
 	before_command(pstmt->utilityStmt);
 	next(pstmt, query, read_only_tree, context, params, env, dest, qc);
-	check_new_partitions(pstmt->utilityStmt);
+	after_command(pstmt->utilityStmt);
 	if (resolves)
 		pt_prepared_resolved();
 }
@@ -277,33 +277,49 @@ check_new_partition(Oid parent, Oid child)
 			 errhint("Use FOR VALUES IN (number).")));
 }
 
-/* After a command: whatever has become a partition of a topic must be one for Kafka clients, too. */
 static void
-check_new_partitions(Node *stmt)
+after_create_table(CreateStmt *stmt)
 {
 	ListCell   *lc;
 
-	if (IsA(stmt, CreateStmt) && ((CreateStmt *) stmt)->partbound != NULL)
-	{
-		CreateStmt *create = (CreateStmt *) stmt;
+	if (stmt->partbound == NULL)
+		return;
+	CommandCounterIncrement();
+	foreach(lc, stmt->inhRelations)
+		check_new_partition(relation_oid(lfirst_node(RangeVar, lc)), relation_oid(stmt->relation));
+}
 
-		CommandCounterIncrement();
-		foreach(lc, create->inhRelations)
-			check_new_partition(relation_oid(lfirst_node(RangeVar, lc)), relation_oid(create->relation));
-	}
-	else if (IsA(stmt, AlterTableStmt))
+/* A partition that was detached CONCURRENTLY went in a transaction before this one. */
+static void
+after_alter_table(AlterTableStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->cmds)
 	{
-		foreach(lc, ((AlterTableStmt *) stmt)->cmds)
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if (cmd->subtype == AT_AttachPartition)
 		{
-			AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
-
-			if (cmd->subtype != AT_AttachPartition)
-				continue;
 			CommandCounterIncrement();
-			check_new_partition(relation_oid(((AlterTableStmt *) stmt)->relation),
-								relation_oid(castNode(PartitionCmd, cmd->def)->name));
+			check_new_partition(relation_oid(stmt->relation), relation_oid(castNode(PartitionCmd, cmd->def)->name));
 		}
+		if (cmd->subtype == AT_DetachPartition && is_kafka_topic(relation_oid(stmt->relation)))
+			pt_log_gone();
 	}
+}
+
+/*
+ * Whatever has become a partition of a topic must be one for Kafka clients, too; and those who wait for
+ * records of one that is none any more are woken when the command commits.
+ */
+static void
+after_command(Node *stmt)
+{
+	if (IsA(stmt, CreateStmt))
+		after_create_table((CreateStmt *) stmt);
+	else if (IsA(stmt, AlterTableStmt))
+		after_alter_table((AlterTableStmt *) stmt);
 }
 
 static void

@@ -138,6 +138,7 @@ typedef struct PtFetch
 	/* in and out: where the last fetch of this partition ended, so that no search is needed; zero at first */
 	int64		cursor_offset;
 	PtLogPos	cursor_pos;
+	Oid			cursor_file;	/* that pos is a place in: TRUNCATE and rewrites make another */
 	/* out */
 	PtStatus	status;
 	int64		high_watermark; /* durable end */
@@ -242,7 +243,7 @@ extern bool pt_engine_wait(Oid *relids, const int64 *offsets, int n, TimestampTz
  */
 extern void pt_commit_request(XLogRecPtr lsn);
 
-/* This transaction ends a log's life (DROP, TRUNCATE): when it has committed, all who wait for logs look again. */
+/* This transaction gives a log another file or place, or none: when it has committed, all who wait for logs look again. */
 extern void pt_log_gone(void);
 /* WAL is durable up to here: flushed, and also on synchronous standbys. */
 extern XLogRecPtr pt_commit_flushed(void);

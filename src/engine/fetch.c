@@ -207,6 +207,11 @@ pt_engine_fetch(PtFetch *fetch)
 	end = pt_state_durable(log);
 	Assert(end.offset >= 0);
 	fetch->high_watermark = end.offset;
+	if (fetch->cursor_file != pt_locator_number(log->locator))
+	{
+		fetch->cursor_pos = 0;
+		fetch->cursor_file = pt_locator_number(log->locator);
+	}
 	fetch->span.state = log;
 	fetch->span.locator = log->locator;
 	fetch->span.phys = PT_INVALID_EXTENT;

@@ -46,6 +46,7 @@ typedef struct KafkaFetchPart
 	FetchPartition asked;
 	int64		cursor_offset;	/* of the engine */
 	PtLogPos	cursor_pos;
+	Oid			cursor_file;
 	int64		told_high_watermark;	/* -1: the next answer has news */
 	int64		told_start_offset;
 } KafkaFetchPart;

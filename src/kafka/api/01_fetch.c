@@ -40,6 +40,7 @@ typedef struct FetchCursor
 	Oid			relid;			/* hash key */
 	int64		offset;
 	PtLogPos	pos;
+	Oid			file;
 } FetchCursor;
 
 typedef struct KafkaFetchState
@@ -61,6 +62,7 @@ typedef struct FetchEntry
 	int64		diverging_end;
 	int64		cursor_offset;	/* what the next attempt starts from */
 	PtLogPos	cursor_pos;
+	Oid			cursor_file;
 	KafkaFetchPart *part;		/* valid while the session is */
 	PtFetch		fetch;
 } FetchEntry;
@@ -108,6 +110,7 @@ load_cursor(KafkaCall *call, FetchEntry *entry)
 	{
 		entry->cursor_offset = entry->part->cursor_offset;
 		entry->cursor_pos = entry->part->cursor_pos;
+		entry->cursor_file = entry->part->cursor_file;
 		return;
 	}
 	cursor = hash_search(connection_cursors(call->session), &entry->fetch.relid, HASH_FIND, NULL);
@@ -115,6 +118,7 @@ load_cursor(KafkaCall *call, FetchEntry *entry)
 	{
 		entry->cursor_offset = cursor->offset;
 		entry->cursor_pos = cursor->pos;
+		entry->cursor_file = cursor->file;
 	}
 }
 
@@ -127,11 +131,13 @@ store_cursor(KafkaCall *call, const FetchEntry *entry)
 	{
 		entry->part->cursor_offset = entry->fetch.cursor_offset;
 		entry->part->cursor_pos = entry->fetch.cursor_pos;
+		entry->part->cursor_file = entry->fetch.cursor_file;
 		return;
 	}
 	cursor = hash_search(connection_cursors(call->session), &entry->fetch.relid, HASH_ENTER, NULL);
 	cursor->offset = entry->fetch.cursor_offset;
 	cursor->pos = entry->fetch.cursor_pos;
+	cursor->file = entry->fetch.cursor_file;
 }
 
 /*
@@ -369,6 +375,7 @@ fetch_entry(FetchEntry *entry, uint64 left, bool at_least_one)
 	fetch->at_least_one = at_least_one && !entry->diverging;
 	fetch->cursor_offset = entry->cursor_offset;
 	fetch->cursor_pos = entry->cursor_pos;
+	fetch->cursor_file = entry->cursor_file;
 	fetch->span.state = NULL;
 	fetch->span.bytes_left = 0;
 	pt_engine_fetch(fetch);
@@ -381,6 +388,7 @@ fetch_entry(FetchEntry *entry, uint64 left, bool at_least_one)
 		/* The place is found: the next attempt need not search. */
 		entry->cursor_offset = fetch->cursor_offset;
 		entry->cursor_pos = fetch->cursor_pos;
+		entry->cursor_file = fetch->cursor_file;
 	}
 	return entry->diverging ? 0 : fetch->span.bytes_left;
 }

@@ -476,7 +476,8 @@ leave_for_a_while(CoordGroups *groups, ConsumerMember *member)
 
 /*
  * Members are out, because they left or did not keep in time.  If only members with the classic
- * protocol are left, the group becomes a classic one.
+ * protocol are left, the group becomes a classic one, in which they are still members of the
+ * generation that their epoch is: they hear of the rebalance, and can commit before it.
  */
 void
 consumer_fence(CoordGroups *groups, CoordGroup *group, ConsumerMember *const *members, int n)
@@ -493,9 +494,10 @@ consumer_fence(CoordGroups *groups, CoordGroup *group, ConsumerMember *const *me
 		Assert(members[i]->consumer == consumer);
 		consumer_member_remove(groups, members[i]);
 	}
-	(void) consumer_bump(groups, consumer, true);
 	if (downgrade)
 		consumer_downgrade(groups, group);
+	else
+		(void) consumer_bump(groups, consumer, true);
 }
 
 const CoordKindOps coord_consumer_ops = {

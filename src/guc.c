@@ -40,6 +40,7 @@ int			pt_group_consumer_heartbeat_interval_ms;
 int			pt_group_max_size;
 int			pt_group_memory;
 int			pt_offset_metadata_max;
+int			pt_offset_memory;
 int			pt_produce_buffer;
 int			pt_max_partitions;
 int			pt_max_producers;
@@ -92,6 +93,9 @@ static const PtIntSetting int_settings[] = {
 	"Most members that a consumer group may have.", "Kafka's group.max.size and group.consumer.max.size."},
 	{"pgtopic.group_memory", &pt_group_memory, 256 * 1024, 1024, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB,
 	"Most memory for the members of all consumer groups.", NULL},
+	{"pgtopic.offset_memory", &pt_offset_memory, 256 * 1024, 1024, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB,
+		"Most shared memory for committed offsets.",
+	"Beyond it groups move positions that they have, and get no new ones."},
 	{"pgtopic.offset_metadata_max", &pt_offset_metadata_max, 4096, 0, 32767, PGC_SIGHUP, GUC_UNIT_BYTE,
 	"Longest metadata that may be committed with an offset.", "Kafka's offset.metadata.max.bytes."},
 	{"pgtopic.produce_buffer", &pt_produce_buffer, 64 * 1024, 64, MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB,

@@ -38,6 +38,7 @@ extern int	pt_group_consumer_heartbeat_interval_ms;
 extern int	pt_group_max_size;	/* members */
 extern int	pt_group_memory;	/* kB, of all groups */
 extern int	pt_offset_metadata_max; /* bytes */
+extern int	pt_offset_memory;	/* kB */
 
 /* memory */
 extern int	pt_produce_buffer;	/* kB, per transaction */

@@ -45,6 +45,9 @@ extern void pt_groups_sweep(int64 before);
 extern int	pt_positions_leaves(Oid **leaves);
 extern PtLogState *pt_positions_follow(Oid leaf, bool dont_wait);
 
+/* ERROR 53400 when the position would be a new one, and there are too many. */
+extern void pt_position_check_room(const RelFileLocator *log, PtString group_id, const PtPosition *position);
+
 /* Does the position say which topic of that name it is in? */
 extern bool pt_position_topic_known(const PtPosition *position);
 

@@ -110,10 +110,18 @@ PtProduce *
 pt_positions_commit(PtString group_id, const PtPosition *positions, int n, int *nitems)
 {
 	int64		now = pt_now_ms();
+	Oid			leaf = pt_positions_leaf(group_id, true);
+	PtLogState *log;
 	Batches		b;
 
 	Assert(n >= 0);
-	batches_begin(&b, pt_positions_leaf(group_id, true));
+	pt_position_cache_attach();
+	if (pt_position_cache_full() && (log = pt_positions_follow(leaf, true)) != NULL)
+	{
+		for (int i = 0; i < n; i++)
+			pt_position_check_room(&log->locator, group_id, &positions[i]);
+	}
+	batches_begin(&b, leaf);
 	for (int i = 0; i < n; i++)
 		add_position(&b, group_id, &positions[i], now);
 	return batches_end(&b, nitems);

@@ -26,6 +26,7 @@
 #include "storage/shmem.h"
 #include "utils/memutils.h"
 
+#include "guc.h"
 #include "engine/groups.h"
 #include "engine/offset_codec.h"
 #include "engine/position_cache.h"
@@ -71,6 +72,7 @@ typedef struct PositionsShared
 	int			tranche;		/* of dsa and dshash */
 	uint64		seeds[2];
 	int64		started;		/* ms */
+	pg_atomic_uint64 bytes;		/* of positions and groups, without what the allocator adds */
 	dsa_handle	area;			/* DSM_HANDLE_INVALID: not created yet */
 	dshash_table_handle groups;
 	dshash_table_handle members;
@@ -103,6 +105,7 @@ pt_positions_shmem_init(void)
 		if (!pg_strong_random(shared->seeds, sizeof(shared->seeds)))
 			elog(ERROR, "could not make random seeds");
 		shared->started = pt_now_ms();
+		pg_atomic_init_u64(&shared->bytes, 0);
 		shared->area = DSM_HANDLE_INVALID;
 	}
 	LWLockRegisterTranche(shared->tranche, "pgtopic_positions");
@@ -181,6 +184,33 @@ pt_position_hash(const char *data, size_t len, uint64 hash[2])
 		hash[i] = hash_bytes_extended((const unsigned char *) data, (int) len, shared->seeds[i]);
 }
 
+/*
+ * Memory, counted.  What was committed has to fit, so the limit is one for new positions, at the door.
+ */
+
+static dsa_pointer
+allocate(size_t size, int flags)
+{
+	dsa_pointer result = dsa_allocate_extended(area, size, flags);
+
+	if (DsaPointerIsValid(result))
+		pg_atomic_fetch_add_u64(&shared->bytes, size);
+	return result;
+}
+
+static void
+release(dsa_pointer what, size_t size)
+{
+	dsa_free(area, what);
+	pg_atomic_fetch_sub_u64(&shared->bytes, size);
+}
+
+bool
+pt_position_cache_full(void)
+{
+	return pg_atomic_read_u64(&shared->bytes) > (uint64) pt_offset_memory * 1024;
+}
+
 static void
 make_group_key(GroupKey *key, const RelFileLocator *log, PtString group_id)
 {
@@ -240,7 +270,7 @@ static void
 grow_buckets(GroupEntry *group)
 {
 	uint32		n = Max(group->nbuckets * 2, BUCKETS_MIN);
-	dsa_pointer new_buckets = dsa_allocate_extended(area, n * sizeof(dsa_pointer), DSA_ALLOC_HUGE | DSA_ALLOC_ZERO);
+	dsa_pointer new_buckets = allocate(n * sizeof(dsa_pointer), DSA_ALLOC_HUGE | DSA_ALLOC_ZERO);
 	dsa_pointer *to = dsa_get_address(area, new_buckets);
 	dsa_pointer *from = group->nbuckets > 0 ? dsa_get_address(area, group->buckets) : NULL;
 
@@ -258,9 +288,15 @@ grow_buckets(GroupEntry *group)
 		}
 	}
 	if (group->nbuckets > 0)
-		dsa_free(area, group->buckets);
+		release(group->buckets, group->nbuckets * sizeof(dsa_pointer));
 	group->buckets = new_buckets;
 	group->nbuckets = n;
+}
+
+static size_t
+position_size(uint32 data_size)
+{
+	return offsetof(CachedPosition, data) + data_size;
 }
 
 static void
@@ -291,12 +327,12 @@ put_position(GroupEntry *group, const PtPosition *position)
 	if (cached == NULL || cached->size < size)
 	{
 		/* may throw: until here all is as it was */
-		at = dsa_allocate(area, offsetof(CachedPosition, data) + size);
+		at = allocate(position_size(size), 0);
 		if (cached)
 		{
 			dsa_pointer next = cached->next;
 
-			dsa_free(area, *link);
+			release(*link, position_size(cached->size));
 			cached = dsa_get_address(area, at);
 			cached->next = next;
 		}
@@ -320,13 +356,15 @@ static void
 remove_position(GroupEntry *group, PtString topic, int32 partition)
 {
 	dsa_pointer *link = find_link(group, position_hash(topic, partition), topic, partition);
+	CachedPosition *position;
 	dsa_pointer at;
 
 	if (link == NULL || !DsaPointerIsValid(*link))
 		return;
 	at = *link;
-	*link = ((CachedPosition *) dsa_get_address(area, at))->next;
-	dsa_free(area, at);
+	position = dsa_get_address(area, at);
+	*link = position->next;
+	release(at, position_size(position->size));
 	Assert(group->npositions > 0);
 	group->npositions--;
 }
@@ -348,7 +386,7 @@ enter_group(const RelFileLocator *log, PtString group_id)
 	if (found)
 		return group;
 	memset((char *) group + sizeof(GroupKey), 0, sizeof(GroupEntry) - sizeof(GroupKey));
-	group->id = dsa_allocate_extended(area, Max(group_id.len, 1), DSA_ALLOC_NO_OOM);
+	group->id = allocate(Max(group_id.len, 1), DSA_ALLOC_NO_OOM);
 	if (!DsaPointerIsValid(group->id))
 	{
 		dshash_delete_entry(groups, group);
@@ -356,6 +394,7 @@ enter_group(const RelFileLocator *log, PtString group_id)
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of shared memory for positions of groups")));
 	}
+	pg_atomic_fetch_add_u64(&shared->bytes, sizeof(GroupEntry));
 	group->id_len = group_id.len;
 	memcpy(dsa_get_address(area, group->id), group_id.data, group_id.len);
 	return group;
@@ -381,15 +420,17 @@ empty_group(GroupEntry *group)
 
 		while (DsaPointerIsValid(at))
 		{
-			dsa_pointer next = ((CachedPosition *) dsa_get_address(area, at))->next;
+			const CachedPosition *position = dsa_get_address(area, at);
+			dsa_pointer next = position->next;
 
-			dsa_free(area, at);
+			release(at, position_size(position->size));
 			at = next;
 		}
 	}
 	if (group->nbuckets > 0)
-		dsa_free(area, group->buckets);
-	dsa_free(area, group->id);
+		release(group->buckets, group->nbuckets * sizeof(dsa_pointer));
+	release(group->id, Max(group->id_len, 1));
+	pg_atomic_fetch_sub_u64(&shared->bytes, sizeof(GroupEntry));
 }
 
 /* Unlocks an entry, and removes it when it says nothing any more. */

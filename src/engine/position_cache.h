@@ -24,6 +24,9 @@ extern int64 pt_position_cache_started(void);
 /* The table of groups in use (groups.c), which lives in the same memory. */
 extern dshash_table *pt_position_cache_members(void);
 
+/* Is there so much (pgtopic.offset_memory) that no new position may come? */
+extern bool pt_position_cache_full(void);
+
 /* 128 bits that nobody outside can predict, for keys of hash tables and of locks. */
 extern void pt_position_hash(const char *data, size_t len, uint64 hash[2]);
 

@@ -271,6 +271,21 @@ pt_position_find(PtString group_id, const PtTopic *topic, int32 partition, PtPos
 		is_meant_for(position, &topic_id);
 }
 
+/* See groups.h. */
+void
+pt_position_check_room(const RelFileLocator *log, PtString group_id, const PtPosition *position)
+{
+	PtPosition	found;
+
+	if (position->offset < 0 || !pt_position_cache_full() ||
+		pt_position_cache_find(log, group_id, position->topic, position->partition, &found))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("there are too many positions of groups"),
+			 errhint("Delete groups that are no longer used, or increase the setting \"pgtopic.offset_memory\".")));
+}
+
 static void
 remember_own(const RelFileLocator *log, const StringInfo key, const PtPosition *position)
 {
@@ -327,7 +342,8 @@ pt_position_write(PtString group_id, const PtPosition *position)
 	if (position->offset >= 0)
 		pt_offset_value_write(&value, position);
 	rel = relation_open(pt_positions_leaf(group_id, true), RowExclusiveLock);
-	pt_position_cache_attach();
+	(void) pt_positions_follow(RelationGetRelid(rel), false);	/* so that those who only write keep up, too */
+	pt_position_check_room(&pt_rel_locator(rel), group_id, position);
 	remember_own(&pt_rel_locator(rel), &key, position);
 	add_record(rel, &key, &value);
 	relation_close(rel, NoLock);

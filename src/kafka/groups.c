@@ -111,6 +111,7 @@ kafka_group_error(int16 code)
 			return KERR_COORDINATOR_NOT_AVAILABLE;
 		case KERR_NOT_LEADER_OR_FOLLOWER:
 			return KERR_NOT_COORDINATOR;
+		case KERR_POLICY_VIOLATION: /* a limit of ours */
 		case KERR_MESSAGE_TOO_LARGE:
 		case KERR_INVALID_RECORD:
 			return KERR_INVALID_COMMIT_OFFSET_SIZE;

@@ -176,9 +176,40 @@ def test_promotion():
     tap.equal(standby.sql("SELECT \"offset\" FROM group_lag WHERE group_id = 'late'"), "78", "and it goes on")
 
 
+def test_memory():
+    """beyond pgtopic.offset_memory there are no new positions, and those that are there move on"""
+    full = pg.Cluster("full", {"pgtopic.offset_memory": "1MB"}).init().start()
+    full.sql("CREATE EXTENSION pgtopic; SELECT create_topic('events'); INSERT INTO topics.events (value) VALUES ('x')")
+    full.wait_listener()
+    full.sql("SELECT count(commit_offsets('group ' || i, 'events:0', 0, repeat('m', 1000))) FROM generate_series(1, 1000) i; "
+             "SELECT count(*) FROM group_lag")
+    try:
+        full.sql("SELECT commit_offsets('one too many', 'events:0', 0)")
+        tap.ok(False, "a session gets no new position")
+    except pg.SqlError as problem:
+        tap.matches("there are too many positions of groups.*pgtopic.offset_memory", str(problem).replace("\n", " "),
+                    "a session gets no new position")
+    full.sql("SELECT commit_offsets('group 500', 'events:0', 1)")
+    tap.equal(full.sql("SELECT \"offset\" FROM group_lag WHERE group_id = 'group 500'"), "1", "it moves an old one")
+
+    def kafka_commit(group):
+        consumer = Consumer({"bootstrap.servers": full.bootstrap, "group.id": group, "log_level": 0})
+        try:
+            consumer.commit(offsets=[TopicPartition("events", 0, 1)], asynchronous=False)
+            return "done"
+        except KafkaException as problem:
+            return problem.args[0].name()
+        finally:
+            consumer.close()
+    tap.equal(kafka_commit("another"), "INVALID_COMMIT_OFFSET_SIZE", "nor does a Kafka client")
+    tap.equal(kafka_commit("group 501"), "done", "which moves old ones, too")
+    full.sql("SELECT delete_group('group ' || i) FROM generate_series(1, 300) i; SELECT count(*) FROM group_lag")
+    tap.equal(kafka_commit("another"), "done", "when groups are deleted there is room again")
+
+
 def main():
     pg.demote()
-    tap.main([test_crashes, test_end, test_promotion])
+    tap.main([test_crashes, test_end, test_promotion, test_memory])
 
 
 main()

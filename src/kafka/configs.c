@@ -331,21 +331,46 @@ broker_entries(void)
 	return entries;
 }
 
+/*
+ * Without those that take back what is not set: they change nothing, so they are nobody's concern.  (Kafka's tools do so on
+ * their way, kafka-reassign-partitions with throttles.)
+ */
+static List *
+real_changes(List *pairs, List *entries)
+{
+	List	   *real = NIL;
+	ListCell   *lc;
+
+	foreach(lc, pairs)
+	{
+		const PtConfigPair *pair = lfirst(lc);
+		const PtConfigEntry *entry = find_entry(entries, pair->name);
+
+		if (pair->value != NULL || entry == NULL || !entry->is_default)
+			real = lappend(real, lfirst(lc));
+	}
+	return real;
+}
+
 /* Broker and broker logger: settings of the server. */
 static bool
 change_settings(KafkaCall *call, int8 type, const KafkaConfigChange *changes, int n, bool replace,
 				bool validate_only, KafkaError *error)
 {
 	bool		broker = type == KAFKA_RESOURCE_BROKER;
+	List	   *entries = broker ? broker_entries() : NIL;
 	List	   *pairs;
 	List	   *settings = NIL;
 	ListCell   *lc;
 	const char *message;
 
+	if (!make_pairs(changes, n, entries, replace, &pairs, error))
+		return false;
+	pairs = real_changes(pairs, entries);
+	if (pairs == NIL)
+		return true;
 	if (!kafka_admin_allowed(call, &message))
 		return kafka_refuse(error, KERR_CLUSTER_AUTHORIZATION_FAILED, message);
-	if (!make_pairs(changes, n, broker ? broker_entries() : NIL, replace, &pairs, error))
-		return false;
 	foreach(lc, pairs)
 	{
 		const PtConfigPair *pair = lfirst(lc);

@@ -129,7 +129,7 @@ def allow(yes):
     server.sql("ALTER SYSTEM SET pgtopic.kafka_admin = %s" % ("on" if yes else "off"))
     server.sql("SELECT pg_reload_conf()")
     for _ in range(100):
-        if (change(BROKER, "1", dry=True)[0] == NONE) == yes:
+        if (change(BROKER, "1", ("num.partitions", SET, "1"), dry=True)[0] == NONE) == yes:
             return
         time.sleep(0.05)
     tap.ok(False, "pgtopic.kafka_admin has no effect")
@@ -338,7 +338,18 @@ def test_broker_guarded():
         for dry in (True, False):
             refused("%s of %d %r" % (config, kind, name), change(kind, name, (config, SET, value), dry=dry), NOT_ALLOWED, "pgtopic.kafka_admin")
     refused("AlterConfigs", replace(BROKER, "1", {"num.partitions": "3"}), NOT_ALLOWED, "pgtopic.kafka_admin")
+    tap.equal(change(BROKER, "1", ("leader.replication.throttled.rate", DELETE, None), ("num.partitions", DELETE, None)), (NONE, None),
+              "taking back what is not set changes nothing, and may be asked for")
+    refused("delete of an unknown one", change(BROKER, "1", ("no.such", DELETE, None)), NOT_ALLOWED, "pgtopic.kafka_admin")
+    tap.equal(replace(BROKER, "1", {}), (NONE, None), "nor does AlterConfigs by nothing")
+    server.sql("ALTER SYSTEM SET pgtopic.default_partitions = 2")
+    server.sql("SELECT pg_reload_conf()")
+    time.sleep(0.5)
     refused("AlterConfigs to defaults", replace(BROKER, "1", {}), NOT_ALLOWED, "pgtopic.kafka_admin")
+    refused("delete", change(BROKER, "1", ("num.partitions", DELETE, None)), NOT_ALLOWED, "pgtopic.kafka_admin")
+    tap.equal(values(BROKER, "1", ["num.partitions"]), {"num.partitions": ("2", 2)}, "what is set stays")
+    server.sql("ALTER SYSTEM RESET pgtopic.default_partitions")
+    server.sql("SELECT pg_reload_conf()")
     tap.equal(server.sql("SELECT pg_read_file('postgresql.auto.conf')"), before, "nothing was changed")
 
 

@@ -40,6 +40,12 @@
 /* Tells position locks from advisory locks of users, whose last field is 1 or 2; groups.c has 4. */
 #define POSITION_LOCK_KIND		3
 
+/*
+ * A session that only writes has the cache follow now and then, so that what others have to read stays short; not each time, as
+ * that would make asynchronous commits durable first.
+ */
+#define FOLLOW_WRITES			100
+
 /* A position that this transaction has set. */
 typedef struct OwnPosition
 {
@@ -333,6 +339,7 @@ add_record(Relation rel, StringInfo key, StringInfo value)
 void
 pt_position_write(PtString group_id, const PtPosition *position)
 {
+	static uint32 writes = 0;
 	StringInfoData key;
 	StringInfoData value = {0};
 	Relation	rel;
@@ -342,7 +349,9 @@ pt_position_write(PtString group_id, const PtPosition *position)
 	if (position->offset >= 0)
 		pt_offset_value_write(&value, position);
 	rel = relation_open(pt_positions_leaf(group_id, true), RowExclusiveLock);
-	(void) pt_positions_follow(RelationGetRelid(rel), false);	/* so that those who only write keep up, too */
+	pt_position_cache_attach();
+	if (++writes % FOLLOW_WRITES == 0)
+		(void) pt_positions_follow(RelationGetRelid(rel), false);	/* so that those who only write keep up, too */
 	pt_position_check_room(&pt_rel_locator(rel), group_id, position);
 	remember_own(&pt_rel_locator(rel), &key, position);
 	add_record(rel, &key, &value);

@@ -232,11 +232,30 @@ reject_storage(Oid parent, const char *child)
 			 errhint("Use add_partitions(), or CREATE TABLE ... PARTITION OF ... USING topic_log.")));
 }
 
+/* Will the new table be a log?  From 17 on, a partitioned table may say so for its partitions. */
+static bool
+makes_log(const CreateStmt *stmt, Oid parent)
+{
+	HeapTuple	tuple;
+	Oid			am = InvalidOid;
+
+	if (stmt->partspec != NULL || IsA(stmt, CreateForeignTableStmt))
+		return false;
+	if (stmt->accessMethod != NULL)
+		return strcmp(stmt->accessMethod, "topic_log") == 0;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(parent));
+	if (HeapTupleIsValid(tuple))
+	{
+		am = ((Form_pg_class) GETSTRUCT(tuple))->relam;
+		ReleaseSysCache(tuple);
+	}
+	return OidIsValid(am) ? am == pt_am_topic_log() : strcmp(default_table_access_method, "topic_log") == 0;
+}
+
 /* A new partition is checked against the rows of the default partition. */
 static void
 before_create_table(CreateStmt *stmt)
 {
-	const char *am = stmt->accessMethod ? stmt->accessMethod : default_table_access_method;
 	ListCell   *lc;
 
 	if (stmt->partbound == NULL)
@@ -245,8 +264,7 @@ before_create_table(CreateStmt *stmt)
 	{
 		Oid			parent = relation_oid(lfirst_node(RangeVar, lc));
 
-		if (is_kafka_topic(parent) &&
-			(stmt->partspec != NULL || IsA(stmt, CreateForeignTableStmt) || strcmp(am, "topic_log") != 0))
+		if (is_kafka_topic(parent) && !makes_log(stmt, parent))
 			reject_storage(parent, stmt->relation->relname);
 		flush(parent);
 	}

@@ -6,7 +6,7 @@
  * A resource is changed as a whole or not at all: all changes are checked first, and what is then written is one
  * transaction.  Topics and groups may be changed by whoever may connect, as long as there is no
  * authentication; the broker's configs and loggers are the server's settings, and are guarded
- * (kafka_admin_allowed).
+ * (kafka_admin_allowed), as are internal topics, on which all groups depend.
  *
  * Errors and their words are a broker's, where it has them.
  *
@@ -275,6 +275,7 @@ change_topic(KafkaCall *call, KafkaString name, const KafkaConfigChange *changes
 {
 	AlterResource alter = {0};
 	const PtTopic *topic;
+	const char *message;
 	char	   *reason;
 
 	if (name.len <= 0)
@@ -284,6 +285,10 @@ change_topic(KafkaCall *call, KafkaString name, const KafkaConfigChange *changes
 		return kafka_refuse(error, KERR_UNKNOWN_TOPIC_OR_PARTITION,
 							psprintf("The topic '%.*s' does not exist.", Min(name.len, PT_TOPIC_NAME_MAX), name.data));
 	alter.topic = topic->relid;
+	if (topic->internal && !kafka_admin_allowed(call, &message))
+		return kafka_refuse(error, KERR_TOPIC_AUTHORIZATION_FAILED,
+							"The topic is internal: its configs can be changed in SQL, by alter_topic(), and by Kafka clients "
+							"when PostgreSQL's setting \"pgtopic.kafka_admin\" is on.");
 	if (!make_pairs(changes, n, pt_config_list(alter.topic), replace, &alter.pairs, error))
 		return false;
 	if (!pt_topic_check_configs(alter.topic, alter.pairs, &reason))

@@ -342,6 +342,11 @@ def test_broker_guarded():
               "taking back what is not set changes nothing, and may be asked for")
     refused("delete of an unknown one", change(BROKER, "1", ("no.such", DELETE, None)), NOT_ALLOWED, "pgtopic.kafka_admin")
     tap.equal(replace(BROKER, "1", {}), (NONE, None), "nor does AlterConfigs by nothing")
+    client.call("OffsetCommit", 2, {"GroupId": "x", "GenerationIdOrMemberEpoch": -1, "MemberId": "", "Topics": [
+        {"Name": "plain", "Partitions": [{"PartitionIndex": 0, "CommittedOffset": 0, "CommittedMetadata": None}]}]})
+    refused("internal topic", change(TOPIC, "__consumer_offsets", ("max.message.bytes", SET, "1")), 29, "pgtopic.kafka_admin")
+    refused("internal topic, AlterConfigs", replace(TOPIC, "__consumer_offsets", {}), 29, "pgtopic.kafka_admin")
+    tap.equal(values(TOPIC, "__consumer_offsets", ["cleanup.policy"]), {"cleanup.policy": ("compact", 1)}, "is described")
     server.sql("ALTER SYSTEM SET pgtopic.default_partitions = 2")
     server.sql("SELECT pg_reload_conf()")
     time.sleep(0.5)
@@ -390,6 +395,7 @@ def test_change_broker():
     tap.equal((replace(BROKER, "1", {}), values(BROKER, "")), ((NONE, None), {}), "and by nothing everything")
     tap.equal(server.sql("SHOW pgtopic.kafka_admin"), "on", "but never what Kafka has no name for")
 
+    tap.equal(change(TOPIC, "__consumer_offsets", ("segment.ms", SET, "1000")), (NONE, None), "a config of an internal topic")
     tap.equal(change(LOGGER, "1", ("root", SET, "INFO")), (NONE, None), "a level of the logger")
     tap.equal(values(LOGGER, "1"), {"root": ("INFO", 6)}, "is told")
     for what, operation, code in (("level", ("root", SET, "LOUD"), INVALID_CONFIG), ("logger", ("kafka", SET, "INFO"), INVALID_CONFIG),

@@ -32,12 +32,14 @@
 #include "guc.h"
 #include "engine/groups.h"
 #include "engine/internal.h"
+#include "engine/logs.h"
 #include "engine/position_cache.h"
 
 /* After a start members have this long to come back before anything of theirs expires. */
 #define START_GRACE_MS		(10 * 60 * 1000)
 
-#define TICK_MS				(60 * 1000)
+/* How often the control worker looks at each position. */
+#define ROUND_MS			(60 * 1000)
 
 /* How long the table of groups remembers one that has no members any more. */
 #define REMEMBER_EMPTY_MS	(60 * 60 * 1000)
@@ -50,8 +52,9 @@ typedef struct Expiry
 	int64		removed;
 } Expiry;
 
-static PtLogState *take_leaf(Oid leaf, bool *exists);
-static void expire_leaf(Expiry *e, PtLogState *log);
+static void forget_rest(const Expiry *e, const Oid *leaves, int n);
+static PtLogState *take_leaf(Oid leaf);
+static void expire_leaf(Expiry *e, Oid leaf);
 static void expire_group(Expiry *e, PtLogState *log, const PtGroupPositions *group);
 
 /* When so much time has passed since it was written down, that a group was used is written again. */
@@ -61,95 +64,127 @@ pt_positions_note_after(void)
 	return (int64) pt_offsets_retention * SECS_PER_MINUTE * 1000 / 8;
 }
 
+static void
+begin(Expiry *e, int64 retention)
+{
+	memset(e, 0, sizeof(*e));
+	e->now = pt_now_ms();
+	e->retention = retention;
+	if (retention >= 0)
+		return;
+	e->retention = (int64) pt_offsets_retention * SECS_PER_MINUTE * 1000;
+	e->grace = e->now - pt_position_cache_started() < START_GRACE_MS;
+}
+
 /* See positions.h. */
 int64
 pt_positions_expire(int64 retention)
 {
-	Expiry		e = {.now = pt_now_ms(),.retention = retention};
+	Expiry		e;
 	Oid		   *leaves;
-	RelFileLocator *logs;
-	int			nleaves;
-	int			nlogs = 0;
-	bool		all = true;
+	int			n;
 
 	if (RecoveryInProgress())
 		return 0;
-	if (retention < 0)
-	{
-		e.retention = (int64) pt_offsets_retention * SECS_PER_MINUTE * 1000;
-		e.grace = e.now - pt_position_cache_started() < START_GRACE_MS;
-	}
-	nleaves = pt_positions_leaves(&leaves);
-	logs = palloc(Max(nleaves, 1) * sizeof(RelFileLocator));
-	for (int i = 0; i < nleaves; i++)
-	{
-		bool		exists;
-		PtLogState *log = take_leaf(leaves[i], &exists);
-
-		if (log)
-		{
-			logs[nlogs++] = log->locator;
-			expire_leaf(&e, log);
-		}
-		else if (exists)
-			all = false;
-	}
-	if (all)
-		pt_position_cache_keep(logs, nlogs);
-	pt_groups_sweep(e.now - REMEMBER_EMPTY_MS);
+	begin(&e, retention);
+	n = pt_positions_leaves(&leaves);
+	for (int i = 0; i < n; i++)
+		expire_leaf(&e, leaves[i]);
+	forget_rest(&e, leaves, n);
 	return e.removed;
 }
 
-/* See positions.h.  The first one, at the start, makes the cache read the log. */
+/* See positions.h.  A leaf at a time, so that it does not take long; the cache reads the log of all of them at the start. */
 int64
 pt_positions_tick(void)
 {
 	static TimestampTz next_time = 0;
+	static int	next_leaf = -1;
 	TimestampTz now = GetCurrentTimestamp();
+	Expiry		e;
+	Oid		   *leaves;
+	int			n;
 
 	Assert(IsTransactionState());
-	if (now >= next_time)
+	if (now < next_time)
+		return (next_time - now) / 1000 + 1;
+	next_time = TimestampTzPlusMilliseconds(now, ROUND_MS); /* also when there is an error */
+	if (RecoveryInProgress())
+		return ROUND_MS;
+	n = pt_positions_leaves(&leaves);
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	begin(&e, -1);
+	if (next_leaf < 0)
 	{
-		next_time = TimestampTzPlusMilliseconds(now, TICK_MS);
-		(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_LOCAL, true, 0, false);
-		(void) pt_positions_expire(-1);
+		for (int i = 0; i < n; i++)
+			(void) pt_positions_follow(leaves[i], true);
 	}
-	return Max((next_time - now) / 1000, 1);
+	if (++next_leaf >= n)
+	{
+		forget_rest(&e, leaves, n);
+		next_leaf = 0;
+	}
+	if (n > 0)
+	{
+		expire_leaf(&e, leaves[next_leaf]);
+		next_time = TimestampTzPlusMilliseconds(now, ROUND_MS / n);
+	}
+	return (next_time - now) / 1000;
+}
+
+/* What is not needed any more: groups that have been empty for long, logs of leaves that have been truncated or dropped. */
+static void
+forget_rest(const Expiry *e, const Oid *leaves, int n)
+{
+	RelFileLocator *logs = palloc(Max(n, 1) * sizeof(RelFileLocator));
+
+	pt_groups_sweep(e->now - REMEMBER_EMPTY_MS);
+	for (int i = 0; i < n; i++)
+	{
+		PtLogState *log;
+
+		if (pt_log_find(leaves[i], &log) != PT_OK)
+			return;				/* another time */
+		logs[i] = log->locator;
+	}
+	pt_position_cache_keep(logs, n);
+	pfree(logs);
 }
 
 /*
  * Makes a leaf ours, to the end of the transaction, if that is possible at once, and the cache know all of it; else NULL.
  */
 static PtLogState *
-take_leaf(Oid leaf, bool *exists)
+take_leaf(Oid leaf)
 {
 	Relation	rel;
 
-	*exists = true;
 	if (!ConditionalLockRelationOid(leaf, RowExclusiveLock))
 		return NULL;
 	rel = try_relation_open(leaf, NoLock);
-	*exists = rel != NULL;
 	if (rel == NULL)
 		return NULL;
 	relation_close(rel, NoLock);
-	if (!pt_append_lock(leaf, true))
-		return NULL;
-	return pt_positions_follow(leaf, false);
+	return pt_append_lock(leaf, true) ? pt_positions_follow(leaf, true) : NULL;
 }
 
 static void
-expire_leaf(Expiry *e, PtLogState *log)
+expire_leaf(Expiry *e, Oid leaf)
 {
+	PtLogState *log = take_leaf(leaf);
 	PtGroupPositions *groups;
-	int			n = pt_position_cache_groups(&log->locator, 1, &groups);
+	int			n;
 
+	if (log == NULL)
+		return;
+	n = pt_position_cache_groups(&log->locator, 1, &groups);
 	for (int i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		expire_group(e, log, &groups[i]);
 	}
+	pfree(groups);
 }
 
 /* The topic has been dropped, or there is another of that name. */
@@ -166,6 +201,19 @@ is_orphan(const PtPosition *position)
 	topic = pt_topic_by_name(name);
 	return topic == NULL || (pt_position_topic_known(position) &&
 							 memcmp(&topic->id, &position->topic_id, sizeof(pg_uuid_t)) != 0);
+}
+
+/* Round after round in one transaction's memory would add up. */
+static void
+free_positions(PtPosition *positions, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		pfree(unconstify(char *, positions[i].topic.data));
+		pfree(unconstify(char *, positions[i].metadata.data));
+	}
+	if (positions)
+		pfree(positions);
 }
 
 /* Writes down when a group was used, and removes what is older than the retention. */
@@ -190,6 +238,7 @@ expire_group(Expiry *e, PtLogState *log, const PtGroupPositions *group)
 		removed++;
 	}
 	e->removed += removed;
+	free_positions(positions, n);
 	if (removed == n && members == 0)
 	{
 		if (group->last_used != 0)

@@ -68,6 +68,9 @@ extern bool kafka_logger_config_change(const char *name, const char *value, Kafk
 /* More changes of one resource than this are a mistake. */
 #define KAFKA_CONFIG_CHANGES_MAX	1000
 
+/* Longest name or value of a config, in bytes; a broker's strings are no longer either. */
+#define KAFKA_CONFIG_VALUE_MAX		32767
+
 /* ConfigOperation of the protocol */
 typedef enum KafkaConfigOperation
 {

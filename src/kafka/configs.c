@@ -103,33 +103,45 @@ kafka_resources_twice(KafkaResourceName *names, int n)
  * Operations
  */
 
-/* A list without the items of another, or with those that it does not have yet. */
+/* Is the item among those of a list? */
+static bool
+in_list(const char *list, const char *item, size_t len)
+{
+	while (*list != '\0')
+	{
+		size_t		n = strcspn(list, ",");
+
+		if (n == len && memcmp(list, item, len) == 0)
+			return true;
+		list += n + (list[n] == ',');
+	}
+	return false;
+}
+
+/* Adds the items that are not in "without" and not there yet. */
+static void
+add_items(StringInfo buf, const char *items, const char *without)
+{
+	while (*items != '\0')
+	{
+		size_t		len = strcspn(items, ",");
+
+		if (len > 0 && !in_list(without, items, len) && !in_list(buf->data, items, len))
+			appendStringInfo(buf, "%s%.*s", buf->len > 0 ? "," : "", (int) len, items);
+		items += len + (items[len] == ',');
+	}
+}
+
+/* A list with the items of another, or without them. */
 static char *
 change_list(const char *list, const char *items, bool append)
 {
 	StringInfoData buf;
-	const char *sources[2];
 
-	sources[0] = list;
-	sources[1] = append ? items : "";
 	initStringInfo(&buf);
-	for (int i = 0; i < lengthof(sources); i++)
-	{
-		const char *against = i == 0 ? items : list;
-		const char *s = sources[i];
-
-		while (*s != '\0')
-		{
-			size_t		len = strcspn(s, ",");
-			bool		found = false;
-
-			for (const char *t = against; *t != '\0' && !found; t += strcspn(t, ","), t += *t == ',')
-				found = strcspn(t, ",") == len && memcmp(s, t, len) == 0;
-			if (len > 0 && (!found || (i == 0 && append)))
-				appendStringInfo(&buf, "%s%.*s", buf.len > 0 ? "," : "", (int) len, s);
-			s += len + (s[len] == ',');
-		}
-	}
+	add_items(&buf, list, append ? "" : items);
+	if (append)
+		add_items(&buf, items, "");
 	return buf.data;
 }
 
@@ -155,8 +167,8 @@ read_change(const KafkaConfigChange *change, PtConfigPair *pair, KafkaError *err
 {
 	pair->name = kafka_text(change->name);
 	pair->value = kafka_text(change->value);
-	if (pair->name == NULL)
-		return kafka_refuse(error, KERR_INVALID_REQUEST, "The name of a config is not valid text.");
+	if (pair->name == NULL || change->name.len > KAFKA_CONFIG_VALUE_MAX)
+		return kafka_refuse(error, KERR_INVALID_REQUEST, "The name of a config is not valid text, or too long.");
 	if (change->operation < KAFKA_CONFIG_SET || change->operation > KAFKA_CONFIG_SUBTRACT)
 		return kafka_refuse(error, KERR_INVALID_REQUEST,
 							psprintf("Unknown operation type %d for config %s", change->operation, pair->name));
@@ -168,6 +180,9 @@ read_change(const KafkaConfigChange *change, PtConfigPair *pair, KafkaError *err
 	else if (pair->value == NULL)
 		return kafka_refuse(error, KERR_INVALID_CONFIG,
 							psprintf("The value of config %s is not valid text.", pair->name));
+	else if (change->value.len > KAFKA_CONFIG_VALUE_MAX)
+		return kafka_refuse(error, KERR_INVALID_CONFIG,
+							psprintf("The value of config %s is too long.", pair->name));
 	return true;
 }
 

@@ -203,7 +203,8 @@ def test_change_topic():
         return values(TOPIC, name, ["cleanup.policy"])["cleanup.policy"][0]
     for operation, value, expected in ((APPEND, "compact", "delete,compact"), (APPEND, "compact", "delete,compact"),
                                        (SUBTRACT, "delete", "compact"), (SUBTRACT, "nonsense", "compact"),
-                                       (APPEND, "delete", "compact,delete"), (SET, "delete", "delete")):
+                                       (APPEND, "delete,delete", "compact,delete"), (SUBTRACT, "compact,compact", "delete"),
+                                       (SUBTRACT, "delete", ""), (SET, "delete", "delete")):
         got = change(TOPIC, name, ("cleanup.policy", operation, value))
         tap.equal((got, policy()), ((NONE, None), expected), "%s %s" % (["set", "delete", "append", "subtract"][operation], value))
     for what, operations, code, pattern in (
@@ -217,6 +218,8 @@ def test_change_topic():
             ("twice", [("retention.ms", SET, "1"), ("retention.ms", SET, "2")], INVALID_REQUEST, "duplicate"),
             ("in conflict", [("min.compaction.lag.ms", SET, "100"), ("max.compaction.lag.ms", SET, "50")], INVALID_CONFIG, "conflict"),
             ("one of two", [("retention.ms", SET, "1"), ("segment.ms", SET, "x")], INVALID_CONFIG, "segment.ms"),
+            ("long value", [("cleanup.policy", SET, "delete," * 10000)], INVALID_CONFIG, "too long"),
+            ("long name", [("n" * 40000, SET, "1")], INVALID_REQUEST, "too long"),
             ("zero byte", [("retention.ms", SET, "1\0")], INVALID_CONFIG, "text"),
             ("a thousand and one", [("n%d" % i, SET, "1") for i in range(1001)], INVALID_REQUEST, "Too many")):
         for dry in (True, False):

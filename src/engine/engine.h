@@ -113,6 +113,12 @@ typedef struct PtProduce
 extern void pt_engine_produce(PtProduce *items, int n, XLogRecPtr *lsn);
 
 /*
+ * The same, but returns when all WAL up to *lsn is flushed and the durable ends have
+ * moved.  For who has nothing else to do and a disk that is quick; not with synchronous standbys.
+ */
+extern void pt_engine_produce_at_once(PtProduce *items, int n, XLogRecPtr *lsn);
+
+/*
  * fetch.c.  A span is a range of whole visible batches in a log.
  */
 typedef struct PtSpan

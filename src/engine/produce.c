@@ -64,6 +64,9 @@ typedef struct PartState
 static PartState *committing;
 static int	ncommitting;
 
+/* The commit flushes (pt_engine_produce_at_once).  Nothing throws while it is set. */
+static bool flush_at_once;
+
 static void verify_item(Work *work, PtProduce *item);
 static void produce_group(Work **works, int n, XLogRecPtr *lsn);
 static void append_group(Work **works, int n, PartState *parts, int *nparts);
@@ -124,6 +127,16 @@ pt_engine_produce(PtProduce *items, int n, XLogRecPtr *lsn)
 	}
 	pfree(works);
 	pfree(all);
+}
+
+void
+pt_engine_produce_at_once(PtProduce *items, int n, XLogRecPtr *lsn)
+{
+	flush_at_once = true;
+	pt_engine_produce(items, n, lsn);
+	flush_at_once = false;
+	/* a duplicate has nothing committed, and its first one may be somebody else's */
+	XLogFlush(*lsn);
 }
 
 /*
@@ -211,7 +224,7 @@ produce_group(Work **works, int n, XLogRecPtr *lsn)
 
 		SetCurrentStatementStartTimestamp();
 		StartTransactionCommand();
-		synchronous_commit = SYNCHRONOUS_COMMIT_OFF;
+		synchronous_commit = flush_at_once ? SYNCHRONOUS_COMMIT_LOCAL_FLUSH : SYNCHRONOUS_COMMIT_OFF;
 		MemoryContextSwitchTo(mcxt);
 		append_group(works, n, parts, &nparts);
 		committing = parts;

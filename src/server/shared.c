@@ -25,6 +25,7 @@
 typedef struct PtServerShared
 {
 	pg_atomic_uint64 moves;
+	pg_atomic_uint32 flush_us;
 	struct
 	{
 		Latch	   *volatile latch; /* NULL: not up */
@@ -53,6 +54,7 @@ pt_server_shmem_init(void)
 	if (found)
 		return;
 	pg_atomic_init_u64(&shared->moves, 0);
+	pg_atomic_init_u32(&shared->flush_us, 0);
 	for (int i = 0; i < PT_WORKERS_MAX; i++)
 	{
 		shared->listeners[i].latch = NULL;
@@ -170,4 +172,20 @@ pt_server_least_loaded(int self)
 			best = i;
 	}
 	return best;
+}
+
+/* Two processes may write at a time: then one of the measurements is lost. */
+void
+pt_server_flush_took(uint64 us)
+{
+	uint32		now = pg_atomic_read_u32(&shared->flush_us);
+	uint32		took = (uint32) Min(us, 1000000);
+
+	pg_atomic_write_u32(&shared->flush_us, now == 0 ? Max(took, 1) : Max((now * 7 + took) / 8, 1));
+}
+
+uint32
+pt_server_flush_us(void)
+{
+	return pg_atomic_read_u32(&shared->flush_us);
 }

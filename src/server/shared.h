@@ -60,6 +60,10 @@ extern void pt_server_files_taken(int worker, uint64 bytes);
  */
 extern int	pt_server_least_loaded(int self);
 
+/* How long flushing WAL took lately, in us: a running average; 0: not known. */
+extern void pt_server_flush_took(uint64 us);
+extern uint32 pt_server_flush_us(void);
+
 /* What all workers do first: signals, connection to "database" (NULL: none). */
 extern void pt_worker_start(const char *database);
 

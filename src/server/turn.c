@@ -29,6 +29,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "pgstat.h"
+#include "replication/syncrep.h"
 #include "storage/bufmgr.h"
 #include "storage/lwlock.h"
 #include "utils/memutils.h"
@@ -49,6 +50,10 @@
 /* How long they are waited for when the request does not say. */
 #define PT_BUSY_PATIENCE_MS	30000
 
+/* What is flushed at once (append_alone): requests up to this size, on a disk that takes no longer. */
+#define PT_ALONE_BYTES_MAX		(16 * 1024)
+#define PT_ALONE_FLUSH_US_MAX	300
+
 static void transaction_end(PtListener *l);
 static void begin_phase(PtListener *l);
 static void begin_client(PtListener *l, PtClient *client);
@@ -56,6 +61,8 @@ static void append_phase(PtListener *l);
 static PtProduce *append_gather(PtListener *l, int *n);
 static void append_scatter(PtListener *l, const PtProduce *items, XLogRecPtr lsn);
 static bool append_take_back(PtRequest *request, const PtProduce **item, XLogRecPtr lsn);
+static bool append_alone(const PtListener *l);
+static void append_at_once(PtProduce *items, int n);
 static void append_again(PtListener *l);
 static void retry_due(NetTimer *timer);
 static void control_phase(PtListener *l);
@@ -322,14 +329,56 @@ append_phase(PtListener *l)
 	if (n > 0)
 	{
 		Assert(!IsTransactionState());
-		pt_engine_produce(items, n, &lsn);
+		if (append_alone(l))
+			append_at_once(items, n);
+		else
+		{
+			pt_engine_produce(items, n, &lsn);
+			if (lsn != InvalidXLogRecPtr)
+				pt_commit_request(lsn);
+		}
 		MemoryContextSwitchTo(l->turn_mcxt);
 		l->commit_end_before = XactLastCommitEnd;
-		if (lsn != InvalidXLogRecPtr)
-			pt_commit_request(lsn);
 	}
 	append_scatter(l, items, lsn);
 	append_again(l);
+}
+
+/*
+ * Is there one small request to append whose answer waits for the flush, nothing else in work here, and the disk
+ * quick?  Then waiting for it here costs nobody anything, and saves the way to the committer
+ * and back.  Requests that come meanwhile are appended together, and go that way.
+ */
+static bool
+append_alone(const PtListener *l)
+{
+	PtListener *m = unconstify(PtListener *, l);
+	PtRequest  *request = dlist_head_element(PtRequest, work_node, &m->appending);
+
+	return !dlist_has_next(&m->appending, &request->work_node) && !request->tried &&
+		request->call->acks != 0 && request->frame.len <= PT_ALONE_BYTES_MAX &&
+		dlist_is_empty(&m->due) && dlist_is_empty(&m->uncommitted) &&
+		dlist_is_empty(&m->answerable) && dlist_is_empty(&m->parked) &&
+		pt_server_flush_us() > 0 && pt_server_flush_us() <= PT_ALONE_FLUSH_US_MAX &&
+		(SyncRepStandbyNames == NULL || SyncRepStandbyNames[0] == '\0');
+}
+
+/*
+ * Durable when it returns: the answer need not wait for anything, and those who wait for the log
+ * are told.  The LSN is not published: the committer does that, when it has moved the ends of all logs.
+ */
+static void
+append_at_once(PtProduce *items, int n)
+{
+	int64		started = net_now();
+	XLogRecPtr	lsn;
+
+	pt_engine_produce_at_once(items, n, &lsn);
+	if (lsn == InvalidXLogRecPtr)
+		return;
+	pt_server_flush_took(net_now() - started);
+	pt_server_moved();
+	pt_server_wake(PT_SLEEPS_FOR_LOGS);
 }
 
 /* When those that are left are tried again. */

@@ -106,7 +106,7 @@ SELECT commit_offsets('gr_a', '{"gr:0": 1e30}');
 SELECT commit_offsets('gr_a', NULL::jsonb);
 SELECT seek('gr_a', 'gr', 'middle');
 SELECT seek('gr_a', 'gr', '5');
-SELECT seek('gr_a', 'gr', '2026-99-01');
+SELECT seek('gr_a', 'gr', '2026-02-30');
 SELECT seek('gr_a', 'gr', 11);
 SELECT seek('gr_a', 'gr', -1);
 SELECT seek('gr_a', 'gr', 0, 3);

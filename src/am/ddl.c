@@ -236,7 +236,8 @@ pt_relation_copy_for_cluster(Relation old_table, Relation new_table, Relation ol
 
 		trim.pos = state->start_pos;
 		*num_tuples -= trim.offset - start.start_offset;
-		pt_trim_apply(state, &trim);
+		XLogFlush(pt_trim_write(state, &trim));
+		pt_trim_publish(state, &trim);
 	}
 }
 

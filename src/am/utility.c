@@ -26,6 +26,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "nodes/parsenodes.h"
@@ -286,6 +287,9 @@ static void
 check_new_partition(Oid parent, Oid child)
 {
 	if (!is_kafka_topic(parent) || !OidIsValid(child) || pt_leaf_number(child) >= 0)
+		return;
+	/* IF NOT EXISTS: some other table has the name */
+	if (!get_rel_relispartition(child) || get_partition_parent(child, true) != parent)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),

@@ -21,6 +21,7 @@
 
 #include "access/relation.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "storage/lwlock.h"
 #include "utils/memutils.h"
@@ -44,7 +45,7 @@ static int	pending_cap;
 
 static PendingTrim *remember(Oid relid, int64 offset);
 static void prepare(PendingTrim *trim);
-static void apply(const PendingTrim *trim);
+static XLogRecPtr write_start(const PendingTrim *trim);
 
 static PendingTrim *
 remember(Oid relid, int64 offset)
@@ -157,14 +158,15 @@ pt_trims_prepare(bool two_phase)
  * The commit is done, and so an error must not get out of here: a log that could not
  * be changed keeps its old start.
  */
-static void
-apply(const PendingTrim *trim)
+static XLogRecPtr
+write_start(const PendingTrim *trim)
 {
 	MemoryContext old = CurrentMemoryContext;
+	XLogRecPtr	volatile lsn = InvalidXLogRecPtr;
 
 	PG_TRY();
 	{
-		pt_trim_apply(trim->state, &trim->start);
+		lsn = pt_trim_write(trim->state, &trim->start);
 	}
 	PG_CATCH();
 	{
@@ -181,16 +183,31 @@ apply(const PendingTrim *trim)
 				 errhint("Delete them again.")));
 	}
 	PG_END_TRY();
+	return lsn;
 }
 
-/* After the commit. */
+/* After the commit: one flush for all logs. */
 void
 pt_trims_apply(void)
 {
+	XLogRecPtr	last = InvalidXLogRecPtr;
+
+	for (int i = 0; i < npending; i++)
+	{
+		XLogRecPtr	lsn = pending[i].state ? write_start(&pending[i]) : InvalidXLogRecPtr;
+
+		if (XLogRecPtrIsInvalid(lsn))
+			pending[i].state = NULL;
+		else
+			last = lsn;
+	}
+	if (XLogRecPtrIsInvalid(last))
+		return;
+	XLogFlush(last);
 	for (int i = 0; i < npending; i++)
 	{
 		if (pending[i].state != NULL)
-			apply(&pending[i]);
+			pt_trim_publish(pending[i].state, &pending[i].start);
 	}
 }
 

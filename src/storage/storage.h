@@ -234,8 +234,9 @@ extern TransactionId pt_log_seal(Relation rel, TransactionId oldest_xmin);
 
 /*
  * trim.c: moving the start of a log.  find looks for the place of an offset, at or below the committed end;
- * false when the log starts there or later already.  The caller keeps the relation locked (RowExclusiveLock) until
- * apply, which makes it durable and never goes back; apply needs no relation and no catalog.
+ * false when the log starts there or later already.  The caller keeps the relation locked (RowExclusiveLock).
+ * write puts it into WAL (InvalidXLogRecPtr: somebody was faster), publish shows it to others and comes after
+ * the flush.  Both need no relation and no catalog, and never go back.
  */
 typedef struct PtLogStart
 {
@@ -244,7 +245,8 @@ typedef struct PtLogStart
 	PtLogPos	pos;			/* of the frame that has it, which may begin with older ones */
 } PtLogStart;
 extern bool pt_trim_find(Relation rel, int64 offset, PtLogStart *start);
-extern void pt_trim_apply(PtLogState *state, const PtLogStart *start);
+extern XLogRecPtr pt_trim_write(PtLogState *state, const PtLogStart *start);
+extern void pt_trim_publish(PtLogState *state, const PtLogStart *start);
 
 /* wal.c */
 extern void pt_wal_register(void);

@@ -18,6 +18,8 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
+
 #include "storage/internal.h"
 
 static bool find_record(PtReader *r, const PtLogEnd *end, PtLogStart *start);
@@ -89,19 +91,21 @@ pt_trim_find(Relation rel, int64 offset, PtLogStart *start)
 	return true;
 }
 
+/* See storage.h. */
+XLogRecPtr
+pt_trim_write(PtLogState *state, const PtLogStart *start)
+{
+	return pt_meta_trim(&state->locator, start);
+}
+
 /*
  * See storage.h.  Durable before anyone sees it: a consumer that was told of the new start must not find
  * the old one after a crash.
  */
 void
-pt_trim_apply(PtLogState *state, const PtLogStart *start)
+pt_trim_publish(PtLogState *state, const PtLogStart *start)
 {
-	XLogRecPtr	lsn = pt_meta_trim(&state->locator, start);
-
-	if (XLogRecPtrIsInvalid(lsn))
-		return;
-	XLogFlush(lsn);
-	(void) pt_state_advance(state, lsn);
+	(void) pt_state_advance(state, GetFlushRecPtr(NULL));
 	SpinLockAcquire(&state->mutex);
 	if (state->start_offset < start->offset)
 	{

@@ -229,7 +229,15 @@ def test_delete_records():
     delete(2, ("times", 0, 2))
     tap.equal(list_offset("times", -3), 3, "and the largest of those that are left")
 
+    create(topic("three", 3))
+    server.sql("INSERT INTO topics.three (partition, value) SELECT i % 3, 'v' FROM generate_series(0, 29) i")
     session = server.session()
+    session.sql("BEGIN; LOCK TABLE topics.\"three#1\" IN SHARE MODE")
+    tap.equal(delete(2, ("three", 0, 4), ("three", 1, 4), ("three", 2, 4)), [(NONE, 4), (TIMED_OUT, -1), (NONE, 4)],
+              "one that is locked leaves the others alone")
+    session.sql("ROLLBACK")
+    tap.equal(delete(2, ("three", 0, 5), ("three", 1, 5), ("three", 2, 11)), [(NONE, 5), (NONE, 5), (OUT_OF_RANGE, -1)],
+              "so does one that is out of range")
     session.sql("BEGIN; LOCK TABLE topics.\"times#0\" IN SHARE MODE")
     tap.equal(delete(2, ("times", 0, 3)), [(TIMED_OUT, -1)], "a table that is locked: try again")
     session.sql("ROLLBACK")

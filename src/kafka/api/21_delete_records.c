@@ -3,9 +3,11 @@
  * 21_delete_records.c
  *	  DeleteRecords: moves the start of logs.
  *
- * Each partition is a transaction of its own.  As in Kafka: -1 means everything up to the high
- * watermark, an offset below the start changes nothing, records of topics that are
- * only compacted cannot be deleted, and the answer is where the log starts now.
+ * As in Kafka: -1 means everything up to the high watermark, an offset below the start changes nothing,
+ * records of topics that are only compacted cannot be deleted, and the answer is where the log starts now.
+ *
+ * All partitions are one transaction, and so one flush.  When that fails (one is
+ * locked by DDL, say), each is tried in a transaction of its own.
  *
  * Siblings: ../topics.c; ../../engine/engine.h (pt_engine_trim).
  *
@@ -23,14 +25,22 @@ typedef struct Deletion
 	int64		offset;
 	PtStatus	status;
 	int64		start;
+	DeleteRecordsPartitionResult *out;
 } Deletion;
+
+typedef struct Deletions
+{
+	Deletion   *items;
+	int			n;
+} Deletions;
 
 static void
 delete_records(void *arg)
 {
-	Deletion   *deletion = arg;
+	Deletions  *list = arg;
 
-	deletion->status = pt_engine_trim(deletion->leaf, deletion->offset, &deletion->start);
+	for (int i = 0; i < list->n; i++)
+		list->items[i].status = pt_engine_trim(list->items[i].leaf, list->items[i].offset, &list->items[i].start);
 }
 
 /* What a topic as a whole does not allow. */
@@ -56,46 +66,67 @@ resolve_end(Deletion *deletion, int16 *error)
 	return end.status == PT_OK;
 }
 
-static void
-handle_partition(KafkaCall *call, KafkaString name, const DeleteRecordsPartition *in,
-				 DeleteRecordsPartitionResult *out)
+/* Checks what one partition asks for; true when there is something to do. */
+static bool
+check_partition(KafkaString name, const DeleteRecordsPartition *in, Deletion *deletion)
 {
-	Deletion	deletion = {.offset = in->offset, .status = PT_OK};
-	const PtTopic *topic = kafka_topic_find(name, NULL, &out->error_code);
-	KafkaError	error;
+	int16	   *error = &deletion->out->error_code;
+	const PtTopic *topic = kafka_topic_find(name, NULL, error);
 
 	if (topic == NULL)
-		return;
-	deletion.leaf = kafka_partition_find(topic, in->partition_index, &out->error_code);
-	if (!OidIsValid(deletion.leaf))
-		return;
-	out->error_code = topic_error(topic);
-	if (out->error_code != KERR_NONE)
-		return;
-	if (in->offset < -1)
-		out->error_code = KERR_OFFSET_OUT_OF_RANGE;
-	if (in->offset == -1)
-		(void) resolve_end(&deletion, &out->error_code);
-	if (out->error_code != KERR_NONE)
-		return;
-	if (!kafka_run_transaction(call, delete_records, &deletion, &error))
-	{
-		kafka_log_error(call, &error);
-		out->error_code = error.code;
-		return;
-	}
-	out->error_code = kafka_error_from_status(deletion.status);
-	if (deletion.status == PT_OK)
-		out->low_watermark = deletion.start;
+		return false;
+	deletion->offset = in->offset;
+	deletion->leaf = kafka_partition_find(topic, in->partition_index, error);
+	if (!OidIsValid(deletion->leaf))
+		return false;
+	*error = in->offset < -1 ? KERR_OFFSET_OUT_OF_RANGE : topic_error(topic);
+	if (*error == KERR_NONE && in->offset == -1)
+		(void) resolve_end(deletion, error);
+	return *error == KERR_NONE;
 }
 
-/* With an error: the same for all that was asked for. */
 static void
-walk_request(KafkaCall *call, int16 error)
+note_outcome(const Deletion *deletion)
+{
+	deletion->out->error_code = kafka_error_from_status(deletion->status);
+	if (deletion->status == PT_OK)
+		deletion->out->low_watermark = deletion->start;
+}
+
+static void
+carry_out(KafkaCall *call, Deletions *list)
+{
+	const DeleteRecordsRequest *in = call->request;
+	KafkaError	error;
+
+	if (list->n > 1 && kafka_run_transaction(call, delete_records, list, &error))
+	{
+		for (int i = 0; i < list->n; i++)
+			note_outcome(&list->items[i]);
+		return;
+	}
+	for (int i = 0; i < list->n; i++)
+	{
+		Deletions	one = {&list->items[i], 1};
+
+		if (i > 0 && kafka_out_of_time(call, in->timeout_ms))
+			one.items->out->error_code = KERR_REQUEST_TIMED_OUT;
+		else if (kafka_run_transaction(call, delete_records, &one, &error))
+			note_outcome(one.items);
+		else
+		{
+			kafka_log_error(call, &error);
+			one.items->out->error_code = error.code;
+		}
+	}
+}
+
+/* With an error: the same for all that was asked for.  Else fills list with what is to be done. */
+static void
+walk_request(KafkaCall *call, int16 error, Deletions *list)
 {
 	const DeleteRecordsRequest *in = call->request;
 	DeleteRecordsResponse *out = call->response;
-	bool		begun = false;
 
 	KAFKA_RESIZE(call, out->topics, DeleteRecordsTopicResult, in->topics.n);
 	for (int i = 0; i < in->topics.n; i++)
@@ -111,13 +142,12 @@ walk_request(KafkaCall *call, int16 error)
 
 			row->partition_index = topic->partitions.items[p].partition_index;
 			row->low_watermark = -1;
-			if (error != KERR_NONE)
-				row->error_code = error;
-			else if (begun && kafka_out_of_time(call, in->timeout_ms))
-				row->error_code = KERR_REQUEST_TIMED_OUT;
-			else
-				handle_partition(call, topic->name, &topic->partitions.items[p], row);
-			begun = true;
+			row->error_code = error;
+			if (list == NULL)
+				continue;
+			list->items[list->n] = (Deletion) {.out = row};
+			if (check_partition(topic->name, &topic->partitions.items[p], &list->items[list->n]))
+				list->n++;
 		}
 	}
 }
@@ -125,14 +155,22 @@ walk_request(KafkaCall *call, int16 error)
 static KafkaOutcome
 delete_records_begin(KafkaCall *call)
 {
-	walk_request(call, KERR_NONE);
+	const DeleteRecordsRequest *in = call->request;
+	Deletions	list = {0};
+	Size		most = 1;
+
+	for (int i = 0; i < in->topics.n; i++)
+		most += in->topics.items[i].partitions.n;
+	list.items = MemoryContextAllocHuge(call->mcxt, most * sizeof(Deletion));
+	walk_request(call, KERR_NONE, &list);
+	carry_out(call, &list);
 	return KAFKA_REPLY;
 }
 
 static void
 delete_records_fail(KafkaCall *call, int16 code, const char *message)
 {
-	walk_request(call, code);
+	walk_request(call, code, NULL);
 }
 
 const KafkaHandler kafka_handler_delete_records = {

@@ -81,3 +81,31 @@ SELECT partition, "offset", as_text(value) FROM topics."am_trunc#1";
 
 SELECT drop_topic('am_trunc');
 DROP TABLESPACE am_trunc_space;
+
+-- an emptied partition says where its offsets go on, for dumps; an empty one can be told so
+SELECT create_topic('am_start', 2);
+SELECT label FROM pg_seclabels WHERE objoid = 'topics."am_start#0"'::regclass;
+INSERT INTO topics.am_start (partition, value) SELECT 0, 'x' FROM generate_series(1, 7);
+TRUNCATE topics.am_start;
+SELECT objoid::regclass, label FROM pg_seclabels WHERE objoid IN ('topics."am_start#0"'::regclass, 'topics."am_start#1"'::regclass);
+SECURITY LABEL FOR pgtopic ON TABLE topics."am_start#1" IS '{"start": 40}';
+SELECT log_start('am_start:1'), log_end('am_start:1');
+BEGIN;
+SECURITY LABEL FOR pgtopic ON TABLE topics."am_start#1" IS '{"start": 50}';
+SELECT append('am_start:1', 'rolled back');
+ROLLBACK;
+SELECT append('am_start:1', 'first');
+SELECT delete_records('am_start:1', 41);
+SELECT label FROM pg_seclabels WHERE objoid = 'topics."am_start#1"'::regclass;
+-- it does not go back, nor on where there is something
+SECURITY LABEL FOR pgtopic ON TABLE topics."am_start#1" IS '{"start": 3}';
+SELECT log_start('am_start:1'), log_end('am_start:1');
+SELECT append('am_start:1', 'second');
+SECURITY LABEL FOR pgtopic ON TABLE topics."am_start#1" IS '{"start": 300}';
+SELECT log_start('am_start:1'), log_end('am_start:1');
+SECURITY LABEL FOR pgtopic ON TABLE topics."am_start#1" IS NULL;
+SECURITY LABEL FOR pgtopic ON TABLE topics."am_start#1" IS '{"start": -3}';
+SECURITY LABEL FOR pgtopic ON TABLE topics."am_start#1" IS '{"start": "3"}';
+SECURITY LABEL FOR pgtopic ON TABLE topics."am_start#1" IS '{"start": 3, "name": "am_start"}';
+SECURITY LABEL FOR pgtopic ON TABLE topics.am_start IS '{"start": 3}';
+SELECT drop_topic('am_start');

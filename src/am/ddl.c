@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "access/multixact.h"
+#include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
@@ -31,7 +32,9 @@
 
 #include "am/internal.h"
 #include "engine/internal.h"
+#include "engine/positions.h"
 #include "storage/internal.h"
+#include "topic/types.h"
 
 /* Where the next file starts, when copy_for_cluster makes it; else from the old file. */
 static const PtLogInfo *next_file_start;
@@ -127,6 +130,8 @@ pt_relation_set_new_filelocator(Relation rel, const RelFileLocator *newrlocator,
 	{
 		old_end(rel, &start);
 		pt_log_gone();
+		if (start.start_offset > 0)
+			pt_label_start(RelationGetRelid(rel), start.start_offset);
 	}
 	Assert(start.start_offset >= 0 && start.start_ordinal >= 0);
 	pt_log_create(rel, newrlocator, start.start_offset, start.start_ordinal);
@@ -143,6 +148,40 @@ void
 pt_relation_nontransactional_truncate(Relation rel)
 {
 	RelationSetNewRelfilenumber(rel, rel->rd_rel->relpersistence);
+}
+
+/*
+ * A dump of an emptied log is restored: gives the log, when nothing is in it, a new file that begins at this
+ * offset.  A log that has come further stays as it is.
+ */
+void
+pt_log_start_at(Oid relid, int64 offset)
+{
+	Relation	rel = table_open(relid, AccessExclusiveLock);
+	PtLogState *state = pt_state_get(rel);
+	PtLogInfo	start;
+	int64		first;
+	int64		end;
+
+	pt_partition_bounds(rel, &first, &end);
+	if (first == end && end < offset && !TransactionIdIsValid(state->tail_xid))
+	{
+		memset(&start, 0, sizeof(start));
+		start.start_offset = offset;
+		start.start_ordinal = state->tail_ordinal;
+		next_file_start = &start;
+		PG_TRY();
+		{
+			RelationSetNewRelfilenumber(rel, rel->rd_rel->relpersistence);
+		}
+		PG_FINALLY();
+		{
+			next_file_start = NULL;
+		}
+		PG_END_TRY();
+		pt_log_gone();
+	}
+	table_close(rel, NoLock);
 }
 
 /*

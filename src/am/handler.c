@@ -18,6 +18,7 @@
 
 #include "am/internal.h"
 #include "engine/hooks.h"
+#include "topic/types.h"
 
 PG_FUNCTION_INFO_V1(pt_topic_log_handler);
 PG_FUNCTION_INFO_V1(pt_topic_position_handler);
@@ -103,5 +104,6 @@ pt_am_register(void)
 {
 	pt_index_rows_hook = pt_index_rows;
 	pt_store_row_hook = pt_slot_store_copy;
+	pt_log_start_hook = pt_log_start_at;
 	pt_utility_register();
 }

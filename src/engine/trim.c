@@ -23,10 +23,12 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "storage/lwlock.h"
 #include "utils/memutils.h"
 
 #include "engine/internal.h"
+#include "topic/types.h"
 
 typedef struct PendingTrim
 {
@@ -111,6 +113,9 @@ pt_engine_trim(Oid leaf, int64 offset, int64 *start)
 		return PT_OFFSET_OUT_OF_RANGE;
 	if (offset > *start)
 	{
+		/* nothing is left for a dump to tell the end by; whoever holds that lock empties it, too, or alters it */
+		if (offset == end && ConditionalLockRelationOid(leaf, ShareUpdateExclusiveLock))
+			pt_label_start(leaf, offset);
 		remember(leaf, offset);
 		*start = offset;
 	}

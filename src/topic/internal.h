@@ -44,6 +44,9 @@ typedef struct PtLabel
 	pg_uuid_t	id;
 	bool		internal;
 	List	   *configs;		/* of PtConfigPair, no NULL values */
+	/* of a partition, which has nothing else */
+	bool		has_start;
+	int64		start;
 } PtLabel;
 
 extern PtLabel *pt_label_get(Oid relid);	/* NULL: no label */

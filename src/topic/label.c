@@ -13,6 +13,10 @@
  * name that is derived from it: so no two topics ever have one name.  (ALTER TABLE
  * RENAME of a topic is refused, see ../am/utility.c; outside of the schema of topics it is a table as any.)
  *
+ * A partition that has been emptied has a label, too, {"start": offset}: records are restored to the offsets that
+ * they had, but where there are none a dump would not know how far the partition had come.  Setting it
+ * makes an empty log begin there.
+ *
  * A security label was chosen because the server does all the rest: it is
  * dropped and dumped with the table (also by pg_dump -t) and only the owner may
  * change it.
@@ -25,17 +29,23 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "commands/seclabel.h"
 #include "miscadmin.h"
 #include "topic/internal.h"
 #include "topic/json.h"
+#include "topic/types.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/inval.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
+#include "utils/numeric.h"
+#include "utils/syscache.h"
+
+void		(*pt_log_start_hook) (Oid leaf, int64 start) = NULL;
 
 static void
 bad_label(const char *detail)
@@ -72,6 +82,15 @@ parse_key(PtLabel *label, const char *key, JsonbValue *v)
 		if (v->type != jbvBool)
 			bad_label("\"internal\" must be true or false.");
 		label->internal = v->val.boolean;
+	}
+	else if (strcmp(key, "start") == 0)
+	{
+		if (v->type != jbvNumeric)
+			bad_label("\"start\" must be a number.");
+		label->start = DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(v->val.numeric)));
+		if (label->start < 0)
+			bad_label("\"start\" must not be negative.");
+		label->has_start = true;
 	}
 	else if (strcmp(key, "configs") == 0)
 		label->configs = pt_config_merge(NIL, pt_json_configs(JsonbValueToJsonb(v)));
@@ -219,6 +238,41 @@ check_label_configs(const char *text)
 	}
 }
 
+static bool
+is_log(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Form_pg_class form;
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	result = form->relkind == RELKIND_RELATION && OidIsValid(form->relam) && form->relam == pt_am_topic_log();
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* See topic.h. */
+void
+pt_label_start(Oid leaf, int64 start)
+{
+	ObjectAddress address;
+
+	ObjectAddressSet(address, RelationRelationId, leaf);
+	SetSecurityLabel(&address, PT_LABEL_PROVIDER, psprintf("{\"start\": %lld}", (long long) start));
+}
+
+static void
+relabel_log(Oid relid, const char *text)
+{
+	PtLabel    *label = parse_label(text);
+
+	if (!label->has_start || label->name || label->has_id || label->internal || label->configs != NIL)
+		bad_label("The label of a partition has \"start\" and nothing else.");
+	pt_log_start_hook(relid, label->start);
+}
+
 /*
  * The provider's hook.  The server has checked ownership and holds the table
  * locked.  The label is written after this returns and nothing else tells other
@@ -229,6 +283,12 @@ relabel_topic(const ObjectAddress *object, const char *text)
 {
 	PtLabel    *label;
 
+	if (object->classId == RelationRelationId && object->objectSubId == 0 && is_log(object->objectId))
+	{
+		if (text != NULL)
+			relabel_log(object->objectId, text);
+		return;
+	}
 	if (object->classId != RelationRelationId || object->objectSubId != 0 ||
 		get_rel_relkind(object->objectId) != RELKIND_PARTITIONED_TABLE)
 		ereport(ERROR,
@@ -239,6 +299,8 @@ relabel_topic(const ObjectAddress *object, const char *text)
 	if (text != NULL)
 	{
 		label = parse_label(text);
+		if (label->has_start)
+			bad_label("Only a partition has \"start\".");
 		if (label->name)
 			check_label_name(object->objectId, label->name);
 		if (label->has_id)

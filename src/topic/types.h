@@ -76,4 +76,11 @@ extern const PtTopic *pt_topic_expect(Oid relid);
 /* Bytes (UTF-8) in the encoding of the database, NUL-terminated; ERROR when they are no text. */
 extern char *pt_bytes_to_text(const char *data, int len);
 
+/*
+ * label.c: a partition has been emptied, and so a dump has to say where its offsets go on.  The hook, set by the access
+ * method, does that when it is restored: an empty log begins there.
+ */
+extern void pt_label_start(Oid leaf, int64 start);
+extern void (*pt_log_start_hook) (Oid leaf, int64 start);
+
 #endif							/* PT_TOPIC_TYPES_H */

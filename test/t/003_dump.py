@@ -30,6 +30,12 @@ SELECT produce('%s', 'long'::text);
 INSERT INTO topics.orders (partition, "offset", value) VALUES (1, 5000, 'behind a gap');
 SELECT count(*) FROM consume('orders', 'readers', max_records => 600);
 SELECT count(*) FROM consume('Quoted.Name-1', 'readers', max_records => 1);
+SELECT create_topic('emptied', partitions => 2), create_topic('deleted');
+INSERT INTO topics.emptied (partition, value) SELECT i %% 2, 'x' FROM generate_series(1, 50) i;
+INSERT INTO topics.deleted (value) SELECT 'x' FROM generate_series(1, 30) i;
+SELECT count(*) FROM consume('emptied', 'readers', max_records => 600);
+TRUNCATE topics.emptied;
+SELECT delete_records('deleted:0', 30);
 CREATE INDEX orders_key ON topics.orders (key);
 GRANT SELECT ON topics.orders TO PUBLIC;
 """ % (LONG_NAME, LONG_NAME)
@@ -57,6 +63,10 @@ def check_goes_on(what, server):
     tap.equal(server.sql(left % "Quoted.Name-1"), "1", what + ": in the other topic, too")
     tap.equal(server.sql("SELECT append('orders:1', 'next'::text)"), "5001", what + ": the next offset")
     tap.equal(server.sql("SELECT append('empty:0', 'first'::text)"), "0", what + ": an empty topic starts at 0")
+    tap.equal(server.sql("SELECT append('emptied:0', 'next'::text), append('emptied:1', 'next'::text)"), "25|25",
+              what + ": one that was truncated goes on")
+    tap.equal(server.sql("SELECT append('deleted:0', 'next'::text)"), "30", what + ": and one whose records were deleted")
+    tap.equal(server.sql("SELECT count(*) FROM consume('emptied', 'readers')"), "2", what + ": a group reads what is new there")
 
 
 def fresh(name):

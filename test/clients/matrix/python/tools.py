@@ -91,14 +91,14 @@ def topics_describe():
 # records
 
 def console_producer():
-    run("ConsoleProducer", "--topic", TOPIC, "--command-property", "linger.ms=0", "--property", "parse.key=true",
+    run("ConsoleProducer", "--topic", TOPIC, "--command-property", "linger.ms=0", "--reader-property", "parse.key=true",
         text="".join("k%d\tv%d\n" % (i, i) for i in range(300)))
     out = run("GetOffsetShell", "--topic", TOPIC)
     check(sum(int(line.rsplit(":", 1)[1]) for line in out.split()) == 300, out)
 
 
 def console_consumer():
-    out = run("consumer.ConsoleConsumer", "--topic", TOPIC, "--from-beginning", "--max-messages", "300", "--property",
+    out = run("consumer.ConsoleConsumer", "--topic", TOPIC, "--from-beginning", "--max-messages", "300", "--formatter-property",
               "print.key=true", "--timeout-ms", "20000", "--group", GROUP)
     found = {line for line in out.split("\n") if line.startswith("k")}
     check(found == {"k%d\tv%d" % (i, i) for i in range(300)}, "%d of 300 records" % len(found))

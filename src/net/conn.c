@@ -27,6 +27,7 @@
 
 /* A request that stands still for this long while input memory is short loses its connection. */
 #define NET_STALL_US	((int64) 30 * 1000000)
+#define NET_TICK_US		((int64) 1000000)
 
 static int	list_length(const dlist_head *list);
 static void conn_ready(NetWatch *watch, uint32 events);
@@ -444,10 +445,19 @@ static void
 conn_start_timer(NetConn *conn)
 {
 	int64		idle = conn->group->limits.idle_us;
-	int64		at = conn->active_at + (idle > 0 ? Min(idle, NET_STALL_US) : NET_STALL_US);
-	int64		soon = net_now() + 100000;
+	int64		now = net_now();
+	int64		at = conn->active_at + NET_STALL_US;
 
-	net_timer_start(conn->group->loop, &conn->timer, Max(at, soon));
+	/* one that has been quiet for longer than that is looked at as often */
+	if (at <= now)
+		at = now + NET_STALL_US;
+	if (idle > 0)
+		at = Min(at, conn->active_at + idle);
+	at = Max(at, now + 100000);
+	/* whole seconds, where that makes no difference: thousands of idle connections wake us together */
+	if (at - now >= 10 * NET_TICK_US)
+		at = (at / NET_TICK_US + 1) * NET_TICK_US;
+	net_timer_start(conn->group->loop, &conn->timer, at);
 }
 
 /* A connection whose requests are being worked on is not idle, unless it does not take the answers. */

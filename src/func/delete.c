@@ -83,9 +83,9 @@ pt_delete_records(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(trim(leaf, name, p->number, offset));
 }
 
-/* The offset of the first record that is not older than a time (ms); the end when all are. */
+/* The offset of the first record that is not older than a time (ms); the end when all are.  The table is locked. */
 static int64
-offset_of_time(Oid leaf, int64 ms)
+offset_of_time(Oid leaf, const char *name, int32 partition, int64 ms)
 {
 	PtListOffset end = {.relid = leaf, .timestamp = PT_LIST_LATEST};
 	PtListOffset list = {.relid = leaf, .timestamp = Max(ms, 0)};
@@ -93,7 +93,10 @@ offset_of_time(Oid leaf, int64 ms)
 	pt_engine_list_offset(&end);	/* first: what comes in meanwhile stays */
 	pt_engine_list_offset(&list);
 	if (list.status != PT_OK || end.status != PT_OK)
-		return 0;
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("partition %d of topic \"%s\" is being changed", partition, name),
+				 errhint("Try again.")));
 	return list.offset >= 0 ? Min(list.offset, end.offset) : end.offset;
 }
 
@@ -117,14 +120,17 @@ pt_delete_topic_records(PG_FUNCTION_ARGS)
 	check_deletable(topic);
 	for (int i = 0; i < npartitions; i++)
 	{
+		Relation	rel;
+		int64		offset = PT_TRIM_TO_END;
+
 		CHECK_FOR_INTERRUPTS();
-		if (!OidIsValid(leaves[i]))
-			continue;
-		if (all)
-			(void) trim(leaves[i], name, i, PT_TRIM_TO_END);
-		else
-			(void) trim(leaves[i], name, i,
-						offset_of_time(leaves[i], pt_func_to_ms(PG_GETARG_TIMESTAMPTZ(1))));
+		rel = OidIsValid(leaves[i]) ? try_relation_open(leaves[i], RowExclusiveLock) : NULL;
+		if (rel == NULL)
+			continue;			/* dropped meanwhile */
+		relation_close(rel, NoLock);
+		if (!all)
+			offset = offset_of_time(leaves[i], name, i, pt_func_to_ms(PG_GETARG_TIMESTAMPTZ(1)));
+		(void) trim(leaves[i], name, i, offset);
 	}
 	PG_RETURN_VOID();
 }

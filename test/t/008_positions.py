@@ -207,9 +207,30 @@ def test_memory():
     tap.equal(kafka_commit("another"), "done", "when groups are deleted there is room again")
 
 
+def test_idle_sessions():
+    """a session that finds nothing new uses its group all the same"""
+    idle = pg.Cluster("idle", {"pgtopic.offsets_retention": "1min"}).init().start()
+    idle.sql("CREATE EXTENSION pgtopic; SELECT create_topic('events'); INSERT INTO topics.events (value) VALUES ('x')")
+    idle.sql("SELECT commit_offsets('idle', 'events:0', 1), commit_offsets('left', 'events:0', 1)")
+    records = "SELECT count(*) FROM topics.__consumer_offsets"
+    idle.sql("SELECT * FROM consume('events', 'idle')")
+    tap.equal(idle.sql(records), "2", "nothing is written at once")
+    time.sleep(8)       # an eighth of the retention
+    idle.sql("BEGIN; SELECT * FROM consume('events', 'idle'); SELECT * FROM consume('events', 'idle'); COMMIT")
+    tap.equal(idle.sql(records), "3", "but after a while, once, that it was used")
+    idle.sql("SELECT expire_offsets('6 s')")
+    tap.equal(idle.sql("SELECT group_id FROM consumer_groups"), "idle", "so it does not expire as others do")
+    idle.restart()
+    idle.sql("SELECT expire_offsets('6 s')")
+    tap.equal(idle.sql("SELECT group_id FROM consumer_groups"), "idle", "nor after a restart")
+    time.sleep(6)
+    idle.sql("SELECT expire_offsets('6 s')")
+    tap.equal(idle.sql("SELECT count(*) FROM consumer_groups"), "0", "until that was long ago")
+
+
 def main():
     pg.demote()
-    tap.main([test_crashes, test_end, test_promotion, test_memory])
+    tap.main([test_crashes, test_end, test_promotion, test_memory, test_idle_sessions])
 
 
 main()

@@ -18,7 +18,7 @@ import cluster as pg   # noqa: E402
 import raw             # noqa: E402
 import tap             # noqa: E402
 
-NONE, UNKNOWN_TOPIC, LEADER_NOT_AVAILABLE, TOPIC_EXISTS, NOT_CONTROLLER = 0, 3, 5, 36, 41
+NONE, UNKNOWN_TOPIC, LEADER_NOT_AVAILABLE, COORDINATOR_NOT_AVAILABLE, TOPIC_EXISTS, NOT_CONTROLLER = 0, 3, 5, 15, 36, 41
 LISTENERS = 3
 SEED = int(os.environ.get("SEED") or time.time() * 1000) & 0x7FFFFFFF
 
@@ -325,6 +325,33 @@ def test_down():
         tap.ok(control() != old, "which is another process")
 
 
+def test_unreachable():
+    """a control worker that cannot be reached: errors to try again after, and all else goes on"""
+    os.unlink("%s/pg_stat_tmp/pgtopic_listener.%d" % (server.data, LISTENERS))
+    with connect() as c:
+        start = time.monotonic()
+        data, expected = wire(c, [("CreateTopics", 2, create("unreachable")), ("Produce", 3, produce("busy", b"behind"))])
+        c.socket.sendall(data)
+        created, produced = receive_all(c, expected)
+        tap.equal(created["Topics"][0]["ErrorCode"], NOT_CONTROLLER, "after %.1f s a request is refused" % (time.monotonic() - start))
+        tap.ok(4 < time.monotonic() - start < 15, "not before some seconds")
+        tap.equal(produced["Responses"][0]["PartitionResponses"][0]["ErrorCode"], NONE, "what is behind it is served")
+        start = time.monotonic()
+        tap.equal([c.call("JoinGroup", 5, join("unreachable", ""))["ErrorCode"],
+                   c.call("FindCoordinator", 2, {"Key": "unreachable"})["ErrorCode"] in (NONE, COORDINATOR_NOT_AVAILABLE),
+                   c.call("Metadata", 4, metadata("unreachable", auto_create=True))["Topics"][0]["ErrorCode"]],
+                  [COORDINATOR_NOT_AVAILABLE, True, LEADER_NOT_AVAILABLE], "groups and topics on demand have errors of their own")
+        tap.ok(time.monotonic() - start < 2, "which come at once now")
+        tap.equal(c.call("Metadata", 4, metadata("busy"))["Topics"][0]["ErrorCode"], NONE, "what needs no control worker is served")
+        old = control()
+        os.kill(old, signal.SIGTERM)
+        deadline = time.monotonic() + 20
+        while (code := c.call("CreateTopics", 2, create("unreachable"))["Topics"][0]["ErrorCode"]) == NOT_CONTROLLER \
+                and time.monotonic() < deadline:
+            time.sleep(0.1)
+        tap.equal(code, NONE, "when it is back, so is all")
+
+
 def test_moves_cost():
     """to and fro: what a move costs"""
     with connect() as c:
@@ -395,5 +422,5 @@ server.wait_listener()
 with connect() as warm:
     while warm.call("CreateTopics", 2, create("warm"))["Topics"][0]["ErrorCode"] == NOT_CONTROLLER:
         pass
-tap.main([test_pipeline, test_cuts, test_large, test_ends, test_fetch_before, test_dropped, test_parked, test_auto_create, test_busy, test_down,
-          test_moves_cost, test_everywhere, test_nothing_left])
+tap.main([test_pipeline, test_cuts, test_large, test_ends, test_fetch_before, test_dropped, test_parked, test_auto_create,
+          test_busy, test_down, test_unreachable, test_moves_cost, test_everywhere, test_nothing_left])

@@ -24,6 +24,9 @@
 
 #include "coord/classic.h"
 
+/* How often we look whether static members have come back, at most. */
+#define WAIT_FOR_STATIC_MS 1000
+
 static void join_time_over(CoordGroups *groups, CoordTimer *timer);
 static void sync_time_over(CoordGroups *groups, CoordTimer *timer);
 static void initial_delay_over(CoordGroups *groups, CoordTimer *timer);
@@ -304,8 +307,11 @@ classic_rebalance_complete(CoordGroups *groups, CoordGroup *group)
 	absent_remove(groups, classic);
 	if (group->nmembers > 0 && !leader_elect(classic))
 	{
+		/* whatever the members said, this must not keep us busy */
+		int32		timeout_ms = Max(rebalance_timeout(classic), WAIT_FOR_STATIC_MS);
+
 		classic->initial = false;
-		coord_timer_arm(groups, &classic->join, groups->now + rebalance_timeout(classic), join_time_over);
+		coord_timer_arm(groups, &classic->join, groups->now + timeout_ms, join_time_over);
 		return;
 	}
 	classic->initial = false;

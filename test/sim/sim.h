@@ -167,6 +167,8 @@ struct Sim
 	int64		clock_skew;		/* the coordinator's clock runs ahead by this */
 	int64		clock_seen;		/* latest time the coordinator was told */
 	int64		tick_at;		/* next planned TICK */
+	int64		ticked_at;		/* the last one, and how many there were at that time */
+	int			nticks;
 	uint64		steps;
 	uint64		digest;			/* of everything that was answered */
 	const CoordEvent *event;	/* of the step that runs; NULL: TICK */

@@ -297,6 +297,11 @@ tick(Sim *sim)
 	CoordEvent	event = {.type = COORD_EV_TICK};
 
 	sim->tick_at = PG_INT64_MAX;
+	if (sim->now != sim->ticked_at)
+		sim->nticks = 0;
+	sim->ticked_at = sim->now;
+	if (++sim->nticks > 1000)
+		sim_fail(sim, "deadlines keep the coordinator busy for ever");
 	sim_step(sim, &event);
 }
 

@@ -924,6 +924,28 @@ test_static_keeps_place(void)
 	CHECK_INT(again->generation, 3);
 }
 
+/* Waiting for static members must not be a busy wait, whatever their timeout. */
+static void
+test_static_without_patience(void)
+{
+	Answer	   *a,
+			   *b;
+	CoordEvent	tick = {.type = COORD_EV_TICK};
+	int			nticks = 0;
+
+	fresh();
+	a = join_full(9, "", "one", "range=x", 60000, 0);
+	b = join_full(9, "", "two", "range=y", 60000, 0);
+	pass(SETTLE);
+	CHECK(a->there && b->there);
+	for (int64 until = now + 30000; now < until; nticks++)
+	{
+		now = Max(now, coord_next_deadline(groups));
+		step(&tick);
+	}
+	CHECK(nticks < 100);
+}
+
 static void
 test_group_full(void)
 {
@@ -1184,6 +1206,7 @@ main(void)
 	RUN(test_static_other_protocol);
 	RUN(test_static_returns_while_waiting);
 	RUN(test_static_keeps_place);
+	RUN(test_static_without_patience);
 	RUN(test_group_full);
 	RUN(test_votes);
 	RUN(test_describe_and_list);

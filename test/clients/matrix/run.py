@@ -168,7 +168,7 @@ def write_matrix(path, results):
             f.write("| %s | %s |\n" % (name, " | ".join(cell(one["steps"].get(s)) for s in STEPS)))
             notes += ["- %s: %s: %s" % (name, s, o.get("skip") or o.get("note")) for s, o in one["steps"].items() if not o.get("ok")]
         if TOOLS.name in outcomes:
-            f.write("\n## %s\n\n| tool | outcome |\n|---|---|\n" % outcomes[TOOLS.name]["client"].capitalize())
+            f.write("\n## %s\n\n| tool | outcome |\n|---|---|\n" % outcomes[TOOLS.name]["client"].replace("tools", "Tools", 1))
             for s, o in outcomes[TOOLS.name]["steps"].items():
                 f.write("| %s | %s |\n" % (s, cell(o)))
                 if not o.get("ok"):

@@ -102,7 +102,7 @@ def group():
     second.subscribe([TOPIC])
     wait_for("2 and 2", lambda: owned(first, [second]) == 2 and owned(second, [first]) == 2)
     wait_for("all records", lambda: owned(second, [first]) and {f[2] for f in found} >= values())
-    first.commit(asynchronous=False)
+    first.commit(offsets=[TopicPartition(TOPIC, first.assignment()[0].partition, 100)], asynchronous=False)
     first.close()
     wait_for("4 of the second", lambda: owned(second) == 4)
     second.close()

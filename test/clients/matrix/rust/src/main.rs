@@ -235,7 +235,9 @@ impl Scenario {
             second.poll()?;
             Ok(first.values().union(&second.values()).cloned().collect::<HashSet<_>>() == values())
         })?;
-        first.consumer.commit_consumer_state(CommitMode::Sync)?;
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.topic, *first.partitions()?.first().expect("a partition"), Offset::Offset(100))?;
+        first.consumer.commit(&list, CommitMode::Sync)?;
         drop(first);
         wait_for("4 of the second", || Ok(second.poll()? == 4))
     }

@@ -935,10 +935,18 @@ test_static_without_patience(void)
 
 	fresh();
 	a = join_full(9, "", "one", "range=x", 60000, 0);
-	b = join_full(9, "", "two", "range=y", 60000, 0);
-	pass(SETTLE);
-	CHECK(a->there && b->there);
-	for (int64 until = now + 30000; now < until; nticks++)
+	b = join_full(3, "", NULL, "range=y", 60000, 0);
+	while (!a->there)
+	{
+		now = coord_next_deadline(groups);
+		step(&tick);
+	}
+	/* no time passes */
+	sync_full(a->member, "one", 1, NULL, NULL, NULL, NULL, NULL);
+	CHECK_INT(sync_group(b->member, 1)->error, COORD_NONE);
+	CHECK_INT(leave(b->member), COORD_NONE);
+	CHECK_INT(state(), COORD_PREPARING_REBALANCE);
+	for (int64 until = now + 30000; now < until && nticks < 1000; nticks++)
 	{
 		now = Max(now, coord_next_deadline(groups));
 		step(&tick);

@@ -207,7 +207,7 @@ heartbeat_fits(CoordGroups *groups, const CoordGroup *group, const CoordEvent *e
 	{
 		CoordTopicEntry *entry = coord_topic_by_name(groups, in->subscribed_topic_names[i]);
 
-		size += sizeof(CoordBytes) + 2 * coord_bytes_size(in->subscribed_topic_names[i]);
+		size += 2 * sizeof(CoordBytes) + 2 * coord_bytes_size(in->subscribed_topic_names[i]);
 		if (entry != NULL)
 			size += (size_t) entry->npartitions * PARTITION_SIZE;
 	}

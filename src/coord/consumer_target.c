@@ -74,6 +74,7 @@ consumer_assignor(const CoordGroups *groups, const CoordConsumer *consumer)
 	int			best = coord_assignor_number(groups->config.consumer_default_assignor);
 
 	Assert(best >= 0);
+	best = Max(best, 0);
 	for (int i = 0; i < COORD_ASSIGNORS; i++)
 	{
 		if (consumer->votes[i] > consumer->votes[best])

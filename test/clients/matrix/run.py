@@ -175,7 +175,8 @@ def write_matrix(path, results):
                     notes.append("- %s: %s" % (s, o.get("skip") or o.get("note")))
         f.write("\n## What is left out or fails, and why\n\n%s\n" % "\n".join(notes or ["Nothing."]))
         f.write(OTHERS)
-        f.write("\n<!-- outcomes\n%s\n-->\n" % json.dumps(outcomes, indent=0, ensure_ascii=False, sort_keys=True))
+        lines = [json.dumps(name) + ": " + json.dumps(outcomes[name], ensure_ascii=False) for name in sorted(outcomes)]
+        f.write("\n<!-- outcomes\n{%s}\n-->\n" % ",\n".join(lines))
 
 
 INTRODUCTION = """# Clients that were tried, and with what came of it

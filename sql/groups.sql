@@ -164,6 +164,19 @@ SELECT expire_offsets('1 ms') > 0 AS expired;
 SELECT expire_offsets('1 ms') AS expired_again;
 SELECT count(*) FROM consume('gr', 'gr_e');
 
+-- a topic that is only hidden may come back, and then its groups go on
+SELECT create_topic('gr_hidden');
+INSERT INTO topics.gr_hidden (value) VALUES ('x'), ('y');
+SELECT count(*) FROM consume('gr_hidden', 'gr_hidden', 1);
+CREATE SCHEMA gr_elsewhere;
+ALTER TABLE topics.gr_hidden SET SCHEMA gr_elsewhere;
+SELECT expire_offsets();
+SELECT count(*) FROM group_lag WHERE group_id = 'gr_hidden';
+ALTER TABLE gr_elsewhere.gr_hidden SET SCHEMA topics;
+SELECT convert_from(value, 'UTF8') FROM consume('gr_hidden', 'gr_hidden');
+SELECT drop_topic('gr_hidden');
+DROP SCHEMA gr_elsewhere;
+
 -- any name will do
 SELECT commit_offsets('Grüße ' || chr(128640), 'gr:0', 10), commit_offsets('Grüße ' || chr(128640), 'gr:1', 9);
 SELECT count(*) FROM consume('gr', 'Grüße ' || chr(128640));

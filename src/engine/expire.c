@@ -34,6 +34,7 @@
 #include "engine/internal.h"
 #include "engine/logs.h"
 #include "engine/position_cache.h"
+#include "topic/types.h"
 
 /* After a start members have this long to come back before anything of theirs expires. */
 #define START_GRACE_MS		(10 * 60 * 1000)
@@ -187,20 +188,34 @@ expire_leaf(Expiry *e, Oid leaf)
 	pfree(groups);
 }
 
-/* The topic has been dropped, or there is another of that name. */
+/*
+ * The topic has been dropped, or there is another of that name.  One that has just been moved out of the schema of topics may come
+ * back.
+ */
 static bool
 is_orphan(const PtPosition *position)
 {
+	static pg_uuid_t last_id;	/* the next position is mostly one in the same topic */
+	static TimestampTz last_time = 0;
+	static bool last_exists;
 	char		name[PT_TOPIC_NAME_MAX + 1];
 	const PtTopic *topic;
 
-	if (position->topic.len > PT_TOPIC_NAME_MAX)
-		return true;
+	if (!pt_position_topic_known(position) || position->topic.len > PT_TOPIC_NAME_MAX)
+		return false;			/* from another cluster: it expires */
 	memcpy(name, position->topic.data, position->topic.len);
 	name[position->topic.len] = '\0';
 	topic = pt_topic_by_name(name);
-	return topic == NULL || (pt_position_topic_known(position) &&
-							 memcmp(&topic->id, &position->topic_id, sizeof(pg_uuid_t)) != 0);
+	if (topic != NULL && memcmp(&topic->id, &position->topic_id, sizeof(pg_uuid_t)) == 0)
+		return false;
+	if (last_time != GetCurrentTransactionStartTimestamp() ||
+		memcmp(&last_id, &position->topic_id, sizeof(last_id)) != 0)
+	{
+		last_exists = pt_label_id_exists(&position->topic_id);
+		last_id = position->topic_id;
+		last_time = GetCurrentTransactionStartTimestamp();
+	}
+	return !last_exists;
 }
 
 /* Round after round in one transaction's memory would add up. */

@@ -29,9 +29,12 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_seclabel.h"
 #include "commands/seclabel.h"
 #include "miscadmin.h"
 #include "topic/internal.h"
@@ -236,6 +239,30 @@ check_label_configs(const char *text)
 			!pt_config_check_all(pt_json_configs(JsonbValueToJsonb(&walk.value)), &reason))
 			bad_label(reason);
 	}
+}
+
+/* See types.h.  Reads all labels, as nothing finds those of tables in other schemas. */
+bool
+pt_label_id_exists(const pg_uuid_t *id)
+{
+	char	   *wanted = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id)));
+	Relation	rel = table_open(SecLabelRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple;
+	bool		found = false;
+
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		Datum		provider = heap_getattr(tuple, Anum_pg_seclabel_provider, RelationGetDescr(rel), &isnull);
+		Datum		label = heap_getattr(tuple, Anum_pg_seclabel_label, RelationGetDescr(rel), &isnull);
+
+		found = strcmp(TextDatumGetCString(provider), PT_LABEL_PROVIDER) == 0 &&
+			strstr(TextDatumGetCString(label), wanted) != NULL;
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
 }
 
 static bool

@@ -182,4 +182,18 @@ SELECT commit_offsets('Grüße ' || chr(128640), 'gr:0', 10), commit_offsets('Gr
 SELECT count(*) FROM consume('gr', 'Grüße ' || chr(128640));
 SELECT delete_group('Grüße ' || chr(128640));
 
+-- records that make no sense, old versions, and what is in a partition where it does not belong
+INSERT INTO topics.__consumer_offsets (partition, key, value)
+SELECT p, k::bytea, v::bytea
+FROM generate_series(0, 7) p,
+	(VALUES ('\x00010003677261000267720000000a'), ('\x000100036772610002677200'), ('\x0002'), ('\x00020001ff'), ('\xffff'),
+		('\x0001ffff'), ('\x00017fff61'), ('\x00030001'), ('\x0001000367726100026772ffffffff')) k(k),
+	(VALUES ('\x00'), ('\x0004'), ('\x00040000000000000005ffffffff01000000000000000100'), ('\x00040000000000000005ffffffffffffffff0f'),
+		('\x0004000000000000000500000000020a'), ('\x00010000000000000005000161000000000000000100000000'),
+		('\x0003000000000000000500000001ffff0000000000000001'), ('\x0003ffffffffffffffff00000001ffff0000000000000001')) v(v);
+SELECT group_id, partitions, last_commit FROM consumer_groups WHERE group_id LIKE 'gra%';
+SELECT expire_offsets();
+SELECT delete_group('gra');
+SELECT count(*) FROM consumer_groups WHERE group_id LIKE 'gra%';
+
 SELECT drop_topic('gr');

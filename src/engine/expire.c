@@ -183,7 +183,8 @@ expire_leaf(Expiry *e, Oid leaf)
 	for (int i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		expire_group(e, log, &groups[i]);
+		if (pt_group_belongs(groups[i].group_id, leaf))
+			expire_group(e, log, &groups[i]);
 	}
 	pfree(groups);
 }

@@ -43,6 +43,7 @@ extern void pt_groups_sweep(int64 before);
  * positions.c: the leaves of __consumer_offsets, and the log of one.
  */
 extern int	pt_positions_leaves(Oid **leaves);
+extern bool pt_group_belongs(PtString group_id, Oid leaf);
 extern PtLogState *pt_positions_follow(Oid leaf, bool dont_wait);
 
 /* ERROR 53400 when the position would be a new one, and there are too many. */

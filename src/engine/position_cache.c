@@ -575,15 +575,16 @@ pt_position_cache_last_used(const RelFileLocator *log, PtString group_id)
 	return result;
 }
 
-static bool
-is_among(const RelFileLocator *log, const RelFileLocator *logs, int nlogs)
+/* Which of the logs it is; -1: none. */
+static int
+which_log(const RelFileLocator *log, const RelFileLocator *logs, int nlogs)
 {
 	for (int i = 0; i < nlogs; i++)
 	{
 		if (RelFileLocatorEquals(*log, logs[i]))
-			return true;
+			return i;
 	}
-	return false;
+	return -1;
 }
 
 static int64
@@ -619,8 +620,9 @@ pt_position_cache_groups(const RelFileLocator *logs, int nlogs, PtGroupPositions
 	while ((group = dshash_seq_next(&scan)) != NULL)
 	{
 		PtGroupPositions *info;
+		int			log = which_log(&group->key.log, logs, nlogs);
 
-		if (!is_among(&group->key.log, logs, nlogs))
+		if (log < 0)
 			continue;
 		if (n == cap)
 			*out = repalloc_huge(*out, (cap *= 2) * sizeof(PtGroupPositions));
@@ -629,6 +631,7 @@ pt_position_cache_groups(const RelFileLocator *logs, int nlogs, PtGroupPositions
 		info->npositions = group->npositions;
 		info->last_commit = last_commit(group);
 		info->last_used = group->last_used;
+		info->log = log;
 	}
 	dshash_seq_term(&scan);
 	return n;
@@ -643,7 +646,7 @@ pt_position_cache_forget(const RelFileLocator *logs, int nlogs)
 	dshash_seq_init(&scan, groups, true);
 	while ((group = dshash_seq_next(&scan)) != NULL)
 	{
-		if (pt_locator_db(group->key.log) != MyDatabaseId || is_among(&group->key.log, logs, nlogs))
+		if (pt_locator_db(group->key.log) != MyDatabaseId || which_log(&group->key.log, logs, nlogs) >= 0)
 			continue;
 		empty_group(group);
 		dshash_delete_current(&scan);

@@ -92,6 +92,16 @@ pt_positions_leaf(PtString group_id, bool create)
 	return topic->leaves[pt_group_partition(group_id, topic->npartitions)];
 }
 
+/*
+ * Is the group at home in this leaf?  One that somebody has written to another by hand, or before there were more
+ * partitions, is not found there.
+ */
+bool
+pt_group_belongs(PtString group_id, Oid leaf)
+{
+	return pt_positions_leaf(group_id, false) == leaf;
+}
+
 /* All leaves, ascending, as locks are taken; returns how many. */
 int
 pt_positions_leaves(Oid **leaves)
@@ -225,12 +235,15 @@ pt_positions_groups(bool dont_wait, PtGroupCallback callback, void *arg)
 		PtLogState *log = pt_positions_follow(leaves[i], dont_wait);
 
 		if (log)
+		{
+			leaves[nlogs] = leaves[i];
 			logs[nlogs++] = log->locator;
+		}
 	}
 	n = pt_position_cache_groups(logs, nlogs, &groups);
 	for (int i = 0; i < n; i++)
 	{
-		if (groups[i].npositions == 0)
+		if (groups[i].npositions == 0 || !pt_group_belongs(groups[i].group_id, leaves[groups[i].log]))
 			continue;
 		callback(arg, &groups[i]);
 		with_positions++;

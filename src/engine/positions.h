@@ -58,11 +58,11 @@ typedef struct PtGroupPositions
 	int			npositions;
 	int64		last_commit;	/* ms */
 	int64		last_used;		/* ms; 0: members are not known to have used it */
+	int			log;			/* the engine's own */
 } PtGroupPositions;
 typedef void (*PtGroupCallback) (void *arg, const PtGroupPositions *group);
 extern int	pt_positions_groups(bool dont_wait, PtGroupCallback callback, void *arg);
 
-/* Has the group any position? */
 extern bool pt_positions_exist(PtString group_id, bool dont_wait);
 
 /* Writing from SQL: deferred records, which join __consumer_offsets when the transaction commits.  It is created on first use. */

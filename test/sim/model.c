@@ -377,7 +377,6 @@ sim_model_replies(Sim *sim, const CoordReplies *replies)
 				sim->group[g].told = replies->changes[i].nmembers;
 		}
 	}
-	sim->ticked = sim->event == NULL;
 	sim->event = NULL;
 }
 

@@ -226,6 +226,7 @@ sim_step(Sim *sim, const CoordEvent *event)
 
 	coord_step(sim->groups, event, sim_coord_time(sim), &replies);
 	sim->clock_seen = Max(sim->clock_seen, sim_coord_time(sim));
+	sim->ticked = event->type == COORD_EV_TICK;
 	sim->steps++;
 #ifdef USE_ASSERT_CHECKING
 	coord_verify(sim->groups);

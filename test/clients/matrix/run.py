@@ -48,6 +48,10 @@ def built(*path):
     return [os.path.join(BUILD, *path)]
 
 
+# Of the command line tools, a run without --all leaves out what other tests here use as well.
+QUICK_TOOLS = "^(?!.*(perf-test|e2e|cluster|features|delegation|verifiable))"
+
+
 class Row:
     """One client in one way of use."""
 
@@ -228,7 +232,7 @@ def main():
     present.sort(key=lambda row: (row is not TOOLS, "PROTOCOL" not in row.env))
     results = {}
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
-        more = {"TOOLS": args.tools} if args.tools else {}
+        more = {"TOOLS": args.tools or ("." if args.all or args.only != "." else QUICK_TOOLS)}
         running = {pool.submit(run_row, row, args.bootstrap, more): row for row in present}
         for done in concurrent.futures.as_completed(running):
             row = running[done]

@@ -53,6 +53,8 @@ typedef struct Expiry
 	int64		removed;
 } Expiry;
 
+static TimestampTz next_time;	/* of pt_positions_tick; 0: at once */
+
 static void forget_rest(const Expiry *e, const Oid *leaves, int n);
 static PtLogState *take_leaf(Oid leaf);
 static void expire_leaf(Expiry *e, Oid leaf);
@@ -95,11 +97,19 @@ pt_positions_expire(int64 retention)
 	return e.removed;
 }
 
-/* See positions.h.  A leaf at a time, so that it does not take long; the cache reads the log of all of them at the start. */
+/* See positions.h. */
 int64
+pt_positions_wait(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	return now < next_time ? (next_time - now) / 1000 + 1 : 0;
+}
+
+/* See positions.h.  A leaf at a time, so that it does not take long; the cache reads the log of all of them at the start. */
+void
 pt_positions_tick(void)
 {
-	static TimestampTz next_time = 0;
 	static int	next_leaf = -1;
 	TimestampTz now = GetCurrentTimestamp();
 	Expiry		e;
@@ -108,10 +118,10 @@ pt_positions_tick(void)
 
 	Assert(IsTransactionState());
 	if (now < next_time)
-		return (next_time - now) / 1000 + 1;
+		return;
 	next_time = TimestampTzPlusMilliseconds(now, ROUND_MS); /* also when there is an error */
 	if (RecoveryInProgress())
-		return ROUND_MS;
+		return;
 	n = pt_positions_leaves(&leaves);
 	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
@@ -131,7 +141,6 @@ pt_positions_tick(void)
 		expire_leaf(&e, leaves[next_leaf]);
 		next_time = TimestampTzPlusMilliseconds(now, ROUND_MS / n);
 	}
-	return (next_time - now) / 1000;
 }
 
 /* What is not needed any more: groups that have been empty for long, logs of leaves that have been truncated or dropped. */

@@ -140,11 +140,11 @@ extern bool pt_group_matches(PtString group_id, const PtGroupSession *session);
 extern bool pt_group_visible(PtString group_id);
 
 /*
- * expire.c: removes positions that have outlived a retention in ms (-1: pgtopic.offsets_retention; 0: none has), and those of
- * topics that are gone; busy partitions of __consumer_offsets wait for the next time.  Returns how many were removed.  For the
- * control worker: does so once a minute, committing asynchronously, and says in how many ms it wants to be called again.
+ * expire.c: removes positions past a retention in ms (-1: pgtopic.offsets_retention; 0: none has) and those of topics that are gone;
+ * returns how many.  For the control worker: tick does so once a minute, when wait (which needs no transaction) says 0 ms.
  */
 extern int64 pt_positions_expire(int64 retention);
-extern int64 pt_positions_tick(void);
+extern int64 pt_positions_wait(void);
+extern void pt_positions_tick(void);
 
 #endif							/* PT_ENGINE_POSITIONS_H */

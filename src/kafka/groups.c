@@ -553,21 +553,29 @@ kafka_group_forget(KafkaCall *call)
 	call->token = 0;
 }
 
+/* See kafka.h. */
 int64
+kafka_control_wait(void)
+{
+	int64		deadline;
+
+	if (groups == NULL || stepping)
+		return kafka_control_worker ? 0 : -1;	/* members of a coordinator that has gone are no members any more */
+	deadline = coord_next_deadline(groups);
+	return deadline == PG_INT64_MAX ? -1 : Max(deadline - now_ms(), 0);
+}
+
+/* See kafka.h. */
+void
 kafka_control_turn(void)
 {
 	CoordEvent	tick = {.type = COORD_EV_TICK};
-	int64		deadline;
 
 	Assert(IsTransactionState());
-	if (groups == NULL && !kafka_control_worker)
-		return -1;
 	if (groups == NULL || stepping)
-		prepare();				/* members of a coordinator that has gone are no members any more */
+		prepare();
 	if (coord_next_deadline(groups) <= now_ms())
 		step(&tick);
-	deadline = coord_next_deadline(groups);
-	return deadline == PG_INT64_MAX ? -1 : Max(deadline - now_ms(), 0);
 }
 
 bool

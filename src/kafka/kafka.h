@@ -131,11 +131,11 @@ extern void kafka_call_ready(KafkaCall *call);
 extern void (*kafka_ready_hook) (KafkaCall *call);
 
 /*
- * Called once per turn of the control worker, in a transaction, with the caller's memory context being
- * reset after the turn: what is due in groups.  Returns after how many ms it wants to be called
- * again at the latest; -1: no need.
+ * For the control worker: does what is due in groups, in a transaction, with the caller's memory context being
+ * reset after the turn.  kafka_control_wait says, in a transaction or not, after how many ms that is; 0: now, -1: never.
  */
-extern int64 kafka_control_turn(void);
+extern void kafka_control_turn(void);
+extern int64 kafka_control_wait(void);
 
 /* Set by the control worker: its groups are those that count. */
 extern bool kafka_control_worker;

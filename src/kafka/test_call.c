@@ -232,7 +232,8 @@ await_group(KafkaCall *call)
 	CommitTransactionCommand();
 	nap();
 	StartTransactionCommand();
-	(void) kafka_control_turn();
+	if (kafka_control_wait() == 0)
+		kafka_control_turn();
 	return kafka_call_resume(call, GetCurrentTimestamp() >= call->deadline);
 }
 

@@ -65,6 +65,7 @@ static bool append_alone(const PtListener *l);
 static void append_at_once(PtProduce *items, int n);
 static void append_again(PtListener *l);
 static void retry_due(NetTimer *timer);
+static int64 control_wait(void);
 static void control_phase(PtListener *l);
 static void tick_due(NetTimer *timer);
 static void resume_phase(PtListener *l);
@@ -486,6 +487,16 @@ retry_due(NetTimer *timer)
 	((PtListener *) timer->arg)->append_now = true;
 }
 
+/* ms until groups or positions want their turn. */
+static int64
+control_wait(void)
+{
+	int64		positions_ms = pt_positions_wait();
+	int64		groups_ms = kafka_control_wait();
+
+	return groups_ms < 0 ? positions_ms : Min(groups_ms, positions_ms);
+}
+
 /*
  * The control worker's own: what is due in groups, and positions that have expired.  What that finishes is resumed in
  * this turn.
@@ -493,16 +504,18 @@ retry_due(NetTimer *timer)
 static void
 control_phase(PtListener *l)
 {
-	int64		wait_ms;
-	int64		expire_ms;
+	int64		wait_ms = control_wait();
 
-	pt_turn_transaction();
-	wait_ms = kafka_control_turn();
-	expire_ms = pt_positions_tick();
-	MemoryContextSwitchTo(l->turn_mcxt);
-	transaction_end(l);
-	if (wait_ms < 0 || wait_ms > expire_ms)
-		wait_ms = expire_ms;
+	if (wait_ms == 0)			/* most turns are about a heartbeat or two, and nothing is due */
+	{
+		pt_turn_transaction();
+		if (kafka_control_wait() == 0)
+			kafka_control_turn();
+		pt_positions_tick();
+		MemoryContextSwitchTo(l->turn_mcxt);
+		transaction_end(l);
+		wait_ms = control_wait();
+	}
 	net_timer_start(l->loop, &l->tick, net_now() + wait_ms * 1000);
 }
 

@@ -13,7 +13,7 @@
  * take the page into a buffer while we read, and even change it; but callers
  * look only at what is below the durable end, and those bytes are never changed.
  *
- * Siblings: read.c (through buffers), writev.c (the same in the other direction).
+ * Siblings: read.c (through buffers), extent_write.c (the other direction), iovec.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -21,16 +21,11 @@
  */
 #include "postgres.h"
 
-#include <fcntl.h>
-
 #include "access/xlog.h"
-#include "common/relpath.h"
-#include "pgstat.h"
 #include "port/pg_iovec.h"
 #include "storage/buf_internals.h"
 #include "storage/bufpage.h"
 #include "storage/checksum.h"
-#include "storage/fd.h"
 
 #include "storage/storage.h"
 
@@ -87,45 +82,3 @@ pt_pages_read(const RelFileLocator *locator, BlockNumber first, char *to, int n)
 		;
 	return n;
 }
-
-#ifdef PT_NEEDS_WRITEV
-
-/* Like smgrreadv of the main fork, from one segment file; see pt_pages_read. */
-void
-pt_readv(RelFileLocator locator, BlockNumber from, void **pages, int n)
-{
-	BlockNumber segno = from / RELSEG_SIZE;
-	char	   *path = relpathperm(locator, MAIN_FORKNUM);
-	struct iovec iov[PG_IOV_MAX];
-	ssize_t		got;
-	int			fd;
-
-	Assert(n > 0 && n <= PG_IOV_MAX);
-	Assert(from % RELSEG_SIZE + n <= RELSEG_SIZE);
-	if (segno > 0)
-		path = psprintf("%s.%u", path, segno);
-	fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
-	if (fd < 0)
-		ereport(ERROR, (errcode_for_file_access(), errmsg("could not open file \"%s\": %m", path)));
-	for (int i = 0; i < n; i++)
-	{
-		iov[i].iov_base = pages[i];
-		iov[i].iov_len = BLCKSZ;
-	}
-	pgstat_report_wait_start(WAIT_EVENT_DATA_FILE_READ);
-	got = pg_preadv(fd, iov, n, (off_t) (from % RELSEG_SIZE) * BLCKSZ);
-	pgstat_report_wait_end();
-	if (got < 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not read blocks %u..%u in file \"%s\": %m", from, from + n - 1, path)));
-	if (got != (ssize_t) n * BLCKSZ)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("could not read blocks %u..%u in file \"%s\": read only %zd of %zu bytes",
-						from, from + n - 1, path, got, (size_t) n * BLCKSZ)));
-	CloseTransientFile(fd);
-	pfree(path);
-}
-
-#endif							/* PT_NEEDS_WRITEV */

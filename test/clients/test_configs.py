@@ -14,6 +14,8 @@ sys.path[:0] = [os.path.join(HERE, "..", "lib"), HERE]
 import cluster as pg   # noqa: E402
 import raw             # noqa: E402
 import tap             # noqa: E402
+import versions  # noqa: E402
+from versions import differs  # noqa: E402
 
 server = client = None
 advertised = {}
@@ -64,17 +66,7 @@ unclean.leader.election.enable BOOLEAN false unclean.leader.election.enable
 
 
 def each_version(name, check):
-    """check(version) gives problems; one line of TAP per version."""
-    spec = raw.message(name + "Request").valid
-    for version in range(max(spec[0], advertised[name][0]), min(spec[1], advertised[name][1]) + 1):
-        try:
-            problems = [p for p in check(version) if p]
-        except Exception as problem:    # pylint: disable=broad-except
-            problems = ["%s: %s" % (type(problem).__name__, problem)]
-            reconnect()
-        tap.ok(not problems, "%s v%d" % (name, version))
-        for problem in problems:
-            tap.note(problem)
+    versions.each_version(name, advertised[name], check, reconnect)
 
 
 def reconnect():
@@ -82,10 +74,6 @@ def reconnect():
     if client is not None:
         client.close()
     client = raw.Client(server.bootstrap)
-
-
-def differs(what, got, expected):
-    return None if got == expected else "%s: got %r, expected %r" % (what, got, expected)
 
 
 def describe(kind, name, keys=None, version=4, **more):

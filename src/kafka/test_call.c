@@ -260,6 +260,8 @@ handle_frame(KafkaSession *session, const char *frame, uint32 len, StringInfo ou
 	}
 	kafka_call_end(call);
 	CommitTransactionCommand();
+	if (XactLastCommitEnd != InvalidXLogRecPtr)
+		XLogFlush(XactLastCommitEnd);
 	MemoryContextSwitchTo(session->mcxt);
 	return outcome != KAFKA_CLOSE;
 }

@@ -110,8 +110,8 @@ struct PtListener
 	XLogRecPtr	seen_replicated;
 	uint64		seen_moves;		/* when the waits were looked at last */
 	NetTimer	tick;			/* of the control worker's groups */
-
 	XLogRecPtr	commit_end_before;	/* XactLastCommitEnd when the open transaction began */
+	XLogRecPtr	wrote_until;	/* end of the last commit of a handler's transaction; perhaps not durable yet */
 	PtClient   *current;		/* in whose call we are; to blame for an ERROR */
 };
 

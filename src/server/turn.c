@@ -144,8 +144,8 @@ pt_turn_transaction(void)
 }
 
 /*
- * Commits what is open.  Answers made in it may leave once its WAL is durable; a
- * transaction that wrote nothing adds nothing to wait for.
+ * Commits what is open.  Answers made in it may leave once its WAL is durable, and that of handlers before it:
+ * they may have seen what was written there ("topic exists already").  A transaction that wrote nothing adds nothing.
  */
 static void
 transaction_end(PtListener *l)
@@ -160,17 +160,17 @@ transaction_end(PtListener *l)
 	wrote = XactLastCommitEnd != l->commit_end_before;
 	l->commit_end_before = XactLastCommitEnd;
 	if (wrote)
-		pt_commit_request(XactLastCommitEnd);
+	{
+		l->wrote_until = XactLastCommitEnd;
+		pt_commit_request(l->wrote_until);
+	}
 	while (!dlist_is_empty(&l->uncommitted))
 	{
 		PtRequest  *request = dlist_container(PtRequest, work_node, dlist_head_node(&l->uncommitted));
 
 		pt_request_unlist(request);
-		if (wrote)
-		{
-			request->lsn = Max(request->lsn, XactLastCommitEnd);
-			request->replicated = true;
-		}
+		request->lsn = Max(request->lsn, l->wrote_until);
+		request->replicated |= wrote;
 		pt_request_answered(request);
 	}
 }

@@ -158,7 +158,8 @@ forget_dropped(void)
 }
 
 /*
- * Reads everything from the log.  Commits found are made durable first: some may be asynchronous.
+ * Reads everything from the log.  Commits found are made durable first: some may be asynchronous.  A log that never
+ * had an extent has none, and whoever creates a topic need not wait for the disk in here.
  */
 static void
 load_state(PtLogState *state, Relation rel)
@@ -183,7 +184,7 @@ load_state(PtLogState *state, Relation rel)
 	load_ends(state, &r);
 	pt_reader_end(&r);
 	state->volatile_load = RecoveryInProgress();
-	if (!state->volatile_load)
+	if (!state->volatile_load && info.next_extent > 0)
 		XLogFlush(pt_wal_insert_end());
 	state->durable = state->committed;
 	state->loaded = true;

@@ -288,27 +288,30 @@ pt_catalog_load(Oid relid, PtTopic *topic)
 	return load_identity(relid, relname, label, topic);
 }
 
-/* All partitioned tables in the topic schema, as a list of OIDs. */
+/*
+ * All partitioned tables in the topic schema, as a list of OIDs.  No index finds them; pg_partitioned_table is far
+ * smaller than pg_class, which has a row for each partition and each index, too.
+ */
 List *
 pt_catalog_candidates(void)
 {
 	Oid			schema = pt_catalog_schema();
 	List	   *result = NIL;
-	ScanKeyData keys[2];
 	Relation	rel;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
 	if (!OidIsValid(schema))
 		return NIL;
-	ScanKeyInit(&keys[0], Anum_pg_class_relnamespace, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(schema));
-	ScanKeyInit(&keys[1], Anum_pg_class_relkind, BTEqualStrategyNumber, F_CHAREQ,
-				CharGetDatum(RELKIND_PARTITIONED_TABLE));
-	rel = table_open(RelationRelationId, AccessShareLock);
-	scan = systable_beginscan(rel, InvalidOid, false, NULL, 2, keys);
+	rel = table_open(PartitionedRelationId, AccessShareLock);
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		result = lappend_oid(result, ((Form_pg_class) GETSTRUCT(tuple))->oid);
+	{
+		Oid			relid = ((Form_pg_partitioned_table) GETSTRUCT(tuple))->partrelid;
+
+		if (get_rel_namespace(relid) == schema)
+			result = lappend_oid(result, relid);
+	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return result;

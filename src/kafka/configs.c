@@ -73,8 +73,8 @@ kafka_config_broker_name(KafkaString name, bool may_be_default, KafkaError *erro
 static int
 compare_resources(const void *a, const void *b)
 {
-	const KafkaResourceName *x = a;
-	const KafkaResourceName *y = b;
+	const KafkaConfigResource *x = *(const KafkaConfigResource *const *) a;
+	const KafkaConfigResource *y = *(const KafkaConfigResource *const *) b;
 	int			c = x->type - y->type;
 
 	if (c == 0)
@@ -84,17 +84,20 @@ compare_resources(const void *a, const void *b)
 	return c;
 }
 
-/* Sorted, so that a long request is no work for hours. */
-bool *
-kafka_resources_twice(KafkaResourceName *names, int n)
+/* Which resources are named more than once.  Sorted, so that a long request is no work for hours. */
+static bool *
+find_twice(const KafkaConfigResource *resources, int n)
 {
+	const KafkaConfigResource **sorted = palloc(sizeof(*sorted) * Max(n, 1));
 	bool	   *twice = palloc0(sizeof(bool) * Max(n, 1));
 
-	qsort(names, n, sizeof(*names), compare_resources);
+	for (int i = 0; i < n; i++)
+		sorted[i] = &resources[i];
+	qsort(sorted, n, sizeof(*sorted), compare_resources);
 	for (int i = 1; i < n; i++)
 	{
-		if (compare_resources(&names[i - 1], &names[i]) == 0)
-			twice[names[i - 1].at] = twice[names[i].at] = true;
+		if (compare_resources(&sorted[i - 1], &sorted[i]) == 0)
+			twice[sorted[i - 1] - resources] = twice[sorted[i] - resources] = true;
 	}
 	return twice;
 }
@@ -412,11 +415,15 @@ change_settings(KafkaCall *call, int8 type, const KafkaConfigChange *changes, in
 	return false;
 }
 
-bool
-kafka_configs_alter(KafkaCall *call, int8 type, KafkaString name, const KafkaConfigChange *changes, int n,
-					bool replace, bool validate_only, KafkaError *error)
+/* Changes the configs of one resource; false with the error: nothing has been changed then. */
+static bool
+alter_resource(KafkaCall *call, const KafkaConfigResource *resource, bool replace, bool validate_only, KafkaError *error)
 {
-	memset(error, 0, sizeof(*error));
+	int8		type = resource->type;
+	KafkaString name = resource->name;
+	const KafkaConfigChange *changes = resource->changes;
+	int			n = resource->n;
+
 	switch (type)
 	{
 		case KAFKA_RESOURCE_TOPIC:
@@ -436,4 +443,29 @@ kafka_configs_alter(KafkaCall *call, int8 type, KafkaString name, const KafkaCon
 								"Client metrics are not supported: this server has no telemetry plugin.");
 	}
 	return kafka_refuse(error, KERR_INVALID_REQUEST, psprintf("Unknown resource type %d", type));
+}
+
+/* See configs.h. */
+void
+kafka_configs_alter_all(KafkaCall *call, const KafkaConfigResource *resources, int n, bool replace,
+						bool validate_only, const KafkaError *failed, AlterConfigsResult *results)
+{
+	bool	   *twice = failed ? NULL : find_twice(resources, n);
+
+	for (int i = 0; i < n; i++)
+	{
+		AlterConfigsResult *result = &results[i];
+		KafkaError	error = {0};
+
+		if (failed != NULL)
+			error = *failed;
+		else if (twice[i])
+			(void) kafka_refuse(&error, KERR_INVALID_REQUEST, "Each resource must appear at most once.");
+		else if (alter_resource(call, &resources[i], replace, validate_only, &error))
+			memset(&error, 0, sizeof(error));
+		result->resource_type = resources[i].type;
+		result->resource_name = resources[i].name;
+		result->error_code = error.code;
+		result->error_message = kafka_string(error.message);
+	}
 }

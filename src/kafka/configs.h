@@ -91,21 +91,20 @@ typedef struct KafkaConfigChange
 extern bool kafka_config_broker_name(KafkaString name, bool may_be_default, KafkaError *error);
 
 /*
- * Changes the configs of one resource.  replace: what is not among the changes goes back to its default
- * (AlterConfigs).  false with the error; nothing has been changed then.
+ * Changes the configs of n resources, each for itself, and fills as many results.  Those that are named
+ * twice are wrong both times.  replace: what is not among the changes goes back to its default
+ * (AlterConfigs).  failed: what all results get, and nothing is done; NULL: the work is done.
  */
-extern bool kafka_configs_alter(KafkaCall *call, int8 type, KafkaString name, const KafkaConfigChange *changes,
-								int n, bool replace, bool validate_only, KafkaError *error);
-
-/* Which of n resources are named more than once: an array of bool. */
-typedef struct KafkaResourceName
+typedef struct KafkaConfigResource
 {
 	int8		type;
 	KafkaString name;
-	int			at;				/* position in the request */
-} KafkaResourceName;
+	KafkaConfigChange *changes;
+	int			n;
+} KafkaConfigResource;
 
-extern bool *kafka_resources_twice(KafkaResourceName *names, int n);
+extern void kafka_configs_alter_all(KafkaCall *call, const KafkaConfigResource *resources, int n, bool replace,
+									bool validate_only, const KafkaError *failed, AlterConfigsResult *results);
 
 /* Fills error (sqlstate 0) and returns false. */
 extern bool kafka_refuse(KafkaError *error, int16 code, const char *message);

@@ -16,26 +16,14 @@
 #include "kafka/configs.h"
 
 static void
-alter_resource(KafkaCall *call, const AlterConfigsResource *in, bool validate_only, KafkaError *error)
+get_resource(const AlterConfigsResource *in, KafkaConfigResource *resource)
 {
-	KafkaConfigChange *changes = palloc(sizeof(KafkaConfigChange) * Max(in->configs.n, 1));
-
+	resource->type = in->resource_type;
+	resource->name = in->resource_name;
+	resource->n = in->configs.n;
+	resource->changes = palloc(sizeof(KafkaConfigChange) * Max(in->configs.n, 1));
 	for (int i = 0; i < in->configs.n; i++)
-		changes[i] = (KafkaConfigChange) {in->configs.items[i].name, KAFKA_CONFIG_SET, in->configs.items[i].value};
-	if (kafka_configs_alter(call, in->resource_type, in->resource_name, changes, in->configs.n,
-							true, validate_only, error))
-		memset(error, 0, sizeof(*error));
-}
-
-/* Resources that are named twice are wrong both times. */
-static bool *
-find_twice(const AlterConfigsRequest *in)
-{
-	KafkaResourceName *names = palloc(sizeof(KafkaResourceName) * Max(in->resources.n, 1));
-
-	for (int i = 0; i < in->resources.n; i++)
-		names[i] = (KafkaResourceName) {in->resources.items[i].resource_type, in->resources.items[i].resource_name, i};
-	return kafka_resources_twice(names, in->resources.n);
+		resource->changes[i] = (KafkaConfigChange) {in->configs.items[i].name, KAFKA_CONFIG_SET, in->configs.items[i].value};
 }
 
 /* failed: what all resources get; NULL: the work is done. */
@@ -44,25 +32,12 @@ walk_request(KafkaCall *call, const KafkaError *failed)
 {
 	const AlterConfigsRequest *in = call->request;
 	AlterConfigsResponse *out = call->response;
-	bool	   *twice = failed ? NULL : find_twice(in);
+	KafkaConfigResource *resources = palloc(sizeof(KafkaConfigResource) * Max(in->resources.n, 1));
 
-	KAFKA_RESIZE(call, out->responses, AlterConfigsResult, in->resources.n);
 	for (int i = 0; i < in->resources.n; i++)
-	{
-		AlterConfigsResult *result = &out->responses.items[i];
-		KafkaError	error = {0};
-
-		if (failed != NULL)
-			error = *failed;
-		else if (twice[i])
-			(void) kafka_refuse(&error, KERR_INVALID_REQUEST, "Each resource must appear at most once.");
-		else
-			alter_resource(call, &in->resources.items[i], in->validate_only, &error);
-		result->resource_type = in->resources.items[i].resource_type;
-		result->resource_name = in->resources.items[i].resource_name;
-		result->error_code = error.code;
-		result->error_message = kafka_string(error.message);
-	}
+		get_resource(&in->resources.items[i], &resources[i]);
+	KAFKA_RESIZE(call, out->responses, AlterConfigsResult, in->resources.n);
+	kafka_configs_alter_all(call, resources, in->resources.n, true, in->validate_only, failed, out->responses.items);
 }
 
 static KafkaOutcome

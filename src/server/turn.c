@@ -54,6 +54,7 @@
 #define PT_ALONE_BYTES_MAX		(16 * 1024)
 #define PT_ALONE_FLUSH_US_MAX	300
 
+static bool note_commits(PtListener *l);
 static void transaction_end(PtListener *l);
 static void begin_phase(PtListener *l);
 static void begin_client(PtListener *l, PtClient *client);
@@ -143,6 +144,17 @@ pt_turn_transaction(void)
 	MemoryContextSwitchTo(old);
 }
 
+/* Has anything been committed since the last time?  It may not be durable yet. */
+static bool
+note_commits(PtListener *l)
+{
+	if (XactLastCommitEnd == l->commit_end_before)
+		return false;
+	l->commit_end_before = l->wrote_until = XactLastCommitEnd;
+	pt_commit_request(l->wrote_until);
+	return true;
+}
+
 /*
  * Commits what is open.  Answers made in it may leave once its WAL is durable, and that of handlers before it:
  * they may have seen what was written there ("topic exists already").  A transaction that wrote nothing adds nothing.
@@ -157,13 +169,7 @@ transaction_end(PtListener *l)
 	CommitTransactionCommand();
 	Assert(!IsTransactionState());
 	MemoryContextSwitchTo(l->turn_mcxt);
-	wrote = XactLastCommitEnd != l->commit_end_before;
-	l->commit_end_before = XactLastCommitEnd;
-	if (wrote)
-	{
-		l->wrote_until = XactLastCommitEnd;
-		pt_commit_request(l->wrote_until);
-	}
+	wrote = note_commits(l);
 	while (!dlist_is_empty(&l->uncommitted))
 	{
 		PtRequest  *request = dlist_container(PtRequest, work_node, dlist_head_node(&l->uncommitted));
@@ -677,7 +683,7 @@ pt_turn_recover(PtListener *l)
 	UnlockBuffers();
 	MemoryContextSwitchTo(l->turn_mcxt);
 	pt_span_source_reset();
-	l->commit_end_before = XactLastCommitEnd;
+	(void) note_commits(l);		/* of handlers, before the error */
 	if (culprit != NULL)
 		net_conn_close(culprit, l->current != NULL ? "an internal error" : "an error while sending");
 	l->current = NULL;

@@ -14,6 +14,7 @@ import uuid
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), HERE]
 import cluster as pg   # noqa: E402
+import damage  # noqa: E402
 import raw             # noqa: E402
 import tap             # noqa: E402
 
@@ -505,29 +506,7 @@ def test_damage():
     seed = int(os.environ.get("PGTOPIC_SEED", "1"))
     rnd = random.Random(seed)
     server.sql("SELECT create_topic('damage')")
-    answered = closed = stuck = 0
-    stranger = raw.Client(server.bootstrap, timeout=5)
-    for _ in range(3000):
-        api, version, body = requests(rnd)
-        frame = bytearray(stranger.request_bytes(api, version, body))
-        for _ in range(rnd.randrange(0, 4)):
-            at = rnd.randrange(8, len(frame))
-            frame[at] = rnd.choice([0, 1, 0x7F, 0x80, 0xFF, rnd.randrange(256)])
-        if rnd.random() < 0.1:
-            frame = frame[:rnd.randrange(1, len(frame))]
-        try:
-            stranger.send_frame(bytes(frame))
-            stranger.receive_frame()
-            answered += 1
-        except TimeoutError:
-            stuck += 1
-        except OSError:
-            closed += 1
-        else:
-            continue
-        stranger.close()
-        stranger = raw.Client(server.bootstrap, timeout=5)
-    stranger.close()
+    answered, closed, stuck = damage.send_damaged(rnd, server.bootstrap, requests, 3000, timeout=5)
     # acks may have become 0, max_wait_ms large: such a request is silent and right
     tap.ok(answered > 1000 and closed > 100 and stuck < 30, "%d answered, %d closed, %d silent (seed %d)" % (answered, closed, stuck, seed))
     tap.equal(client.call("ApiVersions", 0)["ErrorCode"], NONE, "others go on")

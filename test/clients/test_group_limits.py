@@ -11,6 +11,7 @@ import uuid
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), HERE]
 import cluster as pg   # noqa: E402
+import damage  # noqa: E402
 import raw             # noqa: E402
 import tap             # noqa: E402
 
@@ -208,29 +209,7 @@ def test_damage():
     seed = int(os.environ.get("PGTOPIC_SEED", "1"))
     rnd = random.Random(seed)
     bystander = Bystander()
-    answered = closed = parked = 0
-    stranger = raw.Client(server.bootstrap, timeout=2)
-    for _ in range(4000):
-        api, version, body = random_request(rnd)
-        frame = bytearray(stranger.request_bytes(api, version, body))
-        for _ in range(rnd.randrange(0, 4)):
-            at = rnd.randrange(8, len(frame))
-            frame[at] = rnd.choice([0, 1, 0x7F, 0x80, 0xFF, rnd.randrange(256)])
-        if rnd.random() < 0.1:
-            frame = frame[:rnd.randrange(1, len(frame))]
-        try:
-            stranger.send_frame(bytes(frame))
-            stranger.receive_frame()
-            answered += 1
-        except TimeoutError:
-            parked += 1
-        except OSError:
-            closed += 1
-        else:
-            continue
-        stranger.close()
-        stranger = raw.Client(server.bootstrap, timeout=2)
-    stranger.close()
+    answered, closed, parked = damage.send_damaged(rnd, server.bootstrap, random_request, 4000, timeout=2)
     tap.ok(answered > 1500 and closed > 100 and parked < 40, "%d answered, %d closed, %d parked (seed %d)" % (answered, closed, parked, seed))
     bystander.stop("damaged requests")
 

@@ -27,6 +27,8 @@ import sys
 import tempfile
 import time
 
+import tap
+
 PR_SET_CHILD_SUBREAPER = 36
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -106,6 +108,7 @@ class Cluster:
         self.user = "postgres"
         self.process = None
         _clusters.append(self)
+        tap.diagnostics.append(self._troubles)
 
     # making one
 
@@ -262,6 +265,14 @@ class Cluster:
             return "\n".join(self.log_text().split("\n")[-lines:])
         except OSError:
             return "(no log)"
+
+    def _troubles(self):
+        """What the log says of processes that ended, and its last lines: why a test may have come to nothing."""
+        if not os.path.exists(self.log):
+            return None
+        ends = [line for line in self.log_text().split("\n")
+                if re.search(r"terminated by signal|exited with|FATAL|PANIC|TRAP|Out of memory", line)]
+        return "\n".join(["log of server \"%s\":" % self.name] + ends[-20:] + ["..."] + [self.log_tail(40)])
 
     # standbys
 

@@ -7,6 +7,9 @@ import os
 import sys
 import traceback
 
+# Each returns text that may explain an exception, or nothing: the servers' logs (cluster.py).
+diagnostics = []
+
 _count = 0
 _failed = 0
 
@@ -62,5 +65,9 @@ def main(tests):
         except BaseException:  # pylint: disable=broad-except
             ok(False, test.__name__ + " ended with an exception")
             note(traceback.format_exc())
+            for diagnosis in diagnostics:
+                text = diagnosis()
+                if text:
+                    note(text)
     print("1..%d" % _count, flush=True)
     sys.exit(1 if _failed else 0)

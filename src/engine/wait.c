@@ -75,6 +75,7 @@ pt_engine_wait(Oid *relids, const int64 *offsets, int n, TimestampTz deadline)
 
 		if (left <= 0)
 			break;
+		left = Min(left, INT_MAX);	/* a sleep's limit; after a month we look again */
 		if (RecoveryInProgress())
 		{
 			left = Min(left, RECOVERY_POLL_MS);

@@ -158,7 +158,7 @@ send_datagram(int from, int worker, int fd, int file, const PtMoved *moved,
 	iov[0].iov_len = sizeof(PtMoved);
 	msg.msg_iov = iov;
 	msg.msg_iovlen = 1;
-	if (file < 0)
+	if (file < 0 && nbytes > 0)
 	{
 		memcpy(iov + 1, bytes, nbytes * sizeof(struct iovec));
 		msg.msg_iovlen += nbytes;

@@ -246,7 +246,6 @@ apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 	KafkaCall  *call = request->call;
 
 	Assert(call != NULL && !request->listed && request->state != PT_REQUEST_ANSWERED);
-	Assert(client->waiting == NULL || client->waiting == request);
 	if (client->waiting == request && outcome != KAFKA_WAIT && outcome != KAFKA_PARK)
 		stop_waiting(request);
 	switch (outcome)
@@ -576,6 +575,7 @@ start_waiting(PtListener *l, PtRequest *request)
 	PtClient   *client = request->client;
 	int64		delay = Max(call->deadline - GetCurrentTimestamp(), 0);
 
+	Assert(client->waiting == NULL || client->waiting == request);
 	pt_waits_unregister(request);
 	request->state = PT_REQUEST_WAITING;
 	client->waiting = request;

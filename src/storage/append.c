@@ -49,7 +49,11 @@ typedef struct PtAppendRun
 	int			nblocks;
 	Buffer		buffers[PT_APPEND_BLOCKS];
 	uint16		lower[PT_APPEND_BLOCKS];	/* pd_lower afterwards */
-	char		record[SizeOfPtAppend(PT_APPEND_BLOCKS)];
+	union
+	{
+		xl_pt_append head;
+		char		space[SizeOfPtAppend(PT_APPEND_BLOCKS)];
+	}			record;
 } PtAppendRun;
 
 #define KEEP_EPOCH	(-2)		/* as leader epoch: that of the batch */
@@ -313,7 +317,7 @@ static void
 fill_run(PtAppendSource *src, PtAppendRun *run, PtLogState *state)
 {
 	uint64		block = pt_pos_block(run->pos);
-	xl_pt_append *x = (xl_pt_append *) run->record;
+	xl_pt_append *x = &run->record.head;
 
 	x->block = block;
 	x->at = (uint16) pt_pos_byte(run->pos);
@@ -345,7 +349,7 @@ fill_run(PtAppendSource *src, PtAppendRun *run, PtLogState *state)
 static void
 log_run(PtAppendRun *run, PtLogState *state)
 {
-	xl_pt_append *x = (xl_pt_append *) run->record;
+	xl_pt_append *x = &run->record.head;
 	XLogRecPtr	lsn;
 
 	XLogBeginInsert();

@@ -39,8 +39,11 @@ add_items(KafkaCall *call, const PtProduce *items, int n, DeletedGroup *target)
 		PtProduce  *produce = MemoryContextAllocHuge(call->mcxt, sizeof(PtProduce) * cap);
 		DeletedGroup **targets = MemoryContextAllocHuge(call->mcxt, sizeof(*targets) * cap);
 
-		memcpy(produce, call->produce, sizeof(PtProduce) * state->n);
-		memcpy(targets, state->targets, sizeof(*targets) * state->n);
+		if (state->n > 0)
+		{
+			memcpy(produce, call->produce, sizeof(PtProduce) * state->n);
+			memcpy(targets, state->targets, sizeof(*targets) * state->n);
+		}
 		call->produce = produce;
 		state->targets = targets;
 		state->cap = cap;

@@ -30,6 +30,7 @@ typedef struct PtPageCursor
 	uint64		block;			/* its logical block */
 	Buffer		buf;			/* what it is in, pinned; InvalidBuffer: in scratch */
 	PtScratch  *scratch;		/* NULL: buffers only */
+	PtLogState *log;			/* batches are wanted, and no flags of frames: the file will do; else NULL */
 	uint64		window;			/* blocks [window, window_end) are in scratch, from window_page on */
 	uint64		window_end;
 	int			window_page;

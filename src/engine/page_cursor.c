@@ -24,12 +24,15 @@
 
 #include "engine/logs.h"
 
-static Buffer recent_buffer(const RelFileLocator *locator, BlockNumber block);
-static bool read_ahead(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead);
+static Buffer neighbour_buffer(const RelFileLocator *locator, BlockNumber block);
+static void note_buffer(Buffer buffer);
+static bool read_ahead(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead, Buffer *recent);
+static Buffer pin_page(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead);
 static bool is_page_of(Page page, uint64 block);
 
-/* Where the last page was found, over all logs. */
+/* Where the last page was found, over all logs, and which way the one before lay. */
 static Buffer last_buffer = InvalidBuffer;
+static int	last_step = 1;
 
 void
 pt_page_cursor_init(PtPageCursor *cursor, const RelFileLocator *locator, PtScratch *scratch)
@@ -50,37 +53,66 @@ pt_page_cursor_end(PtPageCursor *cursor)
 }
 
 /*
- * Pages that were written one after the other mostly lie in neighbouring
- * buffers: looking there first saves the buffer table.
+ * Pages that were written one after the other mostly lie in neighbouring buffers, upwards when these came from
+ * the clock, downwards when something was dropped and they came from the free list: looking there first
+ * saves the buffer table.
  */
 static Buffer
-recent_buffer(const RelFileLocator *locator, BlockNumber block)
+neighbour_buffer(const RelFileLocator *locator, BlockNumber block)
 {
-	Buffer		guess = last_buffer + 1;
+	Buffer		guess = last_buffer + last_step;
 
-	if (guess <= NBuffers && ReadRecentBuffer(*locator, MAIN_FORKNUM, block, guess))
+	if (guess > 0 && guess <= NBuffers && ReadRecentBuffer(*locator, MAIN_FORKNUM, block, guess))
 		return guess;
 	return InvalidBuffer;
 }
 
-/* Reads a window from this block on, within its extent; false: it is in a buffer, or scratch is used up. */
+static void
+note_buffer(Buffer buffer)
+{
+	int			step = buffer - last_buffer;
+
+	if (step == 1 || step == -1)
+		last_step = step;
+	last_buffer = buffer;
+}
+
+/* Reads a window from this block on, within its extent; false: it is in a buffer, perhaps *recent, or scratch is used up. */
 static bool
-read_ahead(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead)
+read_ahead(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead, Buffer *recent)
 {
 	PtScratch  *scratch = cursor->scratch;
+	bool		written = cursor->log != NULL &&
+		pt_state_is_written(cursor->log, &cursor->locator, block / PT_EXTENT_BLOCKS);
 	int			n;
 
 	Assert(ahead > 0);
+	*recent = InvalidBuffer;
 	if (scratch == NULL || scratch->used == scratch->npages)
 		return false;
 	n = Min(ahead, (int) (PT_EXTENT_BLOCKS - block % PT_EXTENT_BLOCKS));
 	n = Min(n, scratch->npages - scratch->used);
-	n = pt_pages_read(&cursor->locator, phys_block, scratch->pages + (Size) scratch->used * BLCKSZ, n);
+	n = pt_pages_read(&cursor->locator, phys_block, scratch->pages + (Size) scratch->used * BLCKSZ, n,
+					  written, recent);
 	cursor->window = block;
 	cursor->window_end = block + n;
 	cursor->window_page = scratch->used;
 	scratch->used += n;
 	return n > 0;
+}
+
+/* The pinned buffer of a page outside the window; invalid: the window begins there now. */
+static Buffer
+pin_page(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead)
+{
+	Buffer		buffer = neighbour_buffer(&cursor->locator, phys_block);
+	Buffer		recent;
+
+	if (BufferIsValid(buffer) || read_ahead(cursor, phys_block, block, ahead, &recent))
+		return buffer;
+	if (BufferIsValid(recent) && ReadRecentBuffer(cursor->locator, MAIN_FORKNUM, phys_block, recent))
+		return recent;
+	return ReadBufferWithoutRelcache(cursor->locator, MAIN_FORKNUM, phys_block, RBM_NORMAL, NULL, true);
 }
 
 static bool
@@ -115,15 +147,10 @@ pt_page_cursor_go(PtPageCursor *cursor, uint64 block, int ahead, bool keep)
 	}
 	phys_block = pt_extent_block(cursor->phys) + (BlockNumber) (block % PT_EXTENT_BLOCKS);
 	if (block < cursor->window || block >= cursor->window_end)
-	{
-		cursor->buf = recent_buffer(&cursor->locator, phys_block);
-		if (!BufferIsValid(cursor->buf) && !read_ahead(cursor, phys_block, block, ahead))
-			cursor->buf = ReadBufferWithoutRelcache(cursor->locator, MAIN_FORKNUM, phys_block,
-													RBM_NORMAL, NULL, true);
-	}
+		cursor->buf = pin_page(cursor, phys_block, block, ahead);
 	if (BufferIsValid(cursor->buf))
 	{
-		last_buffer = cursor->buf;
+		note_buffer(cursor->buf);
 		cursor->page = BufferGetPage(cursor->buf);
 	}
 	else

@@ -63,6 +63,7 @@ pt_span_map(PtSpan *span, PtSpanMap *map, int n, PtScratch *scratch)
 
 	Assert(n > 0 && n <= PT_SPAN_PIECES && span->batch_left <= span->bytes_left);
 	pt_page_cursor_init(&cursor, &span->locator, scratch);
+	cursor.log = span->state;
 	cursor.extent = span->extent;
 	cursor.phys = span->phys;
 	map->npins = 0;

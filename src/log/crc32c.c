@@ -160,6 +160,30 @@ crc32c_choose(uint32 reg, const char *data, size_t len)
 	return crc32c_run(reg, data, len);
 }
 
+#if defined(PT_CRC32C_SSE42) && defined(USE_SSE42_CRC32C_WITH_RUNTIME_CHECK)
+/* In the form of pg_comp_crc32c, which is a pointer to the function that fits the CPU. */
+static pg_crc32c
+comp_crc32c(pg_crc32c crc, const void *data, size_t len)
+{
+	return crc32c_run(crc, data, len);
+}
+
+void
+pt_crc32c_for_server(void)
+{
+	/* both have chosen after their first call */
+	(void) pt_crc32c("", 0);
+	(void) pg_comp_crc32c(0, "", 0);
+	if (crc32c_run == crc32c_run_sse42 && pg_comp_crc32c == pg_comp_crc32c_sse42)
+		pg_comp_crc32c = comp_crc32c;
+}
+#else
+void
+pt_crc32c_for_server(void)
+{
+}
+#endif
+
 uint32
 pt_crc32c_extend(uint32 crc, const char *data, size_t len)
 {

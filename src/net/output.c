@@ -26,7 +26,7 @@
 #define NET_SCRATCH_BYTES	(64 * 1024)
 #define NET_COPY_BYTES		512 /* pieces below this are copied */
 #define NET_SEND_MIN		((size_t) 64 * 1024)
-#define NET_SEND_LIMIT		((size_t) 2 * 1024 * 1024)
+#define NET_SEND_LIMIT		((size_t) 512 * 1024)
 #define NET_TURN_BYTES		((size_t) 8 * 1024 * 1024)	/* a connection's share of a turn */
 
 /* What a gather took from one piece. */

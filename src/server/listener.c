@@ -41,6 +41,7 @@
 #include "utils/varlena.h"
 
 #include "guc.h"
+#include "log/crc32c.h"
 #include "net/listen.h"
 #include "server/move.h"
 #include "server/server.h"
@@ -131,6 +132,7 @@ listener_start(PtListener *l)
 	/* the committer flushes for us */
 	SetConfigOption("synchronous_commit", "off", PGC_USERSET, PGC_S_OVERRIDE);
 	XLogEnsureRecordSpace(32, 64);
+	pt_crc32c_for_server();
 	raise_file_limit(l->control ? connections_max() : pt_max_connections);
 	keep_memory();
 	l->mcxt = AllocSetContextCreate(TopMemoryContext, "pgtopic listener", ALLOCSET_DEFAULT_SIZES);

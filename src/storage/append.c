@@ -375,16 +375,16 @@ log_run(PtAppendRun *run, PtLogState *state)
 static void
 append_writeback(Relation rel, PtLogState *state, PtLogPos from)
 {
-	BlockNumber first;
+	uint64		extent = pt_pos_extent(from);
 	PtDirEntry	entry;
 
 	Assert(state->tail_pos >= from);
-	if (pt_pos_extent(state->tail_pos) == pt_pos_extent(from))
+	if (pt_pos_extent(state->tail_pos) == extent)
 		return;
-	if (!pt_extent_lookup(rel, &pt_rel_locator(rel), pt_pos_extent(from), &entry))
+	if (!pt_extent_lookup(rel, &pt_rel_locator(rel), extent, &entry))
 		return;
-	first = pt_extent_block(entry.phys);
-	pt_logwriter_push(&pt_rel_locator(rel), first, state->tail_buffers, state->tail_lsn);
+	pt_logwriter_push(&pt_rel_locator(rel), extent, pt_extent_block(entry.phys), state->tail_buffers,
+					  state->tail_lsn);
 }
 
 /*

@@ -16,8 +16,8 @@
  * matter who is first.  A page becomes clean only after it is written and its sync
  * request is with the checkpointer, as in FlushBuffer.  WAL comes first, because pages
  * newer than extent->lsn, which is flushed, are left out.  A page whose lock is not
- * free at once, or that somebody is writing, is left out as well: this is a help, and waiting for
- * one lock while holding others could be a deadlock.
+ * free at once, or that somebody is writing, is left out as well, as waiting for one lock while holding others could be
+ * a deadlock; these few are written at the end, one at a time.
  *
  * Siblings: writeback.c (the queue), append.c (who fills it),
  * ../server/logwriter.c (who calls us).
@@ -34,9 +34,18 @@
 #include "storage/bufpage.h"
 
 #include "compat.h"
+#include "storage/storage.h"
 #include "storage/writeback.h"
 
-static bool take_page(const PtWriteback *extent, int i);
+typedef enum TakenPage
+{
+	PAGE_TAKEN,					/* to be written */
+	PAGE_WRITTEN,				/* somebody has written it */
+	PAGE_LEFT					/* somebody is at it: later, alone */
+} TakenPage;
+
+static TakenPage take_page(const PtWriteback *extent, int i);
+static bool write_alone(const PtWriteback *extent, int i);
 static void write_run(const PtWriteback *extent, int first, int n);
 static void release_clean(Buffer buffer);
 static int	run_max(BlockNumber block);
@@ -48,25 +57,35 @@ static int	run_max(BlockNumber block);
 void
 pt_extent_write(const PtWriteback *extent)
 {
+	bool		whole = true;
+	bool		left[PT_EXTENT_BLOCKS];
 	int			first = 0;
 	int			n = 0;
 
 	for (int i = 0; i < PT_EXTENT_BLOCKS; i++)
 	{
-		bool		taken = take_page(extent, i);
+		TakenPage	taken = take_page(extent, i);
 
 		if (n == 0)
 			first = i;
-		if (taken)
+		if (taken == PAGE_TAKEN)
 			n++;
-		if (n > 0 && (!taken || n == run_max(extent->first + first)))
+		if (n > 0 && (taken != PAGE_TAKEN || n == run_max(extent->first + first)))
 		{
 			write_run(extent, first, n);
 			n = 0;
 		}
+		left[i] = taken == PAGE_LEFT;
 	}
 	if (n > 0)
 		write_run(extent, first, n);
+	for (int i = 0; i < PT_EXTENT_BLOCKS; i++)
+	{
+		if (left[i] && !write_alone(extent, i))
+			whole = false;
+	}
+	if (whole)
+		pt_state_written(&extent->locator, extent->extent);
 }
 
 /*
@@ -81,34 +100,56 @@ run_max(BlockNumber block)
 	return (int) Min(aligned, RELSEG_SIZE - block % RELSEG_SIZE);
 }
 
-/* Pins and locks a page, if it is still in its buffer, dirty, and may be written now. */
-static bool
+/*
+ * Pins and locks a page, if it is still in its buffer, dirty, and may be written now.  A page that has left its
+ * buffer was written before.
+ */
+static TakenPage
 take_page(const PtWriteback *extent, int i)
 {
 	Buffer		buffer = extent->buffers[i];
 	BufferDesc *desc;
 	uint32		state;
+	bool		clean;
 
 	Assert(i >= 0 && i < PT_EXTENT_BLOCKS);
-	if (!BufferIsValid(buffer) ||
-		!ReadRecentBuffer(extent->locator, MAIN_FORKNUM, extent->first + i, buffer))
-		return false;
+	if (!BufferIsValid(buffer))
+		return PAGE_LEFT;
+	if (!ReadRecentBuffer(extent->locator, MAIN_FORKNUM, extent->first + i, buffer))
+		return PAGE_WRITTEN;
 	desc = GetBufferDescriptor(buffer - 1);
 	if (!LWLockConditionalAcquire(BufferDescriptorGetContentLock(desc), LW_SHARED))
 	{
 		ReleaseBuffer(buffer);
-		return false;
+		return PAGE_LEFT;
 	}
 	state = LockBufHdr(desc);
 	if ((state & BM_DIRTY) == 0 || (state & BM_IO_IN_PROGRESS) != 0 ||
 		PageGetLSN(BufferGetPage(buffer)) > extent->lsn)
 	{
+		clean = (state & (BM_DIRTY | BM_IO_IN_PROGRESS)) == 0;
 		UnlockBufHdr(desc, state);
 		UnlockReleaseBuffer(buffer);
-		return false;
+		return clean ? PAGE_WRITTEN : PAGE_LEFT;
 	}
 	state &= ~BM_JUST_DIRTIED;	/* whoever dirties it from now on sets it again */
 	UnlockBufHdr(desc, state);
+	return PAGE_TAKEN;
+}
+
+/* Waits for whoever is at the page, and writes what is dirty then; false: it is not known where the page is. */
+static bool
+write_alone(const PtWriteback *extent, int i)
+{
+	Buffer		buffer = extent->buffers[i];
+
+	if (!BufferIsValid(buffer))
+		return false;
+	if (!ReadRecentBuffer(extent->locator, MAIN_FORKNUM, extent->first + i, buffer))
+		return true;
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	FlushOneBuffer(buffer);
+	UnlockReleaseBuffer(buffer);
 	return true;
 }
 

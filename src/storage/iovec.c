@@ -4,6 +4,10 @@
  *	  Writes and reads many blocks of a relation in one call, on servers that
  *	  cannot (15 and 16; smgrwritev and smgrreadv from 17 on).
  *
+ * The segment file of the last call stays open, as the next call is mostly about the same one.  When its relation
+ * is dropped the server empties the file before it removes it, so what we still hold takes no space; that
+ * the file has been removed shows in its count of links, and then the next one of that name is opened.
+ *
  * Siblings: extent_write.c and pages_read.c, which need it; reserve.c, for the same reason here.
  *
  * Copyright (c) 2026, the pgtopic authors
@@ -13,6 +17,8 @@
 #include "postgres.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/relpath.h"
 #include "pgstat.h"
@@ -24,24 +30,61 @@
 
 #ifdef PT_NEEDS_WRITEV
 
-static int	open_segment(RelFileLocator locator, BlockNumber block, int flags, char **path);
-static void make_iov(struct iovec *iov, void *const *pages, int n);
-static void request_sync(RelFileLocator locator, BlockNumber segno, int fd, const char *path);
+/* The file that stays open. */
+typedef struct OpenSegment
+{
+	RelFileLocator locator;
+	BlockNumber segno;
+	int			fd;				/* -1: none */
+} OpenSegment;
 
-/* Opens the segment file of a block until the end of the transaction; its name goes to *path. */
+static OpenSegment segment = {.fd = -1};
+
+static int	open_segment(RelFileLocator locator, BlockNumber block);
+static void close_segment(void);
+static char *segment_path(RelFileLocator locator, BlockNumber segno);
+static void make_iov(struct iovec *iov, void *const *pages, int n);
+static void request_sync(RelFileLocator locator, BlockNumber segno, int fd);
+
+static char *
+segment_path(RelFileLocator locator, BlockNumber segno)
+{
+	char	   *path = pt_file_path(locator);
+
+	return segno > 0 ? psprintf("%s.%u", path, segno) : path;
+}
+
+static void
+close_segment(void)
+{
+	if (segment.fd < 0)
+		return;
+	close(segment.fd);
+	ReleaseExternalFD();
+	segment.fd = -1;
+}
+
+/* The segment file of a block.  It stays ours: good until the next call. */
 static int
-open_segment(RelFileLocator locator, BlockNumber block, int flags, char **path)
+open_segment(RelFileLocator locator, BlockNumber block)
 {
 	BlockNumber segno = block / RELSEG_SIZE;
-	int			fd;
+	struct stat st;
+	char	   *path;
 
-	*path = pt_file_path(locator);
-	if (segno > 0)
-		*path = psprintf("%s.%u", *path, segno);
-	fd = OpenTransientFile(*path, flags | PG_BINARY);
-	if (fd < 0)
-		ereport(ERROR, (errcode_for_file_access(), errmsg("could not open file \"%s\": %m", *path)));
-	return fd;
+	if (segment.fd >= 0 && segment.segno == segno && RelFileLocatorEquals(segment.locator, locator) &&
+		fstat(segment.fd, &st) == 0 && st.st_nlink > 0)
+		return segment.fd;
+	close_segment();
+	path = segment_path(locator, segno);
+	segment.fd = BasicOpenFile(path, O_RDWR | PG_BINARY);
+	if (segment.fd < 0)
+		ereport(ERROR, (errcode_for_file_access(), errmsg("could not open file \"%s\": %m", path)));
+	ReserveExternalFD();
+	segment.locator = locator;
+	segment.segno = segno;
+	pfree(path);
+	return segment.fd;
 }
 
 static void
@@ -60,9 +103,8 @@ void
 pt_readv(RelFileLocator locator, BlockNumber from, void **pages, int n)
 {
 	struct iovec iov[PG_IOV_MAX];
-	char	   *path;
 	ssize_t		got;
-	int			fd = open_segment(locator, from, O_RDONLY, &path);
+	int			fd = open_segment(locator, from);
 
 	Assert(from % RELSEG_SIZE + n <= RELSEG_SIZE);
 	make_iov(iov, pages, n);
@@ -72,28 +114,25 @@ pt_readv(RelFileLocator locator, BlockNumber from, void **pages, int n)
 	if (got < 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
-				 errmsg("could not read blocks %u..%u in file \"%s\": %m", from, from + n - 1, path)));
+				 errmsg("could not read blocks %u..%u in file \"%s\": %m", from, from + n - 1,
+						segment_path(locator, segment.segno))));
 	if (got != (ssize_t) n * BLCKSZ)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("could not read blocks %u..%u in file \"%s\": read only %zd of %zu bytes",
-						from, from + n - 1, path, got, (size_t) n * BLCKSZ)));
-	CloseTransientFile(fd);
-	pfree(path);
+						from, from + n - 1, segment_path(locator, segment.segno), got, (size_t) n * BLCKSZ)));
 }
 
 /*
  * Like smgrwritev of the main fork: n blocks from "from" on, all in one segment file, at most
- * PG_IOV_MAX of them.  The disk begins at once (see pt_smgr_writev), the next checkpoint will sync them.  Call in a transaction, which closes
- * the file after an error.
+ * PG_IOV_MAX of them.  The disk begins at once (see pt_smgr_writev), the next checkpoint will sync them.
  */
 void
 pt_writev(RelFileLocator locator, BlockNumber from, const void **pages, int n)
 {
 	struct iovec iov[PG_IOV_MAX];
-	char	   *path;
 	ssize_t		written;
-	int			fd = open_segment(locator, from, O_RDWR, &path);
+	int			fd = open_segment(locator, from);
 
 	Assert(from % RELSEG_SIZE + n <= RELSEG_SIZE);
 	make_iov(iov, (void *const *) pages, n);
@@ -107,18 +146,17 @@ pt_writev(RelFileLocator locator, BlockNumber from, const void **pages, int n)
 			errno = ENOSPC;		/* a short write of a file says so */
 		ereport(ERROR,
 				(errcode_for_file_access(),
-				 errmsg("could not write blocks %u..%u in file \"%s\": %m", from, from + n - 1, path),
+				 errmsg("could not write blocks %u..%u in file \"%s\": %m", from, from + n - 1,
+						segment_path(locator, segment.segno)),
 				 errhint("Check free disk space.")));
 	}
-	request_sync(locator, from / RELSEG_SIZE, fd, path);
+	request_sync(locator, from / RELSEG_SIZE, fd);
 	pg_flush_data(fd, (off_t) (from % RELSEG_SIZE) * BLCKSZ, (off_t) n * BLCKSZ);
-	CloseTransientFile(fd);
-	pfree(path);
 }
 
 /* Before the buffers become clean: a checkpoint that finds them clean must find the request. */
 static void
-request_sync(RelFileLocator locator, BlockNumber segno, int fd, const char *path)
+request_sync(RelFileLocator locator, BlockNumber segno, int fd)
 {
 	FileTag		tag;
 
@@ -132,7 +170,7 @@ request_sync(RelFileLocator locator, BlockNumber segno, int fd, const char *path
 	/* the checkpointer's queue is full */
 	if (pg_fsync(fd) < 0)
 		ereport(data_sync_elevel(ERROR),
-				(errcode_for_file_access(), errmsg("could not fsync file \"%s\": %m", path)));
+				(errcode_for_file_access(), errmsg("could not fsync file \"%s\": %m", segment_path(locator, segno))));
 }
 
 #endif							/* PT_NEEDS_WRITEV */

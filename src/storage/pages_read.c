@@ -11,7 +11,9 @@
  * Why that is safe.  A page that is in no buffer is in the file with all its
  * changes, since a buffer leaves the table only after it has been written.  Another process may
  * take the page into a buffer while we read, and even change it; but callers
- * look only at what is below the durable end, and those bytes are never changed.
+ * look only at what is below the durable end, and those bytes are never changed.  Where all of an extent
+ * is known to have been written once, the same holds for pages that are in a buffer; only flags of frames may be older in the
+ * file, which matters to who walks and not to who sends.
  *
  * Siblings: read.c (through buffers), extent_write.c (the other direction), iovec.c.
  *
@@ -29,24 +31,25 @@
 
 #include "storage/storage.h"
 
-static bool in_buffers(const RelFileLocator *locator, BlockNumber block);
+static Buffer buffer_of(const RelFileLocator *locator, BlockNumber block);
 static bool page_is_verified(Page page, BlockNumber block);
 
-static bool
-in_buffers(const RelFileLocator *locator, BlockNumber block)
+/* The buffer that a block is in, which may have got another block when the caller looks; invalid: it is in none. */
+static Buffer
+buffer_of(const RelFileLocator *locator, BlockNumber block)
 {
 	BufferTag	tag;
 	uint32		hash;
 	LWLock	   *lock;
-	bool		found;
+	int			id;
 
 	pt_buffer_tag(&tag, locator, block);
 	hash = BufTableHashCode(&tag);
 	lock = BufMappingPartitionLock(hash);
 	LWLockAcquire(lock, LW_SHARED);
-	found = BufTableLookup(&tag, hash) >= 0;
+	id = BufTableLookup(&tag, hash);
 	LWLockRelease(lock);
-	return found;
+	return id < 0 ? InvalidBuffer : (Buffer) (id + 1);
 }
 
 /* A page that was written while we read it may have the checksum of either time: the buffer manager will know. */
@@ -60,17 +63,18 @@ page_is_verified(Page page, BlockNumber block)
 /*
  * Reads at most n blocks from "first" on into "to", up to the first one that is
  * in a buffer, a segment's end, or one whose checksum is wrong.  Returns how many; 0: the first
- * one must be had from its buffer.  Call in a transaction, which closes the file after an
- * error.
+ * one must be had from its buffer, *recent, if that is known.  Call in a transaction.
  */
 int
-pt_pages_read(const RelFileLocator *locator, BlockNumber first, char *to, int n)
+pt_pages_read(const RelFileLocator *locator, BlockNumber first, char *to, int n, bool written, Buffer *recent)
 {
 	void	   *pages[PG_IOV_MAX];
 	int			absent = 0;
 
 	n = (int) Min((BlockNumber) Min(n, PG_IOV_MAX), RELSEG_SIZE - first % RELSEG_SIZE);
-	while (absent < n && !in_buffers(locator, first + absent))
+	*recent = buffer_of(locator, first);
+	while (absent < n && !BufferIsValid(absent == 0 ? *recent :
+										written ? InvalidBuffer : buffer_of(locator, first + absent)))
 	{
 		pages[absent] = to + (Size) absent * BLCKSZ;
 		absent++;

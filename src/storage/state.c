@@ -152,7 +152,7 @@ forget_dropped(void)
 	hash_seq_init(&scan, states);
 	while ((state = hash_seq_search(&scan)) != NULL)
 	{
-		if (state->ring_n == 0 && !smgrexists(pt_smgropen(state->locator), MAIN_FORKNUM))
+		if (state->ring_n == 0 && !state->waiting && !smgrexists(pt_smgropen(state->locator), MAIN_FORKNUM))
 			hash_search(states, &state->locator, HASH_REMOVE, NULL);
 	}
 }
@@ -472,6 +472,37 @@ pt_state_durable(PtLogState *state)
 	end = state->durable;
 	SpinLockRelease(&state->mutex);
 	return end;
+}
+
+/* Called by the log writer, which takes the extents of a log in order: after a gap the range begins anew. */
+void
+pt_state_written(const RelFileLocator *locator, uint64 extent)
+{
+	PtLogState *state;
+
+	LWLockAcquire(&shared->lock, LW_SHARED);
+	state = hash_search(states, locator, HASH_FIND, NULL);
+	if (state)
+	{
+		SpinLockAcquire(&state->mutex);
+		if (state->written_to != extent)
+			state->written_from = extent;
+		state->written_to = extent + 1;
+		SpinLockRelease(&state->mutex);
+	}
+	LWLockRelease(&shared->lock);
+}
+
+bool
+pt_state_is_written(PtLogState *state, const RelFileLocator *locator, uint64 extent)
+{
+	bool		written;
+
+	SpinLockAcquire(&state->mutex);
+	written = RelFileLocatorEquals(state->locator, *locator) &&
+		extent >= state->written_from && extent < state->written_to;
+	SpinLockRelease(&state->mutex);
+	return written;
 }
 
 /* Redo has changed the meta page: keep the state of a standby's readers right. */

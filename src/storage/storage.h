@@ -62,6 +62,9 @@ typedef struct PtLogState
 	PtLogEnd	durable;
 	int			ring_n;
 	PtLogEnd	ring[PT_STATE_RING];	/* committed, waiting for their LSN */
+	/* logical extents [written_from, written_to) have been written to the file since they were complete */
+	uint64		written_from;
+	uint64		written_to;
 	/* start */
 	int64		start_offset;
 	int64		start_ordinal;
@@ -94,6 +97,13 @@ extern bool pt_state_advance(PtLogState *state, XLogRecPtr lsn);
 extern bool pt_state_advance_all(XLogRecPtr lsn);
 
 extern PtLogEnd pt_state_durable(PtLogState *state);
+
+/*
+ * A complete extent has been written: the batches in it can be had from the file for ever, whether or not its
+ * pages are in buffers (flags of frames may be newer there).  pt_state_is_written asks; it may say no of one that has.
+ */
+extern void pt_state_written(const RelFileLocator *locator, uint64 extent);
+extern bool pt_state_is_written(PtLogState *state, const RelFileLocator *locator, uint64 extent);
 
 /* After COMMIT PREPARED or ROLLBACK PREPARED: resolves every log whose tail waits for an xid that has ended. */
 extern void pt_state_resolve_all(void);
@@ -220,8 +230,12 @@ extern void pt_log_info(Relation rel, PtLogInfo *info);
 extern void pt_locator_info(Relation rel, const RelFileLocator *locator, PtLogInfo *info);
 extern bool pt_extent_lookup(Relation rel, const RelFileLocator *locator, uint64 extent, PtDirEntry *entry);
 
-/* pages_read.c: at most n physical blocks that are in no buffer, past shared buffers; returns how many. */
-extern int	pt_pages_read(const RelFileLocator *locator, BlockNumber first, char *to, int n);
+/*
+ * pages_read.c: at most n physical blocks that are in no buffer, past shared buffers; returns how many.  With
+ * "written" only the first is looked for in buffers.
+ */
+extern int	pt_pages_read(const RelFileLocator *locator, BlockNumber first, char *to, int n, bool written,
+						  Buffer *recent);
 
 /* Creates the storage of a new log; first offset and ordinal as given. */
 extern void pt_log_create(Relation rel, const RelFileLocator *locator, int64 offset, int64 ordinal);

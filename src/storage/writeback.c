@@ -74,7 +74,8 @@ pt_logwriter_shmem_init(void)
  * the committer.
  */
 void
-pt_logwriter_push(const RelFileLocator *locator, BlockNumber first, const Buffer *bufs, XLogRecPtr lsn)
+pt_logwriter_push(const RelFileLocator *locator, uint64 extent, BlockNumber first, const Buffer *bufs,
+				  XLogRecPtr lsn)
 {
 	bool		wake = false;
 
@@ -83,12 +84,13 @@ pt_logwriter_push(const RelFileLocator *locator, BlockNumber first, const Buffer
 		shared->dropped++;
 	else
 	{
-		PtWriteback *extent = &shared->ring[(shared->head + shared->count) % shared->size];
+		PtWriteback *item = &shared->ring[(shared->head + shared->count) % shared->size];
 
-		extent->locator = *locator;
-		extent->first = first;
-		extent->lsn = lsn;
-		memcpy(extent->buffers, bufs, sizeof(extent->buffers));
+		item->locator = *locator;
+		item->extent = extent;
+		item->first = first;
+		item->lsn = lsn;
+		memcpy(item->buffers, bufs, sizeof(item->buffers));
 		wake = shared->count++ == 0;
 	}
 	SpinLockRelease(&shared->mutex);

@@ -25,7 +25,8 @@
 typedef struct PtWriteback
 {
 	RelFileLocator locator;
-	BlockNumber first;			/* first block of the extent */
+	uint64		extent;			/* logical */
+	BlockNumber first;			/* its first block */
 	XLogRecPtr	lsn;			/* no page of it is newer */
 	Buffer		buffers[PT_EXTENT_BLOCKS];	/* where the pages were last; hints */
 } PtWriteback;
@@ -34,7 +35,8 @@ extern Size pt_logwriter_shmem_size(void);
 extern void pt_logwriter_shmem_init(void);
 
 /* bufs: PT_EXTENT_BLOCKS of them, InvalidBuffer where unknown.  Never waits, never throws. */
-extern void pt_logwriter_push(const RelFileLocator *locator, BlockNumber first, const Buffer *bufs, XLogRecPtr lsn);
+extern void pt_logwriter_push(const RelFileLocator *locator, uint64 extent, BlockNumber first, const Buffer *bufs,
+							  XLogRecPtr lsn);
 
 /* Takes the oldest extent whose WAL is durable up to "flushed"; false: there is none. */
 extern bool pt_logwriter_pop(XLogRecPtr flushed, PtWriteback *extent);

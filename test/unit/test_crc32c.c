@@ -14,11 +14,14 @@
 /* Once more under other names, to get at what this CPU would not choose. */
 #define pt_crc32c other_crc32c
 #define pt_crc32c_extend other_crc32c_extend
+#define pt_crc32c_for_server other_crc32c_for_server
 extern uint32 pt_crc32c(const char *data, size_t len);
 extern uint32 pt_crc32c_extend(uint32 crc, const char *data, size_t len);
+extern void pt_crc32c_for_server(void);
 #include "../../src/log/crc32c.c"
 #undef pt_crc32c
 #undef pt_crc32c_extend
+#undef pt_crc32c_for_server
 
 #define LARGE	100003
 
@@ -119,12 +122,37 @@ test_fallback(void)
 	pg_free(data);
 }
 
+/* What COMP_CRC32C of a process computes is the same before and after. */
+static void
+test_for_server(void)
+{
+	char	   *data = random_bytes(LARGE);
+
+	for (int pass = 0; pass < 2; pass++)
+	{
+		for (size_t len = 0; len <= LARGE; len = len * 2 + 1)
+		{
+			pg_crc32c	crc;
+
+			SAY("pass %d, length %zu", pass, len);
+			INIT_CRC32C(crc);
+			COMP_CRC32C(crc, data, len / 3);
+			COMP_CRC32C(crc, data + len / 3, len - len / 3);
+			FIN_CRC32C(crc);
+			CHECK_INT(crc, crc_plain(0, data, len));
+		}
+		pt_crc32c_for_server();
+	}
+	pg_free(data);
+}
+
 int
 main(void)
 {
 	RUN(test_known);
 	RUN(test_lengths);
 	RUN(test_pieces);
+	RUN(test_for_server);
 	RUN(test_fallback);
 	return test_done();
 }

@@ -26,7 +26,7 @@
 #define NET_SCRATCH_BYTES	(64 * 1024)
 #define NET_COPY_BYTES		512 /* pieces below this are copied */
 #define NET_SEND_MIN		((size_t) 64 * 1024)
-#define NET_SEND_LIMIT		((size_t) 512 * 1024)
+#define NET_SEND_LIMIT		((size_t) 512 * 1024)	/* what a source reads for a send is still in the CPU's cache then */
 #define NET_TURN_BYTES		((size_t) 8 * 1024 * 1024)	/* a connection's share of a turn */
 
 /* What a gather took from one piece. */
@@ -137,7 +137,7 @@ net_output_flush(NetConn *conn)
 			conn->active_at = net_now();
 		if (n < g->bytes)
 		{
-			conn->send_max = Max(NET_SEND_MIN, (size_t) n * 2);
+			conn->send_max = Min(Max(NET_SEND_MIN, (size_t) n * 2), NET_SEND_LIMIT);
 			break;
 		}
 		conn->send_max = Min(conn->send_max * 2, NET_SEND_LIMIT);

@@ -30,8 +30,8 @@
 
 #define PT_STEPS_MAX	512		/* in one send, over all sources */
 
-/* Pages that are read past shared buffers for one send: a little more than it takes. */
-#define PT_SCRATCH_PAGES	(2560 * 1024 / BLCKSZ)
+/* Pages that are read past shared buffers for one send: more than net takes (NET_SEND_LIMIT and one map). */
+#define PT_SCRATCH_PAGES	(1024 * 1024 / BLCKSZ)
 
 typedef struct PtSpanSource
 {

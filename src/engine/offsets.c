@@ -87,7 +87,8 @@ pt_engine_list_offset(PtListOffset *list)
 		default:
 			find_by_time(log, list);
 	}
-	if (list->offset >= 0)
+	/* batches from before an upgrade or a restore may be of a higher one */
+	if (list->offset >= 0 && (list->leader_epoch < 0 || list->leader_epoch > pt_engine_leader_epoch()))
 		list->leader_epoch = pt_engine_leader_epoch();
 }
 
@@ -129,7 +130,10 @@ find_by_time(PtLogState *log, PtListOffset *list)
 	{
 		if (frame.batch.max_timestamp >= list->timestamp &&
 			record_at_time(&reader, &frame, start_offset, list, list->timestamp))
+		{
+			list->leader_epoch = frame.batch.leader_epoch;
 			break;
+		}
 	}
 	pt_reader_end(&reader);
 }
@@ -223,8 +227,9 @@ find_max_timestamp(PtLogState *log, PtListOffset *list)
 		promised[choice] = -1;
 		scan_extent(&reader, info.first_extent + choice, end.pos, info.start_offset, &best);
 	}
-	if (best.batch.max_timestamp >= 0)
-		(void) record_at_time(&reader, &best, info.start_offset, list, best.batch.max_timestamp);
+	if (best.batch.max_timestamp >= 0 &&
+		record_at_time(&reader, &best, info.start_offset, list, best.batch.max_timestamp))
+		list->leader_epoch = best.batch.leader_epoch;
 	pt_reader_end(&reader);
 	pfree(promised);
 }
@@ -312,8 +317,9 @@ pt_engine_epoch_end(Oid relid, int32 epoch, int32 *found_epoch, int64 *end_offse
 		*found_epoch = frame.batch.leader_epoch;
 	}
 	pt_reader_end(&reader);
+	/* as in Kafka: nothing is as old, so nothing that old can be what the client read from here on */
 	if (*found_epoch < 0)
-		*end_offset = -1;
+		*found_epoch = epoch;
 	return PT_OK;
 }
 

@@ -428,6 +428,9 @@ begin(KafkaCall *call, bool refuse)
 	if (problem != NULL)
 		return close_connection(call, psprintf("%s request, version %d: %s",
 											   call->api->name, call->api_version, problem));
+	if (call->api_version < call->api->min_served && wants_no_answer(call))
+		return close_connection(call, psprintf("version %d of %s is not supported",
+											   call->api_version, call->api->name));
 	if (call->api_version < call->api->min_served)
 		return run(&(Step) {.call = call, .what = STEP_FAIL, .code = KERR_UNSUPPORTED_VERSION});
 	report_activity(call);

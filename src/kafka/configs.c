@@ -206,6 +206,22 @@ resolve_list(const KafkaConfigChange *change, List *entries, PtConfigPair *pair,
 	return true;
 }
 
+/* As in Kafka, taking back a config that a topic or group cannot have changes nothing. */
+static List *
+without_unknown(List *pairs, List *entries)
+{
+	ListCell   *lc;
+
+	foreach(lc, pairs)
+	{
+		const PtConfigPair *pair = lfirst(lc);
+
+		if (pair->value == NULL && find_entry(entries, pair->name) == NULL)
+			pairs = foreach_delete_current(pairs, lc);
+	}
+	return pairs;
+}
+
 /* The changes as pairs for the rooms that keep them.  entries: what the resource has now. */
 static bool
 make_pairs(const KafkaConfigChange *changes, int n, List *entries, bool replace, List **pairs, KafkaError *error)
@@ -292,6 +308,7 @@ change_topic(KafkaCall *call, KafkaString name, const KafkaConfigChange *changes
 			 bool validate_only, KafkaError *error)
 {
 	AlterResource alter = {0};
+	List	   *entries;
 	const PtTopic *topic;
 	const char *message;
 	char	   *reason;
@@ -307,8 +324,11 @@ change_topic(KafkaCall *call, KafkaString name, const KafkaConfigChange *changes
 		return kafka_refuse(error, KERR_TOPIC_AUTHORIZATION_FAILED,
 							"The topic is internal: its configs can be changed in SQL, by alter_topic(), and by Kafka clients "
 							"when PostgreSQL's setting \"pgtopic.kafka_admin\" is on.");
-	if (!make_pairs(changes, n, pt_config_list(alter.topic), replace, &alter.pairs, error))
+	entries = pt_config_list(alter.topic);
+	if (!make_pairs(changes, n, entries, replace, &alter.pairs, error))
 		return false;
+	if (!replace)
+		alter.pairs = without_unknown(alter.pairs, entries);
 	if (!pt_topic_check_configs(alter.topic, alter.pairs, &reason))
 		return kafka_refuse(error, KERR_INVALID_CONFIG, reason);
 	return validate_only || alter.pairs == NIL || run_alter(call, alter_topic, &alter, error);
@@ -319,6 +339,7 @@ change_group(KafkaCall *call, KafkaString name, const KafkaConfigChange *changes
 			 bool validate_only, KafkaError *error)
 {
 	AlterResource alter = {0};
+	List	   *entries;
 	char	   *reason;
 
 	if (name.len <= 0)
@@ -326,8 +347,11 @@ change_group(KafkaCall *call, KafkaString name, const KafkaConfigChange *changes
 	alter.group = kafka_text(name);
 	if (alter.group == NULL)
 		return kafka_refuse(error, KERR_INVALID_REQUEST, "The name of the group is not valid text.");
-	if (!make_pairs(changes, n, pt_group_config_list(alter.group), replace, &alter.pairs, error))
+	entries = pt_group_config_list(alter.group);
+	if (!make_pairs(changes, n, entries, replace, &alter.pairs, error))
 		return false;
+	if (!replace)
+		alter.pairs = without_unknown(alter.pairs, entries);
 	if (!pt_group_check_configs(alter.group, alter.pairs, &reason))
 		return kafka_refuse(error, KERR_INVALID_CONFIG, reason);
 	return validate_only || alter.pairs == NIL || run_alter(call, alter_group, &alter, error);

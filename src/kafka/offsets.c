@@ -18,10 +18,8 @@
 const PtTopic *
 kafka_offsets_topic(KafkaString name, const KafkaUuid *id, PtString *found, int16 *error)
 {
-	const PtTopic *topic = kafka_topic_find(name, id, error);
+	const PtTopic *topic = kafka_topic_known(name, id, error);
 
-	if (*error == KERR_INVALID_TOPIC_EXCEPTION)
-		*error = KERR_UNKNOWN_TOPIC_OR_PARTITION;
 	if (topic == NULL)
 		return NULL;
 	found->len = (int32) strlen(topic->name);

@@ -55,6 +55,16 @@ kafka_topic_find(KafkaString name, const KafkaUuid *id, int16 *error)
 	return topic;
 }
 
+const PtTopic *
+kafka_topic_known(KafkaString name, const KafkaUuid *id, int16 *error)
+{
+	const PtTopic *topic = kafka_topic_find(name, id, error);
+
+	if (*error == KERR_INVALID_TOPIC_EXCEPTION)
+		*error = KERR_UNKNOWN_TOPIC_OR_PARTITION;
+	return topic;
+}
+
 Oid
 kafka_partition_find(const PtTopic *topic, int32 partition, int16 *error)
 {
@@ -94,7 +104,7 @@ kafka_lookup(KafkaLookup *lookup, KafkaString name, const KafkaUuid *id, int32 p
 		(id ? memcmp(id, &lookup->id, sizeof(*id)) == 0 : kafka_string_equal(name, lookup->name));
 
 	if (!same)
-		remember(lookup, name, id, kafka_topic_find(name, id, &lookup->error));
+		remember(lookup, name, id, kafka_topic_known(name, id, &lookup->error));
 
 	*error = lookup->error;
 	if (*error != KERR_NONE)

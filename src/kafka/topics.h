@@ -20,6 +20,9 @@
  */
 extern const PtTopic *kafka_topic_find(KafkaString name, const KafkaUuid *id, int16 *error);
 
+/* The same, where a name that no topic may have is as unknown as any other. */
+extern const PtTopic *kafka_topic_known(KafkaString name, const KafkaUuid *id, int16 *error);
+
 /* Its partition; InvalidOid with the error code. */
 extern Oid	kafka_partition_find(const PtTopic *topic, int32 partition, int16 *error);
 

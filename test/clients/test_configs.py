@@ -183,6 +183,7 @@ def test_change_topic():
         yield differs("still", values(TOPIC, name, ["retention.ms"])["retention.ms"][0], "5000")
         yield differs("delete", change(TOPIC, name, ("retention.ms", DELETE, None), version=version), (NONE, None))
         yield differs("default", values(TOPIC, name, ["retention.ms"]), {"retention.ms": ("604800000", 5)})
+        yield differs("delete of what is no config", change(TOPIC, name, ("message.format.version", DELETE, None), version=version), (NONE, None))
     each_version("IncrementalAlterConfigs", check)
 
     name = "changed-1"

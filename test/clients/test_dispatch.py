@@ -327,6 +327,13 @@ def test_delete_topics():
               [INVALID_REQUEST, INVALID_REQUEST, UNKNOWN_TOPIC, UNKNOWN_TOPIC_ID, NONE, NONE], "each for itself")
     tap.equal(got["Responses"][4]["Name"], "gone", "by id, the name is told")
 
+    server.sql("SELECT create_topic('twice'), create_topic('single')")
+    got = client.call("DeleteTopics", 6, {"TimeoutMs": 5000, "Topics": [
+        {"Name": "twice"}, {"Name": None, "TopicId": topic_id("twice")}, {"Name": "single"}]})
+    tap.equal([t["ErrorCode"] for t in got["Responses"]], [INVALID_REQUEST, INVALID_REQUEST, NONE], "what is named twice stays")
+    got = client.call("DeleteTopics", 3, {"TimeoutMs": 5000, "TopicNames": ["twice", "twice"]})
+    tap.equal([t["ErrorCode"] for t in got["Responses"]], [INVALID_REQUEST] * 2, "twice by name")
+
     server.sql("SELECT create_topic('in-use')")
     session = server.session()
     session.sql("BEGIN")

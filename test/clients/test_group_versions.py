@@ -111,7 +111,7 @@ def leave(group, joined):
     return client.call("LeaveGroup", 1, {"GroupId": group, "MemberId": joined["MemberId"]})["ErrorCode"]
 
 
-def commit(version, group, partitions, topic="t", **more):
+def commit(version, group, partitions, topic="t", epoch=1, **more):
     """partitions: {number: offset or (offset, metadata)}; returns {number: error}."""
     where = {"TopicId": topic if isinstance(topic, uuid.UUID) else topic_id(topic)} if version >= 10 else {"Name": topic}
     rows = []
@@ -119,7 +119,7 @@ def commit(version, group, partitions, topic="t", **more):
         offset, metadata = what if isinstance(what, tuple) else (what, None)
         rows.append({"PartitionIndex": number, "CommittedOffset": offset, "CommittedMetadata": metadata})
         if version >= 6:
-            rows[-1]["CommittedLeaderEpoch"] = 7
+            rows[-1]["CommittedLeaderEpoch"] = epoch
     answer = client.call("OffsetCommit", version, {"GroupId": group, "Topics": [{**where, "Partitions": rows}], **more})
     return {p["PartitionIndex"]: p["ErrorCode"] for t in answer["Topics"] for p in t["Partitions"]}
 
@@ -133,7 +133,9 @@ def committed(group, *numbers, version=5, topic="t"):
 # --- one check per API
 
 def test_advertised():
-    answer = client.call("ApiVersions", 3, {"ClientSoftwareName": "raw", "ClientSoftwareVersion": "1.0"})
+    me = {"ClientSoftwareName": "raw", "ClientSoftwareVersion": "1.0"}
+    tap.equal(client.call("ApiVersions", 3, me)["SupportedFeatures"], [], "no feature that may be 0 for clients that do not know of 0")
+    answer = client.call("ApiVersions", 4, me)
     got = {r["ApiKey"]: (r["MinVersion"], r["MaxVersion"]) for r in answer["ApiKeys"] if r["ApiKey"] in NAMES}
     tap.equal(got, EXPECTED, "the APIs and their versions")
     tap.equal([(f["Name"], f["MinVersion"], f["MaxVersion"]) for f in answer["SupportedFeatures"]], [("group.version", 0, 1)],
@@ -287,9 +289,9 @@ def test_offset_fetch():
             none = fresh()
             got = fetch_many(version, [(group, [("t", [0, 1])]), (none, [("t", [0])]), (group, None), (none, None)])
             yield differs("groups", got, [
-                (group, NONE, {"t": {0: (3, 7, "zero", NONE), 1: (-1, -1, "", NONE)}}),
+                (group, NONE, {"t": {0: (3, 1, "zero", NONE), 1: (-1, -1, "", NONE)}}),
                 (none, NONE, {"t": {0: (-1, -1, "", NONE)}}),
-                (group, NONE, {"t": {0: (3, 7, "zero", NONE), 2: (4, 7, "", NONE)}, "u": {0: (9, 7, "", NONE)}}),
+                (group, NONE, {"t": {0: (3, 1, "zero", NONE), 2: (4, 1, "", NONE)}, "u": {0: (9, 1, "", NONE)}}),
                 (none, NONE, {})])
             yield differs("no group", [g[1] for g in fetch_many(version, [("", None)])], [INVALID_GROUP_ID])
             unknown = fetch_many(version, [(group, [("missing", [0])])])[0][2]
@@ -299,7 +301,11 @@ def test_offset_fetch():
         parts = {p["PartitionIndex"]: (p["CommittedOffset"], p["Metadata"], p["ErrorCode"]) for p in answer["Topics"][0]["Partitions"]}
         yield differs("offsets", parts, {0: (3, "zero", NONE), 1: (-1, "", NONE)})
         if version >= 5:
-            yield differs("epoch", answer["Topics"][0]["Partitions"][0]["CommittedLeaderEpoch"], 7)
+            yield differs("epoch", answer["Topics"][0]["Partitions"][0]["CommittedLeaderEpoch"], 1)
+            commit(7, group, {0: (3, "zero")}, epoch=9)
+            answer = client.call("OffsetFetch", version, {"GroupId": group, "Topics": [{"Name": "t", "PartitionIndexes": [0]}]})
+            yield differs("an epoch to come", answer["Topics"][0]["Partitions"][0]["CommittedLeaderEpoch"], -1)
+            commit(7, group, {0: (3, "zero")})
         if version >= 2:
             answer = client.call("OffsetFetch", version, {"GroupId": group, "Topics": None})
             yield differs("all", {t["Name"]: [p["PartitionIndex"] for p in t["Partitions"]] for t in answer["Topics"]}, {"t": [0, 2], "u": [0]})

@@ -402,7 +402,8 @@ fetch_all(KafkaCall *call)
 {
 	const FetchRequest *in = call->request;
 	FetchState *state = call->state;
-	uint64		left = Min(Max(in->max_bytes, 0), KAFKA_FETCH_BYTES_MAX);
+	uint64		limit = Min(Max(in->max_bytes, 0), KAFKA_FETCH_BYTES_MAX);
+	uint64		left = limit;
 	uint64		bytes = 0;
 	bool		news = state->n == 0;
 
@@ -420,7 +421,7 @@ fetch_all(KafkaCall *call)
 		}
 		news |= entry->error != KERR_NONE || entry->diverging;
 	}
-	return news || bytes >= (uint64) Max(in->min_bytes, 0);
+	return news || bytes >= Min((uint64) Max(in->min_bytes, 0), limit);
 }
 
 /* Names the logs that the server is to watch; all entries are without error here. */

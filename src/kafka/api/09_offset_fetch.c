@@ -56,7 +56,8 @@ static void
 set_position(OffsetFetchGroupPartitionResponse *out, const PtPosition *position)
 {
 	out->committed_offset = position->offset;
-	out->committed_leader_epoch = position->leader_epoch;
+	/* one from before an upgrade or a restore, which begin with epoch 1, would make clients ignore what Metadata says */
+	out->committed_leader_epoch = position->leader_epoch > pt_engine_leader_epoch() ? -1 : position->leader_epoch;
 	out->metadata = kafka_group_copy((CoordBytes) {position->metadata.data, position->metadata.len});
 }
 
@@ -219,10 +220,12 @@ offset_fetch_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/* As in Kafka: consumers before 3.9 try again after NOT_COORDINATOR only. */
 static void
 offset_fetch_fail(KafkaCall *call, int16 code, const char *message)
 {
-	walk_request(call, kafka_group_error(code));
+	code = kafka_group_error(code);
+	walk_request(call, code == KERR_COORDINATOR_NOT_AVAILABLE ? KERR_NOT_COORDINATOR : code);
 }
 
 const KafkaHandler kafka_handler_offset_fetch = {

@@ -26,7 +26,8 @@ copy_printable(char *to, size_t size, KafkaString from)
 
 /*
  * Features, of which clients make their choices: the consumer group protocol of KIP-848
- * is there, Kafka's transactions 2 are not.
+ * is there, Kafka's transactions 2 are not.  Below version 4 a feature that may be at level 0 is not among
+ * those that are supported (KAFKA-17011): Java clients from 3.3 to 3.7 end with an error over the 0.
  */
 static void
 fill_features(KafkaCall *call)
@@ -34,9 +35,12 @@ fill_features(KafkaCall *call)
 	static const char group_version[] = "group.version";
 	ApiVersionsResponse *out = call->response;
 
-	KAFKA_RESIZE(call, out->supported_features, ApiSupportedFeature, 1);
-	out->supported_features.items[0].name = kafka_string(group_version);
-	out->supported_features.items[0].max_version = 1;
+	if (call->api_version >= 4)
+	{
+		KAFKA_RESIZE(call, out->supported_features, ApiSupportedFeature, 1);
+		out->supported_features.items[0].name = kafka_string(group_version);
+		out->supported_features.items[0].max_version = 1;
+	}
 	KAFKA_RESIZE(call, out->finalized_features, ApiFinalizedFeature, 1);
 	out->finalized_features.items[0].name = kafka_string(group_version);
 	out->finalized_features.items[0].max_version_level = 1;

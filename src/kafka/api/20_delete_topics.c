@@ -14,6 +14,8 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
+
 #include "kafka/topics.h"
 
 static void
@@ -29,16 +31,58 @@ refuse(DeleteTopicResponse *out, int16 code, const char *message)
 	out->error_message = kafka_string(message);
 }
 
+/*
+ * Which of the request's topics there are, in order of their OIDs; *n: how many.  What occurs twice, by name or by
+ * id, is not deleted.
+ */
+static Oid *
+find_all(KafkaCall *call, int *n)
+{
+	const DeleteTopicsRequest *in = call->request;
+	bool		states = call->api_version >= 6;
+	int			asked = states ? in->topics.n : in->topic_names.n;
+	Oid		   *found = MemoryContextAllocHuge(call->mcxt, sizeof(Oid) * Max(asked, 1));
+
+	*n = 0;
+	for (int i = 0; i < asked; i++)
+	{
+		KafkaString name = states ? in->topics.items[i].name : in->topic_names.items[i];
+		const KafkaUuid *id = states ? &in->topics.items[i].topic_id : NULL;
+		bool		by_id = states && !kafka_uuid_is_zero(id);
+		int16		error;
+		const PtTopic *topic = by_id && name.len >= 0 ? NULL : kafka_topic_known(name, by_id ? id : NULL, &error);
+
+		if (topic != NULL)
+			found[(*n)++] = topic->relid;
+	}
+	qsort(found, *n, sizeof(Oid), oid_cmp);
+	return found;
+}
+
+static bool
+is_twice(const Oid *found, int n, Oid topic)
+{
+	const Oid  *at = bsearch(&topic, found, n, sizeof(Oid), oid_cmp);
+
+	return at != NULL && ((at > found && at[-1] == topic) || (at + 1 < found + n && at[1] == topic));
+}
+
 /* id: NULL when the topic is given by name */
 static void
-delete_one(KafkaCall *call, KafkaString name, const KafkaUuid *id, DeleteTopicResponse *out)
+delete_one(KafkaCall *call, KafkaString name, const KafkaUuid *id, const Oid *found, int nfound,
+		   DeleteTopicResponse *out)
 {
-	const PtTopic *topic = kafka_topic_find(name, id, &out->error_code);
+	const PtTopic *topic = kafka_topic_known(name, id, &out->error_code);
 	KafkaError	error;
 	Oid			relid;
 
 	if (topic == NULL)
 		return;
+	if (is_twice(found, nfound, topic->relid))
+	{
+		refuse(out, KERR_INVALID_REQUEST, "Duplicate topic.");
+		return;
+	}
 	out->name = kafka_string(pstrdup(topic->name));
 	memcpy(&out->topic_id, &topic->id, sizeof(out->topic_id));
 	if (topic->internal)
@@ -56,7 +100,7 @@ delete_one(KafkaCall *call, KafkaString name, const KafkaUuid *id, DeleteTopicRe
 
 /* Since version 6: either a name or an id. */
 static void
-delete_state(KafkaCall *call, const DeleteTopic *in, DeleteTopicResponse *out)
+delete_state(KafkaCall *call, const DeleteTopic *in, const Oid *found, int nfound, DeleteTopicResponse *out)
 {
 	bool		has_id = !kafka_uuid_is_zero(&in->topic_id);
 
@@ -65,7 +109,7 @@ delete_state(KafkaCall *call, const DeleteTopic *in, DeleteTopicResponse *out)
 	if (has_id == (in->name.len >= 0))
 		refuse(out, KERR_INVALID_REQUEST, "Either a name or an id must be given.");
 	else
-		delete_one(call, in->name, has_id ? &in->topic_id : NULL, out);
+		delete_one(call, in->name, has_id ? &in->topic_id : NULL, found, nfound, out);
 }
 
 static void
@@ -75,6 +119,8 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 	DeleteTopicsResponse *out = call->response;
 	bool		states = call->api_version >= 6;
 	int			n = states ? in->topics.n : in->topic_names.n;
+	int			nfound = 0;
+	Oid		   *found = error == KERR_NONE ? find_all(call, &nfound) : NULL;
 
 	KAFKA_RESIZE(call, out->responses, DeleteTopicResponse, n);
 	for (int i = 0; i < n; i++)
@@ -87,9 +133,9 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 		if (error != KERR_NONE)
 			refuse(result, error, message);
 		else if (states)
-			delete_state(call, &in->topics.items[i], result);
+			delete_state(call, &in->topics.items[i], found, nfound, result);
 		else
-			delete_one(call, in->topic_names.items[i], NULL, result);
+			delete_one(call, in->topic_names.items[i], NULL, found, nfound, result);
 	}
 }
 

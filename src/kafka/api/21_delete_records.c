@@ -71,7 +71,7 @@ static bool
 check_partition(KafkaString name, const DeleteRecordsPartition *in, Deletion *deletion)
 {
 	int16	   *error = &deletion->out->error_code;
-	const PtTopic *topic = kafka_topic_find(name, NULL, error);
+	const PtTopic *topic = kafka_topic_known(name, NULL, error);
 
 	if (topic == NULL)
 		return false;

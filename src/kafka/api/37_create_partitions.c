@@ -86,7 +86,7 @@ handle_topic(KafkaCall *call, const CreatePartitionsTopic *in, CreatePartitionsR
 	Growth		growth;
 	KafkaError	error;
 
-	topic = kafka_topic_find(in->name, NULL, &out->error_code);
+	topic = kafka_topic_known(in->name, NULL, &out->error_code);
 	if (topic == NULL)
 		return;
 	if (topic->internal)

@@ -108,14 +108,16 @@ check_group(KafkaString group_id, CoordDescription *d, bool *members)
 {
 	static const char consumer[] = "consumer";
 	CoordGroupInfo outside;
+	bool		known;
 
 	*members = false;
 	if (!kafka_group_id_valid(group_id))
 		return KERR_INVALID_GROUP_ID;
-	if (!coord_describe(kafka_groups(), kafka_coord_bytes(group_id), d) || d->info.nmembers == 0)
+	known = coord_describe(kafka_groups(), kafka_coord_bytes(group_id), d);
+	if (!known || d->info.nmembers == 0)
 	{
 		if (!kafka_group_find_outside(group_id, &outside))
-			return KERR_GROUP_ID_NOT_FOUND;
+			return known ? KERR_NONE : KERR_GROUP_ID_NOT_FOUND;
 		return outside.state == COORD_EMPTY ? KERR_NONE : KERR_NON_EMPTY_GROUP;
 	}
 	*members = true;

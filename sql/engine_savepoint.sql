@@ -147,3 +147,17 @@ DROP VIEW es;
 SELECT drop_topic('es'), drop_topic('et');
 DROP TABLE seen;
 DROP FUNCTION see, echo, add_rows;
+
+-- an append that fails midway, here in an expression of an index: nothing of it counts
+SELECT create_topic('midway');
+CREATE INDEX ON topics.midway ((1 / (length(value) - 3)));
+BEGIN;
+SELECT append('midway:0', 'aa');
+SAVEPOINT s;
+SELECT append('midway:0', 'abc');
+ROLLBACK TO s;
+COMMIT;
+SELECT log_end('midway:0');
+SELECT append('midway:0', 'dddd');
+SELECT "offset", as_text(value) FROM topics.midway;
+SELECT drop_topic('midway');

@@ -296,8 +296,8 @@ copy_frames(Relation old_table, Relation new_table, TransactionId oldest_xmin, d
 
 	(void) pt_append_lock(RelationGetRelid(old_table), false);
 	(void) pt_append_lock(RelationGetRelid(new_table), false);
-	pt_xact_before_append();
 	state = pt_state_get(new_table);
+	pt_xact_before_append(state, RelationGetRelid(old_table));
 	pt_reader_begin(&r, old_table, GetAccessStrategy(BAS_BULKREAD));
 	while (pt_reader_next(&r, &frame))
 	{
@@ -306,8 +306,7 @@ copy_frames(Relation old_table, Relation new_table, TransactionId oldest_xmin, d
 		Assert(v != PT_IN_PROGRESS);	/* we hold the table alone */
 		if (v != PT_VISIBLE || (frame.head.flags & PT_FRAME_KIND_MASK) != PT_FRAME_KIND_BATCH)
 			continue;
-		if (frame.pos >= pg_atomic_read_u64(&r.state->sealed_pos) &&
-			!TransactionIdPrecedes(frame.head.xid, oldest_xmin))
+		if (!frame.sealed && !TransactionIdPrecedes(frame.head.xid, oldest_xmin))
 			all_see = false;
 		copy_frame(new_table, state, &r, &frame);
 		*num_tuples += frame.batch.record_count;
@@ -321,7 +320,7 @@ copy_frames(Relation old_table, Relation new_table, TransactionId oldest_xmin, d
 		seal_copied(new_table, state, sealed);
 	/* after the swap of files, the log belongs to the old table's OID */
 	state->relid = RelationGetRelid(old_table);
-	pt_xact_after_append(state, RelationGetRelid(old_table));
+	pt_xact_after_append();
 }
 
 /* We hold the append lock, so the next ordinal is ours to say; it only grows. */
@@ -345,6 +344,6 @@ static void
 seal_copied(Relation rel, PtLogState *state, PtLogPos sealed)
 {
 	Assert(sealed <= state->tail_pos);
-	pt_meta_seal(rel, sealed, InvalidTransactionId);
+	(void) pt_meta_seal(rel, sealed, InvalidTransactionId);
 	pg_atomic_write_u64(&state->sealed_pos, sealed);
 }

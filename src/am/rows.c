@@ -121,8 +121,7 @@ classify(PtRows *rows, const PtFrame *frame)
 		return PT_INVISIBLE;
 	if (result != PT_VISIBLE || rows->snapshot == NULL)
 		return result;
-	if (frame->pos < pg_atomic_read_u64(&rows->reader.state->sealed_pos) ||
-		!TransactionIdIsCurrentTransactionId(frame->head.xid))
+	if (frame->sealed || !TransactionIdIsCurrentTransactionId(frame->head.xid))
 		return result;
 	if (frame->pos >= rows->limit)
 		return PT_IN_PROGRESS;

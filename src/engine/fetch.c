@@ -47,6 +47,7 @@ typedef struct Walk
 	PtPageCursor cursor;
 	PtLogPos	pos;			/* of the next frame */
 	PtLogPos	end;			/* durable end */
+	PtLogPos	sealed;			/* as it was before the first page was read */
 	TransactionId committed_xid;	/* last one found to be */
 } Walk;
 
@@ -77,7 +78,7 @@ frame_committed(Walk *walk, const PtFrameHeader *head, PtLogPos pos)
 {
 	if (head->flags & (PT_FRAME_ABORTED | PT_FRAME_KIND_MASK))
 		return false;
-	if (pos < pg_atomic_read_u64(&walk->log->sealed_pos) || head->xid == walk->committed_xid)
+	if (pos < walk->sealed || head->xid == walk->committed_xid)
 		return true;
 	if (!TransactionIdDidCommit(head->xid))
 		return false;
@@ -95,6 +96,7 @@ walk_page(Walk *walk)
 	uint64		block = pt_pos_block(walk->pos);
 	int			ahead = block - walk->cursor.block <= WALK_NEAR ? WALK_AHEAD : 1;
 
+	ahead = (int) Min((uint64) ahead, pt_pos_block(walk->end - 1) - block + 1);
 	if (block < walk->cursor.window || block >= walk->cursor.window_end)
 		scratch.used = 0;
 	return pt_page_cursor_go(&walk->cursor, block, ahead, false);
@@ -222,6 +224,7 @@ pt_engine_fetch(PtFetch *fetch)
 
 	memset(&walk, 0, sizeof(walk));
 	walk.log = log;
+	walk.sealed = pg_atomic_read_u64(&log->sealed_pos);
 	get_scratch();
 	pt_page_cursor_init(&walk.cursor, &log->locator, &scratch);
 	walk.pos = find_start(fetch, log, start_pos);

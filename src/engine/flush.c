@@ -302,7 +302,7 @@ flush_batch(Flush *f)
 	batch.base_offset = f->base_offset;
 	if (f->base_offset > 0)
 		pt_trim_empty(f->relid, f->log, f->base_offset);
-	pt_xact_before_append();
+	pt_xact_before_append(f->log, f->relid);
 	pt_append(f->rel, f->log, &batch, 1);
 	flush_ahead(len);
 	Assert(batch.base_offset + n == f->next_offset);
@@ -320,7 +320,7 @@ flush_batch(Flush *f)
 		}
 		pt_index_rows_hook(f->rel, f->rows, f->offsets, f->ordinals, n);
 	}
-	pt_xact_after_append(f->log, f->relid);
+	pt_xact_after_append();
 	f->first += n;
 	f->base_offset = -1;
 	pt_builder_start(&f->builder);

@@ -26,8 +26,8 @@ extern void pt_append_locks_forget(void);
  * ahead of pt_append, after when all WAL that the append causes (also of
  * indexes) is written.
  */
-extern void pt_xact_before_append(void);
-extern void pt_xact_after_append(PtLogState *state, Oid relid);
+extern void pt_xact_before_append(PtLogState *state, Oid relid);
+extern void pt_xact_after_append(void);
 
 /* pending.c: the ends of (sub)transactions, as xact.c sees them. */
 extern void pt_pending_sub_commit(int level);

@@ -64,11 +64,12 @@ typedef struct PartState
 static PartState *committing;
 static int	ncommitting;
 
-/* The commit flushes (pt_engine_produce_at_once).  Nothing throws while it is set. */
+/* The commit flushes (pt_engine_produce_at_once). */
 static bool flush_at_once;
 
 static void verify_item(Work *work, PtProduce *item);
 static void produce_group(Work **works, int n, XLogRecPtr *lsn);
+static void produce_singly(Work **works, int n, XLogRecPtr *lsn);
 static void append_group(Work **works, int n, PartState *parts, int *nparts);
 static bool open_part(PartState *part, Oid relid, Work **works, int n);
 static void append_part(PartState *part, Work **works, int n);
@@ -106,8 +107,8 @@ compare_works(const void *a, const void *b)
 void
 pt_engine_produce(PtProduce *items, int n, XLogRecPtr *lsn)
 {
-	Work	   *all = palloc(n * sizeof(Work));
-	Work	  **works = palloc(n * sizeof(Work *));
+	Work	   *all = MemoryContextAllocHuge(CurrentMemoryContext, n * sizeof(Work));
+	Work	  **works = MemoryContextAllocHuge(CurrentMemoryContext, n * sizeof(Work *));
 	int			nworks = 0;
 
 	Assert(!IsTransactionState());
@@ -132,9 +133,16 @@ pt_engine_produce(PtProduce *items, int n, XLogRecPtr *lsn)
 void
 pt_engine_produce_at_once(PtProduce *items, int n, XLogRecPtr *lsn)
 {
-	flush_at_once = true;
-	pt_engine_produce(items, n, lsn);
-	flush_at_once = false;
+	PG_TRY();
+	{
+		flush_at_once = true;
+		pt_engine_produce(items, n, lsn);
+	}
+	PG_FINALLY();
+	{
+		flush_at_once = false;
+	}
+	PG_END_TRY();
 	/* a duplicate has nothing committed, and its first one may be somebody else's */
 	XLogFlush(*lsn);
 }
@@ -206,6 +214,19 @@ await_parts(const PartState *parts, int nparts, XLogRecPtr *lsn)
 	}
 }
 
+/* One after the other; behind one that is busy, those of its partition must wait, too, or they would overtake it. */
+static void
+produce_singly(Work **works, int n, XLogRecPtr *lsn)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (i > 0 && works[i - 1]->item->status == PT_BUSY && works[i - 1]->item->relid == works[i]->item->relid)
+			pt_produce_reject(works[i]->item, PT_BUSY, NULL);
+		else
+			produce_group(&works[i], 1, lsn);
+	}
+}
+
 /*
  * One transaction for n sorted items, none of which has been rejected.  Does not throw.
  */
@@ -254,10 +275,7 @@ produce_group(Work **works, int n, XLogRecPtr *lsn)
 	MemoryContextDelete(mcxt);
 	synchronous_commit = saved_synchronous_commit;
 	if (failed && n > 1)
-	{
-		for (int i = 0; i < n; i++)
-			produce_group(&works[i], 1, lsn);
-	}
+		produce_singly(works, n, lsn);
 }
 
 /* A single item fails with the error; a group is prepared to be tried again. */
@@ -391,11 +409,11 @@ append_admitted(PartState *part, Work **works, int n)
 		batches[i].length = works[i]->length;
 		batches[i].base_offset = -1;
 	}
-	pt_xact_before_append();
+	pt_xact_before_append(part->log, RelationGetRelid(part->rel));
 	pt_append(part->rel, part->log, batches, n);
 	if (pt_wants_index_rows(part->rel))
 		index_batches(part->rel, batches, n);
-	pt_xact_after_append(part->log, RelationGetRelid(part->rel));
+	pt_xact_after_append();
 	for (int i = 0; i < n; i++)
 	{
 		Assert(works[i]->item->base_offset == batches[i].base_offset);

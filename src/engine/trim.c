@@ -23,6 +23,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/lwlock.h"
 #include "utils/memutils.h"
@@ -167,6 +168,7 @@ static XLogRecPtr
 write_start(const PendingTrim *trim)
 {
 	MemoryContext old = CurrentMemoryContext;
+	uint32		holdoff = InterruptHoldoffCount;
 	XLogRecPtr	volatile lsn = InvalidXLogRecPtr;
 
 	PG_TRY();
@@ -180,7 +182,10 @@ write_start(const PendingTrim *trim)
 		MemoryContextSwitchTo(old);
 		edata = CopyErrorData();
 		FlushErrorState();
+		/* what an abort would do, but for what belongs to the commit that we are in */
 		LWLockReleaseAll();
+		UnlockBuffers();
+		InterruptHoldoffCount = holdoff;
 		ereport(WARNING,
 				(errcode(edata->sqlerrcode),
 				 errmsg("records before offset %lld were not deleted: %s",

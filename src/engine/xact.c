@@ -62,6 +62,7 @@ static int	saved_synchronous_commit = -1;	/* while an early release is under way
 static void xact_callback(XactEvent event, void *arg);
 static void subxact_callback(SubXactEvent event, SubTransactionId mySubid,
 							 SubTransactionId parentSubid, void *arg);
+static void touch_log(PtLogState *state, Oid relid);
 static void settle_tails(void);
 static void choose_early_release(void);
 static void after_commit(void);
@@ -75,32 +76,41 @@ pt_xact_register(void)
 	pt_gone_register();
 }
 
-/* To be called before the transaction writes anything for an append. */
+/*
+ * To be called before the transaction writes anything for an append: remembers the log, so that an append
+ * that fails midway in a subtransaction is known, too.
+ */
 void
-pt_xact_before_append(void)
+pt_xact_before_append(PtLogState *state, Oid relid)
 {
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		only_topics = true;
 	else
 		only_topics = only_topics && XactLastRecEnd == own_wal_end;
+	touch_log(state, relid);
 }
 
-/* To be called when an append and what it causes are written; remembers the log. */
+/* To be called when an append and what it causes are written. */
 void
-pt_xact_after_append(PtLogState *state, Oid relid)
+pt_xact_after_append(void)
+{
+	Assert(TransactionIdIsValid(GetTopTransactionIdIfAny()) && ntouched > 0);
+	own_wal_end = XactLastRecEnd;
+}
+
+static void
+touch_log(PtLogState *state, Oid relid)
 {
 	int			level = GetCurrentTransactionNestLevel();
 	TouchedLog *log;
 
-	Assert(TransactionIdIsValid(GetTopTransactionIdIfAny()));
-	own_wal_end = XactLastRecEnd;
 	for (int i = ntouched - 1; i >= 0; i--)
 	{
 		Assert(touched[i].level <= level && touched[i].level <= touched[i].deepest);
 		if (touched[i].state == state)
 		{
 			Assert(touched[i].relid == relid);
-			touched[i].deepest = level;
+			touched[i].deepest = Max(touched[i].deepest, level);
 			return;
 		}
 	}
@@ -221,7 +231,7 @@ after_commit(void)
 
 	if (ntouched == 0)
 		return;
-	Assert(!XLogRecPtrIsInvalid(lsn));
+	Assert(!XLogRecPtrIsInvalid(lsn) && touched[0].level == 1);
 	for (int i = 0; i < ntouched; i++)
 		pt_state_committed(touched[i].state, lsn);
 	if (saved_synchronous_commit >= 0)

@@ -209,11 +209,11 @@ gather_message(NetGather *g, NetMessage *message, size_t max)
 	return true;
 }
 
-/* Maps as much of a source as fits. */
+/* Maps as much of a source as fits; the caller has seen that one map does, though the entry itself may be the last. */
 static bool
 gather_source(NetGather *g, NetEntry *entry, uint64 left, size_t max)
 {
-	while (entry->bytes < left && !gather_full(g, max))
+	do
 	{
 		struct iovec iov[NET_MAP_IOVECS];
 		size_t		bytes = 0;
@@ -225,7 +225,7 @@ gather_source(NetGather *g, NetEntry *entry, uint64 left, size_t max)
 		for (int i = 0; i < n; i++)
 			gather_add(g, iov[i].iov_base, iov[i].iov_len);
 		entry->bytes += bytes;
-	}
+	} while (entry->bytes < left && !gather_full(g, max));
 	return true;
 }
 

@@ -56,10 +56,15 @@ static PtClientSlot nowhere = {.worker = -1};
 static int	time_bucket(uint64 us);
 static uint64 bucket_start(int bucket);
 
+/* As it was when the server started: after a crash the memory is made anew in the same size, whatever the setting is then. */
 static int
 slots_wanted(void)
 {
-	return Min(pt_max_connections, PT_SLOTS_MAX);
+	static int	wanted = -1;
+
+	if (wanted < 0)
+		wanted = Min(pt_max_connections, PT_SLOTS_MAX);
+	return wanted;
 }
 
 Size

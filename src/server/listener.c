@@ -70,6 +70,7 @@
 static PtListener listener;
 static NetListener *sockets[PT_LISTEN_SOCKETS_MAX];
 static int	nsockets;
+static long report_ms = -1;		/* until there is something to report; -1: there is not */
 
 static void listener_start(PtListener *l);
 static void listener_exit(int code, Datum arg);
@@ -81,6 +82,7 @@ static bool bind_all(PtListener *l, bool tell);
 static void on_accepted(NetListener *from, int fd, void *arg);
 static int	connections_max(void);
 static void tell_refused(void);
+static void take_interrupts(PtListener *l);
 static bool run_turn(PtListener *l);
 static void report_error(PtListener *l);
 static void guarded_turn(PtListener *l);
@@ -110,13 +112,6 @@ pt_listener_main(Datum arg)
 
 	for (;;)
 	{
-		if (pt_worker_interrupts())
-		{
-			NetLimits	limits;
-
-			set_limits(&limits);
-			net_group_set_limits(l->group, &limits);
-		}
 		guarded_turn(l);
 		pt_server_sleeps_for(l->number, pt_turn_sleeps_for(l));
 		if (!pt_turn_pending(l))
@@ -303,7 +298,21 @@ on_accepted(NetListener *from, int fd, void *arg)
 	pt_client_open(l, fd, &moved, NULL);
 }
 
-/* false: there was an error, which has been dealt with. */
+static void
+take_interrupts(PtListener *l)
+{
+	NetLimits	limits;
+
+	if (!pt_worker_interrupts())
+		return;
+	set_limits(&limits);
+	net_group_set_limits(l->group, &limits);
+}
+
+/*
+ * false: there was an error, which has been dealt with.  All that may throw is in here, also what the server wants of
+ * every process (invalidations, settings, statistics): a listener that ends takes all its clients with it.
+ */
 static bool
 run_turn(PtListener *l)
 {
@@ -313,13 +322,15 @@ run_turn(PtListener *l)
 	l->now = GetCurrentTimestamp();
 	PG_TRY();
 	{
+		take_interrupts(l);
 		(void) net_loop_poll(l->loop, 0);
 		net_loop_run_timers(l->loop);
 		net_group_deliver(l->group);
 		pt_turn(l);
 		pt_moves_turn(l);
-		pt_handover_turn(l);
 		net_group_reap(l->group);
+		pt_handover_turn(l);	/* what has just come free may be what it waits for */
+		report_ms = pt_turn_pending(l) ? -1 : report_idle(l);
 	}
 	PG_CATCH();
 	{
@@ -379,7 +390,6 @@ wait_for_work(PtListener *l, WaitEventSet *set, uint32 wait_event)
 {
 	WaitEvent	occurred[3];
 	long		timeout_ms = net_loop_timeout_ms(l->loop);
-	long		report_ms = report_idle(l);
 
 	if (report_ms >= 0 && (timeout_ms < 0 || report_ms < timeout_ms))
 		timeout_ms = report_ms;

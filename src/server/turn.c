@@ -420,7 +420,7 @@ append_gather(PtListener *l, int *n)
 
 	dlist_foreach(iter, &l->appending)
 		total += dlist_container(PtRequest, work_node, iter.cur)->call->nproduce;
-	items = palloc(Max(total, 1) * sizeof(PtProduce));
+	items = MemoryContextAllocHuge(l->turn_mcxt, Max(total, 1) * sizeof(PtProduce));
 	*n = 0;
 	dlist_foreach(iter, &l->appending)
 	{
@@ -694,6 +694,7 @@ pt_turn_recover(PtListener *l)
 		pt_request_unlist(request);
 		net_conn_close(request->client->conn, "the transaction of its request was lost");
 	}
+	/* not at once: an error that stays would be met again and again at full speed */
 	if (!dlist_is_empty(&l->appending))
-		l->append_now = true;
+		net_timer_start(l->loop, &l->retry, net_now() + PT_BUSY_LATER_US);
 }

@@ -120,8 +120,9 @@ watch_log(PtLogState *state, bool *fresh)
 	bool		found;
 	PtWatchedLog *log = hash_search(watched, &state, HASH_ENTER, &found);
 
-	*fresh = !found;
-	if (!found)
+	/* the state may have become another log's; those who wait for the old one are told that it is gone */
+	*fresh = !found || !RelFileLocatorEquals(log->locator, state->locator);
+	if (*fresh)
 	{
 		PtLogEnd	end;
 
@@ -132,7 +133,8 @@ watch_log(PtLogState *state, bool *fresh)
 		log->seen_pos = end.pos;
 		log->seen_offset = end.offset;
 		log->idle_since = 0;
-		dlist_init(&log->waits);
+		if (!found)
+			dlist_init(&log->waits);
 	}
 	return log;
 }

@@ -38,7 +38,7 @@ extern Buffer pt_read_block(Relation rel, const RelFileLocator *locator, BlockNu
 extern uint32 pt_extent_take(Relation rel, const PtDirEntry *next, int64 prev_max_timestamp);
 extern BlockNumber pt_file_extend(Relation rel, BlockNumber have, uint32 phys, BlockNumber need);
 
-extern void pt_meta_seal(Relation rel, PtLogPos sealed, TransactionId newest);
+extern XLogRecPtr pt_meta_seal(Relation rel, PtLogPos sealed, TransactionId newest);
 extern XLogRecPtr pt_meta_trim(const RelFileLocator *locator, const PtLogStart *start);
 
 /* state.c: for redo */
@@ -46,6 +46,7 @@ extern void pt_state_replay_meta(const RelFileLocator *locator, const xl_pt_meta
 
 /* seal.c */
 extern void pt_frame_set(Relation rel, PtLogPos pos, uint32 length, uint32 flags);
+extern uint32 pt_frame_flag(Relation rel, PtLogPos pos, uint32 flags);
 
 /* read.c */
 extern void pt_read_head(Page page, PtLogPos pos, PtFrame *frame);

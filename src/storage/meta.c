@@ -78,6 +78,7 @@ pt_log_create(Relation rel, const RelFileLocator *locator, int64 offset, int64 o
 	Assert(rel->rd_rel->relpersistence == RELPERSISTENCE_PERMANENT);
 	pt_smgr_zeroextend(reln, MAIN_FORKNUM, PT_META_BLOCK, 1);
 	smgrclose(reln);
+	pt_state_forget(locator);
 	buf = ReadBufferWithoutRelcache(*locator, MAIN_FORKNUM, PT_META_BLOCK, RBM_ZERO_AND_LOCK, NULL, true);
 	START_CRIT_SECTION();
 	pt_meta_init(BufferGetPage(buf), offset, ordinal);
@@ -382,7 +383,7 @@ set_meta(Buffer buf, const xl_pt_meta *x)
 }
 
 /* Moves the sealed position; see xl_pt_meta for "newest". */
-void
+XLogRecPtr
 pt_meta_seal(Relation rel, PtLogPos sealed, TransactionId newest)
 {
 	Buffer		buf = lock_meta(rel, &pt_rel_locator(rel), BUFFER_LOCK_EXCLUSIVE);
@@ -390,7 +391,7 @@ pt_meta_seal(Relation rel, PtLogPos sealed, TransactionId newest)
 
 	x.sealed_pos = sealed;
 	x.sealed_xid = newest;
-	(void) set_meta(buf, &x);
+	return set_meta(buf, &x);
 }
 
 /* Moves the start of the log, never back: InvalidXLogRecPtr when somebody else has moved it as far already. */

@@ -152,6 +152,7 @@ pt_read_head(Page page, PtLogPos pos, PtFrame *frame)
 static bool
 head_at(PtReader *r, PtLogPos pos, PtFrame *frame)
 {
+	PtLogPos	sealed = pg_atomic_read_u64(&r->state->sealed_pos);
 	Page		page;
 	bool		there;
 
@@ -159,7 +160,10 @@ head_at(PtReader *r, PtLogPos pos, PtFrame *frame)
 		return false;
 	there = pt_pos_byte(pos) + PT_FRAME_HEAD <= ((PageHeader) page)->pd_lower;
 	if (there)
+	{
 		pt_read_head(page, pos, frame);
+		frame->sealed = pos < sealed;
+	}
 	LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
 	return there;
 }
@@ -213,6 +217,7 @@ pt_reader_next(PtReader *r, PtFrame *frame)
 static bool
 last_frame_in_block(PtReader *r, uint64 block, PtLogPos end, PtFrame *frame)
 {
+	PtLogPos	sealed = pg_atomic_read_u64(&r->state->sealed_pos);
 	Page		page;
 	uint32		first;
 	bool		found = false;
@@ -228,6 +233,7 @@ last_frame_in_block(PtReader *r, uint64 block, PtLogPos end, PtFrame *frame)
 			   pt_pos_byte(pos) + PT_FRAME_HEAD <= ((PageHeader) page)->pd_lower)
 		{
 			pt_read_head(page, pos, frame);
+			frame->sealed = pos < sealed;
 			found = true;
 			pos = frame->next;
 		}

@@ -21,15 +21,12 @@
 
 #include "storage/internal.h"
 
-/* Sets length and flags of the frame at pos. */
-void
-pt_frame_set(Relation rel, PtLogPos pos, uint32 length, uint32 flags)
+/* The page of the frame at pos, exclusively locked; *head: the frame's header in it. */
+static Buffer
+lock_frame(Relation rel, PtLogPos pos, PtFrameHeader **head)
 {
 	PtDirEntry	entry;
-	XLogRecPtr	lsn;
 	Buffer		buf;
-	PtFrameHeader *head;
-	xl_pt_frame x = {.length = length,.flags = flags,.at = (uint16) pt_pos_byte(pos)};
 
 	if (!pt_extent_lookup(rel, &pt_rel_locator(rel), pt_pos_extent(pos), &entry))
 		elog(ERROR, "extent %llu of \"%s\" is not there", (unsigned long long) pt_pos_extent(pos),
@@ -37,7 +34,18 @@ pt_frame_set(Relation rel, PtLogPos pos, uint32 length, uint32 flags)
 	buf = ReadBuffer(rel, pt_extent_block(entry.phys) + (BlockNumber) (pt_pos_block(pos) % PT_EXTENT_BLOCKS));
 	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
 	Assert(pt_page_special(BufferGetPage(buf))->block == pt_pos_block(pos));
-	head = (PtFrameHeader *) ((char *) BufferGetPage(buf) + x.at);
+	*head = (PtFrameHeader *) ((char *) BufferGetPage(buf) + pt_pos_byte(pos));
+	return buf;
+}
+
+/* Changes the frame and gives its page back. */
+static void
+change_frame(Buffer buf, PtLogPos pos, PtFrameHeader *head, uint32 length, uint32 flags)
+{
+	xl_pt_frame x = {.length = length,.flags = flags,.at = (uint16) pt_pos_byte(pos)};
+	XLogRecPtr	lsn;
+
+	Assert(length >= PT_BATCH_HEADER_SIZE && length <= head->length);
 	START_CRIT_SECTION();
 	head->length = length;
 	head->flags = flags;
@@ -49,6 +57,28 @@ pt_frame_set(Relation rel, PtLogPos pos, uint32 length, uint32 flags)
 	PageSetLSN(BufferGetPage(buf), lsn);
 	END_CRIT_SECTION();
 	UnlockReleaseBuffer(buf);
+}
+
+/* Sets length and flags of the frame at pos. */
+void
+pt_frame_set(Relation rel, PtLogPos pos, uint32 length, uint32 flags)
+{
+	PtFrameHeader *head;
+	Buffer		buf = lock_frame(rel, pos, &head);
+
+	change_frame(buf, pos, head, length, flags);
+}
+
+/* Adds flags to the frame at pos, whose length may have been repaired since the caller read it; returns the length. */
+uint32
+pt_frame_flag(Relation rel, PtLogPos pos, uint32 flags)
+{
+	PtFrameHeader *head;
+	Buffer		buf = lock_frame(rel, pos, &head);
+	uint32		length = head->length;
+
+	change_frame(buf, pos, head, length, head->flags | flags);
+	return length;
 }
 
 /*
@@ -90,7 +120,8 @@ pt_log_seal(Relation rel, TransactionId oldest_xmin)
 
 	pt_log_info(rel, &info);
 	pt_reader_begin(&r, rel, GetAccessStrategy(BAS_VACUUM));
-	sealed = Max(info.sealed_pos, info.start_pos);
+	/* frames before the log's start, too, as long as they are there: older cursors may still meet them */
+	sealed = info.sealed_pos;
 	pt_reader_seek_pos(&r, sealed);
 	while (pt_reader_next(&r, &frame))
 	{
@@ -100,7 +131,8 @@ pt_log_seal(Relation rel, TransactionId oldest_xmin)
 		{
 			if (TransactionIdIsInProgress(frame.head.xid) || !pt_reader_complete(&r, &frame))
 				break;
-			pt_frame_set(rel, frame.pos, frame.head.length, frame.head.flags | PT_FRAME_ABORTED);
+			frame.next = pt_frame_next(frame.pos, pt_frame_flag(rel, frame.pos, PT_FRAME_ABORTED));
+			pt_reader_seek_pos(&r, frame.next);
 		}
 		else if (!(frame.head.flags & PT_FRAME_ABORTED) &&
 				 (!TransactionIdIsValid(newest) || TransactionIdFollows(frame.head.xid, newest)))
@@ -112,7 +144,8 @@ pt_log_seal(Relation rel, TransactionId oldest_xmin)
 	pt_reader_end(&r);
 	if (sealed > info.sealed_pos)
 	{
-		pt_meta_seal(rel, sealed, newest);
+		/* what is sealed is shown without a look at its commit, which therefore must be durable */
+		XLogFlush(pt_meta_seal(rel, sealed, newest));
 		pg_atomic_write_u64(&r.state->sealed_pos, sealed);
 	}
 	return left;

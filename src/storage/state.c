@@ -54,6 +54,7 @@ static void load_state(PtLogState *state, Relation rel);
 static void load_tail(PtLogState *state, PtReader *r, const PtLogInfo *info);
 static void load_ends(PtLogState *state, PtReader *r);
 static void publish(PtLogState *state, XLogRecPtr lsn);
+static void add_waiting(PtLogState *state);
 
 Size
 pt_state_shmem_size(void)
@@ -142,7 +143,25 @@ find_or_enter(const RelFileLocator *locator)
 	return state;
 }
 
-/* Drops entries whose files are gone. */
+/* A log has been made here: what was known of one that had the same locator is void. */
+void
+pt_state_forget(const RelFileLocator *locator)
+{
+	PtLogState *state;
+
+	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	state = hash_search(states, locator, HASH_FIND, NULL);
+	if (state)
+	{
+		SpinLockAcquire(&state->mutex);
+		state->loaded = false;
+		state->written_from = state->written_to = 0;
+		SpinLockRelease(&state->mutex);
+	}
+	LWLockRelease(&shared->lock);
+}
+
+/* Drops entries whose files are gone, or wait, empty, for the next checkpoint to remove them. */
 static void
 forget_dropped(void)
 {
@@ -152,7 +171,10 @@ forget_dropped(void)
 	hash_seq_init(&scan, states);
 	while ((state = hash_seq_search(&scan)) != NULL)
 	{
-		if (state->ring_n == 0 && !state->waiting && !smgrexists(pt_smgropen(state->locator), MAIN_FORKNUM))
+		SMgrRelation file = pt_smgropen(state->locator);
+
+		if (state->ring_n == 0 && !state->waiting &&
+			(!smgrexists(file, MAIN_FORKNUM) || smgrnblocks(file, MAIN_FORKNUM) == 0))
 			hash_search(states, &state->locator, HASH_REMOVE, NULL);
 	}
 }
@@ -164,6 +186,7 @@ forget_dropped(void)
 static void
 load_state(PtLogState *state, Relation rel)
 {
+	bool		recovering = RecoveryInProgress();	/* before the log is read: replay may end meanwhile */
 	PtReader	r;
 	PtLogInfo	info;
 
@@ -183,7 +206,7 @@ load_state(PtLogState *state, Relation rel)
 	load_tail(state, &r, &info);
 	load_ends(state, &r);
 	pt_reader_end(&r);
-	state->volatile_load = RecoveryInProgress();
+	state->volatile_load = recovering;
 	if (!state->volatile_load && info.next_extent > 0)
 		XLogFlush(pt_wal_insert_end());
 	state->durable = state->committed;
@@ -331,7 +354,7 @@ resolve_prepared(PtLogState *state)
 {
 	TransactionId xid = state->tail_xid;
 	XLogRecPtr	lsn;
-	bool		moved = false;
+	bool		enlist = false;
 
 	if (!TransactionIdIsValid(xid) || TransactionIdIsInProgress(xid) || !TransactionIdDidCommit(xid))
 		return;
@@ -341,11 +364,12 @@ resolve_prepared(PtLogState *state)
 	if (state->tail_xid == xid)
 	{
 		publish(state, lsn);
-		moved = true;
+		enlist = !state->waiting;
+		state->waiting = true;
 	}
 	SpinLockRelease(&state->mutex);
-	if (moved)
-		(void) pt_state_advance(state, GetFlushRecPtr(NULL));
+	if (enlist)
+		add_waiting(state);
 }
 
 void
@@ -397,8 +421,14 @@ pt_state_committed(PtLogState *state, XLogRecPtr lsn)
 	enlist = !state->waiting;
 	state->waiting = true;
 	SpinLockRelease(&state->mutex);
-	if (!enlist)
-		return;
+	if (enlist)
+		add_waiting(state);
+}
+
+/* Lists a log whose "waiting" the caller has just set: the committer advances it. */
+static void
+add_waiting(PtLogState *state)
+{
 	SpinLockAcquire(&shared->waiting_mutex);
 	Assert(shared->nwaiting < pt_max_partitions);
 	shared->waiting[shared->nwaiting++] = state;
@@ -415,8 +445,11 @@ pt_state_advance(PtLogState *state, XLogRecPtr lsn)
 	int			n = 0;
 
 	SpinLockAcquire(&state->mutex);
-	while (n < state->ring_n && state->ring[n].lsn <= lsn)
-		state->durable = state->ring[n++];
+	for (; n < state->ring_n && state->ring[n].lsn <= lsn; n++)
+	{
+		if (state->ring[n].offset >= state->durable.offset)	/* trimming may have been quicker */
+			state->durable = state->ring[n];
+	}
 	state->ring_n -= n;
 	memmove(state->ring, state->ring + n, state->ring_n * sizeof(PtLogEnd));
 	SpinLockRelease(&state->mutex);
@@ -448,7 +481,9 @@ pt_state_advance_all(XLogRecPtr lsn)
 			moved = true;
 		SpinLockAcquire(&shared->waiting_mutex);
 		SpinLockAcquire(&state->mutex);
-		if (state->ring_n == 0)
+		if (i >= shared->nwaiting || shared->waiting[i] != state)
+			done = true;		/* somebody else took it off: another may lie here now */
+		else if (state->ring_n == 0)
 		{
 			state->waiting = false;
 			shared->waiting[i] = shared->waiting[--shared->nwaiting];

@@ -80,6 +80,9 @@ extern void pt_state_shmem_init(void);
 /* The state of a log, read from its file when this is the first use since start. */
 extern PtLogState *pt_state_get(Relation rel);
 
+/* To be called when a log is made: nothing that is known of a locator outlives its file. */
+extern void pt_state_forget(const RelFileLocator *locator);
+
 /*
  * Settles what became of the transaction that appended last, so that tail_offset
  * is the next offset of the current transaction.  Called with the append lock; pt_append does it by itself.
@@ -144,6 +147,7 @@ typedef struct PtFrame
 {
 	PtLogPos	pos;
 	PtLogPos	next;
+	bool		sealed;			/* lay below the sealed position before its flags were read: these count, the xid does not */
 	PtFrameHeader head;
 	PtBatchHeader batch;
 } PtFrame;

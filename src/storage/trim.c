@@ -105,8 +105,13 @@ pt_trim_write(PtLogState *state, const PtLogStart *start)
 void
 pt_trim_publish(PtLogState *state, const PtLogStart *start)
 {
-	(void) pt_state_advance(state, GetFlushRecPtr(NULL));
 	SpinLockAcquire(&state->mutex);
+	/* no further than that: what follows may be on no standby yet */
+	if (state->durable.offset < start->offset)
+	{
+		state->durable.offset = start->offset;
+		state->durable.pos = start->pos;
+	}
 	if (state->start_offset < start->offset)
 	{
 		state->start_offset = start->offset;

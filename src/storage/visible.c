@@ -54,7 +54,7 @@ pt_frame_visible(PtReader *r, const PtFrame *frame, Snapshot snapshot)
 
 	if (frame->head.flags & PT_FRAME_ABORTED)
 		return PT_INVISIBLE;
-	if (frame->pos < pg_atomic_read_u64(&r->state->sealed_pos))
+	if (frame->sealed)
 		return PT_VISIBLE;
 	if (TransactionIdEquals(xid, r->committed_xid))
 		return PT_VISIBLE;

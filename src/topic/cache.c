@@ -86,14 +86,14 @@ static bool all_touched = false;
 static char loaded_schema[NAMEDATALEN];
 
 static HTAB *
-make_hash(const char *name, Size keysize, Size entrysize, int flags)
+make_hash(MemoryContext mcxt, const char *name, Size keysize, Size entrysize, int flags)
 {
 	HASHCTL		ctl;
 
 	memset(&ctl, 0, sizeof(ctl));
 	ctl.keysize = keysize;
 	ctl.entrysize = entrysize;
-	ctl.hcxt = cache_mcxt;
+	ctl.hcxt = mcxt;
 	return hash_create(name, 64, &ctl, HASH_ELEM | HASH_CONTEXT | flags);
 }
 
@@ -114,11 +114,11 @@ prepare(void)
 	{
 		MemoryContext mcxt = AllocSetContextCreate(CacheMemoryContext, "pgtopic topics", ALLOCSET_DEFAULT_SIZES);
 
-		cache_mcxt = mcxt;
-		topics = make_hash("pgtopic topics by OID", sizeof(Oid), sizeof(TopicEntry), HASH_BLOBS);
-		names = make_hash("pgtopic topics by name", PT_TOPIC_NAME_MAX + 1, sizeof(NameEntry), HASH_STRINGS);
-		ids = make_hash("pgtopic topics by id", sizeof(pg_uuid_t), sizeof(IdEntry), HASH_BLOBS);
-		leaves = make_hash("pgtopic topics by leaf", sizeof(Oid), sizeof(LeafEntry), HASH_BLOBS);
+		topics = make_hash(mcxt, "pgtopic topics by OID", sizeof(Oid), sizeof(TopicEntry), HASH_BLOBS);
+		names = make_hash(mcxt, "pgtopic topics by name", PT_TOPIC_NAME_MAX + 1, sizeof(NameEntry), HASH_STRINGS);
+		ids = make_hash(mcxt, "pgtopic topics by id", sizeof(pg_uuid_t), sizeof(IdEntry), HASH_BLOBS);
+		leaves = make_hash(mcxt, "pgtopic topics by leaf", sizeof(Oid), sizeof(LeafEntry), HASH_BLOBS);
+		cache_mcxt = mcxt;		/* last: an error on the way leaves nothing half made */
 	}
 	if (unlikely(strncmp(loaded_schema, pt_topic_schema, NAMEDATALEN - 1) != 0))
 	{

@@ -189,6 +189,19 @@ def test_fetch_limits():
     tap.ok(time.monotonic() - started >= 0.4, "and not before")
 
 
+def test_many_partitions():
+    """an answer with data of more partitions than one send has room for"""
+    server.sql("SELECT create_topic('many', 400)")
+    batch = raw.Batch([(None, "v")]).encode()
+    got = client.call("Produce", 9, {"Acks": 1, "TimeoutMs": 10000, "TopicData": [
+        {"Name": "many", "PartitionData": [{"Index": p, "Records": batch} for p in range(400)]}]})
+    tap.equal({p["ErrorCode"] for p in got["Responses"][0]["PartitionResponses"]}, {NONE}, "produced")
+    for n in (127, 128, 129, 255, 256, 400):
+        got = told(fetch(11, {"many": {p: 0 for p in range(n)}}))
+        tap.equal(([v for _, v in got.values()], len(got)), ([["v"]] * n, n), "from %d partitions" % n)
+    server.sql("SELECT drop_topic('many')")
+
+
 def test_epochs():
     """leader epochs of requests are checked"""
     epoch = client.call("Metadata", 9, {"Topics": [{"Name": "limits"}]})["Topics"][0]["Partitions"][0]["LeaderEpoch"]
@@ -521,7 +534,7 @@ def test_damage():
 
 
 TESTS = [test_sessions, test_session_without_partitions, test_session_waits_for_topic, test_dropped_while_waiting,
-         test_fetch_limits, test_epochs, test_isolation, test_produce_errors, test_acks_0_error, test_waits_for_sql,
+         test_fetch_limits, test_many_partitions, test_epochs, test_isolation, test_produce_errors, test_acks_0_error, test_waits_for_sql,
          test_create_topics, test_create_in_transaction, test_delete_topics, test_describe_in_pages, test_locked_table, test_internal_topics, test_other_answers, test_sql_function,
          test_session_cache_is_bounded, test_damage]
 

@@ -153,8 +153,8 @@ def test_end():
         consumer = Consumer({"bootstrap.servers": server.bootstrap, "group.id": c.group, "log_level": 0})
         found = consumer.committed([TopicPartition("events", 0)], timeout=30)[0]
         consumer.close()
-        tap.ok(c.acked <= found.offset <= c.asked and found.metadata == "at %d" % found.offset,
-               "%s: a Kafka client sees it, too" % c.group)
+        # not its metadata: in copies librdkafka puts no end behind it, and its Python reads on into whatever follows
+        tap.ok(c.acked <= found.offset <= c.asked, "%s: a Kafka client sees it, too" % c.group)
 
 
 def test_promotion():

@@ -43,7 +43,7 @@ typedef struct Work
 	PtBatchHeader header;
 	char	   *data;			/* item's, or converted */
 	uint32		length;
-	bool		keyless;		/* some record has no key */
+	PtRecordsInfo records;
 } Work;
 
 /* One partition of the group. */
@@ -165,13 +165,19 @@ verify_item(Work *work, PtProduce *item)
 	item->message[0] = '\0';
 	status = pt_batch_verify(item->data, item->length, &work->header);
 	if (status == PT_LOG_OK)
-		status = pt_batch_verify_records(item->data, item->length, limit, &work->keyless);
+		status = pt_batch_verify_records(item->data, item->length, limit, &work->records);
 	if (status == PT_LOG_BAD_MAGIC)
 		pt_produce_reject(item, PT_INVALID_RECORD, pt_log_status_text(status));
 	else if (status != PT_LOG_OK)
 		pt_produce_reject(item, PT_CORRUPT_BATCH, pt_log_status_text(status));
 	else if (work->header.attributes & (PT_BATCH_TRANSACTIONAL | PT_BATCH_CONTROL))
 		pt_produce_reject(item, PT_INVALID_RECORD, "transactional and control batches are not accepted");
+	else if (work->header.max_timestamp != work->records.max_timestamp)
+	{
+		/* as in Kafka, it is what the records say: look-ups by time rely on it */
+		work->header.max_timestamp = work->records.max_timestamp;
+		pt_batch_set_max_timestamp(item->data, work->records.max_timestamp);
+	}
 }
 
 /* Puts the items back to where they were before an attempt. */
@@ -503,7 +509,7 @@ check_config(PartState *part, Work *work)
 {
 	if (work->length > (uint32) part->config.max_message_bytes)
 		pt_produce_reject(work->item, PT_BATCH_TOO_LARGE, "batch is larger than max.message.bytes");
-	else if (work->keyless && (part->config.cleanup_policy & PT_CLEANUP_COMPACT))
+	else if (work->records.keyless && (part->config.cleanup_policy & PT_CLEANUP_COMPACT))
 		pt_produce_reject(work->item, PT_INVALID_RECORD, "records of a compacted topic must have a key");
 	return work->item->status == PT_OK;
 }
@@ -528,7 +534,7 @@ check_timestamps(const PartState *part, Work *work)
 		return true;			/* none given */
 	else if (further_than(part->now, h->max_timestamp, part->config.timestamp_after_max_ms))
 		pt_produce_reject(work->item, PT_INVALID_TIMESTAMP, "timestamp is beyond message.timestamp.after.max.ms");
-	else if (further_than(h->base_timestamp, part->now, part->config.timestamp_before_max_ms))
+	else if (further_than(work->records.min_timestamp, part->now, part->config.timestamp_before_max_ms))
 		pt_produce_reject(work->item, PT_INVALID_TIMESTAMP, "timestamp is beyond message.timestamp.before.max.ms");
 	return work->item->status == PT_OK;
 }

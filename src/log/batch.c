@@ -131,6 +131,16 @@ pt_batch_set_append_time(char *data, int64 timestamp)
 }
 
 void
+pt_batch_set_max_timestamp(char *data, int64 timestamp)
+{
+	int32		length = pt_get_int32(data + BATCH_AT_LENGTH) + PT_BATCH_LENGTH_OVERHEAD;
+
+	Assert(length >= PT_BATCH_HEADER_SIZE);
+	pt_put_int64(data + BATCH_AT_MAX_TIMESTAMP, timestamp);
+	pt_batch_seal(data, length);
+}
+
+void
 pt_batch_seal(char *data, size_t len)
 {
 	Assert(len >= PT_BATCH_HEADER_SIZE && len <= PG_INT32_MAX);

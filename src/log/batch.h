@@ -82,12 +82,23 @@ extern PtLogStatus pt_batch_header_read(const char *data, size_t len, PtBatchHea
  */
 extern PtLogStatus pt_batch_verify(const char *data, size_t len, PtBatchHeader *h);
 
+/* What the records of a batch have in common; the timestamps, in ms, are those of the header when there are none. */
+typedef struct PtRecordsInfo
+{
+	bool		keyless;		/* some record has no key */
+	int64		min_timestamp;
+	int64		max_timestamp;
+} PtRecordsInfo;
+
 /*
  * Full check of the records inside (decompresses): every record well-formed,
- * record_count of them with deltas 0..n-1, nothing behind the last.  "keyless" (may
- * be NULL) is set when a record has no key.
+ * record_count of them with deltas 0..n-1, nothing behind the last.  "info" may be NULL.
  */
-extern PtLogStatus pt_batch_verify_records(const char *data, size_t len, size_t max_decompressed, bool *keyless);
+extern PtLogStatus pt_batch_verify_records(const char *data, size_t len, size_t max_decompressed,
+										   PtRecordsInfo *info);
+
+/* What the header says of the largest timestamp becomes that; the batch gets a new CRC. */
+extern void pt_batch_set_max_timestamp(char *data, int64 timestamp);
 
 /* Patches what the CRC does not cover. */
 extern void pt_batch_set_offset(char *data, int64 base_offset, int32 leader_epoch);

@@ -201,7 +201,7 @@ pt_record_iter_end(PtRecordIter *it)
 
 /* The loop of pt_batch_verify_records. */
 static PtLogStatus
-records_verify(PtRecordIter *it, bool *keyless)
+records_verify(PtRecordIter *it, PtRecordsInfo *info)
 {
 	PtRecord	record;
 	int32		offset_delta;
@@ -217,26 +217,31 @@ records_verify(PtRecordIter *it, bool *keyless)
 			return status;
 		if (unlikely(offset_delta != i))
 			return PT_LOG_BAD_COUNT;
-		if (record.key == NULL)
-			*keyless = true;
+		info->keyless |= record.key == NULL;
+		if (i == 0)
+			info->min_timestamp = info->max_timestamp = record.timestamp;
+		info->min_timestamp = Min(info->min_timestamp, record.timestamp);
+		info->max_timestamp = Max(info->max_timestamp, record.timestamp);
 	}
 	return it->pos == it->end ? PT_LOG_OK : PT_LOG_BAD_COUNT;
 }
 
 PtLogStatus
-pt_batch_verify_records(const char *data, size_t len, size_t max_decompressed, bool *keyless)
+pt_batch_verify_records(const char *data, size_t len, size_t max_decompressed, PtRecordsInfo *info)
 {
 	PtRecordIter it;
 	PtLogStatus status;
-	bool		ignored;
+	PtRecordsInfo ignored;
 
-	if (keyless == NULL)
-		keyless = &ignored;
-	*keyless = false;
+	if (info == NULL)
+		info = &ignored;
+	memset(info, 0, sizeof(*info));
 
 	status = pt_record_iter_begin(&it, data, len, max_decompressed);
+	info->min_timestamp = it.header.base_timestamp;
+	info->max_timestamp = it.header.max_timestamp;
 	if (status == PT_LOG_OK)
-		status = records_verify(&it, keyless);
+		status = records_verify(&it, info);
 	pt_record_iter_end(&it);
 	return status;
 }

@@ -345,7 +345,7 @@ class Batch:
             body = self.wrong.get("body_compressed") or gzip.compress(body)
         count = self.wrong.get("count", len(self.records))
         last = self.wrong.get("last_offset_delta", len(self.records) - 1)
-        latest = max([r[3] or self.timestamp for r in self.records] or [self.timestamp])
+        latest = self.wrong.get("latest", max([r[3] or self.timestamp for r in self.records] or [self.timestamp]))
         tail = struct.pack(">hiqqqhii", self.attributes, last, self.timestamp, latest, *self.producer, count) + body
         crc = self.wrong.get("crc", crc32c(tail))
         length = self.wrong.get("length", 9 + len(tail))

@@ -188,8 +188,21 @@ def test_producers_are_bounded():
               "a late one is known")
 
 
+def test_wrong_timestamp():
+    """what a batch says of its largest timestamp is what its records say"""
+    server.sql("SELECT create_topic('when')")
+    for latest in (0, 4102444800000):
+        tap.equal(one("when", (None, "a"), (None, "b", None, 1700000005000), latest=latest)[0], NONE, "latest is %d: taken" % latest)
+    query = "SELECT count(*) FROM topics.\"when\" WHERE \"timestamp\" >= to_timestamp(%d)"
+    tap.equal([server.sql(query % s) for s in (1700000001, 1700000006)], ["2", "0"], "SQL finds by time what is there")
+    tap.equal([server.sql("SET enable_seqscan = off; " + query % s) for s in (1700000001, 1700000006)], ["2", "0"], "also by the index")
+    answer = client.call("ListOffsets", 7, {"ReplicaId": -1, "Topics": [{"Name": "when", "Partitions": [
+        {"PartitionIndex": 0, "Timestamp": -3}]}]})["Topics"][0]["Partitions"][0]
+    tap.equal((answer["Timestamp"], answer["Offset"]), (1700000005000, 1), "the largest is that of a record")
+
+
 TESTS = [test_check_constraint, test_triggers, test_foreign_key, test_slow_sequences, test_secondary_index, test_configs,
-         test_busy_partition, test_producers_are_bounded]
+         test_busy_partition, test_producers_are_bounded, test_wrong_timestamp]
 
 
 def main():

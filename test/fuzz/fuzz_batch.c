@@ -96,9 +96,9 @@ static void
 whole_batch(char *data, size_t len)
 {
 	PtBatchHeader h;
-	bool		keyless;
+	PtRecordsInfo info;
 	PtLogStatus verified = pt_batch_verify(data, len, &h);
-	PtLogStatus records = pt_batch_verify_records(data, len, LIMIT, &keyless);
+	PtLogStatus records = pt_batch_verify_records(data, len, LIMIT, &info);
 	PtLogStatus iterated;
 	int32		n = iterate(data, len, &iterated);
 

@@ -54,12 +54,12 @@ test_java_batches(void)
 	{
 		size_t		len;
 		char	   *data = test_unhex(vectors[i].hex, &len);
-		bool		keyless = false;
+		PtRecordsInfo info;
 
 		SAY("%s", vectors[i].name);
 		check_vector_records(data, len);
-		CHECK_STATUS(pt_batch_verify_records(data, len, LIMIT, &keyless), PT_LOG_OK);
-		CHECK(keyless);
+		CHECK_STATUS(pt_batch_verify_records(data, len, LIMIT, &info), PT_LOG_OK);
+		CHECK(info.keyless);
 		pg_free(data);
 	}
 }

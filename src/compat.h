@@ -70,9 +70,9 @@ pt_smgropen(RelFileLocator locator)
 }
 
 /*
- * 16 brought smgrzeroextend, which reserves the space.  Before, the last block
- * is written, which leaves a hole (md.c fills whole segments), and the space
- * is reserved by pt_reserve_space (storage/reserve.c).
+ * 16 brought smgrzeroextend, which reserves the space.  Before, the space is
+ * reserved by pt_reserve_space (storage/reserve.c), and only then the last block written: whoever tries again
+ * after the disk was full finds no file that is longer than what it has.
  */
 #if PG_VERSION_NUM < 160000
 #define PT_NEEDS_RESERVE
@@ -84,9 +84,9 @@ pt_smgr_zeroextend(SMgrRelation reln, ForkNumber fork, BlockNumber from, BlockNu
 	PGAlignedBlock zero;
 
 	memset(&zero, 0, sizeof(zero));
-	smgrextend(reln, fork, from + n - 1, zero.data, false);
-	if (n > 8)
+	if (n > 1)
 		pt_reserve_space(reln->smgr_rnode.node, from, n);
+	smgrextend(reln, fork, from + n - 1, zero.data, false);
 }
 #else
 static inline void

@@ -171,6 +171,7 @@ insert_records(Relation rel, const PtProduce *item, const PtBatchHeader *header)
 	AfterTriggerEndQuery(estate);
 	ExecDropSingleTupleTableSlot(slot);
 	ExecResetTupleTable(estate->es_tupleTable, false);
+	ExecCloseResultRelations(estate);	/* what AFTER triggers have opened */
 	FreeExecutorState(estate);
 	PopActiveSnapshot();
 }

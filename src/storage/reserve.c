@@ -42,7 +42,8 @@ pt_reserve_space(RelFileLocator locator, BlockNumber from, BlockNumber n)
 			strlcpy(segment, path, sizeof(segment));
 		else
 			snprintf(segment, sizeof(segment), "%s.%u", path, segno);
-		fd = OpenTransientFile(segment, O_RDWR | PG_BINARY);
+		/* md.c makes the next segment when it writes there, which is after us */
+		fd = OpenTransientFile(segment, O_RDWR | PG_BINARY | (segno > 0 ? O_CREAT : 0));
 		if (fd < 0)
 			ereport(ERROR, (errcode_for_file_access(), errmsg("could not open file \"%s\": %m", segment)));
 		rc = posix_fallocate(fd, (off_t) (from % RELSEG_SIZE) * BLCKSZ, (off_t) count * BLCKSZ);

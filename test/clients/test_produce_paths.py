@@ -201,8 +201,12 @@ def test_wrong_timestamp():
     tap.equal((answer["Timestamp"], answer["Offset"]), (1700000005000, 1), "the largest is that of a record")
 
 
+def test_nothing_left():
+    tap.ok("leak" not in server.log_text(), "the server complains of nothing that was left open")
+
+
 TESTS = [test_check_constraint, test_triggers, test_foreign_key, test_slow_sequences, test_secondary_index, test_configs,
-         test_busy_partition, test_producers_are_bounded, test_wrong_timestamp]
+         test_busy_partition, test_producers_are_bounded, test_wrong_timestamp, test_nothing_left]
 
 
 def main():

@@ -81,6 +81,7 @@ ROWS = [
         ASSIGNOR="cooperative-sticky"),
     Row("java-consumer", java("4"), ["matrix-java-4"], quick=True, title="group.protocol=consumer", PROTOCOL="consumer"),
     Row("java-2.8", java("2.8"), ["matrix-java-2.8"], quick=True),
+    Row("java-3.7", java("3.7"), ["matrix-java-3.7"], quick=True),
     Row("aiokafka", python("aio"), VENV, quick=True),
     Row("kafka-python", python("kafka_python"), VENV, quick=True),
     Row("kafkajs", ["node", os.path.join(BUILD, "node", "kafkajs.js")], ["node/node_modules/kafkajs"]),

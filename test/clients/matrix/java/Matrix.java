@@ -1,5 +1,5 @@
 /*
- * The scenario with the Java clients: of today, and of 2.8 (compiled against its own jar; what was renamed since
+ * The scenario with the Java clients: of today, and of 3.7 and 2.8 (each compiled against its own jar; what was renamed since
  * is called by reflection).
  */
 

@@ -168,6 +168,7 @@ collect_span(PtFetch *fetch, Walk *walk)
 		else if (!frame.visible || span->bytes_left + frame.length > fetch->max_bytes)
 			return;
 		Assert(frame.next > frame.pos && frame.next <= walk->end);
+		Assert(span->bytes_left == 0 || frame.pos == span->end);
 		span->bytes_left += frame.length;
 		span->end = frame.next;
 		fetch->cursor_offset = frame.next_offset;

@@ -304,6 +304,7 @@ flush_batch(Flush *f)
 		pt_trim_empty(f->relid, f->log, f->base_offset);
 	pt_xact_before_append(f->log, f->relid);
 	pt_append(f->rel, f->log, &batch, 1);
+	Assert(f->log->tail_ordinal == batch.base_ordinal + n);
 	flush_ahead(len);
 	Assert(batch.base_offset + n == f->next_offset);
 	if (f->source->set_offset)

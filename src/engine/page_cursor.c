@@ -154,7 +154,10 @@ pt_page_cursor_go(PtPageCursor *cursor, uint64 block, int ahead, bool keep)
 		cursor->page = BufferGetPage(cursor->buf);
 	}
 	else
+	{
+		Assert(block >= cursor->window && block < cursor->window_end);
 		cursor->page = cursor->scratch->pages + (Size) (cursor->window_page + (block - cursor->window)) * BLCKSZ;
+	}
 	cursor->block = block;
 	if (is_page_of(cursor->page, block))
 		return true;

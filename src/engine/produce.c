@@ -417,6 +417,7 @@ append_admitted(PartState *part, Work **works, int n)
 	}
 	pt_xact_before_append(part->log, RelationGetRelid(part->rel));
 	pt_append(part->rel, part->log, batches, n);
+	Assert(part->next_offset == part->log->tail_offset);
 	if (pt_wants_index_rows(part->rel))
 		index_batches(part->rel, batches, n);
 	pt_xact_after_append();

@@ -84,6 +84,7 @@ pt_span_map(PtSpan *span, PtSpanMap *map, int n, PtScratch *scratch)
 			map->npieces = -1;
 			return;
 		}
+		Assert(len > 0 && at >= PT_PAGE_FIRST && at + len <= PT_PAGE_END);
 		map->iov[k].iov_base = (char *) cursor.page + at;
 		map->iov[k].iov_len = len;
 		span->pos = pt_pos_advance(span->pos, len);

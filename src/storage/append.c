@@ -236,6 +236,7 @@ lock_run(Relation rel, PtLogState *state, PtAppendRun *run, PtLogPos end)
 	BlockNumber base = tail_extent_block(rel, state);
 	uint64		n = pt_pos_block(end - 1) - first + 1;
 
+	Assert(end > run->pos);
 	n = Min(n, PT_EXTENT_BLOCKS - in_extent);
 	run->nblocks = (int) Min(n, PT_APPEND_BLOCKS);
 	for (int i = 0; i < run->nblocks; i++)
@@ -243,6 +244,7 @@ lock_run(Relation rel, PtLogState *state, PtAppendRun *run, PtLogPos end)
 		bool		fresh = i > 0 || pt_pos_byte(run->pos) == PT_PAGE_FIRST;
 
 		run->buffers[i] = lock_page(rel, state, base + in_extent + i, in_extent + i, fresh);
+		Assert(BufferGetBlockNumber(run->buffers[i]) == base + in_extent + i);
 		state->tail_buffers[in_extent + i] = run->buffers[i];
 	}
 }
@@ -331,10 +333,12 @@ fill_run(PtAppendSource *src, PtAppendRun *run, PtLogState *state)
 			pt_page_init(page, PT_PAGE_LOG, block + i);
 		Assert(pt_page_special(page)->block == block + i);
 		run->lower[i] = (uint16) fill_page(src, page, block + i, at, state);
+		Assert(run->lower[i] > at && run->lower[i] <= PT_PAGE_END);
 		((PageHeader) page)->pd_lower = run->lower[i];
 		x->first[i] = pt_page_special(page)->first;
 		MarkBufferDirty(run->buffers[i]);
 	}
+	Assert(src->done == 0 || run->lower[run->nblocks - 1] == PT_PAGE_END);
 	/* where the next byte goes: behind a finished frame the next frame's place */
 	state->tail_pos = pt_pos_advance(pt_pos_make(block + run->nblocks - 1, PT_PAGE_FIRST),
 									 run->lower[run->nblocks - 1] - PT_PAGE_FIRST);
@@ -383,6 +387,7 @@ append_writeback(Relation rel, PtLogState *state, PtLogPos from)
 		return;
 	if (!pt_extent_lookup(rel, &pt_rel_locator(rel), extent, &entry))
 		return;
+	Assert(pt_pos_extent(state->tail_pos) == extent + 1 && entry.phys != PT_INVALID_EXTENT);
 	pt_logwriter_push(&pt_rel_locator(rel), extent, pt_extent_block(entry.phys), state->tail_buffers,
 					  state->tail_lsn);
 }
@@ -416,4 +421,5 @@ repair_cut(Relation rel, PtLogState *state)
 	state->tail_pos = pt_frame_next(pos, (uint32) (written - sizeof(PtFrameHeader)));
 	state->tail_cut = 0;
 	state->tail_phys = PT_INVALID_EXTENT;	/* look it up again */
+	Assert(frame.pos == pos && state->tail_pos >= state->committed.pos);
 }

@@ -70,6 +70,7 @@ pt_extent_write(const PtWriteback *extent)
 			first = i;
 		if (taken == PAGE_TAKEN)
 			n++;
+		Assert(n == 0 || taken != PAGE_TAKEN || first + n == i + 1);
 		if (n > 0 && (taken != PAGE_TAKEN || n == run_max(extent->first + first)))
 		{
 			write_run(extent, first, n);

@@ -175,6 +175,7 @@ pt_file_extend(Relation rel, BlockNumber have, uint32 phys, BlockNumber need)
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("log of \"%s\" has reached its greatest size", RelationGetRelationName(rel)),
 				 errhint("Lower the topic's retention, or use more partitions.")));
+	Assert(end > need && end > have);
 	pt_smgr_zeroextend(RelationGetSmgr(rel), MAIN_FORKNUM, have, (BlockNumber) end - have);
 	return (BlockNumber) end;
 }

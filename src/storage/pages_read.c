@@ -84,5 +84,6 @@ pt_pages_read(const RelFileLocator *locator, BlockNumber first, char *to, int n,
 	pt_smgr_readv(pt_smgropen(*locator), first, pages, absent);
 	for (n = 0; n < absent && page_is_verified(pages[n], first + n); n++)
 		;
+	Assert(n <= absent && absent <= PG_IOV_MAX);
 	return n;
 }

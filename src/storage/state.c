@@ -136,6 +136,7 @@ find_or_enter(const RelFileLocator *locator)
 				 errmsg("too many partitions are in use"),
 				 errhint("Increase the setting \"pgtopic.max_partitions\".")));
 	memset((char *) state + sizeof(RelFileLocator), 0, sizeof(PtLogState) - sizeof(RelFileLocator));
+	Assert(LWLockHeldByMeInMode(&shared->lock, LW_EXCLUSIVE));
 	SpinLockInit(&state->mutex);
 	pg_atomic_init_u64(&state->sealed_pos, 0);
 	pg_atomic_init_u32(&state->waiters, 0);
@@ -209,6 +210,8 @@ load_state(PtLogState *state, Relation rel)
 	state->volatile_load = recovering;
 	if (!state->volatile_load && info.next_extent > 0)
 		XLogFlush(pt_wal_insert_end());
+	Assert(state->volatile_load ||
+		   (state->committed.pos <= state->tail_pos && state->committed.offset <= state->tail_offset));
 	state->durable = state->committed;
 	state->loaded = true;
 }
@@ -319,6 +322,7 @@ offset_behind_aborted(PtLogState *state, Relation rel, TransactionId *xid)
 		}
 	}
 	pt_reader_end(&r);
+	Assert(result >= state->committed.offset);
 	return result;
 }
 
@@ -450,6 +454,7 @@ pt_state_advance(PtLogState *state, XLogRecPtr lsn)
 		if (state->ring[n].offset >= state->durable.offset)	/* trimming may have been quicker */
 			state->durable = state->ring[n];
 	}
+	Assert(state->durable.pos <= state->committed.pos && state->durable.offset <= state->committed.offset);
 	state->ring_n -= n;
 	memmove(state->ring, state->ring + n, state->ring_n * sizeof(PtLogEnd));
 	SpinLockRelease(&state->mutex);

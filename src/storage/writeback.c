@@ -79,6 +79,7 @@ pt_logwriter_push(const RelFileLocator *locator, uint64 extent, BlockNumber firs
 {
 	bool		wake = false;
 
+	Assert(first % PT_EXTENT_BLOCKS == 1 && !XLogRecPtrIsInvalid(lsn));
 	SpinLockAcquire(&shared->mutex);
 	if (shared->latch == NULL || shared->count == shared->size)
 		shared->dropped++;

@@ -103,6 +103,7 @@ pt_smgr_zeroextend(SMgrRelation reln, ForkNumber fork, BlockNumber from, BlockNu
  */
 #if PG_VERSION_NUM < 170000
 #define PT_NEEDS_WRITEV
+extern char *pt_segment_path(RelFileLocator locator, BlockNumber segno);
 extern void pt_writev(RelFileLocator locator, BlockNumber from, const void **pages, int n);
 extern void pt_readv(RelFileLocator locator, BlockNumber from, void **pages, int n);
 

@@ -42,12 +42,12 @@ static OpenSegment segment = {.fd = -1};
 
 static int	open_segment(RelFileLocator locator, BlockNumber block);
 static void close_segment(void);
-static char *segment_path(RelFileLocator locator, BlockNumber segno);
 static void make_iov(struct iovec *iov, void *const *pages, int n);
 static void request_sync(RelFileLocator locator, BlockNumber segno, int fd);
 
-static char *
-segment_path(RelFileLocator locator, BlockNumber segno)
+/* Name of a segment file of the main fork, palloc'd. */
+char *
+pt_segment_path(RelFileLocator locator, BlockNumber segno)
 {
 	char	   *path = pt_file_path(locator);
 
@@ -76,7 +76,7 @@ open_segment(RelFileLocator locator, BlockNumber block)
 		fstat(segment.fd, &st) == 0 && st.st_nlink > 0)
 		return segment.fd;
 	close_segment();
-	path = segment_path(locator, segno);
+	path = pt_segment_path(locator, segno);
 	segment.fd = BasicOpenFile(path, O_RDWR | PG_BINARY);
 	if (segment.fd < 0)
 		ereport(ERROR, (errcode_for_file_access(), errmsg("could not open file \"%s\": %m", path)));
@@ -115,12 +115,12 @@ pt_readv(RelFileLocator locator, BlockNumber from, void **pages, int n)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not read blocks %u..%u in file \"%s\": %m", from, from + n - 1,
-						segment_path(locator, segment.segno))));
+						pt_segment_path(locator, segment.segno))));
 	if (got != (ssize_t) n * BLCKSZ)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("could not read blocks %u..%u in file \"%s\": read only %zd of %zu bytes",
-						from, from + n - 1, segment_path(locator, segment.segno), got, (size_t) n * BLCKSZ)));
+						from, from + n - 1, pt_segment_path(locator, segment.segno), got, (size_t) n * BLCKSZ)));
 }
 
 /*
@@ -147,7 +147,7 @@ pt_writev(RelFileLocator locator, BlockNumber from, const void **pages, int n)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not write blocks %u..%u in file \"%s\": %m", from, from + n - 1,
-						segment_path(locator, segment.segno)),
+						pt_segment_path(locator, segment.segno)),
 				 errhint("Check free disk space.")));
 	}
 	request_sync(locator, from / RELSEG_SIZE, fd);
@@ -170,7 +170,7 @@ request_sync(RelFileLocator locator, BlockNumber segno, int fd)
 	/* the checkpointer's queue is full */
 	if (pg_fsync(fd) < 0)
 		ereport(data_sync_elevel(ERROR),
-				(errcode_for_file_access(), errmsg("could not fsync file \"%s\": %m", segment_path(locator, segno))));
+				(errcode_for_file_access(), errmsg("could not fsync file \"%s\": %m", pt_segment_path(locator, segno))));
 }
 
 #endif							/* PT_NEEDS_WRITEV */

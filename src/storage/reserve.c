@@ -28,20 +28,14 @@
 void
 pt_reserve_space(RelFileLocator locator, BlockNumber from, BlockNumber n)
 {
-	char	   *path = relpathperm(locator, MAIN_FORKNUM);
-	char		segment[MAXPGPATH];
-
 	while (n > 0)
 	{
 		BlockNumber segno = from / RELSEG_SIZE;
 		BlockNumber count = Min(n, RELSEG_SIZE - from % RELSEG_SIZE);
+		char	   *segment = pt_segment_path(locator, segno);
 		int			fd;
 		int			rc;
 
-		if (segno == 0)
-			strlcpy(segment, path, sizeof(segment));
-		else
-			snprintf(segment, sizeof(segment), "%s.%u", path, segno);
 		/* md.c makes the next segment when it writes there, which is after us */
 		fd = OpenTransientFile(segment, O_RDWR | PG_BINARY | (segno > 0 ? O_CREAT : 0));
 		if (fd < 0)
@@ -56,10 +50,10 @@ pt_reserve_space(RelFileLocator locator, BlockNumber from, BlockNumber n)
 					 errmsg("could not extend file \"%s\": %m", segment),
 					 errhint("Check free disk space.")));
 		}
+		pfree(segment);
 		from += count;
 		n -= count;
 	}
-	pfree(path);
 }
 
 #endif							/* PT_NEEDS_RESERVE */

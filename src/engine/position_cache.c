@@ -225,10 +225,11 @@ string_equals(PtString a, const char *data, int32 len)
 	return a.len == len && memcmp(a.data, data, len) == 0;
 }
 
+/* A palloc'd copy, of all bytes: a counted string may hold NUL. */
 static PtString
 copy_string(const char *data, int32 len)
 {
-	PtString	s = {pnstrdup(data, len), len};
+	PtString	s = {memcpy(palloc(Max(len, 1)), data, len), len};
 
 	return s;
 }

@@ -250,6 +250,8 @@ def test_offset_commit():
         yield differs("metadata", commit(version, group, {0: (1, "x" * 4097), 1: (8, "x" * 4096)}), {0: OFFSET_METADATA_TOO_LARGE, 1: NONE})
         yield differs("negative", commit(version, group, {0: -5}), {0: INVALID_REQUEST})
         yield differs("kept", committed(group, 0, 1), {0: (5, "note"), 1: (8, "x" * 4096)})
+        yield differs("metadata that holds NUL", commit(version, group, {1: (5, "\0" + "Z" * 4095), 2: (6, "a\0b")}), {1: NONE, 2: NONE})
+        yield differs("as sent", committed(group, 1, 2), {1: (5, "\0" + "Z" * 4095), 2: (6, "a\0b")})
         if version >= 10:
             yield differs("unknown id", commit(version, group, {0: 1}, topic=uuid.uuid4()), {0: UNKNOWN_TOPIC_ID})
         else:

@@ -17,13 +17,14 @@
 #include "storage/shmem.h"
 
 #include "am/am.h"
-#include "engine/engine.h"
-#include "engine/commit.h"
-#include "engine/hooks.h"
+#include "xact/xact.h"
+#include "xact/internal.h"
+#include "xact/commit.h"
+#include "xact/hooks.h"
 #include "guc.h"
 #include "server/server.h"
-#include "storage/storage.h"
-#include "storage/writeback.h"
+#include "log/log.h"
+#include "io/writeback.h"
 #include "topic/topic.h"
 
 PG_MODULE_MAGIC;
@@ -43,7 +44,8 @@ static const struct
 	{pt_state_shmem_size, pt_state_shmem_init},
 	{pt_logwriter_shmem_size, pt_logwriter_shmem_init},
 	{pt_commit_shmem_size, pt_commit_shmem_init},
-	{pt_engine_shmem_size, pt_engine_shmem_init},
+	{pt_producers_shmem_size, pt_producers_shmem_init},
+	{pt_positions_shmem_size, pt_positions_shmem_init},
 	{pt_server_shmem_size, pt_server_shmem_init},
 };
 

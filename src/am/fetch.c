@@ -24,7 +24,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "engine/engine.h"
+#include "xact/xact.h"
 
 #include "am/internal.h"
 

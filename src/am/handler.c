@@ -17,7 +17,7 @@
 #include "fmgr.h"
 
 #include "am/internal.h"
-#include "engine/hooks.h"
+#include "xact/hooks.h"
 #include "topic/types.h"
 
 PG_FUNCTION_INFO_V1(pt_topic_log_handler);

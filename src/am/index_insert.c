@@ -33,7 +33,7 @@
 #include "utils/snapmgr.h"
 
 #include "am/internal.h"
-#include "engine/hooks.h"
+#include "xact/hooks.h"
 
 /* Takes the place of an index's routine in its relcache entry. */
 typedef struct PtWrappedRoutine

@@ -15,7 +15,7 @@
 #define PT_AM_ROWS_H
 
 #include "am/slot.h"
-#include "storage/storage.h"
+#include "log/log.h"
 
 typedef enum PtRowsAt
 {

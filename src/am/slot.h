@@ -14,7 +14,7 @@
 #ifndef PT_AM_SLOT_H
 #define PT_AM_SLOT_H
 
-#include "engine/engine.h"
+#include "xact/xact.h"
 
 #include "utils/timestamp.h"
 

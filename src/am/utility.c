@@ -35,7 +35,7 @@
 #include "utils/syscache.h"
 
 #include "am/internal.h"
-#include "engine/hooks.h"
+#include "xact/hooks.h"
 #include "topic/topic.h"
 
 static ProcessUtility_hook_type prev_process_utility;

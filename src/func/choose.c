@@ -19,7 +19,7 @@
 #include "access/xact.h"
 #include "common/pg_prng.h"
 #include "func/func.h"
-#include "log/partitioner.h"
+#include "record/partitioner.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 

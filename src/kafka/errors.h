@@ -13,7 +13,7 @@
 #ifndef KAFKA_ERRORS_H
 #define KAFKA_ERRORS_H
 
-#include "engine/engine.h"
+#include "xact/xact.h"
 #include "kafka/error_codes.h"
 
 typedef enum KafkaErrorCode

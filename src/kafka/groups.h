@@ -19,7 +19,7 @@
 #define KAFKA_GROUPS_H
 
 #include "coord/coord.h"
-#include "engine/positions.h"
+#include "groups/groups.h"
 #include "kafka/api.h"
 
 /* The same strings in the words of three rooms; nothing is copied. */

@@ -33,7 +33,7 @@
 
 #include "portability/instr_time.h"
 
-#include "engine/engine.h"
+#include "xact/xact.h"
 #include "kafka/messages/apis.h"
 
 typedef enum KafkaOutcome

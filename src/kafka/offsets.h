@@ -12,7 +12,7 @@
 #ifndef KAFKA_OFFSETS_H
 #define KAFKA_OFFSETS_H
 
-#include "engine/positions.h"
+#include "groups/groups.h"
 #include "kafka/api.h"
 
 /*

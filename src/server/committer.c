@@ -37,12 +37,12 @@
 #include "storage/latch.h"
 #include "storage/lwlock.h"
 
-#include "engine/commit.h"
+#include "xact/commit.h"
 #include "net/loop.h"
 #include "server/server.h"
 #include "server/shared.h"
-#include "storage/storage.h"
-#include "storage/writeback.h"
+#include "log/log.h"
+#include "io/writeback.h"
 
 /* ms between two looks at the standbys: doubles up to the maximum while they stand still */
 #define PT_STANDBY_POLL_MIN	1

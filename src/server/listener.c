@@ -41,7 +41,7 @@
 #include "utils/varlena.h"
 
 #include "guc.h"
-#include "log/crc32c.h"
+#include "record/crc32c.h"
 #include "net/listen.h"
 #include "server/move.h"
 #include "server/server.h"

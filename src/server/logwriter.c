@@ -27,7 +27,7 @@
 
 #include "server/server.h"
 #include "server/shared.h"
-#include "storage/writeback.h"
+#include "io/writeback.h"
 
 /* The committer wakes us after its flushes; WAL that others flush is noticed this late. */
 #define PT_UNFLUSHED_POLL_MS	100

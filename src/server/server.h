@@ -16,7 +16,7 @@
 
 #include "compat.h"
 
-#include "engine/commit.h"
+#include "xact/commit.h"
 
 /* From _PG_init, after the settings are known. */
 extern void pt_workers_register(void);

@@ -35,7 +35,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "engine/positions.h"
+#include "groups/groups.h"
 #include "server/move.h"
 
 /*

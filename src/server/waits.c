@@ -25,7 +25,7 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-#include "engine/commit.h"
+#include "xact/commit.h"
 #include "server/listener.h"
 
 /* How long a log stays watched with nobody waiting, in us. */

@@ -27,10 +27,10 @@
 #include "utils/lsyscache.h"
 
 #include "guc.h"
-#include "engine/positions.h"
+#include "groups/groups.h"
 #include "kafka/api.h"
 #include "kafka/codec.h"
-#include "log/bytes.h"
+#include "record/bytes.h"
 #include "stats/ask.h"
 #include "topic/types.h"
 

@@ -18,7 +18,7 @@
 
 #include <limits.h>
 
-#include "log/compress.h"
+#include "record/compress.h"
 #include "topic/config_value.h"
 #include "topic/internal.h"
 #include "utils/builtins.h"

@@ -17,10 +17,10 @@
 
 #include "common/fe_memutils.h"
 
-#include "log/batch.h"
-#include "log/compress.h"
-#include "log/layout.h"
-#include "log/sequence.h"
+#include "record/batch.h"
+#include "record/compress.h"
+#include "record/layout.h"
+#include "record/sequence.h"
 
 #define LIMIT	(1 << 20)
 

@@ -14,7 +14,7 @@
 
 #include <limits.h>
 
-#include "log/compress.h"
+#include "record/compress.h"
 
 static void
 seed_write(const char *dir, const char *name, const char *data, size_t len)

@@ -11,8 +11,8 @@
 
 #include <limits.h>
 
-#include "log/compress.h"
-#include "log/layout.h"
+#include "record/compress.h"
+#include "record/layout.h"
 
 static void
 add_vector_records(PtBatchBuilder *b)

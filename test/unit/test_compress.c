@@ -16,8 +16,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "log/bytes.h"
-#include "log/codec.h"
+#include "record/bytes.h"
+#include "record/codec.h"
 
 #define MEGABYTE	(1024 * 1024)
 

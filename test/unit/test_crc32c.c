@@ -9,7 +9,7 @@
  */
 #include "test.h"
 
-#include "log/crc32c.h"
+#include "record/crc32c.h"
 
 /* Once more under other names, to get at what this CPU would not choose. */
 #define pt_crc32c other_crc32c

@@ -9,7 +9,7 @@
  */
 #include "test.h"
 
-#include "log/partitioner.h"
+#include "record/partitioner.h"
 
 static void
 test_murmur2(void)

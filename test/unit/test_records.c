@@ -9,8 +9,8 @@
  */
 #include "vectors.h"
 
-#include "log/bytes.h"
-#include "log/layout.h"
+#include "record/bytes.h"
+#include "record/layout.h"
 
 #define LIMIT	(1 << 20)
 

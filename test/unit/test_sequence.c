@@ -9,7 +9,7 @@
  */
 #include "test.h"
 
-#include "log/sequence.h"
+#include "record/sequence.h"
 
 #define PRODUCER	4711
 

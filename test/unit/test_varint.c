@@ -9,8 +9,8 @@
  */
 #include "test.h"
 
-#include "log/bytes.h"
-#include "log/varint.h"
+#include "record/bytes.h"
+#include "record/varint.h"
 
 static void
 check_varint(int32 value)

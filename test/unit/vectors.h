@@ -15,7 +15,7 @@
 
 #include "test.h"
 
-#include "log/batch.h"
+#include "record/batch.h"
 
 #define VECTOR_VALUE \
 	"the quick brown fox jumps over the lazy dog, " \

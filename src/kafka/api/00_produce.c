@@ -15,7 +15,7 @@
  */
 #include "postgres.h"
 
-#include "log/compress.h"
+#include "record/compress.h"
 #include "utils/timestamp.h"
 
 #include "kafka/topics.h"

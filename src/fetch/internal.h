@@ -1,0 +1,51 @@
+/*-------------------------------------------------------------------------
+ *
+ * internal.h
+ *	  Logs without relations: for fetch.c, span.c and offsets.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_FETCH_INTERNAL_H
+#define PT_FETCH_INTERNAL_H
+
+#include "xact/internal.h"
+
+extern PtStatus pt_log_find(Oid relid, PtLogState **log);
+extern void pt_log_start(PtLogState *log, int64 *offset, PtLogPos *pos);
+extern bool pt_log_is(const PtLogState *log, const RelFileLocator *locator);
+
+/*
+ * page_cursor.c: one page of a log at a time, in a pinned buffer that is not locked, or in
+ * scratch memory.  Only for what is below the durable end, which does not change; that retention
+ * may put a page to another use has to be checked afterwards (pt_span_intact).
+ */
+typedef struct PtPageCursor
+{
+	RelFileLocator locator;
+	uint64		extent;			/* that phys belongs to */
+	uint32		phys;
+	Page		page;			/* NULL: nowhere */
+	uint64		block;			/* its logical block */
+	Buffer		buf;			/* what it is in, pinned; InvalidBuffer: in scratch */
+	PtScratch  *scratch;		/* NULL: buffers only */
+	PtLogState *log;			/* batches are wanted, and no flags of frames: the file will do; else NULL */
+	uint64		window;			/* blocks [window, window_end) are in scratch, from window_page on */
+	uint64		window_end;
+	int			window_page;
+} PtPageCursor;
+
+extern void pt_page_cursor_init(PtPageCursor *cursor, const RelFileLocator *locator, PtScratch *scratch);
+
+/*
+ * Goes to a logical block.  The pin of the page before is let go unless keep.  Where the page is in no buffer, up
+ * to "ahead" pages, at least one, are read into scratch.  False: it is no longer there.
+ */
+extern bool pt_page_cursor_go(PtPageCursor *cursor, uint64 block, int ahead, bool keep);
+extern void pt_page_cursor_end(PtPageCursor *cursor);
+
+/* Is the leader epoch that a client believes in the current one? */
+extern PtStatus pt_check_leader_epoch(int32 epoch);
+
+#endif							/* PT_FETCH_INTERNAL_H */

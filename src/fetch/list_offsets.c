@@ -1,0 +1,353 @@
+/*-------------------------------------------------------------------------
+ *
+ * list_offsets.c
+ *	  Offsets by time and by leader epoch, and numbers that brokers give out.
+ *
+ * The leader epoch of everything that is appended is the server's timeline:
+ * a promotion begins a new one, and that is when logs can diverge.
+ *
+ * Siblings: logs.c, fetch.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xlog.h"
+#include "access/xlogrecovery.h"
+#include "catalog/pg_type.h"
+#include "commands/sequence.h"
+#include "miscadmin.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "guc.h"
+#include "fetch/internal.h"
+
+static bool next_visible(PtReader *reader, PtLogPos end, PtFrame *frame);
+static void find_by_time(PtLogState *log, PtListOffset *list);
+static void find_max_timestamp(PtLogState *log, PtListOffset *list);
+static bool record_at_time(PtReader *reader, const PtFrame *frame, int64 start_offset,
+						   PtListOffset *list, int64 timestamp);
+
+/* See engine.h. */
+int32
+pt_engine_leader_epoch(void)
+{
+	TimeLineID	tli;
+
+	if (!RecoveryInProgress())
+		return (int32) GetWALInsertionTimeLine();
+	(void) GetXLogReplayRecPtr(&tli);
+	return (int32) tli;
+}
+
+/* The next committed frame before "end", which is a durable one. */
+static bool
+next_visible(PtReader *reader, PtLogPos end, PtFrame *frame)
+{
+	while (pt_reader_next(reader, frame) && frame->pos < end)
+	{
+		if (pt_frame_visible(reader, frame, NULL) == PT_VISIBLE)
+			return true;
+	}
+	return false;
+}
+
+/* See engine.h. */
+void
+pt_engine_list_offset(PtListOffset *list)
+{
+	PtLogState *log = NULL;
+	PtLogPos	start_pos;
+
+	list->offset = list->found_timestamp = -1;
+	list->leader_epoch = -1;
+	list->status = pt_log_find(list->relid, &log);
+	if (list->status != PT_OK)
+		return;
+	Assert(log != NULL);
+	switch (list->timestamp)
+	{
+		case PT_LIST_LATEST:
+			list->offset = pt_state_durable(log).offset;
+			break;
+		case PT_LIST_EARLIEST:
+		case PT_LIST_EARLIEST_LOCAL:
+			pt_log_start(log, &list->offset, &start_pos);
+			break;
+		case PT_LIST_MAX_TIMESTAMP:
+			find_max_timestamp(log, list);
+			break;
+		case PT_LIST_LATEST_TIERED:
+			break;				/* nothing is tiered */
+		default:
+			find_by_time(log, list);
+	}
+	/* batches from before an upgrade or a restore may be of a higher one */
+	if (list->offset >= 0 && (list->leader_epoch < 0 || list->leader_epoch > pt_engine_leader_epoch()))
+		list->leader_epoch = pt_engine_leader_epoch();
+}
+
+/* The first record of a batch with this timestamp or a later one. */
+static bool
+record_at_time(PtReader *reader, const PtFrame *frame, int64 start_offset, PtListOffset *list, int64 timestamp)
+{
+	PtRecordIter it;
+	PtRecord	record;
+	bool		found = false;
+
+	if (pt_record_iter_begin(&it, pt_reader_batch(reader, frame), frame->head.length,
+							 (size_t) pt_decompress_limit * 1024) != PT_LOG_OK)
+		return false;
+	while (!found && pt_record_iter_next(&it, &record) == PT_LOG_OK)
+		found = record.timestamp >= timestamp && record.offset >= start_offset;
+	if (found)
+	{
+		list->offset = record.offset;
+		list->found_timestamp = record.timestamp;
+	}
+	pt_record_iter_end(&it);
+	return found;
+}
+
+static void
+find_by_time(PtLogState *log, PtListOffset *list)
+{
+	PtLogEnd	end = pt_state_durable(log);
+	PtLogPos	start_pos;
+	int64		start_offset;
+	PtReader	reader;
+	PtFrame		frame;
+
+	pt_log_start(log, &start_offset, &start_pos);
+	pt_reader_begin_state(&reader, log);
+	pt_reader_seek_timestamp(&reader, list->timestamp);
+	while (next_visible(&reader, end.pos, &frame))
+	{
+		if (frame.batch.max_timestamp >= list->timestamp &&
+			record_at_time(&reader, &frame, start_offset, list, list->timestamp))
+		{
+			list->leader_epoch = frame.batch.leader_epoch;
+			break;
+		}
+	}
+	pt_reader_end(&reader);
+}
+
+/* The largest timestamps of all extents, as the directory has them; the last one's is not known yet. */
+static int64 *
+extent_timestamps(PtLogState *log, const PtLogInfo *info)
+{
+	uint64		n = info->next_extent - info->first_extent;
+	int64	   *result = MemoryContextAllocHuge(CurrentMemoryContext, (n + 1) * sizeof(int64));
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		PtDirEntry	entry;
+
+		result[i] = -1;
+		if (i + 1 == n)
+			result[i] = PG_INT64_MAX;
+		else if (pt_extent_lookup(NULL, &log->locator, info->first_extent + i, &entry))
+			result[i] = entry.max_timestamp;
+	}
+	return result;
+}
+
+/* The largest timestamp of a batch amid which the log starts, so that its header says too much; -1: none. */
+static int64
+first_batch_max(PtReader *reader, const PtFrame *frame, int64 start_offset)
+{
+	PtRecordIter it;
+	PtRecord	record;
+	int64		result = -1;
+
+	if (pt_record_iter_begin(&it, pt_reader_batch(reader, frame), frame->head.length,
+							 (size_t) pt_decompress_limit * 1024) != PT_LOG_OK)
+		return result;
+	while (pt_record_iter_next(&it, &record) == PT_LOG_OK)
+	{
+		if (record.offset >= start_offset)
+			result = Max(result, record.timestamp);
+	}
+	pt_record_iter_end(&it);
+	return result;
+}
+
+/* The batch with the largest timestamp among those that start in an extent, if it beats *best. */
+static void
+scan_extent(PtReader *reader, uint64 extent, PtLogPos end, int64 start_offset, PtFrame *best)
+{
+	PtFrame		frame;
+
+	pt_reader_seek_extent(reader, extent);
+	while (next_visible(reader, Min(end, pt_extent_pos(extent + 1)), &frame))
+	{
+		if (frame.batch.base_offset < start_offset)
+			frame.batch.max_timestamp = first_batch_max(reader, &frame, start_offset);
+		if (frame.batch.max_timestamp > best->batch.max_timestamp)
+			*best = frame;
+	}
+}
+
+/*
+ * Extents are scanned in the order of what the directory promises, until none
+ * can beat what was found.  (What it promises may be of aborted batches.)
+ */
+static void
+find_max_timestamp(PtLogState *log, PtListOffset *list)
+{
+	PtLogEnd	end = pt_state_durable(log);
+	PtLogInfo	info;
+	PtReader	reader;
+	PtFrame		best;
+	int64	   *promised;
+
+	memset(&best, 0, sizeof(best));
+	best.batch.max_timestamp = -1;
+	pt_locator_info(NULL, &log->locator, &info);
+	promised = extent_timestamps(log, &info);
+	pt_reader_begin_state(&reader, log);
+	for (;;)
+	{
+		uint64		n = info.next_extent - info.first_extent;
+		uint64		choice = n;
+
+		for (uint64 i = 0; i < n; i++)
+		{
+			if (promised[i] > best.batch.max_timestamp && (choice == n || promised[i] > promised[choice]))
+				choice = i;
+		}
+		if (choice == n)
+			break;
+		promised[choice] = -1;
+		scan_extent(&reader, info.first_extent + choice, end.pos, info.start_offset, &best);
+	}
+	if (best.batch.max_timestamp >= 0 &&
+		record_at_time(&reader, &best, info.start_offset, list, best.batch.max_timestamp))
+		list->leader_epoch = best.batch.leader_epoch;
+	pt_reader_end(&reader);
+	pfree(promised);
+}
+
+/* Epoch of the first committed batch that starts in an extent; false: there is none. */
+static bool
+extent_epoch(PtReader *reader, uint64 extent, PtLogPos end, int32 *epoch)
+{
+	PtFrame		frame;
+
+	pt_reader_seek_extent(reader, extent);
+	if (!next_visible(reader, Min(end, pt_extent_pos(extent + 1)), &frame))
+		return false;
+	Assert(frame.pos < end);
+	*epoch = frame.batch.leader_epoch;
+	return true;
+}
+
+/*
+ * An extent from which a walk meets the last batch of this epoch or an older one before
+ * any of a newer one.  Epochs grow along the log: binary search.
+ */
+static uint64
+find_epoch_extent(PtReader *reader, const PtLogInfo *info, PtLogPos end, int32 epoch)
+{
+	uint64		from = info->first_extent;
+	uint64		lo = info->first_extent;
+	uint64		hi = info->next_extent;
+
+	while (hi > lo + 1)
+	{
+		uint64		mid = lo + (hi - lo) / 2;
+		uint64		probe = mid;
+		int32		first = 0;
+		bool		known;
+
+		while (!(known = extent_epoch(reader, probe, end, &first)) && probe - 1 > lo)
+			probe--;
+		if (known && first > epoch)
+			hi = probe;
+		else
+		{
+			if (known)
+				from = probe;
+			lo = mid;			/* nothing starts between probe and mid */
+		}
+	}
+	return from;
+}
+
+/* See engine.h. */
+PtStatus
+pt_engine_epoch_end(Oid relid, int32 epoch, int32 *found_epoch, int64 *end_offset)
+{
+	PtLogState *log = NULL;
+	PtStatus	status = pt_log_find(relid, &log);
+	int32		current = pt_engine_leader_epoch();
+	PtLogEnd	end;
+	PtLogInfo	info;
+	PtReader	reader;
+	PtFrame		frame;
+
+	*found_epoch = -1;
+	*end_offset = -1;
+	if (status != PT_OK || epoch < 0 || epoch > current)
+		return status;
+	end = pt_state_durable(log);
+	if (epoch == current)
+	{
+		*found_epoch = epoch;
+		*end_offset = end.offset;
+		return PT_OK;
+	}
+	pt_locator_info(NULL, &log->locator, &info);
+	pt_reader_begin_state(&reader, log);
+	pt_reader_seek_extent(&reader, find_epoch_extent(&reader, &info, end.pos, epoch));
+	*end_offset = end.offset;
+	while (next_visible(&reader, end.pos, &frame))
+	{
+		if (frame.batch.leader_epoch > epoch)
+		{
+			*end_offset = frame.batch.base_offset;
+			break;
+		}
+		*found_epoch = frame.batch.leader_epoch;
+	}
+	pt_reader_end(&reader);
+	/* as in Kafka: nothing is as old, so nothing that old can be what the client read from here on */
+	if (*found_epoch < 0)
+		*found_epoch = epoch;
+	return PT_OK;
+}
+
+/* Producer ids come in blocks: each value of the sequence stands for so many. */
+#define PRODUCER_ID_BLOCK	1000
+
+/* See engine.h; n is at most 1000.  Never gives an id twice, also not after a crash. */
+int64
+pt_engine_allocate_producer_ids(int n)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(pt_type_headers()));
+	Oid			sequence;
+	int64		block;
+
+	Assert(n > 0 && n <= PRODUCER_ID_BLOCK);
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"pgtopic\" is not installed in database \"%s\"", pt_database),
+				 errhint("Run CREATE EXTENSION pgtopic in that database.")));
+	sequence = get_relname_relid("producer_ids", ((Form_pg_type) GETSTRUCT(tuple))->typnamespace);
+	ReleaseSysCache(tuple);
+	if (!OidIsValid(sequence))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("sequence \"producer_ids\" of extension \"pgtopic\" does not exist"),
+				 errhint("Run ALTER EXTENSION pgtopic UPDATE.")));
+	block = nextval_internal(sequence, false);
+	XLogFlush(pt_wal_insert_end());
+	return block * PRODUCER_ID_BLOCK;
+}

@@ -1,0 +1,168 @@
+/*-------------------------------------------------------------------------
+ *
+ * page_cursor.c
+ *	  The pages of a log for those who only read below its durable end.
+ *
+ * Pages are looked at without a content lock: bytes below the durable end are
+ * never changed.  What can happen is that retention frees the extent and
+ * a page gets another content under our pin.  Then every number read here may
+ * be nonsense, so users check all of them, and ask pt_span_intact afterwards.
+ *
+ * What is in shared buffers is read there.  What is not has been written long
+ * ago, and most likely nobody wants it a second time: it is read into scratch memory,
+ * many pages at a time, and drives nothing out.
+ *
+ * Siblings: span.c and fetch.c, which walk; ../storage/pages_read.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "fetch/internal.h"
+
+static Buffer neighbour_buffer(const RelFileLocator *locator, BlockNumber block);
+static void note_buffer(Buffer buffer);
+static bool read_ahead(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead, Buffer *recent);
+static Buffer pin_page(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead);
+static bool is_page_of(Page page, uint64 block);
+
+/* Where the last page was found, over all logs, and which way the one before lay. */
+static Buffer last_buffer = InvalidBuffer;
+static int	last_step = 1;
+
+void
+pt_page_cursor_init(PtPageCursor *cursor, const RelFileLocator *locator, PtScratch *scratch)
+{
+	memset(cursor, 0, sizeof(*cursor));
+	cursor->locator = *locator;
+	cursor->phys = PT_INVALID_EXTENT;
+	cursor->scratch = scratch;
+}
+
+void
+pt_page_cursor_end(PtPageCursor *cursor)
+{
+	if (BufferIsValid(cursor->buf))
+		ReleaseBuffer(cursor->buf);
+	cursor->buf = InvalidBuffer;
+	cursor->page = NULL;
+}
+
+/*
+ * Pages that were written one after the other mostly lie in neighbouring buffers, upwards when these came from
+ * the clock, downwards when something was dropped and they came from the free list: looking there first
+ * saves the buffer table.
+ */
+static Buffer
+neighbour_buffer(const RelFileLocator *locator, BlockNumber block)
+{
+	Buffer		guess = last_buffer + last_step;
+
+	if (guess > 0 && guess <= NBuffers && ReadRecentBuffer(*locator, MAIN_FORKNUM, block, guess))
+		return guess;
+	return InvalidBuffer;
+}
+
+static void
+note_buffer(Buffer buffer)
+{
+	int			step = buffer - last_buffer;
+
+	if (step == 1 || step == -1)
+		last_step = step;
+	last_buffer = buffer;
+}
+
+/* Reads a window from this block on, within its extent; false: it is in a buffer, perhaps *recent, or scratch is used up. */
+static bool
+read_ahead(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead, Buffer *recent)
+{
+	PtScratch  *scratch = cursor->scratch;
+	bool		written = cursor->log != NULL &&
+		pt_state_is_written(cursor->log, &cursor->locator, block / PT_EXTENT_BLOCKS);
+	int			n;
+
+	Assert(ahead > 0);
+	*recent = InvalidBuffer;
+	if (scratch == NULL || scratch->used == scratch->npages)
+		return false;
+	n = Min(ahead, (int) (PT_EXTENT_BLOCKS - block % PT_EXTENT_BLOCKS));
+	n = Min(n, scratch->npages - scratch->used);
+	n = pt_pages_read(&cursor->locator, phys_block, scratch->pages + (Size) scratch->used * BLCKSZ, n,
+					  written, recent);
+	cursor->window = block;
+	cursor->window_end = block + n;
+	cursor->window_page = scratch->used;
+	scratch->used += n;
+	return n > 0;
+}
+
+/* The pinned buffer of a page outside the window; invalid: the window begins there now. */
+static Buffer
+pin_page(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead)
+{
+	Buffer		buffer = neighbour_buffer(&cursor->locator, phys_block);
+	Buffer		recent;
+
+	if (BufferIsValid(buffer) || read_ahead(cursor, phys_block, block, ahead, &recent))
+		return buffer;
+	if (BufferIsValid(recent) && ReadRecentBuffer(cursor->locator, MAIN_FORKNUM, phys_block, recent))
+		return recent;
+	return ReadBufferWithoutRelcache(cursor->locator, MAIN_FORKNUM, phys_block, RBM_NORMAL, NULL, true);
+}
+
+static bool
+is_page_of(Page page, uint64 block)
+{
+	return !PageIsNew(page) && PageGetSpecialSize(page) == MAXALIGN(sizeof(PtPageSpecial)) &&
+		pt_page_special(page)->kind == PT_PAGE_LOG && pt_page_special(page)->block == block;
+}
+
+/* See logs.h. */
+bool
+pt_page_cursor_go(PtPageCursor *cursor, uint64 block, int ahead, bool keep)
+{
+	uint64		extent = block / PT_EXTENT_BLOCKS;
+	BlockNumber phys_block;
+
+	Assert(CurrentResourceOwner != NULL);	/* it gets the pin */
+	if (cursor->page != NULL && cursor->block == block)
+		return true;
+	if (!keep)
+		pt_page_cursor_end(cursor);
+	cursor->buf = InvalidBuffer;
+	cursor->page = NULL;
+	if (cursor->extent != extent || cursor->phys == PT_INVALID_EXTENT)
+	{
+		PtDirEntry	entry;
+
+		if (!pt_extent_lookup(NULL, &cursor->locator, extent, &entry) || entry.phys == PT_INVALID_EXTENT)
+			return false;
+		cursor->extent = extent;
+		cursor->phys = entry.phys;
+	}
+	phys_block = pt_extent_block(cursor->phys) + (BlockNumber) (block % PT_EXTENT_BLOCKS);
+	if (block < cursor->window || block >= cursor->window_end)
+		cursor->buf = pin_page(cursor, phys_block, block, ahead);
+	if (BufferIsValid(cursor->buf))
+	{
+		note_buffer(cursor->buf);
+		cursor->page = BufferGetPage(cursor->buf);
+	}
+	else
+	{
+		Assert(block >= cursor->window && block < cursor->window_end);
+		cursor->page = cursor->scratch->pages + (Size) (cursor->window_page + (block - cursor->window)) * BLCKSZ;
+	}
+	cursor->block = block;
+	if (is_page_of(cursor->page, block))
+		return true;
+	pt_page_cursor_end(cursor);
+	cursor->phys = PT_INVALID_EXTENT;
+	cursor->window_end = cursor->window;
+	return false;
+}

@@ -1,0 +1,127 @@
+/*-------------------------------------------------------------------------
+ *
+ * span.c
+ *	  The bytes of a span, where they lie in memory.
+ *
+ * Pages may be put to another use while they are looked at (see page_cursor.c), so every
+ * number read from them is checked before use, and pt_span_intact tells afterwards
+ * whether the bytes that were sent were the right ones.
+ *
+ * Siblings: fetch.c makes spans, page_cursor.c has the pages.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fetch/internal.h"
+
+/*
+ * The span stands before a frame: steps over its header into the batch.  False
+ * when there is no such frame.
+ */
+static bool
+enter_frame(PtSpan *span, Page page)
+{
+	PtFrameHeader head;
+
+	Assert(pt_pos_byte(span->pos) + PT_FRAME_HEAD <= PT_PAGE_END);
+	memcpy(&head, (char *) page + pt_pos_byte(span->pos), sizeof(head));
+	if (head.length < PT_BATCH_HEADER_SIZE || head.length > span->bytes_left)
+		return false;
+	span->batch_left = head.length;
+	span->pos += sizeof(head);
+	return true;
+}
+
+/* Pages from that of pos on that belong to the span. */
+static int
+pages_ahead(const PtSpan *span)
+{
+	return (int) Min(pt_pos_block(span->end - 1) - pt_pos_block(span->pos) + 1, PT_EXTENT_BLOCKS);
+}
+
+/* Goes to the page of the next byte, and into the batch that begins there. */
+static bool
+next_page(PtSpan *span, PtPageCursor *cursor, int pages_max)
+{
+	if (span->batch_left == 0)
+		span->pos = pt_frame_start(span->pos);
+	if (span->pos >= span->end ||
+		!pt_page_cursor_go(cursor, pt_pos_block(span->pos), Min(pages_ahead(span), pages_max), true))
+		return false;
+	return span->batch_left > 0 || enter_frame(span, cursor->page);
+}
+
+/* See engine.h. */
+void
+pt_span_map(PtSpan *span, PtSpanMap *map, int n, PtScratch *scratch)
+{
+	PtPageCursor cursor;
+	int			k = 0;
+
+	Assert(n > 0 && n <= PT_SPAN_PIECES && span->batch_left <= span->bytes_left);
+	pt_page_cursor_init(&cursor, &span->locator, scratch);
+	cursor.log = span->state;
+	cursor.extent = span->extent;
+	cursor.phys = span->phys;
+	map->npins = 0;
+	map->bytes = 0;
+	while (k < n && span->bytes_left > 0)
+	{
+		Buffer		before = cursor.buf;
+		bool		found = next_page(span, &cursor, n - k);
+		uint32		at = pt_pos_byte(span->pos);
+		uint32		len = Min(PT_PAGE_END - at, span->batch_left);
+
+		if (BufferIsValid(cursor.buf) && cursor.buf != before)
+			map->pins[map->npins++] = cursor.buf;
+		if (!found)
+		{
+			while (map->npins > 0)
+				ReleaseBuffer(map->pins[--map->npins]);
+			map->npieces = -1;
+			return;
+		}
+		Assert(len > 0 && at >= PT_PAGE_FIRST && at + len <= PT_PAGE_END);
+		map->iov[k].iov_base = (char *) cursor.page + at;
+		map->iov[k].iov_len = len;
+		span->pos = pt_pos_advance(span->pos, len);
+		span->batch_left -= len;
+		span->bytes_left -= len;
+		map->behind[k].pos = span->pos;
+		map->behind[k].batch_left = span->batch_left;
+		map->bytes += len;
+		k++;
+		Assert(map->npins <= k && span->batch_left <= span->bytes_left);
+	}
+	map->npieces = k;
+	span->extent = cursor.extent;
+	span->phys = cursor.phys;
+}
+
+/* See engine.h. */
+void
+pt_span_skip(PtSpan *span, const PtSpanMap *map, int n)
+{
+	Assert(n >= 0 && n <= map->npieces);
+	for (int i = 0; i < n; i++)
+		span->bytes_left -= map->iov[i].iov_len;
+	if (n == 0)
+		return;
+	span->pos = map->behind[n - 1].pos;
+	span->batch_left = map->behind[n - 1].batch_left;
+	Assert(span->batch_left <= span->bytes_left);
+}
+
+/* See engine.h. */
+bool
+pt_span_intact(const PtSpan *before)
+{
+	int64		start_offset;
+	PtLogPos	start_pos;
+
+	pt_log_start(before->state, &start_offset, &start_pos);
+	return pt_log_is(before->state, &before->locator) && before->pos >= start_pos;
+}

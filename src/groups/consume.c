@@ -1,0 +1,242 @@
+/*-------------------------------------------------------------------------
+ *
+ * consume.c
+ *	  Reading on for a group, exactly once.
+ *
+ * Each partition is served to one transaction of the group at a time: a lock
+ * on (leaf, group) is held to the transaction's end where records were given, and
+ * let go at once where there were none.  The position moves in the same
+ * transaction as whatever the caller does with the records.
+ *
+ * Siblings: positions.c, read.c, wait.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "guc.h"
+#include "groups/internal.h"
+#include "xact/internal.h"
+
+/* A partition that another session holds may get free without anything being appended. */
+#define RETRY_LOCKED_MS		200
+
+typedef struct Consume
+{
+	const PtTopic *topic;
+	PtString	group_id;
+	int			max;
+	PtConsumeCallback callback;
+	void	   *arg;
+	int32		partition;		/* being read */
+	/* what to wait for: partitions that were ours for the asking, and empty */
+	Oid		   *wait_leaves;
+	int64	   *wait_offsets;
+	int			nwaits;
+	bool		locked_out;		/* some were locked by others */
+} Consume;
+
+static const PtString no_metadata = {"", 0};
+
+/* Where a session begins to look; another place for each, so that they do not crowd. */
+static uint32 next_partition;
+
+static int	consume_round(Consume *c);
+static int	consume_partition(Consume *c, int32 partition);
+static int64 start_position(const Consume *c, Relation rel, int32 partition);
+
+static void
+give_record(void *arg, const PtRecord *record)
+{
+	Consume    *c = arg;
+
+	c->callback(c->arg, c->partition, record);
+}
+
+static void
+log_bounds(PtLogState *log, int64 *start, int64 *end)
+{
+	SpinLockAcquire(&log->mutex);
+	*start = log->start_offset;
+	*end = log->committed.offset;
+	SpinLockRelease(&log->mutex);
+}
+
+/* See positions.h. */
+void
+pt_partition_bounds(Relation rel, int64 *start, int64 *end)
+{
+	PtLogState *log = pt_state_get(rel);
+	TransactionId tail_xid = log->tail_xid;
+
+	/*
+	 * A transaction that has committed is seen by snapshots a moment before it
+	 * tells the log.
+	 */
+	if (TransactionIdIsValid(tail_xid) && !TransactionIdIsCurrentTransactionId(tail_xid))
+		pt_state_resolve_all();
+	log_bounds(log, start, end);
+	if (TransactionIdIsValid(tail_xid) && TransactionIdIsCurrentTransactionId(tail_xid))
+		*end = Max(*end, log->tail_offset); /* ours, as long as we hold the append lock */
+}
+
+/*
+ * The group's position, or the log's start.  One beyond the log's end
+ * is of another log (a value of an old version has no topic id): unless we have moved it there ourselves, over records that are not committed yet.
+ */
+static int64
+start_position(const Consume *c, Relation rel, int32 partition)
+{
+	PtLogState *log = pt_state_get(rel);
+	bool		is_own;
+	PtPosition	found;
+	int64		position = -1;
+	int64		start;
+	int64		end;
+
+	if (pt_position_find(c->group_id, c->topic, partition, &found, &is_own))
+		position = found.offset;
+	log_bounds(log, &start, &end);
+	if (position > end && !is_own)
+	{
+		/*
+		 * A transaction that has committed is seen by snapshots a moment
+		 * before it tells the log: what the group has read may lie behind the
+		 * end that we found.
+		 */
+		pt_state_resolve_all();
+		log_bounds(log, &start, &end);
+	}
+	if (position < start || (position > end && !is_own))
+		return start;
+	return position;
+}
+
+/*
+ * A group that finds nothing new moves no position, and is used all the same: now and then that is written
+ * down, so that its positions do not expire.
+ */
+static void
+note_use(const Consume *c, int32 partition)
+{
+	static TimestampTz noted;	/* in the transaction that began then */
+	PtPosition	position;
+	bool		is_own;
+	int64		last_used;
+
+	if (pt_offsets_retention == 0 || noted == GetCurrentTransactionStartTimestamp())
+		return;
+	if (!pt_position_find(c->group_id, c->topic, partition, &position, &is_own) || is_own)
+		return;
+	last_used = Max(position.commit_time, pt_group_last_used(c->group_id));
+	if (pt_now_ms() - last_used <= pt_positions_note_after())
+		return;
+	noted = GetCurrentTransactionStartTimestamp();
+	pt_group_used_write(c->group_id, pt_now_ms());
+}
+
+/* Reads one partition, whose lock is ours; moves the position over what was given. */
+static int
+consume_partition(Consume *c, int32 partition)
+{
+	Oid			leaf = c->topic->leaves[partition];
+	Relation	rel = try_relation_open(leaf, AccessShareLock);
+	Snapshot	snapshot;
+	int64		position;
+	int64		next;
+	int			n;
+
+	if (rel == NULL)
+		return 0;
+	position = start_position(c, rel, partition);
+	Assert(position >= 0 && c->max > 0);
+	c->partition = partition;
+	snapshot = RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
+	n = pt_engine_read(rel, snapshot, position, c->max, give_record, c, &next);
+	UnregisterSnapshot(snapshot);
+	relation_close(rel, NoLock);
+	if (n > 0)
+		pt_position_set(c->group_id, c->topic, partition, next, no_metadata);
+	else
+	{
+		Assert(c->nwaits < c->topic->npartitions);
+		c->wait_leaves[c->nwaits] = leaf;
+		c->wait_offsets[c->nwaits++] = next;
+		note_use(c, partition);
+	}
+	return n;
+}
+
+/* All partitions once, or until there is enough; returns the number of records. */
+static int
+consume_round(Consume *c)
+{
+	int			npartitions = c->topic->npartitions;
+	uint32		first = next_partition;
+	int			total = 0;
+
+	c->nwaits = 0;
+	c->locked_out = false;
+	for (int i = 0; i < npartitions && c->max > 0; i++)
+	{
+		int32		partition = (int32) ((first + i) % npartitions);
+		Oid			leaf = c->topic->leaves[partition];
+		int			n;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!OidIsValid(leaf))
+			continue;
+		if (!pt_position_lock(c->group_id, leaf, true))
+		{
+			c->locked_out = true;
+			continue;
+		}
+		n = consume_partition(c, partition);
+		if (n == 0)
+			pt_position_unlock(c->group_id, leaf);
+		else
+			next_partition = (uint32) partition + 1;
+		Assert(n <= c->max);
+		total += n;
+		c->max -= n;
+	}
+	return total;
+}
+
+/* See positions.h. */
+int
+pt_consume(const PtTopic *topic, PtString group_id, int max, TimestampTz deadline,
+		   PtConsumeCallback callback, void *arg)
+{
+	Consume		c = {.topic = topic,.group_id = group_id,.max = max,.callback = callback,.arg = arg};
+	int			total;
+
+	Assert(max > 0);
+	pt_group_sql_use(group_id);
+	if (next_partition == 0)
+		next_partition = (uint32) MyProcPid;
+	c.wait_leaves = palloc(sizeof(Oid) * (topic->npartitions + 1));
+	c.wait_offsets = palloc(sizeof(int64) * (topic->npartitions + 1));
+	while ((total = consume_round(&c)) == 0)
+	{
+		TimestampTz until = deadline;
+
+		/* a transaction that keeps its snapshot would wait for what it can't see */
+		if (IsolationUsesXactSnapshot() || GetCurrentTimestamp() >= deadline)
+			break;
+		if (c.locked_out)
+			until = Min(until, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY_LOCKED_MS));
+		(void) pt_engine_wait(c.wait_leaves, c.wait_offsets, c.nwaits, until);
+	}
+	pfree(c.wait_leaves);
+	pfree(c.wait_offsets);
+	return total;
+}

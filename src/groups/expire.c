@@ -1,0 +1,275 @@
+/*-------------------------------------------------------------------------
+ *
+ * expire.c
+ *	  Positions that nobody has used for long are removed, by tombstones.
+ *
+ * As in Kafka (KIP-211), the time runs from when the group's last member left, or,
+ * where no members are known, from the commit of each position.  When members were there last is
+ * known to the table of groups.c; so that it outlives a restart, it is written to __consumer_offsets as a record of
+ * the group, when the last member has left and now and then while there are members.  An idle
+ * consume() does the same (consume.c).
+ *
+ * All is done under the append lock of the leaf, with everything committed before
+ * known: a position that is committed meanwhile comes behind the tombstone.  Nothing is waited for: what is
+ * busy has its turn a minute later.
+ *
+ * Siblings: positions.c, groups.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+
+#include "guc.h"
+#include "groups/internal.h"
+#include "xact/internal.h"
+#include "fetch/internal.h"
+#include "groups/offset_cache.h"
+#include "topic/types.h"
+
+/* After a start members have this long to come back before anything of theirs expires. */
+#define START_GRACE_MS		(10 * 60 * 1000)
+
+/* How often the control worker looks at each position. */
+#define ROUND_MS			(60 * 1000)
+
+/* How long the table of groups remembers one that has no members any more. */
+#define REMEMBER_EMPTY_MS	(60 * 60 * 1000)
+
+typedef struct Expiry
+{
+	int64		now;			/* ms */
+	int64		retention;		/* ms; 0: forever */
+	bool		grace;			/* the server has started just now */
+	int64		removed;
+} Expiry;
+
+static TimestampTz next_time;	/* of pt_positions_tick; 0: at once */
+
+static void forget_rest(const Expiry *e, const Oid *leaves, int n);
+static PtLogState *take_leaf(Oid leaf);
+static void expire_leaf(Expiry *e, Oid leaf);
+static void expire_group(Expiry *e, PtLogState *log, const PtGroupPositions *group);
+
+/* When so much time has passed since it was written down, that a group was used is written again. */
+int64
+pt_positions_note_after(void)
+{
+	return (int64) pt_offsets_retention * SECS_PER_MINUTE * 1000 / 8;
+}
+
+static void
+begin(Expiry *e, int64 retention)
+{
+	memset(e, 0, sizeof(*e));
+	e->now = pt_now_ms();
+	e->retention = retention;
+	if (retention >= 0)
+		return;
+	e->retention = (int64) pt_offsets_retention * SECS_PER_MINUTE * 1000;
+	e->grace = e->now - pt_position_cache_started() < START_GRACE_MS;
+}
+
+/* See positions.h. */
+int64
+pt_positions_expire(int64 retention)
+{
+	Expiry		e;
+	Oid		   *leaves;
+	int			n;
+
+	if (RecoveryInProgress())
+		return 0;
+	begin(&e, retention);
+	n = pt_positions_leaves(&leaves);
+	for (int i = 0; i < n; i++)
+		expire_leaf(&e, leaves[i]);
+	forget_rest(&e, leaves, n);
+	return e.removed;
+}
+
+/* See positions.h. */
+int64
+pt_positions_wait(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	return now < next_time ? (next_time - now) / 1000 + 1 : 0;
+}
+
+/* See positions.h.  A leaf at a time, so that it does not take long; the cache reads the log of all of them at the start. */
+void
+pt_positions_tick(void)
+{
+	static int	next_leaf = -1;
+	TimestampTz now = GetCurrentTimestamp();
+	Expiry		e;
+	Oid		   *leaves;
+	int			n;
+
+	Assert(IsTransactionState());
+	if (now < next_time)
+		return;
+	next_time = TimestampTzPlusMilliseconds(now, ROUND_MS); /* also when there is an error */
+	if (RecoveryInProgress())
+		return;
+	n = pt_positions_leaves(&leaves);
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	begin(&e, -1);
+	if (next_leaf < 0)
+	{
+		for (int i = 0; i < n; i++)
+			(void) pt_positions_follow(leaves[i], true);
+	}
+	if (++next_leaf >= n)
+	{
+		forget_rest(&e, leaves, n);
+		next_leaf = 0;
+	}
+	if (n > 0)
+	{
+		expire_leaf(&e, leaves[next_leaf]);
+		next_time = TimestampTzPlusMilliseconds(now, ROUND_MS / n);
+	}
+}
+
+/* What is not needed any more: groups that have been empty for long, logs of leaves that have been truncated or dropped. */
+static void
+forget_rest(const Expiry *e, const Oid *leaves, int n)
+{
+	RelFileLocator *logs = palloc(Max(n, 1) * sizeof(RelFileLocator));
+
+	pt_groups_sweep(e->now - REMEMBER_EMPTY_MS);
+	for (int i = 0; i < n; i++)
+	{
+		PtLogState *log;
+
+		if (pt_log_find(leaves[i], &log) != PT_OK)
+			return;				/* another time */
+		logs[i] = log->locator;
+	}
+	pt_position_cache_keep(logs, n);
+	pfree(logs);
+}
+
+/*
+ * Makes a leaf ours, to the end of the transaction, if that is possible at once, and the cache know all of it; else NULL.
+ */
+static PtLogState *
+take_leaf(Oid leaf)
+{
+	Relation	rel;
+
+	if (!ConditionalLockRelationOid(leaf, RowExclusiveLock))
+		return NULL;
+	rel = try_relation_open(leaf, NoLock);
+	if (rel == NULL)
+		return NULL;
+	relation_close(rel, NoLock);
+	return pt_append_lock(leaf, true) ? pt_positions_follow(leaf, true) : NULL;
+}
+
+static void
+expire_leaf(Expiry *e, Oid leaf)
+{
+	PtLogState *log = take_leaf(leaf);
+	PtGroupPositions *groups;
+	int			n;
+
+	if (log == NULL)
+		return;
+	n = pt_position_cache_groups(&log->locator, 1, &groups);
+	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (pt_group_belongs(groups[i].group_id, leaf))
+			expire_group(e, log, &groups[i]);
+	}
+	pfree(groups);
+}
+
+/*
+ * The topic has been dropped, or there is another of that name.  One that has just been moved out of the schema of topics may come
+ * back.
+ */
+static bool
+is_orphan(const PtPosition *position)
+{
+	static pg_uuid_t last_id;	/* the next position is mostly one in the same topic */
+	static TimestampTz last_time = 0;
+	static bool last_exists;
+	char		name[PT_TOPIC_NAME_MAX + 1];
+	const PtTopic *topic;
+
+	if (!pt_position_topic_known(position) || position->topic.len > PT_TOPIC_NAME_MAX)
+		return false;			/* from another cluster: it expires */
+	memcpy(name, position->topic.data, position->topic.len);
+	name[position->topic.len] = '\0';
+	topic = pt_topic_by_name(name);
+	if (topic != NULL && memcmp(&topic->id, &position->topic_id, sizeof(pg_uuid_t)) == 0)
+		return false;
+	if (last_time != GetCurrentTransactionStartTimestamp() ||
+		memcmp(&last_id, &position->topic_id, sizeof(last_id)) != 0)
+	{
+		last_exists = pt_label_id_exists(&position->topic_id);
+		last_id = position->topic_id;
+		last_time = GetCurrentTransactionStartTimestamp();
+	}
+	return !last_exists;
+}
+
+/* Round after round in one transaction's memory would add up. */
+static void
+free_positions(PtPosition *positions, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		pfree(unconstify(char *, positions[i].topic.data));
+		pfree(unconstify(char *, positions[i].metadata.data));
+	}
+	if (positions)
+		pfree(positions);
+}
+
+/* Writes down when a group was used, and removes what is older than the retention. */
+static void
+expire_group(Expiry *e, PtLogState *log, const PtGroupPositions *group)
+{
+	PtPosition *positions;
+	int64		last_used;
+	int			members = pt_group_usage(group->group_id, e->now, &last_used);
+	int			n = pt_position_cache_group(&log->locator, group->group_id, &positions);
+	int			removed = 0;
+	bool		idle = e->retention > 0 && !e->grace && members == 0 && !pt_group_sql_active(group->group_id);
+
+	for (int i = 0; i < n; i++)
+	{
+		int64		since = Max(positions[i].commit_time, Max(last_used, group->last_used));
+
+		if (!(idle && e->now - since >= e->retention) && !is_orphan(&positions[i]))
+			continue;
+		positions[i].offset = -1;
+		pt_position_write(group->group_id, &positions[i]);
+		removed++;
+	}
+	e->removed += removed;
+	free_positions(positions, n);
+	if (removed == n && members == 0)
+	{
+		if (group->last_used != 0)
+			pt_group_used_write(group->group_id, 0);
+	}
+	else if (last_used > group->last_used &&
+			 (members == 0 || last_used - group->last_used > pt_positions_note_after()))
+		pt_group_used_write(group->group_id, last_used);
+}

@@ -1,0 +1,150 @@
+/*-------------------------------------------------------------------------
+ *
+ * groups.h
+ *	  Where consumer groups stand: everything but consume(), which engine.h has.
+ *
+ * Committed offsets are records of __consumer_offsets; a cache in shared memory
+ * follows that log (see positions.c).  Whatever is read here comes from records that
+ * are committed and flushed, and includes all that were when the call began.
+ *
+ * All functions are called inside a transaction and may ereport.  Strings are UTF-8 whatever the database's encoding, and not
+ * terminated.  dont_wait: ERROR 55P03 instead of waiting when somebody holds __consumer_offsets exclusively
+ * (TRUNCATE, DROP); a listener always says true.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_GROUPS_GROUPS_H
+#define PT_GROUPS_GROUPS_H
+
+#include "xact/xact.h"
+
+typedef struct PtString
+{
+	const char *data;
+	int32		len;
+} PtString;
+
+/* Text in the database's encoding as UTF-8; and back, with question marks for what cannot be shown. */
+extern PtString pt_string_from_server(const char *s);
+extern char *pt_string_to_server(PtString s);
+
+typedef struct PtPosition
+{
+	PtString	topic;
+	pg_uuid_t	topic_id;		/* all zeros: not known */
+	int32		partition;
+	int32		leader_epoch;	/* of the record before; -1: not known */
+	int64		offset;			/* of the next record to read; to be written: -1 removes the position */
+	int64		commit_time;	/* ms since 1970; to be written: -1 is now */
+	PtString	metadata;
+} PtPosition;
+
+/* Reading.  Results are palloc'd in the current memory context. */
+
+/* False when there is none.  topic_id: a position in another topic of that name does not count; NULL: any does. */
+extern bool pt_position_fetch(PtString group_id, PtString topic, const pg_uuid_t *topic_id, int32 partition,
+							  bool dont_wait, PtPosition *out);
+
+/* All of a group, in order of topic and partition; returns how many. */
+typedef void (*PtPositionCallback) (void *arg, const PtPosition *position);
+extern int	pt_positions_of_group(PtString group_id, bool dont_wait, PtPositionCallback callback, void *arg);
+
+/* All groups that have positions, in no order; returns how many. */
+typedef struct PtGroupPositions
+{
+	PtString	group_id;
+	int			npositions;
+	int64		last_commit;	/* ms */
+	int64		last_used;		/* ms; 0: members are not known to have used it */
+	int			log;			/* the engine's own */
+} PtGroupPositions;
+typedef void (*PtGroupCallback) (void *arg, const PtGroupPositions *group);
+extern int	pt_positions_groups(bool dont_wait, PtGroupCallback callback, void *arg);
+
+extern bool pt_positions_exist(PtString group_id, bool dont_wait);
+
+/* Writing from SQL: deferred records, which join __consumer_offsets when the transaction commits.  It is created on first use. */
+extern void pt_position_write(PtString group_id, const PtPosition *position);
+extern void pt_position_set(PtString group_id, const PtTopic *topic, int32 partition, int64 offset, PtString metadata);
+
+/* Removes all positions of a group, also those set by the transaction itself; returns how many. */
+extern int	pt_positions_remove(PtString group_id);
+
+/* What is there of a partition for the current transaction: offsets from start up to, not including, end. */
+extern void pt_partition_bounds(Relation rel, int64 *start, int64 *end);
+
+/* Takes the lock of (group, partition) for this transaction; false when another session has it. */
+extern bool pt_position_lock(PtString group_id, Oid leaf, bool dont_wait);
+
+/*
+ * consume.c: one consume().  Locks partitions that no other session of the group holds (each time starting behind the one
+ * that was served last, so that all get their turn), reads from the group's position (none yet: the log's start) up to max
+ * records in all, calls back for each with its partition number, moves the positions.  Waits until there is something
+ * to return or the deadline.  Returns the number of records.
+ */
+typedef void (*PtConsumeCallback) (void *arg, int32 partition, const PtRecord *record);
+extern int	pt_consume(const PtTopic *topic, PtString group_id, int max, TimestampTz deadline,
+					   PtConsumeCallback callback, void *arg);
+
+/*
+ * Writing from a listener: items for pt_engine_produce, acks=all, all of them or none.  palloc'd.
+ * The caller has checked what it is asked to write: topics, the size of metadata (Kafka: 4096 bytes), that the group
+ * may be written to.  Creates __consumer_offsets when need be, in the current
+ * transaction, which has to be committed before the items are appended.
+ */
+extern PtProduce *pt_positions_commit(PtString group_id, const PtPosition *positions, int n, int *nitems);
+
+/* Removes all positions of a group; no items when it has none. */
+extern PtProduce *pt_positions_delete(PtString group_id, int *nitems);
+
+/* The leaf of __consumer_offsets that has a group; InvalidOid when there is none and none shall be created. */
+extern Oid	pt_positions_leaf(PtString group_id, bool create);
+
+/*
+ * groups.c: who uses a group, members of Kafka's protocol or SQL sessions.  Never both.
+ *
+ * The coordinator claims a group before it takes a member in (false: a SQL transaction uses the group), and says how many members
+ * there are whenever that has changed; 0 gives the group up.  A claimed group counts as having members
+ * until then, so a claim that led to nothing has to be followed by members = 0, too.
+ */
+extern bool pt_group_kafka_claim(PtString group_id);
+extern void pt_group_kafka_members(PtString group_id, int members);
+
+/* The coordinator begins anew: no group has members. */
+extern void pt_groups_kafka_clear(void);
+
+/* Members that a group has; 0 also when it is not known. */
+extern int	pt_group_kafka_count(PtString group_id);
+
+/* Is there a SQL transaction that uses the group, also a prepared one?  For DeleteGroups and commits from outside of a group. */
+extern bool pt_group_sql_active(PtString group_id);
+
+/* For SQL: the group is the current transaction's and that of other SQL sessions; ERROR 55006 when it has Kafka members. */
+extern void pt_group_sql_use(PtString group_id);
+
+/* The same, and no other SQL session's either (waits for them). */
+extern void pt_group_sql_own(PtString group_id);
+
+/* For views.  The sessions (pid 0: a prepared transaction) that use groups, each with what pt_group_matches compares. */
+typedef struct PtGroupSession
+{
+	int			pid;
+	uint32		lock[2];
+} PtGroupSession;
+extern int	pt_group_sessions(PtGroupSession **sessions);
+extern bool pt_group_matches(PtString group_id, const PtGroupSession *session);
+
+/* May the user see the group: all (pg_read_all_stats), or as he may read a topic that it has a position in? */
+extern bool pt_group_visible(PtString group_id);
+
+/*
+ * expire.c: removes positions past a retention in ms (-1: pgtopic.offsets_retention; 0: none has) and those of topics that are gone;
+ * returns how many.  For the control worker: tick does so once a minute, when wait (which needs no transaction) says 0 ms.
+ */
+extern int64 pt_positions_expire(int64 retention);
+extern int64 pt_positions_wait(void);
+extern void pt_positions_tick(void);
+
+#endif							/* PT_GROUPS_GROUPS_H */

@@ -1,0 +1,165 @@
+/*-------------------------------------------------------------------------
+ *
+ * offset_batch.c
+ *	  Positions as record batches, for a listener to append.
+ *
+ * Siblings: positions.c (from SQL), offset_codec.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "record/compress.h"
+#include "groups/internal.h"
+#include "groups/offset_codec.h"
+#include "groups/offset_cache.h"
+
+/* Well below what a topic takes (max.message.bytes), and large enough that most requests are one batch. */
+#define BATCH_BYTES		(512 * 1024)
+
+typedef struct Batches
+{
+	Oid			leaf;
+	size_t		limit;			/* bytes of one batch */
+	PtBatchBuilder builder;
+	PtProduce  *items;
+	int			nitems;
+	int			cap;
+} Batches;
+
+static void
+batches_begin(Batches *b, Oid leaf)
+{
+	memset(b, 0, sizeof(*b));
+	b->leaf = leaf;
+	b->limit = Min(BATCH_BYTES, (size_t) pt_leaf_config(leaf)->max_message_bytes);
+	b->cap = 1;
+	b->items = palloc0(sizeof(PtProduce));
+	pt_builder_start(&b->builder);
+}
+
+static void
+batches_finish_one(Batches *b)
+{
+	PtProduce  *item;
+	size_t		len;
+	const char *data;
+
+	if (b->builder.count == 0)
+		return;
+	if (b->nitems == b->cap)
+		b->items = repalloc(b->items, (b->cap *= 2) * sizeof(PtProduce));
+	data = pt_builder_finish(&b->builder, PT_CODEC_NONE, 0, &len);
+	item = &b->items[b->nitems++];
+	memset(item, 0, sizeof(*item));
+	item->relid = b->leaf;
+	item->data = palloc(len);
+	item->length = (uint32) len;
+	memcpy(item->data, data, len);
+	pt_builder_start(&b->builder);
+}
+
+static void
+batches_add(Batches *b, const PtRecord *record)
+{
+	if (b->builder.count > 0 && pt_builder_size(&b->builder) + pt_record_size_max(record) > b->limit)
+		batches_finish_one(b);
+	(void) pt_builder_add(&b->builder, b->builder.count, record);
+}
+
+static PtProduce *
+batches_end(Batches *b, int *nitems)
+{
+	batches_finish_one(b);
+	pt_builder_free(&b->builder);
+	*nitems = b->nitems;
+	return b->items;
+}
+
+/* A position, or with offset -1 its tombstone. */
+static void
+add_position(Batches *b, PtString group_id, const PtPosition *position, int64 now)
+{
+	PtRecord	record = {.timestamp = now,.value_len = -1};
+	StringInfoData key;
+	StringInfoData value = {0};
+
+	pt_offset_key_write(&key, group_id, position->topic, position->partition);
+	record.key = key.data;
+	record.key_len = key.len;
+	if (position->offset >= 0)
+	{
+		PtPosition	stamped = *position;
+
+		if (stamped.commit_time < 0)
+			stamped.commit_time = now;
+		pt_offset_value_write(&value, &stamped);
+		record.value = value.data;
+		record.value_len = value.len;
+	}
+	batches_add(b, &record);
+	pfree(key.data);
+	if (value.data)
+		pfree(value.data);
+}
+
+/* See positions.h. */
+PtProduce *
+pt_positions_commit(PtString group_id, const PtPosition *positions, int n, int *nitems)
+{
+	int64		now = pt_now_ms();
+	Oid			leaf = pt_positions_leaf(group_id, true);
+	PtLogState *log;
+	Batches		b;
+
+	Assert(n >= 0);
+	pt_position_cache_attach();
+	if (pt_position_cache_full() && (log = pt_positions_follow(leaf, true)) != NULL)
+	{
+		for (int i = 0; i < n; i++)
+			pt_position_check_room(&log->locator, group_id, &positions[i]);
+	}
+	batches_begin(&b, leaf);
+	for (int i = 0; i < n; i++)
+		add_position(&b, group_id, &positions[i], now);
+	return batches_end(&b, nitems);
+}
+
+/* See positions.h. */
+PtProduce *
+pt_positions_delete(PtString group_id, int *nitems)
+{
+	Oid			leaf = pt_positions_leaf(group_id, false);
+	PtLogState *log = pt_positions_follow(leaf, true);
+	int64		now = pt_now_ms();
+	PtPosition *positions;
+	Batches		b;
+	int			n;
+
+	*nitems = 0;
+	if (log == NULL)
+		return NULL;
+	n = pt_position_cache_group(&log->locator, group_id, &positions);
+	if (n == 0)
+		return NULL;
+	batches_begin(&b, leaf);
+	for (int i = 0; i < n; i++)
+	{
+		positions[i].offset = -1;
+		add_position(&b, group_id, &positions[i], now);
+	}
+	if (pt_position_cache_last_used(&log->locator, group_id) != 0)
+	{
+		PtRecord	record = {.timestamp = now,.value_len = -1};
+		StringInfoData key;
+
+		pt_offset_group_key_write(&key, group_id);
+		record.key = key.data;
+		record.key_len = key.len;
+		batches_add(&b, &record);
+		pfree(key.data);
+	}
+	return batches_end(&b, nitems);
+}

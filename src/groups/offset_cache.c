@@ -1,0 +1,656 @@
+/*-------------------------------------------------------------------------
+ *
+ * offset_cache.c
+ *	  What the records of __consumer_offsets say, in shared memory.
+ *
+ * A hash table (dshash) has one entry per group and leaf: the group's id, and a small hash
+ * table of its own with the newest committed position of each partition, all
+ * in one area of dynamic shared memory.  The lock of the group's entry covers all that hangs on it.
+ *
+ * Records come in their order (position_follow.c), so a tombstone just removes what it is about.
+ *
+ * Keys are hashes with secret seeds, so nobody can make groups collide.
+ *
+ * Siblings: position_follow.c (where records come from), offset_codec.c (their encoding), positions.c (who asks),
+ * groups.c (whose table lives here, too).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/memutils.h"
+
+#include "guc.h"
+#include "groups/internal.h"
+#include "groups/offset_codec.h"
+#include "groups/offset_cache.h"
+
+#define BUCKETS_MIN			4
+
+typedef struct GroupKey
+{
+	RelFileLocator log;			/* of the __consumer_offsets leaf */
+	uint32		pad;
+	uint64		hash[2];		/* of the group's id */
+} GroupKey;
+
+typedef struct GroupEntry
+{
+	GroupKey	key;
+	dsa_pointer id;				/* UTF-8, not terminated */
+	uint32		id_len;
+	uint32		npositions;
+	uint32		nbuckets;		/* a power of two, or 0 */
+	dsa_pointer buckets;		/* of dsa_pointer to CachedPosition */
+	int64		last_used;		/* ms, 0: no record says so */
+} GroupEntry;
+
+typedef struct CachedPosition
+{
+	dsa_pointer next;			/* in the bucket */
+	uint64		hash;			/* of topic and partition */
+	uint32		size;			/* bytes of data that there is room for */
+	int32		partition;
+	int64		offset;
+	int64		commit_time;
+	pg_uuid_t	topic_id;
+	int32		leader_epoch;
+	int32		topic_len;
+	int32		metadata_len;
+	char		data[FLEXIBLE_ARRAY_MEMBER];	/* topic, metadata */
+} CachedPosition;
+
+typedef struct PositionsShared
+{
+	LWLock		lock;			/* while the area is made */
+	int			tranche;		/* of dsa and dshash */
+	uint64		seeds[2];
+	int64		started;		/* ms */
+	pg_atomic_uint64 bytes;		/* of positions and groups, without what the allocator adds */
+	dsa_handle	area;			/* DSM_HANDLE_INVALID: not created yet */
+	dshash_table_handle groups;
+	dshash_table_handle members;
+} PositionsShared;
+
+static PositionsShared *shared;
+
+/* of this process; NULL: not attached */
+static dsa_area *area;
+static dshash_table *groups;
+static dshash_table *members;
+
+Size
+pt_positions_shmem_size(void)
+{
+	return add_size(MAXALIGN(sizeof(PositionsShared)), pt_position_follow_shmem_size());
+}
+
+/* Called with AddinShmemInitLock held. */
+void
+pt_positions_shmem_init(void)
+{
+	bool		found;
+
+	shared = ShmemInitStruct("pgtopic positions", sizeof(PositionsShared), &found);
+	if (!found)
+	{
+		shared->tranche = LWLockNewTrancheId();
+		LWLockInitialize(&shared->lock, shared->tranche);
+		if (!pg_strong_random(shared->seeds, sizeof(shared->seeds)))
+			elog(ERROR, "could not make random seeds");
+		shared->started = pt_now_ms();
+		pg_atomic_init_u64(&shared->bytes, 0);
+		shared->area = DSM_HANDLE_INVALID;
+	}
+	LWLockRegisterTranche(shared->tranche, "pgtopic_positions");
+	pt_position_follow_shmem_init();
+}
+
+static dshash_parameters
+table_parameters(size_t key_size, size_t entry_size)
+{
+	dshash_parameters params = {
+		.key_size = key_size,
+		.entry_size = entry_size,
+		.compare_function = dshash_memcmp,
+		.hash_function = dshash_memhash,
+		PT_DSHASH_COPY
+		.tranche_id = shared->tranche
+	};
+
+	return params;
+}
+
+/* The first one creates it. */
+void
+pt_position_cache_attach(void)
+{
+	dshash_parameters group_params = table_parameters(sizeof(GroupKey), sizeof(GroupEntry));
+	dshash_parameters member_params = table_parameters(sizeof(PtGroupMembersKey), sizeof(PtGroupMembers));
+	MemoryContext old;
+
+	if (members != NULL)
+		return;
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	if (shared->area == DSM_HANDLE_INVALID)
+	{
+		area = dsa_create(shared->tranche);
+		dsa_pin(area);
+		dsa_pin_mapping(area);
+		groups = dshash_create(area, &group_params, NULL);
+		members = dshash_create(area, &member_params, NULL);
+		shared->groups = dshash_get_hash_table_handle(groups);
+		shared->members = dshash_get_hash_table_handle(members);
+		shared->area = dsa_get_handle(area);
+	}
+	else
+	{
+		if (area == NULL)
+		{
+			area = dsa_attach(shared->area);
+			dsa_pin_mapping(area);
+		}
+		groups = dshash_attach(area, &group_params, shared->groups, NULL);
+		members = dshash_attach(area, &member_params, shared->members, NULL);
+	}
+	LWLockRelease(&shared->lock);
+	MemoryContextSwitchTo(old);
+}
+
+int64
+pt_position_cache_started(void)
+{
+	return shared->started;
+}
+
+dshash_table *
+pt_position_cache_members(void)
+{
+	pt_position_cache_attach();
+	return members;
+}
+
+void
+pt_position_hash(const char *data, size_t len, uint64 hash[2])
+{
+	for (int i = 0; i < 2; i++)
+		hash[i] = hash_bytes_extended((const unsigned char *) data, (int) len, shared->seeds[i]);
+}
+
+/*
+ * Memory, counted.  What was committed has to fit, so the limit is one for new positions, at the door.
+ */
+
+static dsa_pointer
+allocate(size_t size, int flags)
+{
+	dsa_pointer result = dsa_allocate_extended(area, size, flags);
+
+	if (DsaPointerIsValid(result))
+		pg_atomic_fetch_add_u64(&shared->bytes, size);
+	return result;
+}
+
+static void
+release(dsa_pointer what, size_t size)
+{
+	dsa_free(area, what);
+	pg_atomic_fetch_sub_u64(&shared->bytes, size);
+}
+
+bool
+pt_position_cache_full(void)
+{
+	return pg_atomic_read_u64(&shared->bytes) > (uint64) pt_offset_memory * 1024;
+}
+
+static void
+make_group_key(GroupKey *key, const RelFileLocator *log, PtString group_id)
+{
+	memset(key, 0, sizeof(*key));	/* padding is hashed, too */
+	key->log = *log;
+	pt_position_hash(group_id.data, group_id.len, key->hash);
+}
+
+static bool
+string_equals(PtString a, const char *data, int32 len)
+{
+	return a.len == len && memcmp(a.data, data, len) == 0;
+}
+
+/* A palloc'd copy, of all bytes: a counted string may hold NUL. */
+static PtString
+copy_string(const char *data, int32 len)
+{
+	PtString	s = {memcpy(palloc(Max(len, 1)), data, len), len};
+
+	return s;
+}
+
+/*
+ * Positions of one group.  Its entry is locked.
+ */
+
+/* The link to a position, or to where it would be put; NULL: there are no buckets yet. */
+static dsa_pointer *
+find_link(const GroupEntry *group, uint64 hash, PtString topic, int32 partition)
+{
+	dsa_pointer *link;
+
+	if (group->nbuckets == 0)
+		return NULL;
+	link = (dsa_pointer *) dsa_get_address(area, group->buckets) + (hash & (group->nbuckets - 1));
+	while (DsaPointerIsValid(*link))
+	{
+		CachedPosition *position = dsa_get_address(area, *link);
+
+		if (position->hash == hash && position->partition == partition &&
+			string_equals(topic, position->data, position->topic_len))
+			break;
+		link = &position->next;
+	}
+	return link;
+}
+
+static uint64
+position_hash(PtString topic, int32 partition)
+{
+	return hash_bytes_extended((const unsigned char *) topic.data, topic.len,
+							   shared->seeds[0] ^ (uint64) (uint32) partition);
+}
+
+/* More buckets when there are more positions than buckets. */
+static void
+grow_buckets(GroupEntry *group)
+{
+	uint32		n = Max(group->nbuckets * 2, BUCKETS_MIN);
+	dsa_pointer new_buckets = allocate(n * sizeof(dsa_pointer), DSA_ALLOC_HUGE | DSA_ALLOC_ZERO);
+	dsa_pointer *to = dsa_get_address(area, new_buckets);
+	dsa_pointer *from = group->nbuckets > 0 ? dsa_get_address(area, group->buckets) : NULL;
+
+	for (uint32 i = 0; i < group->nbuckets; i++)
+	{
+		while (DsaPointerIsValid(from[i]))
+		{
+			dsa_pointer at = from[i];
+			CachedPosition *position = dsa_get_address(area, at);
+			dsa_pointer *bucket = &to[position->hash & (n - 1)];
+
+			from[i] = position->next;
+			position->next = *bucket;
+			*bucket = at;
+		}
+	}
+	if (group->nbuckets > 0)
+		release(group->buckets, group->nbuckets * sizeof(dsa_pointer));
+	group->buckets = new_buckets;
+	group->nbuckets = n;
+}
+
+static size_t
+position_size(uint32 data_size)
+{
+	return offsetof(CachedPosition, data) + data_size;
+}
+
+static void
+fill_position(CachedPosition *cached, const PtPosition *position)
+{
+	cached->offset = position->offset;
+	cached->commit_time = position->commit_time;
+	cached->topic_id = position->topic_id;
+	cached->leader_epoch = position->leader_epoch;
+	cached->metadata_len = position->metadata.len;
+	memcpy(cached->data + cached->topic_len, position->metadata.data, position->metadata.len);
+}
+
+static void
+put_position(GroupEntry *group, const PtPosition *position)
+{
+	uint64		hash = position_hash(position->topic, position->partition);
+	uint32		size = position->topic.len + position->metadata.len;
+	CachedPosition *cached = NULL;
+	dsa_pointer *link;
+	dsa_pointer at;
+
+	if (group->npositions >= group->nbuckets)
+		grow_buckets(group);
+	link = find_link(group, hash, position->topic, position->partition);
+	if (DsaPointerIsValid(*link))
+		cached = dsa_get_address(area, *link);
+	if (cached == NULL || cached->size < size)
+	{
+		/* may throw: until here all is as it was */
+		at = allocate(position_size(size), 0);
+		if (cached)
+		{
+			dsa_pointer next = cached->next;
+
+			release(*link, position_size(cached->size));
+			cached = dsa_get_address(area, at);
+			cached->next = next;
+		}
+		else
+		{
+			cached = dsa_get_address(area, at);
+			cached->next = InvalidDsaPointer;
+			group->npositions++;
+		}
+		*link = at;
+		cached->hash = hash;
+		cached->size = size;
+		cached->partition = position->partition;
+		cached->topic_len = position->topic.len;
+		memcpy(cached->data, position->topic.data, position->topic.len);
+	}
+	fill_position(cached, position);
+}
+
+static void
+remove_position(GroupEntry *group, PtString topic, int32 partition)
+{
+	dsa_pointer *link = find_link(group, position_hash(topic, partition), topic, partition);
+	CachedPosition *position;
+	dsa_pointer at;
+
+	if (link == NULL || !DsaPointerIsValid(*link))
+		return;
+	at = *link;
+	position = dsa_get_address(area, at);
+	*link = position->next;
+	release(at, position_size(position->size));
+	Assert(group->npositions > 0);
+	group->npositions--;
+}
+
+/*
+ * Groups.
+ */
+
+/* The locked entry of a group, made when need be. */
+static GroupEntry *
+enter_group(const RelFileLocator *log, PtString group_id)
+{
+	GroupKey	key;
+	GroupEntry *group;
+	bool		found;
+
+	make_group_key(&key, log, group_id);
+	group = dshash_find_or_insert(groups, &key, &found);
+	if (found)
+		return group;
+	memset((char *) group + sizeof(GroupKey), 0, sizeof(GroupEntry) - sizeof(GroupKey));
+	group->id = allocate(Max(group_id.len, 1), DSA_ALLOC_NO_OOM);
+	if (!DsaPointerIsValid(group->id))
+	{
+		dshash_delete_entry(groups, group);
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of shared memory for positions of groups")));
+	}
+	pg_atomic_fetch_add_u64(&shared->bytes, sizeof(GroupEntry));
+	group->id_len = group_id.len;
+	memcpy(dsa_get_address(area, group->id), group_id.data, group_id.len);
+	return group;
+}
+
+/* The locked entry of a group, or NULL. */
+static GroupEntry *
+find_group(const RelFileLocator *log, PtString group_id)
+{
+	GroupKey	key;
+
+	make_group_key(&key, log, group_id);
+	return dshash_find(groups, &key, true);
+}
+
+/* Frees all that hangs on an entry. */
+static void
+empty_group(GroupEntry *group)
+{
+	for (uint32 i = 0; i < group->nbuckets; i++)
+	{
+		dsa_pointer at = ((dsa_pointer *) dsa_get_address(area, group->buckets))[i];
+
+		while (DsaPointerIsValid(at))
+		{
+			const CachedPosition *position = dsa_get_address(area, at);
+			dsa_pointer next = position->next;
+
+			release(at, position_size(position->size));
+			at = next;
+		}
+	}
+	if (group->nbuckets > 0)
+		release(group->buckets, group->nbuckets * sizeof(dsa_pointer));
+	release(group->id, Max(group->id_len, 1));
+	pg_atomic_fetch_sub_u64(&shared->bytes, sizeof(GroupEntry));
+}
+
+/* Unlocks an entry, and removes it when it says nothing any more. */
+static void
+leave_group(GroupEntry *group)
+{
+	if (group->npositions > 0 || group->last_used != 0)
+		dshash_release_lock(groups, group);
+	else
+	{
+		empty_group(group);
+		dshash_delete_entry(groups, group);
+	}
+}
+
+/* See position_cache.h. */
+void
+pt_position_cache_apply(const RelFileLocator *log, const PtRecord *record)
+{
+	PtPosition	position;
+	PtOffsetKey key;
+	GroupEntry *group;
+	int64		last_used = 0;
+
+	if (record->key == NULL || !pt_offset_key_read(record->key, record->key_len, &key))
+		return;
+	if (record->value == NULL)
+		group = find_group(log, key.group_id);
+	else if (key.is_group ? pt_offset_group_value_read(record->value, record->value_len, &last_used) :
+			 pt_offset_value_read(record->value, record->value_len, &position))
+		group = enter_group(log, key.group_id);
+	else
+		return;
+	if (group == NULL)
+		return;
+	position.topic = key.topic;
+	position.partition = key.partition;
+	if (key.is_group)
+		group->last_used = last_used;
+	else if (record->value)
+		put_position(group, &position);
+	else
+		remove_position(group, key.topic, key.partition);
+	leave_group(group);
+}
+
+/*
+ * Look-ups.
+ */
+
+static void
+copy_position(const CachedPosition *cached, PtPosition *out)
+{
+	out->topic = copy_string(cached->data, cached->topic_len);
+	out->topic_id = cached->topic_id;
+	out->partition = cached->partition;
+	out->leader_epoch = cached->leader_epoch;
+	out->offset = cached->offset;
+	out->commit_time = cached->commit_time;
+	out->metadata = copy_string(cached->data + cached->topic_len, cached->metadata_len);
+}
+
+bool
+pt_position_cache_find(const RelFileLocator *log, PtString group_id, PtString topic, int32 partition, PtPosition *out)
+{
+	GroupKey	key;
+	GroupEntry *group;
+	dsa_pointer *link;
+	bool		found;
+
+	make_group_key(&key, log, group_id);
+	group = dshash_find(groups, &key, false);
+	if (group == NULL)
+		return false;
+	link = find_link(group, position_hash(topic, partition), topic, partition);
+	found = link != NULL && DsaPointerIsValid(*link);
+	if (found)
+		copy_position(dsa_get_address(area, *link), out);
+	dshash_release_lock(groups, group);
+	return found;
+}
+
+static int
+compare_positions(const void *a, const void *b)
+{
+	const PtPosition *x = a;
+	const PtPosition *y = b;
+	int			order = memcmp(x->topic.data, y->topic.data, Min(x->topic.len, y->topic.len));
+
+	if (order == 0)
+		order = x->topic.len - y->topic.len;
+	if (order == 0)
+		order = x->partition < y->partition ? -1 : x->partition > y->partition;
+	return order;
+}
+
+int
+pt_position_cache_group(const RelFileLocator *log, PtString group_id, PtPosition **out)
+{
+	GroupKey	key;
+	GroupEntry *group;
+	int			n = 0;
+
+	*out = NULL;
+	make_group_key(&key, log, group_id);
+	group = dshash_find(groups, &key, false);
+	if (group == NULL)
+		return 0;
+	*out = palloc_extended(Max(group->npositions, 1) * sizeof(PtPosition), MCXT_ALLOC_HUGE);
+	for (uint32 i = 0; i < group->nbuckets; i++)
+	{
+		dsa_pointer at = ((dsa_pointer *) dsa_get_address(area, group->buckets))[i];
+
+		while (DsaPointerIsValid(at))
+		{
+			const CachedPosition *cached = dsa_get_address(area, at);
+
+			copy_position(cached, &(*out)[n++]);
+			at = cached->next;
+		}
+	}
+	Assert(n == group->npositions);
+	dshash_release_lock(groups, group);
+	qsort(*out, n, sizeof(PtPosition), compare_positions);
+	return n;
+}
+
+int64
+pt_position_cache_last_used(const RelFileLocator *log, PtString group_id)
+{
+	GroupKey	key;
+	GroupEntry *group;
+	int64		result = 0;
+
+	make_group_key(&key, log, group_id);
+	group = dshash_find(groups, &key, false);
+	if (group)
+	{
+		result = group->last_used;
+		dshash_release_lock(groups, group);
+	}
+	return result;
+}
+
+/* Which of the logs it is; -1: none. */
+static int
+which_log(const RelFileLocator *log, const RelFileLocator *logs, int nlogs)
+{
+	for (int i = 0; i < nlogs; i++)
+	{
+		if (RelFileLocatorEquals(*log, logs[i]))
+			return i;
+	}
+	return -1;
+}
+
+static int64
+last_commit(const GroupEntry *group)
+{
+	int64		result = 0;
+
+	for (uint32 i = 0; i < group->nbuckets; i++)
+	{
+		dsa_pointer at = ((dsa_pointer *) dsa_get_address(area, group->buckets))[i];
+
+		while (DsaPointerIsValid(at))
+		{
+			const CachedPosition *cached = dsa_get_address(area, at);
+
+			result = Max(result, cached->commit_time);
+			at = cached->next;
+		}
+	}
+	return result;
+}
+
+int
+pt_position_cache_groups(const RelFileLocator *logs, int nlogs, PtGroupPositions **out)
+{
+	dshash_seq_status scan;
+	GroupEntry *group;
+	int			n = 0;
+	int			cap = 64;
+
+	*out = palloc(cap * sizeof(PtGroupPositions));
+	dshash_seq_init(&scan, groups, false);
+	while ((group = dshash_seq_next(&scan)) != NULL)
+	{
+		PtGroupPositions *info;
+		int			log = which_log(&group->key.log, logs, nlogs);
+
+		if (log < 0)
+			continue;
+		if (n == cap)
+			*out = repalloc_huge(*out, (cap *= 2) * sizeof(PtGroupPositions));
+		info = &(*out)[n++];
+		info->group_id = copy_string(dsa_get_address(area, group->id), group->id_len);
+		info->npositions = group->npositions;
+		info->last_commit = last_commit(group);
+		info->last_used = group->last_used;
+		info->log = log;
+	}
+	dshash_seq_term(&scan);
+	return n;
+}
+
+void
+pt_position_cache_forget(const RelFileLocator *logs, int nlogs)
+{
+	dshash_seq_status scan;
+	GroupEntry *group;
+
+	dshash_seq_init(&scan, groups, true);
+	while ((group = dshash_seq_next(&scan)) != NULL)
+	{
+		if (pt_locator_db(group->key.log) != MyDatabaseId || which_log(&group->key.log, logs, nlogs) >= 0)
+			continue;
+		empty_group(group);
+		dshash_delete_current(&scan);
+	}
+	dshash_seq_term(&scan);
+}

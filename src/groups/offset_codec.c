@@ -1,0 +1,288 @@
+/*-------------------------------------------------------------------------
+ *
+ * offset_codec.c
+ *	  The records of __consumer_offsets, as Kafka encodes them.
+ *
+ * Two kinds are known: the position of a group in a partition
+ * (OffsetCommitKey, OffsetCommitValue), and the group itself (GroupMetadataKey,
+ * GroupMetadataValue), of which only the time is used when it last had members.  Strings in them are UTF-8.
+ *
+ * What is read may come from a restored dump or from another cluster, so it
+ * is checked like any input.
+ *
+ * Sibling: position_cache.c keeps what the records say.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+
+#include "record/bytes.h"
+#include "record/varint.h"
+#include "groups/offset_codec.h"
+
+#define KEY_VERSION			1	/* 0 and 1 are committed offsets */
+#define GROUP_KEY_VERSION	2
+#define VALUE_VERSION		4	/* with tagged fields */
+#define GROUP_VALUE_VERSION	3
+#define TAG_TOPIC_ID		0
+
+static void
+put_int16(StringInfo buf, int16 value)
+{
+	char		b[2];
+
+	pt_put_int16(b, value);
+	appendBinaryStringInfo(buf, b, sizeof(b));
+}
+
+static void
+put_int32(StringInfo buf, int32 value)
+{
+	char		b[4];
+
+	pt_put_int32(b, value);
+	appendBinaryStringInfo(buf, b, sizeof(b));
+}
+
+static void
+put_int64(StringInfo buf, int64 value)
+{
+	char		b[8];
+
+	pt_put_int64(b, value);
+	appendBinaryStringInfo(buf, b, sizeof(b));
+}
+
+static void
+put_uvarint(StringInfo buf, uint32 value)
+{
+	for (; value >= 0x80; value >>= 7)
+		appendStringInfoChar(buf, (char) (value | 0x80));
+	appendStringInfoChar(buf, (char) value);
+}
+
+static void
+put_string(StringInfo buf, PtString s, const char *what)
+{
+	if (s.len > PG_INT16_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is too long", what),
+				 errdetail("It may have %d bytes.", PG_INT16_MAX)));
+	put_int16(buf, (int16) s.len);
+	appendBinaryStringInfo(buf, s.data, s.len);
+}
+
+void
+pt_offset_key_write(StringInfo buf, PtString group_id, PtString topic, int32 partition)
+{
+	Assert(partition >= 0);
+	initStringInfo(buf);
+	put_int16(buf, KEY_VERSION);
+	put_string(buf, group_id, "group_id");
+	put_string(buf, topic, "topic name");
+	put_int32(buf, partition);
+}
+
+void
+pt_offset_group_key_write(StringInfo buf, PtString group_id)
+{
+	initStringInfo(buf);
+	put_int16(buf, GROUP_KEY_VERSION);
+	put_string(buf, group_id, "group_id");
+}
+
+void
+pt_offset_value_write(StringInfo buf, const PtPosition *position)
+{
+	Assert(position->offset >= 0);
+	initStringInfo(buf);
+	put_int16(buf, VALUE_VERSION);
+	put_int64(buf, position->offset);
+	put_int32(buf, position->leader_epoch);
+	put_uvarint(buf, (uint32) position->metadata.len + 1);
+	appendBinaryStringInfo(buf, position->metadata.data, position->metadata.len);
+	put_int64(buf, position->commit_time);
+	put_uvarint(buf, 1);		/* tagged fields */
+	put_uvarint(buf, TAG_TOPIC_ID);
+	put_uvarint(buf, UUID_LEN);
+	appendBinaryStringInfo(buf, (const char *) position->topic_id.data, UUID_LEN);
+}
+
+void
+pt_offset_group_value_write(StringInfo buf, int64 last_used)
+{
+	static const PtString protocol_type = {"consumer", 8};
+
+	initStringInfo(buf);
+	put_int16(buf, GROUP_VALUE_VERSION);
+	put_string(buf, protocol_type, "protocol type");
+	put_int32(buf, 0);			/* generation */
+	put_int16(buf, -1);			/* protocol: null */
+	put_int16(buf, -1);			/* leader: null */
+	put_int64(buf, last_used);
+	put_int32(buf, 0);			/* members */
+}
+
+/*
+ * Reading goes along with at, up to end; whatever is not there makes at NULL, and all later reads fail.
+ */
+typedef struct Input
+{
+	const char *at;
+	const char *end;
+} Input;
+
+static const char *
+take(Input *in, uint64 n)
+{
+	const char *result = in->at;
+
+	if (in->at == NULL || n > (uint64) (in->end - in->at))
+		return in->at = NULL;
+	in->at += n;
+	return result;
+}
+
+static int64
+take_int(Input *in, int size)
+{
+	const char *p = take(in, size);
+
+	if (p == NULL)
+		return -1;
+	return size == 2 ? pt_get_int16(p) : size == 4 ? pt_get_int32(p) : pt_get_int64(p);
+}
+
+static uint32
+take_uvarint(Input *in)
+{
+	uint64		value = 0;
+
+	if (in->at)
+		in->at = pt_uvarint_read(in->at, in->end, 32, &value);
+	return in->at ? (uint32) value : 0;
+}
+
+/* Null strings are taken as empty ones. */
+static PtString
+take_string(Input *in, bool compact)
+{
+	int64		len = compact ? (int64) take_uvarint(in) - 1 : take_int(in, 2);
+	PtString	s = {"", 0};
+
+	if (len > 0)
+	{
+		s.data = take(in, (uint64) len);
+		s.len = in->at ? (int32) len : 0;
+	}
+	return s;
+}
+
+bool
+pt_offset_key_read(const char *data, int len, PtOffsetKey *key)
+{
+	Input		in = {data, data + len};
+	int64		version = take_int(&in, 2);
+
+	memset(key, 0, sizeof(*key));
+	if (version < 0 || version > GROUP_KEY_VERSION)
+		return false;
+	key->is_group = version == GROUP_KEY_VERSION;
+	key->group_id = take_string(&in, false);
+	if (!key->is_group)
+	{
+		key->topic = take_string(&in, false);
+		key->partition = (int32) take_int(&in, 4);
+	}
+	return in.at == in.end && key->partition >= 0;
+}
+
+/* The topic's id among the tagged fields at the end of a version 4 value. */
+static void
+take_topic_id(Input *in, pg_uuid_t *topic_id)
+{
+	for (uint32 n = take_uvarint(in); n > 0 && in->at; n--)
+	{
+		uint32		tag = take_uvarint(in);
+		uint32		size = take_uvarint(in);
+		const char *p = take(in, size);
+
+		if (p && tag == TAG_TOPIC_ID && size == UUID_LEN)
+			memcpy(topic_id->data, p, UUID_LEN);
+	}
+}
+
+bool
+pt_offset_value_read(const char *data, int len, PtPosition *position)
+{
+	Input		in = {data, data + len};
+	int64		version = take_int(&in, 2);
+
+	if (version < 0)
+		return false;
+	memset(&position->topic_id, 0, sizeof(position->topic_id));
+	position->offset = take_int(&in, 8);
+	position->leader_epoch = version >= 3 ? (int32) take_int(&in, 4) : -1;
+	position->metadata = take_string(&in, version >= VALUE_VERSION);
+	position->commit_time = take_int(&in, 8);
+	if (version >= VALUE_VERSION)
+		take_topic_id(&in, &position->topic_id);
+	return in.at != NULL && position->offset >= 0;
+}
+
+bool
+pt_offset_group_value_read(const char *data, int len, int64 *last_used)
+{
+	Input		in = {data, data + len};
+	int64		version = take_int(&in, 2);
+	bool		compact = version >= 4;
+
+	if (version < 2)
+		return false;			/* without a time */
+	(void) take_string(&in, compact);	/* protocol type */
+	(void) take_int(&in, 4);	/* generation */
+	(void) take_string(&in, compact);	/* protocol */
+	(void) take_string(&in, compact);	/* leader */
+	*last_used = take_int(&in, 8);
+	return in.at != NULL;
+}
+
+/*
+ * Java's String.hashCode, over UTF-16 units, and Kafka's modulo, so that a
+ * group is where Kafka's tools expect it.  Bytes that are not UTF-8 count one by one.
+ */
+int32
+pt_group_partition(PtString group_id, int32 npartitions)
+{
+	const unsigned char *p = (const unsigned char *) group_id.data;
+	const unsigned char *end = p + group_id.len;
+	uint32		hash = 0;
+
+	Assert(npartitions > 0);
+	while (p < end)
+	{
+		int			len = pg_utf_mblen(p);
+		pg_wchar	c = *p;
+
+		if (len > end - p || !pg_utf8_islegal(p, len))
+			len = 1;
+		if (len > 1)
+			c = utf8_to_unicode(p);
+		p += len;
+		if (c < 0x10000)
+			hash = hash * 31 + c;
+		else
+		{
+			hash = hash * 31 + (0xD800 + ((c - 0x10000) >> 10));
+			hash = hash * 31 + (0xDC00 + ((c - 0x10000) & 0x3FF));
+		}
+	}
+	if (hash == 0x80000000)
+		return 0;
+	return (int32) ((int32) hash < 0 ? -(int32) hash : (int32) hash) % npartitions;
+}

@@ -1,0 +1,203 @@
+/*-------------------------------------------------------------------------
+ *
+ * offset_follow.c
+ *	  The cache of positions follows the log of __consumer_offsets.
+ *
+ * A look-up first reads what has been committed since the last one.  So commits of any
+ * kind (of a listener, of a session, COMMIT PREPARED, those before a crash) need no work of
+ * their own.  One process at a time follows a leaf, in pieces of a megabyte, so records are
+ * applied in their order.  The first look-up after a start begins at the start of the log.
+ *
+ * A piece that an error cuts short is applied again.  That takes positions back for a moment, but not for
+ * anybody who looks: whoever does has followed the log up to its end before.
+ *
+ * Siblings: position_cache.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/lwlock.h"
+#include "storage/procarray.h"
+#include "storage/shmem.h"
+#include "utils/hsearch.h"
+
+#include "guc.h"
+#include "fetch/internal.h"
+#include "groups/offset_cache.h"
+
+#define FOLLOWED_MAX		1024	/* leaves of __consumer_offsets, over all databases */
+#define FOLLOW_LOCKS		16
+#define PIECE_BYTES			(1024 * 1024)
+
+/* How far the cache has followed a leaf. */
+typedef struct FollowedLog
+{
+	RelFileLocator locator;
+	PtLogPos	next_pos;
+} FollowedLog;
+
+typedef struct FollowShared
+{
+	LWLock		lock;			/* of the table of followed logs */
+	LWLock		follow_locks[FOLLOW_LOCKS]; /* following a log: by its number */
+} FollowShared;
+
+static FollowShared *shared;
+static HTAB *followed;
+
+static void follow_piece(PtLogState *log, PtLogPos end, FollowedLog *at);
+
+Size
+pt_position_follow_shmem_size(void)
+{
+	return add_size(MAXALIGN(sizeof(FollowShared)), hash_estimate_size(FOLLOWED_MAX, sizeof(FollowedLog)));
+}
+
+/* Called with AddinShmemInitLock held. */
+void
+pt_position_follow_shmem_init(void)
+{
+	HASHCTL		ctl = {.keysize = sizeof(RelFileLocator),.entrysize = sizeof(FollowedLog)};
+	bool		found;
+
+	shared = ShmemInitStruct("pgtopic followed positions", sizeof(FollowShared), &found);
+	if (!found)
+	{
+		int			tranche = LWLockNewTrancheId();
+
+		LWLockInitialize(&shared->lock, tranche);
+		for (int i = 0; i < FOLLOW_LOCKS; i++)
+			LWLockInitialize(&shared->follow_locks[i], tranche);
+	}
+	LWLockRegisterTranche(shared->lock.tranche, "pgtopic_position_follow");
+	followed = ShmemInitHash("pgtopic followed logs", FOLLOWED_MAX, FOLLOWED_MAX, &ctl, HASH_ELEM | HASH_BLOBS);
+}
+
+/* How far the cache has come; the start of the log when it has not begun, or when retention has overtaken it. */
+static FollowedLog
+followed_to(PtLogState *log)
+{
+	FollowedLog result = {.locator = log->locator,.next_pos = 0};
+	FollowedLog *entry;
+	int64		start_offset;
+	PtLogPos	start_pos;
+
+	pt_log_start(log, &start_offset, &start_pos);
+	LWLockAcquire(&shared->lock, LW_SHARED);
+	entry = hash_search(followed, &log->locator, HASH_FIND, NULL);
+	if (entry)
+		result.next_pos = entry->next_pos;
+	LWLockRelease(&shared->lock);
+	result.next_pos = Max(result.next_pos, start_pos);
+	return result;
+}
+
+static void
+set_followed(const FollowedLog *at)
+{
+	FollowedLog *entry;
+	bool		found;
+
+	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	entry = hash_search(followed, &at->locator, HASH_ENTER_NULL, &found);
+	if (entry)					/* else it is read again each time */
+		*entry = *at;
+	LWLockRelease(&shared->lock);
+}
+
+/* See position_cache.h. */
+void
+pt_position_cache_follow(PtLogState *log)
+{
+	LWLock	   *lock = &shared->follow_locks[pt_locator_number(log->locator) % FOLLOW_LOCKS];
+	PtLogPos	end;
+	FollowedLog at;
+
+	pt_position_cache_attach();
+
+	/*
+	 * A prepared transaction that somebody has just committed has let go of
+	 * the group's lock before the log was told.
+	 */
+	if (TransactionIdIsValid(log->tail_xid) && !TransactionIdIsCurrentTransactionId(log->tail_xid) &&
+		!TransactionIdIsInProgress(log->tail_xid))
+		pt_state_resolve_all();
+	SpinLockAcquire(&log->mutex);
+	end = log->committed.pos;
+	SpinLockRelease(&log->mutex);
+	at = followed_to(log);
+	while (at.next_pos < end)
+	{
+		CHECK_FOR_INTERRUPTS();
+		LWLockAcquire(lock, LW_EXCLUSIVE);
+		at.next_pos = Max(at.next_pos, followed_to(log).next_pos);
+		if (at.next_pos < end)
+		{
+			follow_piece(log, end, &at);
+			set_followed(&at);
+		}
+		LWLockRelease(lock);
+	}
+}
+
+/* Applies the next records below end, and moves *at behind them. */
+static void
+follow_piece(PtLogState *log, PtLogPos end, FollowedLog *at)
+{
+	PtReader	reader;
+	PtFrame		frame;
+	uint64		bytes = 0;
+
+	pt_reader_begin_state(&reader, log);
+	pt_reader_seek_pos(&reader, at->next_pos);
+	at->next_pos = end;
+	while (pt_reader_next(&reader, &frame) && frame.pos < end)
+	{
+		PtRecordIter it;
+		PtRecord	record;
+
+		if (bytes > PIECE_BYTES)
+		{
+			at->next_pos = frame.pos;
+			break;
+		}
+		bytes += frame.head.length;
+		if (pt_frame_visible(&reader, &frame, NULL) != PT_VISIBLE ||
+			pt_record_iter_begin(&it, pt_reader_batch(&reader, &frame), frame.head.length,
+								 (size_t) pt_decompress_limit * 1024) != PT_LOG_OK)
+			continue;
+		while (pt_record_iter_next(&it, &record) == PT_LOG_OK)
+			pt_position_cache_apply(&log->locator, &record);
+		pt_record_iter_end(&it);
+	}
+	pt_reader_end(&reader);
+}
+
+/* See position_cache.h. */
+void
+pt_position_cache_keep(const RelFileLocator *logs, int nlogs)
+{
+	HASH_SEQ_STATUS scan;
+	FollowedLog *log;
+
+	pt_position_cache_attach();
+	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	hash_seq_init(&scan, followed);
+	while ((log = hash_seq_search(&scan)) != NULL)
+	{
+		bool		keep = pt_locator_db(log->locator) != MyDatabaseId;
+
+		for (int i = 0; i < nlogs && !keep; i++)
+			keep = RelFileLocatorEquals(log->locator, logs[i]);
+		if (!keep)
+			hash_search(followed, &log->locator, HASH_REMOVE, NULL);
+	}
+	LWLockRelease(&shared->lock);
+	pt_position_cache_forget(logs, nlogs);
+}

@@ -1,0 +1,505 @@
+/*-------------------------------------------------------------------------
+ *
+ * offsets.c
+ *	  Where consumer groups stand: records of __consumer_offsets, and a cache.
+ *
+ * A position is a record in Kafka's own encoding, OffsetCommitKey version 1 and
+ * OffsetCommitValue version 4, which has the topic's id: the position in a topic that has been dropped means nothing in a
+ * new one of the same name.  Setting one from SQL is a deferred append like any
+ * other, so it commits, aborts and is prepared with its transaction and nothing has to be undone.
+ *
+ * Look-ups ask the cache in shared memory, which follows the log.  What the
+ * transaction itself has set is not in the log yet; it is kept in a list (own), newest last.
+ *
+ * Siblings: position_cache.c and position_follow.c (the cache), position_batch.c (what a listener appends), offset_codec.c (the
+ * encoding), groups.c (who may use a group), consume.c, expire.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+
+#include "groups/internal.h"
+#include "fetch/internal.h"
+#include "groups/offset_codec.h"
+#include "groups/offset_cache.h"
+
+#define OFFSETS_TOPIC			"__consumer_offsets"
+#define OFFSETS_PARTITIONS		8
+
+/* Tells position locks from advisory locks of users, whose last field is 1 or 2; groups.c has 4. */
+#define POSITION_LOCK_KIND		3
+
+/*
+ * A session that only writes has the cache follow now and then, so that what others have to read stays short; not each time, as
+ * that would make asynchronous commits durable first.
+ */
+#define FOLLOW_WRITES			100
+
+/* A position that this transaction has set. */
+typedef struct OwnPosition
+{
+	RelFileLocator log;
+	char	   *key;			/* of the record */
+	int			key_len;
+	int64		offset;
+	pg_uuid_t	topic_id;
+	int			level;			/* nesting level */
+} OwnPosition;
+
+static OwnPosition *own;		/* in TopTransactionContext */
+static int	nown;
+static int	own_cap;
+
+/*
+ * The leaf that has a group's positions; InvalidOid when there is no such topic
+ * and none shall be created.
+ */
+Oid
+pt_positions_leaf(PtString group_id, bool create)
+{
+	const PtTopic *topic = pt_topic_by_name(OFFSETS_TOPIC);
+
+	if (topic == NULL && create)
+	{
+		PtConfigPair compact = {"cleanup.policy", "compact"};
+		LOCKTAG		tag;
+
+		/* one session creates it, the others wait for its commit */
+		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, POSITION_LOCK_KIND);
+		(void) LockAcquire(&tag, ExclusiveLock, false, false);
+		AcceptInvalidationMessages();
+		topic = pt_topic_by_name(OFFSETS_TOPIC);
+		if (topic == NULL)
+		{
+			(void) pt_topic_create(OFFSETS_TOPIC, OFFSETS_PARTITIONS, list_make1(&compact), NULL);
+			CommandCounterIncrement();
+			topic = pt_topic_by_name(OFFSETS_TOPIC);
+		}
+	}
+	if (topic == NULL || topic->npartitions == 0)
+		return InvalidOid;
+	return topic->leaves[pt_group_partition(group_id, topic->npartitions)];
+}
+
+/*
+ * Is the group at home in this leaf?  One that somebody has written to another by hand, or before there were more
+ * partitions, is not found there.
+ */
+bool
+pt_group_belongs(PtString group_id, Oid leaf)
+{
+	return pt_positions_leaf(group_id, false) == leaf;
+}
+
+/* All leaves, ascending, as locks are taken; returns how many. */
+int
+pt_positions_leaves(Oid **leaves)
+{
+	const PtTopic *topic = pt_topic_by_name(OFFSETS_TOPIC);
+	List	   *oids = NIL;
+	ListCell   *lc;
+	int			n = 0;
+
+	for (int i = 0; topic && i < topic->npartitions; i++)
+	{
+		if (OidIsValid(topic->leaves[i]))
+			oids = lappend_oid(oids, topic->leaves[i]);
+	}
+	list_sort(oids, list_oid_cmp);
+	*leaves = palloc(Max(list_length(oids), 1) * sizeof(Oid));
+	foreach(lc, oids)
+		(*leaves)[n++] = lfirst_oid(lc);
+	list_free(oids);
+	return n;
+}
+
+/*
+ * The log of a leaf, with the cache brought up to its committed end; NULL when it has been dropped.  Whoever may wait gets
+ * a lock on it to the end of the transaction.
+ */
+PtLogState *
+pt_positions_follow(Oid leaf, bool dont_wait)
+{
+	PtLogState *log;
+	PtStatus	status;
+
+	if (!OidIsValid(leaf))
+		return NULL;
+	if (!dont_wait)
+		LockRelationOid(leaf, AccessShareLock);
+	status = pt_log_find(leaf, &log);
+	if (status == PT_BUSY)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("could not obtain lock on topic \"%s\"", OFFSETS_TOPIC)));
+	if (status != PT_OK)
+		return NULL;
+	pt_position_cache_follow(log);
+	return log;
+}
+
+/* The newest position that this transaction has set under a key, or NULL. */
+static const OwnPosition *
+find_own(const RelFileLocator *log, PtString group_id, PtString topic, int32 partition)
+{
+	const OwnPosition *found = NULL;
+	StringInfoData key;
+
+	if (nown == 0)
+		return NULL;
+	pt_offset_key_write(&key, group_id, topic, partition);
+	for (int i = nown - 1; i >= 0 && found == NULL; i--)
+	{
+		if (RelFileLocatorEquals(own[i].log, *log) && own[i].key_len == key.len &&
+			memcmp(own[i].key, key.data, key.len) == 0)
+			found = &own[i];
+	}
+	pfree(key.data);
+	return found;
+}
+
+static bool
+is_same_topic(const pg_uuid_t *a, const pg_uuid_t *b)
+{
+	return memcmp(a, b, sizeof(pg_uuid_t)) == 0;
+}
+
+bool
+pt_position_topic_known(const PtPosition *position)
+{
+	static const pg_uuid_t unknown = {{0}};
+
+	return !is_same_topic(&position->topic_id, &unknown);
+}
+
+/* Is the committed position one in this topic, and not in another that had its name? */
+static bool
+is_meant_for(const PtPosition *position, const pg_uuid_t *topic_id)
+{
+	return topic_id == NULL || !pt_position_topic_known(position) || is_same_topic(&position->topic_id, topic_id);
+}
+
+/* See positions.h. */
+bool
+pt_position_fetch(PtString group_id, PtString topic, const pg_uuid_t *topic_id, int32 partition,
+				  bool dont_wait, PtPosition *out)
+{
+	PtLogState *log = pt_positions_follow(pt_positions_leaf(group_id, false), dont_wait);
+
+	return log != NULL && pt_position_cache_find(&log->locator, group_id, topic, partition, out) &&
+		is_meant_for(out, topic_id);
+}
+
+/* See positions.h. */
+int
+pt_positions_of_group(PtString group_id, bool dont_wait, PtPositionCallback callback, void *arg)
+{
+	PtLogState *log = pt_positions_follow(pt_positions_leaf(group_id, false), dont_wait);
+	PtPosition *positions;
+	int			n;
+
+	if (log == NULL)
+		return 0;
+	n = pt_position_cache_group(&log->locator, group_id, &positions);
+	for (int i = 0; i < n; i++)
+		callback(arg, &positions[i]);
+	return n;
+}
+
+/* See positions.h. */
+int
+pt_positions_groups(bool dont_wait, PtGroupCallback callback, void *arg)
+{
+	Oid		   *leaves;
+	int			nleaves = pt_positions_leaves(&leaves);
+	RelFileLocator *logs = palloc(Max(nleaves, 1) * sizeof(RelFileLocator));
+	PtGroupPositions *groups;
+	int			nlogs = 0;
+	int			n;
+	int			with_positions = 0;
+
+	pt_position_cache_attach();
+	for (int i = 0; i < nleaves; i++)
+	{
+		PtLogState *log = pt_positions_follow(leaves[i], dont_wait);
+
+		if (log)
+		{
+			leaves[nlogs] = leaves[i];
+			logs[nlogs++] = log->locator;
+		}
+	}
+	n = pt_position_cache_groups(logs, nlogs, &groups);
+	for (int i = 0; i < n; i++)
+	{
+		if (groups[i].npositions == 0 || !pt_group_belongs(groups[i].group_id, leaves[groups[i].log]))
+			continue;
+		callback(arg, &groups[i]);
+		with_positions++;
+	}
+	return with_positions;
+}
+
+static void
+ignore_position(void *arg, const PtPosition *position)
+{
+}
+
+/* See positions.h. */
+bool
+pt_positions_exist(PtString group_id, bool dont_wait)
+{
+	return pt_positions_of_group(group_id, dont_wait, ignore_position, NULL) > 0;
+}
+
+/*
+ * The position of a group, and whether this transaction has set it itself.  False: it has none.
+ */
+bool
+pt_position_find(PtString group_id, const PtTopic *topic, int32 partition, PtPosition *position, bool *is_own)
+{
+	pg_uuid_t	topic_id = topic->id;	/* the cache may move */
+	PtString	name = {pstrdup(topic->name), (int32) strlen(topic->name)};
+	PtLogState *log = pt_positions_follow(pt_positions_leaf(group_id, false), false);
+	const OwnPosition *mine;
+
+	*is_own = false;
+	if (log == NULL)
+		return false;
+	mine = find_own(&log->locator, group_id, name, partition);
+	*is_own = mine != NULL && is_same_topic(&mine->topic_id, &topic_id);
+	if (*is_own)
+	{
+		memset(position, 0, sizeof(*position));
+		position->offset = mine->offset;
+		position->commit_time = pt_now_ms();
+		return mine->offset >= 0;
+	}
+	return pt_position_cache_find(&log->locator, group_id, name, partition, position) &&
+		is_meant_for(position, &topic_id);
+}
+
+/* See groups.h. */
+void
+pt_position_check_room(const RelFileLocator *log, PtString group_id, const PtPosition *position)
+{
+	PtPosition	found;
+
+	if (position->offset < 0 || !pt_position_cache_full() ||
+		pt_position_cache_find(log, group_id, position->topic, position->partition, &found))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("there are too many positions of groups"),
+			 errhint("Delete groups that are no longer used, or increase the setting \"pgtopic.offset_memory\".")));
+}
+
+static void
+remember_own(const RelFileLocator *log, const StringInfo key, const PtPosition *position)
+{
+	if (nown == own_cap)
+	{
+		int			cap = Max(16, own_cap * 2);
+
+		if (own == NULL)
+			own = MemoryContextAlloc(TopTransactionContext, cap * sizeof(OwnPosition));
+		else
+			own = repalloc(own, cap * sizeof(OwnPosition));
+		own_cap = cap;
+	}
+	Assert(nown == 0 || own[nown - 1].level <= GetCurrentTransactionNestLevel());
+	own[nown].log = *log;
+	own[nown].key = MemoryContextAlloc(TopTransactionContext, key->len);
+	memcpy(own[nown].key, key->data, key->len);
+	own[nown].key_len = key->len;
+	own[nown].offset = position->offset;
+	own[nown].topic_id = position->topic_id;
+	own[nown].level = GetCurrentTransactionNestLevel();
+	nown++;
+}
+
+/* Adds a record to the group's leaf, when the transaction commits; frees its key and value. */
+static void
+add_record(Relation rel, StringInfo key, StringInfo value)
+{
+	PtRow		row = {.offset = -1,.timestamp = pt_now_ms(),.value_len = -1};
+
+	row.key = key->data;
+	row.key_len = key->len;
+	if (value->data)
+	{
+		row.value = value->data;
+		row.value_len = value->len;
+	}
+	pt_pending_add(rel, &row, NULL);
+	pfree(key->data);
+	if (value->data)
+		pfree(value->data);
+}
+
+/* See positions.h. */
+void
+pt_position_write(PtString group_id, const PtPosition *position)
+{
+	static uint32 writes = 0;
+	StringInfoData key;
+	StringInfoData value = {0};
+	Relation	rel;
+
+	Assert(position->offset >= -1 && position->partition >= 0);
+	pt_offset_key_write(&key, group_id, position->topic, position->partition);
+	if (position->offset >= 0)
+		pt_offset_value_write(&value, position);
+	rel = relation_open(pt_positions_leaf(group_id, true), RowExclusiveLock);
+	pt_position_cache_attach();
+	if (++writes % FOLLOW_WRITES == 0)
+		(void) pt_positions_follow(RelationGetRelid(rel), false);	/* so that those who only write keep up, too */
+	pt_position_check_room(&pt_rel_locator(rel), group_id, position);
+	remember_own(&pt_rel_locator(rel), &key, position);
+	add_record(rel, &key, &value);
+	relation_close(rel, NoLock);
+}
+
+/* See positions.h. */
+void
+pt_position_set(PtString group_id, const PtTopic *topic, int32 partition, int64 offset, PtString metadata)
+{
+	PtPosition	position = {
+		.topic = {pstrdup(topic->name), (int32) strlen(topic->name)},	/* the cache may move */
+		.topic_id = topic->id,
+		.partition = partition,
+		.leader_epoch = -1,
+		.offset = offset,
+		.commit_time = pt_now_ms(),
+		.metadata = metadata
+	};
+
+	pt_position_write(group_id, &position);
+}
+
+/* See positions.h. */
+int
+pt_positions_remove(PtString group_id)
+{
+	PtLogState *log = pt_positions_follow(pt_positions_leaf(group_id, false), false);
+	int			n_own = nown;	/* grows as we go */
+	int			removed = 0;
+	PtPosition *positions;
+	int			n;
+
+	if (log == NULL)
+		return 0;
+	n = pt_position_cache_group(&log->locator, group_id, &positions);
+	for (int i = 0; i < n; i++)
+	{
+		const OwnPosition *mine = find_own(&log->locator, group_id, positions[i].topic, positions[i].partition);
+
+		if (mine && mine->offset < 0)
+			continue;
+		positions[i].offset = -1;
+		pt_position_write(group_id, &positions[i]);
+		removed++;
+	}
+	for (int i = 0; i < n_own; i++)
+	{
+		PtPosition	position = {.offset = -1,.topic_id = own[i].topic_id};
+		PtOffsetKey key;
+
+		if (!pt_offset_key_read(own[i].key, own[i].key_len, &key) || key.is_group ||
+			key.group_id.len != group_id.len || memcmp(key.group_id.data, group_id.data, group_id.len) != 0 ||
+			find_own(&log->locator, group_id, key.topic, key.partition)->offset < 0)
+			continue;
+		position.topic = key.topic;
+		position.partition = key.partition;
+		pt_position_write(group_id, &position);
+		removed++;
+	}
+	if (pt_position_cache_last_used(&log->locator, group_id) != 0)
+		pt_group_used_write(group_id, 0);
+	return removed;
+}
+
+/* See groups.h. */
+int64
+pt_group_last_used(PtString group_id)
+{
+	PtLogState *log = pt_positions_follow(pt_positions_leaf(group_id, false), false);
+
+	return log ? pt_position_cache_last_used(&log->locator, group_id) : 0;
+}
+
+/* Records when a group was used last, or (0) that it need not be known any more. */
+void
+pt_group_used_write(PtString group_id, int64 last_used)
+{
+	StringInfoData key;
+	StringInfoData value = {0};
+	Relation	rel = relation_open(pt_positions_leaf(group_id, true), RowExclusiveLock);
+
+	pt_offset_group_key_write(&key, group_id);
+	if (last_used > 0)
+		pt_offset_group_value_write(&value, last_used);
+	add_record(rel, &key, &value);
+	relation_close(rel, NoLock);
+}
+
+static void
+position_lock_tag(LOCKTAG *tag, PtString group_id, Oid leaf)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, leaf,
+						 hash_bytes((const unsigned char *) group_id.data, group_id.len),
+						 POSITION_LOCK_KIND);
+}
+
+/* See positions.h. */
+bool
+pt_position_lock(PtString group_id, Oid leaf, bool dont_wait)
+{
+	LOCKTAG		tag;
+
+	position_lock_tag(&tag, group_id, leaf);
+	return LockAcquire(&tag, ExclusiveLock, false, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* Takes back one pt_position_lock; an earlier one of this transaction goes on holding. */
+void
+pt_position_unlock(PtString group_id, Oid leaf)
+{
+	LOCKTAG		tag;
+
+	position_lock_tag(&tag, group_id, leaf);
+	LockRelease(&tag, ExclusiveLock, false);
+}
+
+/* Ends of (sub)transactions, from xact.c. */
+void
+pt_positions_sub_commit(int level)
+{
+	for (int i = nown - 1; i >= 0 && own[i].level >= level; i--)
+		own[i].level = level - 1;
+}
+
+void
+pt_positions_sub_abort(int level)
+{
+	while (nown > 0 && own[nown - 1].level >= level)
+		nown--;
+}
+
+void
+pt_positions_forget(void)
+{
+	own = NULL;
+	nown = own_cap = 0;
+}

@@ -1,0 +1,352 @@
+/*-------------------------------------------------------------------------
+ *
+ * registry.c
+ *	  Who uses a group: members of Kafka's protocol or SQL sessions, never both.
+ *
+ * Two things together keep them apart.  A SQL transaction that uses a group
+ * holds the group's lock in share mode to its end (also while it is prepared).  A
+ * group that has Kafka members is in the table of members, in shared memory, which only the
+ * coordinator writes:
+ *
+ *		SQL session				take the lock shared, then look into the table
+ *		coordinator				take the lock exclusively if that is possible at
+ *								once, enter the group, let the lock go
+ *
+ * Whoever comes second sees the first: a session that has the lock before the
+ * coordinator asks makes it fail, one that gets it afterwards finds the
+ * group in the table.
+ *
+ * A group whose last member has left stays in the table with the time for a while, as its
+ * positions expire from then on (expire.c).
+ *
+ * Siblings: position_cache.c has the memory, consume.c and ../func/groups.c use groups.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
+#include "common/hashfn.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/acl.h"
+
+#include "groups/internal.h"
+#include "xact/internal.h"
+#include "groups/offset_cache.h"
+
+/* Tells group locks from other locks made of numbers: of users (1, 2), of positions (3). */
+#define GROUP_LOCK_KIND		4
+
+#define MAX_UTF8_BYTES			4
+
+static void
+members_key(PtGroupMembersKey *key, PtString group_id)
+{
+	memset(key, 0, sizeof(*key));
+	key->database = MyDatabaseId;
+	pt_position_hash(group_id.data, group_id.len, key->hash);
+}
+
+/* The same after a restart, when prepared transactions get their locks again: no seed. */
+static void
+group_lock_tag(LOCKTAG *tag, PtString group_id)
+{
+	uint64		hash = hash_bytes_extended((const unsigned char *) group_id.data, group_id.len, 0);
+
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash, GROUP_LOCK_KIND);
+}
+
+/* Keeps SQL transactions from beginning to use the group; false: one does already. */
+static bool
+lock_out_sql(LOCKTAG *tag, PtString group_id)
+{
+	group_lock_tag(tag, group_id);
+	return LockAcquire(tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* See positions.h. */
+bool
+pt_group_kafka_claim(PtString group_id)
+{
+	dshash_table *table = pt_position_cache_members();
+	PtGroupMembersKey key;
+	PtGroupMembers *group;
+	LOCKTAG		tag;
+	bool		found;
+
+	if (pt_group_kafka_count(group_id) > 0)
+		return true;
+	if (!lock_out_sql(&tag, group_id))
+		return false;
+	members_key(&key, group_id);
+	group = dshash_find_or_insert(table, &key, &found);
+	if (!found)
+		group->empty_since = 0;
+	group->members = 1;
+	group->claim = true;
+	dshash_release_lock(table, group);
+	LockRelease(&tag, ExclusiveLock, false);
+	return true;
+}
+
+/* See positions.h. */
+void
+pt_group_kafka_members(PtString group_id, int members)
+{
+	dshash_table *table = pt_position_cache_members();
+	PtGroupMembersKey key;
+	PtGroupMembers *group;
+
+	Assert(members >= 0);
+	members_key(&key, group_id);
+	group = dshash_find(table, &key, true);
+	Assert(group != NULL || members == 0);	/* claimed before */
+	if (group == NULL)
+		return;
+	if (members > 0)
+		group->claim = false;
+	else if (group->members > 0 && !group->claim)
+		group->empty_since = pt_now_ms();
+	group->members = members;
+	if (members == 0 && group->empty_since == 0)
+		dshash_delete_entry(table, group);
+	else
+		dshash_release_lock(table, group);
+}
+
+/* See positions.h. */
+void
+pt_groups_kafka_clear(void)
+{
+	dshash_table *table = pt_position_cache_members();
+	int64		now = pt_now_ms();
+	dshash_seq_status scan;
+	PtGroupMembers *group;
+
+	dshash_seq_init(&scan, table, true);
+	while ((group = dshash_seq_next(&scan)) != NULL)
+	{
+		if (group->key.database != MyDatabaseId || group->members == 0)
+			continue;
+		group->members = 0;
+		group->empty_since = now;
+	}
+	dshash_seq_term(&scan);
+}
+
+/* See groups.h. */
+int
+pt_group_usage(PtString group_id, int64 now, int64 *last_used)
+{
+	dshash_table *table = pt_position_cache_members();
+	PtGroupMembersKey key;
+	PtGroupMembers *group;
+	int			result = 0;
+
+	*last_used = 0;
+	members_key(&key, group_id);
+	group = dshash_find(table, &key, false);
+	if (group)
+	{
+		result = group->members;
+		*last_used = result > 0 ? now : group->empty_since;
+		dshash_release_lock(table, group);
+	}
+	return result;
+}
+
+/* See positions.h. */
+int
+pt_group_kafka_count(PtString group_id)
+{
+	int64		last_used;
+
+	return pt_group_usage(group_id, 0, &last_used);
+}
+
+/* See groups.h. */
+void
+pt_groups_sweep(int64 before)
+{
+	dshash_seq_status scan;
+	PtGroupMembers *group;
+
+	dshash_seq_init(&scan, pt_position_cache_members(), true);
+	while ((group = dshash_seq_next(&scan)) != NULL)
+	{
+		if (group->members == 0 && group->empty_since < before)
+			dshash_delete_current(&scan);
+	}
+	dshash_seq_term(&scan);
+}
+
+/* See positions.h. */
+bool
+pt_group_sql_active(PtString group_id)
+{
+	LOCKTAG		tag;
+
+	if (!lock_out_sql(&tag, group_id))
+		return true;
+	LockRelease(&tag, ExclusiveLock, false);
+	return false;
+}
+
+/* Takes the group's lock for the rest of the transaction, then makes sure that nobody else has it. */
+static void
+use_group(PtString group_id, LOCKMODE mode)
+{
+	LOCKTAG		tag;
+	int			members;
+
+	group_lock_tag(&tag, group_id);
+	(void) LockAcquire(&tag, mode, false, false);
+	members = pt_group_kafka_count(group_id);
+	if (members == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("group \"%s\" is in use by Kafka clients", pt_string_to_server(group_id)),
+			 errdetail_plural("It has %d member.", "It has %d members.", members, members),
+			 errhint("Use another group, or stop these clients.")));
+}
+
+/* See positions.h. */
+void
+pt_group_sql_use(PtString group_id)
+{
+	use_group(group_id, ShareLock);
+}
+
+/* See positions.h. */
+void
+pt_group_sql_own(PtString group_id)
+{
+	use_group(group_id, ExclusiveLock);
+}
+
+/*
+ * Strings between the database's encoding and UTF-8.
+ */
+
+/* See positions.h. */
+PtString
+pt_string_from_server(const char *s)
+{
+	PtString	result;
+
+	result.data = pg_server_to_any(s, (int) strlen(s), PG_UTF8);
+	result.len = (int32) strlen(result.data);
+	return result;
+}
+
+/* One character; false when the database's encoding does not have it. */
+static bool
+append_converted(StringInfo buf, const char *p, int len)
+{
+	static Oid	proc = InvalidOid;
+	unsigned char out[MAX_CONVERSION_GROWTH * MAX_UTF8_BYTES + 1];
+
+	if (!OidIsValid(proc))
+		proc = FindDefaultConversionProc(PG_UTF8, GetDatabaseEncoding());
+	if (!OidIsValid(proc) ||
+		pg_do_encoding_conversion_buf(proc, PG_UTF8, GetDatabaseEncoding(), (unsigned char *) unconstify(char *, p), len,
+									  out, sizeof(out), true) != len)
+		return false;
+	appendStringInfoString(buf, (char *) out);
+	return true;
+}
+
+/* See positions.h. */
+char *
+pt_string_to_server(PtString s)
+{
+	const char *end = s.data + s.len;
+	bool		same = GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII;
+	StringInfoData buf;
+	int			len;
+
+	initStringInfo(&buf);
+	while (end > s.data && end[-1] == '\0')
+		end--;					/* some clients send it along */
+	for (const char *p = s.data; p < end; p += len)
+	{
+		len = pg_utf_mblen((const unsigned char *) p);
+		if (len > end - p || *p == '\0' || !pg_utf8_islegal((const unsigned char *) p, len))
+		{
+			appendStringInfoChar(&buf, '?');
+			len = 1;
+		}
+		else if (len == 1 || same)
+			appendBinaryStringInfo(&buf, p, len);
+		else if (!append_converted(&buf, p, len))
+			appendStringInfoChar(&buf, '?');
+	}
+	return buf.data;
+}
+
+/*
+ * Who is there, for views.
+ */
+
+/* See positions.h. */
+bool
+pt_group_matches(PtString group_id, const PtGroupSession *session)
+{
+	LOCKTAG		tag;
+
+	group_lock_tag(&tag, group_id);
+	return tag.locktag_field2 == session->lock[0] && tag.locktag_field3 == session->lock[1];
+}
+
+/* See positions.h. */
+int
+pt_group_sessions(PtGroupSession **out)
+{
+	LockData   *locks = GetLockStatusData();
+	int			n = 0;
+
+	*out = palloc(Max(locks->nelements, 1) * sizeof(PtGroupSession));
+	for (int i = 0; i < locks->nelements; i++)
+	{
+		const LockInstanceData *lock = &locks->locks[i];
+
+		if (lock->locktag.locktag_type != LOCKTAG_ADVISORY || lock->locktag.locktag_field1 != MyDatabaseId ||
+			lock->locktag.locktag_field4 != GROUP_LOCK_KIND || lock->holdMask == 0)
+			continue;
+		(*out)[n].pid = lock->pid;
+		(*out)[n].lock[0] = lock->locktag.locktag_field2;
+		(*out)[n++].lock[1] = lock->locktag.locktag_field3;
+	}
+	return n;
+}
+
+static void
+note_readable(void *arg, const PtPosition *position)
+{
+	char		name[PT_TOPIC_NAME_MAX + 1];
+	const PtTopic *topic;
+
+	if (*(bool *) arg || position->topic.len > PT_TOPIC_NAME_MAX)
+		return;
+	memcpy(name, position->topic.data, position->topic.len);
+	name[position->topic.len] = '\0';
+	topic = pt_topic_by_name(name);
+	*(bool *) arg = topic != NULL && pg_class_aclcheck(topic->relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
+/* See positions.h. */
+bool
+pt_group_visible(PtString group_id)
+{
+	bool		readable = has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+
+	if (!readable)
+		(void) pt_positions_of_group(group_id, false, note_readable, &readable);
+	return readable;
+}

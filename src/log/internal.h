@@ -1,0 +1,56 @@
+/*-------------------------------------------------------------------------
+ *
+ * internal.h
+ *	  What the files of the storage room share among themselves.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_LOG_INTERNAL_H
+#define PT_LOG_INTERNAL_H
+
+#include "log/log.h"
+#include "log/wal.h"
+
+/* page.c: the same initialisation for the running server and for redo. */
+extern void pt_page_init(Page page, uint16 kind, uint64 block);
+extern void pt_meta_init(Page page, int64 offset, int64 ordinal);
+extern void pt_meta_apply_extent(Page meta, const xl_pt_extent *x);
+extern void pt_meta_apply(Page meta, const xl_pt_meta *x);
+
+extern void pt_dir_apply(Page page, const xl_pt_extent *x, bool init);
+extern void pt_dir_apply_prev(Page page, const xl_pt_extent *x);
+
+/* Where the directory entry of an extent is: false when it is in the meta page. */
+typedef struct PtDirPlace
+{
+	uint64		page;			/* directory page number */
+	uint64		dir_extent;		/* its directory extent */
+	uint32		slot;			/* in the page, or in the meta page */
+} PtDirPlace;
+extern bool pt_dir_place(uint64 extent, PtDirPlace *place);
+extern BlockNumber pt_dir_block(const PtMetaPage *meta, const PtDirPlace *place);
+
+/* meta.c */
+extern Buffer pt_read_block(Relation rel, const RelFileLocator *locator, BlockNumber block,
+							BufferAccessStrategy strategy);
+extern uint32 pt_extent_take(Relation rel, const PtDirEntry *next, int64 prev_max_timestamp);
+extern BlockNumber pt_file_extend(Relation rel, BlockNumber have, uint32 phys, BlockNumber need);
+
+extern XLogRecPtr pt_meta_seal(Relation rel, PtLogPos sealed, TransactionId newest);
+extern XLogRecPtr pt_meta_trim(const RelFileLocator *locator, const PtLogStart *start);
+
+/* state.c: for redo */
+extern void pt_state_replay_meta(const RelFileLocator *locator, const xl_pt_meta *x);
+
+/* seal.c */
+extern void pt_frame_set(Relation rel, PtLogPos pos, uint32 length, uint32 flags);
+extern uint32 pt_frame_flag(Relation rel, PtLogPos pos, uint32 flags);
+
+/* read.c */
+extern void pt_read_head(Page page, PtLogPos pos, PtFrame *frame);
+extern PtLogPos pt_written_end(PtReader *r, PtLogPos from);
+extern bool pt_reader_lock_block(PtReader *r, uint64 block, Page *page);
+
+#endif							/* PT_LOG_INTERNAL_H */

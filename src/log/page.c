@@ -1,0 +1,154 @@
+/*-------------------------------------------------------------------------
+ *
+ * page.c
+ *	  Making and changing pages, the same way in the running server and in redo.
+ *
+ * The functions here touch one page in memory that the caller has locked
+ * exclusively; WAL and LSN are the caller's.  Siblings: meta.c and append.c
+ * (the running server), wal.c (redo).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "log/internal.h"
+
+/* An empty page of a log file. */
+void
+pt_page_init(Page page, uint16 kind, uint64 block)
+{
+	PtPageSpecial *special;
+
+	PageInit(page, BLCKSZ, sizeof(PtPageSpecial));
+	special = pt_page_special(page);
+	special->block = block;
+	special->first = 0;
+	special->kind = kind;
+	special->reserved = 0;
+	((PageHeader) page)->pd_lower = PT_PAGE_FIRST;
+}
+
+/* The meta page of a log that begins with these numbers and holds nothing. */
+void
+pt_meta_init(Page page, int64 offset, int64 ordinal)
+{
+	PtMetaPage *meta;
+
+	pt_page_init(page, PT_PAGE_META, 0);
+	meta = pt_meta_page(page);
+	meta->magic = PT_META_MAGIC;
+	meta->version = PT_LOG_FORMAT_VERSION;
+	meta->extent_blocks = PT_EXTENT_BLOCKS;
+	meta->free_head = PT_INVALID_EXTENT;
+	meta->start_pos = pt_extent_pos(0);
+	meta->start_offset = offset;
+	meta->start_ordinal = ordinal;
+	meta->sealed_pos = meta->start_pos;
+	memset(meta->dir_extents, 0xFF, sizeof(meta->dir_extents));
+	/* all of it counts as used: full-page images must not cut it out */
+	((PageHeader) page)->pd_lower = (char *) meta + sizeof(PtMetaPage) - (char *) page;
+}
+
+/* A logical extent was taken: the meta page's part of it. */
+void
+pt_meta_apply_extent(Page page, const xl_pt_extent *x)
+{
+	PtMetaPage *meta = pt_meta_page(page);
+	PtDirPlace	place;
+
+	Assert(meta->next_extent == x->extent);
+	Assert(x->free_extent >= meta->free_extent && x->phys_extents >= meta->phys_extents);
+	meta->next_extent = x->extent + 1;
+	meta->free_extent = x->free_extent;
+	meta->free_head = x->free_head;
+	meta->phys_extents = x->phys_extents;
+	if (x->dir_cleared != PT_INVALID_EXTENT)
+		meta->dir_extents[x->dir_cleared] = PT_INVALID_EXTENT;
+	if (pt_dir_place(x->extent, &place))
+	{
+		if (x->dir_phys != PT_INVALID_EXTENT)
+			meta->dir_extents[place.dir_extent % PT_DIR_EXTENTS] = x->dir_phys;
+	}
+	else
+		meta->entries[place.slot] = x->entry;
+	if (x->extent > 0 && !pt_dir_place(x->extent - 1, &place))
+		meta->entries[place.slot].max_timestamp = x->prev_max_timestamp;
+}
+
+/* Start of the log and sealed position. */
+void
+pt_meta_apply(Page page, const xl_pt_meta *x)
+{
+	PtMetaPage *meta = pt_meta_page(page);
+
+	Assert(x->first_extent >= meta->first_extent && x->first_extent <= meta->next_extent);
+	Assert(x->start_offset >= meta->start_offset && x->start_ordinal >= meta->start_ordinal);
+	Assert(x->sealed_pos >= meta->sealed_pos);
+	meta->first_extent = x->first_extent;
+	meta->start_pos = x->start_pos;
+	meta->start_offset = x->start_offset;
+	meta->start_ordinal = x->start_ordinal;
+	meta->sealed_pos = x->sealed_pos;
+}
+
+/* True: in a directory page; false: place->slot in the meta page. */
+bool
+pt_dir_place(uint64 extent, PtDirPlace *place)
+{
+	if (extent < PT_DIR_INLINE)
+	{
+		place->page = place->dir_extent = 0;
+		place->slot = (uint32) extent;
+		return false;
+	}
+	place->page = (extent - PT_DIR_INLINE) / PT_DIR_PER_PAGE;
+	place->slot = (uint32) ((extent - PT_DIR_INLINE) % PT_DIR_PER_PAGE);
+	place->dir_extent = place->page / PT_EXTENT_BLOCKS;
+	return true;
+}
+
+/* The block of a directory page. */
+BlockNumber
+pt_dir_block(const PtMetaPage *meta, const PtDirPlace *place)
+{
+	uint32		phys = meta->dir_extents[place->dir_extent % PT_DIR_EXTENTS];
+
+	if (phys == PT_INVALID_EXTENT)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("directory extent %llu of a topic's log is missing",
+						(unsigned long long) place->dir_extent)));
+	return pt_extent_block(phys) + (BlockNumber) (place->page % PT_EXTENT_BLOCKS);
+}
+
+/* The entry of a new extent in its directory page, which begins with it when init. */
+void
+pt_dir_apply(Page page, const xl_pt_extent *x, bool init)
+{
+	PtDirPlace	place;
+
+	(void) pt_dir_place(x->extent, &place);
+	if (init)
+	{
+		pt_page_init(page, PT_PAGE_DIRECTORY, place.page);
+		memset(pt_dir_page(page), 0, sizeof(PtDirEntry) * PT_DIR_PER_PAGE);
+		((PageHeader) page)->pd_lower = PT_PAGE_FIRST + sizeof(PtDirEntry) * PT_DIR_PER_PAGE;
+	}
+	Assert(pt_page_special(page)->block == place.page);
+	pt_dir_page(page)[place.slot] = x->entry;
+	if (place.slot > 0)
+		pt_dir_page(page)[place.slot - 1].max_timestamp = x->prev_max_timestamp;
+}
+
+/* The largest timestamp of the extent before, when that is in another directory page. */
+void
+pt_dir_apply_prev(Page page, const xl_pt_extent *x)
+{
+	PtDirPlace	place;
+
+	(void) pt_dir_place(x->extent - 1, &place);
+	Assert(pt_page_special(page)->block == place.page);
+	pt_dir_page(page)[place.slot].max_timestamp = x->prev_max_timestamp;
+}

@@ -1,0 +1,190 @@
+/*-------------------------------------------------------------------------
+ *
+ * page.h
+ *	  What a log looks like on disk.
+ *
+ * ../README.md, "The log in a relation", tells how the pieces fit.  Nothing here
+ * depends on the PostgreSQL major, because pg_upgrade copies files.  All
+ * integers are in host order, except inside record batches.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_LOG_PAGE_H
+#define PT_LOG_PAGE_H
+
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "storage/block.h"
+#include "storage/bufpage.h"
+#include "storage/itemptr.h"
+
+#include "record/batch.h"
+
+#define PT_META_BLOCK			0
+#define PT_META_MAGIC			0x70674c67	/* "pgLg" */
+#define PT_LOG_FORMAT_VERSION	1
+
+#define PT_EXTENT_BLOCKS		128 /* 1 MiB with 8-KiB blocks */
+#define PT_DIR_PER_PAGE			250
+#define PT_DIR_INLINE			160
+#define PT_DIR_EXTENTS			512 /* 512 * 128 * 250 extents: 16 TiB */
+
+#define PT_INVALID_EXTENT		((uint32) 0xFFFFFFFF)
+
+/* A place in a log: logical block * BLCKSZ + byte in the page. */
+typedef uint64 PtLogPos;
+
+#define pt_pos_block(pos)		((uint64) (pos) / BLCKSZ)
+#define pt_pos_byte(pos)		((uint32) ((pos) % BLCKSZ))
+#define pt_pos_extent(pos)		(pt_pos_block(pos) / PT_EXTENT_BLOCKS)
+#define pt_pos_make(block, byte) ((PtLogPos) (block) * BLCKSZ + (byte))
+#define pt_extent_pos(extent)	pt_pos_make((uint64) (extent) * PT_EXTENT_BLOCKS, PT_PAGE_FIRST)
+
+/* First block of a physical extent. */
+#define pt_extent_block(phys)	((BlockNumber) (1 + (phys) * PT_EXTENT_BLOCKS))
+
+/* Special space of log pages and directory pages. */
+typedef struct PtPageSpecial
+{
+	uint64		block;			/* logical block; of a directory page, its number */
+	uint16		first;			/* byte where the first frame that starts here starts,
+								 * 0: none */
+	uint16		kind;			/* PT_PAGE_xxx */
+	uint32		reserved;
+} PtPageSpecial;
+
+#define PT_PAGE_LOG				0x7001
+#define PT_PAGE_DIRECTORY		0x7002
+#define PT_PAGE_META			0x7003
+#define PT_PAGE_FREE			0x7004	/* first page of an extent on the free chain */
+
+#define pt_page_special(page)	((PtPageSpecial *) PageGetSpecialPointer(page))
+
+/* Payload of a log page: [PT_PAGE_FIRST, PT_PAGE_END). */
+#define PT_PAGE_FIRST			MAXALIGN(SizeOfPageHeaderData)
+#define PT_PAGE_END				(BLCKSZ - MAXALIGN(sizeof(PtPageSpecial)))
+#define PT_PAGE_CAPACITY		(PT_PAGE_END - PT_PAGE_FIRST)
+
+/* What precedes each batch; MAXALIGNed. */
+typedef struct PtFrameHeader
+{
+	uint32		length;			/* of the batch, without this header */
+	TransactionId xid;			/* that appended it */
+	int64		base_ordinal;
+	uint32		flags;
+	uint32		reserved;
+} PtFrameHeader;
+
+#define PT_FRAME_ABORTED		0x0001	/* of an aborted transaction: skip */
+#define PT_FRAME_CUT			0x0002	/* the batch was never wholly written */
+#define PT_FRAME_KIND_MASK		0x00F0	/* what follows the header: */
+#define PT_FRAME_KIND_BATCH		0x0000	/* a record batch */
+#define PT_FRAME_KIND_PRODUCERS 0x0010	/* a snapshot of producer sequences */
+
+/* Bytes at a frame's start that never straddle a page. */
+#define PT_FRAME_HEAD			(sizeof(PtFrameHeader) + PT_BATCH_HEADER_SIZE)
+
+typedef struct PtDirEntry
+{
+	uint32		phys;			/* physical extent, or PT_INVALID_EXTENT */
+	uint32		flags;
+	int64		base_offset;	/* next offset when the extent was taken */
+	int64		base_ordinal;	/* next ordinal, likewise */
+	int64		max_timestamp;	/* ms; of batches that start here, known once the
+								 * next extent is taken */
+} PtDirEntry;
+
+typedef struct PtMetaPage
+{
+	uint32		magic;
+	uint32		version;
+	uint32		extent_blocks;
+	uint32		phys_extents;	/* physical extents in the file */
+	uint64		first_extent;	/* oldest logical extent retained */
+	uint64		next_extent;	/* logical extents taken so far */
+	uint64		free_extent;	/* entries from here to first_extent are free for
+								 * reuse */
+	uint32		free_head;		/* chain of free extents, PT_INVALID_EXTENT: none */
+	uint32		flags;
+	PtLogPos	start_pos;		/* first frame retained */
+	int64		start_offset;	/* log start offset */
+	int64		start_ordinal;
+	PtLogPos	sealed_pos;		/* xids of frames before it mean nothing */
+	uint32		dir_extents[PT_DIR_EXTENTS];	/* ring by directory extent number */
+	PtDirEntry	entries[PT_DIR_INLINE];
+} PtMetaPage;
+
+#define pt_meta_page(page)		((PtMetaPage *) PageGetContents(page))
+#define pt_dir_page(page)		((PtDirEntry *) PageGetContents(page))
+
+StaticAssertDecl(sizeof(PtFrameHeader) == 24, "frame header is part of the format");
+StaticAssertDecl(sizeof(PtDirEntry) == 32, "directory entry is part of the format");
+StaticAssertDecl(sizeof(PtPageSpecial) == 16, "special space is part of the format");
+StaticAssertDecl(MAXALIGN(SizeOfPageHeaderData) + sizeof(PtMetaPage) <= BLCKSZ - 16, "meta page must fit");
+
+/*
+ * Where the next frame may start once "pos" bytes are in use: aligned, and at
+ * the head of the next page when the frame head would straddle.
+ */
+static inline PtLogPos
+pt_frame_start(PtLogPos pos)
+{
+	uint32		byte = MAXALIGN(pt_pos_byte(pos));
+
+	if (byte + PT_FRAME_HEAD > PT_PAGE_END)
+		return pt_pos_make(pt_pos_block(pos) + 1, PT_PAGE_FIRST);
+	return pt_pos_make(pt_pos_block(pos), Max(byte, PT_PAGE_FIRST));
+}
+
+/* The position "len" payload bytes behind pos. */
+static inline PtLogPos
+pt_pos_advance(PtLogPos pos, uint64 len)
+{
+	uint64		at = pt_pos_byte(pos) - PT_PAGE_FIRST + len;
+
+	return pt_pos_make(pt_pos_block(pos) + at / PT_PAGE_CAPACITY,
+					   PT_PAGE_FIRST + at % PT_PAGE_CAPACITY);
+}
+
+/* Where the frame behind one at "pos" with a batch of "length" starts. */
+static inline PtLogPos
+pt_frame_next(PtLogPos pos, uint32 length)
+{
+	return pt_frame_start(pt_pos_advance(pos, sizeof(PtFrameHeader) + length));
+}
+
+/* TIDs. */
+#define PT_TID_PER_BLOCK		256
+#define PT_TID_MARKER_BLOCK		((BlockNumber) 0xF0000000)
+#define PT_TID_MODULUS			((int64) PT_TID_MARKER_BLOCK * PT_TID_PER_BLOCK)
+
+static inline void
+pt_ordinal_to_tid(int64 ordinal, ItemPointer tid)
+{
+	int64		n = ordinal % PT_TID_MODULUS;
+
+	ItemPointerSet(tid, (BlockNumber) (n / PT_TID_PER_BLOCK),
+				   (OffsetNumber) (n % PT_TID_PER_BLOCK + 1));
+}
+
+static inline bool
+pt_tid_is_marker(ItemPointer tid)
+{
+	return ItemPointerGetBlockNumberNoCheck(tid) >= PT_TID_MARKER_BLOCK;
+}
+
+/* The ordinal at or above "start" (the log's first) that the TID names. */
+static inline int64
+pt_tid_to_ordinal(ItemPointer tid, int64 start)
+{
+	int64		n = (int64) ItemPointerGetBlockNumberNoCheck(tid) * PT_TID_PER_BLOCK +
+		ItemPointerGetOffsetNumberNoCheck(tid) - 1;
+	int64		base = start - start % PT_TID_MODULUS;
+
+	return base + n >= start ? base + n : base + n + PT_TID_MODULUS;
+}
+
+#endif							/* PT_LOG_PAGE_H */

@@ -1,0 +1,344 @@
+/*-------------------------------------------------------------------------
+ *
+ * reader.c
+ *	  Frames of a log, one after another, forward and backward.
+ *
+ * A reader keeps one page pinned and locks it only while it looks at it.  What
+ * it copies out (frame header and batch header) never changes below the
+ * committed end, except for the flags and the length of a frame that was cut
+ * short, see pt_reader_next.
+ *
+ * A reader notices by the logical block number on a page that it followed a
+ * mapping that recycling has changed meanwhile; it then goes on at the start
+ * of the log.
+ *
+ * Siblings: seek.c finds places, visible.c says who may see a frame.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "log/internal.h"
+
+static BlockNumber reader_map(PtReader *r, uint64 block);
+static bool head_at(PtReader *r, PtLogPos pos, PtFrame *frame);
+
+/*
+ * Starts reading at the start of the log.  The caller keeps rel open and locked; memory is
+ * of the current context.
+ */
+void
+pt_reader_begin(PtReader *r, Relation rel, BufferAccessStrategy strategy)
+{
+	memset(r, 0, sizeof(*r));
+	r->rel = rel;
+	r->locator = pt_rel_locator(rel);
+	r->state = pt_state_get(rel);
+	r->strategy = strategy;
+	r->mcxt = CurrentMemoryContext;
+	r->extent = PG_UINT64_MAX;
+	pt_reader_seek_start(r);
+}
+
+void
+pt_reader_begin_state(PtReader *r, PtLogState *state)
+{
+	memset(r, 0, sizeof(*r));
+	r->locator = state->locator;
+	r->state = state;
+	r->mcxt = CurrentMemoryContext;
+	r->extent = PG_UINT64_MAX;
+	r->pos = state->start_pos;
+}
+
+void
+pt_reader_end(PtReader *r)
+{
+	pt_reader_unpin(r);
+	if (r->data)
+		pfree(r->data);
+	r->data = NULL;
+}
+
+/* Lets go of the page; the reader goes on when it is used again. */
+void
+pt_reader_unpin(PtReader *r)
+{
+	if (BufferIsValid(r->buf))
+		ReleaseBuffer(r->buf);
+	r->buf = InvalidBuffer;
+}
+
+/* The file's block that holds a logical block; InvalidBlockNumber when there is none yet or no more. */
+static BlockNumber
+reader_map(PtReader *r, uint64 block)
+{
+	uint64		extent = block / PT_EXTENT_BLOCKS;
+	BlockNumber result;
+
+	if (extent != r->extent)
+	{
+		PtDirEntry	entry;
+
+		if (!pt_extent_lookup(r->rel, &r->locator, extent, &entry) || entry.phys == PT_INVALID_EXTENT)
+			return InvalidBlockNumber;
+		r->extent = extent;
+		r->phys = entry.phys;
+	}
+	result = pt_extent_block(r->phys) + (BlockNumber) (block % PT_EXTENT_BLOCKS);
+	if (result >= r->file_blocks)
+	{
+		r->file_blocks = smgrnblocks(pt_smgropen(r->locator), MAIN_FORKNUM);
+		if (result >= r->file_blocks)
+			return InvalidBlockNumber;
+	}
+	return result;
+}
+
+/*
+ * Pins and share-locks the page of a logical block; false (nothing locked) when
+ * it has not been written or is gone.  A second try is made with a fresh mapping.
+ */
+bool
+pt_reader_lock_block(PtReader *r, uint64 block, Page *page)
+{
+	for (int try = 0; try < 2; try++)
+	{
+		if (!BufferIsValid(r->buf) || r->buf_block != block)
+		{
+			BlockNumber at = reader_map(r, block);
+
+			pt_reader_unpin(r);
+			if (at == InvalidBlockNumber)
+				return false;
+			r->buf = pt_read_block(r->rel, &r->locator, at, r->strategy);
+			r->buf_block = block;
+		}
+		LockBuffer(r->buf, BUFFER_LOCK_SHARE);
+		*page = BufferGetPage(r->buf);
+		if (!PageIsNew(*page) && pt_page_special(*page)->block == block &&
+			pt_page_special(*page)->kind == PT_PAGE_LOG)
+			return true;
+		LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
+		pt_reader_unpin(r);
+		r->extent = PG_UINT64_MAX;
+	}
+	return false;
+}
+
+/* Copies the two headers of the frame at pos out of its locked page. */
+void
+pt_read_head(Page page, PtLogPos pos, PtFrame *frame)
+{
+	const char *at = (char *) page + pt_pos_byte(pos);
+
+	Assert(pt_pos_byte(pos) + PT_FRAME_HEAD <= ((PageHeader) page)->pd_lower);
+	memcpy(&frame->head, at, sizeof(PtFrameHeader));
+	(void) pt_batch_header_read(at + sizeof(PtFrameHeader), PT_BATCH_HEADER_SIZE, &frame->batch);
+	frame->pos = pos;
+	frame->next = pt_frame_next(pos, frame->head.length);
+	Assert(frame->head.length >= PT_BATCH_HEADER_SIZE && frame->head.base_ordinal >= 0);
+	Assert(frame->next > pos);
+}
+
+/*
+ * Reads the frame that starts at pos; false when nothing has been written there.
+ */
+static bool
+head_at(PtReader *r, PtLogPos pos, PtFrame *frame)
+{
+	PtLogPos	sealed = pg_atomic_read_u64(&r->state->sealed_pos);
+	Page		page;
+	bool		there;
+
+	if (!pt_reader_lock_block(r, pt_pos_block(pos), &page))
+		return false;
+	there = pt_pos_byte(pos) + PT_FRAME_HEAD <= ((PageHeader) page)->pd_lower;
+	if (there)
+	{
+		pt_read_head(page, pos, frame);
+		frame->sealed = pos < sealed;
+	}
+	LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
+	return there;
+}
+
+/*
+ * The next frame, whatever its transaction; false at the end of what is written.
+ *
+ * A frame whose writer failed between two WAL records is longer than what is
+ * there, until the next append repairs its length and writes behind that.  A
+ * reader that skipped it by the old length could land amid the new frames.
+ * Whoever sees new frames also sees the repaired length, so it is enough
+ * to look at the skipped frame's length again after reading the next one.
+ */
+bool
+pt_reader_next(PtReader *r, PtFrame *frame)
+{
+	for (;;)
+	{
+		PtFrame		skipped;
+		bool		found;
+
+		CHECK_FOR_INTERRUPTS();
+		found = head_at(r, r->pos, frame);
+		if (r->skip_pos == 0)
+		{
+			if (found)
+				break;
+			if (r->pos >= r->state->start_pos)
+				return false;
+			pt_reader_seek_start(r);	/* overtaken by retention */
+			continue;
+		}
+		if (!head_at(r, r->skip_pos, &skipped) || skipped.head.length == r->skip_length)
+		{
+			r->skip_pos = 0;
+			if (found)
+				break;
+			return false;
+		}
+		r->pos = skipped.next;
+		r->skip_pos = 0;
+	}
+	r->pos = frame->next;
+	return true;
+}
+
+/*
+ * The last frame that starts in a logical block and before "end"; false when
+ * there is none.
+ */
+static bool
+last_frame_in_block(PtReader *r, uint64 block, PtLogPos end, PtFrame *frame)
+{
+	PtLogPos	sealed = pg_atomic_read_u64(&r->state->sealed_pos);
+	Page		page;
+	uint32		first;
+	bool		found = false;
+
+	if (!pt_reader_lock_block(r, block, &page))
+		return false;
+	first = pt_page_special(page)->first;
+	if (first != 0 && pt_pos_make(block, first) < end)
+	{
+		PtLogPos	pos = pt_pos_make(block, first);
+
+		while (pt_pos_block(pos) == block && pos < end &&
+			   pt_pos_byte(pos) + PT_FRAME_HEAD <= ((PageHeader) page)->pd_lower)
+		{
+			pt_read_head(page, pos, frame);
+			frame->sealed = pos < sealed;
+			found = true;
+			pos = frame->next;
+		}
+	}
+	LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
+	return found;
+}
+
+/* The frame before the one that next would give; false at the start of the log. */
+bool
+pt_reader_prev(PtReader *r, PtFrame *frame)
+{
+	PtLogPos	start = r->state->start_pos;
+	uint64		block = pt_pos_block(r->pos);
+
+	r->skip_pos = 0;
+	while (block + 1 > pt_pos_block(start))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (last_frame_in_block(r, block, r->pos, frame))
+		{
+			if (frame->pos < start)
+				return false;
+			r->pos = frame->pos;
+			return true;
+		}
+		if (block == 0)
+			break;
+		block--;
+	}
+	return false;
+}
+
+/*
+ * Where writing stopped in the pages from the one of "from" on: behind the last byte of the last full
+ * page, or of the one that is not full.
+ */
+PtLogPos
+pt_written_end(PtReader *r, PtLogPos from)
+{
+	uint64		block = pt_pos_block(from);
+	PtLogPos	end = from;
+	Page		page;
+
+	while (pt_reader_lock_block(r, block, &page))
+	{
+		end = pt_pos_make(block, ((PageHeader) page)->pd_lower);
+		LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
+		block++;
+	}
+	return end;
+}
+
+/* The last byte of the batch is there?  Pages are written in order, so then all are. */
+bool
+pt_reader_complete(PtReader *r, const PtFrame *frame)
+{
+	PtLogPos	last = pt_pos_advance(frame->pos, sizeof(PtFrameHeader) + frame->head.length - 1);
+	Page		page;
+	bool		there;
+
+	Assert(frame->head.length > 0);
+	if (!pt_reader_lock_block(r, pt_pos_block(last), &page))
+		return false;
+	there = pt_pos_byte(last) < ((PageHeader) page)->pd_lower;
+	LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
+	return there;
+}
+
+/*
+ * The bytes of a frame's batch, contiguous, in memory of the reader, valid until
+ * the next call of this function.  ERROR when they are not all there any more.
+ */
+char *
+pt_reader_batch(PtReader *r, const PtFrame *frame)
+{
+	PtLogPos	pos = pt_pos_advance(frame->pos, sizeof(PtFrameHeader));
+	uint32		done = 0;
+
+	if (frame->head.length > r->data_cap)
+	{
+		Size		cap = Max(frame->head.length, r->data_cap * 2);
+
+		if (r->data)
+			pfree(r->data);
+		r->data = NULL;
+		r->data_cap = 0;
+		r->data = MemoryContextAllocHuge(r->mcxt, cap);
+		r->data_cap = cap;
+	}
+	while (done < frame->head.length)
+	{
+		uint32		byte = pt_pos_byte(pos);
+		uint32		n = Min(PT_PAGE_END - byte, frame->head.length - done);
+		Page		page;
+
+		if (!pt_reader_lock_block(r, pt_pos_block(pos), &page))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("records of the log have been removed while they were read")));
+		Assert(byte >= PT_PAGE_FIRST && byte + n <= PT_PAGE_END);
+		memcpy(r->data + done, (char *) page + byte, n);
+		LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
+		done += n;
+		pos = pt_pos_advance(pos, n);
+	}
+	return r->data;
+}

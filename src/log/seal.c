@@ -1,0 +1,152 @@
+/*-------------------------------------------------------------------------
+ *
+ * seal.c
+ *	  Changing what frames say of themselves: sealing, and repairing a frame.
+ *
+ * Sealing is what VACUUM does here.  From the sealed position on backwards, xids mean
+ * nothing: every frame whose transaction is over for all snapshots is
+ * visible unless it is flagged aborted.  The flags are set first, each under the
+ * lock of its page, then the position moves; a crash between the two only repeats work.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/xloginsert.h"
+#include "miscadmin.h"
+#include "storage/procarray.h"
+
+#include "log/internal.h"
+
+/* The page of the frame at pos, exclusively locked; *head: the frame's header in it. */
+static Buffer
+lock_frame(Relation rel, PtLogPos pos, PtFrameHeader **head)
+{
+	PtDirEntry	entry;
+	Buffer		buf;
+
+	if (!pt_extent_lookup(rel, &pt_rel_locator(rel), pt_pos_extent(pos), &entry))
+		elog(ERROR, "extent %llu of \"%s\" is not there", (unsigned long long) pt_pos_extent(pos),
+			 RelationGetRelationName(rel));
+	buf = ReadBuffer(rel, pt_extent_block(entry.phys) + (BlockNumber) (pt_pos_block(pos) % PT_EXTENT_BLOCKS));
+	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+	Assert(pt_page_special(BufferGetPage(buf))->block == pt_pos_block(pos));
+	*head = (PtFrameHeader *) ((char *) BufferGetPage(buf) + pt_pos_byte(pos));
+	return buf;
+}
+
+/* Changes the frame and gives its page back. */
+static void
+change_frame(Buffer buf, PtLogPos pos, PtFrameHeader *head, uint32 length, uint32 flags)
+{
+	xl_pt_frame x = {.length = length,.flags = flags,.at = (uint16) pt_pos_byte(pos)};
+	XLogRecPtr	lsn;
+
+	Assert(length >= PT_BATCH_HEADER_SIZE && length <= head->length);
+	START_CRIT_SECTION();
+	head->length = length;
+	head->flags = flags;
+	MarkBufferDirty(buf);
+	XLogBeginInsert();
+	XLogRegisterData((char *) &x, sizeof(x));
+	XLogRegisterBuffer(0, buf, REGBUF_STANDARD);
+	lsn = XLogInsert(PT_RMGR_ID, PT_WAL_FRAME);	/* PageSetLSN evaluates its argument twice */
+	PageSetLSN(BufferGetPage(buf), lsn);
+	END_CRIT_SECTION();
+	UnlockReleaseBuffer(buf);
+}
+
+/* Sets length and flags of the frame at pos. */
+void
+pt_frame_set(Relation rel, PtLogPos pos, uint32 length, uint32 flags)
+{
+	PtFrameHeader *head;
+	Buffer		buf = lock_frame(rel, pos, &head);
+
+	change_frame(buf, pos, head, length, flags);
+}
+
+/* Adds flags to the frame at pos, whose length may have been repaired since the caller read it; returns the length. */
+uint32
+pt_frame_flag(Relation rel, PtLogPos pos, uint32 flags)
+{
+	PtFrameHeader *head;
+	Buffer		buf = lock_frame(rel, pos, &head);
+	uint32		length = head->length;
+
+	change_frame(buf, pos, head, length, head->flags | flags);
+	return length;
+}
+
+/*
+ * The oldest xid of the frames from "pos" on, oldest_xmin when there is none older.
+ * It need not be the first one's: a transaction that began early may have appended last.
+ */
+static TransactionId
+oldest_left(PtReader *r, PtLogPos pos, TransactionId oldest_xmin)
+{
+	TransactionId oldest = oldest_xmin;
+	PtFrame		frame;
+
+	pt_reader_seek_pos(r, pos);
+	while (pt_reader_next(r, &frame))
+	{
+		if (TransactionIdPrecedes(frame.head.xid, oldest))
+			oldest = frame.head.xid;
+	}
+	return oldest;
+}
+
+/*
+ * Moves the sealed position up to the first frame whose transaction somebody may
+ * still need to look up, and returns the oldest xid that is left in the log
+ * (at most oldest_xmin).  The caller holds a lock that keeps a second VACUUM away.
+ *
+ * An aborted frame that is still cut is left for pt_append_repair: its
+ * length must not be passed over while it can change.
+ */
+TransactionId
+pt_log_seal(Relation rel, TransactionId oldest_xmin)
+{
+	PtReader	r;
+	PtFrame		frame;
+	PtLogInfo	info;
+	PtLogPos	sealed;
+	TransactionId newest = InvalidTransactionId;
+	TransactionId left;
+
+	pt_log_info(rel, &info);
+	pt_reader_begin(&r, rel, GetAccessStrategy(BAS_VACUUM));
+	/* frames before the log's start, too, as long as they are there: older cursors may still meet them */
+	sealed = info.sealed_pos;
+	pt_reader_seek_pos(&r, sealed);
+	while (pt_reader_next(&r, &frame))
+	{
+		if (!TransactionIdPrecedes(frame.head.xid, oldest_xmin))
+			break;
+		if (!(frame.head.flags & PT_FRAME_ABORTED) && !TransactionIdDidCommit(frame.head.xid))
+		{
+			if (TransactionIdIsInProgress(frame.head.xid) || !pt_reader_complete(&r, &frame))
+				break;
+			frame.next = pt_frame_next(frame.pos, pt_frame_flag(rel, frame.pos, PT_FRAME_ABORTED));
+			pt_reader_seek_pos(&r, frame.next);
+		}
+		else if (!(frame.head.flags & PT_FRAME_ABORTED) &&
+				 (!TransactionIdIsValid(newest) || TransactionIdFollows(frame.head.xid, newest)))
+			newest = frame.head.xid;
+		Assert(frame.pos >= sealed);
+		sealed = frame.next;
+	}
+	left = oldest_left(&r, sealed, oldest_xmin);
+	pt_reader_end(&r);
+	if (sealed > info.sealed_pos)
+	{
+		/* what is sealed is shown without a look at its commit, which therefore must be durable */
+		XLogFlush(pt_meta_seal(rel, sealed, newest));
+		pg_atomic_write_u64(&r.state->sealed_pos, sealed);
+	}
+	return left;
+}

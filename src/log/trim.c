@@ -1,0 +1,122 @@
+/*-------------------------------------------------------------------------
+ *
+ * trim.c
+ *	  Moving the start of a log: the oldest records go.
+ *
+ * The start is an offset, the frame that holds it, and the ordinal of its
+ * record.  When it lies amid a batch, that batch stays whole: Kafka consumers
+ * get all of it and pass over what they did not ask for, SQL shows nothing below the start.
+ *
+ * Nothing is freed here, and no page but the meta page is touched: frames before
+ * the start are out of reach because every search and scan begins there.
+ *
+ * Siblings: meta.c (the change and its WAL), state.c (what others see of it).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+
+#include "log/internal.h"
+
+static bool find_record(PtReader *r, const PtLogEnd *end, PtLogStart *start);
+static bool find_end(PtReader *r, const PtLogEnd *end, PtLogStart *start);
+
+/* The committed frame that holds start->offset, or the next one that is there. */
+static bool
+find_record(PtReader *r, const PtLogEnd *end, PtLogStart *start)
+{
+	PtFrame		frame;
+
+	pt_reader_seek_offset(r, start->offset);
+	while (pt_reader_next(r, &frame) && frame.pos < end->pos)
+	{
+		if (pt_batch_next_offset(&frame.batch) <= start->offset ||
+			pt_frame_visible(r, &frame, NULL) != PT_VISIBLE)
+			continue;
+		start->pos = frame.pos;
+		start->ordinal = frame.head.base_ordinal + Max(0, start->offset - frame.batch.base_offset);
+		return true;
+	}
+	return false;
+}
+
+/* Behind the last committed frame; what lies there is aborted or not committed yet. */
+static bool
+find_end(PtReader *r, const PtLogEnd *end, PtLogStart *start)
+{
+	PtFrame		frame;
+
+	pt_reader_seek_pos(r, end->pos);
+	if (!pt_reader_prev(r, &frame))
+		return false;
+	Assert(frame.next <= end->pos);
+	start->pos = end->pos;
+	start->ordinal = frame.head.base_ordinal + frame.batch.last_offset_delta + 1;
+	return true;
+}
+
+/* See storage.h. */
+bool
+pt_trim_find(Relation rel, int64 offset, PtLogStart *start)
+{
+	PtLogState *state = pt_state_get(rel);
+	PtReader	r;
+	PtLogEnd	end;
+	int64		old;
+	bool		found;
+
+	SpinLockAcquire(&state->mutex);
+	end = state->committed;
+	old = state->start_offset;
+	SpinLockRelease(&state->mutex);
+	if (offset <= old || offset > end.offset)
+		return false;
+	start->offset = offset;
+	pt_reader_begin(&r, rel, NULL);
+	if (offset < end.offset)
+		found = find_record(&r, &end, start);
+	else
+		found = find_end(&r, &end, start);
+	pt_reader_end(&r);
+	if (!found)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("record with offset %lld of \"%s\" was not found", (long long) offset,
+						RelationGetRelationName(rel))));
+	Assert(start->pos <= end.pos);
+	return true;
+}
+
+/* See storage.h. */
+XLogRecPtr
+pt_trim_write(PtLogState *state, const PtLogStart *start)
+{
+	return pt_meta_trim(&state->locator, start);
+}
+
+/*
+ * See storage.h.  Durable before anyone sees it: a consumer that was told of the new start must not find
+ * the old one after a crash.
+ */
+void
+pt_trim_publish(PtLogState *state, const PtLogStart *start)
+{
+	SpinLockAcquire(&state->mutex);
+	/* no further than that: what follows may be on no standby yet */
+	if (state->durable.offset < start->offset)
+	{
+		state->durable.offset = start->offset;
+		state->durable.pos = start->pos;
+	}
+	if (state->start_offset < start->offset)
+	{
+		state->start_offset = start->offset;
+		state->start_ordinal = start->ordinal;
+		state->start_pos = start->pos;
+	}
+	SpinLockRelease(&state->mutex);
+}

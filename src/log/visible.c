@@ -1,0 +1,81 @@
+/*-------------------------------------------------------------------------
+ *
+ * visible.c
+ *	  Who may see a frame.
+ *
+ * All records of a frame share the fate of its transaction, so that one
+ * answer serves a whole batch, and readers remember the last ones.  Frames
+ * before the sealed position are visible unless flagged aborted.  The scan's
+ * rule is the caller's: pass over PT_INVISIBLE, stop at PT_IN_PROGRESS.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "storage/procarray.h"
+#include "utils/snapmgr.h"
+
+#include "log/internal.h"
+
+/*
+ * A commit that is visible but not durable (it was asynchronous, or released its
+ * append locks early) must not be shown: make it durable first.
+ */
+static void
+flush_commit(TransactionId xid)
+{
+	XLogRecPtr	lsn;
+
+	if (RecoveryInProgress())
+		return;
+	lsn = TransactionIdGetCommitLSN(xid);
+	if (!XLogRecPtrIsInvalid(lsn) && XLogNeedsFlush(lsn))
+		XLogFlush(lsn);
+}
+
+static bool
+still_running(TransactionId xid, Snapshot snapshot)
+{
+	if (snapshot && IsMVCCSnapshot(snapshot))
+		return XidInMVCCSnapshot(xid, snapshot);
+	return TransactionIdIsInProgress(xid);
+}
+
+/* See storage.h.  Snapshots other than MVCC ones are answered as of now. */
+PtVisibility
+pt_frame_visible(PtReader *r, const PtFrame *frame, Snapshot snapshot)
+{
+	TransactionId xid = frame->head.xid;
+
+	if (frame->head.flags & PT_FRAME_ABORTED)
+		return PT_INVISIBLE;
+	if (frame->sealed)
+		return PT_VISIBLE;
+	if (TransactionIdEquals(xid, r->committed_xid))
+		return PT_VISIBLE;
+	if (TransactionIdIsCurrentTransactionId(xid))
+		return PT_VISIBLE;
+	if (!TransactionIdEquals(xid, r->aborted_xid))
+	{
+		if (still_running(xid, snapshot))
+			return PT_IN_PROGRESS;
+		if (TransactionIdDidCommit(xid))
+		{
+			flush_commit(xid);
+			r->committed_xid = xid;
+			return PT_VISIBLE;
+		}
+		if (snapshot && IsMVCCSnapshot(snapshot) && TransactionIdIsInProgress(xid))
+			return PT_IN_PROGRESS;	/* on a standby: not known to be over */
+		r->aborted_xid = xid;
+	}
+	/* its length may be repaired by the next append */
+	r->skip_pos = frame->pos;
+	r->skip_length = frame->head.length;
+	return PT_INVISIBLE;
+}

@@ -1,0 +1,264 @@
+/*-------------------------------------------------------------------------
+ *
+ * wal.c
+ *	  The resource manager: redo, desc, identify, mask.
+ *
+ * wal.h lists the operations and their layouts.  Redo is idempotent by page
+ * LSN.  The changes themselves are those of page.c, which the running server
+ * uses too.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/bufmask.h"
+#include "access/xlog_internal.h"
+#include "access/xlogutils.h"
+#include "storage/standby.h"
+
+#include "log/internal.h"
+
+static void
+finish(Buffer buf, XLogReaderState *record)
+{
+	PageSetLSN(BufferGetPage(buf), record->EndRecPtr);
+	MarkBufferDirty(buf);
+}
+
+static void
+redo_init(XLogReaderState *record)
+{
+	const xl_pt_init *x = (const xl_pt_init *) XLogRecGetData(record);
+	Buffer		buf = XLogInitBufferForRedo(record, 0);
+
+	pt_meta_init(BufferGetPage(buf), x->offset, x->ordinal);
+	finish(buf, record);
+	UnlockReleaseBuffer(buf);
+}
+
+static void
+redo_extent(XLogReaderState *record)
+{
+	const xl_pt_extent *x = (const xl_pt_extent *) XLogRecGetData(record);
+	PtDirPlace	place;
+	Buffer		buf;
+
+	if (XLogReadBufferForRedo(record, 0, &buf) == BLK_NEEDS_REDO)
+	{
+		pt_meta_apply_extent(BufferGetPage(buf), x);
+		finish(buf, record);
+	}
+	if (BufferIsValid(buf))
+		UnlockReleaseBuffer(buf);
+	if (pt_dir_place(x->extent, &place))
+	{
+		bool		init = place.slot == 0;
+		XLogRedoAction action = BLK_NEEDS_REDO;
+
+		if (init)
+			buf = XLogInitBufferForRedo(record, 1);
+		else
+			action = XLogReadBufferForRedo(record, 1, &buf);
+		if (action == BLK_NEEDS_REDO)
+		{
+			pt_dir_apply(BufferGetPage(buf), x, init);
+			finish(buf, record);
+		}
+		if (BufferIsValid(buf))
+			UnlockReleaseBuffer(buf);
+	}
+	if (XLogRecHasBlockRef(record, 2))
+	{
+		if (XLogReadBufferForRedo(record, 2, &buf) == BLK_NEEDS_REDO)
+		{
+			pt_dir_apply_prev(BufferGetPage(buf), x);
+			finish(buf, record);
+		}
+		if (BufferIsValid(buf))
+			UnlockReleaseBuffer(buf);
+	}
+}
+
+static void
+redo_append(XLogReaderState *record)
+{
+	const xl_pt_append *x = (const xl_pt_append *) XLogRecGetData(record);
+
+	Assert(x->nblocks > 0 && x->nblocks <= PT_APPEND_BLOCKS);
+	for (int i = 0; i < x->nblocks; i++)
+	{
+		uint32		at = i == 0 ? x->at : PT_PAGE_FIRST;
+		XLogRedoAction action = BLK_NEEDS_REDO;
+		Buffer		buf;
+
+		if (at == PT_PAGE_FIRST)
+			buf = XLogInitBufferForRedo(record, (uint8) i);
+		else
+			action = XLogReadBufferForRedo(record, (uint8) i, &buf);
+		if (action == BLK_NEEDS_REDO)
+		{
+			Page		page = BufferGetPage(buf);
+			Size		len;
+			char	   *data = XLogRecGetBlockData(record, (uint8) i, &len);
+
+			if (at == PT_PAGE_FIRST)
+				pt_page_init(page, PT_PAGE_LOG, x->block + i);
+			Assert(pt_page_special(page)->block == x->block + i);
+			Assert(((PageHeader) page)->pd_lower <= at && at + len <= PT_PAGE_END);
+			memcpy((char *) page + at, data, len);
+			((PageHeader) page)->pd_lower = (uint16) (at + len);
+			pt_page_special(page)->first = x->first[i];
+			finish(buf, record);
+		}
+		if (BufferIsValid(buf))
+			UnlockReleaseBuffer(buf);
+	}
+}
+
+static void
+redo_frame(XLogReaderState *record)
+{
+	const xl_pt_frame *x = (const xl_pt_frame *) XLogRecGetData(record);
+	Buffer		buf;
+
+	if (XLogReadBufferForRedo(record, 0, &buf) == BLK_NEEDS_REDO)
+	{
+		PtFrameHeader *head = (PtFrameHeader *) ((char *) BufferGetPage(buf) + x->at);
+
+		Assert(x->at == MAXALIGN(x->at) && x->length <= head->length);
+		head->length = x->length;
+		head->flags = x->flags;
+		finish(buf, record);
+	}
+	if (BufferIsValid(buf))
+		UnlockReleaseBuffer(buf);
+}
+
+static void
+redo_meta(XLogReaderState *record)
+{
+	const xl_pt_meta *x = (const xl_pt_meta *) XLogRecGetData(record);
+	RelFileLocator locator;
+	Buffer		buf;
+
+	XLogRecGetBlockTag(record, 0, &locator, NULL, NULL);
+	if (InHotStandby && TransactionIdIsValid(x->sealed_xid))
+		pt_resolve_snapshot_conflict(x->sealed_xid, locator);
+	if (XLogReadBufferForRedo(record, 0, &buf) == BLK_NEEDS_REDO)
+	{
+		pt_meta_apply(BufferGetPage(buf), x);
+		finish(buf, record);
+	}
+	if (BufferIsValid(buf))
+		UnlockReleaseBuffer(buf);
+	pt_state_replay_meta(&locator, x);
+}
+
+void
+pt_wal_redo(XLogReaderState *record)
+{
+	uint8		info = XLogRecGetInfo(record) & ~XLR_INFO_MASK;
+
+	switch (info & PT_WAL_MASK)
+	{
+#define PT_WAL_CASE(name, bits, fn) case bits: redo_##fn(record); break;
+			PT_WAL_OPERATIONS(PT_WAL_CASE)
+#undef PT_WAL_CASE
+		default:
+			elog(PANIC, "pgtopic: unknown WAL operation %u", info);
+	}
+}
+
+static void
+desc_init(StringInfo buf, const char *data)
+{
+	const xl_pt_init *x = (const xl_pt_init *) data;
+
+	appendStringInfo(buf, "offset %lld ordinal %lld", (long long) x->offset, (long long) x->ordinal);
+}
+
+static void
+desc_extent(StringInfo buf, const char *data)
+{
+	const xl_pt_extent *x = (const xl_pt_extent *) data;
+
+	appendStringInfo(buf, "extent %llu physical %u offset %lld ordinal %lld", (unsigned long long) x->extent,
+					 x->entry.phys, (long long) x->entry.base_offset, (long long) x->entry.base_ordinal);
+}
+
+static void
+desc_append(StringInfo buf, const char *data)
+{
+	const xl_pt_append *x = (const xl_pt_append *) data;
+
+	appendStringInfo(buf, "block %llu at %u pages %u", (unsigned long long) x->block, x->at, x->nblocks);
+}
+
+static void
+desc_frame(StringInfo buf, const char *data)
+{
+	const xl_pt_frame *x = (const xl_pt_frame *) data;
+
+	appendStringInfo(buf, "at %u length %u flags 0x%x", x->at, x->length, x->flags);
+}
+
+static void
+desc_meta(StringInfo buf, const char *data)
+{
+	const xl_pt_meta *x = (const xl_pt_meta *) data;
+
+	appendStringInfo(buf, "start offset %lld position %llu sealed %llu conflict horizon %u",
+					 (long long) x->start_offset, (unsigned long long) x->start_pos,
+					 (unsigned long long) x->sealed_pos, x->sealed_xid);
+}
+
+void
+pt_wal_desc(StringInfo buf, XLogReaderState *record)
+{
+	const char *data = XLogRecGetData(record);
+
+	switch (XLogRecGetInfo(record) & ~XLR_INFO_MASK & PT_WAL_MASK)
+	{
+#define PT_WAL_CASE(name, bits, fn) case bits: desc_##fn(buf, data); break;
+			PT_WAL_OPERATIONS(PT_WAL_CASE)
+#undef PT_WAL_CASE
+	}
+}
+
+const char *
+pt_wal_identify(uint8 info)
+{
+	switch (info & ~XLR_INFO_MASK & PT_WAL_MASK)
+	{
+#define PT_WAL_CASE(name, bits, fn) case bits: return #name;
+			PT_WAL_OPERATIONS(PT_WAL_CASE)
+#undef PT_WAL_CASE
+	}
+	return NULL;
+}
+
+/* What wal_consistency_checking must not compare. */
+static void
+mask_page(char *page, BlockNumber block)
+{
+	mask_page_lsn_and_checksum(page);
+	mask_page_hint_bits(page);
+	mask_unused_space(page);
+}
+
+static RmgrData pt_rmgr = {
+	.rm_name = PT_RMGR_NAME,
+	.rm_redo = pt_wal_redo,
+	.rm_desc = pt_wal_desc,
+	.rm_identify = pt_wal_identify,
+	.rm_mask = mask_page,
+};
+
+/* From _PG_init, while shared_preload_libraries are loaded. */
+void
+pt_wal_register(void)
+{
+	RegisterCustomRmgr(PT_RMGR_ID, &pt_rmgr);
+}

@@ -1,0 +1,108 @@
+/*-------------------------------------------------------------------------
+ *
+ * wal.h
+ *	  WAL records of the log (resource manager "pgtopic").
+ *
+ * One list says which operations exist; wal.c derives identify, desc and the
+ * redo table from it.  A change of a record's layout takes a new operation.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_LOG_WAL_H
+#define PT_LOG_WAL_H
+
+#include "postgres.h"
+
+#include "access/xlogreader.h"
+#include "lib/stringinfo.h"
+
+#include "log/page.h"
+
+#define PT_RMGR_ID		187
+#define PT_RMGR_NAME	"pgtopic"
+
+/* name, info bits, lower-case suffix of its redo and desc functions */
+#define PT_WAL_OPERATIONS(X) \
+	X(INIT, 0x00, init) \
+	X(EXTENT, 0x10, extent) \
+	X(APPEND, 0x20, append) \
+	X(FRAME, 0x30, frame) \
+	X(META, 0x40, meta)
+
+enum
+{
+#define PT_WAL_ENUM(name, info, fn) PT_WAL_##name = info,
+	PT_WAL_OPERATIONS(PT_WAL_ENUM)
+#undef PT_WAL_ENUM
+};
+
+#define PT_WAL_MASK		0x70
+
+/* INIT.  Block 0: the meta page. */
+typedef struct xl_pt_init
+{
+	int64		offset;
+	int64		ordinal;
+} xl_pt_init;
+
+/*
+ * EXTENT.  Block 0: meta page.  Block 1: directory page of the entry, unless it
+ * is in the meta page.  Block 2: directory page of the entry before, unless that is in block 0 or 1.
+ */
+typedef struct xl_pt_extent
+{
+	uint64		extent;
+	PtDirEntry	entry;
+	int64		prev_max_timestamp;
+	uint64		free_extent;	/* values of the meta page afterwards */
+	uint32		free_head;
+	uint32		phys_extents;
+	uint32		dir_phys;		/* directory extent taken for this entry, or
+								 * PT_INVALID_EXTENT */
+	uint32		dir_cleared;	/* slot of the ring whose directory extent was
+								 * reused for it, or PT_INVALID_EXTENT */
+} xl_pt_extent;
+
+/*
+ * APPEND.  Blocks 0..n-1: consecutive log pages; each has the bytes from
+ * "at" (the first page) or PT_PAGE_FIRST (the others, which are initialised) on as block data.
+ */
+typedef struct xl_pt_append
+{
+	uint64		block;			/* logical block of the first page */
+	uint16		at;
+	uint16		nblocks;
+	uint16		first[FLEXIBLE_ARRAY_MEMBER];	/* special space of each page */
+} xl_pt_append;
+
+#define PT_APPEND_BLOCKS	32
+#define SizeOfPtAppend(n)	(offsetof(xl_pt_append, first) + (n) * sizeof(uint16))
+
+/* FRAME.  Block 0: the log page; new length and flags of frames on it. */
+typedef struct xl_pt_frame
+{
+	uint32		length;
+	uint32		flags;
+	uint16		at;
+} xl_pt_frame;
+
+/* META.  Block 0: the meta page, these fields of it. */
+typedef struct xl_pt_meta
+{
+	uint64		first_extent;
+	PtLogPos	start_pos;
+	int64		start_offset;
+	int64		start_ordinal;
+	PtLogPos	sealed_pos;
+	TransactionId sealed_xid;	/* newest one that this made visible to
+								 * everybody: a standby's older snapshots are
+								 * in conflict; Invalid: none */
+} xl_pt_meta;
+
+extern void pt_wal_redo(XLogReaderState *record);
+extern void pt_wal_desc(StringInfo buf, XLogReaderState *record);
+extern const char *pt_wal_identify(uint8 info);
+
+#endif							/* PT_LOG_WAL_H */

@@ -1,0 +1,621 @@
+/*-------------------------------------------------------------------------
+ *
+ * produce.c
+ *	  Appending what Kafka clients send: many batches, one transaction.
+ *
+ * The listener hands over everything that is ready in one turn of its loop.
+ * What needs no lock (checksums) is checked first.  Then, in one transaction with
+ * one xid and an asynchronous commit, each partition that can be locked at
+ * once gets its batches; the others answer PT_BUSY.  Batches go to the log as they are, byte for byte.
+ *
+ * An ERROR spoils the whole transaction, so the items are then tried again
+ * one by one, each in a transaction of its own; only the culprit gets the error.
+ *
+ * What is known of idempotent producers changes in a copy (PartState.producers) and is
+ * published when the transaction has committed and still holds the append lock, so that whoever
+ * gets the lock next (another listener worker) knows of it.
+ *
+ * Siblings: producers.c, slow.c (through the executor), convert.c (other
+ * codec), xact.c (tells the logs that we committed).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "guc.h"
+#include "xact/internal.h"
+
+/* One batch on its way. */
+typedef struct Work
+{
+	PtProduce  *item;
+	PtBatchHeader header;
+	char	   *data;			/* item's, or converted */
+	uint32		length;
+	PtRecordsInfo records;
+} Work;
+
+/* One partition of the group. */
+typedef struct PartState
+{
+	Relation	rel;
+	PtLogState *log;
+	PtTopicConfig config;
+	int64		next_offset;	/* of the next batch */
+	int64		now;			/* ms */
+	PtProducerState *producers; /* changed by this group */
+	int			nproducers;
+	bool		appended;
+	XLogRecPtr	duplicate_lsn;	/* durable then, so are the originals of duplicates */
+} PartState;
+
+/* The group whose transaction is committing. */
+static PartState *committing;
+static int	ncommitting;
+
+/* The commit flushes (pt_engine_produce_at_once). */
+static bool flush_at_once;
+
+static void verify_item(Work *work, PtProduce *item);
+static void produce_group(Work **works, int n, XLogRecPtr *lsn);
+static void produce_singly(Work **works, int n, XLogRecPtr *lsn);
+static void append_group(Work **works, int n, PartState *parts, int *nparts);
+static bool open_part(PartState *part, Oid relid, Work **works, int n);
+static void append_part(PartState *part, Work **works, int n);
+static bool admit(PartState *part, Work *work);
+static bool check_config(PartState *part, Work *work);
+static bool check_timestamps(const PartState *part, Work *work);
+static bool convert_item(const PartState *part, Work *work);
+static bool check_sequence(PartState *part, Work *work);
+static void report_failure(Work **works, int n, const ErrorData *edata);
+
+/* Sets an item's status; a message is cut to what fits. */
+void
+pt_produce_reject(PtProduce *item, PtStatus status, const char *message)
+{
+	Assert(status != PT_OK && status != PT_DUPLICATE_SEQUENCE);
+	item->status = status;
+	item->base_offset = -1;
+	if (message)
+		strlcpy(item->message, message, sizeof(item->message));
+}
+
+/* By partition, in the order they came. */
+static int
+compare_works(const void *a, const void *b)
+{
+	const PtProduce *x = (*(Work *const *) a)->item;
+	const PtProduce *y = (*(Work *const *) b)->item;
+
+	if (x->relid != y->relid)
+		return x->relid < y->relid ? -1 : 1;
+	return x < y ? -1 : x > y;
+}
+
+/* See engine.h. */
+void
+pt_engine_produce(PtProduce *items, int n, XLogRecPtr *lsn)
+{
+	Work	   *all = MemoryContextAllocHuge(CurrentMemoryContext, n * sizeof(Work));
+	Work	  **works = MemoryContextAllocHuge(CurrentMemoryContext, n * sizeof(Work *));
+	int			nworks = 0;
+
+	Assert(!IsTransactionState());
+	*lsn = InvalidXLogRecPtr;
+	for (int i = 0; i < n; i++)
+	{
+		verify_item(&all[i], &items[i]);
+		if (items[i].status == PT_OK && RecoveryInProgress())
+			pt_produce_reject(&items[i], PT_STORAGE_ERROR, "the server is a standby");
+		if (items[i].status == PT_OK)
+			works[nworks++] = &all[i];
+	}
+	if (nworks > 0)
+	{
+		qsort(works, nworks, sizeof(Work *), compare_works);
+		produce_group(works, nworks, lsn);
+	}
+	pfree(works);
+	pfree(all);
+}
+
+void
+pt_engine_produce_at_once(PtProduce *items, int n, XLogRecPtr *lsn)
+{
+	PG_TRY();
+	{
+		flush_at_once = true;
+		pt_engine_produce(items, n, lsn);
+	}
+	PG_FINALLY();
+	{
+		flush_at_once = false;
+	}
+	PG_END_TRY();
+	/* a duplicate has nothing committed, and its first one may be somebody else's */
+	XLogFlush(*lsn);
+}
+
+/*
+ * What can be told from the bytes alone.  As in Kafka the records inside are looked at, too, so that
+ * offsets, readers and indexes can rely on what the batch's header says of them.
+ */
+static void
+verify_item(Work *work, PtProduce *item)
+{
+	size_t		limit = (size_t) pt_decompress_limit * 1024;
+	PtLogStatus status;
+
+	work->item = item;
+	work->data = item->data;
+	work->length = item->length;
+	item->status = PT_OK;
+	item->base_offset = item->append_time = item->start_offset = -1;
+	item->message[0] = '\0';
+	status = pt_batch_verify(item->data, item->length, &work->header);
+	if (status == PT_LOG_OK)
+		status = pt_batch_verify_records(item->data, item->length, limit, &work->records);
+	if (status == PT_LOG_BAD_MAGIC)
+		pt_produce_reject(item, PT_INVALID_RECORD, pt_log_status_text(status));
+	else if (status != PT_LOG_OK)
+		pt_produce_reject(item, PT_CORRUPT_BATCH, pt_log_status_text(status));
+	else if (work->header.attributes & (PT_BATCH_TRANSACTIONAL | PT_BATCH_CONTROL))
+		pt_produce_reject(item, PT_INVALID_RECORD, "transactional and control batches are not accepted");
+	else if (work->header.max_timestamp != work->records.max_timestamp)
+	{
+		/* as in Kafka, it is what the records say: look-ups by time rely on it */
+		work->header.max_timestamp = work->records.max_timestamp;
+		pt_batch_set_max_timestamp(item->data, work->records.max_timestamp);
+	}
+}
+
+/* Puts the items back to where they were before an attempt. */
+static void
+reset_works(Work **works, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		PtProduce  *item = works[i]->item;
+
+		item->status = PT_OK;
+		item->base_offset = item->append_time = item->start_offset = -1;
+		item->message[0] = '\0';
+		works[i]->data = item->data;
+		works[i]->length = item->length;
+	}
+}
+
+/* Called by xact.c when the group's transaction has committed and still holds its locks.  Does not throw. */
+void
+pt_produce_committed(void)
+{
+	for (int i = 0; i < ncommitting; i++)
+	{
+		for (int j = 0; j < committing[i].nproducers; j++)
+			pt_producers_put(&committing[i].log->locator, &committing[i].producers[j]);
+	}
+	ncommitting = 0;
+}
+
+/* After the commit: what the answers must wait for. */
+static void
+await_parts(const PartState *parts, int nparts, XLogRecPtr *lsn)
+{
+	for (int i = 0; i < nparts; i++)
+	{
+		if (parts[i].appended)
+			*lsn = Max(*lsn, XactLastCommitEnd);
+		*lsn = Max(*lsn, parts[i].duplicate_lsn);
+	}
+}
+
+/* One after the other; behind one that is busy, those of its partition must wait, too, or they would overtake it. */
+static void
+produce_singly(Work **works, int n, XLogRecPtr *lsn)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (i > 0 && works[i - 1]->item->status == PT_BUSY && works[i - 1]->item->relid == works[i]->item->relid)
+			pt_produce_reject(works[i]->item, PT_BUSY, NULL);
+		else
+			produce_group(&works[i], 1, lsn);
+	}
+}
+
+/*
+ * One transaction for n sorted items, none of which has been rejected.  Does not throw.
+ */
+static void
+produce_group(Work **works, int n, XLogRecPtr *lsn)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext mcxt = AllocSetContextCreate(caller, "pgtopic produce", ALLOCSET_DEFAULT_SIZES);
+	int			saved_synchronous_commit = synchronous_commit;
+	volatile bool failed = false;
+
+	PG_TRY();
+	{
+		PartState  *parts = MemoryContextAllocZero(mcxt, n * sizeof(PartState));
+		int			nparts = 0;
+
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+		synchronous_commit = flush_at_once ? SYNCHRONOUS_COMMIT_LOCAL_FLUSH : SYNCHRONOUS_COMMIT_OFF;
+		MemoryContextSwitchTo(mcxt);
+		append_group(works, n, parts, &nparts);
+		committing = parts;
+		ncommitting = nparts;
+		CommitTransactionCommand();
+		Assert(ncommitting == 0);
+		await_parts(parts, nparts, lsn);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		ncommitting = 0;
+		MemoryContextSwitchTo(caller);
+		edata = CopyErrorData();
+		if (n == 1)
+			EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		MemoryContextSwitchTo(caller);
+		failed = true;
+		report_failure(works, n, edata);
+		FreeErrorData(edata);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(mcxt);
+	synchronous_commit = saved_synchronous_commit;
+	if (failed && n > 1)
+		produce_singly(works, n, lsn);
+}
+
+/* A single item fails with the error; a group is prepared to be tried again. */
+static void
+report_failure(Work **works, int n, const ErrorData *edata)
+{
+	reset_works(works, n);
+	if (n > 1)
+		return;
+	if (ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
+		pt_produce_reject(works[0]->item, PT_INVALID_RECORD, edata->message);
+	else
+		pt_produce_reject(works[0]->item, PT_STORAGE_ERROR, edata->message);
+}
+
+/* In the transaction: all partitions of the group, by OID. */
+static void
+append_group(Work **works, int n, PartState *parts, int *nparts)
+{
+	int			end;
+
+	for (int first = 0; first < n; first = end)
+	{
+		Oid			relid = works[first]->item->relid;
+
+		for (end = first + 1; end < n && works[end]->item->relid == relid; end++)
+			;
+		if (open_part(&parts[*nparts], relid, works + first, end - first))
+		{
+			append_part(&parts[*nparts], works + first, end - first);
+			(*nparts)++;
+		}
+	}
+}
+
+/* All items of a partition get the same answer. */
+static bool
+reject_all(Work **works, int n, PtStatus status)
+{
+	for (int i = 0; i < n; i++)
+		pt_produce_reject(works[i]->item, status, NULL);
+	return false;
+}
+
+/*
+ * Opens a partition and takes its append lock, if both can be had at once; else
+ * answers for its items and gives false.
+ */
+static bool
+open_part(PartState *part, Oid relid, Work **works, int n)
+{
+	const PtTopic *topic;
+	int32		partition;
+
+	if (!ConditionalLockRelationOid(relid, RowExclusiveLock))
+		return reject_all(works, n, PT_BUSY);
+	part->rel = try_relation_open(relid, NoLock);
+	topic = part->rel ? pt_topic_by_leaf(relid, &partition) : NULL;
+	if (topic == NULL)
+	{
+		if (part->rel)
+			relation_close(part->rel, NoLock);
+		UnlockRelationOid(relid, RowExclusiveLock);
+		return reject_all(works, n, PT_UNKNOWN_PARTITION);
+	}
+	part->config = topic->config;
+	if (!pt_append_lock(relid, true))
+	{
+		relation_close(part->rel, NoLock);
+		return reject_all(works, n, PT_BUSY);
+	}
+	part->log = pt_state_get(part->rel);
+	Assert(part->appended == false && part->nproducers == 0);
+	part->next_offset = pt_append_next_offset(part->rel, part->log);
+	part->now = pt_now_ms();
+	return true;
+}
+
+/* Enters the records of appended batches into the secondary indexes. */
+static void
+index_batches(Relation rel, const PtAppendBatch *batches, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		PtRecordIter it;
+		PtRecord	record;
+		PtLogStatus status;
+		int			nrows = 0;
+		PtBatchHeader h;
+		PtRow	   *rows;
+		int64	   *offsets;
+		int64	   *ordinals;
+
+		(void) pt_batch_header_read(batches[i].data, batches[i].length, &h);
+		rows = MemoryContextAllocHuge(CurrentMemoryContext, h.record_count * sizeof(PtRow));
+		offsets = MemoryContextAllocHuge(CurrentMemoryContext, h.record_count * sizeof(int64));
+		ordinals = MemoryContextAllocHuge(CurrentMemoryContext, h.record_count * sizeof(int64));
+		status = pt_record_iter_begin(&it, batches[i].data, batches[i].length, (size_t) pt_decompress_limit * 1024);
+		while (status == PT_LOG_OK && nrows < h.record_count &&
+			   (status = pt_record_iter_next(&it, &record)) == PT_LOG_OK)
+		{
+			PtRow		row = {record.offset, record.timestamp, record.key, record.value, record.headers,
+			record.key_len, record.value_len, record.headers_len, record.header_count};
+
+			offsets[nrows] = record.offset;
+			ordinals[nrows] = batches[i].base_ordinal + nrows;
+			rows[nrows++] = row;
+		}
+		if (nrows < h.record_count)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("records cannot be indexed: %s", pt_log_status_text(status))));
+		pt_index_rows_hook(rel, rows, offsets, ordinals, nrows);
+		pt_record_iter_end(&it);
+		pfree(rows);
+		pfree(offsets);
+		pfree(ordinals);
+	}
+}
+
+/* Appends the batches that are admitted, all at once. */
+static void
+append_admitted(PartState *part, Work **works, int n)
+{
+	PtAppendBatch *batches = palloc(n * sizeof(PtAppendBatch));
+
+	Assert(n > 0 && !pt_produce_needs_executor(part->rel));
+	for (int i = 0; i < n; i++)
+	{
+		batches[i].data = works[i]->data;
+		batches[i].length = works[i]->length;
+		batches[i].base_offset = -1;
+	}
+	pt_xact_before_append(part->log, RelationGetRelid(part->rel));
+	pt_append(part->rel, part->log, batches, n);
+	Assert(part->next_offset == part->log->tail_offset);
+	if (pt_wants_index_rows(part->rel))
+		index_batches(part->rel, batches, n);
+	pt_xact_after_append();
+	for (int i = 0; i < n; i++)
+	{
+		Assert(works[i]->item->base_offset == batches[i].base_offset);
+		pgstat_count_heap_insert(part->rel, works[i]->header.record_count);
+	}
+	part->appended = true;
+	pfree(batches);
+}
+
+/* Appends batch by batch through the executor. */
+static void
+append_slowly(PartState *part, Work *work)
+{
+	PtProduce	as_appended = *work->item;
+
+	as_appended.data = work->data;
+	as_appended.length = work->length;
+	pt_produce_slowly(part->rel, &as_appended, &work->header);
+	as_appended.data = work->item->data;
+	as_appended.length = work->item->length;
+	*work->item = as_appended;
+	part->next_offset = pt_append_next_offset(part->rel, part->log);
+	part->appended = part->appended || work->item->status == PT_OK;
+}
+
+/* Notes what an admitted batch does to its producer. */
+static void
+advance_producer(PartState *part, const Work *work)
+{
+	const PtBatchHeader *h = &work->header;
+	PtProducerState *state = NULL;
+
+	if (h->producer_id < 0)
+		return;
+	for (int i = part->nproducers - 1; i >= 0 && state == NULL; i--)
+	{
+		if (part->producers[i].producer_id == h->producer_id)
+			state = &part->producers[i];
+	}
+	Assert(state != NULL);
+	Assert(work->item->status == PT_OK && work->item->base_offset >= 0);
+	pt_sequence_append(state, h, work->item->base_offset, part->now);
+}
+
+static void
+append_part(PartState *part, Work **works, int n)
+{
+	bool		slow = pt_produce_needs_executor(part->rel);
+	Work	  **admitted = palloc(n * sizeof(Work *));
+	int			nadmitted = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		PtProduce  *item = works[i]->item;
+
+		item->start_offset = part->log->start_offset;
+		if (!admit(part, works[i]))
+			continue;
+		if (slow)
+		{
+			append_slowly(part, works[i]);
+			if (item->status == PT_OK)
+				advance_producer(part, works[i]);
+			continue;
+		}
+		item->base_offset = part->next_offset;
+		part->next_offset += works[i]->header.last_offset_delta + 1;
+		advance_producer(part, works[i]);
+		admitted[nadmitted++] = works[i];
+	}
+	if (nadmitted > 0)
+		append_admitted(part, admitted, nadmitted);
+	relation_close(part->rel, NoLock);
+	pfree(admitted);
+}
+
+/* May the batch be appended?  Else its item has the answer. */
+static bool
+admit(PartState *part, Work *work)
+{
+	return check_config(part, work) && check_timestamps(part, work) &&
+		check_sequence(part, work) && convert_item(part, work);
+}
+
+static bool
+check_config(PartState *part, Work *work)
+{
+	if (work->length > (uint32) part->config.max_message_bytes)
+		pt_produce_reject(work->item, PT_BATCH_TOO_LARGE, "batch is larger than max.message.bytes");
+	else if (work->records.keyless && (part->config.cleanup_policy & PT_CLEANUP_COMPACT))
+		pt_produce_reject(work->item, PT_INVALID_RECORD, "records of a compacted topic must have a key");
+	return work->item->status == PT_OK;
+}
+
+/* Is "earlier" more than "limit" ms before "later"? */
+static bool
+further_than(int64 earlier, int64 later, int64 limit)
+{
+	return later > earlier && (uint64) later - (uint64) earlier > (uint64) limit;
+}
+
+static bool
+check_timestamps(const PartState *part, Work *work)
+{
+	const PtBatchHeader *h = &work->header;
+
+	if (part->config.log_append_time)
+		return true;
+	if (h->attributes & PT_BATCH_LOG_APPEND_TIME)
+		pt_produce_reject(work->item, PT_INVALID_TIMESTAMP, "the topic's message.timestamp.type is CreateTime");
+	else if (h->max_timestamp < 0)
+		return true;			/* none given */
+	else if (further_than(part->now, h->max_timestamp, part->config.timestamp_after_max_ms))
+		pt_produce_reject(work->item, PT_INVALID_TIMESTAMP, "timestamp is beyond message.timestamp.after.max.ms");
+	else if (further_than(work->records.min_timestamp, part->now, part->config.timestamp_before_max_ms))
+		pt_produce_reject(work->item, PT_INVALID_TIMESTAMP, "timestamp is beyond message.timestamp.before.max.ms");
+	return work->item->status == PT_OK;
+}
+
+/* Brings the batch into the form that the topic wants. */
+static bool
+convert_item(const PartState *part, Work *work)
+{
+	int			codec = work->header.attributes & PT_BATCH_COMPRESSION_MASK;
+
+	if (part->config.compression != PT_COMPRESSION_PRODUCER && part->config.compression != codec)
+	{
+		size_t		len;
+		PtLogStatus status = pt_batch_recompress(work->data, work->length, &part->config, &work->data, &len);
+
+		if (status != PT_LOG_OK)
+		{
+			pt_produce_reject(work->item, PT_CORRUPT_BATCH, pt_log_status_text(status));
+			return false;
+		}
+		work->length = (uint32) len;
+	}
+	if (part->config.log_append_time)
+	{
+		pt_batch_set_append_time(work->data, part->now);
+		work->item->append_time = part->now;
+	}
+	return true;
+}
+
+/* What this group knows of a producer of the partition; added when it is not there yet. */
+static PtProducerState *
+producer_of(PartState *part, int64 producer_id)
+{
+	PtProducerState *state;
+
+	for (int i = part->nproducers - 1; i >= 0; i--)
+	{
+		if (part->producers[i].producer_id == producer_id)
+			return &part->producers[i];
+	}
+	if (part->nproducers == 0)
+		pt_producers_load(part->rel, part->log);
+	if (part->producers == NULL)
+		part->producers = palloc(4 * sizeof(PtProducerState));
+	else if (part->nproducers >= 4 && (part->nproducers & (part->nproducers - 1)) == 0)
+		part->producers = repalloc(part->producers, 2 * part->nproducers * sizeof(PtProducerState));
+	state = &part->producers[part->nproducers++];
+	pt_producers_get(&part->log->locator, producer_id, state);
+	return state;
+}
+
+/* A duplicate is answered with the offset of the first one, once that is durable. */
+static bool
+check_sequence(PartState *part, Work *work)
+{
+	PtProduce  *item = work->item;
+	int64		base_offset;
+
+	Assert(part->log != NULL && item->status == PT_OK);
+	if (work->header.producer_id < 0)
+		return true;
+	switch (pt_sequence_check(producer_of(part, work->header.producer_id), &work->header, &base_offset))
+	{
+		case PT_SEQUENCE_OK:
+			return true;
+		case PT_SEQUENCE_DUPLICATE:
+			item->status = PT_DUPLICATE_SEQUENCE;
+			item->base_offset = base_offset;
+			part->duplicate_lsn = part->log->committed.lsn;
+			return false;
+		case PT_SEQUENCE_OUT_OF_ORDER:
+			pt_produce_reject(item, PT_OUT_OF_ORDER_SEQUENCE, NULL);
+			return false;
+		case PT_SEQUENCE_FENCED:
+			pt_produce_reject(item, PT_INVALID_PRODUCER_EPOCH, NULL);
+			return false;
+		case PT_SEQUENCE_INVALID:
+			break;
+	}
+	pt_produce_reject(item, PT_INVALID_RECORD, "producer epoch or sequence number is negative");
+	return false;
+}

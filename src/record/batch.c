@@ -1,0 +1,151 @@
+/*-------------------------------------------------------------------------
+ *
+ * batch.c
+ *	  The header of a record batch: read it, check it, patch it.
+ *
+ *	  offset  bytes  field                    covered by the CRC
+ *	  0       8      base offset              no
+ *	  8       4      length of what follows   no
+ *	  12      4      leader epoch             no
+ *	  16      1      magic (2)                no
+ *	  17      4      CRC-32C                  no
+ *	  21      2      attributes               yes, as all that follows
+ *	  23      4      last offset delta
+ *	  27      8      base timestamp
+ *	  35      8      max timestamp
+ *	  43      8      producer id
+ *	  51      2      producer epoch
+ *	  53      4      base sequence
+ *	  57      4      record count
+ *	  61             records, compressed as one piece if at all
+ *
+ *	  The server patches only what the CRC leaves out, so that batches pass
+ *	  through it byte for byte; log append time is the exception.
+ *
+ *	  Siblings: records.c (what is inside), builder.c, crc32c.c; layout.h has
+ *	  the numbers above.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "record/batch.h"
+
+#include "record/bytes.h"
+#include "record/compress.h"
+#include "record/crc32c.h"
+#include "record/layout.h"
+
+#define BATCH_LENGTH_MIN	(PT_BATCH_HEADER_SIZE - PT_BATCH_LENGTH_OVERHEAD)
+#define BATCH_LENGTH_MAX	(PG_INT32_MAX - PT_BATCH_LENGTH_OVERHEAD)
+
+/* What a producer may set; control batches and delete horizons are a broker's own. */
+#define BATCH_PRODUCER_ATTRIBUTES \
+	(PT_BATCH_COMPRESSION_MASK | PT_BATCH_LOG_APPEND_TIME | PT_BATCH_TRANSACTIONAL)
+
+PtLogStatus
+pt_batch_header_read(const char *data, size_t len, PtBatchHeader *h)
+{
+	int32		length;
+
+	if (unlikely(len < PT_BATCH_HEADER_SIZE))
+		return PT_LOG_TRUNCATED;
+	length = pt_get_int32(data + BATCH_AT_LENGTH);
+	if (unlikely(length < BATCH_LENGTH_MIN || length > BATCH_LENGTH_MAX))
+		return PT_LOG_BAD_LENGTH;
+
+	h->base_offset = pt_get_int64(data + BATCH_AT_BASE_OFFSET);
+	h->length = length + PT_BATCH_LENGTH_OVERHEAD;
+	h->leader_epoch = pt_get_int32(data + BATCH_AT_LEADER_EPOCH);
+	h->magic = (int8) data[BATCH_AT_MAGIC];
+	h->crc = (uint32) pt_get_int32(data + BATCH_AT_CRC);
+	h->attributes = pt_get_int16(data + BATCH_AT_ATTRIBUTES);
+	h->last_offset_delta = pt_get_int32(data + BATCH_AT_LAST_OFFSET_DELTA);
+	h->base_timestamp = pt_get_int64(data + BATCH_AT_BASE_TIMESTAMP);
+	h->max_timestamp = pt_get_int64(data + BATCH_AT_MAX_TIMESTAMP);
+	h->producer_id = pt_get_int64(data + BATCH_AT_PRODUCER_ID);
+	h->producer_epoch = pt_get_int16(data + BATCH_AT_PRODUCER_EPOCH);
+	h->base_sequence = pt_get_int32(data + BATCH_AT_BASE_SEQUENCE);
+	h->record_count = pt_get_int32(data + BATCH_AT_RECORD_COUNT);
+	return PT_LOG_OK;
+}
+
+/* Do the numbers of the header agree with each other and with the bytes? */
+static PtLogStatus
+batch_verify_counts(const PtBatchHeader *h)
+{
+	int			codec = h->attributes & PT_BATCH_COMPRESSION_MASK;
+	int64		body = h->length - PT_BATCH_HEADER_SIZE;
+
+	if (h->record_count <= 0 || h->last_offset_delta != h->record_count - 1)
+		return PT_LOG_BAD_COUNT;
+	if (codec == PT_CODEC_NONE && (int64) h->record_count * PT_RECORD_SIZE_MIN > body)
+		return PT_LOG_BAD_COUNT;
+	return PT_LOG_OK;
+}
+
+PtLogStatus
+pt_batch_verify(const char *data, size_t len, PtBatchHeader *h)
+{
+	PtLogStatus status;
+
+	/* An old format has another header, often shorter than ours: say that first. */
+	if (len > BATCH_AT_MAGIC && data[BATCH_AT_MAGIC] != PT_BATCH_MAGIC)
+		return PT_LOG_BAD_MAGIC;
+
+	status = pt_batch_header_read(data, len, h);
+	if (status != PT_LOG_OK)
+		return status;
+	if (h->length != len)
+		return h->length > len ? PT_LOG_TRUNCATED : PT_LOG_BAD_LENGTH;
+	if (pt_crc32c(data + BATCH_AT_ATTRIBUTES, len - BATCH_AT_ATTRIBUTES) != h->crc)
+		return PT_LOG_BAD_CRC;
+	if ((h->attributes & ~BATCH_PRODUCER_ATTRIBUTES) != 0 ||
+		(h->attributes & PT_BATCH_COMPRESSION_MASK) > PT_CODEC_LAST)
+		return PT_LOG_BAD_ATTRIBUTES;
+	return batch_verify_counts(h);
+}
+
+void
+pt_batch_set_offset(char *data, int64 base_offset, int32 leader_epoch)
+{
+	Assert(data[BATCH_AT_MAGIC] == PT_BATCH_MAGIC);
+
+	pt_put_int64(data + BATCH_AT_BASE_OFFSET, base_offset);
+	pt_put_int32(data + BATCH_AT_LEADER_EPOCH, leader_epoch);
+}
+
+/* The data must be a whole batch, as its length field says. */
+void
+pt_batch_set_append_time(char *data, int64 timestamp)
+{
+	int32		length = pt_get_int32(data + BATCH_AT_LENGTH) + PT_BATCH_LENGTH_OVERHEAD;
+	int16		attributes = pt_get_int16(data + BATCH_AT_ATTRIBUTES);
+
+	Assert(data[BATCH_AT_MAGIC] == PT_BATCH_MAGIC);
+	Assert(length >= PT_BATCH_HEADER_SIZE);
+
+	pt_put_int16(data + BATCH_AT_ATTRIBUTES, attributes | PT_BATCH_LOG_APPEND_TIME);
+	pt_put_int64(data + BATCH_AT_MAX_TIMESTAMP, timestamp);
+	pt_batch_seal(data, length);
+}
+
+void
+pt_batch_set_max_timestamp(char *data, int64 timestamp)
+{
+	int32		length = pt_get_int32(data + BATCH_AT_LENGTH) + PT_BATCH_LENGTH_OVERHEAD;
+
+	Assert(length >= PT_BATCH_HEADER_SIZE);
+	pt_put_int64(data + BATCH_AT_MAX_TIMESTAMP, timestamp);
+	pt_batch_seal(data, length);
+}
+
+void
+pt_batch_seal(char *data, size_t len)
+{
+	Assert(len >= PT_BATCH_HEADER_SIZE && len <= PG_INT32_MAX);
+
+	pt_put_int32(data + BATCH_AT_LENGTH, (int32) (len - PT_BATCH_LENGTH_OVERHEAD));
+	pt_put_int32(data + BATCH_AT_CRC,
+				 (int32) pt_crc32c(data + BATCH_AT_ATTRIBUTES, len - BATCH_AT_ATTRIBUTES));
+}

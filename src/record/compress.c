@@ -1,0 +1,153 @@
+/*-------------------------------------------------------------------------
+ *
+ * compress.c
+ *	  The table of codecs, and the memory they work in.
+ *
+ *	  Memory follows what really comes out: the output starts at twice the
+ *	  input's length (which has arrived, and is paid for) and doubles as it
+ *	  fills.  A codec that trusts a length in its input checks first that the
+ *	  input can hold so much.
+ *
+ *	  Siblings: codec.h (the interface), codec_gzip.c, codec_snappy.c,
+ *	  codec_lz4.c, codec_zstd.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "record/codec.h"
+
+#include "record/mem.h"
+
+#define OUTPUT_CAP_MIN	256
+
+static const PtCodecOps *const codecs[] =
+{
+	[PT_CODEC_GZIP] = &pt_codec_gzip,
+	[PT_CODEC_SNAPPY] = &pt_codec_snappy,
+	[PT_CODEC_LZ4] = &pt_codec_lz4,
+	[PT_CODEC_ZSTD] = &pt_codec_zstd,
+};
+StaticAssertDecl(lengthof(codecs) == PT_CODEC_LAST + 1, "every codec has its row");
+
+/* NULL for PT_CODEC_NONE and for numbers that are no codec. */
+static const PtCodecOps *
+codec_lookup(int codec)
+{
+	if (codec < 0 || codec > PT_CODEC_LAST)
+		return NULL;
+	return codecs[codec];
+}
+
+/* Moves the output to a piece of memory of this size. */
+static PtLogStatus
+output_resize(PtOutput *out, size_t cap)
+{
+	char	   *data = pt_mem_try_alloc(out->data, cap);
+
+	Assert(cap > out->len && cap <= out->max + 1);
+
+	if (data == NULL)
+		return PT_LOG_NO_MEMORY;
+	if (out->data != NULL)
+	{
+		memcpy(data, out->data, out->len);
+		pfree(out->data);
+	}
+	out->data = data;
+	out->cap = cap;
+	return PT_LOG_OK;
+}
+
+PtLogStatus
+pt_output_room(PtOutput *out)
+{
+	Assert(out->len <= out->cap);
+
+	if (out->len > out->max)
+		return PT_LOG_TOO_LARGE;
+	if (out->len < out->cap)
+		return PT_LOG_OK;
+	return output_resize(out, Min(Max(out->cap * 2, OUTPUT_CAP_MIN), out->max + 1));
+}
+
+PtLogStatus
+pt_output_reserve(PtOutput *out, size_t n)
+{
+	Assert(out->len <= out->cap && out->len <= out->max);
+
+	if (n > out->max - out->len)
+		return PT_LOG_TOO_LARGE;
+	if (n <= out->cap - out->len)
+		return PT_LOG_OK;
+	return output_resize(out, Min(Max(out->cap * 2, out->len + n), out->max + 1));
+}
+
+PtLogStatus
+pt_decompress(PtCodec codec, const char *in, size_t in_len, size_t max, char **out, size_t *out_len)
+{
+	const PtCodecOps *ops = codec_lookup(codec);
+	PtOutput	output = {.max = Min(max, PT_MEM_MAX / 4)};
+	PtLogStatus status;
+
+	*out = NULL;
+	*out_len = 0;
+	if (ops == NULL)
+		return PT_LOG_BAD_ATTRIBUTES;
+	if (in_len > PG_INT32_MAX)
+		return PT_LOG_BAD_LENGTH;
+
+	status = output_resize(&output, Min(Max(in_len * 2, OUTPUT_CAP_MIN), output.max + 1));
+	if (status == PT_LOG_OK)
+		status = ops->decompress(in, in_len, &output);
+	if (status == PT_LOG_OK && output.len > output.max)
+		status = PT_LOG_TOO_LARGE;
+	if (status != PT_LOG_OK)
+	{
+		if (output.data != NULL)
+			pfree(output.data);
+		return status;
+	}
+	*out = output.data;
+	*out_len = output.len;
+	return PT_LOG_OK;
+}
+
+PtLogStatus
+pt_compress_behind(PtCodec codec, int level, size_t reserve, const char *beside,
+				   const char *in, size_t in_len, char **out, size_t *out_cap, size_t *out_len)
+{
+	const PtCodecOps *ops = codec_lookup(codec);
+	PtLogStatus status;
+	size_t		needed;
+
+	*out_len = 0;
+	if (ops == NULL)
+		return PT_LOG_BAD_ATTRIBUTES;
+	if (in_len > PG_INT32_MAX)
+		return PT_LOG_BAD_LENGTH;
+
+	needed = reserve + ops->bound(in_len);
+	if (*out == NULL || *out_cap < needed)
+	{
+		char	   *data = pt_mem_try_alloc(*out != NULL ? *out : beside, needed);
+
+		if (data == NULL)
+			return PT_LOG_NO_MEMORY;
+		if (*out != NULL)
+			pfree(*out);
+		*out = data;
+		*out_cap = needed;
+	}
+
+	status = ops->compress(level, in, in_len, *out + reserve, *out_cap - reserve, out_len);
+	if (status == PT_LOG_OK && *out_len >= in_len)
+		status = PT_LOG_TOO_LARGE;
+	return status;
+}
+
+PtLogStatus
+pt_compress(PtCodec codec, int level, const char *in, size_t in_len, char **out, size_t *out_cap, size_t *out_len)
+{
+	return pt_compress_behind(codec, level, 0, NULL, in, in_len, out, out_cap, out_len);
+}

@@ -1,0 +1,40 @@
+/*-------------------------------------------------------------------------
+ *
+ * compress.h
+ *	  The compression codecs of the Kafka protocol over the usual libraries.
+ *
+ * gzip (zlib), snappy (both raw and with xerial's framing, as the Java client
+ * writes it), lz4 (frame format) and zstd.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_RECORD_COMPRESS_H
+#define PT_RECORD_COMPRESS_H
+
+#include "record/status.h"
+
+typedef enum PtCodec
+{
+	PT_CODEC_NONE = 0,
+	PT_CODEC_GZIP = 1,
+	PT_CODEC_SNAPPY = 2,
+	PT_CODEC_LZ4 = 3,
+	PT_CODEC_ZSTD = 4
+} PtCodec;
+#define PT_CODEC_LAST PT_CODEC_ZSTD
+
+/*
+ * Decompresses into a palloc'd buffer that the caller pfrees.  Never allocates much
+ * more than twice what it really decompressed, never more than max bytes (PT_LOG_TOO_LARGE).
+ */
+extern PtLogStatus pt_decompress(PtCodec codec, const char *in, size_t in_len, size_t max, char **out, size_t *out_len);
+
+/*
+ * Compresses into *out (palloc'd or repalloc'd; *out_cap its size).  "level" is the library's
+ * own (INT_MIN: its default).  PT_LOG_TOO_LARGE when the result would not be smaller than the input.
+ */
+extern PtLogStatus pt_compress(PtCodec codec, int level, const char *in, size_t in_len, char **out, size_t *out_cap, size_t *out_len);
+
+#endif							/* PT_RECORD_COMPRESS_H */

@@ -1,0 +1,138 @@
+/*-------------------------------------------------------------------------
+ *
+ * sequence.c
+ *	  Sequence numbers of idempotent producers: duplicate, next, gap or
+ *	  fenced.
+ *
+ *	  The rules, in the order in which they are applied:
+ *	  1. A batch of the epoch we know whose first and last sequence are those
+ *	  of a remembered batch is a duplicate.
+ *	  2. A lower epoch is fenced.
+ *	  3. A higher epoch starts at sequence 0 and forgets the batches of the
+ *	  old one.
+ *	  4. Of a producer of which nothing is known any sequence is taken:
+ *	  retention may have removed all its batches, and it does not start again
+ *	  for that.
+ *	  5. Otherwise the first sequence follows the last one; 0 follows
+ *	  INT32_MAX.
+ *
+ *	  These are the rules of Kafka's ProducerStateManager for a client's
+ *	  appends, except that a negative epoch is refused, which Kafka's protocol
+ *	  reserves for "none".
+ *
+ *	  Siblings: batch.c, which reads the headers looked at here.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "record/sequence.h"
+
+StaticAssertDecl(sizeof(PtProducerState) == 24 + PT_SEQUENCE_BATCHES * sizeof(PtSequenceBatch),
+				 "PtProducerState has no padding");
+
+void
+pt_sequence_init(PtProducerState *state, int64 producer_id)
+{
+	Assert(producer_id >= 0);
+
+	memset(state, 0, sizeof(*state));
+	state->producer_id = producer_id;
+	state->last_timestamp = -1;
+	state->epoch = PT_NO_PRODUCER_EPOCH;
+}
+
+int32
+pt_sequence_add(int32 sequence, int32 delta)
+{
+	Assert(sequence >= 0 && delta >= 0);
+
+	return (int32) (((uint32) sequence + (uint32) delta) & PG_INT32_MAX);
+}
+
+/* The remembered batch with exactly these sequences, or NULL. */
+static const PtSequenceBatch *
+sequence_find(const PtProducerState *state, int32 base_sequence, int32 last_offset_delta)
+{
+	for (int i = 0; i < state->n; i++)
+	{
+		const PtSequenceBatch *known = &state->batches[i];
+
+		if (known->base_sequence == base_sequence && known->last_offset_delta == last_offset_delta)
+			return known;
+	}
+	return NULL;
+}
+
+/* The sequence that the epoch we know goes on with. */
+static int32
+sequence_next(const PtProducerState *state)
+{
+	const PtSequenceBatch *last;
+
+	if (state->n == 0)
+		return 0;
+	last = &state->batches[state->n - 1];
+	return pt_sequence_add(pt_sequence_add(last->base_sequence, last->last_offset_delta), 1);
+}
+
+PtSequenceResult
+pt_sequence_check(const PtProducerState *state, const PtBatchHeader *batch, int64 *base_offset)
+{
+	Assert(state->producer_id == batch->producer_id);
+	Assert(state->n >= 0 && state->n <= PT_SEQUENCE_BATCHES);
+	Assert(state->epoch != PT_NO_PRODUCER_EPOCH || state->n == 0);
+
+	*base_offset = -1;
+	if (batch->base_sequence < 0 || batch->producer_epoch < 0 || batch->last_offset_delta < 0)
+		return PT_SEQUENCE_INVALID;
+
+	if (batch->producer_epoch == state->epoch)
+	{
+		const PtSequenceBatch *known = sequence_find(state, batch->base_sequence, batch->last_offset_delta);
+
+		if (known != NULL)
+		{
+			*base_offset = known->base_offset;
+			return PT_SEQUENCE_DUPLICATE;
+		}
+		return batch->base_sequence == sequence_next(state) ? PT_SEQUENCE_OK : PT_SEQUENCE_OUT_OF_ORDER;
+	}
+
+	if (batch->producer_epoch < state->epoch)
+		return PT_SEQUENCE_FENCED;
+	if (state->epoch == PT_NO_PRODUCER_EPOCH)
+		return PT_SEQUENCE_OK;
+	return batch->base_sequence == 0 ? PT_SEQUENCE_OK : PT_SEQUENCE_OUT_OF_ORDER;
+}
+
+void
+pt_sequence_append(PtProducerState *state, const PtBatchHeader *batch, int64 base_offset, int64 timestamp)
+{
+	PtSequenceBatch *slot;
+
+	Assert(state->producer_id == batch->producer_id);
+	Assert(batch->base_sequence >= 0 && batch->producer_epoch >= 0 && batch->last_offset_delta >= 0);
+	Assert(base_offset >= 0);
+
+	/* What once was fenced stays so, whatever a log that others wrote may hold. */
+	if (batch->producer_epoch < state->epoch)
+		return;
+
+	if (batch->producer_epoch != state->epoch)
+	{
+		state->epoch = batch->producer_epoch;
+		state->n = 0;
+	}
+	else if (state->n == PT_SEQUENCE_BATCHES)
+	{
+		memmove(&state->batches[0], &state->batches[1], (PT_SEQUENCE_BATCHES - 1) * sizeof(state->batches[0]));
+		state->n--;
+	}
+
+	slot = &state->batches[state->n++];
+	slot->base_offset = base_offset;
+	slot->base_sequence = batch->base_sequence;
+	slot->last_offset_delta = batch->last_offset_delta;
+	state->last_timestamp = timestamp;
+}

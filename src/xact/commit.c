@@ -1,0 +1,134 @@
+/*-------------------------------------------------------------------------
+ *
+ * commit.c
+ *	  The numbers that pass between those who append and the committer.
+ *
+ * Whoever commits without flushing asks here for its commit record to be made
+ * durable; the committer process (../server/committer.c) flushes for all who
+ * asked meanwhile at once, and publishes how far it got.  All of it is four
+ * counters that only grow, so no lock is needed.
+ *
+ * Siblings: produce.c and xact.c (who ask).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "port/atomics.h"
+#include "storage/shmem.h"
+
+#include "xact/commit.h"
+
+typedef struct PtCommitShared
+{
+	pg_atomic_uint64 requests;
+	pg_atomic_uint64 gone;
+	pg_atomic_uint64 requested;
+	pg_atomic_uint64 flushed;
+	pg_atomic_uint64 replicated;	/* never ahead of flushed */
+	Latch	   *volatile latch; /* of the committer, NULL: not running */
+} PtCommitShared;
+
+static PtCommitShared *shared;
+
+static void raise_to(pg_atomic_uint64 *value, uint64 to);
+
+Size
+pt_commit_shmem_size(void)
+{
+	return MAXALIGN(sizeof(PtCommitShared));
+}
+
+/* Called with AddinShmemInitLock held. */
+void
+pt_commit_shmem_init(void)
+{
+	bool		found;
+
+	shared = ShmemInitStruct("pgtopic commit", sizeof(PtCommitShared), &found);
+	if (found)
+		return;
+	pg_atomic_init_u64(&shared->requests, 0);
+	pg_atomic_init_u64(&shared->gone, 0);
+	pg_atomic_init_u64(&shared->requested, 0);
+	pg_atomic_init_u64(&shared->flushed, 0);
+	pg_atomic_init_u64(&shared->replicated, 0);
+	shared->latch = NULL;
+}
+
+void
+pt_commit_attach(Latch *latch)
+{
+	shared->latch = latch;
+}
+
+static void
+raise_to(pg_atomic_uint64 *value, uint64 to)
+{
+	uint64		now = pg_atomic_read_u64(value);
+
+	while (now < to && !pg_atomic_compare_exchange_u64(value, &now, to))
+		;
+}
+
+/*
+ * May be called anywhere, also after a commit: it does not throw and takes no
+ * lock.  When the committer is not there yet, it finds the request when it starts.
+ */
+void
+pt_commit_request(XLogRecPtr lsn)
+{
+	Latch	   *latch;
+
+	raise_to(&shared->requested, lsn);
+	pg_atomic_fetch_add_u64(&shared->requests, 1);	/* a full barrier, too */
+	latch = shared->latch;
+	if (latch != NULL)
+		SetLatch(latch);
+}
+
+void
+pt_commit_gone(XLogRecPtr lsn)
+{
+	pg_atomic_fetch_add_u64(&shared->gone, 1);
+	pt_commit_request(lsn);
+}
+
+uint64
+pt_commit_gone_count(void)
+{
+	return pg_atomic_read_u64(&shared->gone);
+}
+
+XLogRecPtr
+pt_commit_requested(void)
+{
+	return pg_atomic_read_u64(&shared->requested);
+}
+
+uint64
+pt_commit_requests(void)
+{
+	return pg_atomic_read_u64(&shared->requests);
+}
+
+XLogRecPtr
+pt_commit_flushed(void)
+{
+	return pg_atomic_read_u64(&shared->flushed);
+}
+
+XLogRecPtr
+pt_commit_replicated(void)
+{
+	return pg_atomic_read_u64(&shared->replicated);
+}
+
+void
+pt_commit_publish(XLogRecPtr flushed, XLogRecPtr replicated)
+{
+	raise_to(&shared->flushed, flushed);
+	raise_to(&shared->replicated, Min(replicated, flushed));
+}

@@ -1,0 +1,644 @@
+/*-------------------------------------------------------------------------
+ *
+ * pending.c
+ *	  Rows that wait in memory until their transaction commits.
+ *
+ * Each relation has an arena to which rows are only ever added: a row is a
+ * PtPendingRow with its bytes behind it, and one pointer.  Its number, counted from
+ * the first row that the transaction added, makes its marker TID.
+ *
+ * Rows are a stack with respect to subtransactions: what a subtransaction added is
+ * always at the end, and is cut off when it aborts.  Segments say which rows
+ * belong to which nesting level, and at which level they were appended early.
+ *
+ * Early append.  A frame carries the xid of the subtransaction that appended
+ * it, so rows of outer levels that are appended inside of a subtransaction
+ * would be lost if that aborts.  Their bytes are therefore kept until it
+ * has committed as far up as they belong; after an abort they wait again.  Rows appended at
+ * their own level are freed at once; runs remember which row numbers went to
+ * which offsets, and the log has the bytes (reread.c).
+ *
+ *		segments	[ appended and freed | appended, kept | waiting ]
+ *					^ row 0				 ^ base							^ nrows
+ *
+ * Siblings: flush.c encodes and appends, xact.c calls at ends of (sub)transactions.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "storage/lockdefs.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+#include "guc.h"
+#include "xact/internal.h"
+#include "xact/pending.h"
+
+#define CHUNK_MIN	(8 * 1024)
+#define CHUNK_MAX	(1024 * 1024)
+
+/*
+ * Once a transaction has appended early it holds its locks anyway, and waiting longer than it
+ * takes to fill a few batches brings nothing but cold memory.
+ */
+#define EARLY_BYTES	(1024 * 1024)
+
+static MemoryContext pending_mcxt;	/* child of TopTransactionContext, or NULL */
+static HTAB *pending_rels;		/* of PtPendingRel, by relid */
+static PtPendingRel *last_rel;	/* the one used last, or NULL */
+static Size waiting_bytes;		/* of all relations */
+static bool flushing;
+static bool appended_early;		/* this transaction has */
+
+static PtPendingRel *enter_rel(Relation rel);
+static void check_row(Relation rel, const PtPendingRel *p, const PtRow *row);
+static PtPendingRow *arena_row(PtPendingRel *p, const PtRow *row);
+static void add_segment(PtPendingRel *p, int level);
+static void free_appended(PtPendingRel *p);
+static void truncate_rows(PtPendingRel *p, int64 n);
+
+/* The entry of a relation, or NULL. */
+PtPendingRel *
+pt_pending_find(Oid relid)
+{
+	if (last_rel && last_rel->relid == relid)
+		return last_rel;
+	if (pending_rels == NULL)
+		return NULL;
+	return hash_search(pending_rels, &relid, HASH_FIND, NULL);
+}
+
+/* The memory of all of this transaction's waiting rows. */
+MemoryContext
+pt_pending_context(void)
+{
+	Assert(pending_mcxt != NULL);
+	return pending_mcxt;
+}
+
+static PtPendingRel *
+enter_rel(Relation rel)
+{
+	Oid			relid = RelationGetRelid(rel);
+	PtPendingRel *p = pt_pending_find(relid);
+
+	if (p == NULL)
+	{
+		const PtTopicConfig *config = pt_leaf_config(relid);
+		bool		found;
+
+		if (pending_mcxt == NULL)
+			pending_mcxt = AllocSetContextCreate(TopTransactionContext, "pgtopic pending rows",
+												 ALLOCSET_DEFAULT_SIZES);
+		if (pending_rels == NULL)
+		{
+			HASHCTL		ctl = {.keysize = sizeof(Oid),.entrysize = sizeof(PtPendingRel),.hcxt = pending_mcxt};
+
+			pending_rels = hash_create("pgtopic pending rows", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		}
+		p = hash_search(pending_rels, &relid, HASH_ENTER, &found);
+		Assert(!found);
+		memset((char *) p + sizeof(Oid), 0, sizeof(*p) - sizeof(Oid));
+		p->max_message_bytes = config->max_message_bytes;
+		p->compacted = (config->cleanup_policy & PT_CLEANUP_COMPACT) != 0;
+	}
+	last_rel = p;
+	return p;
+}
+
+/* Refuses a row that could never be appended, while the statement that adds it can still be blamed. */
+void
+pt_row_check(Relation rel, const PtRow *row, int32 max_message_bytes, bool compacted)
+{
+	uint64		size = pt_row_batch_size(row);
+
+	if (size > (uint64) max_message_bytes)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("record of %llu bytes is too large for topic partition \"%s\"",
+						(unsigned long long) size, RelationGetRelationName(rel)),
+				 errhint("Raise the topic's config \"max.message.bytes\", now %d.", max_message_bytes)));
+	if (compacted && row->key == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("record without a key in compacted topic partition \"%s\"", RelationGetRelationName(rel)),
+				 errhint("Give every record a key, or take \"compact\" out of the topic's config \"cleanup.policy\".")));
+}
+
+static void
+check_row(Relation rel, const PtPendingRel *p, const PtRow *row)
+{
+	/* the cheap bound first: a COPY asks this for every row */
+	uint64		bytes = (uint64) Max(row->key_len, 0) + Max(row->value_len, 0) + row->headers_len;
+
+	if (bytes + 256 > (uint64) p->max_message_bytes || p->compacted)
+		pt_row_check(rel, row, p->max_message_bytes, p->compacted);
+}
+
+/* Memory of "size" bytes at the end of the arena. */
+static char *
+arena_alloc(PtPendingRel *p, Size size)
+{
+	char	   *result;
+
+	if (p->chunk == NULL || p->chunk->used + size > p->chunk->size)
+	{
+		Size		want = p->chunk ? Min(p->chunk->size * 2, CHUNK_MAX) : CHUNK_MIN;
+		Size		chunk_size = Max(want, size);
+		PtPendingChunk *chunk = MemoryContextAllocHuge(pending_mcxt, offsetof(PtPendingChunk, data) + chunk_size);
+
+		chunk->before = p->chunk;
+		chunk->size = chunk_size;
+		chunk->used = 0;
+		p->chunk = chunk;
+	}
+	Assert(size == MAXALIGN(size) && p->chunk->used + size <= p->chunk->size);
+	result = p->chunk->data + p->chunk->used;
+	p->chunk->used += size;
+	return result;
+}
+
+/* Takes back everything that was allocated behind a mark. */
+static void
+arena_rewind(PtPendingRel *p, const PtPendingMark *mark)
+{
+	while (p->chunk != NULL && p->chunk != mark->chunk)
+	{
+		PtPendingChunk *before = p->chunk->before;
+
+		pfree(p->chunk);
+		p->chunk = before;
+	}
+	Assert(p->chunk == mark->chunk);
+	Assert(p->chunk == NULL || mark->used <= p->chunk->used);
+	if (p->chunk)
+		p->chunk->used = mark->used;
+}
+
+/* Forgets everything, but keeps the newest chunk for what comes next. */
+static void
+arena_clear(PtPendingRel *p)
+{
+	PtPendingMark oldest = {NULL, 0};
+	PtPendingChunk *kept = p->chunk;
+
+	if (kept == NULL)
+		return;
+	p->chunk = kept->before;
+	arena_rewind(p, &oldest);
+	kept->before = NULL;
+	kept->used = 0;
+	p->chunk = kept;
+}
+
+/* A copy of the row at the end of the arena. */
+static PtPendingRow *
+arena_row(PtPendingRel *p, const PtRow *row)
+{
+	Size		key_len = row->key ? row->key_len : 0;
+	Size		value_len = row->value ? row->value_len : 0;
+	Size		headers_len = row->headers ? row->headers_len : 0;
+	Size		size = MAXALIGN(sizeof(PtPendingRow) + key_len + value_len + headers_len);
+	PtPendingRow *stored = (PtPendingRow *) arena_alloc(p, size);
+	char	   *at = (char *) (stored + 1);
+
+	stored->offset = row->offset;
+	stored->timestamp = row->timestamp;
+	stored->key_len = row->key ? row->key_len : -1;
+	stored->value_len = row->value ? row->value_len : -1;
+	stored->headers_len = (int32) headers_len;
+	stored->header_count = headers_len > 0 ? row->header_count : 0;
+	stored->explicit_offset = row->offset >= 0;
+	if (key_len > 0)
+		memcpy(at, row->key, key_len);
+	if (value_len > 0)
+		memcpy(at + key_len, row->value, value_len);
+	if (headers_len > 0)
+		memcpy(at + key_len + value_len, row->headers, headers_len);
+	p->segments[p->nsegments - 1].bytes += size;
+	waiting_bytes += size;
+	return stored;
+}
+
+/* A stored row with pointers to its bytes. */
+void
+pt_pending_row_get(const PtPendingRow *stored, PtRow *row)
+{
+	const char *at = (const char *) (stored + 1);
+
+	row->offset = stored->offset;
+	row->timestamp = stored->timestamp;
+	row->key_len = stored->key_len;
+	row->value_len = stored->value_len;
+	row->headers_len = stored->headers_len;
+	row->header_count = stored->header_count;
+	row->key = stored->key_len >= 0 ? at : NULL;
+	at += Max(stored->key_len, 0);
+	row->value = stored->value_len >= 0 ? at : NULL;
+	at += Max(stored->value_len, 0);
+	row->headers = stored->headers_len > 0 ? at : NULL;
+}
+
+/* From here on rows belong to this nesting level, and wait. */
+static void
+add_segment(PtPendingRel *p, int level)
+{
+	PtPendingSegment *s;
+
+	Assert(p->nsegments == 0 || p->segments[p->nsegments - 1].level <= level);
+	Assert(p->nsegments == 0 || p->segments[p->nsegments - 1].first < p->nrows);
+	if (p->nsegments == p->segments_cap)
+	{
+		int			cap = Max(8, p->segments_cap * 2);
+
+		if (p->segments == NULL)
+			p->segments = MemoryContextAlloc(pending_mcxt, cap * sizeof(PtPendingSegment));
+		else
+			p->segments = repalloc_huge(p->segments, cap * sizeof(PtPendingSegment));
+		p->segments_cap = cap;
+	}
+	s = &p->segments[p->nsegments++];
+	s->first = p->nrows;
+	s->level = level;
+	s->appended = 0;
+	s->bytes = 0;
+	s->mark.chunk = p->chunk;
+	s->mark.used = p->chunk ? p->chunk->used : 0;
+}
+
+static void
+grow_rows(PtPendingRel *p)
+{
+	Size		cap = Max(64, p->rows_cap * 2);
+
+	if (p->rows == NULL)
+		p->rows = MemoryContextAlloc(pending_mcxt, cap * sizeof(PtPendingRow *));
+	else
+		p->rows = repalloc_huge(p->rows, cap * sizeof(PtPendingRow *));
+	p->rows_cap = cap;
+}
+
+/* Appends what waits, if that is more than shall. */
+static void
+append_early(void)
+{
+	Size		limit = (Size) pt_produce_buffer * 1024;
+
+	if (appended_early)
+		limit = Min(limit, EARLY_BYTES);
+	if (waiting_bytes <= limit)
+		return;
+	appended_early = true;
+	pt_pending_flush(InvalidOid);
+}
+
+/* See engine.h. */
+void
+pt_pending_add(Relation rel, const PtRow *row, ItemPointer tid)
+{
+	PtPendingRel *p = enter_rel(rel);
+	int			level = GetCurrentTransactionNestLevel();
+	const PtPendingSegment *top = p->nsegments > 0 ? &p->segments[p->nsegments - 1] : NULL;
+
+	Assert(row->offset >= -1);
+	Assert(row->key == NULL || row->key_len >= 0);
+	Assert(row->value == NULL || row->value_len >= 0);
+	Assert(p->base <= p->nrows);
+	check_row(rel, p, row);
+	if (top == NULL || top->level != level || top->appended != 0)
+		add_segment(p, level);
+	if (p->nrows - p->base == p->rows_cap)
+		grow_rows(p);
+	p->rows[p->nrows - p->base] = arena_row(p, row);
+	if (tid)
+		ItemPointerSet(tid, PT_TID_MARKER_BLOCK + (BlockNumber) (p->nrows / PT_TID_PER_BLOCK),
+					   (OffsetNumber) (p->nrows % PT_TID_PER_BLOCK + 1));
+	p->nrows++;
+	if (!flushing)
+		append_early();
+}
+
+/* First row that has not been appended. */
+static int64
+first_waiting(const PtPendingRel *p)
+{
+	int			i = p->nsegments;
+
+	while (i > 0 && p->segments[i - 1].appended == 0)
+		i--;
+	return i < p->nsegments ? p->segments[i].first : p->nrows;
+}
+
+/* See engine.h.  What the row points to stays until the next call of this room. */
+bool
+pt_pending_get(Relation rel, ItemPointer tid, PtRow *row, int64 *offset)
+{
+	PtPendingRel *p = pt_pending_find(RelationGetRelid(rel));
+	int64		i;
+
+	Assert(pt_tid_is_marker(tid));
+	i = (int64) (ItemPointerGetBlockNumberNoCheck(tid) - PT_TID_MARKER_BLOCK) * PT_TID_PER_BLOCK +
+		ItemPointerGetOffsetNumberNoCheck(tid) - 1;
+	if (p == NULL || i < 0 || i >= p->nrows)
+		return false;
+	if (i < p->base)
+		return pt_pending_reread(rel, p, i, row, offset);
+	pt_pending_row_get(p->rows[i - p->base], row);
+	if (i >= first_waiting(p) && !p->rows[i - p->base]->explicit_offset)
+		row->offset = -1;		/* not appended, or no longer */
+	*offset = row->offset;
+	return true;
+}
+
+typedef struct FlushArg
+{
+	PtPendingRel *p;
+	int64		first;
+} FlushArg;
+
+static void
+flush_get_row(void *arg, int64 i, PtRow *row)
+{
+	const FlushArg *a = arg;
+	const PtPendingRow *stored = a->p->rows[a->first - a->p->base + i];
+
+	pt_pending_row_get(stored, row);
+	if (!stored->explicit_offset)
+		row->offset = -1;
+}
+
+static void
+flush_set_offset(void *arg, int64 i, int64 offset)
+{
+	const FlushArg *a = arg;
+
+	Assert(offset >= 0);
+	a->p->rows[a->first - a->p->base + i]->offset = offset;
+}
+
+/*
+ * Appends what waits for one relation, whose append lock is held.  Rows that index
+ * expressions add meanwhile wait for the next round.
+ */
+static void
+flush_rel(Oid relid)
+{
+	PtPendingRel *p = pt_pending_find(relid);
+	int64		first = first_waiting(p);
+	FlushArg	arg = {.p = p,.first = first};
+	PtRowSource source = {.arg = &arg,.get_row = flush_get_row,.set_offset = flush_set_offset};
+	Relation	rel = try_relation_open(relid, RowExclusiveLock);
+
+	Assert(first >= p->base && first < p->nrows);
+
+	/*
+	 * They count as appended from now on; should it fail, the abort of this
+	 * level undoes that.
+	 */
+	source.n = p->nrows - first;
+	for (int i = p->nsegments - 1; i >= 0 && p->segments[i].appended == 0; i--)
+	{
+		p->segments[i].appended = GetCurrentTransactionNestLevel();
+		waiting_bytes -= p->segments[i].bytes;
+	}
+	if (rel)
+	{
+		pt_flush_rows(rel, &source);
+		relation_close(rel, NoLock);
+	}
+	free_appended(p);
+}
+
+static int
+compare_oids(const void *a, const void *b)
+{
+	Oid			x = *(const Oid *) a;
+	Oid			y = *(const Oid *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The relations for which something waits, by OID; returns how many. */
+static int
+waiting_rels(Oid relid, Oid **relids)
+{
+	HASH_SEQ_STATUS scan;
+	PtPendingRel *p;
+	int			n = 0;
+
+	*relids = palloc(sizeof(Oid) * (hash_get_num_entries(pending_rels) + 1));
+	hash_seq_init(&scan, pending_rels);
+	while ((p = hash_seq_search(&scan)) != NULL)
+	{
+		if ((relid == InvalidOid || p->relid == relid) && first_waiting(p) < p->nrows)
+			(*relids)[n++] = p->relid;
+	}
+	qsort(*relids, n, sizeof(Oid), compare_oids);
+	return n;
+}
+
+/* See engine.h. */
+void
+pt_pending_flush(Oid relid)
+{
+	bool		outer = flushing;
+
+	if (pending_rels == NULL || outer)
+		return;
+	flushing = true;
+	PG_TRY();
+	{
+		Oid		   *relids;
+		int			n;
+
+		while ((n = waiting_rels(relid, &relids)) > 0)
+		{
+			for (int i = 0; i < n; i++)
+				(void) pt_append_lock(relids[i], false);
+			for (int i = 0; i < n; i++)
+				flush_rel(relids[i]);
+			pfree(relids);
+		}
+	}
+	PG_FINALLY();
+	{
+		flushing = false;
+	}
+	PG_END_TRY();
+}
+
+/* Row "row" went to "offset"; rows come in order. */
+static void
+add_run(PtPendingRel *p, int64 row, int64 offset)
+{
+	PtPendingRun *run = p->nruns > 0 ? &p->runs[p->nruns - 1] : NULL;
+
+	Assert(run == NULL || run->first + run->n <= row);
+	if (run && run->first + run->n == row && run->offset + run->n == offset)
+	{
+		run->n++;
+		return;
+	}
+	if (p->nruns == p->runs_cap)
+	{
+		int			cap = Max(4, p->runs_cap * 2);
+
+		if (p->runs == NULL)
+			p->runs = MemoryContextAlloc(pending_mcxt, cap * sizeof(PtPendingRun));
+		else
+			p->runs = repalloc_huge(p->runs, cap * sizeof(PtPendingRun));
+		p->runs_cap = cap;
+	}
+	run = &p->runs[p->nruns++];
+	run->first = row;
+	run->n = 1;
+	run->offset = offset;
+}
+
+/* Adjacent segments that are alike become one. */
+static void
+merge_segments(PtPendingRel *p)
+{
+	int			kept = 0;
+
+	for (int i = 1; i < p->nsegments; i++)
+	{
+		PtPendingSegment *to = &p->segments[kept];
+		const PtPendingSegment *from = &p->segments[i];
+
+		if (to->level == from->level && to->appended == from->appended)
+			to->bytes += from->bytes;
+		else
+			p->segments[++kept] = *from;
+	}
+	p->nsegments = Min(p->nsegments, kept + 1);
+}
+
+/* When no abort but one of the rows' own level could make them wait again, frees those in memory. */
+static void
+free_appended(PtPendingRel *p)
+{
+	PtPendingMark nothing = {NULL, 0};
+
+	merge_segments(p);
+	Assert(p->nsegments == 0 || p->segments[0].first == 0);
+	if (p->base == p->nrows)
+		return;
+	for (int i = 0; i < p->nsegments; i++)
+	{
+		if (p->segments[i].appended == 0 || p->segments[i].appended > p->segments[i].level)
+			return;
+	}
+	for (int64 i = p->base; i < p->nrows; i++)
+	{
+		/* those of a table that was dropped meanwhile went nowhere */
+		if (p->rows[i - p->base]->offset >= 0)
+			add_run(p, i, p->rows[i - p->base]->offset);
+	}
+	p->base = p->nrows;
+	arena_clear(p);
+	for (int i = 0; i < p->nsegments; i++)
+		p->segments[i].mark = nothing;
+	if (p->rows_cap > CHUNK_MAX)
+	{
+		pfree(p->rows);
+		p->rows = NULL;
+		p->rows_cap = 0;
+	}
+}
+
+/* The subtransaction at "level" has committed: its rows are its parent's. */
+void
+pt_pending_sub_commit(int level)
+{
+	HASH_SEQ_STATUS scan;
+	PtPendingRel *p;
+
+	if (pending_rels == NULL)
+		return;
+	hash_seq_init(&scan, pending_rels);
+	while ((p = hash_seq_search(&scan)) != NULL)
+	{
+		bool		changed = false;
+
+		for (int i = p->nsegments - 1; i >= 0; i--)
+		{
+			PtPendingSegment *s = &p->segments[i];
+
+			if (s->level < level && s->appended < level)
+				continue;
+			Assert(s->level <= level && s->appended <= level);
+			s->level = Min(s->level, level - 1);
+			s->appended = Min(s->appended, level - 1);
+			changed = true;
+		}
+		if (changed)
+			free_appended(p);
+	}
+}
+
+/* Forgets rows from number n on. */
+static void
+truncate_rows(PtPendingRel *p, int64 n)
+{
+	Assert(n >= 0 && n <= p->nrows);
+	p->nrows = n;
+	p->base = Min(p->base, n);
+	while (p->nruns > 0 && p->runs[p->nruns - 1].first >= n)
+		p->nruns--;
+	if (p->nruns > 0)
+		p->runs[p->nruns - 1].n = Min(p->runs[p->nruns - 1].n, n - p->runs[p->nruns - 1].first);
+}
+
+/*
+ * The subtransaction has aborted: its rows are gone, and what it appended of
+ * outer levels waits again.
+ */
+void
+pt_pending_sub_abort(int level)
+{
+	HASH_SEQ_STATUS scan;
+	PtPendingRel *p;
+
+	if (pending_rels == NULL)
+		return;
+	pt_reread_forget();
+	hash_seq_init(&scan, pending_rels);
+	while ((p = hash_seq_search(&scan)) != NULL)
+	{
+		while (p->nsegments > 0 && p->segments[p->nsegments - 1].level >= level)
+		{
+			const PtPendingSegment *s = &p->segments[--p->nsegments];
+
+			if (s->appended == 0)
+				waiting_bytes -= s->bytes;
+			if (s->first >= p->base)
+				arena_rewind(p, &s->mark);
+			else
+				Assert(p->chunk == NULL || s->appended > 0);
+			truncate_rows(p, s->first);
+		}
+		for (int i = p->nsegments - 1; i >= 0 && p->segments[i].appended >= level; i--)
+		{
+			p->segments[i].appended = 0;
+			waiting_bytes += p->segments[i].bytes;
+		}
+	}
+}
+
+/* End of the transaction; the memory goes with it. */
+void
+pt_pending_forget(void)
+{
+	pt_reread_forget();
+	pending_mcxt = NULL;
+	pending_rels = NULL;
+	last_rel = NULL;
+	waiting_bytes = 0;
+	flushing = appended_early = false;
+}

@@ -1,0 +1,75 @@
+/*-------------------------------------------------------------------------
+ *
+ * pending.h
+ *	  The waiting rows of one relation; for pending.c and reread.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_XACT_PENDING_H
+#define PT_XACT_PENDING_H
+
+#include "xact/internal.h"
+
+/* A piece of an arena. */
+typedef struct PtPendingChunk
+{
+	struct PtPendingChunk *before;
+	Size		size;
+	Size		used;
+	char		data[FLEXIBLE_ARRAY_MEMBER] pg_attribute_aligned(MAXIMUM_ALIGNOF);
+} PtPendingChunk;
+
+/* A place in an arena. */
+typedef struct PtPendingMark
+{
+	PtPendingChunk *chunk;
+	Size		used;
+} PtPendingMark;
+
+/* Rows from "first" to that of the next segment have these in common. */
+typedef struct PtPendingSegment
+{
+	int64		first;
+	int			level;			/* nesting level that added them */
+	int			appended;		/* nesting level that appended them, 0: they wait */
+	Size		bytes;
+	PtPendingMark mark;			/* of the arena when the segment began */
+} PtPendingSegment;
+
+/* Rows [first, first + n) went to offsets from "offset" on. */
+typedef struct PtPendingRun
+{
+	int64		first;
+	int64		n;
+	int64		offset;
+} PtPendingRun;
+
+typedef struct PtPendingRel
+{
+	Oid			relid;			/* hash key */
+	int32		max_message_bytes;
+	bool		compacted;
+	int64		nrows;			/* row numbers given out */
+	int64		base;			/* rows before it are in the log only */
+	PtPendingRow **rows;		/* row i at [i - base] */
+	Size		rows_cap;
+	PtPendingChunk *chunk;		/* the newest of the arena */
+	PtPendingSegment *segments; /* neither level nor appended decreases, but
+								 * that waiting ones come last */
+	int			nsegments;
+	int			segments_cap;
+	PtPendingRun *runs;			/* where rows before base went */
+	int			nruns;
+	int			runs_cap;
+} PtPendingRel;
+
+extern PtPendingRel *pt_pending_find(Oid relid);
+extern MemoryContext pt_pending_context(void);
+
+/* reread.c: rows that are in the log only. */
+extern bool pt_pending_reread(Relation rel, PtPendingRel *p, int64 i, PtRow *row, int64 *offset);
+extern void pt_reread_forget(void);
+
+#endif							/* PT_XACT_PENDING_H */

@@ -45,7 +45,7 @@ static const struct
 	{pt_logwriter_shmem_size, pt_logwriter_shmem_init},
 	{pt_commit_shmem_size, pt_commit_shmem_init},
 	{pt_producers_shmem_size, pt_producers_shmem_init},
-	{pt_positions_shmem_size, pt_positions_shmem_init},
+	{pt_offsets_shmem_size, pt_offsets_shmem_init},
 	{pt_server_shmem_size, pt_server_shmem_init},
 };
 

@@ -38,11 +38,11 @@
 #include "am/internal.h"
 
 /* Where a scan stands, whatever happened to the cursor. */
-typedef struct PtPosition
+typedef struct PtCommittedOffset
 {
 	bool		on_row;
 	int64		offset;			/* of the current row */
-} PtPosition;
+} PtCommittedOffset;
 
 typedef struct PtPositionScan
 {
@@ -52,8 +52,8 @@ typedef struct PtPositionScan
 	int64		hi;
 	TimestampTz lo_time;		/* timestamps at or above */
 	bool		locked;			/* the predicate lock was taken */
-	PtPosition	now;
-	PtPosition	marked;
+	PtCommittedOffset	now;
+	PtCommittedOffset	marked;
 } PtPositionScan;
 
 static void check_index(Relation heap, Relation index, struct IndexInfo *info);

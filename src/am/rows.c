@@ -256,13 +256,13 @@ close_batch(PtRows *rows)
 }
 
 static void
-report_corrupt(PtRows *rows, PtLogStatus status)
+report_corrupt(PtRows *rows, PtBatchStatus status)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
 			 errmsg("batch at offset %lld of \"%s\" is corrupt: %s",
 					(long long) rows->frame.batch.base_offset, RelationGetRelationName(rows->rel),
-					pt_log_status_text(status))));
+					pt_batch_status_text(status))));
 }
 
 /* Starts with the batch of the frame; the cursor is before its first record. */
@@ -271,11 +271,11 @@ open_batch(PtRows *rows)
 {
 	MemoryContext old = MemoryContextSwitchTo(rows->mcxt);
 	char	   *data = pt_reader_batch(&rows->reader, &rows->frame);
-	PtLogStatus status;
+	PtBatchStatus status;
 
 	Assert(!rows->open);
 	status = pt_record_iter_begin(&rows->iter, data, rows->frame.head.length, MaxAllocSize);
-	if (status != PT_LOG_OK)
+	if (status != PT_BATCH_OK)
 		report_corrupt(rows, status);
 	Assert(rows->iter.header.base_offset == rows->frame.batch.base_offset);
 	rows->open = true;
@@ -300,7 +300,7 @@ step(PtRows *rows)
 static bool
 step_any(PtRows *rows)
 {
-	PtLogStatus status;
+	PtBatchStatus status;
 
 	Assert(rows->open);
 	if (rows->has_all)
@@ -311,9 +311,9 @@ step_any(PtRows *rows)
 		return true;
 	}
 	status = pt_record_iter_next(&rows->iter, &rows->record);
-	if (status == PT_LOG_END)
+	if (status == PT_BATCH_END)
 		return false;
-	if (status != PT_LOG_OK)
+	if (status != PT_BATCH_OK)
 		report_corrupt(rows, status);
 	rows->current++;
 	Assert(rows->record.offset >= rows->frame.batch.base_offset);
@@ -342,7 +342,7 @@ take_apart(PtRows *rows)
 	for (int i = 0; i < n; i++)
 	{
 		if (!step_any(rows))
-			report_corrupt(rows, PT_LOG_BAD_COUNT);
+			report_corrupt(rows, PT_BATCH_BAD_COUNT);
 		rows->records[i] = rows->record;
 	}
 	rows->has_all = true;

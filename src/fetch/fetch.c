@@ -184,7 +184,7 @@ pt_check_leader_epoch(int32 epoch)
 
 	if (epoch < 0)
 		return PT_OK;
-	current = pt_engine_leader_epoch();
+	current = pt_leader_epoch();
 	if (epoch == current)
 		return PT_OK;
 	return epoch < current ? PT_FENCED_LEADER_EPOCH : PT_UNKNOWN_LEADER_EPOCH;
@@ -192,7 +192,7 @@ pt_check_leader_epoch(int32 epoch)
 
 /* See engine.h. */
 void
-pt_engine_fetch(PtFetch *fetch)
+pt_fetch(PtFetch *fetch)
 {
 	PtLogState *log = NULL;
 	PtLogEnd	end;

@@ -35,7 +35,7 @@ static bool record_at_time(PtReader *reader, const PtFrame *frame, int64 start_o
 
 /* See engine.h. */
 int32
-pt_engine_leader_epoch(void)
+pt_leader_epoch(void)
 {
 	TimeLineID	tli;
 
@@ -59,7 +59,7 @@ next_visible(PtReader *reader, PtLogPos end, PtFrame *frame)
 
 /* See engine.h. */
 void
-pt_engine_list_offset(PtListOffset *list)
+pt_list_offset(PtListOffset *list)
 {
 	PtLogState *log = NULL;
 	PtLogPos	start_pos;
@@ -88,8 +88,8 @@ pt_engine_list_offset(PtListOffset *list)
 			find_by_time(log, list);
 	}
 	/* batches from before an upgrade or a restore may be of a higher one */
-	if (list->offset >= 0 && (list->leader_epoch < 0 || list->leader_epoch > pt_engine_leader_epoch()))
-		list->leader_epoch = pt_engine_leader_epoch();
+	if (list->offset >= 0 && (list->leader_epoch < 0 || list->leader_epoch > pt_leader_epoch()))
+		list->leader_epoch = pt_leader_epoch();
 }
 
 /* The first record of a batch with this timestamp or a later one. */
@@ -101,9 +101,9 @@ record_at_time(PtReader *reader, const PtFrame *frame, int64 start_offset, PtLis
 	bool		found = false;
 
 	if (pt_record_iter_begin(&it, pt_reader_batch(reader, frame), frame->head.length,
-							 (size_t) pt_decompress_limit * 1024) != PT_LOG_OK)
+							 (size_t) pt_decompress_limit * 1024) != PT_BATCH_OK)
 		return false;
-	while (!found && pt_record_iter_next(&it, &record) == PT_LOG_OK)
+	while (!found && pt_record_iter_next(&it, &record) == PT_BATCH_OK)
 		found = record.timestamp >= timestamp && record.offset >= start_offset;
 	if (found)
 	{
@@ -167,9 +167,9 @@ first_batch_max(PtReader *reader, const PtFrame *frame, int64 start_offset)
 	int64		result = -1;
 
 	if (pt_record_iter_begin(&it, pt_reader_batch(reader, frame), frame->head.length,
-							 (size_t) pt_decompress_limit * 1024) != PT_LOG_OK)
+							 (size_t) pt_decompress_limit * 1024) != PT_BATCH_OK)
 		return result;
-	while (pt_record_iter_next(&it, &record) == PT_LOG_OK)
+	while (pt_record_iter_next(&it, &record) == PT_BATCH_OK)
 	{
 		if (record.offset >= start_offset)
 			result = Max(result, record.timestamp);
@@ -282,11 +282,11 @@ find_epoch_extent(PtReader *reader, const PtLogInfo *info, PtLogPos end, int32 e
 
 /* See engine.h. */
 PtStatus
-pt_engine_epoch_end(Oid relid, int32 epoch, int32 *found_epoch, int64 *end_offset)
+pt_epoch_end(Oid relid, int32 epoch, int32 *found_epoch, int64 *end_offset)
 {
 	PtLogState *log = NULL;
 	PtStatus	status = pt_log_find(relid, &log);
-	int32		current = pt_engine_leader_epoch();
+	int32		current = pt_leader_epoch();
 	PtLogEnd	end;
 	PtLogInfo	info;
 	PtReader	reader;
@@ -328,7 +328,7 @@ pt_engine_epoch_end(Oid relid, int32 epoch, int32 *found_epoch, int64 *end_offse
 
 /* See engine.h; n is at most 1000.  Never gives an id twice, also not after a crash. */
 int64
-pt_engine_allocate_producer_ids(int n)
+pt_producer_ids_allocate(int n)
 {
 	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(pt_type_headers()));
 	Oid			sequence;

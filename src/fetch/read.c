@@ -35,23 +35,23 @@ read_batch(Read *read, const char *data, const PtFrame *frame)
 {
 	PtRecordIter it;
 	PtRecord	record;
-	PtLogStatus status = pt_record_iter_begin(&it, data, frame->head.length, (size_t) pt_decompress_limit * 1024);
+	PtBatchStatus status = pt_record_iter_begin(&it, data, frame->head.length, (size_t) pt_decompress_limit * 1024);
 
-	while (status == PT_LOG_OK && read->n < read->max)
+	while (status == PT_BATCH_OK && read->n < read->max)
 	{
 		status = pt_record_iter_next(&it, &record);
-		if (status == PT_LOG_OK && record.offset >= read->offset)
+		if (status == PT_BATCH_OK && record.offset >= read->offset)
 		{
 			read->callback(read->arg, &record);
 			read->n++;
 			read->offset = record.offset + 1;
 		}
 	}
-	if (status != PT_LOG_OK && status != PT_LOG_END)
+	if (status != PT_BATCH_OK && status != PT_BATCH_END)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("records of \"%s\" from offset %lld on cannot be read: %s",
-						RelationGetRelationName(read->rel), (long long) read->offset, pt_log_status_text(status)),
+						RelationGetRelationName(read->rel), (long long) read->offset, pt_batch_status_text(status)),
 				 errhint("Go on from offset %lld.", (long long) pt_batch_next_offset(&frame->batch))));
 	pt_record_iter_end(&it);
 	if (read->n < read->max)
@@ -62,7 +62,7 @@ read_batch(Read *read, const char *data, const PtFrame *frame)
  * See engine.h.  What retention has removed is passed over: the first record is then a later one.
  */
 int
-pt_engine_read(Relation rel, Snapshot snapshot, int64 offset, int max,
+pt_read_records(Relation rel, Snapshot snapshot, int64 offset, int max,
 			   PtRecordCallback callback, void *arg, int64 *next)
 {
 	Read		read = {.rel = rel,.offset = offset,.max = max,.callback = callback,.arg = arg};

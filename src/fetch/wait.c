@@ -59,7 +59,7 @@ find_logs(const Oid *relids, PtLogState **logs, int n)
 
 /* See engine.h. */
 bool
-pt_engine_wait(Oid *relids, const int64 *offsets, int n, TimestampTz deadline)
+pt_wait_for_logs(Oid *relids, const int64 *offsets, int n, TimestampTz deadline)
 {
 	ConditionVariable *cv = pt_state_any_cv();
 	PtLogState **logs = palloc(Max(n, 1) * sizeof(PtLogState *));

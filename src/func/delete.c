@@ -42,7 +42,7 @@ trim(Oid leaf, const char *name, int32 partition, int64 offset)
 {
 	int64		start = 0;
 
-	switch (pt_engine_trim(leaf, offset, &start))
+	switch (pt_trim(leaf, offset, &start))
 	{
 		case PT_OK:
 			break;
@@ -90,8 +90,8 @@ offset_of_time(Oid leaf, const char *name, int32 partition, int64 ms)
 	PtListOffset end = {.relid = leaf, .timestamp = PT_LIST_LATEST};
 	PtListOffset list = {.relid = leaf, .timestamp = Max(ms, 0)};
 
-	pt_engine_list_offset(&end);	/* first: what comes in meanwhile stays */
-	pt_engine_list_offset(&list);
+	pt_list_offset(&end);	/* first: what comes in meanwhile stays */
+	pt_list_offset(&list);
 	if (list.status != PT_OK || end.status != PT_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),

@@ -28,18 +28,18 @@ PG_FUNCTION_INFO_V1(pt_list_positions);
 PG_FUNCTION_INFO_V1(pt_list_group_sessions);
 
 static void
-collect_group(void *arg, const PtGroupPositions *group)
+collect_group(void *arg, const PtGroupOffsets *group)
 {
-	PtGroupPositions *copy = palloc(sizeof(PtGroupPositions));
+	PtGroupOffsets *copy = palloc(sizeof(PtGroupOffsets));
 
 	*copy = *group;
 	*(List **) arg = lappend(*(List **) arg, copy);
 }
 
 static void
-collect_position(void *arg, const PtPosition *position)
+collect_position(void *arg, const PtCommittedOffset *position)
 {
-	PtPosition *copy = palloc(sizeof(PtPosition));
+	PtCommittedOffset *copy = palloc(sizeof(PtCommittedOffset));
 
 	*copy = *position;
 	*(List **) arg = lappend(*(List **) arg, copy);
@@ -53,10 +53,10 @@ visible_groups(void)
 	List	   *visible = NIL;
 	ListCell   *lc;
 
-	(void) pt_positions_groups(false, collect_group, &groups);
+	(void) pt_offsets_groups(false, collect_group, &groups);
 	foreach(lc, groups)
 	{
-		const PtGroupPositions *group = lfirst(lc);
+		const PtGroupOffsets *group = lfirst(lc);
 
 		CHECK_FOR_INTERRUPTS();
 		if (pt_group_visible(group->group_id))
@@ -81,7 +81,7 @@ pt_list_groups(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	foreach(lc, visible_groups())
 	{
-		const PtGroupPositions *group = lfirst(lc);
+		const PtGroupOffsets *group = lfirst(lc);
 		Datum		values[3];
 		bool		nulls[3] = {false};
 
@@ -107,7 +107,7 @@ pt_list_group_sessions(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 	foreach(lc, visible_groups())
 	{
-		const PtGroupPositions *group = lfirst(lc);
+		const PtGroupOffsets *group = lfirst(lc);
 
 		for (int i = 0; i < n; i++)
 		{
@@ -131,7 +131,7 @@ pt_list_group_sessions(PG_FUNCTION_ARGS)
 
 /* The topic that a position is in, if it is still there and the user may see it; else NULL. */
 static const PtTopic *
-position_topic(const PtPosition *position)
+position_topic(const PtCommittedOffset *position)
 {
 	static const pg_uuid_t unknown = {{0}};
 	const PtTopic *topic = pt_topic_by_name(pnstrdup(position->topic.data, position->topic.len));
@@ -163,7 +163,7 @@ fill_lag(Relation rel, int64 position, Datum *values, bool *nulls)
 
 	pt_partition_bounds(rel, &start, &end);
 	if (position < end)
-		(void) pt_engine_read(rel, GetActiveSnapshot(), Max(position, start), 1, note_timestamp, &timestamp, &next);
+		(void) pt_read_records(rel, GetActiveSnapshot(), Max(position, start), 1, note_timestamp, &timestamp, &next);
 	values[0] = Int64GetDatum(start);
 	values[1] = Int64GetDatum(end);
 	nulls[2] = timestamp < 0;
@@ -172,7 +172,7 @@ fill_lag(Relation rel, int64 position, Datum *values, bool *nulls)
 
 /* group_id, topic, partition, offset, leader_epoch, metadata, committed_at, start_offset, end_offset, oldest */
 static void
-put_position(ReturnSetInfo *rsinfo, PtString group_id, const PtPosition *position)
+put_position(ReturnSetInfo *rsinfo, PtString group_id, const PtCommittedOffset *position)
 {
 	const PtTopic *topic = position_topic(position);
 	Datum		values[10];
@@ -205,14 +205,14 @@ pt_list_positions(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
-	(void) pt_positions_groups(false, collect_group, &groups);
+	(void) pt_offsets_groups(false, collect_group, &groups);
 	foreach(lc, groups)
 	{
-		const PtGroupPositions *group = lfirst(lc);
+		const PtGroupOffsets *group = lfirst(lc);
 		List	   *positions = NIL;
 		ListCell   *lp;
 
-		(void) pt_positions_of_group(group->group_id, false, collect_position, &positions);
+		(void) pt_offsets_of_group(group->group_id, false, collect_position, &positions);
 		foreach(lp, positions)
 		{
 			CHECK_FOR_INTERRUPTS();

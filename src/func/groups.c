@@ -106,8 +106,8 @@ commit_one(PtString group_id, PtTopic *topic, int32 number, int64 offset, PtStri
 				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
 				 errmsg("metadata of a position is too long"),
 				 errdetail("It may have %d bytes.", pt_offset_metadata_max)));
-	(void) pt_position_lock(group_id, topic->leaves[number], false);
-	pt_position_set(group_id, topic, number, offset, metadata);
+	(void) pt_offset_lock(group_id, topic->leaves[number], false);
+	pt_offset_set(group_id, topic, number, offset, metadata);
 }
 
 /* commit_offsets(group_id, partition, offset, metadata) */
@@ -200,7 +200,7 @@ find_offset(const Seek *seek, int32 number)
 		case SEEK_TO_TIME:
 			/* only what is durable is searched, so without a find that is where to go on */
 			end = durable_end(seek->topic, number);
-			pt_engine_list_offset(&list);
+			pt_list_offset(&list);
 			return list.status == PT_OK && list.offset >= 0 ? list.offset : end;
 	}
 	pg_unreachable();
@@ -233,9 +233,9 @@ do_seek(FunctionCallInfo fcinfo, SeekTo to, int64 value)
 		if (PG_ARGISNULL(3) && !OidIsValid(seek.topic->leaves[number]))
 			continue;
 		relation_close(pt_open_partition(seek.topic->relid, number, AccessShareLock), NoLock);
-		(void) pt_position_lock(seek.group_id, seek.topic->leaves[number], false);
+		(void) pt_offset_lock(seek.group_id, seek.topic->leaves[number], false);
 		offset = find_offset(&seek, number);
-		pt_position_set(seek.group_id, seek.topic, number, offset, no_metadata);
+		pt_offset_set(seek.group_id, seek.topic, number, offset, no_metadata);
 		values[0] = pt_partition_datum(seek.topic->relid, number);
 		values[1] = Int64GetDatum(offset);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
@@ -291,7 +291,7 @@ pt_seek_text(PG_FUNCTION_ARGS)
 
 /* The user must be allowed to read every topic that the group has a position in. */
 static void
-check_group_position(void *arg, const PtPosition *position)
+check_group_position(void *arg, const PtCommittedOffset *position)
 {
 	char	   *name = pnstrdup(position->topic.data, position->topic.len);
 	const PtTopic *topic = pt_topic_by_name(name);
@@ -309,8 +309,8 @@ pt_delete_group(PG_FUNCTION_ARGS)
 
 	prevent_where_useless("delete_group()");
 	pt_group_sql_own(group_id);
-	(void) pt_positions_of_group(group_id, false, check_group_position, NULL);
-	if (pt_positions_remove(group_id) == 0)
+	(void) pt_offsets_of_group(group_id, false, check_group_position, NULL);
+	if (pt_offsets_remove(group_id) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("group \"%s\" does not exist", pt_arg_cstring(fcinfo, 0)),
@@ -335,5 +335,5 @@ pt_expire_offsets(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("retention must be positive")));
 	}
-	PG_RETURN_INT64(pt_positions_expire(retention));
+	PG_RETURN_INT64(pt_offsets_expire(retention));
 }

@@ -134,10 +134,10 @@ poll_once(Relation rel, int64 *offset, int32 max, Sink *sink)
 	int			n;
 
 	if (IsolationUsesXactSnapshot())
-		return pt_engine_read(rel, GetActiveSnapshot(), *offset, max, sink_poll_record, sink, offset);
+		return pt_read_records(rel, GetActiveSnapshot(), *offset, max, sink_poll_record, sink, offset);
 
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	n = pt_engine_read(rel, snapshot, *offset, max, sink_poll_record, sink, offset);
+	n = pt_read_records(rel, snapshot, *offset, max, sink_poll_record, sink, offset);
 	UnregisterSnapshot(snapshot);
 	return n;
 }
@@ -174,7 +174,7 @@ pt_poll_records(PG_FUNCTION_ARGS)
 	while (poll_once(rel, &offset, max, &sink) == 0 && !IsolationUsesXactSnapshot() &&
 		   GetCurrentTimestamp() < deadline)
 	{
-		if (!pt_engine_wait(&leaf, &offset, 1, deadline))
+		if (!pt_wait_for_logs(&leaf, &offset, 1, deadline))
 			break;
 	}
 	relation_close(rel, NoLock);

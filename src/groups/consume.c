@@ -97,12 +97,12 @@ start_position(const Consume *c, Relation rel, int32 partition)
 {
 	PtLogState *log = pt_state_get(rel);
 	bool		is_own;
-	PtPosition	found;
+	PtCommittedOffset	found;
 	int64		position = -1;
 	int64		start;
 	int64		end;
 
-	if (pt_position_find(c->group_id, c->topic, partition, &found, &is_own))
+	if (pt_offset_find(c->group_id, c->topic, partition, &found, &is_own))
 		position = found.offset;
 	log_bounds(log, &start, &end);
 	if (position > end && !is_own)
@@ -128,16 +128,16 @@ static void
 note_use(const Consume *c, int32 partition)
 {
 	static TimestampTz noted;	/* in the transaction that began then */
-	PtPosition	position;
+	PtCommittedOffset	position;
 	bool		is_own;
 	int64		last_used;
 
 	if (pt_offsets_retention == 0 || noted == GetCurrentTransactionStartTimestamp())
 		return;
-	if (!pt_position_find(c->group_id, c->topic, partition, &position, &is_own) || is_own)
+	if (!pt_offset_find(c->group_id, c->topic, partition, &position, &is_own) || is_own)
 		return;
 	last_used = Max(position.commit_time, pt_group_last_used(c->group_id));
-	if (pt_now_ms() - last_used <= pt_positions_note_after())
+	if (pt_now_ms() - last_used <= pt_offsets_note_after())
 		return;
 	noted = GetCurrentTransactionStartTimestamp();
 	pt_group_used_write(c->group_id, pt_now_ms());
@@ -160,11 +160,11 @@ consume_partition(Consume *c, int32 partition)
 	Assert(position >= 0 && c->max > 0);
 	c->partition = partition;
 	snapshot = RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
-	n = pt_engine_read(rel, snapshot, position, c->max, give_record, c, &next);
+	n = pt_read_records(rel, snapshot, position, c->max, give_record, c, &next);
 	UnregisterSnapshot(snapshot);
 	relation_close(rel, NoLock);
 	if (n > 0)
-		pt_position_set(c->group_id, c->topic, partition, next, no_metadata);
+		pt_offset_set(c->group_id, c->topic, partition, next, no_metadata);
 	else
 	{
 		Assert(c->nwaits < c->topic->npartitions);
@@ -194,14 +194,14 @@ consume_round(Consume *c)
 		CHECK_FOR_INTERRUPTS();
 		if (!OidIsValid(leaf))
 			continue;
-		if (!pt_position_lock(c->group_id, leaf, true))
+		if (!pt_offset_lock(c->group_id, leaf, true))
 		{
 			c->locked_out = true;
 			continue;
 		}
 		n = consume_partition(c, partition);
 		if (n == 0)
-			pt_position_unlock(c->group_id, leaf);
+			pt_offset_unlock(c->group_id, leaf);
 		else
 			next_partition = (uint32) partition + 1;
 		Assert(n <= c->max);
@@ -234,7 +234,7 @@ pt_consume(const PtTopic *topic, PtString group_id, int max, TimestampTz deadlin
 			break;
 		if (c.locked_out)
 			until = Min(until, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY_LOCKED_MS));
-		(void) pt_engine_wait(c.wait_leaves, c.wait_offsets, c.nwaits, until);
+		(void) pt_wait_for_logs(c.wait_leaves, c.wait_offsets, c.nwaits, until);
 	}
 	pfree(c.wait_leaves);
 	pfree(c.wait_offsets);

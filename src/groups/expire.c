@@ -53,16 +53,16 @@ typedef struct Expiry
 	int64		removed;
 } Expiry;
 
-static TimestampTz next_time;	/* of pt_positions_tick; 0: at once */
+static TimestampTz next_time;	/* of pt_offsets_tick; 0: at once */
 
 static void forget_rest(const Expiry *e, const Oid *leaves, int n);
 static PtLogState *take_leaf(Oid leaf);
 static void expire_leaf(Expiry *e, Oid leaf);
-static void expire_group(Expiry *e, PtLogState *log, const PtGroupPositions *group);
+static void expire_group(Expiry *e, PtLogState *log, const PtGroupOffsets *group);
 
 /* When so much time has passed since it was written down, that a group was used is written again. */
 int64
-pt_positions_note_after(void)
+pt_offsets_note_after(void)
 {
 	return (int64) pt_offsets_retention * SECS_PER_MINUTE * 1000 / 8;
 }
@@ -76,12 +76,12 @@ begin(Expiry *e, int64 retention)
 	if (retention >= 0)
 		return;
 	e->retention = (int64) pt_offsets_retention * SECS_PER_MINUTE * 1000;
-	e->grace = e->now - pt_position_cache_started() < START_GRACE_MS;
+	e->grace = e->now - pt_offset_cache_started() < START_GRACE_MS;
 }
 
 /* See positions.h. */
 int64
-pt_positions_expire(int64 retention)
+pt_offsets_expire(int64 retention)
 {
 	Expiry		e;
 	Oid		   *leaves;
@@ -90,7 +90,7 @@ pt_positions_expire(int64 retention)
 	if (RecoveryInProgress())
 		return 0;
 	begin(&e, retention);
-	n = pt_positions_leaves(&leaves);
+	n = pt_offsets_leaves(&leaves);
 	for (int i = 0; i < n; i++)
 		expire_leaf(&e, leaves[i]);
 	forget_rest(&e, leaves, n);
@@ -99,7 +99,7 @@ pt_positions_expire(int64 retention)
 
 /* See positions.h. */
 int64
-pt_positions_wait(void)
+pt_offsets_wait(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
@@ -108,7 +108,7 @@ pt_positions_wait(void)
 
 /* See positions.h.  A leaf at a time, so that it does not take long; the cache reads the log of all of them at the start. */
 void
-pt_positions_tick(void)
+pt_offsets_tick(void)
 {
 	static int	next_leaf = -1;
 	TimestampTz now = GetCurrentTimestamp();
@@ -122,14 +122,14 @@ pt_positions_tick(void)
 	next_time = TimestampTzPlusMilliseconds(now, ROUND_MS); /* also when there is an error */
 	if (RecoveryInProgress())
 		return;
-	n = pt_positions_leaves(&leaves);
+	n = pt_offsets_leaves(&leaves);
 	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
 	begin(&e, -1);
 	if (next_leaf < 0)
 	{
 		for (int i = 0; i < n; i++)
-			(void) pt_positions_follow(leaves[i], true);
+			(void) pt_offsets_follow(leaves[i], true);
 	}
 	if (++next_leaf >= n)
 	{
@@ -158,7 +158,7 @@ forget_rest(const Expiry *e, const Oid *leaves, int n)
 			return;				/* another time */
 		logs[i] = log->locator;
 	}
-	pt_position_cache_keep(logs, n);
+	pt_offset_cache_keep(logs, n);
 	pfree(logs);
 }
 
@@ -176,19 +176,19 @@ take_leaf(Oid leaf)
 	if (rel == NULL)
 		return NULL;
 	relation_close(rel, NoLock);
-	return pt_append_lock(leaf, true) ? pt_positions_follow(leaf, true) : NULL;
+	return pt_append_lock(leaf, true) ? pt_offsets_follow(leaf, true) : NULL;
 }
 
 static void
 expire_leaf(Expiry *e, Oid leaf)
 {
 	PtLogState *log = take_leaf(leaf);
-	PtGroupPositions *groups;
+	PtGroupOffsets *groups;
 	int			n;
 
 	if (log == NULL)
 		return;
-	n = pt_position_cache_groups(&log->locator, 1, &groups);
+	n = pt_offset_cache_groups(&log->locator, 1, &groups);
 	for (int i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -203,7 +203,7 @@ expire_leaf(Expiry *e, Oid leaf)
  * back.
  */
 static bool
-is_orphan(const PtPosition *position)
+is_orphan(const PtCommittedOffset *position)
 {
 	static pg_uuid_t last_id;	/* the next position is mostly one in the same topic */
 	static TimestampTz last_time = 0;
@@ -211,7 +211,7 @@ is_orphan(const PtPosition *position)
 	char		name[PT_TOPIC_NAME_MAX + 1];
 	const PtTopic *topic;
 
-	if (!pt_position_topic_known(position) || position->topic.len > PT_TOPIC_NAME_MAX)
+	if (!pt_offset_topic_known(position) || position->topic.len > PT_TOPIC_NAME_MAX)
 		return false;			/* from another cluster: it expires */
 	memcpy(name, position->topic.data, position->topic.len);
 	name[position->topic.len] = '\0';
@@ -230,7 +230,7 @@ is_orphan(const PtPosition *position)
 
 /* Round after round in one transaction's memory would add up. */
 static void
-free_positions(PtPosition *positions, int n)
+free_positions(PtCommittedOffset *positions, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
@@ -243,12 +243,12 @@ free_positions(PtPosition *positions, int n)
 
 /* Writes down when a group was used, and removes what is older than the retention. */
 static void
-expire_group(Expiry *e, PtLogState *log, const PtGroupPositions *group)
+expire_group(Expiry *e, PtLogState *log, const PtGroupOffsets *group)
 {
-	PtPosition *positions;
+	PtCommittedOffset *positions;
 	int64		last_used;
 	int			members = pt_group_usage(group->group_id, e->now, &last_used);
-	int			n = pt_position_cache_group(&log->locator, group->group_id, &positions);
+	int			n = pt_offset_cache_group(&log->locator, group->group_id, &positions);
 	int			removed = 0;
 	bool		idle = e->retention > 0 && !e->grace && members == 0 && !pt_group_sql_active(group->group_id);
 
@@ -259,7 +259,7 @@ expire_group(Expiry *e, PtLogState *log, const PtGroupPositions *group)
 		if (!(idle && e->now - since >= e->retention) && !is_orphan(&positions[i]))
 			continue;
 		positions[i].offset = -1;
-		pt_position_write(group->group_id, &positions[i]);
+		pt_offset_write(group->group_id, &positions[i]);
 		removed++;
 	}
 	e->removed += removed;
@@ -270,6 +270,6 @@ expire_group(Expiry *e, PtLogState *log, const PtGroupPositions *group)
 			pt_group_used_write(group->group_id, 0);
 	}
 	else if (last_used > group->last_used &&
-			 (members == 0 || last_used - group->last_used > pt_positions_note_after()))
+			 (members == 0 || last_used - group->last_used > pt_offsets_note_after()))
 		pt_group_used_write(group->group_id, last_used);
 }

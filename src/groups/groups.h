@@ -30,7 +30,7 @@ typedef struct PtString
 extern PtString pt_string_from_server(const char *s);
 extern char *pt_string_to_server(PtString s);
 
-typedef struct PtPosition
+typedef struct PtCommittedOffset
 {
 	PtString	topic;
 	pg_uuid_t	topic_id;		/* all zeros: not known */
@@ -39,44 +39,44 @@ typedef struct PtPosition
 	int64		offset;			/* of the next record to read; to be written: -1 removes the position */
 	int64		commit_time;	/* ms since 1970; to be written: -1 is now */
 	PtString	metadata;
-} PtPosition;
+} PtCommittedOffset;
 
 /* Reading.  Results are palloc'd in the current memory context. */
 
 /* False when there is none.  topic_id: a position in another topic of that name does not count; NULL: any does. */
-extern bool pt_position_fetch(PtString group_id, PtString topic, const pg_uuid_t *topic_id, int32 partition,
-							  bool dont_wait, PtPosition *out);
+extern bool pt_offset_fetch(PtString group_id, PtString topic, const pg_uuid_t *topic_id, int32 partition,
+							  bool dont_wait, PtCommittedOffset *out);
 
 /* All of a group, in order of topic and partition; returns how many. */
-typedef void (*PtPositionCallback) (void *arg, const PtPosition *position);
-extern int	pt_positions_of_group(PtString group_id, bool dont_wait, PtPositionCallback callback, void *arg);
+typedef void (*PtOffsetCallback) (void *arg, const PtCommittedOffset *position);
+extern int	pt_offsets_of_group(PtString group_id, bool dont_wait, PtOffsetCallback callback, void *arg);
 
 /* All groups that have positions, in no order; returns how many. */
-typedef struct PtGroupPositions
+typedef struct PtGroupOffsets
 {
 	PtString	group_id;
 	int			npositions;
 	int64		last_commit;	/* ms */
 	int64		last_used;		/* ms; 0: members are not known to have used it */
 	int			log;			/* the engine's own */
-} PtGroupPositions;
-typedef void (*PtGroupCallback) (void *arg, const PtGroupPositions *group);
-extern int	pt_positions_groups(bool dont_wait, PtGroupCallback callback, void *arg);
+} PtGroupOffsets;
+typedef void (*PtGroupCallback) (void *arg, const PtGroupOffsets *group);
+extern int	pt_offsets_groups(bool dont_wait, PtGroupCallback callback, void *arg);
 
-extern bool pt_positions_exist(PtString group_id, bool dont_wait);
+extern bool pt_offsets_exist(PtString group_id, bool dont_wait);
 
 /* Writing from SQL: deferred records, which join __consumer_offsets when the transaction commits.  It is created on first use. */
-extern void pt_position_write(PtString group_id, const PtPosition *position);
-extern void pt_position_set(PtString group_id, const PtTopic *topic, int32 partition, int64 offset, PtString metadata);
+extern void pt_offset_write(PtString group_id, const PtCommittedOffset *position);
+extern void pt_offset_set(PtString group_id, const PtTopic *topic, int32 partition, int64 offset, PtString metadata);
 
 /* Removes all positions of a group, also those set by the transaction itself; returns how many. */
-extern int	pt_positions_remove(PtString group_id);
+extern int	pt_offsets_remove(PtString group_id);
 
 /* What is there of a partition for the current transaction: offsets from start up to, not including, end. */
 extern void pt_partition_bounds(Relation rel, int64 *start, int64 *end);
 
 /* Takes the lock of (group, partition) for this transaction; false when another session has it. */
-extern bool pt_position_lock(PtString group_id, Oid leaf, bool dont_wait);
+extern bool pt_offset_lock(PtString group_id, Oid leaf, bool dont_wait);
 
 /*
  * consume.c: one consume().  Locks partitions that no other session of the group holds (each time starting behind the one
@@ -89,18 +89,18 @@ extern int	pt_consume(const PtTopic *topic, PtString group_id, int max, Timestam
 					   PtConsumeCallback callback, void *arg);
 
 /*
- * Writing from a listener: items for pt_engine_produce, acks=all, all of them or none.  palloc'd.
+ * Writing from a listener: items for pt_produce_batches, acks=all, all of them or none.  palloc'd.
  * The caller has checked what it is asked to write: topics, the size of metadata (Kafka: 4096 bytes), that the group
  * may be written to.  Creates __consumer_offsets when need be, in the current
  * transaction, which has to be committed before the items are appended.
  */
-extern PtProduce *pt_positions_commit(PtString group_id, const PtPosition *positions, int n, int *nitems);
+extern PtProduce *pt_offsets_commit(PtString group_id, const PtCommittedOffset *positions, int n, int *nitems);
 
 /* Removes all positions of a group; no items when it has none. */
-extern PtProduce *pt_positions_delete(PtString group_id, int *nitems);
+extern PtProduce *pt_offsets_delete(PtString group_id, int *nitems);
 
 /* The leaf of __consumer_offsets that has a group; InvalidOid when there is none and none shall be created. */
-extern Oid	pt_positions_leaf(PtString group_id, bool create);
+extern Oid	pt_offsets_leaf(PtString group_id, bool create);
 
 /*
  * groups.c: who uses a group, members of Kafka's protocol or SQL sessions.  Never both.
@@ -143,8 +143,8 @@ extern bool pt_group_visible(PtString group_id);
  * expire.c: removes positions past a retention in ms (-1: pgtopic.offsets_retention; 0: none has) and those of topics that are gone;
  * returns how many.  For the control worker: tick does so once a minute, when wait (which needs no transaction) says 0 ms.
  */
-extern int64 pt_positions_expire(int64 retention);
-extern int64 pt_positions_wait(void);
-extern void pt_positions_tick(void);
+extern int64 pt_offsets_expire(int64 retention);
+extern int64 pt_offsets_wait(void);
+extern void pt_offsets_tick(void);
 
 #endif							/* PT_GROUPS_GROUPS_H */

@@ -42,25 +42,25 @@ extern void pt_groups_sweep(int64 before);
 /*
  * positions.c: the leaves of __consumer_offsets, and the log of one.
  */
-extern int	pt_positions_leaves(Oid **leaves);
+extern int	pt_offsets_leaves(Oid **leaves);
 extern bool pt_group_belongs(PtString group_id, Oid leaf);
-extern PtLogState *pt_positions_follow(Oid leaf, bool dont_wait);
+extern PtLogState *pt_offsets_follow(Oid leaf, bool dont_wait);
 
 /* ERROR 53400 when the position would be a new one, and there are too many. */
-extern void pt_position_check_room(const RelFileLocator *log, PtString group_id, const PtPosition *position);
+extern void pt_offset_check_room(const RelFileLocator *log, PtString group_id, const PtCommittedOffset *position);
 
 /* Does the position say which topic of that name it is in? */
-extern bool pt_position_topic_known(const PtPosition *position);
+extern bool pt_offset_topic_known(const PtCommittedOffset *position);
 
 /* For consume.c.  False: the group has none; is_own: the transaction itself has said so. */
-extern bool pt_position_find(PtString group_id, const PtTopic *topic, int32 partition, PtPosition *position, bool *is_own);
-extern void pt_position_unlock(PtString group_id, Oid leaf);
+extern bool pt_offset_find(PtString group_id, const PtTopic *topic, int32 partition, PtCommittedOffset *position, bool *is_own);
+extern void pt_offset_unlock(PtString group_id, Oid leaf);
 
 /* A record of the group itself: it was used at this time (ms; 0: there is no need to know). */
 extern int64 pt_group_last_used(PtString group_id); /* as last written; 0: never */
 extern void pt_group_used_write(PtString group_id, int64 last_used);
 
 /* expire.c: a use of a group this long (ms) after the last one that was written down is written, too. */
-extern int64 pt_positions_note_after(void);
+extern int64 pt_offsets_note_after(void);
 
 #endif							/* PT_GROUPS_INTERNAL_H */

@@ -80,7 +80,7 @@ batches_end(Batches *b, int *nitems)
 
 /* A position, or with offset -1 its tombstone. */
 static void
-add_position(Batches *b, PtString group_id, const PtPosition *position, int64 now)
+add_position(Batches *b, PtString group_id, const PtCommittedOffset *position, int64 now)
 {
 	PtRecord	record = {.timestamp = now,.value_len = -1};
 	StringInfoData key;
@@ -91,7 +91,7 @@ add_position(Batches *b, PtString group_id, const PtPosition *position, int64 no
 	record.key_len = key.len;
 	if (position->offset >= 0)
 	{
-		PtPosition	stamped = *position;
+		PtCommittedOffset	stamped = *position;
 
 		if (stamped.commit_time < 0)
 			stamped.commit_time = now;
@@ -107,19 +107,19 @@ add_position(Batches *b, PtString group_id, const PtPosition *position, int64 no
 
 /* See positions.h. */
 PtProduce *
-pt_positions_commit(PtString group_id, const PtPosition *positions, int n, int *nitems)
+pt_offsets_commit(PtString group_id, const PtCommittedOffset *positions, int n, int *nitems)
 {
 	int64		now = pt_now_ms();
-	Oid			leaf = pt_positions_leaf(group_id, true);
+	Oid			leaf = pt_offsets_leaf(group_id, true);
 	PtLogState *log;
 	Batches		b;
 
 	Assert(n >= 0);
-	pt_position_cache_attach();
-	if (pt_position_cache_full() && (log = pt_positions_follow(leaf, true)) != NULL)
+	pt_offset_cache_attach();
+	if (pt_offset_cache_full() && (log = pt_offsets_follow(leaf, true)) != NULL)
 	{
 		for (int i = 0; i < n; i++)
-			pt_position_check_room(&log->locator, group_id, &positions[i]);
+			pt_offset_check_room(&log->locator, group_id, &positions[i]);
 	}
 	batches_begin(&b, leaf);
 	for (int i = 0; i < n; i++)
@@ -129,19 +129,19 @@ pt_positions_commit(PtString group_id, const PtPosition *positions, int n, int *
 
 /* See positions.h. */
 PtProduce *
-pt_positions_delete(PtString group_id, int *nitems)
+pt_offsets_delete(PtString group_id, int *nitems)
 {
-	Oid			leaf = pt_positions_leaf(group_id, false);
-	PtLogState *log = pt_positions_follow(leaf, true);
+	Oid			leaf = pt_offsets_leaf(group_id, false);
+	PtLogState *log = pt_offsets_follow(leaf, true);
 	int64		now = pt_now_ms();
-	PtPosition *positions;
+	PtCommittedOffset *positions;
 	Batches		b;
 	int			n;
 
 	*nitems = 0;
 	if (log == NULL)
 		return NULL;
-	n = pt_position_cache_group(&log->locator, group_id, &positions);
+	n = pt_offset_cache_group(&log->locator, group_id, &positions);
 	if (n == 0)
 		return NULL;
 	batches_begin(&b, leaf);
@@ -150,7 +150,7 @@ pt_positions_delete(PtString group_id, int *nitems)
 		positions[i].offset = -1;
 		add_position(&b, group_id, &positions[i], now);
 	}
-	if (pt_position_cache_last_used(&log->locator, group_id) != 0)
+	if (pt_offset_cache_last_used(&log->locator, group_id) != 0)
 	{
 		PtRecord	record = {.timestamp = now,.value_len = -1};
 		StringInfoData key;

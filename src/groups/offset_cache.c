@@ -86,14 +86,14 @@ static dshash_table *groups;
 static dshash_table *members;
 
 Size
-pt_positions_shmem_size(void)
+pt_offsets_shmem_size(void)
 {
-	return add_size(MAXALIGN(sizeof(PositionsShared)), pt_position_follow_shmem_size());
+	return add_size(MAXALIGN(sizeof(PositionsShared)), pt_offset_follow_shmem_size());
 }
 
 /* Called with AddinShmemInitLock held. */
 void
-pt_positions_shmem_init(void)
+pt_offsets_shmem_init(void)
 {
 	bool		found;
 
@@ -109,7 +109,7 @@ pt_positions_shmem_init(void)
 		shared->area = DSM_HANDLE_INVALID;
 	}
 	LWLockRegisterTranche(shared->tranche, "pgtopic_positions");
-	pt_position_follow_shmem_init();
+	pt_offset_follow_shmem_init();
 }
 
 static dshash_parameters
@@ -129,7 +129,7 @@ table_parameters(size_t key_size, size_t entry_size)
 
 /* The first one creates it. */
 void
-pt_position_cache_attach(void)
+pt_offset_cache_attach(void)
 {
 	dshash_parameters group_params = table_parameters(sizeof(GroupKey), sizeof(GroupEntry));
 	dshash_parameters member_params = table_parameters(sizeof(PtGroupMembersKey), sizeof(PtGroupMembers));
@@ -165,20 +165,20 @@ pt_position_cache_attach(void)
 }
 
 int64
-pt_position_cache_started(void)
+pt_offset_cache_started(void)
 {
 	return shared->started;
 }
 
 dshash_table *
-pt_position_cache_members(void)
+pt_offset_cache_members(void)
 {
-	pt_position_cache_attach();
+	pt_offset_cache_attach();
 	return members;
 }
 
 void
-pt_position_hash(const char *data, size_t len, uint64 hash[2])
+pt_offset_hash(const char *data, size_t len, uint64 hash[2])
 {
 	for (int i = 0; i < 2; i++)
 		hash[i] = hash_bytes_extended((const unsigned char *) data, (int) len, shared->seeds[i]);
@@ -206,7 +206,7 @@ release(dsa_pointer what, size_t size)
 }
 
 bool
-pt_position_cache_full(void)
+pt_offset_cache_full(void)
 {
 	return pg_atomic_read_u64(&shared->bytes) > (uint64) pt_offset_memory * 1024;
 }
@@ -216,7 +216,7 @@ make_group_key(GroupKey *key, const RelFileLocator *log, PtString group_id)
 {
 	memset(key, 0, sizeof(*key));	/* padding is hashed, too */
 	key->log = *log;
-	pt_position_hash(group_id.data, group_id.len, key->hash);
+	pt_offset_hash(group_id.data, group_id.len, key->hash);
 }
 
 static bool
@@ -301,7 +301,7 @@ position_size(uint32 data_size)
 }
 
 static void
-fill_position(CachedPosition *cached, const PtPosition *position)
+fill_position(CachedPosition *cached, const PtCommittedOffset *position)
 {
 	cached->offset = position->offset;
 	cached->commit_time = position->commit_time;
@@ -312,7 +312,7 @@ fill_position(CachedPosition *cached, const PtPosition *position)
 }
 
 static void
-put_position(GroupEntry *group, const PtPosition *position)
+put_position(GroupEntry *group, const PtCommittedOffset *position)
 {
 	uint64		hash = position_hash(position->topic, position->partition);
 	uint32		size = position->topic.len + position->metadata.len;
@@ -449,9 +449,9 @@ leave_group(GroupEntry *group)
 
 /* See position_cache.h. */
 void
-pt_position_cache_apply(const RelFileLocator *log, const PtRecord *record)
+pt_offset_cache_apply(const RelFileLocator *log, const PtRecord *record)
 {
-	PtPosition	position;
+	PtCommittedOffset	position;
 	PtOffsetKey key;
 	GroupEntry *group;
 	int64		last_used = 0;
@@ -483,7 +483,7 @@ pt_position_cache_apply(const RelFileLocator *log, const PtRecord *record)
  */
 
 static void
-copy_position(const CachedPosition *cached, PtPosition *out)
+copy_position(const CachedPosition *cached, PtCommittedOffset *out)
 {
 	out->topic = copy_string(cached->data, cached->topic_len);
 	out->topic_id = cached->topic_id;
@@ -495,7 +495,7 @@ copy_position(const CachedPosition *cached, PtPosition *out)
 }
 
 bool
-pt_position_cache_find(const RelFileLocator *log, PtString group_id, PtString topic, int32 partition, PtPosition *out)
+pt_offset_cache_find(const RelFileLocator *log, PtString group_id, PtString topic, int32 partition, PtCommittedOffset *out)
 {
 	GroupKey	key;
 	GroupEntry *group;
@@ -517,8 +517,8 @@ pt_position_cache_find(const RelFileLocator *log, PtString group_id, PtString to
 static int
 compare_positions(const void *a, const void *b)
 {
-	const PtPosition *x = a;
-	const PtPosition *y = b;
+	const PtCommittedOffset *x = a;
+	const PtCommittedOffset *y = b;
 	int			order = memcmp(x->topic.data, y->topic.data, Min(x->topic.len, y->topic.len));
 
 	if (order == 0)
@@ -529,7 +529,7 @@ compare_positions(const void *a, const void *b)
 }
 
 int
-pt_position_cache_group(const RelFileLocator *log, PtString group_id, PtPosition **out)
+pt_offset_cache_group(const RelFileLocator *log, PtString group_id, PtCommittedOffset **out)
 {
 	GroupKey	key;
 	GroupEntry *group;
@@ -540,7 +540,7 @@ pt_position_cache_group(const RelFileLocator *log, PtString group_id, PtPosition
 	group = dshash_find(groups, &key, false);
 	if (group == NULL)
 		return 0;
-	*out = palloc_extended(Max(group->npositions, 1) * sizeof(PtPosition), MCXT_ALLOC_HUGE);
+	*out = palloc_extended(Max(group->npositions, 1) * sizeof(PtCommittedOffset), MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < group->nbuckets; i++)
 	{
 		dsa_pointer at = ((dsa_pointer *) dsa_get_address(area, group->buckets))[i];
@@ -555,12 +555,12 @@ pt_position_cache_group(const RelFileLocator *log, PtString group_id, PtPosition
 	}
 	Assert(n == group->npositions);
 	dshash_release_lock(groups, group);
-	qsort(*out, n, sizeof(PtPosition), compare_positions);
+	qsort(*out, n, sizeof(PtCommittedOffset), compare_positions);
 	return n;
 }
 
 int64
-pt_position_cache_last_used(const RelFileLocator *log, PtString group_id)
+pt_offset_cache_last_used(const RelFileLocator *log, PtString group_id)
 {
 	GroupKey	key;
 	GroupEntry *group;
@@ -609,24 +609,24 @@ last_commit(const GroupEntry *group)
 }
 
 int
-pt_position_cache_groups(const RelFileLocator *logs, int nlogs, PtGroupPositions **out)
+pt_offset_cache_groups(const RelFileLocator *logs, int nlogs, PtGroupOffsets **out)
 {
 	dshash_seq_status scan;
 	GroupEntry *group;
 	int			n = 0;
 	int			cap = 64;
 
-	*out = palloc(cap * sizeof(PtGroupPositions));
+	*out = palloc(cap * sizeof(PtGroupOffsets));
 	dshash_seq_init(&scan, groups, false);
 	while ((group = dshash_seq_next(&scan)) != NULL)
 	{
-		PtGroupPositions *info;
+		PtGroupOffsets *info;
 		int			log = which_log(&group->key.log, logs, nlogs);
 
 		if (log < 0)
 			continue;
 		if (n == cap)
-			*out = repalloc_huge(*out, (cap *= 2) * sizeof(PtGroupPositions));
+			*out = repalloc_huge(*out, (cap *= 2) * sizeof(PtGroupOffsets));
 		info = &(*out)[n++];
 		info->group_id = copy_string(dsa_get_address(area, group->id), group->id_len);
 		info->npositions = group->npositions;
@@ -639,7 +639,7 @@ pt_position_cache_groups(const RelFileLocator *logs, int nlogs, PtGroupPositions
 }
 
 void
-pt_position_cache_forget(const RelFileLocator *logs, int nlogs)
+pt_offset_cache_forget(const RelFileLocator *logs, int nlogs)
 {
 	dshash_seq_status scan;
 	GroupEntry *group;

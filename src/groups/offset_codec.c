@@ -97,7 +97,7 @@ pt_offset_group_key_write(StringInfo buf, PtString group_id)
 }
 
 void
-pt_offset_value_write(StringInfo buf, const PtPosition *position)
+pt_offset_value_write(StringInfo buf, const PtCommittedOffset *position)
 {
 	Assert(position->offset >= 0);
 	initStringInfo(buf);
@@ -218,7 +218,7 @@ take_topic_id(Input *in, pg_uuid_t *topic_id)
 }
 
 bool
-pt_offset_value_read(const char *data, int len, PtPosition *position)
+pt_offset_value_read(const char *data, int len, PtCommittedOffset *position)
 {
 	Input		in = {data, data + len};
 	int64		version = take_int(&in, 2);

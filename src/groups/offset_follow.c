@@ -54,14 +54,14 @@ static HTAB *followed;
 static void follow_piece(PtLogState *log, PtLogPos end, FollowedLog *at);
 
 Size
-pt_position_follow_shmem_size(void)
+pt_offset_follow_shmem_size(void)
 {
 	return add_size(MAXALIGN(sizeof(FollowShared)), hash_estimate_size(FOLLOWED_MAX, sizeof(FollowedLog)));
 }
 
 /* Called with AddinShmemInitLock held. */
 void
-pt_position_follow_shmem_init(void)
+pt_offset_follow_shmem_init(void)
 {
 	HASHCTL		ctl = {.keysize = sizeof(RelFileLocator),.entrysize = sizeof(FollowedLog)};
 	bool		found;
@@ -113,13 +113,13 @@ set_followed(const FollowedLog *at)
 
 /* See position_cache.h. */
 void
-pt_position_cache_follow(PtLogState *log)
+pt_offset_cache_follow(PtLogState *log)
 {
 	LWLock	   *lock = &shared->follow_locks[pt_locator_number(log->locator) % FOLLOW_LOCKS];
 	PtLogPos	end;
 	FollowedLog at;
 
-	pt_position_cache_attach();
+	pt_offset_cache_attach();
 
 	/*
 	 * A prepared transaction that somebody has just committed has let go of
@@ -170,10 +170,10 @@ follow_piece(PtLogState *log, PtLogPos end, FollowedLog *at)
 		bytes += frame.head.length;
 		if (pt_frame_visible(&reader, &frame, NULL) != PT_VISIBLE ||
 			pt_record_iter_begin(&it, pt_reader_batch(&reader, &frame), frame.head.length,
-								 (size_t) pt_decompress_limit * 1024) != PT_LOG_OK)
+								 (size_t) pt_decompress_limit * 1024) != PT_BATCH_OK)
 			continue;
-		while (pt_record_iter_next(&it, &record) == PT_LOG_OK)
-			pt_position_cache_apply(&log->locator, &record);
+		while (pt_record_iter_next(&it, &record) == PT_BATCH_OK)
+			pt_offset_cache_apply(&log->locator, &record);
 		pt_record_iter_end(&it);
 	}
 	pt_reader_end(&reader);
@@ -181,12 +181,12 @@ follow_piece(PtLogState *log, PtLogPos end, FollowedLog *at)
 
 /* See position_cache.h. */
 void
-pt_position_cache_keep(const RelFileLocator *logs, int nlogs)
+pt_offset_cache_keep(const RelFileLocator *logs, int nlogs)
 {
 	HASH_SEQ_STATUS scan;
 	FollowedLog *log;
 
-	pt_position_cache_attach();
+	pt_offset_cache_attach();
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 	hash_seq_init(&scan, followed);
 	while ((log = hash_seq_search(&scan)) != NULL)
@@ -199,5 +199,5 @@ pt_position_cache_keep(const RelFileLocator *logs, int nlogs)
 			hash_search(followed, &log->locator, HASH_REMOVE, NULL);
 	}
 	LWLockRelease(&shared->lock);
-	pt_position_cache_forget(logs, nlogs);
+	pt_offset_cache_forget(logs, nlogs);
 }

@@ -66,7 +66,7 @@ static int	own_cap;
  * and none shall be created.
  */
 Oid
-pt_positions_leaf(PtString group_id, bool create)
+pt_offsets_leaf(PtString group_id, bool create)
 {
 	const PtTopic *topic = pt_topic_by_name(OFFSETS_TOPIC);
 
@@ -99,12 +99,12 @@ pt_positions_leaf(PtString group_id, bool create)
 bool
 pt_group_belongs(PtString group_id, Oid leaf)
 {
-	return pt_positions_leaf(group_id, false) == leaf;
+	return pt_offsets_leaf(group_id, false) == leaf;
 }
 
 /* All leaves, ascending, as locks are taken; returns how many. */
 int
-pt_positions_leaves(Oid **leaves)
+pt_offsets_leaves(Oid **leaves)
 {
 	const PtTopic *topic = pt_topic_by_name(OFFSETS_TOPIC);
 	List	   *oids = NIL;
@@ -129,7 +129,7 @@ pt_positions_leaves(Oid **leaves)
  * a lock on it to the end of the transaction.
  */
 PtLogState *
-pt_positions_follow(Oid leaf, bool dont_wait)
+pt_offsets_follow(Oid leaf, bool dont_wait)
 {
 	PtLogState *log;
 	PtStatus	status;
@@ -145,7 +145,7 @@ pt_positions_follow(Oid leaf, bool dont_wait)
 				 errmsg("could not obtain lock on topic \"%s\"", OFFSETS_TOPIC)));
 	if (status != PT_OK)
 		return NULL;
-	pt_position_cache_follow(log);
+	pt_offset_cache_follow(log);
 	return log;
 }
 
@@ -176,7 +176,7 @@ is_same_topic(const pg_uuid_t *a, const pg_uuid_t *b)
 }
 
 bool
-pt_position_topic_known(const PtPosition *position)
+pt_offset_topic_known(const PtCommittedOffset *position)
 {
 	static const pg_uuid_t unknown = {{0}};
 
@@ -185,33 +185,33 @@ pt_position_topic_known(const PtPosition *position)
 
 /* Is the committed position one in this topic, and not in another that had its name? */
 static bool
-is_meant_for(const PtPosition *position, const pg_uuid_t *topic_id)
+is_meant_for(const PtCommittedOffset *position, const pg_uuid_t *topic_id)
 {
-	return topic_id == NULL || !pt_position_topic_known(position) || is_same_topic(&position->topic_id, topic_id);
+	return topic_id == NULL || !pt_offset_topic_known(position) || is_same_topic(&position->topic_id, topic_id);
 }
 
 /* See positions.h. */
 bool
-pt_position_fetch(PtString group_id, PtString topic, const pg_uuid_t *topic_id, int32 partition,
-				  bool dont_wait, PtPosition *out)
+pt_offset_fetch(PtString group_id, PtString topic, const pg_uuid_t *topic_id, int32 partition,
+				  bool dont_wait, PtCommittedOffset *out)
 {
-	PtLogState *log = pt_positions_follow(pt_positions_leaf(group_id, false), dont_wait);
+	PtLogState *log = pt_offsets_follow(pt_offsets_leaf(group_id, false), dont_wait);
 
-	return log != NULL && pt_position_cache_find(&log->locator, group_id, topic, partition, out) &&
+	return log != NULL && pt_offset_cache_find(&log->locator, group_id, topic, partition, out) &&
 		is_meant_for(out, topic_id);
 }
 
 /* See positions.h. */
 int
-pt_positions_of_group(PtString group_id, bool dont_wait, PtPositionCallback callback, void *arg)
+pt_offsets_of_group(PtString group_id, bool dont_wait, PtOffsetCallback callback, void *arg)
 {
-	PtLogState *log = pt_positions_follow(pt_positions_leaf(group_id, false), dont_wait);
-	PtPosition *positions;
+	PtLogState *log = pt_offsets_follow(pt_offsets_leaf(group_id, false), dont_wait);
+	PtCommittedOffset *positions;
 	int			n;
 
 	if (log == NULL)
 		return 0;
-	n = pt_position_cache_group(&log->locator, group_id, &positions);
+	n = pt_offset_cache_group(&log->locator, group_id, &positions);
 	for (int i = 0; i < n; i++)
 		callback(arg, &positions[i]);
 	return n;
@@ -219,20 +219,20 @@ pt_positions_of_group(PtString group_id, bool dont_wait, PtPositionCallback call
 
 /* See positions.h. */
 int
-pt_positions_groups(bool dont_wait, PtGroupCallback callback, void *arg)
+pt_offsets_groups(bool dont_wait, PtGroupCallback callback, void *arg)
 {
 	Oid		   *leaves;
-	int			nleaves = pt_positions_leaves(&leaves);
+	int			nleaves = pt_offsets_leaves(&leaves);
 	RelFileLocator *logs = palloc(Max(nleaves, 1) * sizeof(RelFileLocator));
-	PtGroupPositions *groups;
+	PtGroupOffsets *groups;
 	int			nlogs = 0;
 	int			n;
 	int			with_positions = 0;
 
-	pt_position_cache_attach();
+	pt_offset_cache_attach();
 	for (int i = 0; i < nleaves; i++)
 	{
-		PtLogState *log = pt_positions_follow(leaves[i], dont_wait);
+		PtLogState *log = pt_offsets_follow(leaves[i], dont_wait);
 
 		if (log)
 		{
@@ -240,7 +240,7 @@ pt_positions_groups(bool dont_wait, PtGroupCallback callback, void *arg)
 			logs[nlogs++] = log->locator;
 		}
 	}
-	n = pt_position_cache_groups(logs, nlogs, &groups);
+	n = pt_offset_cache_groups(logs, nlogs, &groups);
 	for (int i = 0; i < n; i++)
 	{
 		if (groups[i].npositions == 0 || !pt_group_belongs(groups[i].group_id, leaves[groups[i].log]))
@@ -252,26 +252,26 @@ pt_positions_groups(bool dont_wait, PtGroupCallback callback, void *arg)
 }
 
 static void
-ignore_position(void *arg, const PtPosition *position)
+ignore_position(void *arg, const PtCommittedOffset *position)
 {
 }
 
 /* See positions.h. */
 bool
-pt_positions_exist(PtString group_id, bool dont_wait)
+pt_offsets_exist(PtString group_id, bool dont_wait)
 {
-	return pt_positions_of_group(group_id, dont_wait, ignore_position, NULL) > 0;
+	return pt_offsets_of_group(group_id, dont_wait, ignore_position, NULL) > 0;
 }
 
 /*
  * The position of a group, and whether this transaction has set it itself.  False: it has none.
  */
 bool
-pt_position_find(PtString group_id, const PtTopic *topic, int32 partition, PtPosition *position, bool *is_own)
+pt_offset_find(PtString group_id, const PtTopic *topic, int32 partition, PtCommittedOffset *position, bool *is_own)
 {
 	pg_uuid_t	topic_id = topic->id;	/* the cache may move */
 	PtString	name = {pstrdup(topic->name), (int32) strlen(topic->name)};
-	PtLogState *log = pt_positions_follow(pt_positions_leaf(group_id, false), false);
+	PtLogState *log = pt_offsets_follow(pt_offsets_leaf(group_id, false), false);
 	const OwnPosition *mine;
 
 	*is_own = false;
@@ -286,18 +286,18 @@ pt_position_find(PtString group_id, const PtTopic *topic, int32 partition, PtPos
 		position->commit_time = pt_now_ms();
 		return mine->offset >= 0;
 	}
-	return pt_position_cache_find(&log->locator, group_id, name, partition, position) &&
+	return pt_offset_cache_find(&log->locator, group_id, name, partition, position) &&
 		is_meant_for(position, &topic_id);
 }
 
 /* See groups.h. */
 void
-pt_position_check_room(const RelFileLocator *log, PtString group_id, const PtPosition *position)
+pt_offset_check_room(const RelFileLocator *log, PtString group_id, const PtCommittedOffset *position)
 {
-	PtPosition	found;
+	PtCommittedOffset	found;
 
-	if (position->offset < 0 || !pt_position_cache_full() ||
-		pt_position_cache_find(log, group_id, position->topic, position->partition, &found))
+	if (position->offset < 0 || !pt_offset_cache_full() ||
+		pt_offset_cache_find(log, group_id, position->topic, position->partition, &found))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -306,7 +306,7 @@ pt_position_check_room(const RelFileLocator *log, PtString group_id, const PtPos
 }
 
 static void
-remember_own(const RelFileLocator *log, const StringInfo key, const PtPosition *position)
+remember_own(const RelFileLocator *log, const StringInfo key, const PtCommittedOffset *position)
 {
 	if (nown == own_cap)
 	{
@@ -350,7 +350,7 @@ add_record(Relation rel, StringInfo key, StringInfo value)
 
 /* See positions.h. */
 void
-pt_position_write(PtString group_id, const PtPosition *position)
+pt_offset_write(PtString group_id, const PtCommittedOffset *position)
 {
 	static uint32 writes = 0;
 	StringInfoData key;
@@ -361,11 +361,11 @@ pt_position_write(PtString group_id, const PtPosition *position)
 	pt_offset_key_write(&key, group_id, position->topic, position->partition);
 	if (position->offset >= 0)
 		pt_offset_value_write(&value, position);
-	rel = relation_open(pt_positions_leaf(group_id, true), RowExclusiveLock);
-	pt_position_cache_attach();
+	rel = relation_open(pt_offsets_leaf(group_id, true), RowExclusiveLock);
+	pt_offset_cache_attach();
 	if (++writes % FOLLOW_WRITES == 0)
-		(void) pt_positions_follow(RelationGetRelid(rel), false);	/* so that those who only write keep up, too */
-	pt_position_check_room(&pt_rel_locator(rel), group_id, position);
+		(void) pt_offsets_follow(RelationGetRelid(rel), false);	/* so that those who only write keep up, too */
+	pt_offset_check_room(&pt_rel_locator(rel), group_id, position);
 	remember_own(&pt_rel_locator(rel), &key, position);
 	add_record(rel, &key, &value);
 	relation_close(rel, NoLock);
@@ -373,9 +373,9 @@ pt_position_write(PtString group_id, const PtPosition *position)
 
 /* See positions.h. */
 void
-pt_position_set(PtString group_id, const PtTopic *topic, int32 partition, int64 offset, PtString metadata)
+pt_offset_set(PtString group_id, const PtTopic *topic, int32 partition, int64 offset, PtString metadata)
 {
-	PtPosition	position = {
+	PtCommittedOffset	position = {
 		.topic = {pstrdup(topic->name), (int32) strlen(topic->name)},	/* the cache may move */
 		.topic_id = topic->id,
 		.partition = partition,
@@ -385,22 +385,22 @@ pt_position_set(PtString group_id, const PtTopic *topic, int32 partition, int64 
 		.metadata = metadata
 	};
 
-	pt_position_write(group_id, &position);
+	pt_offset_write(group_id, &position);
 }
 
 /* See positions.h. */
 int
-pt_positions_remove(PtString group_id)
+pt_offsets_remove(PtString group_id)
 {
-	PtLogState *log = pt_positions_follow(pt_positions_leaf(group_id, false), false);
+	PtLogState *log = pt_offsets_follow(pt_offsets_leaf(group_id, false), false);
 	int			n_own = nown;	/* grows as we go */
 	int			removed = 0;
-	PtPosition *positions;
+	PtCommittedOffset *positions;
 	int			n;
 
 	if (log == NULL)
 		return 0;
-	n = pt_position_cache_group(&log->locator, group_id, &positions);
+	n = pt_offset_cache_group(&log->locator, group_id, &positions);
 	for (int i = 0; i < n; i++)
 	{
 		const OwnPosition *mine = find_own(&log->locator, group_id, positions[i].topic, positions[i].partition);
@@ -408,12 +408,12 @@ pt_positions_remove(PtString group_id)
 		if (mine && mine->offset < 0)
 			continue;
 		positions[i].offset = -1;
-		pt_position_write(group_id, &positions[i]);
+		pt_offset_write(group_id, &positions[i]);
 		removed++;
 	}
 	for (int i = 0; i < n_own; i++)
 	{
-		PtPosition	position = {.offset = -1,.topic_id = own[i].topic_id};
+		PtCommittedOffset	position = {.offset = -1,.topic_id = own[i].topic_id};
 		PtOffsetKey key;
 
 		if (!pt_offset_key_read(own[i].key, own[i].key_len, &key) || key.is_group ||
@@ -422,10 +422,10 @@ pt_positions_remove(PtString group_id)
 			continue;
 		position.topic = key.topic;
 		position.partition = key.partition;
-		pt_position_write(group_id, &position);
+		pt_offset_write(group_id, &position);
 		removed++;
 	}
-	if (pt_position_cache_last_used(&log->locator, group_id) != 0)
+	if (pt_offset_cache_last_used(&log->locator, group_id) != 0)
 		pt_group_used_write(group_id, 0);
 	return removed;
 }
@@ -434,9 +434,9 @@ pt_positions_remove(PtString group_id)
 int64
 pt_group_last_used(PtString group_id)
 {
-	PtLogState *log = pt_positions_follow(pt_positions_leaf(group_id, false), false);
+	PtLogState *log = pt_offsets_follow(pt_offsets_leaf(group_id, false), false);
 
-	return log ? pt_position_cache_last_used(&log->locator, group_id) : 0;
+	return log ? pt_offset_cache_last_used(&log->locator, group_id) : 0;
 }
 
 /* Records when a group was used last, or (0) that it need not be known any more. */
@@ -445,7 +445,7 @@ pt_group_used_write(PtString group_id, int64 last_used)
 {
 	StringInfoData key;
 	StringInfoData value = {0};
-	Relation	rel = relation_open(pt_positions_leaf(group_id, true), RowExclusiveLock);
+	Relation	rel = relation_open(pt_offsets_leaf(group_id, true), RowExclusiveLock);
 
 	pt_offset_group_key_write(&key, group_id);
 	if (last_used > 0)
@@ -464,7 +464,7 @@ position_lock_tag(LOCKTAG *tag, PtString group_id, Oid leaf)
 
 /* See positions.h. */
 bool
-pt_position_lock(PtString group_id, Oid leaf, bool dont_wait)
+pt_offset_lock(PtString group_id, Oid leaf, bool dont_wait)
 {
 	LOCKTAG		tag;
 
@@ -472,9 +472,9 @@ pt_position_lock(PtString group_id, Oid leaf, bool dont_wait)
 	return LockAcquire(&tag, ExclusiveLock, false, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 
-/* Takes back one pt_position_lock; an earlier one of this transaction goes on holding. */
+/* Takes back one pt_offset_lock; an earlier one of this transaction goes on holding. */
 void
-pt_position_unlock(PtString group_id, Oid leaf)
+pt_offset_unlock(PtString group_id, Oid leaf)
 {
 	LOCKTAG		tag;
 
@@ -484,21 +484,21 @@ pt_position_unlock(PtString group_id, Oid leaf)
 
 /* Ends of (sub)transactions, from xact.c. */
 void
-pt_positions_sub_commit(int level)
+pt_offsets_sub_commit(int level)
 {
 	for (int i = nown - 1; i >= 0 && own[i].level >= level; i--)
 		own[i].level = level - 1;
 }
 
 void
-pt_positions_sub_abort(int level)
+pt_offsets_sub_abort(int level)
 {
 	while (nown > 0 && own[nown - 1].level >= level)
 		nown--;
 }
 
 void
-pt_positions_forget(void)
+pt_offsets_forget(void)
 {
 	own = NULL;
 	nown = own_cap = 0;

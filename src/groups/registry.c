@@ -49,7 +49,7 @@ members_key(PtGroupMembersKey *key, PtString group_id)
 {
 	memset(key, 0, sizeof(*key));
 	key->database = MyDatabaseId;
-	pt_position_hash(group_id.data, group_id.len, key->hash);
+	pt_offset_hash(group_id.data, group_id.len, key->hash);
 }
 
 /* The same after a restart, when prepared transactions get their locks again: no seed. */
@@ -73,7 +73,7 @@ lock_out_sql(LOCKTAG *tag, PtString group_id)
 bool
 pt_group_kafka_claim(PtString group_id)
 {
-	dshash_table *table = pt_position_cache_members();
+	dshash_table *table = pt_offset_cache_members();
 	PtGroupMembersKey key;
 	PtGroupMembers *group;
 	LOCKTAG		tag;
@@ -98,7 +98,7 @@ pt_group_kafka_claim(PtString group_id)
 void
 pt_group_kafka_members(PtString group_id, int members)
 {
-	dshash_table *table = pt_position_cache_members();
+	dshash_table *table = pt_offset_cache_members();
 	PtGroupMembersKey key;
 	PtGroupMembers *group;
 
@@ -123,7 +123,7 @@ pt_group_kafka_members(PtString group_id, int members)
 void
 pt_groups_kafka_clear(void)
 {
-	dshash_table *table = pt_position_cache_members();
+	dshash_table *table = pt_offset_cache_members();
 	int64		now = pt_now_ms();
 	dshash_seq_status scan;
 	PtGroupMembers *group;
@@ -143,7 +143,7 @@ pt_groups_kafka_clear(void)
 int
 pt_group_usage(PtString group_id, int64 now, int64 *last_used)
 {
-	dshash_table *table = pt_position_cache_members();
+	dshash_table *table = pt_offset_cache_members();
 	PtGroupMembersKey key;
 	PtGroupMembers *group;
 	int			result = 0;
@@ -176,7 +176,7 @@ pt_groups_sweep(int64 before)
 	dshash_seq_status scan;
 	PtGroupMembers *group;
 
-	dshash_seq_init(&scan, pt_position_cache_members(), true);
+	dshash_seq_init(&scan, pt_offset_cache_members(), true);
 	while ((group = dshash_seq_next(&scan)) != NULL)
 	{
 		if (group->members == 0 && group->empty_since < before)
@@ -327,7 +327,7 @@ pt_group_sessions(PtGroupSession **out)
 }
 
 static void
-note_readable(void *arg, const PtPosition *position)
+note_readable(void *arg, const PtCommittedOffset *position)
 {
 	char		name[PT_TOPIC_NAME_MAX + 1];
 	const PtTopic *topic;
@@ -347,6 +347,6 @@ pt_group_visible(PtString group_id)
 	bool		readable = has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
 
 	if (!readable)
-		(void) pt_positions_of_group(group_id, false, note_readable, &readable);
+		(void) pt_offsets_of_group(group_id, false, note_readable, &readable);
 	return readable;
 }

@@ -100,7 +100,7 @@ kafka_error_from_status(PtStatus status)
 			return KERR_OFFSET_OUT_OF_RANGE;
 		case PT_CORRUPT_BATCH:
 			return KERR_CORRUPT_MESSAGE;
-		case PT_BATCH_TOO_LARGE:
+		case PT_MESSAGE_TOO_LARGE:
 			return KERR_MESSAGE_TOO_LARGE;
 		case PT_INVALID_RECORD:
 			return KERR_INVALID_RECORD;

@@ -584,7 +584,7 @@ kafka_group_find_outside(KafkaString group_id, CoordGroupInfo *info)
 	PtString	id = kafka_pt_string(group_id);
 	bool		active = pt_group_sql_active(id);
 
-	if (!active && !pt_positions_exist(id, true))
+	if (!active && !pt_offsets_exist(id, true))
 		return false;
 	info->group_id = kafka_coord_bytes(group_id);
 	info->kind = COORD_KIND_EMPTY;

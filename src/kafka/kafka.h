@@ -11,7 +11,7 @@
  *	begin		decodes header and body into a memory context of its own, finds the
  *				handler, runs it.  Outcome says what is next.
  *	REPLY		response is encoded: take it with kafka_call_response.
- *	APPEND		(Produce) call->produce holds items for pt_engine_produce.  The server gathers
+ *	APPEND		(Produce) call->produce holds items for pt_produce_batches.  The server gathers
  *				the items of all calls of this turn, appends them as one group, and calls resume; items with
  *				PT_BUSY are tried again next turn before resume is called.  After resume the
  *				response waits until call->lsn is durable (acks 1) or replicated (acks all).

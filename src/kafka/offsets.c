@@ -30,23 +30,23 @@ kafka_offsets_topic(KafkaString name, const KafkaUuid *id, PtString *found, int1
 static void
 create_leaf(void *arg)
 {
-	(void) pt_positions_leaf(*(PtString *) arg, true);
+	(void) pt_offsets_leaf(*(PtString *) arg, true);
 }
 
 int16
-kafka_offsets_write(KafkaCall *call, KafkaString group_id, const PtPosition *positions, int n)
+kafka_offsets_write(KafkaCall *call, KafkaString group_id, const PtCommittedOffset *positions, int n)
 {
 	PtString	id = kafka_pt_string(group_id);
 	KafkaError	error;
 
 	Assert(n > 0 && call->nproduce == 0);
-	if (!OidIsValid(pt_positions_leaf(id, false)) &&
+	if (!OidIsValid(pt_offsets_leaf(id, false)) &&
 		!kafka_run_transaction(call, create_leaf, &id, &error))
 	{
 		kafka_log_error(call, &error);
 		return kafka_group_error(error.code);
 	}
-	call->produce = pt_positions_commit(id, positions, n, &call->nproduce);
+	call->produce = pt_offsets_commit(id, positions, n, &call->nproduce);
 	call->acks = -1;
 	return KERR_NONE;
 }

@@ -25,7 +25,7 @@ extern const PtTopic *kafka_offsets_topic(KafkaString name, const KafkaUuid *id,
  * Makes the call's items (for KAFKA_APPEND) of positions of a group; __consumer_offsets is created when
  * there is none.  May commit the current transaction and begin another.  Returns an error code.
  */
-extern int16 kafka_offsets_write(KafkaCall *call, KafkaString group_id, const PtPosition *positions, int n);
+extern int16 kafka_offsets_write(KafkaCall *call, KafkaString group_id, const PtCommittedOffset *positions, int n);
 
 /* What has become of them. */
 extern int16 kafka_offsets_written(const KafkaCall *call);

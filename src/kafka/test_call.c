@@ -197,7 +197,7 @@ append(KafkaCall *call)
 
 		for (;;)
 		{
-			pt_engine_produce(&call->produce[i], 1, &lsn);
+			pt_produce_batches(&call->produce[i], 1, &lsn);
 			if (call->produce[i].status != PT_BUSY || GetCurrentTimestamp() >= call->deadline)
 				break;
 			nap();

@@ -124,7 +124,7 @@ kafka_leader_epoch_check(int32 epoch)
 
 	if (epoch < 0)
 		return KERR_NONE;
-	current = pt_engine_leader_epoch();
+	current = pt_leader_epoch();
 	if (epoch < current)
 		return KERR_FENCED_LEADER_EPOCH;
 	return epoch > current ? KERR_UNKNOWN_LEADER_EPOCH : KERR_NONE;

@@ -89,7 +89,7 @@ place_batches(PtLogState *state, PtAppendBatch *batches, int n, int32 epoch)
 		PtAppendBatch *b = &batches[i];
 		PtBatchHeader h;
 
-		if (pt_batch_header_read(b->data, b->length, &h) != PT_LOG_OK || h.length != b->length)
+		if (pt_batch_header_read(b->data, b->length, &h) != PT_BATCH_OK || h.length != b->length)
 			elog(ERROR, "record batch of %u bytes is malformed", b->length);
 		if (b->base_offset < 0)
 			b->base_offset = offset;

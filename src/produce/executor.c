@@ -137,7 +137,7 @@ insert_records(Relation rel, const PtProduce *item, const PtBatchHeader *header)
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	PtRecordIter it;
 	PtRecord	record;
-	PtLogStatus status;
+	PtBatchStatus status;
 	int32		partition = -1;
 
 	(void) pt_topic_by_leaf(RelationGetRelid(rel), &partition);
@@ -146,7 +146,7 @@ insert_records(Relation rel, const PtProduce *item, const PtBatchHeader *header)
 	estate->es_output_cid = GetCurrentCommandId(true);
 	AfterTriggerBeginQuery();
 	status = pt_record_iter_begin(&it, item->data, item->length, (size_t) pt_decompress_limit * 1024);
-	while (status == PT_LOG_OK && (status = pt_record_iter_next(&it, &record)) == PT_LOG_OK)
+	while (status == PT_BATCH_OK && (status = pt_record_iter_next(&it, &record)) == PT_BATCH_OK)
 	{
 		PtRow		row = {
 			.offset = -1,
@@ -164,9 +164,9 @@ insert_records(Relation rel, const PtProduce *item, const PtBatchHeader *header)
 		pt_store_row_hook(slot, rel, partition, &row);
 		insert_row(estate, rri, slot);
 	}
-	if (status != PT_LOG_END)
+	if (status != PT_BATCH_END)
 		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED), errmsg("%s", pt_log_status_text(status))));
+				(errcode(ERRCODE_DATA_CORRUPTED), errmsg("%s", pt_batch_status_text(status))));
 	pt_record_iter_end(&it);
 	AfterTriggerEndQuery(estate);
 	ExecDropSingleTupleTableSlot(slot);

@@ -64,7 +64,7 @@ typedef struct PartState
 static PartState *committing;
 static int	ncommitting;
 
-/* The commit flushes (pt_engine_produce_at_once). */
+/* The commit flushes (pt_produce_batches_at_once). */
 static bool flush_at_once;
 
 static void verify_item(Work *work, PtProduce *item);
@@ -105,7 +105,7 @@ compare_works(const void *a, const void *b)
 
 /* See engine.h. */
 void
-pt_engine_produce(PtProduce *items, int n, XLogRecPtr *lsn)
+pt_produce_batches(PtProduce *items, int n, XLogRecPtr *lsn)
 {
 	Work	   *all = MemoryContextAllocHuge(CurrentMemoryContext, n * sizeof(Work));
 	Work	  **works = MemoryContextAllocHuge(CurrentMemoryContext, n * sizeof(Work *));
@@ -131,12 +131,12 @@ pt_engine_produce(PtProduce *items, int n, XLogRecPtr *lsn)
 }
 
 void
-pt_engine_produce_at_once(PtProduce *items, int n, XLogRecPtr *lsn)
+pt_produce_batches_at_once(PtProduce *items, int n, XLogRecPtr *lsn)
 {
 	PG_TRY();
 	{
 		flush_at_once = true;
-		pt_engine_produce(items, n, lsn);
+		pt_produce_batches(items, n, lsn);
 	}
 	PG_FINALLY();
 	{
@@ -155,7 +155,7 @@ static void
 verify_item(Work *work, PtProduce *item)
 {
 	size_t		limit = (size_t) pt_decompress_limit * 1024;
-	PtLogStatus status;
+	PtBatchStatus status;
 
 	work->item = item;
 	work->data = item->data;
@@ -164,12 +164,12 @@ verify_item(Work *work, PtProduce *item)
 	item->base_offset = item->append_time = item->start_offset = -1;
 	item->message[0] = '\0';
 	status = pt_batch_verify(item->data, item->length, &work->header);
-	if (status == PT_LOG_OK)
+	if (status == PT_BATCH_OK)
 		status = pt_batch_verify_records(item->data, item->length, limit, &work->records);
-	if (status == PT_LOG_BAD_MAGIC)
-		pt_produce_reject(item, PT_INVALID_RECORD, pt_log_status_text(status));
-	else if (status != PT_LOG_OK)
-		pt_produce_reject(item, PT_CORRUPT_BATCH, pt_log_status_text(status));
+	if (status == PT_BATCH_BAD_MAGIC)
+		pt_produce_reject(item, PT_INVALID_RECORD, pt_batch_status_text(status));
+	else if (status != PT_BATCH_OK)
+		pt_produce_reject(item, PT_CORRUPT_BATCH, pt_batch_status_text(status));
 	else if (work->header.attributes & (PT_BATCH_TRANSACTIONAL | PT_BATCH_CONTROL))
 		pt_produce_reject(item, PT_INVALID_RECORD, "transactional and control batches are not accepted");
 	else if (work->header.max_timestamp != work->records.max_timestamp)
@@ -368,7 +368,7 @@ index_batches(Relation rel, const PtAppendBatch *batches, int n)
 	{
 		PtRecordIter it;
 		PtRecord	record;
-		PtLogStatus status;
+		PtBatchStatus status;
 		int			nrows = 0;
 		PtBatchHeader h;
 		PtRow	   *rows;
@@ -380,8 +380,8 @@ index_batches(Relation rel, const PtAppendBatch *batches, int n)
 		offsets = MemoryContextAllocHuge(CurrentMemoryContext, h.record_count * sizeof(int64));
 		ordinals = MemoryContextAllocHuge(CurrentMemoryContext, h.record_count * sizeof(int64));
 		status = pt_record_iter_begin(&it, batches[i].data, batches[i].length, (size_t) pt_decompress_limit * 1024);
-		while (status == PT_LOG_OK && nrows < h.record_count &&
-			   (status = pt_record_iter_next(&it, &record)) == PT_LOG_OK)
+		while (status == PT_BATCH_OK && nrows < h.record_count &&
+			   (status = pt_record_iter_next(&it, &record)) == PT_BATCH_OK)
 		{
 			PtRow		row = {record.offset, record.timestamp, record.key, record.value, record.headers,
 			record.key_len, record.value_len, record.headers_len, record.header_count};
@@ -393,7 +393,7 @@ index_batches(Relation rel, const PtAppendBatch *batches, int n)
 		if (nrows < h.record_count)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("records cannot be indexed: %s", pt_log_status_text(status))));
+					 errmsg("records cannot be indexed: %s", pt_batch_status_text(status))));
 		pt_index_rows_hook(rel, rows, offsets, ordinals, nrows);
 		pt_record_iter_end(&it);
 		pfree(rows);
@@ -509,7 +509,7 @@ static bool
 check_config(PartState *part, Work *work)
 {
 	if (work->length > (uint32) part->config.max_message_bytes)
-		pt_produce_reject(work->item, PT_BATCH_TOO_LARGE, "batch is larger than max.message.bytes");
+		pt_produce_reject(work->item, PT_MESSAGE_TOO_LARGE, "batch is larger than max.message.bytes");
 	else if (work->records.keyless && (part->config.cleanup_policy & PT_CLEANUP_COMPACT))
 		pt_produce_reject(work->item, PT_INVALID_RECORD, "records of a compacted topic must have a key");
 	return work->item->status == PT_OK;
@@ -549,11 +549,11 @@ convert_item(const PartState *part, Work *work)
 	if (part->config.compression != PT_COMPRESSION_PRODUCER && part->config.compression != codec)
 	{
 		size_t		len;
-		PtLogStatus status = pt_batch_recompress(work->data, work->length, &part->config, &work->data, &len);
+		PtBatchStatus status = pt_batch_recompress(work->data, work->length, &part->config, &work->data, &len);
 
-		if (status != PT_LOG_OK)
+		if (status != PT_BATCH_OK)
 		{
-			pt_produce_reject(work->item, PT_CORRUPT_BATCH, pt_log_status_text(status));
+			pt_produce_reject(work->item, PT_CORRUPT_BATCH, pt_batch_status_text(status));
 			return false;
 		}
 		work->length = (uint32) len;

@@ -264,7 +264,7 @@ copy_states(const RelFileLocator *locator, PtProducerState *states, int max)
 
 /* See engine.h.  Only the first time since the start is the append lock needed, as for any rebuilding. */
 PtStatus
-pt_engine_producers(Oid relid, PtProducerState **states, int *n)
+pt_producers_list(Oid relid, PtProducerState **states, int *n)
 {
 	PtLogState *log = NULL;
 	PtStatus	status = pt_log_find(relid, &log);

@@ -20,29 +20,29 @@
 #include "xact/internal.h"
 
 /* See internal.h.  The batch has been verified as a whole, its records have not. */
-PtLogStatus
+PtBatchStatus
 pt_batch_recompress(const char *data, size_t len, const PtTopicConfig *config, char **out, size_t *out_len)
 {
 	PtRecordIter it;
 	PtRecord	record;
 	PtBatchBuilder builder;
-	PtLogStatus status;
+	PtBatchStatus status;
 	char	   *built;
 
 	Assert(config->compression != PT_COMPRESSION_PRODUCER);
 	status = pt_record_iter_begin(&it, data, len, (size_t) pt_decompress_limit * 1024);
-	if (status != PT_LOG_OK)
+	if (status != PT_BATCH_OK)
 		return status;
 	memset(&builder, 0, sizeof(builder));
 	pt_builder_start(&builder);
-	while ((status = pt_record_iter_next(&it, &record)) == PT_LOG_OK)
+	while ((status = pt_record_iter_next(&it, &record)) == PT_BATCH_OK)
 		(void) pt_builder_add(&builder, (int32) (record.offset - it.header.base_offset), &record);
-	if (status == PT_LOG_END && builder.count != it.header.record_count)
-		status = PT_LOG_BAD_COUNT;
-	if (status == PT_LOG_END)
+	if (status == PT_BATCH_END && builder.count != it.header.record_count)
+		status = PT_BATCH_BAD_COUNT;
+	if (status == PT_BATCH_END)
 	{
 		built = pt_builder_finish(&builder, config->compression, config->compression_level, out_len);
-		status = built ? PT_LOG_OK : PT_LOG_NO_MEMORY;
+		status = built ? PT_BATCH_OK : PT_BATCH_NO_MEMORY;
 		if (built)
 		{
 			PtFlushProducer producer = {

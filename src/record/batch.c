@@ -43,16 +43,16 @@
 #define BATCH_PRODUCER_ATTRIBUTES \
 	(PT_BATCH_COMPRESSION_MASK | PT_BATCH_LOG_APPEND_TIME | PT_BATCH_TRANSACTIONAL)
 
-PtLogStatus
+PtBatchStatus
 pt_batch_header_read(const char *data, size_t len, PtBatchHeader *h)
 {
 	int32		length;
 
 	if (unlikely(len < PT_BATCH_HEADER_SIZE))
-		return PT_LOG_TRUNCATED;
+		return PT_BATCH_TRUNCATED;
 	length = pt_get_int32(data + BATCH_AT_LENGTH);
 	if (unlikely(length < BATCH_LENGTH_MIN || length > BATCH_LENGTH_MAX))
-		return PT_LOG_BAD_LENGTH;
+		return PT_BATCH_BAD_LENGTH;
 
 	h->base_offset = pt_get_int64(data + BATCH_AT_BASE_OFFSET);
 	h->length = length + PT_BATCH_LENGTH_OVERHEAD;
@@ -67,42 +67,42 @@ pt_batch_header_read(const char *data, size_t len, PtBatchHeader *h)
 	h->producer_epoch = pt_get_int16(data + BATCH_AT_PRODUCER_EPOCH);
 	h->base_sequence = pt_get_int32(data + BATCH_AT_BASE_SEQUENCE);
 	h->record_count = pt_get_int32(data + BATCH_AT_RECORD_COUNT);
-	return PT_LOG_OK;
+	return PT_BATCH_OK;
 }
 
 /* Do the numbers of the header agree with each other and with the bytes? */
-static PtLogStatus
+static PtBatchStatus
 batch_verify_counts(const PtBatchHeader *h)
 {
 	int			codec = h->attributes & PT_BATCH_COMPRESSION_MASK;
 	int64		body = h->length - PT_BATCH_HEADER_SIZE;
 
 	if (h->record_count <= 0 || h->last_offset_delta != h->record_count - 1)
-		return PT_LOG_BAD_COUNT;
+		return PT_BATCH_BAD_COUNT;
 	if (codec == PT_CODEC_NONE && (int64) h->record_count * PT_RECORD_SIZE_MIN > body)
-		return PT_LOG_BAD_COUNT;
-	return PT_LOG_OK;
+		return PT_BATCH_BAD_COUNT;
+	return PT_BATCH_OK;
 }
 
-PtLogStatus
+PtBatchStatus
 pt_batch_verify(const char *data, size_t len, PtBatchHeader *h)
 {
-	PtLogStatus status;
+	PtBatchStatus status;
 
 	/* An old format has another header, often shorter than ours: say that first. */
 	if (len > BATCH_AT_MAGIC && data[BATCH_AT_MAGIC] != PT_BATCH_MAGIC)
-		return PT_LOG_BAD_MAGIC;
+		return PT_BATCH_BAD_MAGIC;
 
 	status = pt_batch_header_read(data, len, h);
-	if (status != PT_LOG_OK)
+	if (status != PT_BATCH_OK)
 		return status;
 	if (h->length != len)
-		return h->length > len ? PT_LOG_TRUNCATED : PT_LOG_BAD_LENGTH;
+		return h->length > len ? PT_BATCH_TRUNCATED : PT_BATCH_BAD_LENGTH;
 	if (pt_crc32c(data + BATCH_AT_ATTRIBUTES, len - BATCH_AT_ATTRIBUTES) != h->crc)
-		return PT_LOG_BAD_CRC;
+		return PT_BATCH_BAD_CRC;
 	if ((h->attributes & ~BATCH_PRODUCER_ATTRIBUTES) != 0 ||
 		(h->attributes & PT_BATCH_COMPRESSION_MASK) > PT_CODEC_LAST)
-		return PT_LOG_BAD_ATTRIBUTES;
+		return PT_BATCH_BAD_ATTRIBUTES;
 	return batch_verify_counts(h);
 }
 

@@ -7,7 +7,7 @@
  * KIP-98).  All integers in a batch are big-endian.  Nothing here ereports,
  * needs a server or touches shared state; memory comes from palloc (the
  * frontend's in unit tests), allocations whose size an input decides are
- * bounded by the caller and reported as PT_LOG_NO_MEMORY.
+ * bounded by the caller and reported as PT_BATCH_NO_MEMORY.
  *
  * Siblings: compress.h (the codecs), crc32c.h, partitioner.h, sequence.h.
  *
@@ -68,10 +68,10 @@ typedef struct PtRecord
 
 /*
  * Reads the 61 bytes of a header at "data"; "len" is how much there is.
- * PT_LOG_TRUNCATED when fewer than 61 bytes, PT_LOG_BAD_LENGTH when the length
+ * PT_BATCH_TRUNCATED when fewer than 61 bytes, PT_BATCH_BAD_LENGTH when the length
  * field is below 49 or above INT32_MAX - 12.  Checks nothing else.
  */
-extern PtLogStatus pt_batch_header_read(const char *data, size_t len, PtBatchHeader *h);
+extern PtBatchStatus pt_batch_header_read(const char *data, size_t len, PtBatchHeader *h);
 
 /*
  * Everything a broker checks on a produced batch, without decompressing it:
@@ -80,7 +80,7 @@ extern PtLogStatus pt_batch_header_read(const char *data, size_t len, PtBatchHea
  * consistent (last_offset_delta + 1 == record_count, at least one record), and no
  * more records than the bytes can hold when not compressed.
  */
-extern PtLogStatus pt_batch_verify(const char *data, size_t len, PtBatchHeader *h);
+extern PtBatchStatus pt_batch_verify(const char *data, size_t len, PtBatchHeader *h);
 
 /* What the records of a batch have in common; the timestamps, in ms, are those of the header when there are none. */
 typedef struct PtRecordsInfo
@@ -94,7 +94,7 @@ typedef struct PtRecordsInfo
  * Full check of the records inside (decompresses): every record well-formed,
  * record_count of them with deltas 0..n-1, nothing behind the last.  "info" may be NULL.
  */
-extern PtLogStatus pt_batch_verify_records(const char *data, size_t len, size_t max_decompressed,
+extern PtBatchStatus pt_batch_verify_records(const char *data, size_t len, size_t max_decompressed,
 										   PtRecordsInfo *info);
 
 /* What the header says of the largest timestamp becomes that; the batch gets a new CRC. */
@@ -109,7 +109,7 @@ extern void pt_batch_set_append_time(char *data, int64 timestamp);
 /*
  * Iterates over the records of a verified batch.  begin decompresses when need be
  * into memory of the current context (at most max_decompressed bytes); end frees it.  Records point into
- * the batch or that memory.  next returns PT_LOG_END behind the last.
+ * the batch or that memory.  next returns PT_BATCH_END behind the last.
  */
 typedef struct PtRecordIter
 {
@@ -120,8 +120,8 @@ typedef struct PtRecordIter
 	int32		remaining;
 } PtRecordIter;
 
-extern PtLogStatus pt_record_iter_begin(PtRecordIter *it, const char *data, size_t len, size_t max_decompressed);
-extern PtLogStatus pt_record_iter_next(PtRecordIter *it, PtRecord *record);
+extern PtBatchStatus pt_record_iter_begin(PtRecordIter *it, const char *data, size_t len, size_t max_decompressed);
+extern PtBatchStatus pt_record_iter_next(PtRecordIter *it, PtRecord *record);
 extern void pt_record_iter_end(PtRecordIter *it);
 
 /* One header after another out of PtRecord.headers; false at the end. */

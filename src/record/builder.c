@@ -164,12 +164,12 @@ builder_put_header(const PtBatchBuilder *b, char *data, int16 attributes)
 static bool
 builder_compress(PtBatchBuilder *b, int codec, int level, size_t *len)
 {
-	PtLogStatus status;
+	PtBatchStatus status;
 
 	status = pt_compress_behind(codec, level, PT_BATCH_HEADER_SIZE, b->buf,
 								b->buf + PT_BATCH_HEADER_SIZE, b->len - PT_BATCH_HEADER_SIZE,
 								&b->out, &b->out_cap, len);
-	if (status != PT_LOG_OK)
+	if (status != PT_BATCH_OK)
 		return false;
 	*len += PT_BATCH_HEADER_SIZE;
 	Assert(*len < b->len && *len <= b->out_cap);

@@ -9,7 +9,7 @@
  *
  *	  A decompressor does not know how much will come out and must not believe
  *	  what the input says.  It asks PtOutput for room, writes there, says how
- *	  much it wrote, and stops at the first status that is not PT_LOG_OK.
+ *	  much it wrote, and stops at the first status that is not PT_BATCH_OK.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -34,21 +34,21 @@ typedef struct PtOutput
  * Makes room for at least one more byte: [data + len, data + cap).  To tell "just
  * full" from "too much", cap may exceed max by one byte.
  */
-extern PtLogStatus pt_output_room(PtOutput *out);
+extern PtBatchStatus pt_output_room(PtOutput *out);
 
 /* Makes room for n more bytes, n being what will really come. */
-extern PtLogStatus pt_output_reserve(PtOutput *out, size_t n);
+extern PtBatchStatus pt_output_reserve(PtOutput *out, size_t n);
 
 typedef struct PtCodecOps
 {
 	/* How much "out" of compress must have room for, given the input's length. */
 	size_t		(*bound) (size_t in_len);
 
-	/* PT_LOG_TOO_LARGE when it does not fit, which may also mean that it is not worth it. */
-	PtLogStatus (*compress) (int level, const char *in, size_t in_len, char *out, size_t cap, size_t *out_len);
+	/* PT_BATCH_TOO_LARGE when it does not fit, which may also mean that it is not worth it. */
+	PtBatchStatus (*compress) (int level, const char *in, size_t in_len, char *out, size_t cap, size_t *out_len);
 
 	/* Appends to out, which has room for a bit already.  All of the input must be used. */
-	PtLogStatus (*decompress) (const char *in, size_t in_len, PtOutput *out);
+	PtBatchStatus (*decompress) (const char *in, size_t in_len, PtOutput *out);
 } PtCodecOps;
 
 extern const PtCodecOps pt_codec_gzip;
@@ -69,7 +69,7 @@ pt_codec_level(int level, int dflt, int min, int max)
  * pt_compress that leaves "reserve" bytes free in front, which *out_len does not
  * count.  A new *out comes from the memory context of "beside" (NULL: the current one).
  */
-extern PtLogStatus pt_compress_behind(PtCodec codec, int level, size_t reserve, const char *beside,
+extern PtBatchStatus pt_compress_behind(PtCodec codec, int level, size_t reserve, const char *beside,
 									  const char *in, size_t in_len,
 									  char **out, size_t *out_cap, size_t *out_len);
 

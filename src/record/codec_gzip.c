@@ -29,7 +29,7 @@ gzip_bound(size_t in_len)
 	return in_len;
 }
 
-static PtLogStatus
+static PtBatchStatus
 gzip_compress(int level, const char *in, size_t in_len, char *out, size_t cap, size_t *out_len)
 {
 	z_stream	z = {0};
@@ -37,7 +37,7 @@ gzip_compress(int level, const char *in, size_t in_len, char *out, size_t cap, s
 
 	level = pt_codec_level(level, Z_DEFAULT_COMPRESSION, Z_DEFAULT_COMPRESSION, Z_BEST_COMPRESSION);
 	if (deflateInit2(&z, level, Z_DEFLATED, GZIP_WINDOW_BITS, GZIP_MEM_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
-		return PT_LOG_NO_MEMORY;
+		return PT_BATCH_NO_MEMORY;
 
 	z.next_in = (Bytef *) unconstify(char *, in);
 	z.avail_in = (uInt) in_len;
@@ -46,19 +46,19 @@ gzip_compress(int level, const char *in, size_t in_len, char *out, size_t cap, s
 	rc = deflate(&z, Z_FINISH);
 	*out_len = z.total_out;
 	deflateEnd(&z);
-	return rc == Z_STREAM_END ? PT_LOG_OK : PT_LOG_TOO_LARGE;
+	return rc == Z_STREAM_END ? PT_BATCH_OK : PT_BATCH_TOO_LARGE;
 }
 
 /* One call of inflate: *end is set behind the last byte of a member. */
-static PtLogStatus
+static PtBatchStatus
 gzip_step(z_stream *z, PtOutput *out, bool *end)
 {
-	PtLogStatus status = pt_output_room(out);
+	PtBatchStatus status = pt_output_room(out);
 	size_t		room;
 	uInt		avail_in PG_USED_FOR_ASSERTS_ONLY = z->avail_in;
 	int			rc;
 
-	if (status != PT_LOG_OK)
+	if (status != PT_BATCH_OK)
 		return status;
 
 	room = Min(out->cap - out->len, GZIP_CHUNK_MAX);
@@ -69,28 +69,28 @@ gzip_step(z_stream *z, PtOutput *out, bool *end)
 
 	*end = (rc == Z_STREAM_END);
 	if (rc == Z_MEM_ERROR)
-		return PT_LOG_NO_MEMORY;
+		return PT_BATCH_NO_MEMORY;
 	if (rc != Z_OK && rc != Z_STREAM_END)
-		return PT_LOG_BAD_COMPRESSION;	/* also Z_BUF_ERROR: cut short */
+		return PT_BATCH_BAD_COMPRESSION;	/* also Z_BUF_ERROR: cut short */
 
 	/* Each step takes or gives something, so the loop ends. */
 	Assert(*end || z->avail_in < avail_in || z->avail_out < room);
-	return PT_LOG_OK;
+	return PT_BATCH_OK;
 }
 
-static PtLogStatus
+static PtBatchStatus
 gzip_decompress(const char *in, size_t in_len, PtOutput *out)
 {
 	z_stream	z = {0};
-	PtLogStatus status = PT_LOG_OK;
+	PtBatchStatus status = PT_BATCH_OK;
 	bool		end = false;
 
 	if (inflateInit2(&z, GZIP_WINDOW_BITS) != Z_OK)
-		return PT_LOG_NO_MEMORY;
+		return PT_BATCH_NO_MEMORY;
 
 	z.next_in = (Bytef *) unconstify(char *, in);
 	z.avail_in = (uInt) in_len;
-	while (status == PT_LOG_OK && !(end && z.avail_in == 0))
+	while (status == PT_BATCH_OK && !(end && z.avail_in == 0))
 	{
 		if (end)
 			inflateReset(&z);

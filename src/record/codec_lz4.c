@@ -33,7 +33,7 @@ lz4_bound(size_t in_len)
 	return LZ4F_compressFrameBound(in_len, NULL);
 }
 
-static PtLogStatus
+static PtBatchStatus
 lz4_compress(int level, const char *in, size_t in_len, char *out, size_t cap, size_t *out_len)
 {
 	LZ4F_preferences_t prefs = LZ4F_INIT_PREFERENCES;
@@ -46,13 +46,13 @@ lz4_compress(int level, const char *in, size_t in_len, char *out, size_t cap, si
 	prefs.compressionLevel = pt_codec_level(level, 0, LZ4_LEVEL_MIN, LZ4F_compressionLevel_max());
 	rc = LZ4F_compressFrame(out, cap, in, in_len, &prefs);
 	if (LZ4F_isError(rc))
-		return PT_LOG_TOO_LARGE;
+		return PT_BATCH_TOO_LARGE;
 	*out_len = rc;
-	return PT_LOG_OK;
+	return PT_BATCH_OK;
 }
 
 /* Runs frames through the context. */
-static PtLogStatus
+static PtBatchStatus
 lz4_run(LZ4F_dctx *ctx, const char *in, size_t in_len, PtOutput *out)
 {
 	size_t		hint = 1;		/* 0 when a frame is complete */
@@ -60,32 +60,32 @@ lz4_run(LZ4F_dctx *ctx, const char *in, size_t in_len, PtOutput *out)
 	/* A frame may have given all its input and still hold back output. */
 	while (in_len > 0 || hint != 0)
 	{
-		PtLogStatus status = pt_output_room(out);
+		PtBatchStatus status = pt_output_room(out);
 		size_t		taken = in_len;
 		size_t		given;
 
-		if (status != PT_LOG_OK)
+		if (status != PT_BATCH_OK)
 			return status;
 		given = out->cap - out->len;
 		hint = LZ4F_decompress(ctx, out->data + out->len, &given, in, &taken, NULL);
 		if (LZ4F_isError(hint) || (taken == 0 && given == 0))
-			return PT_LOG_BAD_COMPRESSION;
+			return PT_BATCH_BAD_COMPRESSION;
 		out->len += given;
 		in += taken;
 		in_len -= taken;
 	}
-	return PT_LOG_OK;
+	return PT_BATCH_OK;
 }
 
-static PtLogStatus
+static PtBatchStatus
 lz4_decompress(const char *in, size_t in_len, PtOutput *out)
 {
-	PtLogStatus status;
+	PtBatchStatus status;
 
 	if (lz4_dctx == NULL && LZ4F_isError(LZ4F_createDecompressionContext(&lz4_dctx, LZ4F_VERSION)))
 	{
 		lz4_dctx = NULL;
-		return PT_LOG_NO_MEMORY;
+		return PT_BATCH_NO_MEMORY;
 	}
 	status = lz4_run(lz4_dctx, in, in_len, out);
 

@@ -43,7 +43,7 @@ snappy_bound(size_t in_len)
 }
 
 /* Snappy has no levels. */
-static PtLogStatus
+static PtBatchStatus
 snappy_compress_blocks(int level, const char *in, size_t in_len, char *out, size_t cap, size_t *out_len)
 {
 	char	   *p = out;
@@ -61,41 +61,41 @@ snappy_compress_blocks(int level, const char *in, size_t in_len, char *out, size
 		size_t		block_len = cap - (p - out) - 4;
 
 		if (snappy_compress(in, n, p + 4, &block_len) != SNAPPY_OK)
-			return PT_LOG_TOO_LARGE;
+			return PT_BATCH_TOO_LARGE;
 		pt_put_int32(p, (int32) block_len);
 		p += 4 + block_len;
 		in += n;
 		in_len -= n;
 	}
 	*out_len = p - out;
-	return PT_LOG_OK;
+	return PT_BATCH_OK;
 }
 
 /* One raw snappy stream. */
-static PtLogStatus
+static PtBatchStatus
 snappy_decompress_block(const char *in, size_t in_len, PtOutput *out)
 {
-	PtLogStatus status;
+	PtBatchStatus status;
 	size_t		len;
 
 	if (snappy_uncompressed_length(in, in_len, &len) != SNAPPY_OK ||
 		len > in_len * SNAPPY_EXPANSION_MAX)
-		return PT_LOG_BAD_COMPRESSION;
+		return PT_BATCH_BAD_COMPRESSION;
 	if (len > out->max - out->len)
-		return PT_LOG_TOO_LARGE;
+		return PT_BATCH_TOO_LARGE;
 	if (len > in_len * SNAPPY_EXPANSION_USUAL &&
 		snappy_validate_compressed_buffer(in, in_len) != SNAPPY_OK)
-		return PT_LOG_BAD_COMPRESSION;
+		return PT_BATCH_BAD_COMPRESSION;
 
 	status = pt_output_reserve(out, len);
-	if (status != PT_LOG_OK)
+	if (status != PT_BATCH_OK)
 		return status;
 	len = out->cap - out->len;
 	if (snappy_uncompress(in, in_len, out->data + out->len, &len) != SNAPPY_OK)
-		return PT_LOG_BAD_COMPRESSION;
+		return PT_BATCH_BAD_COMPRESSION;
 	out->len += len;
 	Assert(out->len <= out->max);
-	return PT_LOG_OK;
+	return PT_BATCH_OK;
 }
 
 static bool
@@ -104,7 +104,7 @@ is_xerial(const char *in, size_t in_len)
 	return in_len >= XERIAL_HEADER_SIZE && memcmp(in, xerial_magic, sizeof(xerial_magic)) == 0;
 }
 
-static PtLogStatus
+static PtBatchStatus
 snappy_decompress_any(const char *in, size_t in_len, PtOutput *out)
 {
 	const char *end = in + in_len;
@@ -115,7 +115,7 @@ snappy_decompress_any(const char *in, size_t in_len, PtOutput *out)
 
 	while (in < end)
 	{
-		PtLogStatus status;
+		PtBatchStatus status;
 		int32		block_len;
 
 		/* Streams that were concatenated bring their headers along. */
@@ -125,17 +125,17 @@ snappy_decompress_any(const char *in, size_t in_len, PtOutput *out)
 			continue;
 		}
 		if (end - in < 4)
-			return PT_LOG_BAD_COMPRESSION;
+			return PT_BATCH_BAD_COMPRESSION;
 		block_len = pt_get_int32(in);
 		in += 4;
 		if (block_len < 0 || block_len > end - in)
-			return PT_LOG_BAD_COMPRESSION;
+			return PT_BATCH_BAD_COMPRESSION;
 		status = snappy_decompress_block(in, block_len, out);
-		if (status != PT_LOG_OK)
+		if (status != PT_BATCH_OK)
 			return status;
 		in += block_len;
 	}
-	return PT_LOG_OK;
+	return PT_BATCH_OK;
 }
 
 const PtCodecOps pt_codec_snappy = {

@@ -38,13 +38,13 @@ zstd_bound(size_t in_len)
 	return in_len;
 }
 
-static PtLogStatus
+static PtBatchStatus
 zstd_compress(int level, const char *in, size_t in_len, char *out, size_t cap, size_t *out_len)
 {
 	size_t		rc;
 
 	if (zstd_cctx == NULL && (zstd_cctx = ZSTD_createCCtx()) == NULL)
-		return PT_LOG_NO_MEMORY;
+		return PT_BATCH_NO_MEMORY;
 
 	level = pt_codec_level(level, ZSTD_CLEVEL_DEFAULT, ZSTD_minCLevel(), ZSTD_maxCLevel());
 	rc = ZSTD_compressCCtx(zstd_cctx, out, cap, in, in_len, level);
@@ -54,18 +54,18 @@ zstd_compress(int level, const char *in, size_t in_len, char *out, size_t cap, s
 		zstd_cctx = NULL;
 	}
 	if (ZSTD_isError(rc))
-		return PT_LOG_TOO_LARGE;
+		return PT_BATCH_TOO_LARGE;
 	*out_len = rc;
-	return PT_LOG_OK;
+	return PT_BATCH_OK;
 }
 
 /* What an error of a decompression means. */
-static PtLogStatus
+static PtBatchStatus
 zstd_status(size_t rc)
 {
 	Assert(ZSTD_isError(rc));
 
-	return ZSTD_getErrorCode(rc) == ZSTD_error_memory_allocation ? PT_LOG_NO_MEMORY : PT_LOG_BAD_COMPRESSION;
+	return ZSTD_getErrorCode(rc) == ZSTD_error_memory_allocation ? PT_BATCH_NO_MEMORY : PT_BATCH_BAD_COMPRESSION;
 }
 
 /* Is the input one frame that can be believed when it announces *len bytes? */
@@ -81,23 +81,23 @@ zstd_is_simple(const char *in, size_t in_len, size_t *len)
 	return ZSTD_findFrameCompressedSize(in, in_len) == in_len;
 }
 
-static PtLogStatus
+static PtBatchStatus
 zstd_decompress_simple(ZSTD_DCtx *ctx, const char *in, size_t in_len, size_t len, PtOutput *out)
 {
-	PtLogStatus status = pt_output_reserve(out, len);
+	PtBatchStatus status = pt_output_reserve(out, len);
 	size_t		rc;
 
-	if (status != PT_LOG_OK)
+	if (status != PT_BATCH_OK)
 		return status;
 	rc = ZSTD_decompressDCtx(ctx, out->data + out->len, out->cap - out->len, in, in_len);
 	if (ZSTD_isError(rc))
 		return zstd_status(rc);
 	out->len += rc;
-	return PT_LOG_OK;
+	return PT_BATCH_OK;
 }
 
 /* Frames of any kind and number. */
-static PtLogStatus
+static PtBatchStatus
 zstd_decompress_stream(ZSTD_DCtx *ctx, const char *in, size_t in_len, PtOutput *out)
 {
 	ZSTD_inBuffer input = {in, in_len, 0};
@@ -105,31 +105,31 @@ zstd_decompress_stream(ZSTD_DCtx *ctx, const char *in, size_t in_len, PtOutput *
 
 	while (input.pos < input.size || hint != 0)
 	{
-		PtLogStatus status = pt_output_room(out);
+		PtBatchStatus status = pt_output_room(out);
 		ZSTD_outBuffer output;
 		size_t		taken = input.pos;
 
-		if (status != PT_LOG_OK)
+		if (status != PT_BATCH_OK)
 			return status;
 		output = (ZSTD_outBuffer) {out->data, out->cap, out->len};
 		hint = ZSTD_decompressStream(ctx, &output, &input);
 		if (ZSTD_isError(hint))
 			return zstd_status(hint);
 		if (input.pos == taken && output.pos == out->len)
-			return PT_LOG_BAD_COMPRESSION;
+			return PT_BATCH_BAD_COMPRESSION;
 		out->len = output.pos;
 	}
-	return PT_LOG_OK;
+	return PT_BATCH_OK;
 }
 
-static PtLogStatus
+static PtBatchStatus
 zstd_decompress(const char *in, size_t in_len, PtOutput *out)
 {
-	PtLogStatus status;
+	PtBatchStatus status;
 	size_t		len;
 
 	if (zstd_dctx == NULL && (zstd_dctx = ZSTD_createDCtx()) == NULL)
-		return PT_LOG_NO_MEMORY;
+		return PT_BATCH_NO_MEMORY;
 
 	if (zstd_is_simple(in, in_len, &len))
 		status = zstd_decompress_simple(zstd_dctx, in, in_len, len, out);

@@ -40,7 +40,7 @@ codec_lookup(int codec)
 }
 
 /* Moves the output to a piece of memory of this size. */
-static PtLogStatus
+static PtBatchStatus
 output_resize(PtOutput *out, size_t cap)
 {
 	char	   *data = pt_mem_try_alloc(out->data, cap);
@@ -48,7 +48,7 @@ output_resize(PtOutput *out, size_t cap)
 	Assert(cap > out->len && cap <= out->max + 1);
 
 	if (data == NULL)
-		return PT_LOG_NO_MEMORY;
+		return PT_BATCH_NO_MEMORY;
 	if (out->data != NULL)
 	{
 		memcpy(data, out->data, out->len);
@@ -56,53 +56,53 @@ output_resize(PtOutput *out, size_t cap)
 	}
 	out->data = data;
 	out->cap = cap;
-	return PT_LOG_OK;
+	return PT_BATCH_OK;
 }
 
-PtLogStatus
+PtBatchStatus
 pt_output_room(PtOutput *out)
 {
 	Assert(out->len <= out->cap);
 
 	if (out->len > out->max)
-		return PT_LOG_TOO_LARGE;
+		return PT_BATCH_TOO_LARGE;
 	if (out->len < out->cap)
-		return PT_LOG_OK;
+		return PT_BATCH_OK;
 	return output_resize(out, Min(Max(out->cap * 2, OUTPUT_CAP_MIN), out->max + 1));
 }
 
-PtLogStatus
+PtBatchStatus
 pt_output_reserve(PtOutput *out, size_t n)
 {
 	Assert(out->len <= out->cap && out->len <= out->max);
 
 	if (n > out->max - out->len)
-		return PT_LOG_TOO_LARGE;
+		return PT_BATCH_TOO_LARGE;
 	if (n <= out->cap - out->len)
-		return PT_LOG_OK;
+		return PT_BATCH_OK;
 	return output_resize(out, Min(Max(out->cap * 2, out->len + n), out->max + 1));
 }
 
-PtLogStatus
+PtBatchStatus
 pt_decompress(PtCodec codec, const char *in, size_t in_len, size_t max, char **out, size_t *out_len)
 {
 	const PtCodecOps *ops = codec_lookup(codec);
 	PtOutput	output = {.max = Min(max, PT_MEM_MAX / 4)};
-	PtLogStatus status;
+	PtBatchStatus status;
 
 	*out = NULL;
 	*out_len = 0;
 	if (ops == NULL)
-		return PT_LOG_BAD_ATTRIBUTES;
+		return PT_BATCH_BAD_ATTRIBUTES;
 	if (in_len > PG_INT32_MAX)
-		return PT_LOG_BAD_LENGTH;
+		return PT_BATCH_BAD_LENGTH;
 
 	status = output_resize(&output, Min(Max(in_len * 2, OUTPUT_CAP_MIN), output.max + 1));
-	if (status == PT_LOG_OK)
+	if (status == PT_BATCH_OK)
 		status = ops->decompress(in, in_len, &output);
-	if (status == PT_LOG_OK && output.len > output.max)
-		status = PT_LOG_TOO_LARGE;
-	if (status != PT_LOG_OK)
+	if (status == PT_BATCH_OK && output.len > output.max)
+		status = PT_BATCH_TOO_LARGE;
+	if (status != PT_BATCH_OK)
 	{
 		if (output.data != NULL)
 			pfree(output.data);
@@ -110,22 +110,22 @@ pt_decompress(PtCodec codec, const char *in, size_t in_len, size_t max, char **o
 	}
 	*out = output.data;
 	*out_len = output.len;
-	return PT_LOG_OK;
+	return PT_BATCH_OK;
 }
 
-PtLogStatus
+PtBatchStatus
 pt_compress_behind(PtCodec codec, int level, size_t reserve, const char *beside,
 				   const char *in, size_t in_len, char **out, size_t *out_cap, size_t *out_len)
 {
 	const PtCodecOps *ops = codec_lookup(codec);
-	PtLogStatus status;
+	PtBatchStatus status;
 	size_t		needed;
 
 	*out_len = 0;
 	if (ops == NULL)
-		return PT_LOG_BAD_ATTRIBUTES;
+		return PT_BATCH_BAD_ATTRIBUTES;
 	if (in_len > PG_INT32_MAX)
-		return PT_LOG_BAD_LENGTH;
+		return PT_BATCH_BAD_LENGTH;
 
 	needed = reserve + ops->bound(in_len);
 	if (*out == NULL || *out_cap < needed)
@@ -133,7 +133,7 @@ pt_compress_behind(PtCodec codec, int level, size_t reserve, const char *beside,
 		char	   *data = pt_mem_try_alloc(*out != NULL ? *out : beside, needed);
 
 		if (data == NULL)
-			return PT_LOG_NO_MEMORY;
+			return PT_BATCH_NO_MEMORY;
 		if (*out != NULL)
 			pfree(*out);
 		*out = data;
@@ -141,12 +141,12 @@ pt_compress_behind(PtCodec codec, int level, size_t reserve, const char *beside,
 	}
 
 	status = ops->compress(level, in, in_len, *out + reserve, *out_cap - reserve, out_len);
-	if (status == PT_LOG_OK && *out_len >= in_len)
-		status = PT_LOG_TOO_LARGE;
+	if (status == PT_BATCH_OK && *out_len >= in_len)
+		status = PT_BATCH_TOO_LARGE;
 	return status;
 }
 
-PtLogStatus
+PtBatchStatus
 pt_compress(PtCodec codec, int level, const char *in, size_t in_len, char **out, size_t *out_cap, size_t *out_len)
 {
 	return pt_compress_behind(codec, level, 0, NULL, in, in_len, out, out_cap, out_len);

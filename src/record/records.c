@@ -118,72 +118,72 @@ record_read_body(const char *p, const char *end, const PtBatchHeader *h, PtRecor
 }
 
 /* The next record, without looking at how many are still to come. */
-static inline PtLogStatus
+static inline PtBatchStatus
 record_read(PtRecordIter *it, PtRecord *record, int32 *offset_delta)
 {
 	int32		body_len;
 	const char *p = pt_varint_read(it->pos, it->end, &body_len);
 
 	if (unlikely(p == NULL || body_len < 0 || body_len > it->end - p))
-		return PT_LOG_BAD_RECORD;
+		return PT_BATCH_BAD_RECORD;
 	if (unlikely(!record_read_body(p, p + body_len, &it->header, record, offset_delta)))
-		return PT_LOG_BAD_RECORD;
+		return PT_BATCH_BAD_RECORD;
 	it->pos = p + body_len;
-	return PT_LOG_OK;
+	return PT_BATCH_OK;
 }
 
-PtLogStatus
+PtBatchStatus
 pt_record_iter_begin(PtRecordIter *it, const char *data, size_t len, size_t max_decompressed)
 {
-	PtLogStatus status;
+	PtBatchStatus status;
 	int			codec;
 
 	memset(it, 0, sizeof(*it));
 	status = pt_batch_header_read(data, len, &it->header);
-	if (status != PT_LOG_OK)
+	if (status != PT_BATCH_OK)
 		return status;
 	if (it->header.magic != PT_BATCH_MAGIC)
-		return PT_LOG_BAD_MAGIC;
+		return PT_BATCH_BAD_MAGIC;
 	if (it->header.length > len)
-		return PT_LOG_TRUNCATED;
+		return PT_BATCH_TRUNCATED;
 	if (it->header.record_count < 0)
-		return PT_LOG_BAD_COUNT;
+		return PT_BATCH_BAD_COUNT;
 
 	it->pos = data + PT_BATCH_HEADER_SIZE;
 	it->end = data + it->header.length;
 	codec = it->header.attributes & PT_BATCH_COMPRESSION_MASK;
 	if (codec > PT_CODEC_LAST)
-		status = PT_LOG_BAD_ATTRIBUTES;
+		status = PT_BATCH_BAD_ATTRIBUTES;
 	else if (codec != PT_CODEC_NONE)
 	{
 		size_t		raw_len;
 
 		status = pt_decompress(codec, it->pos, it->end - it->pos, max_decompressed, &it->owned, &raw_len);
-		if (status == PT_LOG_OK)
+		if (status == PT_BATCH_OK)
 		{
 			it->pos = it->owned;
 			it->end = it->owned + raw_len;
 		}
 	}
-	if (status == PT_LOG_OK)
+	if (status == PT_BATCH_OK)
 		it->remaining = it->header.record_count;
 	return status;
 }
 
-PtLogStatus
+PtBatchStatus
 pt_record_iter_next(PtRecordIter *it, PtRecord *record)
 {
-	PtLogStatus status;
+	PtBatchStatus status;
 	int32		offset_delta;
 
 	if (it->remaining == 0)
-		return PT_LOG_END;
+		return PT_BATCH_END;
 	if (unlikely(it->pos == it->end))
-		return PT_LOG_BAD_COUNT;
+		return PT_BATCH_BAD_COUNT;
 	Assert(it->remaining > 0 && it->pos < it->end);
 
 	status = record_read(it, record, &offset_delta);
-	if (likely(status == PT_LOG_OK))
+	if (likely(status == PT_BATCH_OK))
 		it->remaining--;
 	return status;
 }
@@ -200,7 +200,7 @@ pt_record_iter_end(PtRecordIter *it)
 }
 
 /* The loop of pt_batch_verify_records. */
-static PtLogStatus
+static PtBatchStatus
 records_verify(PtRecordIter *it, PtRecordsInfo *info)
 {
 	PtRecord	record;
@@ -208,29 +208,29 @@ records_verify(PtRecordIter *it, PtRecordsInfo *info)
 
 	for (int32 i = 0; i < it->header.record_count; i++)
 	{
-		PtLogStatus status;
+		PtBatchStatus status;
 
 		if (unlikely(it->pos == it->end))
-			return PT_LOG_BAD_COUNT;
+			return PT_BATCH_BAD_COUNT;
 		status = record_read(it, &record, &offset_delta);
-		if (unlikely(status != PT_LOG_OK))
+		if (unlikely(status != PT_BATCH_OK))
 			return status;
 		if (unlikely(offset_delta != i))
-			return PT_LOG_BAD_COUNT;
+			return PT_BATCH_BAD_COUNT;
 		info->keyless |= record.key == NULL;
 		if (i == 0)
 			info->min_timestamp = info->max_timestamp = record.timestamp;
 		info->min_timestamp = Min(info->min_timestamp, record.timestamp);
 		info->max_timestamp = Max(info->max_timestamp, record.timestamp);
 	}
-	return it->pos == it->end ? PT_LOG_OK : PT_LOG_BAD_COUNT;
+	return it->pos == it->end ? PT_BATCH_OK : PT_BATCH_BAD_COUNT;
 }
 
-PtLogStatus
+PtBatchStatus
 pt_batch_verify_records(const char *data, size_t len, size_t max_decompressed, PtRecordsInfo *info)
 {
 	PtRecordIter it;
-	PtLogStatus status;
+	PtBatchStatus status;
 	PtRecordsInfo ignored;
 
 	if (info == NULL)
@@ -240,7 +240,7 @@ pt_batch_verify_records(const char *data, size_t len, size_t max_decompressed, P
 	status = pt_record_iter_begin(&it, data, len, max_decompressed);
 	info->min_timestamp = it.header.base_timestamp;
 	info->max_timestamp = it.header.max_timestamp;
-	if (status == PT_LOG_OK)
+	if (status == PT_BATCH_OK)
 		status = records_verify(&it, info);
 	pt_record_iter_end(&it);
 	return status;

@@ -13,13 +13,13 @@
 
 /* Never NULL, not even for a number that is no status. */
 const char *
-pt_log_status_text(PtLogStatus status)
+pt_batch_status_text(PtBatchStatus status)
 {
 	switch (status)
 	{
-#define PT_LOG_STATUS_CASE(name, text) case name: return text;
-			PT_LOG_STATUSES(PT_LOG_STATUS_CASE)
-#undef PT_LOG_STATUS_CASE
+#define PT_BATCH_STATUS_CASE(name, text) case name: return text;
+			PT_BATCH_STATUSES(PT_BATCH_STATUS_CASE)
+#undef PT_BATCH_STATUS_CASE
 	}
 	return "unknown status";
 }

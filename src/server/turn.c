@@ -339,7 +339,7 @@ append_phase(PtListener *l)
 			append_at_once(items, n);
 		else
 		{
-			pt_engine_produce(items, n, &lsn);
+			pt_produce_batches(items, n, &lsn);
 			if (lsn != InvalidXLogRecPtr)
 				pt_commit_request(lsn);
 		}
@@ -379,7 +379,7 @@ append_at_once(PtProduce *items, int n)
 	int64		started = net_now();
 	XLogRecPtr	lsn;
 
-	pt_engine_produce_at_once(items, n, &lsn);
+	pt_produce_batches_at_once(items, n, &lsn);
 	if (lsn == InvalidXLogRecPtr)
 		return;
 	pt_server_flush_took(net_now() - started);
@@ -496,7 +496,7 @@ retry_due(NetTimer *timer)
 static int64
 control_wait(void)
 {
-	int64		positions_ms = pt_positions_wait();
+	int64		positions_ms = pt_offsets_wait();
 	int64		groups_ms = kafka_control_wait();
 
 	return groups_ms < 0 ? positions_ms : Min(groups_ms, positions_ms);
@@ -516,7 +516,7 @@ control_phase(PtListener *l)
 		pt_turn_transaction();
 		if (kafka_control_wait() == 0)
 			kafka_control_turn();
-		pt_positions_tick();
+		pt_offsets_tick();
 		MemoryContextSwitchTo(l->turn_mcxt);
 		transaction_end(l);
 		wait_ms = control_wait();

@@ -87,7 +87,7 @@ extern Oid	pt_leaf_identity(Relation rel);
 extern int64 pt_now_ms(void);
 
 /* convert.c: the batch with its records compressed by another codec, in memory of the current context. */
-extern PtLogStatus pt_batch_recompress(const char *data, size_t len, const PtTopicConfig *config,
+extern PtBatchStatus pt_batch_recompress(const char *data, size_t len, const PtTopicConfig *config,
 									   char **out, size_t *out_len);
 
 /* produce.c: rejects an item; a message is optional. */
@@ -124,11 +124,11 @@ extern void pt_trims_sub_abort(int level);
 extern void pt_trims_forget(void);
 
 /* positions.c, position_cache.c; positions.h has the rest */
-extern Size pt_positions_shmem_size(void);
-extern void pt_positions_shmem_init(void);
-extern void pt_positions_sub_commit(int level);
-extern void pt_positions_sub_abort(int level);
-extern void pt_positions_forget(void);
+extern Size pt_offsets_shmem_size(void);
+extern void pt_offsets_shmem_init(void);
+extern void pt_offsets_sub_commit(int level);
+extern void pt_offsets_sub_abort(int level);
+extern void pt_offsets_forget(void);
 
 /* gone.c */
 extern void pt_gone_register(void);

@@ -58,7 +58,7 @@ static bool
 open_batch(Relation rel, const char *data, const PtFrame *frame)
 {
 	MemoryContext old = MemoryContextSwitchTo(pt_pending_context());
-	PtLogStatus status;
+	PtBatchStatus status;
 
 	Assert(!reread->open);
 	if (reread->data_cap < frame->head.length)
@@ -74,11 +74,11 @@ open_batch(Relation rel, const char *data, const PtFrame *frame)
 	status = pt_record_iter_begin(&reread->iter, reread->data, frame->head.length,
 								  (size_t) pt_decompress_limit * 1024);
 	MemoryContextSwitchTo(old);
-	if (status != PT_LOG_OK)
+	if (status != PT_BATCH_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("could not read back a record of \"%s\": %s",
-						RelationGetRelationName(rel), pt_log_status_text(status))));
+						RelationGetRelationName(rel), pt_batch_status_text(status))));
 	reread->open = true;
 	reread->relid = RelationGetRelid(rel);
 	reread->locator = pt_rel_locator(rel);
@@ -143,7 +143,7 @@ pt_pending_reread(Relation rel, PtPendingRel *p, int64 i, PtRow *row, int64 *off
 	}
 	while (reread->record.offset < *offset)
 	{
-		if (pt_record_iter_next(&reread->iter, &reread->record) != PT_LOG_OK)
+		if (pt_record_iter_next(&reread->iter, &reread->record) != PT_BATCH_OK)
 			return false;
 	}
 	row->offset = *offset;

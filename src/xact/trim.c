@@ -91,7 +91,7 @@ pt_trim_empty(Oid relid, PtLogState *log, int64 offset)
 
 /* See engine.h. */
 PtStatus
-pt_engine_trim(Oid leaf, int64 offset, int64 *start)
+pt_trim(Oid leaf, int64 offset, int64 *start)
 {
 	Relation	rel;
 	PtLogState *log;

@@ -173,7 +173,7 @@ forget_all(void)
 	only_topics = false;
 	own_wal_end = InvalidXLogRecPtr;
 	pt_pending_forget();
-	pt_positions_forget();
+	pt_offsets_forget();
 	pt_trims_forget();
 	pt_append_locks_forget();
 }
@@ -272,7 +272,7 @@ subxact_callback(SubXactEvent event, SubTransactionId mySubid, SubTransactionId 
 		}
 		pt_append_locks_sub_commit(level);
 		pt_pending_sub_commit(level);
-		pt_positions_sub_commit(level);
+		pt_offsets_sub_commit(level);
 		pt_trims_sub_commit(level);
 	}
 	else if (event == SUBXACT_EVENT_ABORT_SUB)
@@ -286,7 +286,7 @@ subxact_callback(SubXactEvent event, SubTransactionId mySubid, SubTransactionId 
 		}
 		pt_append_locks_sub_abort(level);
 		pt_pending_sub_abort(level);
-		pt_positions_sub_abort(level);
+		pt_offsets_sub_abort(level);
 		pt_trims_sub_abort(level);
 	}
 }

@@ -74,7 +74,7 @@ typedef enum PtStatus
 	PT_UNKNOWN_PARTITION,
 	PT_OFFSET_OUT_OF_RANGE,
 	PT_CORRUPT_BATCH,
-	PT_BATCH_TOO_LARGE,
+	PT_MESSAGE_TOO_LARGE,
 	PT_INVALID_RECORD,
 	PT_INVALID_TIMESTAMP,
 	PT_DUPLICATE_SEQUENCE,		/* not an error: offset is where the first one went */
@@ -106,13 +106,13 @@ typedef struct PtProduce
  * commit record, 0 when nothing was appended.  Never waits for a lock or the
  * disk, never throws: each item has its status.
  */
-extern void pt_engine_produce(PtProduce *items, int n, XLogRecPtr *lsn);
+extern void pt_produce_batches(PtProduce *items, int n, XLogRecPtr *lsn);
 
 /*
  * The same, but returns when all WAL up to *lsn is flushed and the durable ends have
  * moved.  For who has nothing else to do and a disk that is quick; not with synchronous standbys.
  */
-extern void pt_engine_produce_at_once(PtProduce *items, int n, XLogRecPtr *lsn);
+extern void pt_produce_batches_at_once(PtProduce *items, int n, XLogRecPtr *lsn);
 
 /*
  * fetch.c.  A span is a range of whole visible batches in a log.
@@ -148,7 +148,7 @@ typedef struct PtFetch
 	PtSpan		span;			/* bytes_left 0: nothing there */
 } PtFetch;
 
-extern void pt_engine_fetch(PtFetch *fetch);
+extern void pt_fetch(PtFetch *fetch);
 
 /*
  * Memory for pages that are read past shared buffers.  What has been used stays
@@ -193,7 +193,7 @@ extern bool pt_span_intact(const PtSpan *before);
  * RowExclusiveLock on the table to the end of the transaction.
  */
 #define PT_TRIM_TO_END			(-1)
-extern PtStatus pt_engine_trim(Oid leaf, int64 offset, int64 *start);
+extern PtStatus pt_trim(Oid leaf, int64 offset, int64 *start);
 
 /* Offsets: PT_LIST_LATEST etc. as in the protocol's ListOffsets. */
 #define PT_LIST_LATEST			(-1)
@@ -212,33 +212,33 @@ typedef struct PtListOffset
 	int64		found_timestamp;	/* -1 with earliest and latest */
 	int32		leader_epoch;
 } PtListOffset;
-extern void pt_engine_list_offset(PtListOffset *list);
+extern void pt_list_offset(PtListOffset *list);
 
 /* End offset of the largest epoch <= the one asked for (KIP-320); epoch -1 and offset -1 when there is none. */
-extern PtStatus pt_engine_epoch_end(Oid relid, int32 epoch, int32 *found_epoch, int64 *end_offset);
+extern PtStatus pt_epoch_end(Oid relid, int32 epoch, int32 *found_epoch, int64 *end_offset);
 
 /* The leader epoch of everything appended now: the timeline. */
-extern int32 pt_engine_leader_epoch(void);
+extern int32 pt_leader_epoch(void);
 
 /* A fresh block of producer ids; returns the first of n. */
-extern int64 pt_engine_allocate_producer_ids(int n);
+extern int64 pt_producer_ids_allocate(int n);
 
 /* The idempotent producers that a partition remembers, copied, in no order.  PT_BUSY: try again. */
-extern PtStatus pt_engine_producers(Oid relid, PtProducerState **states, int *n);
+extern PtStatus pt_producers_list(Oid relid, PtProducerState **states, int *n);
 
 /*
  * reads for SQL: records of one partition under the active snapshot (poll, consume).
  */
 typedef void (*PtRecordCallback) (void *arg, const PtRecord *record);
 /* Reads up to max records from offset on; returns how many, *next is the offset to go on from. */
-extern int	pt_engine_read(Relation rel, Snapshot snapshot, int64 offset, int max,
+extern int	pt_read_records(Relation rel, Snapshot snapshot, int64 offset, int max,
 						   PtRecordCallback callback, void *arg, int64 *next);
 
 /*
  * Waits until a log moves beyond its offset or the deadline; outside of a snapshot.  cancel-able at once.
  * false at the deadline.
  */
-extern bool pt_engine_wait(Oid *relids, const int64 *offsets, int n, TimestampTz deadline);
+extern bool pt_wait_for_logs(Oid *relids, const int64 *offsets, int n, TimestampTz deadline);
 
 /*
  * committer: shared with the server room.  Asks for WAL up to lsn to be made durable soon.

@@ -57,17 +57,17 @@ record_touch(const PtRecord *record)
 
 /* How many records come out before the end or an error, which goes to *status. */
 static int32
-iterate(const char *data, size_t len, PtLogStatus *status)
+iterate(const char *data, size_t len, PtBatchStatus *status)
 {
 	PtRecordIter it;
 	PtRecord	record;
 	int32		n = 0;
 
 	*status = pt_record_iter_begin(&it, data, len, LIMIT);
-	while (*status == PT_LOG_OK)
+	while (*status == PT_BATCH_OK)
 	{
 		*status = pt_record_iter_next(&it, &record);
-		if (*status != PT_LOG_OK)
+		if (*status != PT_BATCH_OK)
 			break;
 		sink += record_touch(&record);
 		n++;
@@ -97,24 +97,24 @@ whole_batch(char *data, size_t len)
 {
 	PtBatchHeader h;
 	PtRecordsInfo info;
-	PtLogStatus verified = pt_batch_verify(data, len, &h);
-	PtLogStatus records = pt_batch_verify_records(data, len, LIMIT, &info);
-	PtLogStatus iterated;
+	PtBatchStatus verified = pt_batch_verify(data, len, &h);
+	PtBatchStatus records = pt_batch_verify_records(data, len, LIMIT, &info);
+	PtBatchStatus iterated;
 	int32		n = iterate(data, len, &iterated);
 
-	if (pt_log_status_text(verified) == NULL)
+	if (pt_batch_status_text(verified) == NULL)
 		abort();
-	if (records == PT_LOG_OK && (iterated != PT_LOG_END || n != h.record_count))
+	if (records == PT_BATCH_OK && (iterated != PT_BATCH_END || n != h.record_count))
 		abort();
-	if (verified != PT_LOG_OK)
+	if (verified != PT_BATCH_OK)
 		return;
 
 	sequence(&h);
 	pt_batch_set_offset(data, PG_INT64_MAX, PG_INT32_MAX);
-	if (pt_batch_verify(data, len, &h) != PT_LOG_OK)
+	if (pt_batch_verify(data, len, &h) != PT_BATCH_OK)
 		abort();
 	pt_batch_set_append_time(data, PG_INT64_MIN);
-	if (pt_batch_verify(data, len, &h) != PT_LOG_OK)
+	if (pt_batch_verify(data, len, &h) != PT_BATCH_OK)
 		abort();
 }
 
@@ -127,7 +127,7 @@ decompress(const char *data, size_t len)
 		char	   *out;
 		size_t		out_len;
 
-		if (pt_decompress(codec, data, len, LIMIT, &out, &out_len) == PT_LOG_OK)
+		if (pt_decompress(codec, data, len, LIMIT, &out, &out_len) == PT_BATCH_OK)
 		{
 			if (out_len > LIMIT)
 				abort();

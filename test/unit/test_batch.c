@@ -22,7 +22,7 @@ sample(size_t *len)
 }
 
 /* Verifies a batch after its CRC has been made right again. */
-static PtLogStatus
+static PtBatchStatus
 verify_sealed(char *data, size_t len)
 {
 	PtBatchHeader h;
@@ -42,7 +42,7 @@ test_header_of_java_batches(void)
 		PtBatchHeader h;
 
 		SAY("%s", vectors[i].name);
-		CHECK_STATUS(pt_batch_verify(data, len, &h), PT_LOG_OK);
+		CHECK_STATUS(pt_batch_verify(data, len, &h), PT_BATCH_OK);
 		CHECK_INT(h.base_offset, 0);
 		CHECK_INT(h.length, len);
 		CHECK_INT(h.leader_epoch, -1);
@@ -75,9 +75,9 @@ test_truncated_at_every_byte(void)
 			PtRecordIter it;
 
 			SAY("%s at %zu", vectors[i].name, cut);
-			CHECK_STATUS(pt_batch_verify(part, cut, &h), PT_LOG_TRUNCATED);
-			CHECK_STATUS(pt_batch_verify_records(part, cut, LIMIT, NULL), PT_LOG_TRUNCATED);
-			CHECK_STATUS(pt_record_iter_begin(&it, part, cut, LIMIT), PT_LOG_TRUNCATED);
+			CHECK_STATUS(pt_batch_verify(part, cut, &h), PT_BATCH_TRUNCATED);
+			CHECK_STATUS(pt_batch_verify_records(part, cut, LIMIT, NULL), PT_BATCH_TRUNCATED);
+			CHECK_STATUS(pt_record_iter_begin(&it, part, cut, LIMIT), PT_BATCH_TRUNCATED);
 			pt_record_iter_end(&it);
 			pg_free(part);
 		}
@@ -97,19 +97,19 @@ test_every_bit_flipped(void)
 		for (size_t bit = 0; bit < len * 8; bit++)
 		{
 			PtBatchHeader h;
-			PtLogStatus status;
+			PtBatchStatus status;
 
 			data[bit / 8] ^= 1 << (bit % 8);
 			SAY("%s bit %zu", vectors[i].name, bit);
 			status = pt_batch_verify(data, len, &h);
 			if (bit / 8 >= BATCH_AT_CRC)
-				CHECK_STATUS(status, PT_LOG_BAD_CRC);
+				CHECK_STATUS(status, PT_BATCH_BAD_CRC);
 			else if (bit / 8 == BATCH_AT_MAGIC)
-				CHECK_STATUS(status, PT_LOG_BAD_MAGIC);
+				CHECK_STATUS(status, PT_BATCH_BAD_MAGIC);
 			else if (bit / 8 >= BATCH_AT_LENGTH && bit / 8 < BATCH_AT_LEADER_EPOCH)
-				CHECK(status == PT_LOG_BAD_LENGTH || status == PT_LOG_TRUNCATED);
+				CHECK(status == PT_BATCH_BAD_LENGTH || status == PT_BATCH_TRUNCATED);
 			else
-				CHECK_STATUS(status, PT_LOG_OK);
+				CHECK_STATUS(status, PT_BATCH_OK);
 
 			/* What a CRC collision might let through must be harmless too. */
 			(void) pt_batch_verify_records(data, len, LIMIT, NULL);
@@ -132,18 +132,18 @@ test_lengths(void)
 	{
 		SAY("%d", bad[i]);
 		pt_put_int32(data + BATCH_AT_LENGTH, bad[i]);
-		CHECK_STATUS(pt_batch_header_read(data, len, &h), PT_LOG_BAD_LENGTH);
-		CHECK_STATUS(pt_batch_verify(data, len, &h), PT_LOG_BAD_LENGTH);
+		CHECK_STATUS(pt_batch_header_read(data, len, &h), PT_BATCH_BAD_LENGTH);
+		CHECK_STATUS(pt_batch_verify(data, len, &h), PT_BATCH_BAD_LENGTH);
 	}
 	pt_put_int32(data + BATCH_AT_LENGTH, PG_INT32_MAX - 12);
-	CHECK_STATUS(pt_batch_header_read(data, len, &h), PT_LOG_OK);
+	CHECK_STATUS(pt_batch_header_read(data, len, &h), PT_BATCH_OK);
 	CHECK_INT(h.length, PG_INT32_MAX);
-	CHECK_STATUS(pt_batch_verify(data, len, &h), PT_LOG_TRUNCATED);
+	CHECK_STATUS(pt_batch_verify(data, len, &h), PT_BATCH_TRUNCATED);
 
 	/* Something behind the batch. */
 	pt_put_int32(data + BATCH_AT_LENGTH, len - 12);
 	memcpy(longer, data, len);
-	CHECK_STATUS(pt_batch_verify(longer, len + 1, &h), PT_LOG_BAD_LENGTH);
+	CHECK_STATUS(pt_batch_verify(longer, len + 1, &h), PT_BATCH_BAD_LENGTH);
 	pg_free(longer);
 	pg_free(data);
 }
@@ -156,19 +156,19 @@ test_attributes(void)
 	static const struct
 	{
 		int			attributes;
-		PtLogStatus status;
+		PtBatchStatus status;
 	}			cases[] =
 	{
-		{0, PT_LOG_OK},
-		{4, PT_LOG_OK},
-		{5, PT_LOG_BAD_ATTRIBUTES},
-		{7, PT_LOG_BAD_ATTRIBUTES},
-		{PT_BATCH_LOG_APPEND_TIME, PT_LOG_OK},
-		{PT_BATCH_TRANSACTIONAL, PT_LOG_OK},
-		{PT_BATCH_CONTROL, PT_LOG_BAD_ATTRIBUTES},
-		{PT_BATCH_DELETE_HORIZON, PT_LOG_BAD_ATTRIBUTES},
-		{0x80, PT_LOG_BAD_ATTRIBUTES},
-		{0x8000, PT_LOG_BAD_ATTRIBUTES},
+		{0, PT_BATCH_OK},
+		{4, PT_BATCH_OK},
+		{5, PT_BATCH_BAD_ATTRIBUTES},
+		{7, PT_BATCH_BAD_ATTRIBUTES},
+		{PT_BATCH_LOG_APPEND_TIME, PT_BATCH_OK},
+		{PT_BATCH_TRANSACTIONAL, PT_BATCH_OK},
+		{PT_BATCH_CONTROL, PT_BATCH_BAD_ATTRIBUTES},
+		{PT_BATCH_DELETE_HORIZON, PT_BATCH_BAD_ATTRIBUTES},
+		{0x80, PT_BATCH_BAD_ATTRIBUTES},
+		{0x8000, PT_BATCH_BAD_ATTRIBUTES},
 	};
 
 	for (int i = 0; i < lengthof(cases); i++)
@@ -189,18 +189,18 @@ test_counts(void)
 	{
 		int32		count;
 		int32		last_delta;
-		PtLogStatus verify;
-		PtLogStatus records;
+		PtBatchStatus verify;
+		PtBatchStatus records;
 	}			cases[] =
 	{
-		{5, 4, PT_LOG_OK, PT_LOG_OK},
-		{5, 5, PT_LOG_BAD_COUNT, PT_LOG_OK},
-		{0, -1, PT_LOG_BAD_COUNT, PT_LOG_BAD_COUNT},
-		{-1, -2, PT_LOG_BAD_COUNT, PT_LOG_BAD_COUNT},
-		{PG_INT32_MIN, PG_INT32_MAX, PT_LOG_BAD_COUNT, PT_LOG_BAD_COUNT},
-		{PG_INT32_MAX, PG_INT32_MAX - 1, PT_LOG_BAD_COUNT, PT_LOG_BAD_COUNT},
-		{4, 3, PT_LOG_OK, PT_LOG_BAD_COUNT},
-		{6, 5, PT_LOG_OK, PT_LOG_BAD_COUNT},
+		{5, 4, PT_BATCH_OK, PT_BATCH_OK},
+		{5, 5, PT_BATCH_BAD_COUNT, PT_BATCH_OK},
+		{0, -1, PT_BATCH_BAD_COUNT, PT_BATCH_BAD_COUNT},
+		{-1, -2, PT_BATCH_BAD_COUNT, PT_BATCH_BAD_COUNT},
+		{PG_INT32_MIN, PG_INT32_MAX, PT_BATCH_BAD_COUNT, PT_BATCH_BAD_COUNT},
+		{PG_INT32_MAX, PG_INT32_MAX - 1, PT_BATCH_BAD_COUNT, PT_BATCH_BAD_COUNT},
+		{4, 3, PT_BATCH_OK, PT_BATCH_BAD_COUNT},
+		{6, 5, PT_BATCH_OK, PT_BATCH_BAD_COUNT},
 	};
 
 	for (int i = 0; i < lengthof(cases); i++)
@@ -226,8 +226,8 @@ test_counts_compressed(void)
 		SAY("%s", vectors[i].name);
 		pt_put_int32(data + BATCH_AT_RECORD_COUNT, PG_INT32_MAX);
 		pt_put_int32(data + BATCH_AT_LAST_OFFSET_DELTA, PG_INT32_MAX - 1);
-		CHECK_STATUS(verify_sealed(data, len), PT_LOG_OK);
-		CHECK_STATUS(pt_batch_verify_records(data, len, LIMIT, NULL), PT_LOG_BAD_COUNT);
+		CHECK_STATUS(verify_sealed(data, len), PT_BATCH_OK);
+		CHECK_STATUS(pt_batch_verify_records(data, len, LIMIT, NULL), PT_BATCH_BAD_COUNT);
 		pg_free(data);
 	}
 }
@@ -240,9 +240,9 @@ test_old_format(void)
 	PtBatchHeader h;
 
 	old[BATCH_AT_MAGIC] = 1;
-	CHECK_STATUS(pt_batch_verify(old, sizeof(old), &h), PT_LOG_BAD_MAGIC);
+	CHECK_STATUS(pt_batch_verify(old, sizeof(old), &h), PT_BATCH_BAD_MAGIC);
 	old[BATCH_AT_MAGIC] = 0;
-	CHECK_STATUS(pt_batch_verify(old, sizeof(old), &h), PT_LOG_BAD_MAGIC);
+	CHECK_STATUS(pt_batch_verify(old, sizeof(old), &h), PT_BATCH_BAD_MAGIC);
 }
 
 static void
@@ -255,21 +255,21 @@ test_patches(void)
 	PtRecord	record;
 
 	pt_batch_set_offset(data, INT64CONST(1) << 40, 17);
-	CHECK_STATUS(pt_batch_verify(data, len, &h), PT_LOG_OK);
+	CHECK_STATUS(pt_batch_verify(data, len, &h), PT_BATCH_OK);
 	CHECK_INT(h.base_offset, INT64CONST(1) << 40);
 	CHECK_INT(h.leader_epoch, 17);
 
 	pt_batch_set_append_time(data, 123456789);
-	CHECK_STATUS(pt_batch_verify(data, len, &h), PT_LOG_OK);
+	CHECK_STATUS(pt_batch_verify(data, len, &h), PT_BATCH_OK);
 	CHECK_INT(h.attributes, PT_BATCH_LOG_APPEND_TIME);
 	CHECK_INT(h.max_timestamp, 123456789);
 	CHECK_INT(h.base_timestamp, VECTOR_BASE_TIMESTAMP);
 
 	/* All records now have that time. */
-	CHECK_STATUS(pt_record_iter_begin(&it, data, len, LIMIT), PT_LOG_OK);
+	CHECK_STATUS(pt_record_iter_begin(&it, data, len, LIMIT), PT_BATCH_OK);
 	for (int i = 0; i < 5; i++)
 	{
-		CHECK_STATUS(pt_record_iter_next(&it, &record), PT_LOG_OK);
+		CHECK_STATUS(pt_record_iter_next(&it, &record), PT_BATCH_OK);
 		CHECK_INT(record.timestamp, 123456789);
 		CHECK_INT(record.offset, (INT64CONST(1) << 40) + i);
 	}
@@ -280,8 +280,8 @@ test_patches(void)
 static void
 test_status_text(void)
 {
-	CHECK(strcmp(pt_log_status_text(PT_LOG_BAD_CRC), "CRC does not match") == 0);
-	CHECK(pt_log_status_text((PtLogStatus) 99) != NULL);
+	CHECK(strcmp(pt_batch_status_text(PT_BATCH_BAD_CRC), "CRC does not match") == 0);
+	CHECK(pt_batch_status_text((PtBatchStatus) 99) != NULL);
 }
 
 int

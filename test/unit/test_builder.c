@@ -62,7 +62,7 @@ test_codecs(void)
 		data = pt_builder_finish(&b, codec, INT_MIN, &len);
 		CHECK(len <= pt_builder_size(&b));
 		CHECK((len < pt_builder_size(&b)) == (codec != PT_CODEC_NONE));
-		CHECK_STATUS(pt_batch_verify(data, len, &h), PT_LOG_OK);
+		CHECK_STATUS(pt_batch_verify(data, len, &h), PT_BATCH_OK);
 		CHECK_INT(h.attributes, codec);
 		CHECK_INT(h.base_offset, 0);
 		CHECK_INT(h.leader_epoch, -1);
@@ -97,9 +97,9 @@ test_incompressible_stays(void)
 		pt_builder_add(&b, 0, &record);
 		data = pt_builder_finish(&b, codec, INT_MIN, &len);
 		CHECK_INT(len, pt_builder_size(&b));
-		CHECK_STATUS(pt_batch_verify(data, len, &h), PT_LOG_OK);
+		CHECK_STATUS(pt_batch_verify(data, len, &h), PT_BATCH_OK);
 		CHECK_INT(h.attributes, 0);
-		CHECK_STATUS(pt_batch_verify_records(data, len, 0, NULL), PT_LOG_OK);
+		CHECK_STATUS(pt_batch_verify_records(data, len, 0, NULL), PT_BATCH_OK);
 	}
 	pt_builder_free(&b);
 }
@@ -121,15 +121,15 @@ test_sparse(void)
 	data = pt_builder_finish(&b, PT_CODEC_NONE, INT_MIN, &len);
 	pt_batch_set_offset(data, 100, 0);
 
-	CHECK_STATUS(pt_batch_verify(data, len, &h), PT_LOG_BAD_COUNT);
+	CHECK_STATUS(pt_batch_verify(data, len, &h), PT_BATCH_BAD_COUNT);
 	CHECK_INT(h.record_count, 2);
 	CHECK_INT(pt_batch_next_offset(&h), 70101);
-	CHECK_STATUS(pt_record_iter_begin(&it, data, len, 0), PT_LOG_OK);
-	CHECK_STATUS(pt_record_iter_next(&it, &record), PT_LOG_OK);
+	CHECK_STATUS(pt_record_iter_begin(&it, data, len, 0), PT_BATCH_OK);
+	CHECK_STATUS(pt_record_iter_next(&it, &record), PT_BATCH_OK);
 	CHECK_INT(record.offset, 103);
-	CHECK_STATUS(pt_record_iter_next(&it, &record), PT_LOG_OK);
+	CHECK_STATUS(pt_record_iter_next(&it, &record), PT_BATCH_OK);
 	CHECK_INT(record.offset, 70100);
-	CHECK_STATUS(pt_record_iter_next(&it, &record), PT_LOG_END);
+	CHECK_STATUS(pt_record_iter_next(&it, &record), PT_BATCH_END);
 	pt_record_iter_end(&it);
 	pt_builder_free(&b);
 }
@@ -154,10 +154,10 @@ test_extreme_timestamps(void)
 	}
 	CHECK_INT(b.max_timestamp, PG_INT64_MAX);
 	data = pt_builder_finish(&b, PT_CODEC_NONE, INT_MIN, &len);
-	CHECK_STATUS(pt_record_iter_begin(&it, data, len, 0), PT_LOG_OK);
+	CHECK_STATUS(pt_record_iter_begin(&it, data, len, 0), PT_BATCH_OK);
 	for (int i = 0; i < lengthof(times); i++)
 	{
-		CHECK_STATUS(pt_record_iter_next(&it, &record), PT_LOG_OK);
+		CHECK_STATUS(pt_record_iter_next(&it, &record), PT_BATCH_OK);
 		CHECK_INT(record.timestamp, times[i]);
 	}
 	pt_record_iter_end(&it);
@@ -198,16 +198,16 @@ random_batch(PtBatchBuilder *b, uint64 *seed, char *pool, int codec)
 	}
 	data = pt_builder_finish(b, codec, INT_MIN, &len);
 	data = test_copy(data, len);
-	CHECK_STATUS(pt_batch_verify(data, len, &h), PT_LOG_OK);
+	CHECK_STATUS(pt_batch_verify(data, len, &h), PT_BATCH_OK);
 	CHECK_INT(h.record_count, n);
-	CHECK_STATUS(pt_batch_verify_records(data, len, 1 << 20, NULL), PT_LOG_OK);
-	CHECK_STATUS(pt_record_iter_begin(&it, data, len, 1 << 20), PT_LOG_OK);
+	CHECK_STATUS(pt_batch_verify_records(data, len, 1 << 20, NULL), PT_BATCH_OK);
+	CHECK_STATUS(pt_record_iter_begin(&it, data, len, 1 << 20), PT_BATCH_OK);
 	for (int i = 0; i < n; i++)
 	{
-		CHECK_STATUS(pt_record_iter_next(&it, &got), PT_LOG_OK);
+		CHECK_STATUS(pt_record_iter_next(&it, &got), PT_BATCH_OK);
 		check_record(&got, &records[i]);
 	}
-	CHECK_STATUS(pt_record_iter_next(&it, &got), PT_LOG_END);
+	CHECK_STATUS(pt_record_iter_next(&it, &got), PT_BATCH_END);
 	pt_record_iter_end(&it);
 	pg_free(data);
 }

@@ -59,12 +59,12 @@ compressed(PtCodec codec, int level, const char *in, size_t in_len, size_t *len)
 {
 	char	   *out = NULL;
 	size_t		cap = 0;
-	PtLogStatus status = pt_compress(codec, level, in, in_len, &out, &cap, len);
+	PtBatchStatus status = pt_compress(codec, level, in, in_len, &out, &cap, len);
 	char	   *copy;
 
-	CHECK(status == PT_LOG_OK || status == PT_LOG_TOO_LARGE);
-	CHECK(status != PT_LOG_OK || (*len < in_len && *len <= cap));
-	copy = status == PT_LOG_OK ? test_copy(out, *len) : NULL;
+	CHECK(status == PT_BATCH_OK || status == PT_BATCH_TOO_LARGE);
+	CHECK(status != PT_BATCH_OK || (*len < in_len && *len <= cap));
+	copy = status == PT_BATCH_OK ? test_copy(out, *len) : NULL;
 	pfree(out);
 	return copy;
 }
@@ -75,17 +75,17 @@ check_decompress(PtCodec codec, const char *in, size_t in_len, const char *want,
 	char	   *out;
 	size_t		out_len;
 
-	CHECK_STATUS(pt_decompress(codec, in, in_len, want_len, &out, &out_len), PT_LOG_OK);
+	CHECK_STATUS(pt_decompress(codec, in, in_len, want_len, &out, &out_len), PT_BATCH_OK);
 	CHECK_BYTES(out, out_len, want, want_len);
 	if (out != NULL)
 		pfree(out);
-	CHECK_STATUS(pt_decompress(codec, in, in_len, SIZE_MAX, &out, &out_len), PT_LOG_OK);
+	CHECK_STATUS(pt_decompress(codec, in, in_len, SIZE_MAX, &out, &out_len), PT_BATCH_OK);
 	CHECK_BYTES(out, out_len, want, want_len);
 	if (out != NULL)
 		pfree(out);
 
 	/* One byte less than it takes. */
-	CHECK_STATUS(pt_decompress(codec, in, in_len, want_len - 1, &out, &out_len), PT_LOG_TOO_LARGE);
+	CHECK_STATUS(pt_decompress(codec, in, in_len, want_len - 1, &out, &out_len), PT_BATCH_TOO_LARGE);
 	CHECK(out == NULL && out_len == 0);
 }
 
@@ -129,7 +129,7 @@ test_output_reused(void)
 		size_t		len;
 
 		SAY("round %d", i);
-		CHECK_STATUS(pt_compress(codec, INT_MIN, in, in_len, &out, &cap, &len), PT_LOG_OK);
+		CHECK_STATUS(pt_compress(codec, INT_MIN, in, in_len, &out, &cap, &len), PT_BATCH_OK);
 		check_decompress(codec, out, len, in, in_len);
 	}
 	pfree(out);
@@ -161,9 +161,9 @@ test_no_codec(void)
 	size_t		cap = 0;
 	size_t		len;
 
-	CHECK_STATUS(pt_decompress(PT_CODEC_NONE, "abc", 3, 10, &out, &len), PT_LOG_BAD_ATTRIBUTES);
-	CHECK_STATUS(pt_decompress((PtCodec) 5, "abc", 3, 10, &out, &len), PT_LOG_BAD_ATTRIBUTES);
-	CHECK_STATUS(pt_compress((PtCodec) 7, 0, "abc", 3, &out, &cap, &len), PT_LOG_BAD_ATTRIBUTES);
+	CHECK_STATUS(pt_decompress(PT_CODEC_NONE, "abc", 3, 10, &out, &len), PT_BATCH_BAD_ATTRIBUTES);
+	CHECK_STATUS(pt_decompress((PtCodec) 5, "abc", 3, 10, &out, &len), PT_BATCH_BAD_ATTRIBUTES);
+	CHECK_STATUS(pt_compress((PtCodec) 7, 0, "abc", 3, &out, &cap, &len), PT_BATCH_BAD_ATTRIBUTES);
 	CHECK(out == NULL);
 }
 
@@ -183,11 +183,11 @@ test_damage(void)
 		for (size_t cut = 0; cut < len; cut++)
 		{
 			char	   *part = test_copy(small, cut);
-			PtLogStatus status = pt_decompress(codec, part, cut, MEGABYTE, &out, &out_len);
+			PtBatchStatus status = pt_decompress(codec, part, cut, MEGABYTE, &out, &out_len);
 
 			SAY("codec %d cut at %zu", codec, cut);
 			/* Framed snappy that ends with its header, or a block, is complete. */
-			CHECK(status == PT_LOG_BAD_COMPRESSION || (codec == PT_CODEC_SNAPPY && cut == 16));
+			CHECK(status == PT_BATCH_BAD_COMPRESSION || (codec == PT_CODEC_SNAPPY && cut == 16));
 			if (out != NULL)
 				pfree(out);
 			pg_free(part);
@@ -245,7 +245,7 @@ test_bombs(void)
 		size_t		out_len;
 
 		largest_malloc = 0;
-		CHECK_STATUS(pt_decompress(codec, bomb, bomb_len, limit, &out, &out_len), PT_LOG_TOO_LARGE);
+		CHECK_STATUS(pt_decompress(codec, bomb, bomb_len, limit, &out, &out_len), PT_BATCH_TOO_LARGE);
 		SAY("codec %d, %zu bytes, largest malloc %zu", codec, bomb_len, largest_malloc);
 		CHECK(out == NULL);
 		CHECK(largest_malloc > 0);
@@ -270,14 +270,14 @@ test_announced_lengths(void)
 
 	largest_malloc = 0;
 	CHECK_STATUS(pt_decompress(PT_CODEC_SNAPPY, snappy, sizeof(snappy) - 1, SIZE_MAX, &out, &out_len),
-				 PT_LOG_BAD_COMPRESSION);
+				 PT_BATCH_BAD_COMPRESSION);
 	CHECK_STATUS(pt_decompress(PT_CODEC_SNAPPY, xerial, sizeof(xerial) - 1, SIZE_MAX, &out, &out_len),
-				 PT_LOG_BAD_COMPRESSION);
+				 PT_BATCH_BAD_COMPRESSION);
 	CHECK_STATUS(pt_decompress(PT_CODEC_SNAPPY, negative, sizeof(negative) - 1, SIZE_MAX, &out, &out_len),
-				 PT_LOG_BAD_COMPRESSION);
+				 PT_BATCH_BAD_COMPRESSION);
 	CHECK(largest_malloc < 1000);
 	CHECK_STATUS(pt_decompress(PT_CODEC_ZSTD, zstd, sizeof(zstd) - 1, SIZE_MAX, &out, &out_len),
-				 PT_LOG_BAD_COMPRESSION);
+				 PT_BATCH_BAD_COMPRESSION);
 	CHECK(largest_malloc < MEGABYTE);
 }
 
@@ -328,7 +328,7 @@ test_concatenated(void)
 		check_decompress(codec, both, len1 + len2, in, 20000);
 		both[len1 + len2] = 'x';
 		CHECK_STATUS(pt_decompress(codec, both, len1 + len2 + 1, MEGABYTE, &out, &out_len),
-					 PT_LOG_BAD_COMPRESSION);
+					 PT_BATCH_BAD_COMPRESSION);
 		pg_free(both);
 		pg_free(second);
 		pg_free(first);

@@ -18,7 +18,7 @@
 extern uint32 pt_crc32c(const char *data, size_t len);
 extern uint32 pt_crc32c_extend(uint32 crc, const char *data, size_t len);
 extern void pt_crc32c_for_server(void);
-#include "../../src/log/crc32c.c"
+#include "../../src/record/crc32c.c"
 #undef pt_crc32c
 #undef pt_crc32c_extend
 #undef pt_crc32c_for_server

@@ -37,7 +37,7 @@ batch_of(const char *hex, int32 count, size_t *len)
 }
 
 static void
-check_body(const char *what, const char *hex, int32 count, PtLogStatus want)
+check_body(const char *what, const char *hex, int32 count, PtBatchStatus want)
 {
 	size_t		len;
 	char	   *data = batch_of(hex, count, &len);
@@ -58,7 +58,7 @@ test_java_batches(void)
 
 		SAY("%s", vectors[i].name);
 		check_vector_records(data, len);
-		CHECK_STATUS(pt_batch_verify_records(data, len, LIMIT, &info), PT_LOG_OK);
+		CHECK_STATUS(pt_batch_verify_records(data, len, LIMIT, &info), PT_BATCH_OK);
 		CHECK(info.keyless);
 		pg_free(data);
 	}
@@ -82,39 +82,39 @@ static void
 test_malformed(void)
 {
 	/* length, attributes, timestamp, offset, key, value, headers */
-	check_body("smallest", "0c" "00" "00" "00" "01" "01" "00", 1, PT_LOG_OK);
-	check_body("empty key", "0c" "00" "00" "00" "00" "01" "00", 1, PT_LOG_OK);
-	check_body("other null", "0c" "00" "00" "00" "03" "7f" "00", 1, PT_LOG_OK);
-	check_body("no records", "", 1, PT_LOG_BAD_COUNT);
-	check_body("empty body", "00", 1, PT_LOG_BAD_RECORD);
-	check_body("negative length", "01", 1, PT_LOG_BAD_RECORD);
-	check_body("length of 2^31-1", "feffffff0f" "00" "00" "00" "01" "01" "00", 1, PT_LOG_BAD_RECORD);
-	check_body("length ends in itself", "80", 1, PT_LOG_BAD_RECORD);
-	check_body("longer than its parts", "0e" "00" "00" "00" "01" "01" "00" "00", 1, PT_LOG_BAD_RECORD);
-	check_body("shorter than its parts", "0a" "00" "00" "00" "01" "01" "00", 1, PT_LOG_BAD_RECORD);
-	check_body("key beyond the record", "0c" "00" "00" "00" "06" "01" "00", 1, PT_LOG_BAD_RECORD);
-	check_body("key of 2^31-1", "14" "00" "00" "00" "feffffff0f" "01" "00", 1, PT_LOG_BAD_RECORD);
-	check_body("value beyond the record", "0c" "00" "00" "00" "01" "04" "00", 1, PT_LOG_BAD_RECORD);
-	check_body("first delta is 1", "0c" "00" "00" "02" "01" "01" "00", 1, PT_LOG_BAD_COUNT);
-	check_body("delta is negative", "0c" "00" "00" "01" "01" "01" "00", 1, PT_LOG_BAD_COUNT);
-	check_body("delta twice", "0c0000000101000c000000010100", 2, PT_LOG_BAD_COUNT);
-	check_body("delta of 64 bits", "1e" "00" "ffffffffffffffffff01" "00" "01" "01" "00", 1, PT_LOG_OK);
-	check_body("delta of 65 bits", "1e" "00" "ffffffffffffffffff03" "00" "01" "01" "00", 1, PT_LOG_BAD_RECORD);
-	check_body("one more record", "0c0000000101000c000002010100", 1, PT_LOG_BAD_COUNT);
-	check_body("a byte more", "0c000000010100" "00", 1, PT_LOG_BAD_COUNT);
+	check_body("smallest", "0c" "00" "00" "00" "01" "01" "00", 1, PT_BATCH_OK);
+	check_body("empty key", "0c" "00" "00" "00" "00" "01" "00", 1, PT_BATCH_OK);
+	check_body("other null", "0c" "00" "00" "00" "03" "7f" "00", 1, PT_BATCH_OK);
+	check_body("no records", "", 1, PT_BATCH_BAD_COUNT);
+	check_body("empty body", "00", 1, PT_BATCH_BAD_RECORD);
+	check_body("negative length", "01", 1, PT_BATCH_BAD_RECORD);
+	check_body("length of 2^31-1", "feffffff0f" "00" "00" "00" "01" "01" "00", 1, PT_BATCH_BAD_RECORD);
+	check_body("length ends in itself", "80", 1, PT_BATCH_BAD_RECORD);
+	check_body("longer than its parts", "0e" "00" "00" "00" "01" "01" "00" "00", 1, PT_BATCH_BAD_RECORD);
+	check_body("shorter than its parts", "0a" "00" "00" "00" "01" "01" "00", 1, PT_BATCH_BAD_RECORD);
+	check_body("key beyond the record", "0c" "00" "00" "00" "06" "01" "00", 1, PT_BATCH_BAD_RECORD);
+	check_body("key of 2^31-1", "14" "00" "00" "00" "feffffff0f" "01" "00", 1, PT_BATCH_BAD_RECORD);
+	check_body("value beyond the record", "0c" "00" "00" "00" "01" "04" "00", 1, PT_BATCH_BAD_RECORD);
+	check_body("first delta is 1", "0c" "00" "00" "02" "01" "01" "00", 1, PT_BATCH_BAD_COUNT);
+	check_body("delta is negative", "0c" "00" "00" "01" "01" "01" "00", 1, PT_BATCH_BAD_COUNT);
+	check_body("delta twice", "0c0000000101000c000000010100", 2, PT_BATCH_BAD_COUNT);
+	check_body("delta of 64 bits", "1e" "00" "ffffffffffffffffff01" "00" "01" "01" "00", 1, PT_BATCH_OK);
+	check_body("delta of 65 bits", "1e" "00" "ffffffffffffffffff03" "00" "01" "01" "00", 1, PT_BATCH_BAD_RECORD);
+	check_body("one more record", "0c0000000101000c000002010100", 1, PT_BATCH_BAD_COUNT);
+	check_body("a byte more", "0c000000010100" "00", 1, PT_BATCH_BAD_COUNT);
 }
 
 static void
 test_malformed_headers(void)
 {
-	check_body("one header", "12" "00" "00" "00" "01" "01" "02" "02" "61" "01", 1, PT_LOG_OK);
-	check_body("negative count", "0c" "00" "00" "00" "01" "01" "01", 1, PT_LOG_BAD_RECORD);
-	check_body("none there", "0c" "00" "00" "00" "01" "01" "02", 1, PT_LOG_BAD_RECORD);
-	check_body("2^31-1 of them", "14" "00" "00" "00" "01" "01" "feffffff0f", 1, PT_LOG_BAD_RECORD);
-	check_body("null key", "10" "00" "00" "00" "01" "01" "02" "01" "01", 1, PT_LOG_BAD_RECORD);
-	check_body("no value", "10" "00" "00" "00" "01" "01" "02" "02" "61", 1, PT_LOG_BAD_RECORD);
-	check_body("value too long", "12" "00" "00" "00" "01" "01" "02" "02" "61" "02", 1, PT_LOG_BAD_RECORD);
-	check_body("one more", "16" "00" "00" "00" "01" "01" "02" "02" "61" "01" "00" "00", 1, PT_LOG_BAD_RECORD);
+	check_body("one header", "12" "00" "00" "00" "01" "01" "02" "02" "61" "01", 1, PT_BATCH_OK);
+	check_body("negative count", "0c" "00" "00" "00" "01" "01" "01", 1, PT_BATCH_BAD_RECORD);
+	check_body("none there", "0c" "00" "00" "00" "01" "01" "02", 1, PT_BATCH_BAD_RECORD);
+	check_body("2^31-1 of them", "14" "00" "00" "00" "01" "01" "feffffff0f", 1, PT_BATCH_BAD_RECORD);
+	check_body("null key", "10" "00" "00" "00" "01" "01" "02" "01" "01", 1, PT_BATCH_BAD_RECORD);
+	check_body("no value", "10" "00" "00" "00" "01" "01" "02" "02" "61", 1, PT_BATCH_BAD_RECORD);
+	check_body("value too long", "12" "00" "00" "00" "01" "01" "02" "02" "61" "02", 1, PT_BATCH_BAD_RECORD);
+	check_body("one more", "16" "00" "00" "00" "01" "01" "02" "02" "61" "01" "00" "00", 1, PT_BATCH_BAD_RECORD);
 }
 
 /* Timestamps and offsets at the ends of their range wrap; they are no reason to stop. */
@@ -128,8 +128,8 @@ test_wraps(void)
 
 	pt_put_int64(data + BATCH_AT_BASE_OFFSET, PG_INT64_MAX);
 	pt_put_int64(data + BATCH_AT_BASE_TIMESTAMP, PG_INT64_MAX);
-	CHECK_STATUS(pt_record_iter_begin(&it, data, len, LIMIT), PT_LOG_OK);
-	CHECK_STATUS(pt_record_iter_next(&it, &record), PT_LOG_OK);
+	CHECK_STATUS(pt_record_iter_begin(&it, data, len, LIMIT), PT_BATCH_OK);
+	CHECK_STATUS(pt_record_iter_next(&it, &record), PT_BATCH_OK);
 	CHECK_INT(record.timestamp, PG_INT64_MIN);
 	CHECK_INT(record.offset, PG_INT64_MIN + PG_INT32_MAX - 1);
 	pt_record_iter_end(&it);

@@ -116,14 +116,14 @@ check_vector_records(const char *data, size_t len)
 	PtRecordIter it;
 	PtRecord	record;
 
-	CHECK_STATUS(pt_record_iter_begin(&it, data, len, 1 << 20), PT_LOG_OK);
+	CHECK_STATUS(pt_record_iter_begin(&it, data, len, 1 << 20), PT_BATCH_OK);
 	for (int i = 0; i < lengthof(vector_records); i++)
 	{
-		CHECK_STATUS(pt_record_iter_next(&it, &record), PT_LOG_OK);
+		CHECK_STATUS(pt_record_iter_next(&it, &record), PT_BATCH_OK);
 		check_record(&record, &vector_records[i]);
 	}
-	CHECK_STATUS(pt_record_iter_next(&it, &record), PT_LOG_END);
-	CHECK_STATUS(pt_record_iter_next(&it, &record), PT_LOG_END);
+	CHECK_STATUS(pt_record_iter_next(&it, &record), PT_BATCH_END);
+	CHECK_STATUS(pt_record_iter_next(&it, &record), PT_BATCH_END);
 	pt_record_iter_end(&it);
 	pt_record_iter_end(&it);
 }

@@ -7,7 +7,7 @@
  * numbers, timestamps) is the engine's business.  The batches go to the server, which appends those of
  * all requests of a turn as one group and then has us answer.
  *
- * Siblings: ../call.c, ../topics.c; ../../engine/engine.h (pt_engine_produce).
+ * Siblings: ../call.c, ../topics.c; ../../engine/engine.h (pt_produce_batches).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -45,7 +45,7 @@ static int16
 check_batch(const KafkaRecords *records, int16 version, const char **message)
 {
 	PtBatchHeader h;
-	PtLogStatus status;
+	PtBatchStatus status;
 
 	if (records->len <= 0)
 	{
@@ -59,9 +59,9 @@ check_batch(const KafkaRecords *records, int16 version, const char **message)
 		return KERR_INVALID_RECORD;
 	}
 	status = pt_batch_header_read(records->data, records->len, &h);
-	if (status != PT_LOG_OK || h.length > records->len)
+	if (status != PT_BATCH_OK || h.length > records->len)
 	{
-		*message = pt_log_status_text(status != PT_LOG_OK ? status : PT_LOG_TRUNCATED);
+		*message = pt_batch_status_text(status != PT_BATCH_OK ? status : PT_BATCH_TRUNCATED);
 		return KERR_CORRUPT_MESSAGE;
 	}
 	if (h.length < records->len)

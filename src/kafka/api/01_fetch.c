@@ -10,7 +10,7 @@
  *
  * The two isolation levels read the same, since no aborted data is ever in a log.
  *
- * Siblings: ../fetch_session.c, ../call.c, ../topics.c; ../../engine/engine.h (pt_engine_fetch).
+ * Siblings: ../fetch_session.c, ../call.c, ../topics.c; ../../engine/engine.h (pt_fetch).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -157,7 +157,7 @@ check_divergence(FetchEntry *entry, const FetchPartition *asked)
 
 	if (asked->last_fetched_epoch < 0)
 		return;
-	status = pt_engine_epoch_end(entry->fetch.relid, asked->last_fetched_epoch, &epoch, &end_offset);
+	status = pt_epoch_end(entry->fetch.relid, asked->last_fetched_epoch, &epoch, &end_offset);
 	entry->error = kafka_read_error_from_status(status);
 	if (entry->error != KERR_NONE)
 		return;
@@ -378,7 +378,7 @@ fetch_entry(FetchEntry *entry, uint64 left, bool at_least_one)
 	fetch->cursor_file = entry->cursor_file;
 	fetch->span.state = NULL;
 	fetch->span.bytes_left = 0;
-	pt_engine_fetch(fetch);
+	pt_fetch(fetch);
 
 	entry->error = kafka_read_error_from_status(fetch->status);
 	if (entry->error != KERR_NONE)
@@ -497,7 +497,7 @@ fill_partition(const FetchRequest *in, const FetchEntry *entry, FetchPartitionRe
 		if (names_leader(entry->error))
 		{
 			out->current_leader.leader_id = KAFKA_BROKER_ID;
-			out->current_leader.leader_epoch = pt_engine_leader_epoch();
+			out->current_leader.leader_epoch = pt_leader_epoch();
 		}
 		return;
 	}

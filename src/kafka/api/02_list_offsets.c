@@ -3,7 +3,7 @@
  * 02_list_offsets.c
  *	  ListOffsets: the offset of a time, or of the start or end of a log.
  *
- * Siblings: ../call.c, ../topics.c; ../../engine/engine.h (pt_engine_list_offset).
+ * Siblings: ../call.c, ../topics.c; ../../engine/engine.h (pt_list_offset).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -38,7 +38,7 @@ list_partition(KafkaCall *call, const ListOffsetsPartition *in, Oid relid, ListO
 	if (out->error_code != KERR_NONE || in->timestamp == LIST_EARLIEST_PENDING_UPLOAD)
 		return;					/* offset -1: there is none */
 
-	pt_engine_list_offset(&list);
+	pt_list_offset(&list);
 	out->error_code = kafka_read_error_from_status(list.status);
 	if (out->error_code != KERR_NONE)
 		return;

@@ -41,7 +41,7 @@ static void
 fill_topic(KafkaCall *call, const PtTopic *topic, MetadataTopicResponse *out)
 {
 	const MetadataRequest *in = call->request;
-	int32		leader_epoch = pt_engine_leader_epoch();
+	int32		leader_epoch = pt_leader_epoch();
 
 	out->error_code = KERR_NONE;
 	out->name = kafka_string(pstrdup(topic->name));

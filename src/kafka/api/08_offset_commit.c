@@ -28,7 +28,7 @@
 /* Between begin and resume: the partitions that are committed. */
 typedef struct CommitState
 {
-	PtPosition *positions;
+	PtCommittedOffset *positions;
 	OffsetCommitPartitionResponse **targets;
 	int			n;
 } CommitState;
@@ -55,7 +55,7 @@ static void
 add_position(CommitState *state, const OffsetCommitPartition *in, const PtTopic *topic,
 			 PtString name, OffsetCommitPartitionResponse *target)
 {
-	PtPosition *position = &state->positions[state->n];
+	PtCommittedOffset *position = &state->positions[state->n];
 
 	position->topic = name;
 	position->topic_id = topic->id;
@@ -169,7 +169,7 @@ offset_commit_begin(KafkaCall *call)
 	int16		error;
 
 	call->state = state;
-	state->positions = MemoryContextAllocHuge(call->mcxt, sizeof(PtPosition) * n);
+	state->positions = MemoryContextAllocHuge(call->mcxt, sizeof(PtCommittedOffset) * n);
 	state->targets = MemoryContextAllocHuge(call->mcxt, sizeof(*state->targets) * n);
 	walk_request(call, KERR_NONE);
 	if (state->n == 0)

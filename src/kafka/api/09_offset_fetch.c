@@ -53,17 +53,17 @@ grow(KafkaCall *call, const KafkaSchema *schema, void *items, int n, int *cap)
 }
 
 static void
-set_position(OffsetFetchGroupPartitionResponse *out, const PtPosition *position)
+set_position(OffsetFetchGroupPartitionResponse *out, const PtCommittedOffset *position)
 {
 	out->committed_offset = position->offset;
 	/* one from before an upgrade or a restore, which begin with epoch 1, would make clients ignore what Metadata says */
-	out->committed_leader_epoch = position->leader_epoch > pt_engine_leader_epoch() ? -1 : position->leader_epoch;
+	out->committed_leader_epoch = position->leader_epoch > pt_leader_epoch() ? -1 : position->leader_epoch;
 	out->metadata = kafka_group_copy((CoordBytes) {position->metadata.data, position->metadata.len});
 }
 
 /* A position of the group, in order of topics; those in topics that are gone are left out. */
 static void
-add_position(void *arg, const PtPosition *position)
+add_position(void *arg, const PtCommittedOffset *position)
 {
 	FetchGroup *f = arg;
 	OffsetFetchGroupResponse *out = f->out;
@@ -114,13 +114,13 @@ fetch_topic(FetchGroup *f, const OffsetFetchGroupTopic *in, OffsetFetchGroupTopi
 	for (int i = 0; i < n; i++)
 	{
 		OffsetFetchGroupPartitionResponse *partition = &out->partitions.items[i];
-		PtPosition	position;
+		PtCommittedOffset	position;
 
 		partition->partition_index = in->partition_indexes.items[i];
 		partition->committed_offset = -1;
 		partition->error_code = error;
 		if (error == KERR_NONE && topic != NULL &&
-			pt_position_fetch(f->group_id, name, &id, partition->partition_index, true, &position))
+			pt_offset_fetch(f->group_id, name, &id, partition->partition_index, true, &position))
 			set_position(partition, &position);
 	}
 }
@@ -164,7 +164,7 @@ fetch_group(KafkaCall *call, const OffsetFetchGroup *in, OffsetFetchGroupRespons
 		fetch_topics(&f, in, out, error);
 	}
 	else if (in->topics.n < 0)
-		(void) pt_positions_of_group(f.group_id, true, add_position, &f);
+		(void) pt_offsets_of_group(f.group_id, true, add_position, &f);
 	else
 		fetch_topics(&f, in, out, KERR_NONE);
 }

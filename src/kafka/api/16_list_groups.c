@@ -59,7 +59,7 @@ add(Listing *l, const CoordGroupInfo *info)
 
 /* One that has offsets. */
 static void
-add_outside(void *arg, const PtGroupPositions *positions)
+add_outside(void *arg, const PtGroupOffsets *positions)
 {
 	Listing    *l = arg;
 	KafkaString id = {positions->group_id.data, positions->group_id.len};
@@ -89,7 +89,7 @@ list_groups_begin(KafkaCall *call)
 			(void) kafka_group_find_outside(id, &infos[i]);
 		add(&l, &infos[i]);
 	}
-	(void) pt_positions_groups(true, add_outside, &l);
+	(void) pt_offsets_groups(true, add_outside, &l);
 	return KAFKA_REPLY;
 }
 

@@ -9,7 +9,7 @@
  * All partitions are one transaction, and so one flush.  When that fails (one is
  * locked by DDL, say), each is tried in a transaction of its own.
  *
- * Siblings: ../topics.c; ../../engine/engine.h (pt_engine_trim).
+ * Siblings: ../topics.c; ../../engine/engine.h (pt_trim).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -40,7 +40,7 @@ delete_records(void *arg)
 	Deletions  *list = arg;
 
 	for (int i = 0; i < list->n; i++)
-		list->items[i].status = pt_engine_trim(list->items[i].leaf, list->items[i].offset, &list->items[i].start);
+		list->items[i].status = pt_trim(list->items[i].leaf, list->items[i].offset, &list->items[i].start);
 }
 
 /* What a topic as a whole does not allow. */
@@ -60,7 +60,7 @@ resolve_end(Deletion *deletion, int16 *error)
 {
 	PtListOffset end = {.relid = deletion->leaf, .timestamp = PT_LIST_LATEST};
 
-	pt_engine_list_offset(&end);
+	pt_list_offset(&end);
 	*error = kafka_error_from_status(end.status);
 	deletion->offset = end.offset;
 	return end.status == PT_OK;

@@ -9,7 +9,7 @@
  * take as final.  (COORDINATOR_NOT_AVAILABLE would be tried again for ever, an authorization error would
  * send people looking for an ACL.)
  *
- * Siblings: ../call.c; ../../engine/engine.h (pt_engine_allocate_producer_ids).
+ * Siblings: ../call.c; ../../engine/engine.h (pt_producer_ids_allocate).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -29,7 +29,7 @@ next_producer_id(void)
 
 	if (left == 0)
 	{
-		next = pt_engine_allocate_producer_ids(PRODUCER_ID_BLOCK);
+		next = pt_producer_ids_allocate(PRODUCER_ID_BLOCK);
 		left = PRODUCER_ID_BLOCK;
 	}
 	left--;

@@ -3,7 +3,7 @@
  * 23_offset_for_leader_epoch.c
  *	  OffsetForLeaderEpoch: where an epoch ended, for clients that check for divergence.
  *
- * Siblings: ../call.c, ../topics.c; ../../engine/engine.h (pt_engine_epoch_end).
+ * Siblings: ../call.c, ../topics.c; ../../engine/engine.h (pt_epoch_end).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -23,7 +23,7 @@ find_end(const EpochPartition *in, Oid relid, EpochPartitionResponse *out)
 	out->error_code = kafka_leader_epoch_check(in->current_leader_epoch);
 	if (out->error_code != KERR_NONE)
 		return;
-	status = pt_engine_epoch_end(relid, in->leader_epoch, &epoch, &end_offset);
+	status = pt_epoch_end(relid, in->leader_epoch, &epoch, &end_offset);
 	out->error_code = kafka_read_error_from_status(status);
 	if (out->error_code != KERR_NONE)
 		return;

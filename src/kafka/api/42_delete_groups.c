@@ -69,7 +69,7 @@ delete_group(KafkaCall *call, KafkaString id, DeletedGroup *target)
 		return error;
 	if (pt_group_sql_active(kafka_pt_string(id)))
 		return KERR_NON_EMPTY_GROUP;
-	items = pt_positions_delete(kafka_pt_string(id), &n);
+	items = pt_offsets_delete(kafka_pt_string(id), &n);
 	if (n == 0)
 		return error;
 	add_items(call, items, n, target);

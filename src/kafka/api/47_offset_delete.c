@@ -25,7 +25,7 @@
 
 typedef struct OffsetDeleteState
 {
-	PtPosition *positions;
+	PtCommittedOffset *positions;
 	OffsetDeletePartitionResponse **targets;
 	int			n;
 } OffsetDeleteState;
@@ -147,11 +147,11 @@ delete_topic(KafkaCall *call, const OffsetDeleteTopic *in, const CoordDescriptio
 	for (int i = 0; i < in->partitions.n; i++)
 	{
 		OffsetDeletePartitionResponse *target = &out->partitions.items[i];
-		PtPosition	position;
+		PtCommittedOffset	position;
 
 		target->partition_index = in->partitions.items[i].partition_index;
 		target->error_code = error;
-		if (error != KERR_NONE || !pt_position_fetch(kafka_pt_string(((OffsetDeleteRequest *) call->request)->group_id),
+		if (error != KERR_NONE || !pt_offset_fetch(kafka_pt_string(((OffsetDeleteRequest *) call->request)->group_id),
 													 name, &id, target->partition_index, true, &position))
 			continue;
 		position.topic = name;
@@ -188,7 +188,7 @@ offset_delete_begin(KafkaCall *call)
 	out->error_code = check_group(in->group_id, &d, &members);
 	if (out->error_code != KERR_NONE)
 		return KAFKA_REPLY;
-	state->positions = MemoryContextAllocHuge(call->mcxt, sizeof(PtPosition) * n);
+	state->positions = MemoryContextAllocHuge(call->mcxt, sizeof(PtCommittedOffset) * n);
 	state->targets = MemoryContextAllocHuge(call->mcxt, sizeof(*state->targets) * n);
 	KAFKA_RESIZE(call, out->topics, OffsetDeleteTopicResponse, in->topics.n);
 	for (int i = 0; i < in->topics.n; i++)

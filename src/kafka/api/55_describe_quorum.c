@@ -43,7 +43,7 @@ describe_partition(KafkaCall *call, KafkaString topic, DescribeQuorumPartitionRe
 		return;
 	}
 	out->leader_id = KAFKA_BROKER_ID;
-	out->leader_epoch = pt_engine_leader_epoch();
+	out->leader_epoch = pt_leader_epoch();
 	out->high_watermark = (int64) GetFlushRecPtr(NULL);
 	KAFKA_RESIZE(call, out->current_voters, DescribeQuorumReplica, 1);
 	voter = &out->current_voters.items[0];

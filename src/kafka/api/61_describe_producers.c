@@ -5,7 +5,7 @@
  *
  * As there are no transactions, none has one under way.
  *
- * Siblings: ../topics.h; ../../engine/engine.h (pt_engine_producers).
+ * Siblings: ../topics.h; ../../engine/engine.h (pt_producers_list).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -37,7 +37,7 @@ describe_partition(KafkaCall *call, Oid relid, DescribeProducersPartition *out)
 {
 	PtProducerState *states;
 	int			n;
-	PtStatus	status = pt_engine_producers(relid, &states, &n);
+	PtStatus	status = pt_producers_list(relid, &states, &n);
 
 	if (status != PT_OK)
 	{

@@ -67,7 +67,7 @@ fill_partition(const PtTopic *topic, int32 index, DescribedPartition *out)
 	out->error_code = there ? KERR_NONE : KERR_LEADER_NOT_AVAILABLE;
 	out->partition_index = index;
 	out->leader_id = there ? KAFKA_BROKER_ID : -1;
-	out->leader_epoch = pt_engine_leader_epoch();
+	out->leader_epoch = pt_leader_epoch();
 	out->replica_nodes.items = kafka_replica_nodes;
 	out->replica_nodes.n = lengthof(kafka_replica_nodes);
 	out->isr_nodes.items = kafka_replica_nodes;

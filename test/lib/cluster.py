@@ -256,6 +256,15 @@ class Cluster:
         return subprocess.run(command, env=env, check=check, text=more.pop("text", True),
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
 
+    def pg_regress(self, tests, inputdir=ROOT):
+        """Runs regression tests against this server; returns the process and the directory of its results."""
+        out = tempfile.mkdtemp(prefix="regress-", dir=base_dir())
+        program = os.path.dirname(pg_config("pgxs")) + "/../../src/test/regress/pg_regress"
+        done = subprocess.run([program, "--bindir=" + BINDIR, "--inputdir=" + inputdir, "--outputdir=" + out,
+                               "--dbname=contrib_regression", *tests],
+                              env=self.env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        return done, out
+
     def log_text(self):
         with open(self.log, encoding="utf8", errors="replace") as f:
             return f.read()

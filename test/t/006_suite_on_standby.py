@@ -3,7 +3,6 @@
 
 import glob
 import os
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -15,12 +14,7 @@ def test_suite():
     tests = sorted(os.path.basename(p)[:-4] for p in glob.glob(pg.ROOT + "/sql/*.sql"))
     primary = pg.Cluster("primary", {"wal_consistency_checking": "all", "wal_keep_size": "8GB"}).init().start()
     standby = primary.standby().start()
-    out = pg.base_dir() + "/out"
-    os.makedirs(out)
-    pgxs = os.path.dirname(pg.pg_config("pgxs")) + "/../.."
-    done = subprocess.run([pgxs + "/src/test/regress/pg_regress", "--bindir=" + pg.BINDIR, "--inputdir=" + pg.ROOT,
-                           "--outputdir=" + out, "--dbname=contrib_regression", *tests],
-                          env=primary.env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done, out = primary.pg_regress(tests)
     tap.ok(done.returncode == 0, "the suite passes under consistency checks (%d files)" % len(tests))
     if done.returncode:
         tap.note(done.stdout)

@@ -17,10 +17,10 @@
 #include "storage/shmem.h"
 
 #include "am/am.h"
-#include "xact/xact.h"
-#include "xact/internal.h"
+#include "groups/groups.h"
+#include "produce/produce.h"
 #include "xact/commit.h"
-#include "xact/hooks.h"
+#include "xact/xact.h"
 #include "guc.h"
 #include "server/server.h"
 #include "log/log.h"

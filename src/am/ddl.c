@@ -31,9 +31,9 @@
 #include "utils/snapmgr.h"
 
 #include "am/internal.h"
-#include "xact/internal.h"
 #include "groups/groups.h"
-#include "log/internal.h"
+#include "xact/xact.h"
+#include "log/log.h"
 #include "topic/types.h"
 
 /* Where the next file starts, when copy_for_cluster makes it; else from the old file. */

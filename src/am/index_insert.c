@@ -33,7 +33,7 @@
 #include "utils/snapmgr.h"
 
 #include "am/internal.h"
-#include "xact/hooks.h"
+#include "xact/xact.h"
 
 /* Takes the place of an index's routine in its relcache entry. */
 typedef struct PtWrappedRoutine

@@ -36,6 +36,7 @@
 
 #include "am/internal.h"
 #include "xact/hooks.h"
+#include "xact/xact.h"
 #include "topic/topic.h"
 
 static ProcessUtility_hook_type prev_process_utility;

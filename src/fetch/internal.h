@@ -10,11 +10,7 @@
 #ifndef PT_FETCH_INTERNAL_H
 #define PT_FETCH_INTERNAL_H
 
-#include "xact/internal.h"
-
-extern PtStatus pt_log_find(Oid relid, PtLogState **log);
-extern void pt_log_start(PtLogState *log, int64 *offset, PtLogPos *pos);
-extern bool pt_log_is(const PtLogState *log, const RelFileLocator *locator);
+#include "fetch/fetch.h"
 
 /*
  * page_cursor.c: one page of a log at a time, in a pinned buffer that is not locked, or in

@@ -28,6 +28,7 @@
 #include "utils/memutils.h"
 
 #include "fetch/internal.h"
+#include "topic/topic.h"
 
 typedef struct KnownLog
 {

@@ -17,7 +17,7 @@
 #include "utils/snapmgr.h"
 
 #include "guc.h"
-#include "xact/internal.h"
+#include "fetch/internal.h"
 
 typedef struct Read
 {

@@ -21,7 +21,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#include "xact/internal.h"
+#include "fetch/fetch.h"
 
 /* Committed is enough: whoever reads makes it durable first if need be. */
 static bool

@@ -25,8 +25,8 @@
 #include "fmgr.h"
 #include "utils/timestamp.h"
 
-#include "xact/xact.h"
 #include "groups/groups.h"
+#include "xact/xact.h"
 #include "topic/types.h"
 
 /* The bytes of a bytea, text or json argument, text in UTF-8; NULL for null. */

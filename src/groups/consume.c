@@ -23,8 +23,9 @@
 #include "utils/timestamp.h"
 
 #include "guc.h"
+#include "fetch/fetch.h"
 #include "groups/internal.h"
-#include "xact/internal.h"
+#include "xact/xact.h"
 
 /* A partition that another session holds may get free without anything being appended. */
 #define RETRY_LOCKED_MS		200

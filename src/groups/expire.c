@@ -30,9 +30,9 @@
 #include "utils/timestamp.h"
 
 #include "guc.h"
+#include "fetch/fetch.h"
 #include "groups/internal.h"
-#include "xact/internal.h"
-#include "fetch/internal.h"
+#include "xact/xact.h"
 #include "groups/offset_cache.h"
 #include "topic/types.h"
 

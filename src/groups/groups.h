@@ -18,7 +18,9 @@
 #ifndef PT_GROUPS_GROUPS_H
 #define PT_GROUPS_GROUPS_H
 
-#include "xact/xact.h"
+#include "fetch/fetch.h"
+#include "produce/produce.h"
+#include "topic/topic.h"
 
 typedef struct PtString
 {
@@ -147,4 +149,6 @@ extern int64 pt_offsets_expire(int64 retention);
 extern int64 pt_offsets_wait(void);
 extern void pt_offsets_tick(void);
 
+extern Size pt_offsets_shmem_size(void);
+extern void pt_offsets_shmem_init(void);
 #endif							/* PT_GROUPS_GROUPS_H */

@@ -13,6 +13,8 @@
 
 #include "record/compress.h"
 #include "groups/internal.h"
+#include "produce/produce.h"
+#include "xact/xact.h"
 #include "groups/offset_codec.h"
 #include "groups/offset_cache.h"
 

@@ -28,6 +28,7 @@
 
 #include "guc.h"
 #include "groups/internal.h"
+#include "xact/xact.h"
 #include "groups/offset_codec.h"
 #include "groups/offset_cache.h"
 

@@ -12,7 +12,6 @@
 
 #include "lib/dshash.h"
 
-#include "xact/internal.h"
 #include "groups/groups.h"
 
 /* Makes the cache usable in this process; first of all. */

@@ -12,7 +12,6 @@
 
 #include "lib/stringinfo.h"
 
-#include "xact/internal.h"
 #include "groups/groups.h"
 
 /* What a record is about. */

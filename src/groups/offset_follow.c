@@ -28,7 +28,7 @@
 #include "utils/hsearch.h"
 
 #include "guc.h"
-#include "fetch/internal.h"
+#include "fetch/fetch.h"
 #include "groups/offset_cache.h"
 
 #define FOLLOWED_MAX		1024	/* leaves of __consumer_offsets, over all databases */

@@ -29,8 +29,9 @@
 #include "utils/inval.h"
 #include "utils/memutils.h"
 
+#include "fetch/fetch.h"
 #include "groups/internal.h"
-#include "fetch/internal.h"
+#include "xact/xact.h"
 #include "groups/offset_codec.h"
 #include "groups/offset_cache.h"
 

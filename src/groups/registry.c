@@ -36,7 +36,7 @@
 #include "utils/acl.h"
 
 #include "groups/internal.h"
-#include "xact/internal.h"
+#include "xact/xact.h"
 #include "groups/offset_cache.h"
 
 /* Tells group locks from other locks made of numbers: of users (1, 2), of positions (3). */

@@ -13,7 +13,7 @@
 #ifndef KAFKA_ERRORS_H
 #define KAFKA_ERRORS_H
 
-#include "xact/xact.h"
+#include "xact/status.h"
 #include "kafka/error_codes.h"
 
 typedef enum KafkaErrorCode

@@ -33,7 +33,10 @@
 
 #include "portability/instr_time.h"
 
-#include "xact/xact.h"
+#include "fetch/fetch.h"
+#include "produce/produce.h"
+#include "topic/topic.h"
+#include "kafka/errors.h"
 #include "kafka/messages/apis.h"
 
 typedef enum KafkaOutcome

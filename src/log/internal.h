@@ -38,7 +38,6 @@ extern Buffer pt_read_block(Relation rel, const RelFileLocator *locator, BlockNu
 extern uint32 pt_extent_take(Relation rel, const PtDirEntry *next, int64 prev_max_timestamp);
 extern BlockNumber pt_file_extend(Relation rel, BlockNumber have, uint32 phys, BlockNumber need);
 
-extern XLogRecPtr pt_meta_seal(Relation rel, PtLogPos sealed, TransactionId newest);
 extern XLogRecPtr pt_meta_trim(const RelFileLocator *locator, const PtLogStart *start);
 
 /* state.c: for redo */

@@ -250,6 +250,9 @@ extern void pt_log_create(Relation rel, const RelFileLocator *locator, int64 off
  */
 extern TransactionId pt_log_seal(Relation rel, TransactionId oldest_xmin);
 
+/* meta.c: writes where sealed frames end; newest: the newest xid below, a conflict for standbys. */
+extern XLogRecPtr pt_meta_seal(Relation rel, PtLogPos sealed, TransactionId newest);
+
 /*
  * trim.c: moving the start of a log.  find looks for the place of an offset, at or below the committed end;
  * false when the log starts there or later already.  The caller keeps the relation locked (RowExclusiveLock).

@@ -30,7 +30,9 @@
 #include "utils/snapmgr.h"
 
 #include "guc.h"
-#include "xact/internal.h"
+#include "produce/internal.h"
+#include "xact/hooks.h"
+#include "xact/xact.h"
 
 static bool has_column_constraints(const TupleDesc desc);
 static void insert_records_as_owner(Relation rel, const PtProduce *item, const PtBatchHeader *header);

@@ -34,7 +34,9 @@
 #include "utils/timestamp.h"
 
 #include "guc.h"
-#include "xact/internal.h"
+#include "produce/internal.h"
+#include "xact/hooks.h"
+#include "xact/xact.h"
 
 /* One batch on its way. */
 typedef struct Work

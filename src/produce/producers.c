@@ -35,8 +35,9 @@
 #include "utils/hsearch.h"
 
 #include "guc.h"
-#include "xact/internal.h"
-#include "fetch/internal.h"
+#include "fetch/fetch.h"
+#include "produce/internal.h"
+#include "xact/xact.h"
 
 #define LOAD_EXTENTS	128		/* MiB of log, see above */
 

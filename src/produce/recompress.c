@@ -17,7 +17,8 @@
 #include "record/compress.h"
 
 #include "guc.h"
-#include "xact/internal.h"
+#include "produce/internal.h"
+#include "xact/xact.h"
 
 /* See internal.h.  The batch has been verified as a whole, its records have not. */
 PtBatchStatus

@@ -38,6 +38,7 @@
 #include "storage/lwlock.h"
 
 #include "xact/commit.h"
+#include "xact/xact.h"
 #include "net/loop.h"
 #include "server/server.h"
 #include "server/shared.h"

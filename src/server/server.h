@@ -16,7 +16,6 @@
 
 #include "compat.h"
 
-#include "xact/commit.h"
 
 /* From _PG_init, after the settings are known. */
 extern void pt_workers_register(void);

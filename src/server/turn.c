@@ -36,6 +36,8 @@
 #include "utils/timestamp.h"
 
 #include "groups/groups.h"
+#include "produce/produce.h"
+#include "xact/xact.h"
 #include "server/move.h"
 
 /*

@@ -20,6 +20,7 @@
 #include "storage/shmem.h"
 
 #include "xact/commit.h"
+#include "xact/xact.h"
 
 typedef struct PtCommitShared
 {

@@ -36,6 +36,7 @@
 #include "record/bytes.h"
 #include "record/compress.h"
 #include "record/layout.h"
+#include "xact/hooks.h"
 #include "xact/internal.h"
 
 /* Bytes at which a batch of SQL rows is closed, before compression. */

@@ -38,6 +38,7 @@
 #include "replication/syncrep.h"
 #include "utils/memutils.h"
 
+#include "xact/hooks.h"
 #include "xact/internal.h"
 
 typedef struct TouchedLog

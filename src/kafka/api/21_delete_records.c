@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "xact/xact.h"
 #include "kafka/topics.h"
 
 typedef struct Deletion

@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * internal.h
+ *	  What the files of the produce room share among themselves.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_PRODUCE_INTERNAL_H
+#define PT_PRODUCE_INTERNAL_H
+
+#include "produce/produce.h"
+#include "topic/topic.h"
+
+/* recompress.c: the batch with its records compressed by another codec, in memory of the current context. */
+extern PtBatchStatus pt_batch_recompress(const char *data, size_t len, const PtTopicConfig *config,
+									   char **out, size_t *out_len);
+
+/* produce.c: rejects an item; a message is optional. */
+extern void pt_produce_reject(PtProduce *item, PtStatus status, const char *message);
+
+/*
+ * producers.c.  The caller holds the append lock of the log throughout.
+ */
+extern void pt_producers_load(Relation rel, PtLogState *log);
+extern void pt_producers_get(const RelFileLocator *locator, int64 producer_id, PtProducerState *state);
+extern void pt_producers_put(const RelFileLocator *locator, const PtProducerState *state);
+
+/*
+ * executor.c: appends the records of a batch through the executor, so that
+ * constraints and row triggers see them.
+ */
+extern bool pt_produce_needs_executor(Relation rel);
+extern void pt_produce_slowly(Relation rel, PtProduce *item, const PtBatchHeader *header);
+
+#endif							/* PT_PRODUCE_INTERNAL_H */

@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ *
+ * status.h
+ *	  What came of a request to a partition's log; Kafka's errors for these are
+ *	  in ../kafka/errors.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_XACT_STATUS_H
+#define PT_XACT_STATUS_H
+
+typedef enum PtStatus
+{
+	PT_OK,
+	PT_BUSY,					/* another transaction holds the append lock: try again later */
+	PT_UNKNOWN_PARTITION,
+	PT_OFFSET_OUT_OF_RANGE,
+	PT_CORRUPT_BATCH,
+	PT_MESSAGE_TOO_LARGE,
+	PT_INVALID_RECORD,
+	PT_INVALID_TIMESTAMP,
+	PT_DUPLICATE_SEQUENCE,		/* not an error: offset is where the first one went */
+	PT_OUT_OF_ORDER_SEQUENCE,
+	PT_INVALID_PRODUCER_EPOCH,
+	PT_UNSUPPORTED_COMPRESSION,
+	PT_FENCED_LEADER_EPOCH,
+	PT_UNKNOWN_LEADER_EPOCH,
+	PT_STORAGE_ERROR			/* an ERROR was thrown; message says which */
+} PtStatus;
+
+#endif							/* PT_XACT_STATUS_H */

@@ -457,7 +457,7 @@ CREATE FUNCTION consume(topic topic, group_id text, max_records int DEFAULT 500,
 						OUT key bytea, OUT value bytea, OUT headers headers) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'pt_consume_records' LANGUAGE C VOLATILE ROWS 500;
 COMMENT ON FUNCTION consume(topic, text, int, interval)
-	IS 'reads on from the position of a group, which moves if the transaction commits';
+	IS 'reads on from the committed offset of a group, which moves if the transaction commits';
 CREATE FUNCTION poll(topic topic, partition int, from_offset bigint, max_records int DEFAULT 500,
 					 timeout interval DEFAULT '0',
 					 OUT topic topic, OUT partition int, OUT "offset" bigint, OUT "timestamp" timestamptz,
@@ -466,40 +466,40 @@ CREATE FUNCTION poll(topic topic, partition int, from_offset bigint, max_records
 COMMENT ON FUNCTION poll(topic, int, bigint, int, interval) IS 'reads a partition from an offset on';
 
 --
--- groups: positions without reading
+-- groups: committed offsets without reading
 --
 
 CREATE FUNCTION commit_offsets(group_id text, partition partition, "offset" bigint, metadata text DEFAULT '') RETURNS void
 	AS 'MODULE_PATHNAME', 'pt_commit_offset' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION commit_offsets(text, partition, bigint, text)
-	IS 'sets the position of a group in a partition, when the transaction commits';
+	IS 'sets the committed offset of a group in a partition, when the transaction commits';
 CREATE FUNCTION commit_offsets(group_id text, offsets jsonb) RETURNS void
 	AS 'MODULE_PATHNAME', 'pt_commit_offsets' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION commit_offsets(text, jsonb) IS 'sets positions of a group, as in {"orders:0": 15, "orders:1": 7}';
+COMMENT ON FUNCTION commit_offsets(text, jsonb) IS 'sets committed offsets of a group, as in {"orders:0": 15, "orders:1": 7}';
 
 CREATE FUNCTION seek(group_id text, topic topic, "to" bigint, partition int DEFAULT NULL,
 					 OUT partition partition, OUT "offset" bigint) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'pt_seek_offset' LANGUAGE C VOLATILE ROWS 10;
-COMMENT ON FUNCTION seek(text, topic, bigint, int) IS 'sets the position of a group, in one partition or all, to an offset';
+COMMENT ON FUNCTION seek(text, topic, bigint, int) IS 'sets the committed offset of a group, in one partition or all, to an offset';
 CREATE FUNCTION seek(group_id text, topic topic, "to" timestamptz, partition int DEFAULT NULL,
 					 OUT partition partition, OUT "offset" bigint) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'pt_seek_time' LANGUAGE C VOLATILE ROWS 10;
 COMMENT ON FUNCTION seek(text, topic, timestamptz, int)
-	IS 'sets the position of a group to the first record of a time or later';
+	IS 'sets the committed offset of a group to the first record of a time or later';
 CREATE FUNCTION seek(group_id text, topic topic, "to" text, partition int DEFAULT NULL,
 					 OUT partition partition, OUT "offset" bigint) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'pt_seek_text' LANGUAGE C VOLATILE ROWS 10;
-COMMENT ON FUNCTION seek(text, topic, text, int) IS 'sets the position of a group to the start or the end';
+COMMENT ON FUNCTION seek(text, topic, text, int) IS 'sets the committed offset of a group to the start or the end';
 
 CREATE FUNCTION delete_group(group_id text) RETURNS void
 	AS 'MODULE_PATHNAME', 'pt_delete_group' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION delete_group(text) IS 'forgets all positions of a group';
+COMMENT ON FUNCTION delete_group(text) IS 'forgets all committed offsets of a group';
 
 CREATE FUNCTION expire_offsets(retention interval DEFAULT NULL) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'pt_expire_offsets' LANGUAGE C VOLATILE;
 REVOKE ALL ON FUNCTION expire_offsets(interval) FROM PUBLIC;
 COMMENT ON FUNCTION expire_offsets(interval)
-	IS 'removes positions that were not used for so long (pgtopic.offsets_retention), as happens by itself once a minute';
+	IS 'removes committed offsets that were not used for so long (pgtopic.offsets_retention), as happens by itself once a minute';
 
 -- Each value stands for a block of 1000 ids of idempotent producers.
 CREATE SEQUENCE producer_ids;
@@ -578,7 +578,7 @@ CREATE VIEW consumer_groups AS
 	FROM list_groups() g
 		FULL JOIN list_live_groups() live USING (group_id)
 		LEFT JOIN (SELECT group_id, count(*)::int AS n FROM list_group_sessions() GROUP BY 1) sessions USING (group_id);
-COMMENT ON VIEW consumer_groups IS 'groups that have members or positions';
+COMMENT ON VIEW consumer_groups IS 'groups that have members or committed offsets';
 
 CREATE VIEW group_members AS
 	SELECT group_id, member_id, instance_id, client_id, client_host, epoch, subscription, assignment, NULL::int AS pid

@@ -52,7 +52,7 @@ SELECT count(*) FROM consume('cs', 'cs_c', max_records => 100);
 SELECT produce('cs', 'more', partition => 1);
 SELECT topic, partition, "offset", as_text(value) FROM consume('cs', 'cs_a');
 
--- the position moves with the transaction
+-- the committed offset moves with the transaction
 SELECT produce('cs', 'again', partition => 0);
 BEGIN;
 SELECT partition, "offset", as_text(value) FROM consume('cs', 'cs_a');

@@ -58,7 +58,7 @@ INSERT INTO sink SELECT partition, "offset", value FROM consume('eo1', 'g');
 SELECT count(*), count(DISTINCT (partition, "offset")), count(DISTINCT value) FROM sink;
 SELECT partition, count(*), min("offset"), max("offset") FROM sink GROUP BY 1 ORDER BY 1;
 
--- another group has its own positions; names of any length and alphabet
+-- another group has its own committed offsets; names of any length and alphabet
 SELECT count(*) FROM consume('eo1', 'other');
 SELECT count(*) FROM consume('eo1', U&'\00e4\4e2d\+01f600', max_records => 10);
 SELECT count(*) FROM consume('eo1', U&'\00e4\4e2d\+01f600', max_records => 1000);
@@ -94,7 +94,7 @@ SELECT create_topic('eo2');
 SELECT produce('eo2', 'new', partition => 0);
 SELECT count(*) FROM consume('eo2', 'cycle');
 
--- positions are records of __consumer_offsets in Kafka's encoding
+-- committed offsets are records of __consumer_offsets in Kafka's encoding
 SELECT encode(key, 'hex') AS key, left(encode(value, 'hex'), 20) AS value FROM topics.__consumer_offsets
 	WHERE key = '\x0001'::bytea || '\x0005'::bytea || 'cycle'::bytea || '\x0003'::bytea || 'eo2'::bytea || '\x00000000'::bytea
 	ORDER BY "offset";

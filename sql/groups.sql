@@ -1,5 +1,5 @@
 --
--- positions of groups: commit_offsets(), seek(), delete_group(), expiry
+-- committed offsets of groups: commit_offsets(), seek(), delete_group(), expiry
 --
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtopic;
@@ -10,7 +10,7 @@ SELECT create_topic('gr', 3), create_topic('gr_other');
 SELECT count(produce('gr', 'v' || i, partition => i % 2, "timestamp" => '2026-01-01'::timestamptz + i * interval '1 hour'))
 FROM generate_series(0, 19) i;
 
--- one position
+-- one offset
 SELECT commit_offsets('gr_a', 'gr:0', 4);
 SELECT partition, min("offset"), count(*) FROM consume('gr', 'gr_a') GROUP BY 1 ORDER BY 1;
 -- several at once; none is beyond the end

@@ -54,7 +54,7 @@ SELECT count(*) FROM consume('pv', 'pv_group');
 SELECT * FROM seek('pv_group', 'pv', 0, partition => 0);
 SELECT kafka_call('\x');
 SELECT kafka_ask('\x');
--- the positions of all groups are not
+-- the committed offsets of all groups are not
 SELECT count(*) FROM topics.__consumer_offsets;
 SELECT produce('__consumer_offsets', 'x', 'k');
 

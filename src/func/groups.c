@@ -104,7 +104,7 @@ commit_one(PtString group_id, PtTopic *topic, int32 number, int64 offset, PtStri
 	if (metadata.len > pt_offset_metadata_max)
 		ereport(ERROR,
 				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
-				 errmsg("metadata of a position is too long"),
+				 errmsg("metadata of a committed offset is too long"),
 				 errdetail("It may have %d bytes.", pt_offset_metadata_max)));
 	(void) pt_offset_lock(group_id, topic->leaves[number], false);
 	pt_offset_set(group_id, topic, number, offset, metadata);

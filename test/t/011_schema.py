@@ -80,6 +80,15 @@ def test_dump():
     tap.equal(server.sql("SELECT count(*) FROM streams.consume('orders', 'shipping')", database="target"), "40", "the group goes on")
 
 
+def test_last_in_path():
+    """with the schema last in the search path the application's names come first, and the rest is found plainly"""
+    server.sql("CREATE DATABASE last; ALTER DATABASE last SET search_path = public, streams")
+    server.sql("CREATE TABLE topics (subject text); INSERT INTO topics VALUES ('own');" + INSTALL, database="last")
+    server.sql("SELECT create_topic('last'); SELECT produce('last', '{\"a\": 1}'::jsonb)", database="last")
+    tap.equal(server.sql("SELECT subject FROM topics; SELECT value->>'a' FROM topics.last; SELECT records FROM partitions WHERE topic = 'last'",
+                         database="last"), "own\n1\n1", "tables, operators, functions, views")
+
+
 pg.demote()
 server = pg.Cluster().init().start()
-tap.main([test_suite, test_dump])
+tap.main([test_suite, test_dump, test_last_in_path])

@@ -80,7 +80,8 @@ _PG_init(void)
 
 	pt_guc_register();
 	pt_wal_register();
-	pt_topic_register();
+	pt_topic_cache_register();
+	pt_label_register(pt_log_start_at);
 	pt_xact_register();
 	pt_am_register();
 	pt_workers_register();

@@ -104,6 +104,5 @@ pt_am_register(void)
 {
 	pt_index_rows_hook = pt_index_rows;
 	pt_store_row_hook = pt_slot_store_copy;
-	pt_log_start_hook = pt_log_start_at;
 	pt_utility_register();
 }

@@ -76,7 +76,6 @@ extern TM_Result pt_tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot,
 extern void pt_relation_set_new_filelocator(Relation rel, const RelFileLocator *newrlocator, char persistence,
 											TransactionId *freeze_xid, MultiXactId *minmulti);
 extern void pt_relation_nontransactional_truncate(Relation rel);
-extern void pt_log_start_at(Oid relid, int64 offset);
 extern void pt_relation_copy_data(Relation rel, const RelFileLocator *newrlocator);
 extern void pt_relation_copy_for_cluster(Relation old_table, Relation new_table, Relation old_index,
 										 bool use_sort, TransactionId oldest_xmin, TransactionId *xid_cutoff,

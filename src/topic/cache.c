@@ -182,8 +182,9 @@ syscache_changed(Datum arg, int cacheid, uint32 hashvalue)
 	forget_all();
 }
 
+/* From _PG_init: the callbacks that keep the cache right. */
 void
-pt_cache_register(void)
+pt_topic_cache_register(void)
 {
 	CacheRegisterRelcacheCallback(relcache_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, syscache_changed, (Datum) 0);
@@ -507,12 +508,4 @@ pt_topic_changes(void)
 {
 	prepare();
 	return changes;
-}
-
-/* From _PG_init: the label provider, and the callbacks that keep the cache right. */
-void
-pt_topic_register(void)
-{
-	pt_label_register();
-	pt_cache_register();
 }

@@ -60,6 +60,18 @@ pt_qualified_name(Oid relid)
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), name);
 }
 
+/*
+ * Writes a label by the server's own command, which checks that the table is
+ * the user's and locks it against other changes.
+ */
+void
+pt_label_set(Oid relid, const PtLabel *label)
+{
+	pt_ddl_run(psprintf("SECURITY LABEL FOR %s ON TABLE %s IS %s",
+						PT_LABEL_PROVIDER, pt_qualified_name(relid),
+						quote_literal_cstr(pt_label_text(label))));
+}
+
 /* Something in the schema of topics, quoted. */
 static char *
 in_topic_schema(const char *name)

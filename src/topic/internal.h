@@ -49,10 +49,10 @@ typedef struct PtLabel
 	int64		start;
 } PtLabel;
 
+extern void pt_label_bad(const char *detail) pg_attribute_noreturn();
+extern PtLabel *pt_label_parse(const char *text);
 extern PtLabel *pt_label_get(Oid relid);	/* NULL: no label */
 extern char *pt_label_text(const PtLabel *label);
-extern void pt_label_set(Oid relid, const PtLabel *label);
-extern void pt_label_register(void);
 
 /* catalog.c */
 extern Oid	pt_catalog_schema(void);	/* of topics; InvalidOid: not there yet */
@@ -61,15 +61,13 @@ extern bool pt_catalog_load(Oid relid, PtTopic *topic);
 extern List *pt_catalog_candidates(void);
 extern void pt_catalog_reset(void);
 
-/* cache.c */
-extern void pt_cache_register(void);
-
 /* configs.c */
 extern List *pt_config_merge(List *old, List *changes);
 extern bool pt_config_check_all(List *pairs, char **reason);
 extern void pt_config_apply(List *pairs, PtTopicConfig *config);
 
 /* ddl.c */
+extern void pt_label_set(Oid relid, const PtLabel *label);
 extern void pt_ddl_run(const char *sql);
 extern char *pt_qualified_name(Oid relid);
 

@@ -48,10 +48,9 @@
 #include "utils/numeric.h"
 #include "utils/syscache.h"
 
-void		(*pt_log_start_hook) (Oid leaf, int64 start) = NULL;
-
-static void
-bad_label(const char *detail)
+/* ERROR 22023: the text of a label makes no sense. */
+void
+pt_label_bad(const char *detail)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -64,7 +63,7 @@ static char *
 label_string(const char *key, const JsonbValue *v)
 {
 	if (v->type != jbvString)
-		bad_label(psprintf("\"%s\" must be a string.", key));
+		pt_label_bad(psprintf("\"%s\" must be a string.", key));
 	return pnstrdup(v->val.string.val, v->val.string.len);
 }
 
@@ -83,37 +82,37 @@ parse_key(PtLabel *label, const char *key, JsonbValue *v)
 	else if (strcmp(key, "internal") == 0)
 	{
 		if (v->type != jbvBool)
-			bad_label("\"internal\" must be true or false.");
+			pt_label_bad("\"internal\" must be true or false.");
 		label->internal = v->val.boolean;
 	}
 	else if (strcmp(key, "start") == 0)
 	{
 		if (v->type != jbvNumeric)
-			bad_label("\"start\" must be a number.");
+			pt_label_bad("\"start\" must be a number.");
 		label->start = DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(v->val.numeric)));
 		if (label->start < 0)
-			bad_label("\"start\" must not be negative.");
+			pt_label_bad("\"start\" must not be negative.");
 		label->has_start = true;
 	}
 	else if (strcmp(key, "configs") == 0)
 		label->configs = pt_config_merge(NIL, pt_json_configs(JsonbValueToJsonb(v)));
 	else
-		bad_label(psprintf("Unknown key \"%s\".", key));
+		pt_label_bad(psprintf("Unknown key \"%s\".", key));
 }
 
 /*
  * ERROR when the text is not JSON or has keys that are not known.  Unknown configs
  * are dropped here; the provider's hook refuses them.
  */
-static PtLabel *
-parse_label(const char *text)
+PtLabel *
+pt_label_parse(const char *text)
 {
 	Jsonb	   *jb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
 	PtLabel    *label = palloc0(sizeof(PtLabel));
 	PtJsonWalk	walk;
 
 	if (!JB_ROOT_IS_OBJECT(jb))
-		bad_label("The label must be a JSON object.");
+		pt_label_bad("The label must be a JSON object.");
 	pt_json_walk_begin(&walk, &jb->root);
 	while (pt_json_walk_next(&walk))
 		parse_key(label, walk.key, &walk.value);
@@ -135,7 +134,7 @@ pt_label_get(Oid relid)
 {
 	char	   *text = label_text_of(relid);
 
-	return text ? parse_label(text) : NULL;
+	return text ? pt_label_parse(text) : NULL;
 }
 
 /* The label as the text that is kept. */
@@ -186,61 +185,6 @@ pt_label_text(const PtLabel *label)
 	return buf.data;
 }
 
-/*
- * Writes a label by the server's own command, which checks that the table is
- * the user's and locks it against other changes.
- */
-void
-pt_label_set(Oid relid, const PtLabel *label)
-{
-	pt_ddl_run(psprintf("SECURITY LABEL FOR %s ON TABLE %s IS %s",
-						PT_LABEL_PROVIDER, pt_qualified_name(relid),
-						quote_literal_cstr(pt_label_text(label))));
-}
-
-/* Is the name one that belongs to this relation? */
-static void
-check_label_name(Oid relid, const char *name)
-{
-	char		relname[NAMEDATALEN];
-	const char *problem = pt_topic_name_check(name);
-
-	if (problem)
-		bad_label(problem);
-	pt_name_relation(name, relname);
-	if (strcmp(relname, get_rel_name(relid)) != 0)
-		bad_label(psprintf("The table of topic \"%s\" must have the name \"%s\".", name, relname));
-}
-
-/* Clients tell topics by their ids: two tables (a copy, say) must not have one. */
-static void
-check_label_id(Oid relid, const pg_uuid_t *id)
-{
-	const PtTopic *topic = pt_topic_by_id(id);
-
-	if (topic != NULL && topic->relid != relid)
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("topic \"%s\" has this id already", topic->name),
-				 errhint("Leave \"id\" out of the label of a copy.")));
-}
-
-static void
-check_label_configs(const char *text)
-{
-	Jsonb	   *jb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
-	PtJsonWalk	walk;
-	char	   *reason;
-
-	pt_json_walk_begin(&walk, &jb->root);
-	while (pt_json_walk_next(&walk))
-	{
-		if (strcmp(walk.key, "configs") == 0 &&
-			!pt_config_check_all(pt_json_configs(JsonbValueToJsonb(&walk.value)), &reason))
-			bad_label(reason);
-	}
-}
-
 /* See types.h.  Reads all labels, as nothing finds those of tables in other schemas. */
 bool
 pt_label_id_exists(const pg_uuid_t *id)
@@ -265,21 +209,6 @@ pt_label_id_exists(const pg_uuid_t *id)
 	return found;
 }
 
-static bool
-is_log(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Form_pg_class form;
-	bool		result;
-
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	form = (Form_pg_class) GETSTRUCT(tuple);
-	result = form->relkind == RELKIND_RELATION && OidIsValid(form->relam) && form->relam == pt_am_topic_log();
-	ReleaseSysCache(tuple);
-	return result;
-}
-
 /* See topic.h. */
 void
 pt_label_start(Oid leaf, int64 start)
@@ -288,57 +217,4 @@ pt_label_start(Oid leaf, int64 start)
 
 	ObjectAddressSet(address, RelationRelationId, leaf);
 	SetSecurityLabel(&address, PT_LABEL_PROVIDER, psprintf("{\"start\": %lld}", (long long) start));
-}
-
-static void
-relabel_log(Oid relid, const char *text)
-{
-	PtLabel    *label = parse_label(text);
-
-	if (!label->has_start || label->name || label->has_id || label->internal || label->configs != NIL)
-		bad_label("The label of a partition has \"start\" and nothing else.");
-	pt_log_start_hook(relid, label->start);
-}
-
-/*
- * The provider's hook.  The server has checked ownership and holds the table
- * locked.  The label is written after this returns and nothing else tells other
- * backends about it, hence the invalidation of the table.
- */
-static void
-relabel_topic(const ObjectAddress *object, const char *text)
-{
-	PtLabel    *label;
-
-	if (object->classId == RelationRelationId && object->objectSubId == 0 && is_log(object->objectId))
-	{
-		if (text != NULL)
-			relabel_log(object->objectId, text);
-		return;
-	}
-	if (object->classId != RelationRelationId || object->objectSubId != 0 ||
-		get_rel_relkind(object->objectId) != RELKIND_PARTITIONED_TABLE)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("security labels of provider \"%s\" are for topics only", PT_LABEL_PROVIDER),
-				 errhint("A topic is a partitioned table.")));
-
-	if (text != NULL)
-	{
-		label = parse_label(text);
-		if (label->has_start)
-			bad_label("Only a partition has \"start\".");
-		if (label->name)
-			check_label_name(object->objectId, label->name);
-		if (label->has_id)
-			check_label_id(object->objectId, &label->id);
-		check_label_configs(text);
-	}
-	CacheInvalidateRelcacheByRelid(object->objectId);
-}
-
-void
-pt_label_register(void)
-{
-	register_label_provider(PT_LABEL_PROVIDER, relabel_topic);
 }

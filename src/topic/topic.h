@@ -141,7 +141,9 @@ typedef struct PtPlace
 extern List *pt_places(void);	/* of PtPlace *, for every tablespace that a table can be in */
 extern Oid	pt_leaf_place(Oid leaf, int64 *bytes);	/* InvalidOid: there is no such table */
 
-extern void pt_topic_register(void);	/* label provider and cache callbacks, from _PG_init */
+/* From _PG_init.  set_start makes an empty log begin at an offset (its append lock is taken). */
+extern void pt_topic_cache_register(void);
+extern void pt_label_register(void (*set_start) (Oid leaf, int64 start));
 
 /* OIDs of our own types and access methods in the current database; InvalidOid without the extension. */
 extern Oid	pt_type_headers(void);

@@ -81,7 +81,6 @@ extern char *pt_bytes_to_text(const char *data, int len);
  * method, does that when it is restored: an empty log begins there.
  */
 extern void pt_label_start(Oid leaf, int64 start);
-extern void (*pt_log_start_hook) (Oid leaf, int64 start);
 
 /* label.c: is there a table with the label of this topic, also one in another schema, where it is none for the time being? */
 extern bool pt_label_id_exists(const pg_uuid_t *id);

@@ -49,6 +49,12 @@ static const struct
 	{pt_server_shmem_size, pt_server_shmem_init},
 };
 
+/* What a transaction holds that the xact room does not know. */
+static const PtXactKind *const xact_kinds[] = {
+	&pt_xact_producers,
+	&pt_xact_offsets,
+};
+
 static void
 shmem_request(void)
 {
@@ -82,7 +88,7 @@ _PG_init(void)
 	pt_wal_register();
 	pt_topic_cache_register();
 	pt_label_register(pt_log_start_at);
-	pt_xact_register();
+	pt_xact_register(xact_kinds, lengthof(xact_kinds));
 	pt_am_register();
 	pt_workers_register();
 

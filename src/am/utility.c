@@ -35,7 +35,6 @@
 #include "utils/syscache.h"
 
 #include "am/internal.h"
-#include "xact/hooks.h"
 #include "xact/xact.h"
 #include "topic/topic.h"
 

@@ -149,6 +149,9 @@ extern int64 pt_offsets_expire(int64 retention);
 extern int64 pt_offsets_wait(void);
 extern void pt_offsets_tick(void);
 
+/* Of a transaction: what it has set itself. */
+extern const PtXactKind pt_xact_offsets;
+
 extern Size pt_offsets_shmem_size(void);
 extern void pt_offsets_shmem_init(void);
 #endif							/* PT_GROUPS_GROUPS_H */

@@ -50,17 +50,20 @@
 /* A position that this transaction has set. */
 typedef struct OwnPosition
 {
+	PtLevelItem held;
 	RelFileLocator log;
 	char	   *key;			/* of the record */
 	int			key_len;
 	int64		offset;
 	pg_uuid_t	topic_id;
-	int			level;			/* nesting level */
 } OwnPosition;
 
-static OwnPosition *own;		/* in TopTransactionContext */
-static int	nown;
-static int	own_cap;
+static PtLevelStack own = PT_LEVEL_STACK(OwnPosition);
+
+const PtXactKind pt_xact_offsets = {
+	.name = "committed offsets",
+	.stack = &own,
+};
 
 /*
  * The leaf that has a group's positions; InvalidOid when there is no such topic
@@ -157,14 +160,16 @@ find_own(const RelFileLocator *log, PtString group_id, PtString topic, int32 par
 	const OwnPosition *found = NULL;
 	StringInfoData key;
 
-	if (nown == 0)
+	if (own.n == 0)
 		return NULL;
 	pt_offset_key_write(&key, group_id, topic, partition);
-	for (int i = nown - 1; i >= 0 && found == NULL; i--)
+	for (int i = own.n - 1; i >= 0 && found == NULL; i--)
 	{
-		if (RelFileLocatorEquals(own[i].log, *log) && own[i].key_len == key.len &&
-			memcmp(own[i].key, key.data, key.len) == 0)
-			found = &own[i];
+		const OwnPosition *mine = pt_levels_at(&own, i);
+
+		if (RelFileLocatorEquals(mine->log, *log) && mine->key_len == key.len &&
+			memcmp(mine->key, key.data, key.len) == 0)
+			found = mine;
 	}
 	pfree(key.data);
 	return found;
@@ -309,25 +314,14 @@ pt_offset_check_room(const RelFileLocator *log, PtString group_id, const PtCommi
 static void
 remember_own(const RelFileLocator *log, const StringInfo key, const PtCommittedOffset *position)
 {
-	if (nown == own_cap)
-	{
-		int			cap = Max(16, own_cap * 2);
+	OwnPosition *mine = pt_levels_push(&own);
 
-		if (own == NULL)
-			own = MemoryContextAlloc(TopTransactionContext, cap * sizeof(OwnPosition));
-		else
-			own = repalloc(own, cap * sizeof(OwnPosition));
-		own_cap = cap;
-	}
-	Assert(nown == 0 || own[nown - 1].level <= GetCurrentTransactionNestLevel());
-	own[nown].log = *log;
-	own[nown].key = MemoryContextAlloc(TopTransactionContext, key->len);
-	memcpy(own[nown].key, key->data, key->len);
-	own[nown].key_len = key->len;
-	own[nown].offset = position->offset;
-	own[nown].topic_id = position->topic_id;
-	own[nown].level = GetCurrentTransactionNestLevel();
-	nown++;
+	mine->log = *log;
+	mine->key = MemoryContextAlloc(TopTransactionContext, key->len);
+	memcpy(mine->key, key->data, key->len);
+	mine->key_len = key->len;
+	mine->offset = position->offset;
+	mine->topic_id = position->topic_id;
 }
 
 /* Adds a record to the group's leaf, when the transaction commits; frees its key and value. */
@@ -394,7 +388,7 @@ int
 pt_offsets_remove(PtString group_id)
 {
 	PtLogState *log = pt_offsets_follow(pt_offsets_leaf(group_id, false), false);
-	int			n_own = nown;	/* grows as we go */
+	int			n_own = own.n;	/* grows as we go */
 	int			removed = 0;
 	PtCommittedOffset *positions;
 	int			n;
@@ -414,10 +408,11 @@ pt_offsets_remove(PtString group_id)
 	}
 	for (int i = 0; i < n_own; i++)
 	{
-		PtCommittedOffset	position = {.offset = -1,.topic_id = own[i].topic_id};
+		const OwnPosition *mine = pt_levels_at(&own, i);
+		PtCommittedOffset	position = {.offset = -1,.topic_id = mine->topic_id};
 		PtOffsetKey key;
 
-		if (!pt_offset_key_read(own[i].key, own[i].key_len, &key) || key.is_group ||
+		if (!pt_offset_key_read(mine->key, mine->key_len, &key) || key.is_group ||
 			key.group_id.len != group_id.len || memcmp(key.group_id.data, group_id.data, group_id.len) != 0 ||
 			find_own(&log->locator, group_id, key.topic, key.partition)->offset < 0)
 			continue;
@@ -481,26 +476,4 @@ pt_offset_unlock(PtString group_id, Oid leaf)
 
 	position_lock_tag(&tag, group_id, leaf);
 	LockRelease(&tag, ExclusiveLock, false);
-}
-
-/* Ends of (sub)transactions, from xact.c. */
-void
-pt_offsets_sub_commit(int level)
-{
-	for (int i = nown - 1; i >= 0 && own[i].level >= level; i--)
-		own[i].level = level - 1;
-}
-
-void
-pt_offsets_sub_abort(int level)
-{
-	while (nown > 0 && own[nown - 1].level >= level)
-		nown--;
-}
-
-void
-pt_offsets_forget(void)
-{
-	own = NULL;
-	nown = own_cap = 0;
 }

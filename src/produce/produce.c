@@ -81,6 +81,12 @@ static bool check_timestamps(const PartState *part, Work *work);
 static bool convert_item(const PartState *part, Work *work);
 static bool check_sequence(PartState *part, Work *work);
 static void report_failure(Work **works, int n, const ErrorData *edata);
+static void remember_producers(void);
+
+const PtXactKind pt_xact_producers = {
+	.name = "idempotent producers",
+	.committed = remember_producers,
+};
 
 /* Sets an item's status; a message is cut to what fits. */
 void
@@ -198,9 +204,9 @@ reset_works(Work **works, int n)
 	}
 }
 
-/* Called by xact.c when the group's transaction has committed and still holds its locks.  Does not throw. */
-void
-pt_produce_committed(void)
+/* The group's transaction has committed and still holds its locks.  Does not throw. */
+static void
+remember_producers(void)
 {
 	for (int i = 0; i < ncommitting; i++)
 	{

@@ -17,7 +17,7 @@
 #include "record/sequence.h"
 
 #include "log/log.h"
-#include "xact/status.h"
+#include "xact/xact.h"
 
 typedef struct PtProduce
 {
@@ -52,6 +52,9 @@ extern int64 pt_producer_ids_allocate(int n);
 
 /* The idempotent producers that a partition remembers, copied, in no order.  PT_BUSY: try again. */
 extern PtStatus pt_producers_list(Oid relid, PtProducerState **states, int *n);
+
+/* Of a transaction: what its batches say of producers. */
+extern const PtXactKind pt_xact_producers;
 
 /* producers.c */
 extern Size pt_producers_shmem_size(void);

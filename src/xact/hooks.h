@@ -25,10 +25,4 @@ extern PtIndexRowsHook pt_index_rows_hook;
 typedef void (*PtStoreRowHook) (TupleTableSlot *slot, Relation rel, int32 partition, const PtRow *row);
 extern PtStoreRowHook pt_store_row_hook;
 
-/*
- * After COMMIT PREPARED or ROLLBACK PREPARED of any transaction: moves the
- * committed ends of the logs that it had appended to.
- */
-extern void pt_prepared_resolved(void);
-
 #endif							/* PT_XACT_HOOKS_H */

@@ -15,16 +15,17 @@
 #include "xact/xact.h"
 #include "xact/hooks.h"
 
+/* The kinds of things that a transaction holds, of this room. */
+extern const PtXactKind pt_xact_pending;
+extern const PtXactKind pt_xact_tails;
+extern const PtXactKind pt_xact_trims;
+extern const PtXactKind pt_xact_locks;
+
 /* lock.c */
 extern void pt_append_locks_release(void);
-extern void pt_append_locks_sub_commit(int level);
-extern void pt_append_locks_sub_abort(int level);
-extern void pt_append_locks_forget(void);
 
-/* pending.c: the ends of (sub)transactions, as xact.c sees them. */
-extern void pt_pending_sub_commit(int level);
-extern void pt_pending_sub_abort(int level);
-extern void pt_pending_forget(void);
+/* tails.c */
+extern void pt_tails_choose_release(void);
 
 /* A waiting row in memory, followed by the bytes of key, value and headers. */
 typedef struct PtPendingRow
@@ -58,13 +59,8 @@ extern void pt_flush_rows(Relation rel, const PtRowSource *source);
 /* Bytes that a record takes at most in a batch of its own. */
 extern uint64 pt_row_batch_size(const PtRow *row);
 
-/* trim.c: what flush.c tells it, and the ends of (sub)transactions. */
+/* trim.c: what flush.c tells it. */
 extern void pt_trim_empty(Oid relid, PtLogState *log, int64 offset);
-extern void pt_trims_prepare(bool two_phase);
-extern void pt_trims_apply(void);
-extern void pt_trims_sub_commit(int level);
-extern void pt_trims_sub_abort(int level);
-extern void pt_trims_forget(void);
 
 /* gone.c */
 extern void pt_gone_register(void);

@@ -10,7 +10,7 @@
  *
  * Which locks the transaction holds is remembered here, with the nesting
  * level that took them, for two reasons: taking one twice costs nothing, and
- * xact.c can release them early (see there).
+ * tails.c can release them early.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -22,7 +22,6 @@
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
-#include "utils/memutils.h"
 #include "utils/resowner.h"
 
 #include "xact/internal.h"
@@ -36,14 +35,17 @@
 
 typedef struct HeldLock
 {
+	PtLevelItem held;			/* by the level that would release it */
 	Oid			relid;
-	int			level;			/* nesting level that would release it */
 } HeldLock;
 
-/* In TopTransactionContext; levels never decrease along the array. */
-static HeldLock *held;
-static int	nheld;
-static int	held_cap;
+static PtLevelStack locks = PT_LEVEL_STACK(HeldLock);
+
+/* The server itself releases them, when a (sub)transaction aborts or all is done. */
+const PtXactKind pt_xact_locks = {
+	.name = "append locks",
+	.stack = &locks,
+};
 
 static void
 append_lock_tag(LOCKTAG *tag, Oid relid)
@@ -55,32 +57,12 @@ append_lock_tag(LOCKTAG *tag, Oid relid)
 static bool
 is_held(Oid relid)
 {
-	for (int i = nheld - 1; i >= 0; i--)
+	for (int i = locks.n - 1; i >= 0; i--)
 	{
-		if (held[i].relid == relid)
+		if (((HeldLock *) pt_levels_at(&locks, i))->relid == relid)
 			return true;
 	}
 	return false;
-}
-
-static void
-remember(Oid relid)
-{
-	if (nheld == held_cap)
-	{
-		int			cap = Max(16, held_cap * 2);
-
-		if (held == NULL)
-			held = MemoryContextAlloc(TopTransactionContext, cap * sizeof(HeldLock));
-		else
-			held = repalloc(held, cap * sizeof(HeldLock));
-		held_cap = cap;
-	}
-	/* levels grow along the array: an outer one gets nothing behind an inner one */
-	Assert(nheld == 0 || held[nheld - 1].level <= GetCurrentTransactionNestLevel());
-	held[nheld].relid = relid;
-	held[nheld].level = GetCurrentTransactionNestLevel();
-	nheld++;
 }
 
 /*
@@ -131,7 +113,7 @@ pt_append_lock(Oid relid, bool dont_wait)
 	CurrentResourceOwner = owner;
 	if (result == LOCKACQUIRE_NOT_AVAIL)
 		return false;
-	remember(relid);
+	((HeldLock *) pt_levels_push(&locks))->relid = relid;
 	return true;
 }
 
@@ -146,40 +128,15 @@ pt_append_locks_release(void)
 
 	Assert(GetCurrentTransactionNestLevel() == 1);
 	CurrentResourceOwner = TopTransactionResourceOwner;
-	for (int i = 0; i < nheld; i++)
+	for (int i = 0; i < locks.n; i++)
 	{
+		const HeldLock *lock = pt_levels_at(&locks, i);
 		LOCKTAG		tag;
 
-		Assert(held[i].level == 1);
-		append_lock_tag(&tag, held[i].relid);
+		Assert(lock->held.level == 1);
+		append_lock_tag(&tag, lock->relid);
 		LockRelease(&tag, ExclusiveLock, false);
 	}
 	CurrentResourceOwner = owner;
-	nheld = 0;
-}
-
-/* The subtransaction at "level" has committed into its parent. */
-void
-pt_append_locks_sub_commit(int level)
-{
-	Assert(level > 1);
-	for (int i = nheld - 1; i >= 0 && held[i].level >= level; i--)
-		held[i].level = level - 1;
-}
-
-/* The subtransaction has aborted: the server releases what it had locked. */
-void
-pt_append_locks_sub_abort(int level)
-{
-	Assert(level > 1);
-	while (nheld > 0 && held[nheld - 1].level >= level)
-		nheld--;
-}
-
-/* End of the transaction; the server releases the locks and the memory. */
-void
-pt_append_locks_forget(void)
-{
-	held = NULL;
-	nheld = held_cap = 0;
+	pt_levels_forget(&locks);
 }

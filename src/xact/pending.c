@@ -61,6 +61,19 @@ static PtPendingRow *arena_row(PtPendingRel *p, const PtRow *row);
 static void add_segment(PtPendingRel *p, int level);
 static void free_appended(PtPendingRel *p);
 static void truncate_rows(PtPendingRel *p, int64 n);
+static void flush_all(bool two_phase);
+static void sub_commit(int level);
+static void sub_abort(int level);
+static void forget(void);
+
+/* The rows of each relation are a stack of segments, which is followed here. */
+const PtXactKind pt_xact_pending = {
+	.name = "rows that wait",
+	.prepare = flush_all,
+	.sub_commit = sub_commit,
+	.sub_abort = sub_abort,
+	.forget = forget,
+};
 
 /* The entry of a relation, or NULL. */
 PtPendingRel *
@@ -472,6 +485,12 @@ pt_pending_flush(Oid relid)
 	PG_END_TRY();
 }
 
+static void
+flush_all(bool two_phase)
+{
+	pt_pending_flush(InvalidOid);
+}
+
 /* Row "row" went to "offset"; rows come in order. */
 static void
 add_run(PtPendingRel *p, int64 row, int64 offset)
@@ -553,8 +572,8 @@ free_appended(PtPendingRel *p)
 }
 
 /* The subtransaction at "level" has committed: its rows are its parent's. */
-void
-pt_pending_sub_commit(int level)
+static void
+sub_commit(int level)
 {
 	HASH_SEQ_STATUS scan;
 	PtPendingRel *p;
@@ -599,8 +618,8 @@ truncate_rows(PtPendingRel *p, int64 n)
  * The subtransaction has aborted: its rows are gone, and what it appended of
  * outer levels waits again.
  */
-void
-pt_pending_sub_abort(int level)
+static void
+sub_abort(int level)
 {
 	HASH_SEQ_STATUS scan;
 	PtPendingRel *p;
@@ -632,8 +651,8 @@ pt_pending_sub_abort(int level)
 }
 
 /* End of the transaction; the memory goes with it. */
-void
-pt_pending_forget(void)
+static void
+forget(void)
 {
 	pt_reread_forget();
 	pending_mcxt = NULL;

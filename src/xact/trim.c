@@ -11,8 +11,6 @@
  * The table stays locked (RowExclusiveLock, as for a DELETE) from the request to the
  * end, so that nobody puts another file in the place of the log meanwhile.  Appends go on.
  *
- * Siblings: xact.c calls the functions that are declared in internal.h.
- *
  * Copyright (c) 2026, the pgtopic authors
  *
  *-------------------------------------------------------------------------
@@ -26,48 +24,43 @@
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/lwlock.h"
-#include "utils/memutils.h"
 
 #include "xact/internal.h"
 #include "topic/types.h"
 
 typedef struct PendingTrim
 {
+	PtLevelItem held;			/* by the level that asked */
 	Oid			relid;
 	int64		offset;
-	int			level;			/* nesting level of the transaction that asked */
 	bool		empty;			/* the log has nothing before; state and start are known */
 	PtLogState *state;			/* set by prepare; NULL: nothing to do */
 	PtLogStart	start;
 } PendingTrim;
 
-/* In TopTransactionContext; levels never decrease along the array. */
-static PendingTrim *pending;
-static int	npending;
-static int	pending_cap;
+static PtLevelStack trims = PT_LEVEL_STACK(PendingTrim);
 
 static PendingTrim *remember(Oid relid, int64 offset);
 static void prepare(PendingTrim *trim);
+static void prepare_all(bool two_phase);
 static XLogRecPtr write_start(const PendingTrim *trim);
+static void write_all(void);
+
+const PtXactKind pt_xact_trims = {
+	.name = "trims",
+	.stack = &trims,
+	.prepare = prepare_all,
+	.committed = write_all,
+};
 
 static PendingTrim *
 remember(Oid relid, int64 offset)
 {
-	int			level = GetCurrentTransactionNestLevel();
+	PendingTrim *trim = pt_levels_push(&trims);
 
-	if (npending == pending_cap)
-	{
-		int			cap = Max(8, pending_cap * 2);
-
-		if (pending == NULL)
-			pending = MemoryContextAlloc(TopTransactionContext, cap * sizeof(PendingTrim));
-		else
-			pending = repalloc(pending, cap * sizeof(PendingTrim));
-		pending_cap = cap;
-	}
-	Assert(npending == 0 || pending[npending - 1].level <= level);
-	pending[npending] = (PendingTrim) {.relid = relid, .offset = offset, .level = level};
-	return &pending[npending++];
+	trim->relid = relid;
+	trim->offset = offset;
+	return trim;
 }
 
 /*
@@ -145,18 +138,20 @@ prepare(PendingTrim *trim)
 }
 
 /* Before the commit, while errors still abort. */
-void
-pt_trims_prepare(bool two_phase)
+static void
+prepare_all(bool two_phase)
 {
-	for (int i = 0; i < npending; i++)
+	for (int i = 0; i < trims.n; i++)
 	{
-		if (two_phase && !pending[i].empty)
+		PendingTrim *trim = pt_levels_at(&trims, i);
+
+		if (two_phase && !trim->empty)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("cannot PREPARE a transaction that has deleted records of a topic"),
 					 errhint("Delete them in a transaction of their own.")));
 		if (!two_phase)
-			prepare(&pending[i]);
+			prepare(trim);
 	}
 }
 
@@ -197,47 +192,29 @@ write_start(const PendingTrim *trim)
 }
 
 /* After the commit: one flush for all logs. */
-void
-pt_trims_apply(void)
+static void
+write_all(void)
 {
 	XLogRecPtr	last = InvalidXLogRecPtr;
 
-	for (int i = 0; i < npending; i++)
+	for (int i = 0; i < trims.n; i++)
 	{
-		XLogRecPtr	lsn = pending[i].state ? write_start(&pending[i]) : InvalidXLogRecPtr;
+		PendingTrim *trim = pt_levels_at(&trims, i);
+		XLogRecPtr	lsn = trim->state ? write_start(trim) : InvalidXLogRecPtr;
 
 		if (XLogRecPtrIsInvalid(lsn))
-			pending[i].state = NULL;
+			trim->state = NULL;
 		else
 			last = lsn;
 	}
 	if (XLogRecPtrIsInvalid(last))
 		return;
 	XLogFlush(last);
-	for (int i = 0; i < npending; i++)
+	for (int i = 0; i < trims.n; i++)
 	{
-		if (pending[i].state != NULL)
-			pt_trim_publish(pending[i].state, &pending[i].start);
+		PendingTrim *trim = pt_levels_at(&trims, i);
+
+		if (trim->state != NULL)
+			pt_trim_publish(trim->state, &trim->start);
 	}
-}
-
-void
-pt_trims_sub_commit(int level)
-{
-	for (int i = npending - 1; i >= 0 && pending[i].level >= level; i--)
-		pending[i].level = level - 1;
-}
-
-void
-pt_trims_sub_abort(int level)
-{
-	while (npending > 0 && pending[npending - 1].level >= level)
-		npending--;
-}
-
-void
-pt_trims_forget(void)
-{
-	pending = NULL;
-	npending = pending_cap = 0;
 }

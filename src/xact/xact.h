@@ -20,6 +20,7 @@
 
 #include "record/batch.h"
 #include "log/log.h"
+#include "xact/levels.h"
 #include "xact/status.h"
 #include "topic/topic.h"
 
@@ -59,11 +60,29 @@ extern int64 pt_append_rows(Relation rel, const PtRow *rows, int n, int64 expect
 /* lock.c: the append lock, held to the end of the transaction.  dont_wait: false when another holds it. */
 extern bool pt_append_lock(Oid relid, bool dont_wait);
 
-/* xact.c */
-extern void pt_xact_register(void);
+/*
+ * xact.c: a kind of thing that a transaction holds.  NULL: nothing to do.  At
+ * the end of a subtransaction the stack is cut or lowered first, then the
+ * function is called; the same at the end of the transaction.
+ */
+typedef struct PtXactKind
+{
+	const char *name;
+	PtLevelStack *stack;
+	void		(*prepare) (bool two_phase);	/* PRE_COMMIT or PRE_PREPARE; may
+												 * ereport */
+	void		(*committed) (void);	/* the append locks are held, unless
+										 * tails.c has released them; must not
+										 * throw */
+	void		(*sub_commit) (int level);
+	void		(*sub_abort) (int level);
+	void		(*forget) (void);	/* after commit, prepare or abort */
+} PtXactKind;
+
+extern void pt_xact_register(const PtXactKind *const *others, int n);
 
 /*
- * xact.c: the logs that this transaction has appended to.  before is called
+ * tails.c: the logs that this transaction has appended to.  before is called
  * ahead of pt_append, after when all WAL that the append causes (also of
  * indexes) is written.
  */
@@ -109,10 +128,7 @@ extern void pt_log_gone(void);
 extern XLogRecPtr pt_commit_flushed(void);
 extern XLogRecPtr pt_commit_replicated(void);
 
-/* Other rooms, told of the ends of (sub)transactions. */
-extern void pt_produce_committed(void);
-extern void pt_offsets_sub_commit(int level);
-extern void pt_offsets_sub_abort(int level);
-extern void pt_offsets_forget(void);
+/* After COMMIT PREPARED or ROLLBACK PREPARED of any transaction. */
+extern void pt_prepared_resolved(void);
 
 #endif							/* PT_XACT_XACT_H */

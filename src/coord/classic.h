@@ -3,8 +3,8 @@
  * classic.h
  *	  What the files of classic groups share.
  *
- * Siblings: classic.c (kind, views, checks), classic_member.c (members, protocols, votes), classic_join.c,
- * classic_rebalance.c (the phases), classic_sync.c, classic_leave.c.
+ * Siblings: classic.c (requests, views), classic_member.c (members, protocols,
+ * votes), classic_rebalance.c (the phases).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -92,6 +92,7 @@ typedef struct CoordClassic
 #define CLASSIC_NEW_MEMBER_TIMEOUT_MS (5 * 60 * 1000)
 
 /* classic_member.c */
+extern CoordClassic *classic_make(CoordGroups *groups, CoordGroup *group);
 extern ClassicMember *classic_member_find(const CoordGroups *groups, const CoordGroup *group, CoordBytes member_id);
 extern ClassicMember *classic_instance_find(const CoordGroups *groups, const CoordGroup *group, CoordBytes instance_id);
 extern ClassicMember *classic_member_add(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, CoordBytes member_id);
@@ -118,16 +119,6 @@ extern void classic_rebalance_complete(CoordGroups *groups, CoordGroup *group);
 extern CoordReply *classic_join_answer(CoordGroups *groups, ClassicMember *member, uint64 token);
 extern void classic_session_restart(CoordGroups *groups, ClassicMember *member, int32 timeout_ms);
 extern bool classic_all_joined(const CoordGroup *group);
-
-/* classic_join.c, classic_sync.c, classic_leave.c */
-extern void classic_join(CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
-extern void classic_sync(CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
-extern void classic_sync_answer(CoordGroups *groups, ClassicMember *member, uint64 token);
-extern void classic_leave(CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
-
-/* classic.c */
-extern CoordClassic *classic_make(CoordGroups *groups, CoordGroup *group);
-extern CoordError classic_check(const CoordGroups *groups, const CoordGroup *group, CoordBytes member_id, CoordBytes instance_id);
 
 /* of what has been checked */
 static inline CoordClassic *

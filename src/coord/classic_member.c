@@ -17,6 +17,20 @@
 
 #include "coord/classic.h"
 
+/* An empty group, new as one of this kind. */
+CoordClassic *
+classic_make(CoordGroups *groups, CoordGroup *group)
+{
+	CoordClassic *classic = coord_alloc(groups, sizeof(CoordClassic));
+
+	classic->group = group;
+	classic->state = COORD_EMPTY;
+	classic->protocol_type = (CoordBytes) {NULL, 0};
+	dlist_init(&classic->order);
+	dlist_init(&classic->pending_order);
+	return classic;
+}
+
 ClassicMember *
 classic_member_find(const CoordGroups *groups, const CoordGroup *group, CoordBytes member_id)
 {

@@ -14,7 +14,7 @@
  *
  * A member that got a generation must ask for its assignment within the rebalance timeout.
  *
- * Siblings: classic.h; classic_join.c, classic_sync.c and classic_leave.c are what leads from one to the next.
+ * Siblings: classic.h; classic.c has the requests that lead from one to the next.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -213,7 +213,7 @@ heartbeat_fits(CoordGroups *groups, const CoordGroup *group, const CoordEvent *e
 	}
 	if (in->subscribed_topic_regex.len > 0)
 		size += 4 * coord_bytes_size(in->subscribed_topic_regex) + coord_topics(groups)->npartitions * PARTITION_SIZE;
-	if (coord_memory_reserve(groups, size, group))
+	if (coord_group_reserve(groups, size, group))
 		return true;
 	refuse(groups, event, COORD_COORDINATOR_NOT_AVAILABLE, "The group coordinator has no memory left.");
 	return false;
@@ -296,21 +296,6 @@ join_member(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, boo
 	}
 	*is_new = true;
 	return consumer_member_add(groups, consumer, member_id, event->group_instance_id);
-}
-
-/* A member with another id takes the place of a static one. */
-ConsumerMember *
-consumer_join_static(CoordGroups *groups, CoordConsumer *consumer, ConsumerMember *existing, CoordBytes member_id)
-{
-	ConsumerMember *other = consumer_member_find(groups, consumer, member_id);
-
-	/* The id is that of yet another member, which the client cannot be as well. */
-	if (other != NULL)
-	{
-		consumer_member_remove(groups, other);
-		(void) consumer_bump(groups, consumer, true);
-	}
-	return consumer_member_replace(groups, existing, member_id);
 }
 
 /* The member that a heartbeat is from.  NULL: there is none, or it is fenced; answered. */
@@ -472,32 +457,6 @@ leave_for_a_while(CoordGroups *groups, ConsumerMember *member)
 		member->assigned.parts[i].epoch = 0;
 	member->epoch = CONSUMER_LEAVE_STATIC;
 	coord_timer_cancel(groups, &member->rebalance);
-}
-
-/*
- * Members are out, because they left or did not keep in time.  If only members with the classic
- * protocol are left, the group becomes a classic one, in which they are still members of the
- * generation that their epoch is: they hear of the rebalance, and can commit before it.
- */
-void
-consumer_fence(CoordGroups *groups, CoordGroup *group, ConsumerMember *const *members, int n)
-{
-	CoordConsumer *consumer = group->consumer;
-	bool		downgrade;
-
-	Assert(group->kind == COORD_KIND_CONSUMER);
-	if (n == 0)
-		return;
-	downgrade = consumer_can_downgrade(groups, consumer, n, members);
-	for (int i = 0; i < n; i++)
-	{
-		Assert(members[i]->consumer == consumer);
-		consumer_member_remove(groups, members[i]);
-	}
-	if (downgrade)
-		consumer_downgrade(groups, group);
-	else
-		(void) consumer_bump(groups, consumer, true);
 }
 
 const CoordKindOps coord_consumer_ops = {

@@ -42,6 +42,10 @@ extern ConsumerMember *consumer_member_find(const CoordGroups *groups, const Coo
 extern ConsumerMember *consumer_member_static(const CoordGroups *groups, const CoordConsumer *consumer, CoordBytes id);
 extern ConsumerMember *consumer_member_add(CoordGroups *groups, CoordConsumer *consumer, CoordBytes member_id,
 										   CoordBytes instance_id);
+extern ConsumerClassic *consumer_classic_copy(CoordGroups *groups, int32 session_timeout_ms,
+											  const CoordProtocol *protocols, int nprotocols);
+extern ConsumerMember *consumer_join_static(CoordGroups *groups, CoordConsumer *consumer, ConsumerMember *existing,
+											CoordBytes member_id);
 extern ConsumerMember *consumer_member_replace(CoordGroups *groups, ConsumerMember *old, CoordBytes member_id);
 extern void consumer_member_remove(CoordGroups *groups, ConsumerMember *member);
 extern bool consumer_member_subscribe(CoordGroups *groups, ConsumerMember *member, const CoordBytes *names, int nnames,
@@ -70,8 +74,6 @@ extern void consumer_classic_join(CoordGroups *groups, CoordGroup *group, const 
 extern void consumer_classic_sync(CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
 extern CoordError consumer_classic_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
 extern void consumer_classic_leave(CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
-extern ConsumerClassic *consumer_classic_copy(CoordGroups *groups, int32 session_timeout_ms,
-											  const CoordProtocol *protocols, int nprotocols);
 
 /* consumer_migrate.c */
 extern const char *consumer_upgrade(CoordGroups *groups, CoordGroup *group);
@@ -79,11 +81,8 @@ extern bool consumer_can_downgrade(const CoordGroups *groups, const CoordConsume
 								   ConsumerMember *const *leaving);
 extern void consumer_downgrade(CoordGroups *groups, CoordGroup *group);
 extern void consumer_downgrade_empty(CoordGroups *groups, CoordGroup *group);
-
-/* consumer.c: members leave or are fenced; the group may be a classic one, or gone, afterwards */
+/* members leave or are fenced; the group may be a classic one, or gone, afterwards */
 extern void consumer_fence(CoordGroups *groups, CoordGroup *group, ConsumerMember *const *members, int n);
-extern ConsumerMember *consumer_join_static(CoordGroups *groups, CoordConsumer *consumer, ConsumerMember *existing,
-											CoordBytes member_id);
 
 /* consumer_view.c */
 extern CoordError consumer_commit(CoordGroups *groups, CoordGroup *group, const CoordEvent *event);

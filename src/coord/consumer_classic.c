@@ -206,34 +206,6 @@ take_news(CoordGroups *groups, ConsumerMember *member, const CoordEvent *event,
 	return consumer_member_subscribe(groups, member, subscription->topics, subscription->ntopics, COORD_NULL_BYTES);
 }
 
-/* What a classic member said, in one block of memory. */
-ConsumerClassic *
-consumer_classic_copy(CoordGroups *groups, int32 session_timeout_ms, const CoordProtocol *protocols, int nprotocols)
-{
-	size_t		size = sizeof(ConsumerClassic) + sizeof(CoordProtocol) * nprotocols;
-	ConsumerClassic *classic;
-	ProtocolSubscription subscription;
-	char	   *at;
-
-	Assert(nprotocols > 0);
-	for (int i = 0; i < nprotocols; i++)
-		size += coord_bytes_size(protocols[i].name) + coord_bytes_size(protocols[i].metadata);
-	classic = coord_alloc(groups, size);
-	classic->session_timeout_ms = session_timeout_ms;
-	classic->nprotocols = nprotocols;
-	classic->protocols = (CoordProtocol *) (classic + 1);
-	at = (char *) (classic->protocols + nprotocols);
-	for (int i = 0; i < nprotocols; i++)
-	{
-		classic->protocols[i].name = coord_bytes_put(&at, protocols[i].name);
-		classic->protocols[i].metadata = coord_bytes_put(&at, protocols[i].metadata);
-	}
-	Assert(at == (char *) classic + size);
-	if (consumer_protocol_read_subscription(groups, protocols[0].metadata, &subscription))
-		classic->version = subscription.version;
-	return classic;
-}
-
 /* What the member says it has, by ids; topics that are gone it cannot have. */
 static CoordTopicPartitions *
 owned_by_id(CoordGroups *groups, const ProtocolSubscription *subscription, int *n)

@@ -16,6 +16,7 @@
 #include "coord/port.h"
 
 #include "coord/consumer.h"
+#include "coord/consumer_protocol.h"
 
 static ConsumerSubscription *subscription_get(CoordGroups *groups, CoordConsumer *consumer, CoordBytes key,
 											  const CoordBytes *names, int nnames, CoordBytes regex);
@@ -423,4 +424,49 @@ static void
 fire_sync(CoordGroups *groups, CoordTimer *timer)
 {
 	fire_fence(groups, coord_container(ConsumerMember, sync, timer));
+}
+
+/*
+ * A member with another id takes the place of a static one.
+ */
+ConsumerMember *
+consumer_join_static(CoordGroups *groups, CoordConsumer *consumer, ConsumerMember *existing, CoordBytes member_id)
+{
+	ConsumerMember *other = consumer_member_find(groups, consumer, member_id);
+
+	/* The id is that of yet another member, which the client cannot be as well. */
+	if (other != NULL)
+	{
+		consumer_member_remove(groups, other);
+		(void) consumer_bump(groups, consumer, true);
+	}
+	return consumer_member_replace(groups, existing, member_id);
+}
+
+/* What a classic member said, in one block of memory. */
+ConsumerClassic *
+consumer_classic_copy(CoordGroups *groups, int32 session_timeout_ms, const CoordProtocol *protocols, int nprotocols)
+{
+	size_t		size = sizeof(ConsumerClassic) + sizeof(CoordProtocol) * nprotocols;
+	ConsumerClassic *classic;
+	ProtocolSubscription subscription;
+	char	   *at;
+
+	Assert(nprotocols > 0);
+	for (int i = 0; i < nprotocols; i++)
+		size += coord_bytes_size(protocols[i].name) + coord_bytes_size(protocols[i].metadata);
+	classic = coord_alloc(groups, size);
+	classic->session_timeout_ms = session_timeout_ms;
+	classic->nprotocols = nprotocols;
+	classic->protocols = (CoordProtocol *) (classic + 1);
+	at = (char *) (classic->protocols + nprotocols);
+	for (int i = 0; i < nprotocols; i++)
+	{
+		classic->protocols[i].name = coord_bytes_put(&at, protocols[i].name);
+		classic->protocols[i].metadata = coord_bytes_put(&at, protocols[i].metadata);
+	}
+	Assert(at == (char *) classic + size);
+	if (consumer_protocol_read_subscription(groups, protocols[0].metadata, &subscription))
+		classic->version = subscription.version;
+	return classic;
 }

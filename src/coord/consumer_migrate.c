@@ -380,3 +380,29 @@ classic_settle_in(CoordGroups *groups, CoordGroup *group, const Migrant *migrant
 	classic_member_assign(groups, member, migrant->assignment);
 	classic_session_restart(groups, member, member->session_timeout_ms);
 }
+
+/*
+ * Members are out, because they left or did not keep in time.  If only members with the classic
+ * protocol are left, the group becomes a classic one, in which they are still members of the
+ * generation that their epoch is: they hear of the rebalance, and can commit before it.
+ */
+void
+consumer_fence(CoordGroups *groups, CoordGroup *group, ConsumerMember *const *members, int n)
+{
+	CoordConsumer *consumer = group->consumer;
+	bool		downgrade;
+
+	Assert(group->kind == COORD_KIND_CONSUMER);
+	if (n == 0)
+		return;
+	downgrade = consumer_can_downgrade(groups, consumer, n, members);
+	for (int i = 0; i < n; i++)
+	{
+		Assert(members[i]->consumer == consumer);
+		consumer_member_remove(groups, members[i]);
+	}
+	if (downgrade)
+		consumer_downgrade(groups, group);
+	else
+		(void) consumer_bump(groups, consumer, true);
+}

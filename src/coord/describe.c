@@ -3,7 +3,7 @@
  * describe.c
  *	  Views of groups: find, list, describe.
  *
- * Siblings: reply.h (their form), groups.c.
+ * Siblings: reply.h (their form), group.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -3,7 +3,7 @@
  * internal.h
  *	  What the files of the coord room share: groups, memory, tables, timers, replies.
  *
- * A group is looked up, created and forgotten in groups.c; what its members do is up to its
+ * A group is looked up, created and forgotten in group.c; what its members do is up to its
  * kind, reached through CoordKindOps: classic*.c and consumer*.c.
  *
  * Siblings: coord.h (the door), memory.h, table.h, classic.h, consumer.h.
@@ -82,6 +82,7 @@ struct CoordGroup
 struct CoordGroups
 {
 	CoordConfig config;
+	const CoordKindOps *kinds[COORD_KIND_CONSUMER + 1];	/* NULL: kind empty */
 	pg_prng_state prng;
 	uint64		hash_seed;
 	int64		now;			/* of the current step; never goes back */
@@ -126,7 +127,8 @@ extern void coord_reply_sync(CoordGroups *groups, uint64 token, CoordError error
 extern CoordLeftMember *coord_reply_leave(CoordGroups *groups, const CoordEvent *event);
 extern void coord_replies_give(CoordGroups *groups, CoordReplies *out);
 
-/* groups.c */
+/* group.c */
+extern bool coord_group_reserve(CoordGroups *groups, size_t size, const CoordGroup *keep);
 extern CoordGroup *coord_group_find(const CoordGroups *groups, CoordBytes group_id);
 extern CoordGroup *coord_group_get(CoordGroups *groups, CoordBytes group_id);	/* creates it */
 /* The group must have no members: what its old kind knows is released. */
@@ -138,6 +140,12 @@ extern void coord_group_settle(CoordGroups *groups, CoordGroup *group);
 extern void coord_group_forget(CoordGroups *groups, CoordGroup *group);
 /* "prefix-uuid", in memory of the step */
 extern CoordBytes coord_member_id(CoordGroups *groups, CoordBytes prefix);
+
+static inline bool
+coord_group_empty(const CoordGroup *group)
+{
+	return group->nmembers == 0 && group->npending == 0;
+}
 
 /* consumer.c, topics.c: "group" is NULL when there is none of that id */
 extern void coord_consumer_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEvent *event);

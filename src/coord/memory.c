@@ -8,7 +8,7 @@
  * step may still point into them.
  *
  * The bound is not checked by each allocation, which nobody could unwind in the middle of a
- * change.  An event that makes the coordinator grow asks coord_memory_reserve for an upper
+ * change.  An event that makes the coordinator grow asks coord_group_reserve for an upper
  * estimate first; then it allocates, and cannot fail (other than by the machine running out
  * of memory, which in the server is an error that ends the coordinator).
  *
@@ -152,55 +152,10 @@ coord_step_reset(CoordGroups *groups)
 	groups->step = spare;
 }
 
-bool
-coord_memory_reserve(CoordGroups *groups, size_t size, const CoordGroup *keep)
-{
-	while (groups->used + size > groups->config.memory_max)
-	{
-		CoordGroup *victim = NULL;
-		dlist_iter	iter;
-
-		dlist_foreach(iter, &groups->idle)
-		{
-			victim = dlist_container(CoordGroup, idle, iter.cur);
-			if (victim != keep)
-				break;
-			victim = NULL;
-		}
-		if (victim == NULL)
-			return false;
-		coord_group_forget(groups, victim);
-	}
-	return true;
-}
-
 size_t
 coord_memory_used(const CoordGroups *groups)
 {
 	return groups->used;
-}
-
-CoordGroups *
-coord_create(const CoordConfig *config, uint64 seed)
-{
-	CoordGroups *groups;
-#ifdef FRONTEND
-	groups = palloc0(sizeof(CoordGroups));
-#else
-	MemoryContext mcxt = AllocSetContextCreate(CurrentMemoryContext, "pgtopic coordinator", ALLOCSET_DEFAULT_SIZES);
-
-	groups = MemoryContextAllocZero(mcxt, sizeof(CoordGroups));
-	groups->mcxt = mcxt;
-#endif
-	dlist_init(&groups->blocks);
-	dlist_init(&groups->all);
-	dlist_init(&groups->idle);
-	dlist_init(&groups->changed);
-	groups->now = PG_INT64_MIN;
-	pg_prng_seed(&groups->prng, seed);
-	groups->hash_seed = pg_prng_uint64(&groups->prng);
-	coord_configure(groups, config);
-	return groups;
 }
 
 void

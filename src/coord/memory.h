@@ -18,19 +18,11 @@
 
 #include "coord/coord.h"
 
-struct CoordGroup;
-
 extern void *coord_alloc(CoordGroups *groups, size_t size); /* zeroed */
 extern void coord_free(CoordGroups *groups, void *ptr); /* NULL is fine */
 extern void *coord_step_alloc(CoordGroups *groups, size_t size);	/* not zeroed */
 extern CoordBytes coord_step_bytes(CoordGroups *groups, CoordBytes bytes);	/* a copy */
 extern void coord_step_reset(CoordGroups *groups);
-
-/*
- * May the coordinator grow by about "size" bytes?  To be asked before anything is changed.
- * Forgets empty groups to make room, except "keep" (may be NULL).
- */
-extern bool coord_memory_reserve(CoordGroups *groups, size_t size, const struct CoordGroup *keep);
 
 #define coord_bytes_literal(s) ((CoordBytes) {(s), sizeof(s) - 1})
 

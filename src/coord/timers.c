@@ -7,7 +7,7 @@
  * armed, so that a run is decided by its events alone.  A heartbeat moves a timer of a heap that may
  * hold thousands: that costs a few comparisons, as it sinks from near the leaves.
  *
- * Siblings: internal.h, groups.c (TICK).
+ * Siblings: internal.h, step.c (TICK).
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -1,14 +1,13 @@
 /*-------------------------------------------------------------------------
  *
- * groups.c
- *	  The table of groups, and who handles an event.
+ * step.c
+ *	  A step of the coordinator: which group an event goes to.
  *
- * A step is: free what the last one left behind, let the event change one group (or let
- * due timers change many), hand out the replies.  A group without members and without
- * ids given out is empty: one that had members is kept for a while (its generation, and that it is there for
- * tools to see), others go at once.
+ * A step is: free what the last one left behind, let the event change one
+ * group (or let due timers change many), hand out the replies.
  *
- * Siblings: memory.c, timers.c, reply.c; describe.c (views); classic*.c and consumer*.c (kinds).
+ * Siblings: group.c (the table of groups); classic.c and consumer.c (what the
+ * kinds of groups do with an event); describe.c (views).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -21,174 +20,29 @@
 /* A rough upper estimate of what an event without arrays may add. */
 #define EVENT_SIZE 4096
 
-/* Kafka's member ids are client id and uuid; both must fit a string of the protocol. */
-#define MEMBER_PREFIX_MAX 255
-
-static void group_linger_over(CoordGroups *groups, CoordTimer *timer);
-
-void
-coord_config_defaults(CoordConfig *config)
+CoordGroups *
+coord_create(const CoordConfig *config, uint64 seed)
 {
-	memset(config, 0, sizeof(*config));
-	config->memory_max = 64 * 1024 * 1024;
-	config->empty_linger_ms = 10 * 60 * 1000;
-	config->initial_rebalance_delay_ms = 3000;
-	config->min_session_timeout_ms = 6000;
-	config->max_session_timeout_ms = 30 * 60 * 1000;
-	config->max_size = PG_INT32_MAX;
-	config->consumer_session_timeout_ms = 45000;
-	config->consumer_heartbeat_interval_ms = 5000;
-	config->consumer_max_size = PG_INT32_MAX;
-	config->consumer_migration_policy = COORD_MIGRATION_BIDIRECTIONAL;
-	config->consumer_default_assignor = "uniform";
-}
+	CoordGroups *groups;
+#ifdef FRONTEND
+	groups = palloc0(sizeof(CoordGroups));
+#else
+	MemoryContext mcxt = AllocSetContextCreate(CurrentMemoryContext, "pgtopic coordinator", ALLOCSET_DEFAULT_SIZES);
 
-void
-coord_configure(CoordGroups *groups, const CoordConfig *config)
-{
-	Assert(config->max_size > 0 && config->consumer_max_size > 0);
-	Assert(config->min_session_timeout_ms <= config->max_session_timeout_ms);
-	groups->config = *config;
-}
-
-CoordGroup *
-coord_group_find(const CoordGroups *groups, CoordBytes group_id)
-{
-	CoordNode  *node = coord_table_find(groups, &groups->by_id, group_id);
-
-	return node == NULL ? NULL : coord_container(CoordGroup, node, node);
-}
-
-/* Finds it, or makes an empty one, which the caller must settle in the end. */
-CoordGroup *
-coord_group_get(CoordGroups *groups, CoordBytes group_id)
-{
-	CoordGroup *group = coord_group_find(groups, group_id);
-	char	   *at;
-
-	if (group != NULL)
-		return group;
-	group = coord_alloc(groups, sizeof(CoordGroup) + coord_bytes_size(group_id));
-	at = (char *) (group + 1);
-	group->node.key = coord_bytes_put(&at, group_id);
-	coord_table_add(groups, &groups->by_id, &group->node);
-	dlist_push_tail(&groups->all, &group->link);
-	Assert(group->kind == COORD_KIND_EMPTY);
-	return group;
-}
-
-void
-coord_group_become(CoordGroups *groups, CoordGroup *group, CoordKind kind)
-{
-	if (group->kind == kind)
-		return;
-	if (group->ops != NULL)
-		group->ops->release(groups, group);
-	Assert(group->nmembers == 0 && group->npending == 0);
-	Assert(group->classic == NULL && group->consumer == NULL);
-	group->kind = kind;
-	switch (kind)
-	{
-		case COORD_KIND_EMPTY:
-			group->ops = NULL;
-			break;
-		case COORD_KIND_CLASSIC:
-			group->ops = &coord_classic_ops;
-			break;
-		case COORD_KIND_CONSUMER:
-			group->ops = &coord_consumer_ops;
-			break;
-	}
-}
-
-void
-coord_group_count(CoordGroups *groups, CoordGroup *group, int more)
-{
-	group->nmembers += more;
-	Assert(group->nmembers >= 0);
-	if (more > 0)
-		group->keep = true;
-	if (!group->changed)
-	{
-		group->changed = true;
-		dlist_push_tail(&groups->changed, &group->changed_link);
-		groups->nchanged++;
-	}
-}
-
-static inline bool
-group_empty(const CoordGroup *group)
-{
-	return group->nmembers == 0 && group->npending == 0;
-}
-
-static void
-group_linger_stop(CoordGroups *groups, CoordGroup *group)
-{
-	if (group->linger.slot == 0)
-		return;
-	coord_timer_cancel(groups, &group->linger);
-	dlist_delete(&group->idle);
-}
-
-/* The group's memory stays until the next step, as its changes are still to be told. */
-void
-coord_group_forget(CoordGroups *groups, CoordGroup *group)
-{
-	coord_group_become(groups, group, COORD_KIND_EMPTY);
-	group_linger_stop(groups, group);
-	coord_table_remove(&groups->by_id, &group->node);
-	dlist_delete(&group->link);
-	coord_free(groups, group);
-}
-
-void
-coord_group_settle(CoordGroups *groups, CoordGroup *group)
-{
-	if (!group_empty(group))
-		group_linger_stop(groups, group);
-	else if (!group->keep || groups->config.empty_linger_ms <= 0)
-		coord_group_forget(groups, group);
-	else if (group->linger.slot == 0)
-	{
-		coord_timer_arm(groups, &group->linger, groups->now + groups->config.empty_linger_ms, group_linger_over);
-		dlist_push_tail(&groups->idle, &group->idle);
-	}
-}
-
-static void
-group_linger_over(CoordGroups *groups, CoordTimer *timer)
-{
-	CoordGroup *group = coord_container(CoordGroup, linger, timer);
-
-	/* the heap has let go of the timer, the list of idle groups not yet */
-	dlist_delete(&group->idle);
-	Assert(group_empty(group));
-	coord_group_forget(groups, group);
-}
-
-CoordBytes
-coord_member_id(CoordGroups *groups, CoordBytes prefix)
-{
-	uint64		high = pg_prng_uint64(&groups->prng);
-	uint64		low = pg_prng_uint64(&groups->prng);
-	int			len = Min(Max(prefix.len, 0), MEMBER_PREFIX_MAX);
-	char	   *id;
-
-	/* never half a UTF-8 character */
-	if (len < prefix.len)
-	{
-		while (len > 0 && ((uint8) prefix.data[len] & 0xC0) == 0x80)
-			len--;
-	}
-	id = coord_step_alloc(groups, len + 38);
-	if (len > 0)
-		memcpy(id, prefix.data, len);
-	/* version 4, variant 1 */
-	snprintf(id + len, 38, "-%08x-%04x-4%03x-%04x-%012llx",
-			 (uint32) (high >> 32), (uint32) (high >> 16) & 0xFFFF, (uint32) high & 0xFFF,
-			 ((uint32) (low >> 48) & 0x3FFF) | 0x8000, (unsigned long long) (low & UINT64CONST(0xFFFFFFFFFFFF)));
-	return (CoordBytes) {id, len + 37};
+	groups = MemoryContextAllocZero(mcxt, sizeof(CoordGroups));
+	groups->mcxt = mcxt;
+#endif
+	dlist_init(&groups->blocks);
+	dlist_init(&groups->all);
+	dlist_init(&groups->idle);
+	dlist_init(&groups->changed);
+	groups->now = PG_INT64_MIN;
+	pg_prng_seed(&groups->prng, seed);
+	groups->hash_seed = pg_prng_uint64(&groups->prng);
+	groups->kinds[COORD_KIND_CLASSIC] = &coord_classic_ops;
+	groups->kinds[COORD_KIND_CONSUMER] = &coord_consumer_ops;
+	coord_configure(groups, config);
+	return groups;
 }
 
 static size_t
@@ -219,7 +73,7 @@ dispatch_join(CoordGroups *groups, const CoordEvent *event)
 		error = COORD_INVALID_SESSION_TIMEOUT;
 	else if ((group = coord_group_find(groups, event->group_id)) == NULL && !coord_bytes_empty(event->member_id))
 		error = COORD_UNKNOWN_MEMBER_ID;
-	else if (!coord_memory_reserve(groups, join_size(event), group))
+	else if (!coord_group_reserve(groups, join_size(event), group))
 		error = COORD_COORDINATOR_NOT_AVAILABLE;
 	if (error != COORD_NONE)
 	{
@@ -227,7 +81,7 @@ dispatch_join(CoordGroups *groups, const CoordEvent *event)
 		return;
 	}
 	group = coord_group_get(groups, event->group_id);
-	if (group_empty(group))
+	if (coord_group_empty(group))
 		coord_group_become(groups, group, COORD_KIND_CLASSIC);
 	group->ops->join(groups, group, event);
 	coord_group_settle(groups, group);
@@ -243,9 +97,9 @@ dispatch_sync(CoordGroups *groups, const CoordEvent *event)
 		size += 64 + coord_bytes_size(event->u.sync.assignments[i].assignment);
 	if (coord_bytes_empty(event->group_id))
 		coord_reply_sync(groups, event->token, COORD_INVALID_GROUP_ID);
-	else if (group == NULL || group_empty(group))
+	else if (group == NULL || coord_group_empty(group))
 		coord_reply_sync(groups, event->token, COORD_UNKNOWN_MEMBER_ID);
-	else if (!coord_memory_reserve(groups, size, group))
+	else if (!coord_group_reserve(groups, size, group))
 		coord_reply_sync(groups, event->token, COORD_COORDINATOR_NOT_AVAILABLE);
 	else
 	{
@@ -261,7 +115,7 @@ dispatch_leave(CoordGroups *groups, const CoordEvent *event)
 
 	if (coord_bytes_empty(event->group_id))
 		coord_reply(groups, event->token, COORD_EV_LEAVE, COORD_INVALID_GROUP_ID);
-	else if (group == NULL || group_empty(group))
+	else if (group == NULL || coord_group_empty(group))
 	{
 		CoordLeftMember *left = coord_reply_leave(groups, event);
 
@@ -280,7 +134,7 @@ dispatch_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEvent *eve
 {
 	if (coord_bytes_empty(event->group_id))
 		return COORD_INVALID_GROUP_ID;
-	if (group == NULL || group_empty(group))
+	if (group == NULL || coord_group_empty(group))
 		return COORD_UNKNOWN_MEMBER_ID;
 	return group->ops->heartbeat(groups, group, event);
 }

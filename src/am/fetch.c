@@ -104,7 +104,7 @@ find_tid(PtRows *rows, ItemPointer tid, Snapshot snapshot, bool *all_dead)
 static bool
 fetch_pending(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 {
-	PtRow		row;
+	PtRecord		row;
 	int64		offset;
 
 	if (!pt_pending_get(rel, tid, &row, &offset))
@@ -178,7 +178,7 @@ bool
 pt_tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot)
 {
 	PtRows		rows;
-	PtRow		row;
+	PtRecord		row;
 	int64		offset;
 	bool		dead;
 	bool		found;

@@ -111,7 +111,7 @@ has_stored_index(const ResultRelInfo *rri)
 
 /* Enters rows, one by one, into all indexes that rri has open. */
 static void
-insert_entries(Relation rel, ResultRelInfo *rri, EState *estate, const PtRow *rows,
+insert_entries(Relation rel, ResultRelInfo *rri, EState *estate, const PtRecord *rows,
 			   const int64 *offsets, const int64 *ordinals, int n)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
@@ -120,7 +120,7 @@ insert_entries(Relation rel, ResultRelInfo *rri, EState *estate, const PtRow *ro
 
 	for (int i = 0; i < n; i++)
 	{
-		PtRow		row = rows[i];
+		PtRecord		row = rows[i];
 		MemoryContext old;
 
 		CHECK_FOR_INTERRUPTS();
@@ -140,7 +140,7 @@ insert_entries(Relation rel, ResultRelInfo *rri, EState *estate, const PtRow *ro
 
 /* See engine/hooks.h.  The transaction may have no snapshot yet. */
 void
-pt_index_rows(Relation rel, const PtRow *rows, const int64 *offsets, const int64 *ordinals, int n)
+pt_index_rows(Relation rel, const PtRecord *rows, const int64 *offsets, const int64 *ordinals, int n)
 {
 	EState	   *estate;
 	ResultRelInfo *rri;

@@ -101,7 +101,7 @@ extern void pt_index_validate_scan(Relation table, Relation index, struct IndexI
 
 /* index_insert.c */
 extern void pt_index_wrap(Relation rel);
-extern void pt_index_rows(Relation rel, const PtRow *rows, const int64 *offsets, const int64 *ordinals, int n);
+extern void pt_index_rows(Relation rel, const PtRecord *rows, const int64 *offsets, const int64 *ordinals, int n);
 
 /* position.c */
 extern IndexAmRoutine *pt_position_routine(void);

@@ -46,7 +46,7 @@ set_appended_tid(Relation rel, TupleTableSlot *slot)
 static void
 insert_row(Relation rel, TupleTableSlot *slot)
 {
-	PtRow		row;
+	PtRecord		row;
 
 	Assert(pt_rel_is_log(rel));
 	pt_slot_read(slot, &row);

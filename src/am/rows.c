@@ -654,30 +654,11 @@ pt_rows_ordinal(const PtRows *rows)
 	return rows->frame.head.base_ordinal + (rows->record.offset - rows->frame.batch.base_offset);
 }
 
-/* See rows.h. */
-void
-pt_record_to_row(const PtRecord *record, PtRow *row)
-{
-	Assert(record->offset >= 0);
-	row->offset = record->offset;
-	row->timestamp = record->timestamp;
-	row->key = record->key;
-	row->value = record->value;
-	row->headers = record->headers;
-	row->key_len = record->key_len;
-	row->value_len = record->value_len;
-	row->headers_len = record->headers_len;
-	row->header_count = record->header_count;
-}
-
 /* Stores the current row in a slot, under its TID; good until the next store. */
 void
 pt_rows_store(PtRows *rows, TupleTableSlot *slot)
 {
-	PtRow		row;
-
 	Assert(rows->at == PT_ROWS_ON && rows->open && rows->current >= 0);
-	pt_record_to_row(&rows->record, &row);
-	pt_slot_store(slot, rows->rel, rows->partition, &row, &rows->buf);
+	pt_slot_store(slot, rows->rel, rows->partition, &rows->record, &rows->buf);
 	pt_ordinal_to_tid(pt_rows_ordinal(rows), &slot->tts_tid);
 }

@@ -91,7 +91,4 @@ extern int64 pt_rows_end_ordinal(PtRows *rows);
 extern int64 pt_rows_ordinal(const PtRows *rows);
 extern void pt_rows_store(PtRows *rows, TupleTableSlot *slot);
 
-/* A record as a row to be stored or indexed; points where the record points. */
-extern void pt_record_to_row(const PtRecord *record, PtRow *row);
-
 #endif							/* PT_AM_ROWS_H */

@@ -78,7 +78,7 @@ pt_timestamptz_to_ms(TimestampTz timestamp)
 
 /* Bytes of a row's varlenas, with their alignment. */
 static Size
-row_size(const PtRow *row)
+row_size(const PtRecord *row)
 {
 	return INTALIGN(VARHDRSZ + (Size) Max(row->key_len, 0)) +
 		INTALIGN(VARHDRSZ + (Size) Max(row->value_len, 0)) +
@@ -101,7 +101,7 @@ put_varlena(char **at, const char *bytes, int32 n)
 
 /* The last of a row, so nothing has to move behind it. */
 static Datum
-put_headers(char *at, const PtRow *row)
+put_headers(char *at, const PtRecord *row)
 {
 	Assert(row->header_count > 0 && row->headers_len > 0);
 	SET_VARSIZE(at, VARHDRSZ + sizeof(int32) + row->headers_len);
@@ -129,7 +129,7 @@ reserve(PtRowBuffer *buf, Size size)
 
 /* See slot.h. */
 void
-pt_slot_store(TupleTableSlot *slot, Relation rel, int32 partition, const PtRow *row, PtRowBuffer *buf)
+pt_slot_store(TupleTableSlot *slot, Relation rel, int32 partition, const PtRecord *row, PtRowBuffer *buf)
 {
 	Datum	   *values = slot->tts_values - 1;	/* columns count from 1 */
 	bool	   *isnull = slot->tts_isnull - 1;
@@ -157,7 +157,7 @@ pt_slot_store(TupleTableSlot *slot, Relation rel, int32 partition, const PtRow *
 
 /* See slot.h. */
 void
-pt_slot_store_copy(TupleTableSlot *slot, Relation rel, int32 partition, const PtRow *row)
+pt_slot_store_copy(TupleTableSlot *slot, Relation rel, int32 partition, const PtRecord *row)
 {
 	PtRowBuffer buf = {.mcxt = CurrentMemoryContext};
 
@@ -184,7 +184,7 @@ get_bytes(Datum value, bool isnull, int32 *len)
 
 /* See put_headers. */
 static void
-get_headers(Datum value, PtRow *row)
+get_headers(Datum value, PtRecord *row)
 {
 	int32		len;
 	const char *bytes = get_bytes(value, false, &len);
@@ -208,7 +208,7 @@ get_timestamp(TimestampTz timestamp)
 
 /* See slot.h. */
 void
-pt_slot_read(TupleTableSlot *slot, PtRow *row)
+pt_slot_read(TupleTableSlot *slot, PtRecord *row)
 {
 	Datum	   *values;
 	bool	   *isnull;

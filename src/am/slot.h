@@ -33,17 +33,17 @@ typedef struct PtRowBuffer
  * with the same one.  A negative offset or partition number is shown as null.
  */
 extern void pt_slot_store(TupleTableSlot *slot, Relation rel, int32 partition,
-						  const PtRow *row, PtRowBuffer *buf);
+						  const PtRecord *row, PtRowBuffer *buf);
 
 /* The same with memory that the slot owns. */
-extern void pt_slot_store_copy(TupleTableSlot *slot, Relation rel, int32 partition, const PtRow *row);
+extern void pt_slot_store_copy(TupleTableSlot *slot, Relation rel, int32 partition, const PtRecord *row);
 
 /*
  * The row that a slot holds, to be written.  Points into the slot, or into
  * memory of the current context where a value had to be detoasted.  A null timestamp is that of
  * the transaction.  ERROR for values that a log cannot hold.
  */
-extern void pt_slot_read(TupleTableSlot *slot, PtRow *row);
+extern void pt_slot_read(TupleTableSlot *slot, PtRecord *row);
 
 /* The number by which a leaf is attached to its topic; PT_NO_PARTITION when it is not. */
 extern int32 pt_rel_partition(Relation rel);

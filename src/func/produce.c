@@ -45,7 +45,7 @@ typedef const char *(*ValueReader) (FunctionCallInfo fcinfo, int n, int32 *len);
 
 /* Key, value and headers. */
 static void
-read_row(FunctionCallInfo fcinfo, ValueReader read_value, PtRow *row)
+read_row(FunctionCallInfo fcinfo, ValueReader read_value, PtRecord *row)
 {
 	memset(row, 0, sizeof(*row));
 	row->offset = -1;
@@ -120,7 +120,7 @@ bytes_datum(const char *data, int32 len)
 
 /* The same row by an INSERT into the topic's table. */
 static void
-insert_row(Oid topic, int32 number, const PtRow *row)
+insert_row(Oid topic, int32 number, const PtRecord *row)
 {
 	Oid			types[PT_COLUMNS] = {INT4OID, INT8OID, TIMESTAMPTZOID, BYTEAOID, BYTEAOID, pt_type_headers()};
 	Datum		values[PT_COLUMNS];
@@ -164,7 +164,7 @@ produce(FunctionCallInfo fcinfo, ValueReader read_value)
 	Oid			relid;
 	int32		number;
 	bool		slow;
-	PtRow		row;
+	PtRecord		row;
 	Relation	rel;
 
 	pt_arg_required(fcinfo, 0, "topic");
@@ -205,7 +205,7 @@ pt_produce_jsonb(PG_FUNCTION_ARGS)
  * Appends by an INSERT at the offset that is next, under the append lock.
  */
 static int64
-append_slowly(Relation rel, Oid topic, int32 number, PtRow *row, int64 expected)
+append_slowly(Relation rel, Oid topic, int32 number, PtRecord *row, int64 expected)
 {
 	Oid			leaf = RelationGetRelid(rel);
 
@@ -242,7 +242,7 @@ append(FunctionCallInfo fcinfo, ValueReader read_value)
 	PtPartition *p;
 	const PtTopic *topic;
 	bool		slow;
-	PtRow		row;
+	PtRecord		row;
 	Relation	rel;
 	int64		expected;
 	int64		offset;

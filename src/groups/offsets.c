@@ -328,7 +328,7 @@ remember_own(const RelFileLocator *log, const StringInfo key, const PtCommittedO
 static void
 add_record(Relation rel, StringInfo key, StringInfo value)
 {
-	PtRow		row = {.offset = -1,.timestamp = pt_now_ms(),.value_len = -1};
+	PtRecord		row = {.offset = -1,.timestamp = pt_now_ms(),.value_len = -1};
 
 	row.key = key->data;
 	row.key_len = key->len;

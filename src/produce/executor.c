@@ -150,20 +150,9 @@ insert_records(Relation rel, const PtProduce *item, const PtBatchHeader *header)
 	status = pt_record_iter_begin(&it, item->data, item->length, (size_t) pt_decompress_limit * 1024);
 	while (status == PT_BATCH_OK && (status = pt_record_iter_next(&it, &record)) == PT_BATCH_OK)
 	{
-		PtRow		row = {
-			.offset = -1,
-			.timestamp = record.timestamp,
-			.key = record.key,
-			.value = record.value,
-			.headers = record.header_count > 0 ? record.headers : NULL,
-			.key_len = record.key_len,
-			.value_len = record.value_len,
-			.headers_len = record.headers_len,
-			.header_count = record.header_count
-		};
-
+		record.offset = -1;
 		ResetPerTupleExprContext(estate);
-		pt_store_row_hook(slot, rel, partition, &row);
+		pt_store_row_hook(slot, rel, partition, &record);
 		insert_row(estate, rri, slot);
 	}
 	if (status != PT_BATCH_END)

@@ -379,24 +379,21 @@ index_batches(Relation rel, const PtAppendBatch *batches, int n)
 		PtBatchStatus status;
 		int			nrows = 0;
 		PtBatchHeader h;
-		PtRow	   *rows;
+		PtRecord	   *rows;
 		int64	   *offsets;
 		int64	   *ordinals;
 
 		(void) pt_batch_header_read(batches[i].data, batches[i].length, &h);
-		rows = MemoryContextAllocHuge(CurrentMemoryContext, h.record_count * sizeof(PtRow));
+		rows = MemoryContextAllocHuge(CurrentMemoryContext, h.record_count * sizeof(PtRecord));
 		offsets = MemoryContextAllocHuge(CurrentMemoryContext, h.record_count * sizeof(int64));
 		ordinals = MemoryContextAllocHuge(CurrentMemoryContext, h.record_count * sizeof(int64));
 		status = pt_record_iter_begin(&it, batches[i].data, batches[i].length, (size_t) pt_decompress_limit * 1024);
 		while (status == PT_BATCH_OK && nrows < h.record_count &&
 			   (status = pt_record_iter_next(&it, &record)) == PT_BATCH_OK)
 		{
-			PtRow		row = {record.offset, record.timestamp, record.key, record.value, record.headers,
-			record.key_len, record.value_len, record.headers_len, record.header_count};
-
 			offsets[nrows] = record.offset;
 			ordinals[nrows] = batches[i].base_ordinal + nrows;
-			rows[nrows++] = row;
+			rows[nrows++] = record;
 		}
 		if (nrows < h.record_count)
 			ereport(ERROR,

@@ -53,7 +53,7 @@ typedef struct PtBatchHeader
 
 typedef struct PtRecord
 {
-	int64		offset;			/* base offset + delta */
+	int64		offset;			/* to be written: -1 when the append gives it */
 	int64		timestamp;		/* ms since 1970 */
 	const char *key;			/* NULL with key_len -1: null */
 	const char *value;

@@ -67,15 +67,15 @@ typedef struct Flush
 	int64		next_offset;	/* of the next row */
 	/* rows of the batch, when there are indexes to be told */
 	bool		has_index;
-	PtRow	   *rows;
+	PtRecord	   *rows;
 	int64	   *offsets;
 	int64	   *ordinals;
 	int			cap;
 } Flush;
 
 static void flush_batch(Flush *f);
-static void flush_add(Flush *f, const PtRow *row);
-static void keep_row(Flush *f, const PtRow *row);
+static void flush_add(Flush *f, const PtRecord *row);
+static void keep_row(Flush *f, const PtRecord *row);
 
 int64
 pt_now_ms(void)
@@ -110,27 +110,11 @@ pt_leaf_config(Oid relid)
 	return topic ? &topic->config : &no_topic;
 }
 
-static void
-row_to_record(const PtRow *row, PtRecord *record)
-{
-	record->offset = row->offset;
-	record->timestamp = row->timestamp;
-	record->key = row->key;
-	record->key_len = row->key ? row->key_len : -1;
-	record->value = row->value;
-	record->value_len = row->value ? row->value_len : -1;
-	record->headers = row->headers;
-	record->headers_len = row->headers ? row->headers_len : 0;
-	record->header_count = row->headers ? row->header_count : 0;
-}
-
+/* Bytes that a record takes at most in a batch of its own. */
 uint64
-pt_row_batch_size(const PtRow *row)
+pt_row_batch_size(const PtRecord *row)
 {
-	PtRecord	record;
-
-	row_to_record(row, &record);
-	return PT_BATCH_HEADER_SIZE + (uint64) pt_record_size_max(&record);
+	return PT_BATCH_HEADER_SIZE + (uint64) pt_record_size_max(row);
 }
 
 /*
@@ -141,7 +125,7 @@ void
 pt_flush_rows(Relation rel, const PtRowSource *source)
 {
 	Flush		f;
-	PtRow		row;
+	PtRecord		row;
 
 	Assert(CheckRelationLockedByMe(rel, RowExclusiveLock, true));
 	if (source->n == 0)
@@ -183,26 +167,23 @@ pt_flush_rows(Relation rel, const PtRowSource *source)
 
 /* Puts one row, whose offset is next_offset, into the batch, after closing a full one. */
 static void
-flush_add(Flush *f, const PtRow *row)
+flush_add(Flush *f, const PtRecord *row)
 {
-	PtRecord	record;
-
-	row_to_record(row, &record);
 	if (f->builder.count > 0 &&
-		pt_builder_size(&f->builder) + pt_record_size_max(&record) > f->batch_bytes)
+		pt_builder_size(&f->builder) + pt_record_size_max(row) > f->batch_bytes)
 	{
 		flush_batch(f);
 		CHECK_FOR_INTERRUPTS();
 	}
 	if (f->has_index)
 		keep_row(f, row);
-	(void) pt_builder_add(&f->builder, f->builder.count, &record);
+	(void) pt_builder_add(&f->builder, f->builder.count, row);
 	f->next_offset++;
 }
 
 /* Keeps the row for the indexes.  Its bytes stay where they are until the source has been told. */
 static void
-keep_row(Flush *f, const PtRow *row)
+keep_row(Flush *f, const PtRecord *row)
 {
 	int			i = f->builder.count;
 
@@ -211,7 +192,7 @@ keep_row(Flush *f, const PtRow *row)
 	{
 		int			cap = Max(64, f->cap * 2);
 
-		f->rows = f->rows ? repalloc_huge(f->rows, cap * sizeof(PtRow)) : palloc(cap * sizeof(PtRow));
+		f->rows = f->rows ? repalloc_huge(f->rows, cap * sizeof(PtRecord)) : palloc(cap * sizeof(PtRecord));
 		f->offsets = f->offsets ? repalloc_huge(f->offsets, cap * sizeof(int64)) : palloc(cap * sizeof(int64));
 		f->ordinals = f->ordinals ? repalloc_huge(f->ordinals, cap * sizeof(int64)) : palloc(cap * sizeof(int64));
 		f->cap = cap;
@@ -329,19 +310,19 @@ flush_batch(Flush *f)
 }
 
 static void
-array_get_row(void *arg, int64 i, PtRow *row)
+array_get_row(void *arg, int64 i, PtRecord *row)
 {
-	*row = ((const PtRow *) arg)[i];
+	*row = ((const PtRecord *) arg)[i];
 }
 
 /*
  * See engine.h.  expected_offset (-1: any) is compared under the append lock.
  */
 int64
-pt_append_rows(Relation rel, const PtRow *rows, int n, int64 expected_offset)
+pt_append_rows(Relation rel, const PtRecord *rows, int n, int64 expected_offset)
 {
 	Oid			relid = RelationGetRelid(rel);
-	PtRowSource source = {.arg = unconstify(PtRow *, rows),.get_row = array_get_row,.n = n};
+	PtRowSource source = {.arg = unconstify(PtRecord *, rows),.get_row = array_get_row,.n = n};
 	int64		next;
 
 	Assert(n > 0);

@@ -39,8 +39,8 @@ typedef struct PtPendingRow
 	uint32		explicit_offset:1;
 } PtPendingRow;
 
-extern void pt_pending_row_get(const PtPendingRow *stored, PtRow *row);
-extern void pt_row_check(Relation rel, const PtRow *row, int32 max_message_bytes, bool compacted);
+extern void pt_pending_row_get(const PtPendingRow *stored, PtRecord *row);
+extern void pt_row_check(Relation rel, const PtRecord *row, int32 max_message_bytes, bool compacted);
 
 /*
  * flush.c: encodes rows and appends them.  get_row gives the i'th row, set_offset
@@ -49,7 +49,7 @@ extern void pt_row_check(Relation rel, const PtRow *row, int32 max_message_bytes
 typedef struct PtRowSource
 {
 	void	   *arg;
-	void		(*get_row) (void *arg, int64 i, PtRow *row);
+	void		(*get_row) (void *arg, int64 i, PtRecord *row);
 	void		(*set_offset) (void *arg, int64 i, int64 offset);
 	int64		n;
 } PtRowSource;
@@ -57,7 +57,7 @@ typedef struct PtRowSource
 extern void pt_flush_rows(Relation rel, const PtRowSource *source);
 
 /* Bytes that a record takes at most in a batch of its own. */
-extern uint64 pt_row_batch_size(const PtRow *row);
+extern uint64 pt_row_batch_size(const PtRecord *row);
 
 /* trim.c: what flush.c tells it. */
 extern void pt_trim_empty(Oid relid, PtLogState *log, int64 offset);

@@ -56,8 +56,8 @@ static bool flushing;
 static bool appended_early;		/* this transaction has */
 
 static PtPendingRel *enter_rel(Relation rel);
-static void check_row(Relation rel, const PtPendingRel *p, const PtRow *row);
-static PtPendingRow *arena_row(PtPendingRel *p, const PtRow *row);
+static void check_row(Relation rel, const PtPendingRel *p, const PtRecord *row);
+static PtPendingRow *arena_row(PtPendingRel *p, const PtRecord *row);
 static void add_segment(PtPendingRel *p, int level);
 static void free_appended(PtPendingRel *p);
 static void truncate_rows(PtPendingRel *p, int64 n);
@@ -126,7 +126,7 @@ enter_rel(Relation rel)
 
 /* Refuses a row that could never be appended, while the statement that adds it can still be blamed. */
 void
-pt_row_check(Relation rel, const PtRow *row, int32 max_message_bytes, bool compacted)
+pt_row_check(Relation rel, const PtRecord *row, int32 max_message_bytes, bool compacted)
 {
 	uint64		size = pt_row_batch_size(row);
 
@@ -144,7 +144,7 @@ pt_row_check(Relation rel, const PtRow *row, int32 max_message_bytes, bool compa
 }
 
 static void
-check_row(Relation rel, const PtPendingRel *p, const PtRow *row)
+check_row(Relation rel, const PtPendingRel *p, const PtRecord *row)
 {
 	/* the cheap bound first: a COPY asks this for every row */
 	uint64		bytes = (uint64) Max(row->key_len, 0) + Max(row->value_len, 0) + row->headers_len;
@@ -211,7 +211,7 @@ arena_clear(PtPendingRel *p)
 
 /* A copy of the row at the end of the arena. */
 static PtPendingRow *
-arena_row(PtPendingRel *p, const PtRow *row)
+arena_row(PtPendingRel *p, const PtRecord *row)
 {
 	Size		key_len = row->key ? row->key_len : 0;
 	Size		value_len = row->value ? row->value_len : 0;
@@ -240,7 +240,7 @@ arena_row(PtPendingRel *p, const PtRow *row)
 
 /* A stored row with pointers to its bytes. */
 void
-pt_pending_row_get(const PtPendingRow *stored, PtRow *row)
+pt_pending_row_get(const PtPendingRow *stored, PtRecord *row)
 {
 	const char *at = (const char *) (stored + 1);
 
@@ -312,7 +312,7 @@ append_early(void)
 
 /* See engine.h. */
 void
-pt_pending_add(Relation rel, const PtRow *row, ItemPointer tid)
+pt_pending_add(Relation rel, const PtRecord *row, ItemPointer tid)
 {
 	PtPendingRel *p = enter_rel(rel);
 	int			level = GetCurrentTransactionNestLevel();
@@ -349,7 +349,7 @@ first_waiting(const PtPendingRel *p)
 
 /* See engine.h.  What the row points to stays until the next call of this room. */
 bool
-pt_pending_get(Relation rel, ItemPointer tid, PtRow *row, int64 *offset)
+pt_pending_get(Relation rel, ItemPointer tid, PtRecord *row, int64 *offset)
 {
 	PtPendingRel *p = pt_pending_find(RelationGetRelid(rel));
 	int64		i;
@@ -375,7 +375,7 @@ typedef struct FlushArg
 } FlushArg;
 
 static void
-flush_get_row(void *arg, int64 i, PtRow *row)
+flush_get_row(void *arg, int64 i, PtRecord *row)
 {
 	const FlushArg *a = arg;
 	const PtPendingRow *stored = a->p->rows[a->first - a->p->base + i];

@@ -69,7 +69,7 @@ extern PtPendingRel *pt_pending_find(Oid relid);
 extern MemoryContext pt_pending_context(void);
 
 /* reread.c: rows that are in the log only. */
-extern bool pt_pending_reread(Relation rel, PtPendingRel *p, int64 i, PtRow *row, int64 *offset);
+extern bool pt_pending_reread(Relation rel, PtPendingRel *p, int64 i, PtRecord *row, int64 *offset);
 extern void pt_reread_forget(void);
 
 #endif							/* PT_XACT_PENDING_H */

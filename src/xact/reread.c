@@ -112,7 +112,7 @@ load_batch(Relation rel, int64 offset)
  * found there.  What the row points to stays until the next call.
  */
 bool
-pt_pending_reread(Relation rel, PtPendingRel *p, int64 i, PtRow *row, int64 *offset)
+pt_pending_reread(Relation rel, PtPendingRel *p, int64 i, PtRecord *row, int64 *offset)
 {
 	int			lo = 0;
 	int			hi = p->nruns;
@@ -146,14 +146,6 @@ pt_pending_reread(Relation rel, PtPendingRel *p, int64 i, PtRow *row, int64 *off
 		if (pt_record_iter_next(&reread->iter, &reread->record) != PT_BATCH_OK)
 			return false;
 	}
-	row->offset = *offset;
-	row->timestamp = reread->record.timestamp;
-	row->key = reread->record.key;
-	row->key_len = reread->record.key_len;
-	row->value = reread->record.value;
-	row->value_len = reread->record.value_len;
-	row->headers = reread->record.headers;
-	row->headers_len = reread->record.headers_len;
-	row->header_count = reread->record.header_count;
+	*row = reread->record;
 	return reread->record.offset == *offset;
 }

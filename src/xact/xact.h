@@ -32,30 +32,18 @@
  * the partitions locked in the order of their OIDs.  Past pgtopic.produce_buffer they are
  * appended early and the lock is kept.
  */
-typedef struct PtRow
-{
-	int64		offset;			/* explicit offset, -1: assigned at append */
-	int64		timestamp;		/* ms since 1970 */
-	const char *key;			/* NULL: null */
-	const char *value;
-	const char *headers;		/* the encoding of PtRecord.headers; NULL: none */
-	int32		key_len;
-	int32		value_len;
-	int32		headers_len;
-	int32		header_count;
-} PtRow;
 
 /* Takes a copy of the row.  The marker TID under which pt_pending_get finds it goes to *tid (may be NULL). */
-extern void pt_pending_add(Relation rel, const PtRow *row, ItemPointer tid);
+extern void pt_pending_add(Relation rel, const PtRecord *row, ItemPointer tid);
 
 /* A waiting row, or one that was appended early, by its marker TID; false when it was rolled back. */
-extern bool pt_pending_get(Relation rel, ItemPointer tid, PtRow *row, int64 *offset);
+extern bool pt_pending_get(Relation rel, ItemPointer tid, PtRecord *row, int64 *offset);
 
 /* Appends now what waits for this relation (InvalidOid: for all); before DDL and by append(). */
 extern void pt_pending_flush(Oid relid);
 
 /* Appends rows at once, in the current transaction, holding the append lock to its end.  Returns the offset of the first. */
-extern int64 pt_append_rows(Relation rel, const PtRow *rows, int n, int64 expected_offset);
+extern int64 pt_append_rows(Relation rel, const PtRecord *rows, int n, int64 expected_offset);
 
 /* lock.c: the append lock, held to the end of the transaction.  dont_wait: false when another holds it. */
 extern bool pt_append_lock(Oid relid, bool dont_wait);

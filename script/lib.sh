@@ -72,13 +72,13 @@ pg_major()
 		echo "$PG_MAJOR"
 		return
 	fi
-	for v in 15 16 17 18; do
+	for v in 15 16 17 18 19; do
 		if [ -x "/usr/lib/postgresql/$v/bin/pg_config" ]; then
 			echo "$v"
 			return
 		fi
 	done
-	for v in 15 16 17 18; do
+	for v in 15 16 17 18 19; do
 		if [ -x "/usr/lib/postgresql/$v/bin/postgres" ]; then
 			echo "$v"
 			return

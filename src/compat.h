@@ -69,73 +69,17 @@ pt_smgropen(RelFileLocator locator)
 	return smgropen(locator, INVALID_PROC_NUMBER);
 }
 
-/*
- * 16 brought smgrzeroextend, which reserves the space.  Before, the space is
- * reserved by pt_reserve_space (storage/reserve.c), and only then the last block written: whoever tries again
- * after the disk was full finds no file that is longer than what it has.
- */
+/* 16 brought smgrzeroextend, which reserves the space (io/reserve.c). */
 #if PG_VERSION_NUM < 160000
 #define PT_NEEDS_RESERVE
-extern void pt_reserve_space(RelFileLocator locator, BlockNumber from, BlockNumber n);
-
-static inline void
-pt_smgr_zeroextend(SMgrRelation reln, ForkNumber fork, BlockNumber from, BlockNumber n)
-{
-	PGAlignedBlock zero;
-
-	memset(&zero, 0, sizeof(zero));
-	if (n > 1)
-		pt_reserve_space(reln->smgr_rnode.node, from, n);
-	smgrextend(reln, fork, from + n - 1, zero.data, false);
-}
-#else
-static inline void
-pt_smgr_zeroextend(SMgrRelation reln, ForkNumber fork, BlockNumber from, BlockNumber n)
-{
-	smgrzeroextend(reln, fork, from, (int) n, false);
-}
-#endif
-
-/*
- * Writes at most PG_IOV_MAX blocks of one segment file, and asks the kernel to begin with the
- * disk, so that the checkpoint's sync finds little left to do.  17 brought smgrwritev; before, smgrwriteback
- * does nothing for a file that smgr itself has not opened.  pt_smgr_readv is the way back.
- */
-#if PG_VERSION_NUM < 170000
-#define PT_NEEDS_WRITEV
-extern char *pt_segment_path(RelFileLocator locator, BlockNumber segno);
-extern void pt_writev(RelFileLocator locator, BlockNumber from, const void **pages, int n);
-extern void pt_readv(RelFileLocator locator, BlockNumber from, void **pages, int n);
-
-static inline void
-pt_smgr_writev(SMgrRelation reln, BlockNumber from, const void **pages, int n)
-{
-	pt_writev(pt_smgr_locator(reln), from, pages, n);
-}
-
-static inline void
-pt_smgr_readv(SMgrRelation reln, BlockNumber from, void **pages, int n)
-{
-	pt_readv(pt_smgr_locator(reln), from, pages, n);
-}
-#if PG_VERSION_NUM < 160000
 #define pt_filetag_locator rnode
 #else
 #define pt_filetag_locator rlocator
 #endif
-#else
-static inline void
-pt_smgr_writev(SMgrRelation reln, BlockNumber from, const void **pages, int n)
-{
-	smgrwritev(reln, MAIN_FORKNUM, from, pages, (BlockNumber) n, false);
-	smgrwriteback(reln, MAIN_FORKNUM, from, (BlockNumber) n);
-}
 
-static inline void
-pt_smgr_readv(SMgrRelation reln, BlockNumber from, void **pages, int n)
-{
-	smgrreadv(reln, MAIN_FORKNUM, from, pages, (BlockNumber) n);
-}
+/* 17 brought smgrreadv and smgrwritev (io/iovec.c). */
+#if PG_VERSION_NUM < 170000
+#define PT_NEEDS_IOVEC
 #endif
 
 /* The tag of a block of the main fork.  A macro, for files that include storage/buf_internals.h. */
@@ -276,20 +220,9 @@ pt_wal_insert_end(void)
 	ResolveRecoveryConflictWithSnapshot(horizon, false, locator)
 #endif
 
-/* 16 gave out the function that finds a setting by its name; NULL when there is none. */
-struct config_generic;
+/* 16 gave out the function that finds a setting by its name. */
 #if PG_VERSION_NUM < 160000
-extern struct config_generic **get_guc_variables(void);
-extern struct config_generic *pt_guc_find(const char *name);
-#define PT_NEEDS_GUC_FIND
-#else
-extern struct config_generic *find_option(const char *name, bool create_placeholders, bool skip_errors, int elevel);
-
-static inline struct config_generic *
-pt_guc_find(const char *name)
-{
-	return find_option(name, false, true, 0);
-}
+#define PT_NEEDS_FIND_OPTION
 #endif
 
 #endif							/* PT_COMPAT_H */

@@ -12,7 +12,7 @@
  * ago, and most likely nobody wants it a second time: it is read into scratch memory,
  * many pages at a time, and drives nothing out.
  *
- * Siblings: span.c and fetch.c, which walk; ../storage/pages_read.c.
+ * Siblings: span.c and fetch.c, which walk; ../io/pages_read.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -23,6 +23,7 @@
 #include "miscadmin.h"
 
 #include "fetch/internal.h"
+#include "io/io.h"
 
 static Buffer neighbour_buffer(const RelFileLocator *locator, BlockNumber block);
 static void note_buffer(Buffer buffer);

@@ -19,8 +19,7 @@
  * free at once, or that somebody is writing, is left out as well, as waiting for one lock while holding others could be
  * a deadlock; these few are written at the end, one at a time.
  *
- * Siblings: writeback.c (the queue), append.c (who fills it),
- * ../server/logwriter.c (who calls us).
+ * Siblings: writeback.c, the queue; iovec.c, which writes.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -33,8 +32,7 @@
 #include "storage/buf_internals.h"
 #include "storage/bufpage.h"
 
-#include "compat.h"
-#include "log/log.h"
+#include "io/internal.h"
 #include "io/writeback.h"
 
 typedef enum TakenPage
@@ -51,18 +49,21 @@ static void release_clean(Buffer buffer);
 static int	run_max(BlockNumber block);
 
 /*
- * Call in a transaction, which owns the pins and cleans up after an error;
- * what was not written then is still dirty.
+ * Writes the dirty pages of an extent whose WAL is flushed.  True: all pages
+ * have been written since the extent was complete, by us or by others.  False:
+ * of some page that is not known.  Call in a transaction, which owns the pins
+ * and locks and cleans up after an error; what was not written then is still
+ * dirty.
  */
-void
+bool
 pt_extent_write(const PtWriteback *extent)
 {
 	bool		whole = true;
-	bool		left[PT_EXTENT_BLOCKS];
+	bool		left[PT_WRITEBACK_BLOCKS];
 	int			first = 0;
 	int			n = 0;
 
-	for (int i = 0; i < PT_EXTENT_BLOCKS; i++)
+	for (int i = 0; i < extent->nblocks; i++)
 	{
 		TakenPage	taken = take_page(extent, i);
 
@@ -80,13 +81,12 @@ pt_extent_write(const PtWriteback *extent)
 	}
 	if (n > 0)
 		write_run(extent, first, n);
-	for (int i = 0; i < PT_EXTENT_BLOCKS; i++)
+	for (int i = 0; i < extent->nblocks; i++)
 	{
 		if (left[i] && !write_alone(extent, i))
 			whole = false;
 	}
-	if (whole)
-		pt_state_written(&extent->locator, extent->extent);
+	return whole;
 }
 
 /*
@@ -113,7 +113,7 @@ take_page(const PtWriteback *extent, int i)
 	uint32		state;
 	bool		clean;
 
-	Assert(i >= 0 && i < PT_EXTENT_BLOCKS);
+	Assert(i >= 0 && i < extent->nblocks);
 	if (!BufferIsValid(buffer))
 		return PAGE_LEFT;
 	if (!ReadRecentBuffer(extent->locator, MAIN_FORKNUM, extent->first + i, buffer))
@@ -161,7 +161,7 @@ write_run(const PtWriteback *extent, int first, int n)
 	const void *pages[PG_IOV_MAX];
 
 	Assert(n > 0 && n <= PG_IOV_MAX);
-	Assert(first + n <= PT_EXTENT_BLOCKS);
+	Assert(first + n <= extent->nblocks);
 	Assert(extent->lsn <= GetFlushRecPtr(NULL));
 	for (int i = 0; i < n; i++)
 	{
@@ -171,7 +171,7 @@ write_run(const PtWriteback *extent, int first, int n)
 		PageSetChecksumInplace(page, extent->first + first + i);
 		pages[i] = page;
 	}
-	pt_smgr_writev(pt_smgropen(extent->locator), extent->first + first, pages, n);
+	pt_iovec_write(extent->locator, extent->first + first, pages, n);
 	for (int i = 0; i < n; i++)
 		release_clean(extent->buffers[first + i]);
 }

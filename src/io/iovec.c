@@ -1,14 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * iovec.c
- *	  Writes and reads many blocks of a relation in one call, on servers that
- *	  cannot (15 and 16; smgrwritev and smgrreadv from 17 on).
+ *	  Writes and reads many blocks of a relation in one call.
  *
- * The segment file of the last call stays open, as the next call is mostly about the same one.  When its relation
- * is dropped the server empties the file before it removes it, so what we still hold takes no space; that
- * the file has been removed shows in its count of links, and then the next one of that name is opened.
+ * The server can do it since 17 (smgrwritev, smgrreadv).  Before, we open the
+ * segment file ourselves.  That of the last call stays open, as the next call
+ * is mostly about the same one.  When its relation is dropped the server
+ * empties the file before it removes it, so what we still hold takes no space.
+ * That the file has been removed shows in its count of links, and then the next
+ * one of that name is opened.
  *
- * Siblings: extent_write.c and pages_read.c, which need it; reserve.c, for the same reason here.
+ * Siblings: extent_write.c and pages_read.c, which need it; reserve.c, which is
+ * here for the same reason.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -20,15 +23,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/relpath.h"
 #include "pgstat.h"
 #include "port/pg_iovec.h"
 #include "storage/fd.h"
 #include "storage/sync.h"
 
-#include "compat.h"
+#include "io/internal.h"
 
-#ifdef PT_NEEDS_WRITEV
+#ifdef PT_NEEDS_IOVEC
 
 /* The file that stays open. */
 typedef struct OpenSegment
@@ -98,9 +100,13 @@ make_iov(struct iovec *iov, void *const *pages, int n)
 	}
 }
 
-/* Like smgrreadv of the main fork: n blocks from "from" on, under the rules of pt_writev. */
+/*
+ * Reads n blocks of the main fork from "from" on, all in one segment file, at
+ * most PG_IOV_MAX of them.  Call in a transaction.  ERROR when they are not all
+ * there.
+ */
 void
-pt_readv(RelFileLocator locator, BlockNumber from, void **pages, int n)
+pt_iovec_read(RelFileLocator locator, BlockNumber from, void **pages, int n)
 {
 	struct iovec iov[PG_IOV_MAX];
 	ssize_t		got;
@@ -124,11 +130,14 @@ pt_readv(RelFileLocator locator, BlockNumber from, void **pages, int n)
 }
 
 /*
- * Like smgrwritev of the main fork: n blocks from "from" on, all in one segment file, at most
- * PG_IOV_MAX of them.  The disk begins at once (see pt_smgr_writev), the next checkpoint will sync them.
+ * Writes n blocks that the main fork has, from "from" on, all in one segment
+ * file, at most PG_IOV_MAX of them.  Call in a transaction.  When it returns
+ * the next checkpoint will sync them.  The kernel is asked to begin with the
+ * disk at once, so that this sync finds little left to do.  Checksums are the
+ * caller's.  ERROR when not all could be written.
  */
 void
-pt_writev(RelFileLocator locator, BlockNumber from, const void **pages, int n)
+pt_iovec_write(RelFileLocator locator, BlockNumber from, const void **pages, int n)
 {
 	struct iovec iov[PG_IOV_MAX];
 	ssize_t		written;
@@ -173,4 +182,21 @@ request_sync(RelFileLocator locator, BlockNumber segno, int fd)
 				(errcode_for_file_access(), errmsg("could not fsync file \"%s\": %m", pt_segment_path(locator, segno))));
 }
 
-#endif							/* PT_NEEDS_WRITEV */
+#else
+
+void
+pt_iovec_read(RelFileLocator locator, BlockNumber from, void **pages, int n)
+{
+	smgrreadv(pt_smgropen(locator), MAIN_FORKNUM, from, pages, (BlockNumber) n);
+}
+
+void
+pt_iovec_write(RelFileLocator locator, BlockNumber from, const void **pages, int n)
+{
+	SMgrRelation reln = pt_smgropen(locator);
+
+	smgrwritev(reln, MAIN_FORKNUM, from, pages, (BlockNumber) n, false);
+	smgrwriteback(reln, MAIN_FORKNUM, from, (BlockNumber) n);
+}
+
+#endif							/* PT_NEEDS_IOVEC */

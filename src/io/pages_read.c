@@ -4,18 +4,25 @@
  *	  Reads many pages of a log at once, past shared buffers.
  *
  * A consumer that catches up reads a log once and from front to back.  Through
- * shared buffers that costs a system call, a victim and an entry of the buffer table
- * for each page, and drives out what others need.  So pages that are in no
- * buffer are read from the file in large pieces, into memory of the caller.
+ * shared buffers that costs a system call, a victim and an entry of the buffer
+ * table for each page, and drives out what others need.  So pages that are in
+ * no buffer are read from the file in large pieces, into memory of the caller.
  *
- * Why that is safe.  A page that is in no buffer is in the file with all its
- * changes, since a buffer leaves the table only after it has been written.  Another process may
- * take the page into a buffer while we read, and even change it; but callers
- * look only at what is below the durable end, and those bytes are never changed.  Where all of an extent
- * is known to have been written once, the same holds for pages that are in a buffer; only flags of frames may be older in the
- * file, which matters to who walks and not to who sends.
+ * Why that is safe, on all majors.  A page that is in no buffer is in the file
+ * with all its changes, since a buffer leaves the table only when it is clean
+ * and nobody pins it (bufmgr.c: InvalidateVictimBuffer, before 16 BufferAlloc;
+ * both look again under the partition's lock).  Another process may take the
+ * page into a buffer while we read, and even change and write it; but callers
+ * look only at bytes that are never changed again (a log below its durable
+ * end).  A read that sees half of such a write shows in the checksum, if there
+ * are any, and in no byte that callers look at.
  *
- * Siblings: read.c (through buffers), extent_write.c (the other direction), iovec.c.
+ * With "written" the caller knows that all of those bytes have been in the file
+ * once.  Then the same holds for pages that are in a buffer.  Only what may
+ * change later (flags of frames) may be older in the file, which matters to
+ * those who walk and not to those who send.
+ *
+ * Siblings: iovec.c, which reads; extent_write.c, the other direction.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -29,12 +36,15 @@
 #include "storage/bufpage.h"
 #include "storage/checksum.h"
 
-#include "log/log.h"
+#include "io/internal.h"
 
 static Buffer buffer_of(const RelFileLocator *locator, BlockNumber block);
 static bool page_is_verified(Page page, BlockNumber block);
 
-/* The buffer that a block is in, which may have got another block when the caller looks; invalid: it is in none. */
+/*
+ * The buffer that a block is in; it may have got another block when the caller
+ * looks.  Invalid: the block is in none.
+ */
 static Buffer
 buffer_of(const RelFileLocator *locator, BlockNumber block)
 {
@@ -52,7 +62,10 @@ buffer_of(const RelFileLocator *locator, BlockNumber block)
 	return id < 0 ? InvalidBuffer : (Buffer) (id + 1);
 }
 
-/* A page that was written while we read it may have the checksum of either time: the buffer manager will know. */
+/*
+ * A page that was written while we read it may have the checksum of either
+ * time: then false, and the caller asks the buffer manager.
+ */
 static bool
 page_is_verified(Page page, BlockNumber block)
 {
@@ -61,9 +74,11 @@ page_is_verified(Page page, BlockNumber block)
 }
 
 /*
- * Reads at most n blocks from "first" on into "to", up to the first one that is
- * in a buffer, a segment's end, or one whose checksum is wrong.  Returns how many; 0: the first
- * one must be had from its buffer, *recent, if that is known.  Call in a transaction.
+ * Reads at most n blocks from "first" on into "to" (n * BLCKSZ bytes), up to
+ * the first one that is in a buffer, a segment's end, or one whose checksum is
+ * wrong.  With "written" (see above) only the first is looked for in buffers.
+ * Returns how many; 0: the first one must be had from its buffer, *recent, if
+ * that is valid.  Call in a transaction; takes and leaves no pin.
  */
 int
 pt_pages_read(const RelFileLocator *locator, BlockNumber first, char *to, int n, bool written, Buffer *recent)
@@ -81,7 +96,7 @@ pt_pages_read(const RelFileLocator *locator, BlockNumber first, char *to, int n,
 	}
 	if (absent == 0)
 		return 0;
-	pt_smgr_readv(pt_smgropen(*locator), first, pages, absent);
+	pt_iovec_read(*locator, first, pages, absent);
 	for (n = 0; n < absent && page_is_verified(pages[n], first + n); n++)
 		;
 	Assert(n <= absent && absent <= PG_IOV_MAX);

@@ -4,10 +4,11 @@
  *	  The queue of completed extents, in shared memory.
  *
  * A ring under a spinlock.  It has as many places as extents fit into
- * shared_buffers: with more waiting, the oldest have been evicted already.  Extents come
- * nearly in the order of their LSNs, so looking at the oldest is enough.
+ * shared_buffers: with more waiting, the oldest have been evicted already.
+ * Extents come nearly in the order of their LSNs, so looking at the oldest is
+ * enough.
  *
- * Siblings: append.c pushes; ../server/logwriter.c takes and writes.
+ * Siblings: extent_write.c writes what the log writer takes from here.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -42,7 +43,7 @@ static uint32 ring_size(void);
 static uint32
 ring_size(void)
 {
-	return Min(Max(NBuffers / PT_EXTENT_BLOCKS, PT_WRITEBACK_MIN), PT_WRITEBACK_MAX);
+	return Min(Max(NBuffers / PT_WRITEBACK_BLOCKS, PT_WRITEBACK_MIN), PT_WRITEBACK_MAX);
 }
 
 Size
@@ -69,17 +70,21 @@ pt_logwriter_shmem_init(void)
 }
 
 /*
+ * Puts a complete extent of nblocks blocks into the queue; bufs says which
+ * buffers they are in, InvalidBuffer where that is not known.  Never waits,
+ * never throws; when the queue is full the extent is dropped.
+ *
  * The WAL of the extent is hardly flushed yet, so the log writer is woken only
- * by the first in the queue: it then looks again by itself, and after flushes of
- * the committer.
+ * by the first in the queue: it then looks again by itself, and after flushes
+ * of the committer.
  */
 void
-pt_logwriter_push(const RelFileLocator *locator, uint64 extent, BlockNumber first, const Buffer *bufs,
-				  XLogRecPtr lsn)
+pt_logwriter_push(const RelFileLocator *locator, uint64 extent, BlockNumber first, int nblocks,
+				  const Buffer *bufs, XLogRecPtr lsn)
 {
 	bool		wake = false;
 
-	Assert(first % PT_EXTENT_BLOCKS == 1 && !XLogRecPtrIsInvalid(lsn));
+	Assert(nblocks > 0 && nblocks <= PT_WRITEBACK_BLOCKS && lsn != InvalidXLogRecPtr);
 	SpinLockAcquire(&shared->mutex);
 	if (shared->latch == NULL || shared->count == shared->size)
 		shared->dropped++;
@@ -90,8 +95,9 @@ pt_logwriter_push(const RelFileLocator *locator, uint64 extent, BlockNumber firs
 		item->locator = *locator;
 		item->extent = extent;
 		item->first = first;
+		item->nblocks = nblocks;
 		item->lsn = lsn;
-		memcpy(item->buffers, bufs, sizeof(item->buffers));
+		memcpy(item->buffers, bufs, nblocks * sizeof(Buffer));
 		wake = shared->count++ == 0;
 	}
 	SpinLockRelease(&shared->mutex);
@@ -99,6 +105,7 @@ pt_logwriter_push(const RelFileLocator *locator, uint64 extent, BlockNumber firs
 		pt_logwriter_wake();
 }
 
+/* Takes the oldest extent whose WAL is durable up to "flushed"; false: there is none. */
 bool
 pt_logwriter_pop(XLogRecPtr flushed, PtWriteback *extent)
 {
@@ -117,12 +124,14 @@ pt_logwriter_pop(XLogRecPtr flushed, PtWriteback *extent)
 	return found;
 }
 
+/* Extents in the queue. */
 uint32
 pt_logwriter_count(void)
 {
 	return *(volatile uint32 *) &shared->count;
 }
 
+/* The latch to set when there is work; NULL when the log writer ends. */
 void
 pt_logwriter_attach(Latch *latch)
 {

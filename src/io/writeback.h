@@ -20,35 +20,29 @@
 #include "access/xlogdefs.h"
 #include "storage/latch.h"
 
-#include "log/page.h"
+/* The most blocks that an extent may have. */
+#define PT_WRITEBACK_BLOCKS	128
 
 typedef struct PtWriteback
 {
 	RelFileLocator locator;
-	uint64		extent;			/* logical */
+	uint64		extent;			/* its number; means nothing here */
 	BlockNumber first;			/* its first block */
+	int			nblocks;
 	XLogRecPtr	lsn;			/* no page of it is newer */
-	Buffer		buffers[PT_EXTENT_BLOCKS];	/* where the pages were last; hints */
+	Buffer		buffers[PT_WRITEBACK_BLOCKS];	/* where the pages were last; hints */
 } PtWriteback;
 
 extern Size pt_logwriter_shmem_size(void);
 extern void pt_logwriter_shmem_init(void);
-
-/* bufs: PT_EXTENT_BLOCKS of them, InvalidBuffer where unknown.  Never waits, never throws. */
-extern void pt_logwriter_push(const RelFileLocator *locator, uint64 extent, BlockNumber first, const Buffer *bufs,
-							  XLogRecPtr lsn);
-
-/* Takes the oldest extent whose WAL is durable up to "flushed"; false: there is none. */
+extern void pt_logwriter_push(const RelFileLocator *locator, uint64 extent, BlockNumber first, int nblocks,
+							  const Buffer *bufs, XLogRecPtr lsn);
 extern bool pt_logwriter_pop(XLogRecPtr flushed, PtWriteback *extent);
-
-/* Writes what is dirty of an extent; see extent_write.c. */
-extern void pt_extent_write(const PtWriteback *extent);
-
-/* Extents in the queue. */
 extern uint32 pt_logwriter_count(void);
-
-/* The latch to set when there is work; NULL when the log writer ends. */
 extern void pt_logwriter_attach(Latch *latch);
 extern void pt_logwriter_wake(void);
+
+/* extent_write.c */
+extern bool pt_extent_write(const PtWriteback *extent);
 
 #endif							/* PT_IO_WRITEBACK_H */

@@ -29,10 +29,13 @@
 #include "guc.h"
 #include "kafka/settings.h"
 
-#ifdef PT_NEEDS_GUC_FIND
-struct config_generic *
-pt_guc_find(const char *name)
+static struct config_generic *find_setting(const char *name);
+
+/* NULL: there is no setting of this name. */
+static struct config_generic *
+find_setting(const char *name)
 {
+#ifdef PT_NEEDS_FIND_OPTION
 	struct config_generic **all = get_guc_variables();
 
 	for (int i = 0; i < GetNumConfigOptions(); i++)
@@ -41,13 +44,15 @@ pt_guc_find(const char *name)
 			return all[i];
 	}
 	return NULL;
-}
+#else
+	return find_option(name, false, true, 0);
 #endif
+}
 
 void
 kafka_setting_get(const char *name, KafkaSetting *setting)
 {
-	const struct config_generic *guc = pt_guc_find(name);
+	const struct config_generic *guc = find_setting(name);
 	const char *file;
 
 	if (guc == NULL)
@@ -69,7 +74,7 @@ kafka_setting_get(const char *name, KafkaSetting *setting)
 static void
 check_change(const KafkaSettingChange *change)
 {
-	if (pt_guc_find(change->name)->source > PGC_S_FILE)
+	if (find_setting(change->name)->source > PGC_S_FILE)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("parameter \"%s\" was set when the server was started: ALTER SYSTEM has no effect on it",

@@ -28,8 +28,8 @@
 #include "access/xloginsert.h"
 #include "miscadmin.h"
 
-#include "log/internal.h"
 #include "io/writeback.h"
+#include "log/internal.h"
 
 /* The bytes still to be written: frame header, batch, frame header, ... */
 typedef struct PtAppendSource
@@ -387,9 +387,10 @@ append_writeback(Relation rel, PtLogState *state, PtLogPos from)
 		return;
 	if (!pt_extent_lookup(rel, &pt_rel_locator(rel), extent, &entry))
 		return;
+	StaticAssertStmt(PT_EXTENT_BLOCKS <= PT_WRITEBACK_BLOCKS, "the log writer must take a whole extent");
 	Assert(pt_pos_extent(state->tail_pos) == extent + 1 && entry.phys != PT_INVALID_EXTENT);
-	pt_logwriter_push(&pt_rel_locator(rel), extent, pt_extent_block(entry.phys), state->tail_buffers,
-					  state->tail_lsn);
+	pt_logwriter_push(&pt_rel_locator(rel), extent, pt_extent_block(entry.phys), PT_EXTENT_BLOCKS,
+					  state->tail_buffers, state->tail_lsn);
 }
 
 /*

@@ -234,13 +234,6 @@ extern void pt_log_info(Relation rel, PtLogInfo *info);
 extern void pt_locator_info(Relation rel, const RelFileLocator *locator, PtLogInfo *info);
 extern bool pt_extent_lookup(Relation rel, const RelFileLocator *locator, uint64 extent, PtDirEntry *entry);
 
-/*
- * pages_read.c: at most n physical blocks that are in no buffer, past shared buffers; returns how many.  With
- * "written" only the first is looked for in buffers.
- */
-extern int	pt_pages_read(const RelFileLocator *locator, BlockNumber first, char *to, int n, bool written,
-						  Buffer *recent);
-
 /* Creates the storage of a new log; first offset and ordinal as given. */
 extern void pt_log_create(Relation rel, const RelFileLocator *locator, int64 offset, int64 ordinal);
 

@@ -24,6 +24,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "io/io.h"
 #include "log/internal.h"
 
 static uint32 choose_physical(Relation rel, const PtMetaPage *meta, xl_pt_extent *x);
@@ -76,7 +77,7 @@ pt_log_create(Relation rel, const RelFileLocator *locator, int64 offset, int64 o
 	Buffer		buf;
 
 	Assert(rel->rd_rel->relpersistence == RELPERSISTENCE_PERMANENT);
-	pt_smgr_zeroextend(reln, MAIN_FORKNUM, PT_META_BLOCK, 1);
+	pt_reserve(reln, PT_META_BLOCK, 1);
 	smgrclose(reln);
 	pt_state_forget(locator);
 	buf = ReadBufferWithoutRelcache(*locator, MAIN_FORKNUM, PT_META_BLOCK, RBM_ZERO_AND_LOCK, NULL, true);
@@ -176,7 +177,7 @@ pt_file_extend(Relation rel, BlockNumber have, uint32 phys, BlockNumber need)
 				 errmsg("log of \"%s\" has reached its greatest size", RelationGetRelationName(rel)),
 				 errhint("Lower the topic's retention, or use more partitions.")));
 	Assert(end > need && end > have);
-	pt_smgr_zeroextend(RelationGetSmgr(rel), MAIN_FORKNUM, have, (BlockNumber) end - have);
+	pt_reserve(RelationGetSmgr(rel), have, (BlockNumber) end - have);
 	return (BlockNumber) end;
 }
 

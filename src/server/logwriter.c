@@ -25,9 +25,10 @@
 #include "storage/latch.h"
 #include "utils/memutils.h"
 
+#include "io/writeback.h"
+#include "log/log.h"
 #include "server/server.h"
 #include "server/shared.h"
-#include "io/writeback.h"
 
 /* The committer wakes us after its flushes; WAL that others flush is noticed this late. */
 #define PT_UNFLUSHED_POLL_MS	100
@@ -46,7 +47,8 @@ write_extent(const PtWriteback *extent)
 	Assert(extent->lsn <= GetFlushRecPtr(NULL));
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	pt_extent_write(extent);
+	if (pt_extent_write(extent))
+		pt_state_written(&extent->locator, extent->extent);
 	CommitTransactionCommand();
 }
 

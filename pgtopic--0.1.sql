@@ -561,11 +561,11 @@ CREATE FUNCTION list_group_members(OUT group_id text, OUT member_id text, OUT in
 								   OUT client_host text, OUT epoch int, OUT subscription text[],
 								   OUT assignment partition[]) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'pt_list_group_members' LANGUAGE C VOLATILE ROWS 100;
-CREATE FUNCTION list_positions(OUT group_id text, OUT topic topic, OUT partition int, OUT "offset" bigint,
-							   OUT leader_epoch int, OUT metadata text, OUT committed_at timestamptz,
-							   OUT start_offset bigint, OUT end_offset bigint, OUT oldest timestamptz)
+CREATE FUNCTION list_committed_offsets(OUT group_id text, OUT topic topic, OUT partition int, OUT "offset" bigint,
+									   OUT leader_epoch int, OUT metadata text, OUT committed_at timestamptz,
+									   OUT start_offset bigint, OUT end_offset bigint, OUT oldest timestamptz)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'pt_list_positions' LANGUAGE C VOLATILE;
+	AS 'MODULE_PATHNAME', 'pt_list_committed_offsets' LANGUAGE C VOLATILE;
 
 -- A group that no Kafka client uses may be used by sessions.
 CREATE VIEW consumer_groups AS
@@ -592,7 +592,7 @@ CREATE VIEW group_lag AS
 		greatest(end_offset - greatest("offset", start_offset), 0) AS lag,
 		round(coalesce(greatest(extract(epoch FROM clock_timestamp() - oldest), 0), 0), 3) AS lag_seconds,
 		committed_at, leader_epoch, metadata
-	FROM list_positions();
+	FROM list_committed_offsets();
 COMMENT ON VIEW group_lag IS 'how far groups are behind: records, and the age of the oldest that is unread';
 
 GRANT SELECT ON consumer_groups, group_members, group_lag TO PUBLIC;

@@ -183,7 +183,7 @@ before_index(IndexStmt *stmt)
 
 /*
  * A topic and its columns keep their names; partitions, indexes and constraints may have others.  Kafka has no
- * rename: clients hold on to a name, and groups have committed their positions under it.
+ * rename: clients hold on to a name, and groups have committed offsets under it.
  */
 static void
 before_rename(RenameStmt *stmt)

@@ -37,7 +37,7 @@ pt_create_topic(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("create_topic()");
 
-	/* It would belong to the schema's owner and decide how groups keep their positions. */
+	/* It would belong to the schema's owner and decide how groups keep their offsets. */
 	if (pt_topic_name_is_internal(name))
 		ereport(ERROR,
 				(errcode(ERRCODE_RESERVED_NAME),

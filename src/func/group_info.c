@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * group_info.c
- *	  What the views consumer_groups and group_lag show of positions.
+ *	  What the views consumer_groups and group_lag show of committed offsets.
  *
- * A user sees the positions in topics that he may read, members of pg_read_all_stats see
+ * A user sees the committed offsets in topics that he may read, members of pg_read_all_stats see
  * all.  What only the coordinator knows of groups is in ../stats/group_views.c.
  *
- * Siblings: groups.c sets positions, info.c.
+ * Siblings: groups.c sets committed offsets, info.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -24,7 +24,7 @@
 #include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(pt_list_groups);
-PG_FUNCTION_INFO_V1(pt_list_positions);
+PG_FUNCTION_INFO_V1(pt_list_committed_offsets);
 PG_FUNCTION_INFO_V1(pt_list_group_sessions);
 
 static void
@@ -37,15 +37,15 @@ collect_group(void *arg, const PtGroupOffsets *group)
 }
 
 static void
-collect_position(void *arg, const PtCommittedOffset *position)
+collect_offset(void *arg, const PtCommittedOffset *committed)
 {
 	PtCommittedOffset *copy = palloc(sizeof(PtCommittedOffset));
 
-	*copy = *position;
+	*copy = *committed;
 	*(List **) arg = lappend(*(List **) arg, copy);
 }
 
-/* All groups with positions that the user may see. */
+/* All groups with committed offsets that the user may see. */
 static List *
 visible_groups(void)
 {
@@ -86,7 +86,7 @@ pt_list_groups(PG_FUNCTION_ARGS)
 		bool		nulls[3] = {false};
 
 		values[0] = group_id_datum(group->group_id);
-		values[1] = Int32GetDatum(group->npositions);
+		values[1] = Int32GetDatum(group->noffsets);
 		values[2] = TimestampTzGetDatum(pt_func_from_ms(group->last_commit));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
@@ -126,19 +126,19 @@ pt_list_group_sessions(PG_FUNCTION_ARGS)
 }
 
 /*
- * list_positions
+ * list_committed_offsets
  */
 
-/* The topic that a position is in, if it is still there and the user may see it; else NULL. */
+/* The topic that a committed offset is in, if it is still there and the user may see it; else NULL. */
 static const PtTopic *
-position_topic(const PtCommittedOffset *position)
+topic_of_offset(const PtCommittedOffset *committed)
 {
 	static const pg_uuid_t unknown = {{0}};
-	const PtTopic *topic = pt_topic_by_name(pnstrdup(position->topic.data, position->topic.len));
+	const PtTopic *topic = pt_topic_by_name(pnstrdup(committed->topic.data, committed->topic.len));
 
-	if (topic == NULL || position->partition >= topic->npartitions ||
-		(memcmp(&position->topic_id, &unknown, sizeof(unknown)) != 0 &&
-		 memcmp(&position->topic_id, &topic->id, sizeof(topic->id)) != 0))
+	if (topic == NULL || committed->partition >= topic->npartitions ||
+		(memcmp(&committed->topic_id, &unknown, sizeof(unknown)) != 0 &&
+		 memcmp(&committed->topic_id, &topic->id, sizeof(topic->id)) != 0))
 		return NULL;
 	if (pg_class_aclcheck(topic->relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
 		!has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))
@@ -154,7 +154,7 @@ note_timestamp(void *arg, const PtRecord *record)
 
 /* Of the row: start_offset, end_offset, oldest (when the first record that is unread was produced). */
 static void
-fill_lag(Relation rel, int64 position, Datum *values, bool *nulls)
+fill_lag(Relation rel, int64 committed, Datum *values, bool *nulls)
 {
 	int64		start;
 	int64		end;
@@ -162,8 +162,8 @@ fill_lag(Relation rel, int64 position, Datum *values, bool *nulls)
 	int64		timestamp = -1;
 
 	pt_partition_bounds(rel, &start, &end);
-	if (position < end)
-		(void) pt_read_records(rel, GetActiveSnapshot(), Max(position, start), 1, note_timestamp, &timestamp, &next);
+	if (committed < end)
+		(void) pt_read_records(rel, GetActiveSnapshot(), Max(committed, start), 1, note_timestamp, &timestamp, &next);
 	values[0] = Int64GetDatum(start);
 	values[1] = Int64GetDatum(end);
 	nulls[2] = timestamp < 0;
@@ -172,33 +172,33 @@ fill_lag(Relation rel, int64 position, Datum *values, bool *nulls)
 
 /* group_id, topic, partition, offset, leader_epoch, metadata, committed_at, start_offset, end_offset, oldest */
 static void
-put_position(ReturnSetInfo *rsinfo, PtString group_id, const PtCommittedOffset *position)
+put_offset(ReturnSetInfo *rsinfo, PtString group_id, const PtCommittedOffset *committed)
 {
-	const PtTopic *topic = position_topic(position);
+	const PtTopic *topic = topic_of_offset(committed);
 	Datum		values[10];
 	bool		nulls[10] = {false};
 	Relation	rel;
 
-	if (topic == NULL || !OidIsValid(topic->leaves[position->partition]))
+	if (topic == NULL || !OidIsValid(topic->leaves[committed->partition]))
 		return;
 	values[1] = ObjectIdGetDatum(topic->relid);
-	rel = try_relation_open(topic->leaves[position->partition], AccessShareLock);
+	rel = try_relation_open(topic->leaves[committed->partition], AccessShareLock);
 	if (rel == NULL)
 		return;
 	values[0] = group_id_datum(group_id);
-	values[2] = Int32GetDatum(position->partition);
-	values[3] = Int64GetDatum(position->offset);
-	nulls[4] = position->leader_epoch < 0;
-	values[4] = Int32GetDatum(position->leader_epoch);
-	values[5] = CStringGetTextDatum(pt_string_to_server(position->metadata));
-	values[6] = TimestampTzGetDatum(pt_func_from_ms(position->commit_time));
-	fill_lag(rel, position->offset, values + 7, nulls + 7);
+	values[2] = Int32GetDatum(committed->partition);
+	values[3] = Int64GetDatum(committed->offset);
+	nulls[4] = committed->leader_epoch < 0;
+	values[4] = Int32GetDatum(committed->leader_epoch);
+	values[5] = CStringGetTextDatum(pt_string_to_server(committed->metadata));
+	values[6] = TimestampTzGetDatum(pt_func_from_ms(committed->commit_time));
+	fill_lag(rel, committed->offset, values + 7, nulls + 7);
 	relation_close(rel, AccessShareLock);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
 Datum
-pt_list_positions(PG_FUNCTION_ARGS)
+pt_list_committed_offsets(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	List	   *groups = NIL;
@@ -209,14 +209,14 @@ pt_list_positions(PG_FUNCTION_ARGS)
 	foreach(lc, groups)
 	{
 		const PtGroupOffsets *group = lfirst(lc);
-		List	   *positions = NIL;
+		List	   *offsets = NIL;
 		ListCell   *lp;
 
-		(void) pt_offsets_of_group(group->group_id, false, collect_position, &positions);
-		foreach(lp, positions)
+		(void) pt_offsets_of_group(group->group_id, false, collect_offset, &offsets);
+		foreach(lp, offsets)
 		{
 			CHECK_FOR_INTERRUPTS();
-			put_position(rsinfo, group->group_id, lfirst(lp));
+			put_offset(rsinfo, group->group_id, lfirst(lp));
 		}
 	}
 	return (Datum) 0;

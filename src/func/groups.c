@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * groups.c
- *	  commit_offsets(), seek() and delete_group(): positions of groups, set
+ *	  commit_offsets(), seek() and delete_group(): committed offsets, set
  *	  without reading.
  *
  * Each of them is one or more deferred records of __consumer_offsets: it takes effect
  * when the transaction commits.  The privilege needed is that of consume(), SELECT on the topic.
  *
- * Siblings: args.c, read.c (consume() moves positions), group_info.c (shows them).
+ * Siblings: args.c, read.c (consume() moves committed offsets), group_info.c (shows them).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -89,7 +89,7 @@ durable_end(const PtTopic *topic, int32 number)
 	return end.offset;
 }
 
-/* One position, in a group that is ours to use; waits for sessions that have records of the partition. */
+/* One committed offset, in a group that is ours to use; waits for sessions that have records of the partition. */
 static void
 commit_one(PtString group_id, PtTopic *topic, int32 number, int64 offset, PtString metadata)
 {
@@ -289,11 +289,11 @@ pt_seek_text(PG_FUNCTION_ARGS)
 																			  Int32GetDatum(-1)))), 0));
 }
 
-/* The user must be allowed to read every topic that the group has a position in. */
+/* The user must be allowed to read every topic that the group has a committed offset in. */
 static void
-check_group_position(void *arg, const PtCommittedOffset *position)
+check_group_offset(void *arg, const PtCommittedOffset *committed)
 {
-	char	   *name = pnstrdup(position->topic.data, position->topic.len);
+	char	   *name = pnstrdup(committed->topic.data, committed->topic.len);
 	const PtTopic *topic = pt_topic_by_name(name);
 
 	if (topic)
@@ -309,7 +309,7 @@ pt_delete_group(PG_FUNCTION_ARGS)
 
 	prevent_where_useless("delete_group()");
 	pt_group_sql_own(group_id);
-	(void) pt_offsets_of_group(group_id, false, check_group_position, NULL);
+	(void) pt_offsets_of_group(group_id, false, check_group_offset, NULL);
 	if (pt_offsets_remove(group_id) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -4,11 +4,11 @@
  *	  consume() and poll(): reading a topic by offset, with or without a group
  *	  that remembers.
  *
- * Both readers return a set through a tuplestore, so that the positions a
+ * Both readers return a set through a tuplestore, so that the committed offsets a
  * consume() moves are those of what it returned, also when the caller does not
  * fetch all of it.
  *
- * Siblings: args.c, groups.c (positions without reading).
+ * Siblings: args.c, groups.c (committed offsets without reading).
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -5,10 +5,10 @@
  *
  * Each partition is served to one transaction of the group at a time: a lock
  * on (leaf, group) is held to the transaction's end where records were given, and
- * let go at once where there were none.  The position moves in the same
+ * let go at once where there were none.  The committed offset moves in the same
  * transaction as whatever the caller does with the records.
  *
- * Siblings: positions.c, read.c, wait.c.
+ * Siblings: offsets.c, read.c, wait.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -52,7 +52,7 @@ static uint32 next_partition;
 
 static int	consume_round(Consume *c);
 static int	consume_partition(Consume *c, int32 partition);
-static int64 start_position(const Consume *c, Relation rel, int32 partition);
+static int64 first_offset(const Consume *c, Relation rel, int32 partition);
 
 static void
 give_record(void *arg, const PtRecord *record)
@@ -71,7 +71,7 @@ log_bounds(PtLogState *log, int64 *start, int64 *end)
 	SpinLockRelease(&log->mutex);
 }
 
-/* See positions.h. */
+/* See groups.h. */
 void
 pt_partition_bounds(Relation rel, int64 *start, int64 *end)
 {
@@ -90,78 +90,78 @@ pt_partition_bounds(Relation rel, int64 *start, int64 *end)
 }
 
 /*
- * The group's position, or the log's start.  One beyond the log's end
+ * The group's committed offset, or the log's start.  One beyond the log's end
  * is of another log (a value of an old version has no topic id): unless we have moved it there ourselves, over records that are not committed yet.
  */
 static int64
-start_position(const Consume *c, Relation rel, int32 partition)
+first_offset(const Consume *c, Relation rel, int32 partition)
 {
 	PtLogState *log = pt_state_get(rel);
 	bool		is_own;
 	PtCommittedOffset	found;
-	int64		position = -1;
+	int64		offset = -1;
 	int64		start;
 	int64		end;
 
 	if (pt_offset_find(c->group_id, c->topic, partition, &found, &is_own))
-		position = found.offset;
+		offset = found.offset;
 	log_bounds(log, &start, &end);
-	if (position > end && !is_own)
+	if (offset > end && !is_own)
 	{
 		/*
-		 * A transaction that has committed is seen by snapshots a moment
+		 * A transaction that has offset is seen by snapshots a moment
 		 * before it tells the log: what the group has read may lie behind the
 		 * end that we found.
 		 */
 		pt_state_resolve_all();
 		log_bounds(log, &start, &end);
 	}
-	if (position < start || (position > end && !is_own))
+	if (offset < start || (offset > end && !is_own))
 		return start;
-	return position;
+	return offset;
 }
 
 /*
- * A group that finds nothing new moves no position, and is used all the same: now and then that is written
- * down, so that its positions do not expire.
+ * A group that finds nothing new moves no committed offset, and is used all the same: now and then that is written
+ * down, so that its committed offsets do not expire.
  */
 static void
 note_use(const Consume *c, int32 partition)
 {
 	static TimestampTz noted;	/* in the transaction that began then */
-	PtCommittedOffset	position;
+	PtCommittedOffset	committed;
 	bool		is_own;
 	int64		last_used;
 
 	if (pt_offsets_retention == 0 || noted == GetCurrentTransactionStartTimestamp())
 		return;
-	if (!pt_offset_find(c->group_id, c->topic, partition, &position, &is_own) || is_own)
+	if (!pt_offset_find(c->group_id, c->topic, partition, &committed, &is_own) || is_own)
 		return;
-	last_used = Max(position.commit_time, pt_group_last_used(c->group_id));
+	last_used = Max(committed.commit_time, pt_group_last_used(c->group_id));
 	if (pt_now_ms() - last_used <= pt_offsets_note_after())
 		return;
 	noted = GetCurrentTransactionStartTimestamp();
 	pt_group_used_write(c->group_id, pt_now_ms());
 }
 
-/* Reads one partition, whose lock is ours; moves the position over what was given. */
+/* Reads one partition, whose lock is ours; moves the committed offset over what was given. */
 static int
 consume_partition(Consume *c, int32 partition)
 {
 	Oid			leaf = c->topic->leaves[partition];
 	Relation	rel = try_relation_open(leaf, AccessShareLock);
 	Snapshot	snapshot;
-	int64		position;
+	int64		offset;
 	int64		next;
 	int			n;
 
 	if (rel == NULL)
 		return 0;
-	position = start_position(c, rel, partition);
-	Assert(position >= 0 && c->max > 0);
+	offset = first_offset(c, rel, partition);
+	Assert(offset >= 0 && c->max > 0);
 	c->partition = partition;
 	snapshot = RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
-	n = pt_read_records(rel, snapshot, position, c->max, give_record, c, &next);
+	n = pt_read_records(rel, snapshot, offset, c->max, give_record, c, &next);
 	UnregisterSnapshot(snapshot);
 	relation_close(rel, NoLock);
 	if (n > 0)
@@ -212,7 +212,7 @@ consume_round(Consume *c)
 	return total;
 }
 
-/* See positions.h. */
+/* See groups.h. */
 int
 pt_consume(const PtTopic *topic, PtString group_id, int max, TimestampTz deadline,
 		   PtConsumeCallback callback, void *arg)

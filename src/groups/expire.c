@@ -1,19 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * expire.c
- *	  Positions that nobody has used for long are removed, by tombstones.
+ *	  Committed offsets that nobody has used for long are removed, by tombstones.
  *
  * As in Kafka (KIP-211), the time runs from when the group's last member left, or,
- * where no members are known, from the commit of each position.  When members were there last is
- * known to the table of groups.c; so that it outlives a restart, it is written to __consumer_offsets as a record of
+ * where no members are known, from the commit of each offset.  When members were there last is
+ * known to the table of registry.c; so that it outlives a restart, it is written to __consumer_offsets as a record of
  * the group, when the last member has left and now and then while there are members.  An idle
  * consume() does the same (consume.c).
  *
  * All is done under the append lock of the leaf, with everything committed before
- * known: a position that is committed meanwhile comes behind the tombstone.  Nothing is waited for: what is
+ * known: an offset that is committed meanwhile comes behind the tombstone.  Nothing is waited for: what is
  * busy has its turn a minute later.
  *
- * Siblings: positions.c, groups.c.
+ * Siblings: offsets.c, registry.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -39,7 +39,7 @@
 /* After a start members have this long to come back before anything of theirs expires. */
 #define START_GRACE_MS		(10 * 60 * 1000)
 
-/* How often the control worker looks at each position. */
+/* How often the control worker looks at each committed offset. */
 #define ROUND_MS			(60 * 1000)
 
 /* How long the table of groups remembers one that has no members any more. */
@@ -79,7 +79,7 @@ begin(Expiry *e, int64 retention)
 	e->grace = e->now - pt_offset_cache_started() < START_GRACE_MS;
 }
 
-/* See positions.h. */
+/* See groups.h. */
 int64
 pt_offsets_expire(int64 retention)
 {
@@ -97,7 +97,7 @@ pt_offsets_expire(int64 retention)
 	return e.removed;
 }
 
-/* See positions.h. */
+/* See groups.h. */
 int64
 pt_offsets_wait(void)
 {
@@ -106,7 +106,7 @@ pt_offsets_wait(void)
 	return now < next_time ? (next_time - now) / 1000 + 1 : 0;
 }
 
-/* See positions.h.  A leaf at a time, so that it does not take long; the cache reads the log of all of them at the start. */
+/* See groups.h.  A leaf at a time, so that it does not take long; the cache reads the log of all of them at the start. */
 void
 pt_offsets_tick(void)
 {
@@ -203,26 +203,26 @@ expire_leaf(Expiry *e, Oid leaf)
  * back.
  */
 static bool
-is_orphan(const PtCommittedOffset *position)
+is_orphan(const PtCommittedOffset *committed)
 {
-	static pg_uuid_t last_id;	/* the next position is mostly one in the same topic */
+	static pg_uuid_t last_id;	/* the next offset is mostly one in the same topic */
 	static TimestampTz last_time = 0;
 	static bool last_exists;
 	char		name[PT_TOPIC_NAME_MAX + 1];
 	const PtTopic *topic;
 
-	if (!pt_offset_topic_known(position) || position->topic.len > PT_TOPIC_NAME_MAX)
+	if (!pt_offset_topic_known(committed) || committed->topic.len > PT_TOPIC_NAME_MAX)
 		return false;			/* from another cluster: it expires */
-	memcpy(name, position->topic.data, position->topic.len);
-	name[position->topic.len] = '\0';
+	memcpy(name, committed->topic.data, committed->topic.len);
+	name[committed->topic.len] = '\0';
 	topic = pt_topic_by_name(name);
-	if (topic != NULL && memcmp(&topic->id, &position->topic_id, sizeof(pg_uuid_t)) == 0)
+	if (topic != NULL && memcmp(&topic->id, &committed->topic_id, sizeof(pg_uuid_t)) == 0)
 		return false;
 	if (last_time != GetCurrentTransactionStartTimestamp() ||
-		memcmp(&last_id, &position->topic_id, sizeof(last_id)) != 0)
+		memcmp(&last_id, &committed->topic_id, sizeof(last_id)) != 0)
 	{
-		last_exists = pt_label_id_exists(&position->topic_id);
-		last_id = position->topic_id;
+		last_exists = pt_label_id_exists(&committed->topic_id);
+		last_id = committed->topic_id;
 		last_time = GetCurrentTransactionStartTimestamp();
 	}
 	return !last_exists;
@@ -230,40 +230,40 @@ is_orphan(const PtCommittedOffset *position)
 
 /* Round after round in one transaction's memory would add up. */
 static void
-free_positions(PtCommittedOffset *positions, int n)
+free_offsets(PtCommittedOffset *offsets, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
-		pfree(unconstify(char *, positions[i].topic.data));
-		pfree(unconstify(char *, positions[i].metadata.data));
+		pfree(unconstify(char *, offsets[i].topic.data));
+		pfree(unconstify(char *, offsets[i].metadata.data));
 	}
-	if (positions)
-		pfree(positions);
+	if (offsets)
+		pfree(offsets);
 }
 
 /* Writes down when a group was used, and removes what is older than the retention. */
 static void
 expire_group(Expiry *e, PtLogState *log, const PtGroupOffsets *group)
 {
-	PtCommittedOffset *positions;
+	PtCommittedOffset *offsets;
 	int64		last_used;
 	int			members = pt_group_usage(group->group_id, e->now, &last_used);
-	int			n = pt_offset_cache_group(&log->locator, group->group_id, &positions);
+	int			n = pt_offset_cache_group(&log->locator, group->group_id, &offsets);
 	int			removed = 0;
 	bool		idle = e->retention > 0 && !e->grace && members == 0 && !pt_group_sql_active(group->group_id);
 
 	for (int i = 0; i < n; i++)
 	{
-		int64		since = Max(positions[i].commit_time, Max(last_used, group->last_used));
+		int64		since = Max(offsets[i].commit_time, Max(last_used, group->last_used));
 
-		if (!(idle && e->now - since >= e->retention) && !is_orphan(&positions[i]))
+		if (!(idle && e->now - since >= e->retention) && !is_orphan(&offsets[i]))
 			continue;
-		positions[i].offset = -1;
-		pt_offset_write(group->group_id, &positions[i]);
+		offsets[i].offset = -1;
+		pt_offset_write(group->group_id, &offsets[i]);
 		removed++;
 	}
 	e->removed += removed;
-	free_positions(positions, n);
+	free_offsets(offsets, n);
 	if (removed == n && members == 0)
 	{
 		if (group->last_used != 0)

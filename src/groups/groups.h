@@ -4,7 +4,7 @@
  *	  Where consumer groups stand: everything but consume(), which engine.h has.
  *
  * Committed offsets are records of __consumer_offsets; a cache in shared memory
- * follows that log (see positions.c).  Whatever is read here comes from records that
+ * follows that log (see offsets.c).  Whatever is read here comes from records that
  * are committed and flushed, and includes all that were when the call began.
  *
  * All functions are called inside a transaction and may ereport.  Strings are UTF-8 whatever the database's encoding, and not
@@ -38,26 +38,26 @@ typedef struct PtCommittedOffset
 	pg_uuid_t	topic_id;		/* all zeros: not known */
 	int32		partition;
 	int32		leader_epoch;	/* of the record before; -1: not known */
-	int64		offset;			/* of the next record to read; to be written: -1 removes the position */
+	int64		offset;			/* of the next record to read; to be written: -1 removes the committed offset */
 	int64		commit_time;	/* ms since 1970; to be written: -1 is now */
 	PtString	metadata;
 } PtCommittedOffset;
 
 /* Reading.  Results are palloc'd in the current memory context. */
 
-/* False when there is none.  topic_id: a position in another topic of that name does not count; NULL: any does. */
+/* False when there is none.  topic_id: a committed offset in another topic of that name does not count; NULL: any does. */
 extern bool pt_offset_fetch(PtString group_id, PtString topic, const pg_uuid_t *topic_id, int32 partition,
 							  bool dont_wait, PtCommittedOffset *out);
 
 /* All of a group, in order of topic and partition; returns how many. */
-typedef void (*PtOffsetCallback) (void *arg, const PtCommittedOffset *position);
+typedef void (*PtOffsetCallback) (void *arg, const PtCommittedOffset *committed);
 extern int	pt_offsets_of_group(PtString group_id, bool dont_wait, PtOffsetCallback callback, void *arg);
 
-/* All groups that have positions, in no order; returns how many. */
+/* All groups that have committed offsets, in no order; returns how many. */
 typedef struct PtGroupOffsets
 {
 	PtString	group_id;
-	int			npositions;
+	int			noffsets;
 	int64		last_commit;	/* ms */
 	int64		last_used;		/* ms; 0: members are not known to have used it */
 	int			log;			/* the engine's own */
@@ -68,10 +68,10 @@ extern int	pt_offsets_groups(bool dont_wait, PtGroupCallback callback, void *arg
 extern bool pt_offsets_exist(PtString group_id, bool dont_wait);
 
 /* Writing from SQL: deferred records, which join __consumer_offsets when the transaction commits.  It is created on first use. */
-extern void pt_offset_write(PtString group_id, const PtCommittedOffset *position);
+extern void pt_offset_write(PtString group_id, const PtCommittedOffset *committed);
 extern void pt_offset_set(PtString group_id, const PtTopic *topic, int32 partition, int64 offset, PtString metadata);
 
-/* Removes all positions of a group, also those set by the transaction itself; returns how many. */
+/* Removes all committed offsets of a group, also those set by the transaction itself; returns how many. */
 extern int	pt_offsets_remove(PtString group_id);
 
 /* What is there of a partition for the current transaction: offsets from start up to, not including, end. */
@@ -82,8 +82,8 @@ extern bool pt_offset_lock(PtString group_id, Oid leaf, bool dont_wait);
 
 /*
  * consume.c: one consume().  Locks partitions that no other session of the group holds (each time starting behind the one
- * that was served last, so that all get their turn), reads from the group's position (none yet: the log's start) up to max
- * records in all, calls back for each with its partition number, moves the positions.  Waits until there is something
+ * that was served last, so that all get their turn), reads from the group's committed offset (none yet: the log's start) up to max
+ * records in all, calls back for each with its partition number, moves the committed offsets.  Waits until there is something
  * to return or the deadline.  Returns the number of records.
  */
 typedef void (*PtConsumeCallback) (void *arg, int32 partition, const PtRecord *record);
@@ -96,16 +96,16 @@ extern int	pt_consume(const PtTopic *topic, PtString group_id, int max, Timestam
  * may be written to.  Creates __consumer_offsets when need be, in the current
  * transaction, which has to be committed before the items are appended.
  */
-extern PtProduce *pt_offsets_commit(PtString group_id, const PtCommittedOffset *positions, int n, int *nitems);
+extern PtProduce *pt_offsets_commit(PtString group_id, const PtCommittedOffset *offsets, int n, int *nitems);
 
-/* Removes all positions of a group; no items when it has none. */
+/* Removes all committed offsets of a group; no items when it has none. */
 extern PtProduce *pt_offsets_delete(PtString group_id, int *nitems);
 
 /* The leaf of __consumer_offsets that has a group; InvalidOid when there is none and none shall be created. */
 extern Oid	pt_offsets_leaf(PtString group_id, bool create);
 
 /*
- * groups.c: who uses a group, members of Kafka's protocol or SQL sessions.  Never both.
+ * registry.c: who uses a group, members of Kafka's protocol or SQL sessions.  Never both.
  *
  * The coordinator claims a group before it takes a member in (false: a SQL transaction uses the group), and says how many members
  * there are whenever that has changed; 0 gives the group up.  A claimed group counts as having members
@@ -138,11 +138,11 @@ typedef struct PtGroupSession
 extern int	pt_group_sessions(PtGroupSession **sessions);
 extern bool pt_group_matches(PtString group_id, const PtGroupSession *session);
 
-/* May the user see the group: all (pg_read_all_stats), or as he may read a topic that it has a position in? */
+/* May the user see the group: all (pg_read_all_stats), or as he may read a topic that it has a committed offset in? */
 extern bool pt_group_visible(PtString group_id);
 
 /*
- * expire.c: removes positions past a retention in ms (-1: pgtopic.offsets_retention; 0: none has) and those of topics that are gone;
+ * expire.c: removes committed offsets past a retention in ms (-1: pgtopic.offsets_retention; 0: none has) and those of topics that are gone;
  * returns how many.  For the control worker: tick does so once a minute, when wait (which needs no transaction) says 0 ms.
  */
 extern int64 pt_offsets_expire(int64 retention);

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * internal.h
- *	  Who uses a group: what groups.c shares with the rest of the engine.
+ *	  Who uses a group: what registry.c shares with the rest of the engine.
  *
- * Siblings: positions.h is the door.
+ * Siblings: committed offsets.h is the door.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -40,20 +40,20 @@ extern int	pt_group_usage(PtString group_id, int64 now, int64 *last_used);
 extern void pt_groups_sweep(int64 before);
 
 /*
- * positions.c: the leaves of __consumer_offsets, and the log of one.
+ * offsets.c: the leaves of __consumer_offsets, and the log of one.
  */
 extern int	pt_offsets_leaves(Oid **leaves);
 extern bool pt_group_belongs(PtString group_id, Oid leaf);
 extern PtLogState *pt_offsets_follow(Oid leaf, bool dont_wait);
 
-/* ERROR 53400 when the position would be a new one, and there are too many. */
-extern void pt_offset_check_room(const RelFileLocator *log, PtString group_id, const PtCommittedOffset *position);
+/* ERROR 53400 when the committed offset would be a new one, and there are too many. */
+extern void pt_offset_check_room(const RelFileLocator *log, PtString group_id, const PtCommittedOffset *committed);
 
-/* Does the position say which topic of that name it is in? */
-extern bool pt_offset_topic_known(const PtCommittedOffset *position);
+/* Does the committed offset say which topic of that name it is in? */
+extern bool pt_offset_topic_known(const PtCommittedOffset *committed);
 
 /* For consume.c.  False: the group has none; is_own: the transaction itself has said so. */
-extern bool pt_offset_find(PtString group_id, const PtTopic *topic, int32 partition, PtCommittedOffset *position, bool *is_own);
+extern bool pt_offset_find(PtString group_id, const PtTopic *topic, int32 partition, PtCommittedOffset *committed, bool *is_own);
 extern void pt_offset_unlock(PtString group_id, Oid leaf);
 
 /* A record of the group itself: it was used at this time (ms; 0: there is no need to know). */

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * offset_batch.c
- *	  Positions as record batches, for a listener to append.
+ *	  Committed offsets as record batches, for a listener to append.
  *
- * Siblings: positions.c (from SQL), offset_codec.c.
+ * Siblings: offsets.c (from SQL), offset_codec.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -80,20 +80,20 @@ batches_end(Batches *b, int *nitems)
 	return b->items;
 }
 
-/* A position, or with offset -1 its tombstone. */
+/* A committed offset, or with offset -1 its tombstone. */
 static void
-add_position(Batches *b, PtString group_id, const PtCommittedOffset *position, int64 now)
+add_offset(Batches *b, PtString group_id, const PtCommittedOffset *committed, int64 now)
 {
 	PtRecord	record = {.timestamp = now,.value_len = -1};
 	StringInfoData key;
 	StringInfoData value = {0};
 
-	pt_offset_key_write(&key, group_id, position->topic, position->partition);
+	pt_offset_key_write(&key, group_id, committed->topic, committed->partition);
 	record.key = key.data;
 	record.key_len = key.len;
-	if (position->offset >= 0)
+	if (committed->offset >= 0)
 	{
-		PtCommittedOffset	stamped = *position;
+		PtCommittedOffset	stamped = *committed;
 
 		if (stamped.commit_time < 0)
 			stamped.commit_time = now;
@@ -107,9 +107,9 @@ add_position(Batches *b, PtString group_id, const PtCommittedOffset *position, i
 		pfree(value.data);
 }
 
-/* See positions.h. */
+/* See groups.h. */
 PtProduce *
-pt_offsets_commit(PtString group_id, const PtCommittedOffset *positions, int n, int *nitems)
+pt_offsets_commit(PtString group_id, const PtCommittedOffset *offsets, int n, int *nitems)
 {
 	int64		now = pt_now_ms();
 	Oid			leaf = pt_offsets_leaf(group_id, true);
@@ -121,36 +121,36 @@ pt_offsets_commit(PtString group_id, const PtCommittedOffset *positions, int n, 
 	if (pt_offset_cache_full() && (log = pt_offsets_follow(leaf, true)) != NULL)
 	{
 		for (int i = 0; i < n; i++)
-			pt_offset_check_room(&log->locator, group_id, &positions[i]);
+			pt_offset_check_room(&log->locator, group_id, &offsets[i]);
 	}
 	batches_begin(&b, leaf);
 	for (int i = 0; i < n; i++)
-		add_position(&b, group_id, &positions[i], now);
+		add_offset(&b, group_id, &offsets[i], now);
 	return batches_end(&b, nitems);
 }
 
-/* See positions.h. */
+/* See groups.h. */
 PtProduce *
 pt_offsets_delete(PtString group_id, int *nitems)
 {
 	Oid			leaf = pt_offsets_leaf(group_id, false);
 	PtLogState *log = pt_offsets_follow(leaf, true);
 	int64		now = pt_now_ms();
-	PtCommittedOffset *positions;
+	PtCommittedOffset *offsets;
 	Batches		b;
 	int			n;
 
 	*nitems = 0;
 	if (log == NULL)
 		return NULL;
-	n = pt_offset_cache_group(&log->locator, group_id, &positions);
+	n = pt_offset_cache_group(&log->locator, group_id, &offsets);
 	if (n == 0)
 		return NULL;
 	batches_begin(&b, leaf);
 	for (int i = 0; i < n; i++)
 	{
-		positions[i].offset = -1;
-		add_position(&b, group_id, &positions[i], now);
+		offsets[i].offset = -1;
+		add_offset(&b, group_id, &offsets[i], now);
 	}
 	if (pt_offset_cache_last_used(&log->locator, group_id) != 0)
 	{

@@ -4,15 +4,15 @@
  *	  What the records of __consumer_offsets say, in shared memory.
  *
  * A hash table (dshash) has one entry per group and leaf: the group's id, and a small hash
- * table of its own with the newest committed position of each partition, all
+ * table of its own with the newest committed offset of each partition, all
  * in one area of dynamic shared memory.  The lock of the group's entry covers all that hangs on it.
  *
- * Records come in their order (position_follow.c), so a tombstone just removes what it is about.
+ * Records come in their order (offset_follow.c), so a tombstone just removes what it is about.
  *
  * Keys are hashes with secret seeds, so nobody can make groups collide.
  *
- * Siblings: position_follow.c (where records come from), offset_codec.c (their encoding), positions.c (who asks),
- * groups.c (whose table lives here, too).
+ * Siblings: offset_follow.c (where records come from), offset_codec.c (their encoding), offsets.c (who asks),
+ * registry.c (whose table lives here, too).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -46,13 +46,13 @@ typedef struct GroupEntry
 	GroupKey	key;
 	dsa_pointer id;				/* UTF-8, not terminated */
 	uint32		id_len;
-	uint32		npositions;
+	uint32		noffsets;
 	uint32		nbuckets;		/* a power of two, or 0 */
-	dsa_pointer buckets;		/* of dsa_pointer to CachedPosition */
+	dsa_pointer buckets;		/* of dsa_pointer to CachedOffset */
 	int64		last_used;		/* ms, 0: no record says so */
 } GroupEntry;
 
-typedef struct CachedPosition
+typedef struct CachedOffset
 {
 	dsa_pointer next;			/* in the bucket */
 	uint64		hash;			/* of topic and partition */
@@ -65,21 +65,21 @@ typedef struct CachedPosition
 	int32		topic_len;
 	int32		metadata_len;
 	char		data[FLEXIBLE_ARRAY_MEMBER];	/* topic, metadata */
-} CachedPosition;
+} CachedOffset;
 
-typedef struct PositionsShared
+typedef struct OffsetsShared
 {
 	LWLock		lock;			/* while the area is made */
 	int			tranche;		/* of dsa and dshash */
 	uint64		seeds[2];
 	int64		started;		/* ms */
-	pg_atomic_uint64 bytes;		/* of positions and groups, without what the allocator adds */
+	pg_atomic_uint64 bytes;		/* of committed offsets and groups, without what the allocator adds */
 	dsa_handle	area;			/* DSM_HANDLE_INVALID: not created yet */
 	dshash_table_handle groups;
 	dshash_table_handle members;
-} PositionsShared;
+} OffsetsShared;
 
-static PositionsShared *shared;
+static OffsetsShared *shared;
 
 /* of this process; NULL: not attached */
 static dsa_area *area;
@@ -89,7 +89,7 @@ static dshash_table *members;
 Size
 pt_offsets_shmem_size(void)
 {
-	return add_size(MAXALIGN(sizeof(PositionsShared)), pt_offset_follow_shmem_size());
+	return add_size(MAXALIGN(sizeof(OffsetsShared)), pt_offset_follow_shmem_size());
 }
 
 /* Called with AddinShmemInitLock held. */
@@ -98,7 +98,7 @@ pt_offsets_shmem_init(void)
 {
 	bool		found;
 
-	shared = ShmemInitStruct("pgtopic positions", sizeof(PositionsShared), &found);
+	shared = ShmemInitStruct("pgtopic committed offsets", sizeof(OffsetsShared), &found);
 	if (!found)
 	{
 		shared->tranche = LWLockNewTrancheId();
@@ -109,7 +109,7 @@ pt_offsets_shmem_init(void)
 		pg_atomic_init_u64(&shared->bytes, 0);
 		shared->area = DSM_HANDLE_INVALID;
 	}
-	LWLockRegisterTranche(shared->tranche, "pgtopic_positions");
+	LWLockRegisterTranche(shared->tranche, "pgtopic_offsets");
 	pt_offset_follow_shmem_init();
 }
 
@@ -186,7 +186,7 @@ pt_offset_hash(const char *data, size_t len, uint64 hash[2])
 }
 
 /*
- * Memory, counted.  What was committed has to fit, so the limit is one for new positions, at the door.
+ * Memory, counted.  What was committed has to fit, so the limit is one for new committed offsets, at the door.
  */
 
 static dsa_pointer
@@ -236,10 +236,10 @@ copy_string(const char *data, int32 len)
 }
 
 /*
- * Positions of one group.  Its entry is locked.
+ * Committed offsets of one group.  Its entry is locked.
  */
 
-/* The link to a position, or to where it would be put; NULL: there are no buckets yet. */
+/* The link to a committed offset, or to where it would be put; NULL: there are no buckets yet. */
 static dsa_pointer *
 find_link(const GroupEntry *group, uint64 hash, PtString topic, int32 partition)
 {
@@ -250,24 +250,24 @@ find_link(const GroupEntry *group, uint64 hash, PtString topic, int32 partition)
 	link = (dsa_pointer *) dsa_get_address(area, group->buckets) + (hash & (group->nbuckets - 1));
 	while (DsaPointerIsValid(*link))
 	{
-		CachedPosition *position = dsa_get_address(area, *link);
+		CachedOffset *cached = dsa_get_address(area, *link);
 
-		if (position->hash == hash && position->partition == partition &&
-			string_equals(topic, position->data, position->topic_len))
+		if (cached->hash == hash && cached->partition == partition &&
+			string_equals(topic, cached->data, cached->topic_len))
 			break;
-		link = &position->next;
+		link = &cached->next;
 	}
 	return link;
 }
 
 static uint64
-position_hash(PtString topic, int32 partition)
+offset_hash(PtString topic, int32 partition)
 {
 	return hash_bytes_extended((const unsigned char *) topic.data, topic.len,
 							   shared->seeds[0] ^ (uint64) (uint32) partition);
 }
 
-/* More buckets when there are more positions than buckets. */
+/* More buckets when there are more committed offsets than buckets. */
 static void
 grow_buckets(GroupEntry *group)
 {
@@ -281,11 +281,11 @@ grow_buckets(GroupEntry *group)
 		while (DsaPointerIsValid(from[i]))
 		{
 			dsa_pointer at = from[i];
-			CachedPosition *position = dsa_get_address(area, at);
-			dsa_pointer *bucket = &to[position->hash & (n - 1)];
+			CachedOffset *cached = dsa_get_address(area, at);
+			dsa_pointer *bucket = &to[cached->hash & (n - 1)];
 
-			from[i] = position->next;
-			position->next = *bucket;
+			from[i] = cached->next;
+			cached->next = *bucket;
 			*bucket = at;
 		}
 	}
@@ -296,45 +296,45 @@ grow_buckets(GroupEntry *group)
 }
 
 static size_t
-position_size(uint32 data_size)
+offset_size(uint32 data_size)
 {
-	return offsetof(CachedPosition, data) + data_size;
+	return offsetof(CachedOffset, data) + data_size;
 }
 
 static void
-fill_position(CachedPosition *cached, const PtCommittedOffset *position)
+fill_offset(CachedOffset *cached, const PtCommittedOffset *committed)
 {
-	cached->offset = position->offset;
-	cached->commit_time = position->commit_time;
-	cached->topic_id = position->topic_id;
-	cached->leader_epoch = position->leader_epoch;
-	cached->metadata_len = position->metadata.len;
-	memcpy(cached->data + cached->topic_len, position->metadata.data, position->metadata.len);
+	cached->offset = committed->offset;
+	cached->commit_time = committed->commit_time;
+	cached->topic_id = committed->topic_id;
+	cached->leader_epoch = committed->leader_epoch;
+	cached->metadata_len = committed->metadata.len;
+	memcpy(cached->data + cached->topic_len, committed->metadata.data, committed->metadata.len);
 }
 
 static void
-put_position(GroupEntry *group, const PtCommittedOffset *position)
+put_offset(GroupEntry *group, const PtCommittedOffset *committed)
 {
-	uint64		hash = position_hash(position->topic, position->partition);
-	uint32		size = position->topic.len + position->metadata.len;
-	CachedPosition *cached = NULL;
+	uint64		hash = offset_hash(committed->topic, committed->partition);
+	uint32		size = committed->topic.len + committed->metadata.len;
+	CachedOffset *cached = NULL;
 	dsa_pointer *link;
 	dsa_pointer at;
 
-	if (group->npositions >= group->nbuckets)
+	if (group->noffsets >= group->nbuckets)
 		grow_buckets(group);
-	link = find_link(group, hash, position->topic, position->partition);
+	link = find_link(group, hash, committed->topic, committed->partition);
 	if (DsaPointerIsValid(*link))
 		cached = dsa_get_address(area, *link);
 	if (cached == NULL || cached->size < size)
 	{
 		/* may throw: until here all is as it was */
-		at = allocate(position_size(size), 0);
+		at = allocate(offset_size(size), 0);
 		if (cached)
 		{
 			dsa_pointer next = cached->next;
 
-			release(*link, position_size(cached->size));
+			release(*link, offset_size(cached->size));
 			cached = dsa_get_address(area, at);
 			cached->next = next;
 		}
@@ -342,33 +342,33 @@ put_position(GroupEntry *group, const PtCommittedOffset *position)
 		{
 			cached = dsa_get_address(area, at);
 			cached->next = InvalidDsaPointer;
-			group->npositions++;
+			group->noffsets++;
 		}
 		*link = at;
 		cached->hash = hash;
 		cached->size = size;
-		cached->partition = position->partition;
-		cached->topic_len = position->topic.len;
-		memcpy(cached->data, position->topic.data, position->topic.len);
+		cached->partition = committed->partition;
+		cached->topic_len = committed->topic.len;
+		memcpy(cached->data, committed->topic.data, committed->topic.len);
 	}
-	fill_position(cached, position);
+	fill_offset(cached, committed);
 }
 
 static void
-remove_position(GroupEntry *group, PtString topic, int32 partition)
+remove_offset(GroupEntry *group, PtString topic, int32 partition)
 {
-	dsa_pointer *link = find_link(group, position_hash(topic, partition), topic, partition);
-	CachedPosition *position;
+	dsa_pointer *link = find_link(group, offset_hash(topic, partition), topic, partition);
+	CachedOffset *cached;
 	dsa_pointer at;
 
 	if (link == NULL || !DsaPointerIsValid(*link))
 		return;
 	at = *link;
-	position = dsa_get_address(area, at);
-	*link = position->next;
-	release(at, position_size(position->size));
-	Assert(group->npositions > 0);
-	group->npositions--;
+	cached = dsa_get_address(area, at);
+	*link = cached->next;
+	release(at, offset_size(cached->size));
+	Assert(group->noffsets > 0);
+	group->noffsets--;
 }
 
 /*
@@ -394,7 +394,7 @@ enter_group(const RelFileLocator *log, PtString group_id)
 		dshash_delete_entry(groups, group);
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of shared memory for positions of groups")));
+				 errmsg("out of shared memory for committed offsets")));
 	}
 	pg_atomic_fetch_add_u64(&shared->bytes, sizeof(GroupEntry));
 	group->id_len = group_id.len;
@@ -422,10 +422,10 @@ empty_group(GroupEntry *group)
 
 		while (DsaPointerIsValid(at))
 		{
-			const CachedPosition *position = dsa_get_address(area, at);
-			dsa_pointer next = position->next;
+			const CachedOffset *cached = dsa_get_address(area, at);
+			dsa_pointer next = cached->next;
 
-			release(at, position_size(position->size));
+			release(at, offset_size(cached->size));
 			at = next;
 		}
 	}
@@ -439,7 +439,7 @@ empty_group(GroupEntry *group)
 static void
 leave_group(GroupEntry *group)
 {
-	if (group->npositions > 0 || group->last_used != 0)
+	if (group->noffsets > 0 || group->last_used != 0)
 		dshash_release_lock(groups, group);
 	else
 	{
@@ -448,11 +448,11 @@ leave_group(GroupEntry *group)
 	}
 }
 
-/* See position_cache.h. */
+/* See groups.h. */
 void
 pt_offset_cache_apply(const RelFileLocator *log, const PtRecord *record)
 {
-	PtCommittedOffset	position;
+	PtCommittedOffset	committed;
 	PtOffsetKey key;
 	GroupEntry *group;
 	int64		last_used = 0;
@@ -462,20 +462,20 @@ pt_offset_cache_apply(const RelFileLocator *log, const PtRecord *record)
 	if (record->value == NULL)
 		group = find_group(log, key.group_id);
 	else if (key.is_group ? pt_offset_group_value_read(record->value, record->value_len, &last_used) :
-			 pt_offset_value_read(record->value, record->value_len, &position))
+			 pt_offset_value_read(record->value, record->value_len, &committed))
 		group = enter_group(log, key.group_id);
 	else
 		return;
 	if (group == NULL)
 		return;
-	position.topic = key.topic;
-	position.partition = key.partition;
+	committed.topic = key.topic;
+	committed.partition = key.partition;
 	if (key.is_group)
 		group->last_used = last_used;
 	else if (record->value)
-		put_position(group, &position);
+		put_offset(group, &committed);
 	else
-		remove_position(group, key.topic, key.partition);
+		remove_offset(group, key.topic, key.partition);
 	leave_group(group);
 }
 
@@ -484,7 +484,7 @@ pt_offset_cache_apply(const RelFileLocator *log, const PtRecord *record)
  */
 
 static void
-copy_position(const CachedPosition *cached, PtCommittedOffset *out)
+copy_offset(const CachedOffset *cached, PtCommittedOffset *out)
 {
 	out->topic = copy_string(cached->data, cached->topic_len);
 	out->topic_id = cached->topic_id;
@@ -507,16 +507,16 @@ pt_offset_cache_find(const RelFileLocator *log, PtString group_id, PtString topi
 	group = dshash_find(groups, &key, false);
 	if (group == NULL)
 		return false;
-	link = find_link(group, position_hash(topic, partition), topic, partition);
+	link = find_link(group, offset_hash(topic, partition), topic, partition);
 	found = link != NULL && DsaPointerIsValid(*link);
 	if (found)
-		copy_position(dsa_get_address(area, *link), out);
+		copy_offset(dsa_get_address(area, *link), out);
 	dshash_release_lock(groups, group);
 	return found;
 }
 
 static int
-compare_positions(const void *a, const void *b)
+compare_offsets(const void *a, const void *b)
 {
 	const PtCommittedOffset *x = a;
 	const PtCommittedOffset *y = b;
@@ -541,22 +541,22 @@ pt_offset_cache_group(const RelFileLocator *log, PtString group_id, PtCommittedO
 	group = dshash_find(groups, &key, false);
 	if (group == NULL)
 		return 0;
-	*out = palloc_extended(Max(group->npositions, 1) * sizeof(PtCommittedOffset), MCXT_ALLOC_HUGE);
+	*out = palloc_extended(Max(group->noffsets, 1) * sizeof(PtCommittedOffset), MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < group->nbuckets; i++)
 	{
 		dsa_pointer at = ((dsa_pointer *) dsa_get_address(area, group->buckets))[i];
 
 		while (DsaPointerIsValid(at))
 		{
-			const CachedPosition *cached = dsa_get_address(area, at);
+			const CachedOffset *cached = dsa_get_address(area, at);
 
-			copy_position(cached, &(*out)[n++]);
+			copy_offset(cached, &(*out)[n++]);
 			at = cached->next;
 		}
 	}
-	Assert(n == group->npositions);
+	Assert(n == group->noffsets);
 	dshash_release_lock(groups, group);
-	qsort(*out, n, sizeof(PtCommittedOffset), compare_positions);
+	qsort(*out, n, sizeof(PtCommittedOffset), compare_offsets);
 	return n;
 }
 
@@ -600,7 +600,7 @@ last_commit(const GroupEntry *group)
 
 		while (DsaPointerIsValid(at))
 		{
-			const CachedPosition *cached = dsa_get_address(area, at);
+			const CachedOffset *cached = dsa_get_address(area, at);
 
 			result = Max(result, cached->commit_time);
 			at = cached->next;
@@ -630,7 +630,7 @@ pt_offset_cache_groups(const RelFileLocator *logs, int nlogs, PtGroupOffsets **o
 			*out = repalloc_huge(*out, (cap *= 2) * sizeof(PtGroupOffsets));
 		info = &(*out)[n++];
 		info->group_id = copy_string(dsa_get_address(area, group->id), group->id_len);
-		info->npositions = group->npositions;
+		info->noffsets = group->noffsets;
 		info->last_commit = last_commit(group);
 		info->last_used = group->last_used;
 		info->log = log;

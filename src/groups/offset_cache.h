@@ -20,16 +20,16 @@ extern void pt_offset_cache_attach(void);
 /* When this memory was made, in ms: the start of the server, or its restart after a crash. */
 extern int64 pt_offset_cache_started(void);
 
-/* The table of groups in use (groups.c), which lives in the same memory. */
+/* The table of groups in use (registry.c), which lives in the same memory. */
 extern dshash_table *pt_offset_cache_members(void);
 
-/* Is there so much (pgtopic.offset_memory) that no new position may come? */
+/* Is there so much (pgtopic.offset_memory) that no new committed offset may come? */
 extern bool pt_offset_cache_full(void);
 
 /* 128 bits that nobody outside can predict, for keys of hash tables and of locks. */
 extern void pt_offset_hash(const char *data, size_t len, uint64 hash[2]);
 
-/* position_follow.c: brings the cache up to what is committed in a leaf of __consumer_offsets. */
+/* offset_follow.c: brings the cache up to what is committed in a leaf of __consumer_offsets. */
 extern void pt_offset_cache_follow(PtLogState *log);
 extern Size pt_offset_follow_shmem_size(void);
 extern void pt_offset_follow_shmem_init(void);

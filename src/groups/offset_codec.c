@@ -3,14 +3,14 @@
  * offset_codec.c
  *	  The records of __consumer_offsets, as Kafka encodes them.
  *
- * Two kinds are known: the position of a group in a partition
+ * Two kinds are known: the committed offset of a group in a partition
  * (OffsetCommitKey, OffsetCommitValue), and the group itself (GroupMetadataKey,
  * GroupMetadataValue), of which only the time is used when it last had members.  Strings in them are UTF-8.
  *
  * What is read may come from a restored dump or from another cluster, so it
  * is checked like any input.
  *
- * Sibling: position_cache.c keeps what the records say.
+ * Sibling: offset_cache.c keeps what the records say.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -97,20 +97,20 @@ pt_offset_group_key_write(StringInfo buf, PtString group_id)
 }
 
 void
-pt_offset_value_write(StringInfo buf, const PtCommittedOffset *position)
+pt_offset_value_write(StringInfo buf, const PtCommittedOffset *committed)
 {
-	Assert(position->offset >= 0);
+	Assert(committed->offset >= 0);
 	initStringInfo(buf);
 	put_int16(buf, VALUE_VERSION);
-	put_int64(buf, position->offset);
-	put_int32(buf, position->leader_epoch);
-	put_uvarint(buf, (uint32) position->metadata.len + 1);
-	appendBinaryStringInfo(buf, position->metadata.data, position->metadata.len);
-	put_int64(buf, position->commit_time);
+	put_int64(buf, committed->offset);
+	put_int32(buf, committed->leader_epoch);
+	put_uvarint(buf, (uint32) committed->metadata.len + 1);
+	appendBinaryStringInfo(buf, committed->metadata.data, committed->metadata.len);
+	put_int64(buf, committed->commit_time);
 	put_uvarint(buf, 1);		/* tagged fields */
 	put_uvarint(buf, TAG_TOPIC_ID);
 	put_uvarint(buf, UUID_LEN);
-	appendBinaryStringInfo(buf, (const char *) position->topic_id.data, UUID_LEN);
+	appendBinaryStringInfo(buf, (const char *) committed->topic_id.data, UUID_LEN);
 }
 
 void
@@ -218,21 +218,21 @@ take_topic_id(Input *in, pg_uuid_t *topic_id)
 }
 
 bool
-pt_offset_value_read(const char *data, int len, PtCommittedOffset *position)
+pt_offset_value_read(const char *data, int len, PtCommittedOffset *committed)
 {
 	Input		in = {data, data + len};
 	int64		version = take_int(&in, 2);
 
 	if (version < 0)
 		return false;
-	memset(&position->topic_id, 0, sizeof(position->topic_id));
-	position->offset = take_int(&in, 8);
-	position->leader_epoch = version >= 3 ? (int32) take_int(&in, 4) : -1;
-	position->metadata = take_string(&in, version >= VALUE_VERSION);
-	position->commit_time = take_int(&in, 8);
+	memset(&committed->topic_id, 0, sizeof(committed->topic_id));
+	committed->offset = take_int(&in, 8);
+	committed->leader_epoch = version >= 3 ? (int32) take_int(&in, 4) : -1;
+	committed->metadata = take_string(&in, version >= VALUE_VERSION);
+	committed->commit_time = take_int(&in, 8);
 	if (version >= VALUE_VERSION)
-		take_topic_id(&in, &position->topic_id);
-	return in.at != NULL && position->offset >= 0;
+		take_topic_id(&in, &committed->topic_id);
+	return in.at != NULL && committed->offset >= 0;
 }
 
 bool

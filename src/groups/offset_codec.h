@@ -17,7 +17,7 @@
 /* What a record is about. */
 typedef struct PtOffsetKey
 {
-	bool		is_group;		/* the group itself, no position */
+	bool		is_group;		/* the group itself, no committed offset */
 	PtString	group_id;
 	PtString	topic;
 	int32		partition;
@@ -31,13 +31,13 @@ extern void pt_offset_group_key_write(StringInfo buf, PtString group_id);
 extern bool pt_offset_key_read(const char *data, int len, PtOffsetKey *key);
 
 /* OffsetCommitValue version 4; initialises buf. */
-extern void pt_offset_value_write(StringInfo buf, const PtCommittedOffset *position);
+extern void pt_offset_value_write(StringInfo buf, const PtCommittedOffset *committed);
 
 /*
  * What a value of any version says; the key tells topic and partition.  False when it is malformed.  Strings
  * point into data.
  */
-extern bool pt_offset_value_read(const char *data, int len, PtCommittedOffset *position);
+extern bool pt_offset_value_read(const char *data, int len, PtCommittedOffset *committed);
 
 /*
  * GroupMetadataValue version 3 of a group without members, which it has been since

@@ -1,17 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * offset_follow.c
- *	  The cache of positions follows the log of __consumer_offsets.
+ *	  The cache of committed offsets follows the log of __consumer_offsets.
  *
  * A look-up first reads what has been committed since the last one.  So commits of any
  * kind (of a listener, of a session, COMMIT PREPARED, those before a crash) need no work of
  * their own.  One process at a time follows a leaf, in pieces of a megabyte, so records are
  * applied in their order.  The first look-up after a start begins at the start of the log.
  *
- * A piece that an error cuts short is applied again.  That takes positions back for a moment, but not for
+ * A piece that an error cuts short is applied again.  That takes committed offsets back for a moment, but not for
  * anybody who looks: whoever does has followed the log up to its end before.
  *
- * Siblings: position_cache.c.
+ * Siblings: offset_cache.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -66,7 +66,7 @@ pt_offset_follow_shmem_init(void)
 	HASHCTL		ctl = {.keysize = sizeof(RelFileLocator),.entrysize = sizeof(FollowedLog)};
 	bool		found;
 
-	shared = ShmemInitStruct("pgtopic followed positions", sizeof(FollowShared), &found);
+	shared = ShmemInitStruct("pgtopic followed offsets", sizeof(FollowShared), &found);
 	if (!found)
 	{
 		int			tranche = LWLockNewTrancheId();
@@ -75,7 +75,7 @@ pt_offset_follow_shmem_init(void)
 		for (int i = 0; i < FOLLOW_LOCKS; i++)
 			LWLockInitialize(&shared->follow_locks[i], tranche);
 	}
-	LWLockRegisterTranche(shared->lock.tranche, "pgtopic_position_follow");
+	LWLockRegisterTranche(shared->lock.tranche, "pgtopic_offset_follow");
 	followed = ShmemInitHash("pgtopic followed logs", FOLLOWED_MAX, FOLLOWED_MAX, &ctl, HASH_ELEM | HASH_BLOBS);
 }
 
@@ -111,7 +111,7 @@ set_followed(const FollowedLog *at)
 	LWLockRelease(&shared->lock);
 }
 
-/* See position_cache.h. */
+/* See groups.h. */
 void
 pt_offset_cache_follow(PtLogState *log)
 {
@@ -179,7 +179,7 @@ follow_piece(PtLogState *log, PtLogPos end, FollowedLog *at)
 	pt_reader_end(&reader);
 }
 
-/* See position_cache.h. */
+/* See groups.h. */
 void
 pt_offset_cache_keep(const RelFileLocator *logs, int nlogs)
 {

@@ -3,16 +3,16 @@
  * offsets.c
  *	  Where consumer groups stand: records of __consumer_offsets, and a cache.
  *
- * A position is a record in Kafka's own encoding, OffsetCommitKey version 1 and
- * OffsetCommitValue version 4, which has the topic's id: the position in a topic that has been dropped means nothing in a
+ * A committed offset is a record in Kafka's own encoding, OffsetCommitKey version 1 and
+ * OffsetCommitValue version 4, which has the topic's id: the committed offset in a topic that has been dropped means nothing in a
  * new one of the same name.  Setting one from SQL is a deferred append like any
  * other, so it commits, aborts and is prepared with its transaction and nothing has to be undone.
  *
  * Look-ups ask the cache in shared memory, which follows the log.  What the
  * transaction itself has set is not in the log yet; it is kept in a list (own), newest last.
  *
- * Siblings: position_cache.c and position_follow.c (the cache), position_batch.c (what a listener appends), offset_codec.c (the
- * encoding), groups.c (who may use a group), consume.c, expire.c.
+ * Siblings: offset_cache.c and offset_follow.c (the cache), offset_batch.c (what a listener appends), offset_codec.c (the
+ * encoding), registry.c (who may use a group), consume.c, expire.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -38,8 +38,8 @@
 #define OFFSETS_TOPIC			"__consumer_offsets"
 #define OFFSETS_PARTITIONS		8
 
-/* Tells position locks from advisory locks of users, whose last field is 1 or 2; groups.c has 4. */
-#define POSITION_LOCK_KIND		3
+/* Tells locks of (group, partition) from advisory locks of users, whose last field is 1 or 2; registry.c has 4. */
+#define OFFSET_LOCK_KIND		3
 
 /*
  * A session that only writes has the cache follow now and then, so that what others have to read stays short; not each time, as
@@ -47,8 +47,8 @@
  */
 #define FOLLOW_WRITES			100
 
-/* A position that this transaction has set. */
-typedef struct OwnPosition
+/* A committed offset that this transaction has set. */
+typedef struct OwnOffset
 {
 	PtLevelItem held;
 	RelFileLocator log;
@@ -56,9 +56,9 @@ typedef struct OwnPosition
 	int			key_len;
 	int64		offset;
 	pg_uuid_t	topic_id;
-} OwnPosition;
+} OwnOffset;
 
-static PtLevelStack own = PT_LEVEL_STACK(OwnPosition);
+static PtLevelStack own = PT_LEVEL_STACK(OwnOffset);
 
 const PtXactKind pt_xact_offsets = {
 	.name = "committed offsets",
@@ -66,7 +66,7 @@ const PtXactKind pt_xact_offsets = {
 };
 
 /*
- * The leaf that has a group's positions; InvalidOid when there is no such topic
+ * The leaf that has a group's committed offsets; InvalidOid when there is no such topic
  * and none shall be created.
  */
 Oid
@@ -80,7 +80,7 @@ pt_offsets_leaf(PtString group_id, bool create)
 		LOCKTAG		tag;
 
 		/* one session creates it, the others wait for its commit */
-		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, POSITION_LOCK_KIND);
+		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, OFFSET_LOCK_KIND);
 		(void) LockAcquire(&tag, ExclusiveLock, false, false);
 		AcceptInvalidationMessages();
 		topic = pt_topic_by_name(OFFSETS_TOPIC);
@@ -153,11 +153,11 @@ pt_offsets_follow(Oid leaf, bool dont_wait)
 	return log;
 }
 
-/* The newest position that this transaction has set under a key, or NULL. */
-static const OwnPosition *
+/* The newest committed offset that this transaction has set under a key, or NULL. */
+static const OwnOffset *
 find_own(const RelFileLocator *log, PtString group_id, PtString topic, int32 partition)
 {
-	const OwnPosition *found = NULL;
+	const OwnOffset *found = NULL;
 	StringInfoData key;
 
 	if (own.n == 0)
@@ -165,7 +165,7 @@ find_own(const RelFileLocator *log, PtString group_id, PtString topic, int32 par
 	pt_offset_key_write(&key, group_id, topic, partition);
 	for (int i = own.n - 1; i >= 0 && found == NULL; i--)
 	{
-		const OwnPosition *mine = pt_levels_at(&own, i);
+		const OwnOffset *mine = pt_levels_at(&own, i);
 
 		if (RelFileLocatorEquals(mine->log, *log) && mine->key_len == key.len &&
 			memcmp(mine->key, key.data, key.len) == 0)
@@ -182,21 +182,21 @@ is_same_topic(const pg_uuid_t *a, const pg_uuid_t *b)
 }
 
 bool
-pt_offset_topic_known(const PtCommittedOffset *position)
+pt_offset_topic_known(const PtCommittedOffset *committed)
 {
 	static const pg_uuid_t unknown = {{0}};
 
-	return !is_same_topic(&position->topic_id, &unknown);
+	return !is_same_topic(&committed->topic_id, &unknown);
 }
 
-/* Is the committed position one in this topic, and not in another that had its name? */
+/* Is the committed offset one in this topic, and not in another that had its name? */
 static bool
-is_meant_for(const PtCommittedOffset *position, const pg_uuid_t *topic_id)
+is_meant_for(const PtCommittedOffset *committed, const pg_uuid_t *topic_id)
 {
-	return topic_id == NULL || !pt_offset_topic_known(position) || is_same_topic(&position->topic_id, topic_id);
+	return topic_id == NULL || !pt_offset_topic_known(committed) || is_same_topic(&committed->topic_id, topic_id);
 }
 
-/* See positions.h. */
+/* See groups.h. */
 bool
 pt_offset_fetch(PtString group_id, PtString topic, const pg_uuid_t *topic_id, int32 partition,
 				  bool dont_wait, PtCommittedOffset *out)
@@ -207,23 +207,23 @@ pt_offset_fetch(PtString group_id, PtString topic, const pg_uuid_t *topic_id, in
 		is_meant_for(out, topic_id);
 }
 
-/* See positions.h. */
+/* See groups.h. */
 int
 pt_offsets_of_group(PtString group_id, bool dont_wait, PtOffsetCallback callback, void *arg)
 {
 	PtLogState *log = pt_offsets_follow(pt_offsets_leaf(group_id, false), dont_wait);
-	PtCommittedOffset *positions;
+	PtCommittedOffset *offsets;
 	int			n;
 
 	if (log == NULL)
 		return 0;
-	n = pt_offset_cache_group(&log->locator, group_id, &positions);
+	n = pt_offset_cache_group(&log->locator, group_id, &offsets);
 	for (int i = 0; i < n; i++)
-		callback(arg, &positions[i]);
+		callback(arg, &offsets[i]);
 	return n;
 }
 
-/* See positions.h. */
+/* See groups.h. */
 int
 pt_offsets_groups(bool dont_wait, PtGroupCallback callback, void *arg)
 {
@@ -233,7 +233,7 @@ pt_offsets_groups(bool dont_wait, PtGroupCallback callback, void *arg)
 	PtGroupOffsets *groups;
 	int			nlogs = 0;
 	int			n;
-	int			with_positions = 0;
+	int			with_offsets = 0;
 
 	pt_offset_cache_attach();
 	for (int i = 0; i < nleaves; i++)
@@ -249,36 +249,36 @@ pt_offsets_groups(bool dont_wait, PtGroupCallback callback, void *arg)
 	n = pt_offset_cache_groups(logs, nlogs, &groups);
 	for (int i = 0; i < n; i++)
 	{
-		if (groups[i].npositions == 0 || !pt_group_belongs(groups[i].group_id, leaves[groups[i].log]))
+		if (groups[i].noffsets == 0 || !pt_group_belongs(groups[i].group_id, leaves[groups[i].log]))
 			continue;
 		callback(arg, &groups[i]);
-		with_positions++;
+		with_offsets++;
 	}
-	return with_positions;
+	return with_offsets;
 }
 
 static void
-ignore_position(void *arg, const PtCommittedOffset *position)
+ignore_offset(void *arg, const PtCommittedOffset *committed)
 {
 }
 
-/* See positions.h. */
+/* See groups.h. */
 bool
 pt_offsets_exist(PtString group_id, bool dont_wait)
 {
-	return pt_offsets_of_group(group_id, dont_wait, ignore_position, NULL) > 0;
+	return pt_offsets_of_group(group_id, dont_wait, ignore_offset, NULL) > 0;
 }
 
 /*
- * The position of a group, and whether this transaction has set it itself.  False: it has none.
+ * The committed offset of a group, and whether this transaction has set it itself.  False: it has none.
  */
 bool
-pt_offset_find(PtString group_id, const PtTopic *topic, int32 partition, PtCommittedOffset *position, bool *is_own)
+pt_offset_find(PtString group_id, const PtTopic *topic, int32 partition, PtCommittedOffset *committed, bool *is_own)
 {
 	pg_uuid_t	topic_id = topic->id;	/* the cache may move */
 	PtString	name = {pstrdup(topic->name), (int32) strlen(topic->name)};
 	PtLogState *log = pt_offsets_follow(pt_offsets_leaf(group_id, false), false);
-	const OwnPosition *mine;
+	const OwnOffset *mine;
 
 	*is_own = false;
 	if (log == NULL)
@@ -287,41 +287,41 @@ pt_offset_find(PtString group_id, const PtTopic *topic, int32 partition, PtCommi
 	*is_own = mine != NULL && is_same_topic(&mine->topic_id, &topic_id);
 	if (*is_own)
 	{
-		memset(position, 0, sizeof(*position));
-		position->offset = mine->offset;
-		position->commit_time = pt_now_ms();
+		memset(committed, 0, sizeof(*committed));
+		committed->offset = mine->offset;
+		committed->commit_time = pt_now_ms();
 		return mine->offset >= 0;
 	}
-	return pt_offset_cache_find(&log->locator, group_id, name, partition, position) &&
-		is_meant_for(position, &topic_id);
+	return pt_offset_cache_find(&log->locator, group_id, name, partition, committed) &&
+		is_meant_for(committed, &topic_id);
 }
 
 /* See groups.h. */
 void
-pt_offset_check_room(const RelFileLocator *log, PtString group_id, const PtCommittedOffset *position)
+pt_offset_check_room(const RelFileLocator *log, PtString group_id, const PtCommittedOffset *committed)
 {
 	PtCommittedOffset	found;
 
-	if (position->offset < 0 || !pt_offset_cache_full() ||
-		pt_offset_cache_find(log, group_id, position->topic, position->partition, &found))
+	if (committed->offset < 0 || !pt_offset_cache_full() ||
+		pt_offset_cache_find(log, group_id, committed->topic, committed->partition, &found))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-			 errmsg("there are too many positions of groups"),
+			 errmsg("there are too many committed offsets"),
 			 errhint("Delete groups that are no longer used, or increase the setting \"pgtopic.offset_memory\".")));
 }
 
 static void
-remember_own(const RelFileLocator *log, const StringInfo key, const PtCommittedOffset *position)
+remember_own(const RelFileLocator *log, const StringInfo key, const PtCommittedOffset *committed)
 {
-	OwnPosition *mine = pt_levels_push(&own);
+	OwnOffset *mine = pt_levels_push(&own);
 
 	mine->log = *log;
 	mine->key = MemoryContextAlloc(TopTransactionContext, key->len);
 	memcpy(mine->key, key->data, key->len);
 	mine->key_len = key->len;
-	mine->offset = position->offset;
-	mine->topic_id = position->topic_id;
+	mine->offset = committed->offset;
+	mine->topic_id = committed->topic_id;
 }
 
 /* Adds a record to the group's leaf, when the transaction commits; frees its key and value. */
@@ -343,34 +343,34 @@ add_record(Relation rel, StringInfo key, StringInfo value)
 		pfree(value->data);
 }
 
-/* See positions.h. */
+/* See groups.h. */
 void
-pt_offset_write(PtString group_id, const PtCommittedOffset *position)
+pt_offset_write(PtString group_id, const PtCommittedOffset *committed)
 {
 	static uint32 writes = 0;
 	StringInfoData key;
 	StringInfoData value = {0};
 	Relation	rel;
 
-	Assert(position->offset >= -1 && position->partition >= 0);
-	pt_offset_key_write(&key, group_id, position->topic, position->partition);
-	if (position->offset >= 0)
-		pt_offset_value_write(&value, position);
+	Assert(committed->offset >= -1 && committed->partition >= 0);
+	pt_offset_key_write(&key, group_id, committed->topic, committed->partition);
+	if (committed->offset >= 0)
+		pt_offset_value_write(&value, committed);
 	rel = relation_open(pt_offsets_leaf(group_id, true), RowExclusiveLock);
 	pt_offset_cache_attach();
 	if (++writes % FOLLOW_WRITES == 0)
 		(void) pt_offsets_follow(RelationGetRelid(rel), false);	/* so that those who only write keep up, too */
-	pt_offset_check_room(&pt_rel_locator(rel), group_id, position);
-	remember_own(&pt_rel_locator(rel), &key, position);
+	pt_offset_check_room(&pt_rel_locator(rel), group_id, committed);
+	remember_own(&pt_rel_locator(rel), &key, committed);
 	add_record(rel, &key, &value);
 	relation_close(rel, NoLock);
 }
 
-/* See positions.h. */
+/* See groups.h. */
 void
 pt_offset_set(PtString group_id, const PtTopic *topic, int32 partition, int64 offset, PtString metadata)
 {
-	PtCommittedOffset	position = {
+	PtCommittedOffset	committed = {
 		.topic = {pstrdup(topic->name), (int32) strlen(topic->name)},	/* the cache may move */
 		.topic_id = topic->id,
 		.partition = partition,
@@ -380,45 +380,45 @@ pt_offset_set(PtString group_id, const PtTopic *topic, int32 partition, int64 of
 		.metadata = metadata
 	};
 
-	pt_offset_write(group_id, &position);
+	pt_offset_write(group_id, &committed);
 }
 
-/* See positions.h. */
+/* See groups.h. */
 int
 pt_offsets_remove(PtString group_id)
 {
 	PtLogState *log = pt_offsets_follow(pt_offsets_leaf(group_id, false), false);
 	int			n_own = own.n;	/* grows as we go */
 	int			removed = 0;
-	PtCommittedOffset *positions;
+	PtCommittedOffset *offsets;
 	int			n;
 
 	if (log == NULL)
 		return 0;
-	n = pt_offset_cache_group(&log->locator, group_id, &positions);
+	n = pt_offset_cache_group(&log->locator, group_id, &offsets);
 	for (int i = 0; i < n; i++)
 	{
-		const OwnPosition *mine = find_own(&log->locator, group_id, positions[i].topic, positions[i].partition);
+		const OwnOffset *mine = find_own(&log->locator, group_id, offsets[i].topic, offsets[i].partition);
 
 		if (mine && mine->offset < 0)
 			continue;
-		positions[i].offset = -1;
-		pt_offset_write(group_id, &positions[i]);
+		offsets[i].offset = -1;
+		pt_offset_write(group_id, &offsets[i]);
 		removed++;
 	}
 	for (int i = 0; i < n_own; i++)
 	{
-		const OwnPosition *mine = pt_levels_at(&own, i);
-		PtCommittedOffset	position = {.offset = -1,.topic_id = mine->topic_id};
+		const OwnOffset *mine = pt_levels_at(&own, i);
+		PtCommittedOffset	committed = {.offset = -1,.topic_id = mine->topic_id};
 		PtOffsetKey key;
 
 		if (!pt_offset_key_read(mine->key, mine->key_len, &key) || key.is_group ||
 			key.group_id.len != group_id.len || memcmp(key.group_id.data, group_id.data, group_id.len) != 0 ||
 			find_own(&log->locator, group_id, key.topic, key.partition)->offset < 0)
 			continue;
-		position.topic = key.topic;
-		position.partition = key.partition;
-		pt_offset_write(group_id, &position);
+		committed.topic = key.topic;
+		committed.partition = key.partition;
+		pt_offset_write(group_id, &committed);
 		removed++;
 	}
 	if (pt_offset_cache_last_used(&log->locator, group_id) != 0)
@@ -451,20 +451,20 @@ pt_group_used_write(PtString group_id, int64 last_used)
 }
 
 static void
-position_lock_tag(LOCKTAG *tag, PtString group_id, Oid leaf)
+offset_lock_tag(LOCKTAG *tag, PtString group_id, Oid leaf)
 {
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, leaf,
 						 hash_bytes((const unsigned char *) group_id.data, group_id.len),
-						 POSITION_LOCK_KIND);
+						 OFFSET_LOCK_KIND);
 }
 
-/* See positions.h. */
+/* See groups.h. */
 bool
 pt_offset_lock(PtString group_id, Oid leaf, bool dont_wait)
 {
 	LOCKTAG		tag;
 
-	position_lock_tag(&tag, group_id, leaf);
+	offset_lock_tag(&tag, group_id, leaf);
 	return LockAcquire(&tag, ExclusiveLock, false, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 
@@ -474,6 +474,6 @@ pt_offset_unlock(PtString group_id, Oid leaf)
 {
 	LOCKTAG		tag;
 
-	position_lock_tag(&tag, group_id, leaf);
+	offset_lock_tag(&tag, group_id, leaf);
 	LockRelease(&tag, ExclusiveLock, false);
 }

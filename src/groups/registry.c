@@ -17,9 +17,9 @@
  * group in the table.
  *
  * A group whose last member has left stays in the table with the time for a while, as its
- * positions expire from then on (expire.c).
+ * committed offsets expire from then on (expire.c).
  *
- * Siblings: position_cache.c has the memory, consume.c and ../func/groups.c use groups.
+ * Siblings: offset_cache.c has the memory, consume.c and ../func/groups.c use groups.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -39,7 +39,7 @@
 #include "xact/xact.h"
 #include "groups/offset_cache.h"
 
-/* Tells group locks from other locks made of numbers: of users (1, 2), of positions (3). */
+/* Tells group locks from other locks made of numbers: of users (1, 2), of (group, partition) (3). */
 #define GROUP_LOCK_KIND		4
 
 #define MAX_UTF8_BYTES			4
@@ -69,7 +69,7 @@ lock_out_sql(LOCKTAG *tag, PtString group_id)
 	return LockAcquire(tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
-/* See positions.h. */
+/* See groups.h. */
 bool
 pt_group_kafka_claim(PtString group_id)
 {
@@ -94,7 +94,7 @@ pt_group_kafka_claim(PtString group_id)
 	return true;
 }
 
-/* See positions.h. */
+/* See groups.h. */
 void
 pt_group_kafka_members(PtString group_id, int members)
 {
@@ -119,7 +119,7 @@ pt_group_kafka_members(PtString group_id, int members)
 		dshash_release_lock(table, group);
 }
 
-/* See positions.h. */
+/* See groups.h. */
 void
 pt_groups_kafka_clear(void)
 {
@@ -160,7 +160,7 @@ pt_group_usage(PtString group_id, int64 now, int64 *last_used)
 	return result;
 }
 
-/* See positions.h. */
+/* See groups.h. */
 int
 pt_group_kafka_count(PtString group_id)
 {
@@ -185,7 +185,7 @@ pt_groups_sweep(int64 before)
 	dshash_seq_term(&scan);
 }
 
-/* See positions.h. */
+/* See groups.h. */
 bool
 pt_group_sql_active(PtString group_id)
 {
@@ -216,14 +216,14 @@ use_group(PtString group_id, LOCKMODE mode)
 			 errhint("Use another group, or stop these clients.")));
 }
 
-/* See positions.h. */
+/* See groups.h. */
 void
 pt_group_sql_use(PtString group_id)
 {
 	use_group(group_id, ShareLock);
 }
 
-/* See positions.h. */
+/* See groups.h. */
 void
 pt_group_sql_own(PtString group_id)
 {
@@ -234,7 +234,7 @@ pt_group_sql_own(PtString group_id)
  * Strings between the database's encoding and UTF-8.
  */
 
-/* See positions.h. */
+/* See groups.h. */
 PtString
 pt_string_from_server(const char *s)
 {
@@ -262,7 +262,7 @@ append_converted(StringInfo buf, const char *p, int len)
 	return true;
 }
 
-/* See positions.h. */
+/* See groups.h. */
 char *
 pt_string_to_server(PtString s)
 {
@@ -294,7 +294,7 @@ pt_string_to_server(PtString s)
  * Who is there, for views.
  */
 
-/* See positions.h. */
+/* See groups.h. */
 bool
 pt_group_matches(PtString group_id, const PtGroupSession *session)
 {
@@ -304,7 +304,7 @@ pt_group_matches(PtString group_id, const PtGroupSession *session)
 	return tag.locktag_field2 == session->lock[0] && tag.locktag_field3 == session->lock[1];
 }
 
-/* See positions.h. */
+/* See groups.h. */
 int
 pt_group_sessions(PtGroupSession **out)
 {
@@ -327,20 +327,20 @@ pt_group_sessions(PtGroupSession **out)
 }
 
 static void
-note_readable(void *arg, const PtCommittedOffset *position)
+note_readable(void *arg, const PtCommittedOffset *committed)
 {
 	char		name[PT_TOPIC_NAME_MAX + 1];
 	const PtTopic *topic;
 
-	if (*(bool *) arg || position->topic.len > PT_TOPIC_NAME_MAX)
+	if (*(bool *) arg || committed->topic.len > PT_TOPIC_NAME_MAX)
 		return;
-	memcpy(name, position->topic.data, position->topic.len);
-	name[position->topic.len] = '\0';
+	memcpy(name, committed->topic.data, committed->topic.len);
+	name[committed->topic.len] = '\0';
 	topic = pt_topic_by_name(name);
 	*(bool *) arg = topic != NULL && pg_class_aclcheck(topic->relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
-/* See positions.h. */
+/* See groups.h. */
 bool
 pt_group_visible(PtString group_id)
 {

@@ -11,7 +11,7 @@
  * cannot be trusted.  It is then replaced by a new one, and calls that
  * wait are told to look for their coordinator: clients join again, as after a restart.
  *
- * Siblings: groups.h, topic_regex.c, api/; ../coord/coord.h; ../engine/positions.h (the registry).
+ * Siblings: groups.h, topic_regex.c, api/; ../coord/coord.h; ../groups/groups.h (the registry).
  *
  * Copyright (c) 2026, the pgtopic authors
  *

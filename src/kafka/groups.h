@@ -72,7 +72,7 @@ extern void kafka_group_forget(KafkaCall *call);
 /* For coord_find and its like; knows the topics of now. */
 extern const CoordGroups *kafka_groups(void);
 
-/* The state of a group that the coordinator does not have, but SQL sessions or only positions do. */
+/* The state of a group that the coordinator does not have, but SQL sessions or only committed offsets do. */
 extern bool kafka_group_find_outside(KafkaString group_id, CoordGroupInfo *info);
 
 /* The codes of AclOperation, as a bit field, of all that can be done with a group. */

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * offsets.c
- *	  What the APIs that read and write positions of groups share.
+ *	  What the APIs that read and write committed offsets of groups share.
  *
- * Siblings: offsets.h, groups.c, topics.c; ../engine/positions.h, which makes the records.
+ * Siblings: offsets.h, groups.c, topics.c; ../groups/groups.h, which makes the records.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -34,7 +34,7 @@ create_leaf(void *arg)
 }
 
 int16
-kafka_offsets_write(KafkaCall *call, KafkaString group_id, const PtCommittedOffset *positions, int n)
+kafka_offsets_write(KafkaCall *call, KafkaString group_id, const PtCommittedOffset *offsets, int n)
 {
 	PtString	id = kafka_pt_string(group_id);
 	KafkaError	error;
@@ -46,7 +46,7 @@ kafka_offsets_write(KafkaCall *call, KafkaString group_id, const PtCommittedOffs
 		kafka_log_error(call, &error);
 		return kafka_group_error(error.code);
 	}
-	call->produce = pt_offsets_commit(id, positions, n, &call->nproduce);
+	call->produce = pt_offsets_commit(id, offsets, n, &call->nproduce);
 	call->acks = -1;
 	return KERR_NONE;
 }

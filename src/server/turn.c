@@ -494,18 +494,18 @@ retry_due(NetTimer *timer)
 	((PtListener *) timer->arg)->append_now = true;
 }
 
-/* ms until groups or positions want their turn. */
+/* ms until groups or expiry want their turn. */
 static int64
 control_wait(void)
 {
-	int64		positions_ms = pt_offsets_wait();
+	int64		offsets_ms = pt_offsets_wait();
 	int64		groups_ms = kafka_control_wait();
 
-	return groups_ms < 0 ? positions_ms : Min(groups_ms, positions_ms);
+	return groups_ms < 0 ? offsets_ms : Min(groups_ms, offsets_ms);
 }
 
 /*
- * The control worker's own: what is due in groups, and positions that have expired.  What that finishes is resumed in
+ * The control worker's own: what is due in groups, and offsets that have expired.  What that finishes is resumed in
  * this turn.
  */
 static void

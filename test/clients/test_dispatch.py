@@ -418,7 +418,7 @@ def test_internal_topics():
     wrote = None
     for p in range(len(got["Partitions"])):
         wrote = wrote or any(part[1] for part in told(fetch(11, {name: {p: 0}})).values())
-    tap.ok(wrote, "positions can be read")
+    tap.ok(wrote, "committed offsets can be read")
     part = produce_raw(name, [(0, raw.Batch([("k", "v")]).encode())])["Responses"][0]["PartitionResponses"][0]
     tap.equal(part["ErrorCode"], INVALID_TOPIC, "not written")
     got = client.call("DeleteTopics", 5, {"TimeoutMs": 5000, "TopicNames": [name]})["Responses"][0]

@@ -219,7 +219,7 @@ def test_regex_and_new_topics():
 
 
 def test_restart():
-    """groups form again after the coordinator has gone, and positions are kept"""
+    """groups form again after the coordinator has gone, and committed offsets are kept"""
     topic, group = "work-eager", "group-eager"
     one = Member(group, "eager", [topic])
     tap.ok(until(lambda: shared(one)), "a member before")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""pg_dump in every format brings a topic back: id, configs, offsets, records, group positions."""
+"""pg_dump in every format brings a topic back: id, configs, offsets, records, committed offsets."""
 
 import os
 import sys
@@ -57,7 +57,7 @@ def compare(what, server, label=LABELS):
 
 
 def check_goes_on(what, server):
-    """Group positions are as they were, and the next offsets follow."""
+    """Committed offsets are as they were, and the next offsets follow."""
     left = "SELECT count(*) FROM consume('%s', 'readers', max_records => 10000)"
     tap.equal(server.sql(left % "orders"), "402", what + ": the group goes on where it was")
     tap.equal(server.sql(left % "Quoted.Name-1"), "1", what + ": in the other topic, too")

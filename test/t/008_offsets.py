@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """No committed offset is lost: committed by Kafka clients and by sessions, over crashes, restarts and a promotion.
 
-Committers move the positions of groups of their own forward, one step at a time, while the
-server is killed in many ways.  What was acknowledged is never taken back, and no position is
+Committers move the committed offsets of groups of their own forward, one step at a time, while the
+server is killed in many ways.  What was acknowledged is never taken back, and no offset is
 beyond what was asked for.
 """
 
@@ -106,7 +106,7 @@ def crash(how):
 
 
 def check(where, what):
-    """Positions are what was acknowledged, or a later one that was asked for."""
+    """Committed offsets are what was acknowledged, or a later one that was asked for."""
     wrong = []
     for c in committers:
         acked, asked = c.acked, c.asked
@@ -122,7 +122,7 @@ def check(where, what):
 
 
 def test_crashes():
-    """positions survive whatever is killed"""
+    """committed offsets survive whatever is killed"""
     global server
     server = pg.Cluster(settings={"pgtopic.max_connections": 1000}).init().start()
     server.sql("CREATE EXTENSION pgtopic; SELECT create_topic('events', partitions => %d); "
@@ -177,7 +177,7 @@ def test_promotion():
 
 
 def test_memory():
-    """beyond pgtopic.offset_memory there are no new positions, and those that are there move on"""
+    """beyond pgtopic.offset_memory there are no new committed offsets, and those that are there move on"""
     full = pg.Cluster("full", {"pgtopic.offset_memory": "1MB"}).init().start()
     full.sql("CREATE EXTENSION pgtopic; SELECT create_topic('events'); INSERT INTO topics.events (value) VALUES ('x')")
     full.wait_listener()
@@ -185,10 +185,10 @@ def test_memory():
              "SELECT count(*) FROM group_lag")
     try:
         full.sql("SELECT commit_offsets('one too many', 'events:0', 0)")
-        tap.ok(False, "a session gets no new position")
+        tap.ok(False, "a session gets no new committed offset")
     except pg.SqlError as problem:
-        tap.matches("there are too many positions of groups.*pgtopic.offset_memory", str(problem).replace("\n", " "),
-                    "a session gets no new position")
+        tap.matches("there are too many committed offsets.*pgtopic.offset_memory", str(problem).replace("\n", " "),
+                    "a session gets no new committed offset")
     full.sql("SELECT commit_offsets('group 500', 'events:0', 1)")
     tap.equal(full.sql("SELECT \"offset\" FROM group_lag WHERE group_id = 'group 500'"), "1", "it moves an old one")
 

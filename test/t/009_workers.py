@@ -174,12 +174,12 @@ def check_group(protocol, members, log):
     tap.note("%s group: %d records, %d of them read more than once, %d commits" %
              (protocol, len(log), sum(n > 1 for n in got.values()), sum(len(m.committed) for m in members)))
     tap.ok(sum(len(m.committed) for m in members) > 0, "%s group: offsets were committed" % protocol)
-    positions = dict(server.rows("SELECT partition, \"offset\" FROM group_lag WHERE group_id = 'readers-%s'" % protocol))
+    offsets = dict(server.rows("SELECT partition, \"offset\" FROM group_lag WHERE group_id = 'readers-%s'" % protocol))
     best = collections.defaultdict(int)
     for m in members:
         for p, o in m.committed:
             best[p] = max(best[p], o)
-    tap.equal([(p, o, positions.get(str(p))) for p, o in best.items() if int(positions.get(str(p), -1)) < o], [],
+    tap.equal([(p, o, offsets.get(str(p))) for p, o in best.items() if int(offsets.get(str(p), -1)) < o], [],
               "%s group: no committed offset was lost" % protocol)
 
 

@@ -157,7 +157,7 @@ walk_request(KafkaCall *call, int16 error, const char *message, bool add)
 			}
 			relid = kafka_lookup(&lookup, topic->name, by_id ? &topic->topic_id : NULL,
 								 partition->index, &code);
-			if (lookup.internal)	/* consumer positions are no client's to write */
+			if (lookup.internal)	/* committed offsets are no client's to write */
 				code = KERR_INVALID_TOPIC_EXCEPTION;
 			add_partition(call, partition, relid, code, target);
 		}

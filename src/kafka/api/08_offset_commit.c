@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * 08_offset_commit.c
- *	  OffsetCommit: positions of a group, as records of __consumer_offsets.
+ *	  OffsetCommit: committed offsets of a group, as records of __consumer_offsets.
  *
  * The coordinator says whether the member may commit; topics and sizes are checked per
  * partition.  What is left is appended by the server like any produced batch, all of
  * it or none, and is answered when it is durable.
  *
- * Siblings: ../groups.h; ../../engine/positions.h (the records); 09_offset_fetch.c reads them.
+ * Siblings: ../groups.h; ../../groups/groups.h (the records); 09_offset_fetch.c reads them.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -28,7 +28,7 @@
 /* Between begin and resume: the partitions that are committed. */
 typedef struct CommitState
 {
-	PtCommittedOffset *positions;
+	PtCommittedOffset *offsets;
 	OffsetCommitPartitionResponse **targets;
 	int			n;
 } CommitState;
@@ -52,18 +52,18 @@ check_partition(const OffsetCommitPartition *in, const PtTopic *topic)
 }
 
 static void
-add_position(CommitState *state, const OffsetCommitPartition *in, const PtTopic *topic,
+add_offset(CommitState *state, const OffsetCommitPartition *in, const PtTopic *topic,
 			 PtString name, OffsetCommitPartitionResponse *target)
 {
-	PtCommittedOffset *position = &state->positions[state->n];
+	PtCommittedOffset *committed = &state->offsets[state->n];
 
-	position->topic = name;
-	position->topic_id = topic->id;
-	position->partition = in->partition_index;
-	position->leader_epoch = in->committed_leader_epoch;
-	position->offset = in->committed_offset;
-	position->commit_time = -1;
-	position->metadata = (PtString) {in->committed_metadata.data, Max(in->committed_metadata.len, 0)};
+	committed->topic = name;
+	committed->topic_id = topic->id;
+	committed->partition = in->partition_index;
+	committed->leader_epoch = in->committed_leader_epoch;
+	committed->offset = in->committed_offset;
+	committed->commit_time = -1;
+	committed->metadata = (PtString) {in->committed_metadata.data, Max(in->committed_metadata.len, 0)};
 	state->targets[state->n++] = target;
 }
 
@@ -98,7 +98,7 @@ walk_request(KafkaCall *call, int16 error)
 			target->partition_index = partition->partition_index;
 			target->error_code = found ? check_partition(partition, found) : topic_error;
 			if (target->error_code == KERR_NONE)
-				add_position(state, partition, found, name, target);
+				add_offset(state, partition, found, name, target);
 		}
 	}
 }
@@ -147,14 +147,14 @@ keep_partitions_of_member(KafkaCall *call)
 	{
 		CoordUuid	topic_id;
 
-		memcpy(&topic_id, &state->positions[i].topic_id, sizeof(topic_id));
+		memcpy(&topic_id, &state->offsets[i].topic_id, sizeof(topic_id));
 		state->targets[i]->error_code =
 			(int16) coord_commit_partition(groups, kafka_coord_bytes(in->group_id), kafka_coord_bytes(in->member_id),
 										   in->generation_id_or_member_epoch, &topic_id,
-										   state->positions[i].partition);
+										   state->offsets[i].partition);
 		if (state->targets[i]->error_code != KERR_NONE)
 			continue;
-		state->positions[n] = state->positions[i];
+		state->offsets[n] = state->offsets[i];
 		state->targets[n++] = state->targets[i];
 	}
 	state->n = n;
@@ -169,7 +169,7 @@ offset_commit_begin(KafkaCall *call)
 	int16		error;
 
 	call->state = state;
-	state->positions = MemoryContextAllocHuge(call->mcxt, sizeof(PtCommittedOffset) * n);
+	state->offsets = MemoryContextAllocHuge(call->mcxt, sizeof(PtCommittedOffset) * n);
 	state->targets = MemoryContextAllocHuge(call->mcxt, sizeof(*state->targets) * n);
 	walk_request(call, KERR_NONE);
 	if (state->n == 0)
@@ -183,7 +183,7 @@ offset_commit_begin(KafkaCall *call)
 		error = KERR_NONE;
 	}
 	if (error == KERR_NONE)
-		error = kafka_offsets_write(call, in->group_id, state->positions, state->n);
+		error = kafka_offsets_write(call, in->group_id, state->offsets, state->n);
 	for (int i = 0; error != KERR_NONE && i < state->n; i++)
 		state->targets[i]->error_code = error;
 	if (error != KERR_NONE)

@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * 09_offset_fetch.c
- *	  OffsetFetch: committed positions of groups.
+ *	  OffsetFetch: committed offsets of groups.
  *
  * Until version 7 one group, then many.  No topics (null) are all topics.  What has no
- * position is not an error: its offset is -1.  No position is ever unstable here: an
+ * committed offset is not an error: its offset is -1.  No committed offset is ever unstable here: an
  * offset that a transaction has not committed is not seen by anybody.
  *
- * Siblings: ../groups.h; ../../engine/positions.h; 08_offset_commit.c.
+ * Siblings: ../groups.h; ../../groups/groups.h; 08_offset_commit.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -53,21 +53,21 @@ grow(KafkaCall *call, const KafkaSchema *schema, void *items, int n, int *cap)
 }
 
 static void
-set_position(OffsetFetchGroupPartitionResponse *out, const PtCommittedOffset *position)
+set_offset(OffsetFetchGroupPartitionResponse *out, const PtCommittedOffset *committed)
 {
-	out->committed_offset = position->offset;
+	out->committed_offset = committed->offset;
 	/* one from before an upgrade or a restore, which begin with epoch 1, would make clients ignore what Metadata says */
-	out->committed_leader_epoch = position->leader_epoch > pt_leader_epoch() ? -1 : position->leader_epoch;
-	out->metadata = kafka_group_copy((CoordBytes) {position->metadata.data, position->metadata.len});
+	out->committed_leader_epoch = committed->leader_epoch > pt_leader_epoch() ? -1 : committed->leader_epoch;
+	out->metadata = kafka_group_copy((CoordBytes) {committed->metadata.data, committed->metadata.len});
 }
 
-/* A position of the group, in order of topics; those in topics that are gone are left out. */
+/* A committed offset of the group, in order of topics; those in topics that are gone are left out. */
 static void
-add_position(void *arg, const PtCommittedOffset *position)
+add_offset(void *arg, const PtCommittedOffset *committed)
 {
 	FetchGroup *f = arg;
 	OffsetFetchGroupResponse *out = f->out;
-	KafkaString name = {position->topic.data, position->topic.len};
+	KafkaString name = {committed->topic.data, committed->topic.len};
 	OffsetFetchGroupTopicResponse *topic = out->topics.n > 0 ? &out->topics.items[out->topics.n - 1] : NULL;
 
 	if (topic == NULL || !kafka_string_equal(topic->name, name))
@@ -76,8 +76,8 @@ add_position(void *arg, const PtCommittedOffset *position)
 		const PtTopic *found = kafka_topic_find(name, NULL, &error);
 		pg_uuid_t	none = {{0}};
 
-		if (found == NULL || (memcmp(&position->topic_id, &none, sizeof(none)) != 0 &&
-							  memcmp(&position->topic_id, &found->id, sizeof(none)) != 0))
+		if (found == NULL || (memcmp(&committed->topic_id, &none, sizeof(none)) != 0 &&
+							  memcmp(&committed->topic_id, &found->id, sizeof(none)) != 0))
 			return;
 		out->topics.items = grow(f->call, kafka_schema_OffsetFetchGroupTopicResponse(), out->topics.items,
 								 out->topics.n, &f->topics_cap);
@@ -88,8 +88,8 @@ add_position(void *arg, const PtCommittedOffset *position)
 	}
 	topic->partitions.items = grow(f->call, kafka_schema_OffsetFetchGroupPartitionResponse(),
 								   topic->partitions.items, topic->partitions.n, &f->partitions_cap);
-	topic->partitions.items[topic->partitions.n].partition_index = position->partition;
-	set_position(&topic->partitions.items[topic->partitions.n++], position);
+	topic->partitions.items[topic->partitions.n].partition_index = committed->partition;
+	set_offset(&topic->partitions.items[topic->partitions.n++], committed);
 }
 
 /* One topic that was asked for. */
@@ -109,19 +109,19 @@ fetch_topic(FetchGroup *f, const OffsetFetchGroupTopic *in, OffsetFetchGroupTopi
 	if (topic != NULL)
 		id = topic->id;
 	if (!by_id && f->out != NULL && topic == NULL)
-		error = KERR_NONE;		/* by name: one that is not there has no position */
+		error = KERR_NONE;		/* by name: one that is not there has no committed offset */
 	KAFKA_RESIZE(f->call, out->partitions, OffsetFetchGroupPartitionResponse, n);
 	for (int i = 0; i < n; i++)
 	{
 		OffsetFetchGroupPartitionResponse *partition = &out->partitions.items[i];
-		PtCommittedOffset	position;
+		PtCommittedOffset	committed;
 
 		partition->partition_index = in->partition_indexes.items[i];
 		partition->committed_offset = -1;
 		partition->error_code = error;
 		if (error == KERR_NONE && topic != NULL &&
-			pt_offset_fetch(f->group_id, name, &id, partition->partition_index, true, &position))
-			set_position(partition, &position);
+			pt_offset_fetch(f->group_id, name, &id, partition->partition_index, true, &committed))
+			set_offset(partition, &committed);
 	}
 }
 
@@ -164,7 +164,7 @@ fetch_group(KafkaCall *call, const OffsetFetchGroup *in, OffsetFetchGroupRespons
 		fetch_topics(&f, in, out, error);
 	}
 	else if (in->topics.n < 0)
-		(void) pt_offsets_of_group(f.group_id, true, add_position, &f);
+		(void) pt_offsets_of_group(f.group_id, true, add_offset, &f);
 	else
 		fetch_topics(&f, in, out, KERR_NONE);
 }

@@ -3,7 +3,7 @@
  * 16_list_groups.c
  *	  ListGroups: groups with members, and all others that have offsets.
  *
- * Siblings: ../groups.h; ../../engine/positions.h (groups that only have offsets).
+ * Siblings: ../groups.h; ../../groups/groups.h (groups that only have offsets).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -59,10 +59,10 @@ add(Listing *l, const CoordGroupInfo *info)
 
 /* One that has offsets. */
 static void
-add_outside(void *arg, const PtGroupOffsets *positions)
+add_outside(void *arg, const PtGroupOffsets *offsets)
 {
 	Listing    *l = arg;
-	KafkaString id = {positions->group_id.data, positions->group_id.len};
+	KafkaString id = {offsets->group_id.data, offsets->group_id.len};
 	CoordGroupInfo info;
 
 	if (!coord_find(l->groups, kafka_coord_bytes(id), &info) && kafka_group_find_outside(id, &info))

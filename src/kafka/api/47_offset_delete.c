@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * 47_offset_delete.c
- *	  OffsetDelete: some positions of a group go.
+ *	  OffsetDelete: some committed offsets of a group go.
  *
  * Those in topics that a member is subscribed to stay (GROUP_SUBSCRIBED_TO_TOPIC).  While a
  * classic group rebalances nobody knows what its members want, so all stay.
@@ -25,7 +25,7 @@
 
 typedef struct OffsetDeleteState
 {
-	PtCommittedOffset *positions;
+	PtCommittedOffset *offsets;
 	OffsetDeletePartitionResponse **targets;
 	int			n;
 } OffsetDeleteState;
@@ -147,18 +147,18 @@ delete_topic(KafkaCall *call, const OffsetDeleteTopic *in, const CoordDescriptio
 	for (int i = 0; i < in->partitions.n; i++)
 	{
 		OffsetDeletePartitionResponse *target = &out->partitions.items[i];
-		PtCommittedOffset	position;
+		PtCommittedOffset	committed;
 
 		target->partition_index = in->partitions.items[i].partition_index;
 		target->error_code = error;
 		if (error != KERR_NONE || !pt_offset_fetch(kafka_pt_string(((OffsetDeleteRequest *) call->request)->group_id),
-													 name, &id, target->partition_index, true, &position))
+													 name, &id, target->partition_index, true, &committed))
 			continue;
-		position.topic = name;
-		position.topic_id = id;
-		position.partition = target->partition_index;
-		position.offset = -1;
-		state->positions[state->n] = position;
+		committed.topic = name;
+		committed.topic_id = id;
+		committed.partition = target->partition_index;
+		committed.offset = -1;
+		state->offsets[state->n] = committed;
 		state->targets[state->n++] = target;
 	}
 }
@@ -188,7 +188,7 @@ offset_delete_begin(KafkaCall *call)
 	out->error_code = check_group(in->group_id, &d, &members);
 	if (out->error_code != KERR_NONE)
 		return KAFKA_REPLY;
-	state->positions = MemoryContextAllocHuge(call->mcxt, sizeof(PtCommittedOffset) * n);
+	state->offsets = MemoryContextAllocHuge(call->mcxt, sizeof(PtCommittedOffset) * n);
 	state->targets = MemoryContextAllocHuge(call->mcxt, sizeof(*state->targets) * n);
 	KAFKA_RESIZE(call, out->topics, OffsetDeleteTopicResponse, in->topics.n);
 	for (int i = 0; i < in->topics.n; i++)
@@ -198,7 +198,7 @@ offset_delete_begin(KafkaCall *call)
 	}
 	if (state->n == 0)
 		return KAFKA_REPLY;
-	error = kafka_offsets_write(call, in->group_id, state->positions, state->n);
+	error = kafka_offsets_write(call, in->group_id, state->offsets, state->n);
 	if (error != KERR_NONE)
 	{
 		for (int i = 0; i < state->n; i++)

@@ -208,7 +208,7 @@ def membership(port, modern, count, session_s, meter):
 
 
 def _commit(group):
-    """Of a consumer that is no member: position 7 of one partition."""
+    """Of a consumer that is no member: offset 7 of one partition."""
     return {"GroupId": group, "GenerationIdOrMemberEpoch": -1, "MemberId": "", "GroupInstanceId": None, "Topics": [
         {"Name": "bench", "Partitions": [{"PartitionIndex": 0, "CommittedOffset": 7, "CommittedMetadata": ""}]}]}
 

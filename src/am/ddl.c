@@ -304,7 +304,7 @@ copy_frames(Relation old_table, Relation new_table, TransactionId oldest_xmin, d
 		PtVisibility v = pt_frame_visible(&r, &frame, NULL);
 
 		Assert(v != PT_IN_PROGRESS);	/* we hold the table alone */
-		if (v != PT_VISIBLE || (frame.head.flags & PT_FRAME_KIND_MASK) != PT_FRAME_KIND_BATCH)
+		if (v != PT_VISIBLE)
 			continue;
 		if (!frame.sealed && !TransactionIdPrecedes(frame.head.xid, oldest_xmin))
 			all_see = false;

@@ -117,8 +117,6 @@ classify(PtRows *rows, const PtFrame *frame)
 	PtVisibility result;
 
 	result = pt_frame_visible(&rows->reader, frame, rows->snapshot);
-	if (result == PT_VISIBLE && (frame->head.flags & PT_FRAME_KIND_MASK) != PT_FRAME_KIND_BATCH)
-		return PT_INVISIBLE;
 	if (result != PT_VISIBLE || rows->snapshot == NULL)
 		return result;
 	if (frame->sealed || !TransactionIdIsCurrentTransactionId(frame->head.xid))

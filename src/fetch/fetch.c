@@ -76,7 +76,7 @@ get_scratch(void)
 static bool
 frame_committed(Walk *walk, const PtFrameHeader *head, PtLogPos pos)
 {
-	if (head->flags & (PT_FRAME_ABORTED | PT_FRAME_KIND_MASK))
+	if (head->flags & PT_FRAME_HIDDEN)
 		return false;
 	if (pos < walk->sealed || head->xid == walk->committed_xid)
 		return true;
@@ -164,6 +164,7 @@ collect_span(PtFetch *fetch, Walk *walk)
 			span->pos = frame.pos;
 			span->extent = walk->cursor.extent;
 			span->phys = walk->cursor.phys;
+			span->generation = walk->cursor.generation;
 		}
 		else if (!frame.visible || span->bytes_left + frame.length > fetch->max_bytes)
 			return;

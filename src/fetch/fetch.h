@@ -33,6 +33,7 @@ typedef struct PtSpan
 	uint64		bytes_left;		/* bytes of batches left in all */
 	uint64		extent;			/* cached mapping */
 	uint32		phys;
+	uint32		generation;
 } PtSpan;
 
 typedef struct PtFetch

@@ -22,6 +22,7 @@ typedef struct PtPageCursor
 	RelFileLocator locator;
 	uint64		extent;			/* that phys belongs to */
 	uint32		phys;
+	uint32		generation;
 	Page		page;			/* NULL: nowhere */
 	uint64		block;			/* its logical block */
 	Buffer		buf;			/* what it is in, pinned; InvalidBuffer: in scratch */

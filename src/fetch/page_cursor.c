@@ -29,7 +29,7 @@ static Buffer neighbour_buffer(const RelFileLocator *locator, BlockNumber block)
 static void note_buffer(Buffer buffer);
 static bool read_ahead(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead, Buffer *recent);
 static Buffer pin_page(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead);
-static bool is_page_of(Page page, uint64 block);
+static bool is_page_of(Page page, uint64 block, uint32 generation);
 
 /* Where the last page was found, over all logs, and which way the one before lay. */
 static Buffer last_buffer = InvalidBuffer;
@@ -117,10 +117,11 @@ pin_page(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead)
 }
 
 static bool
-is_page_of(Page page, uint64 block)
+is_page_of(Page page, uint64 block, uint32 generation)
 {
 	return !PageIsNew(page) && PageGetSpecialSize(page) == MAXALIGN(sizeof(PtPageSpecial)) &&
-		pt_page_special(page)->kind == PT_PAGE_LOG && pt_page_special(page)->block == block;
+		pt_page_special(page)->kind == PT_PAGE_LOG && pt_page_special(page)->block == block &&
+		pt_page_special(page)->generation == generation;
 }
 
 /* See logs.h. */
@@ -145,6 +146,7 @@ pt_page_cursor_go(PtPageCursor *cursor, uint64 block, int ahead, bool keep)
 			return false;
 		cursor->extent = extent;
 		cursor->phys = entry.phys;
+		cursor->generation = entry.generation;
 	}
 	phys_block = pt_extent_block(cursor->phys) + (BlockNumber) (block % PT_EXTENT_BLOCKS);
 	if (block < cursor->window || block >= cursor->window_end)
@@ -160,7 +162,7 @@ pt_page_cursor_go(PtPageCursor *cursor, uint64 block, int ahead, bool keep)
 		cursor->page = cursor->scratch->pages + (Size) (cursor->window_page + (block - cursor->window)) * BLCKSZ;
 	}
 	cursor->block = block;
-	if (is_page_of(cursor->page, block))
+	if (is_page_of(cursor->page, block, cursor->generation))
 		return true;
 	pt_page_cursor_end(cursor);
 	cursor->phys = PT_INVALID_EXTENT;

@@ -66,6 +66,7 @@ pt_span_map(PtSpan *span, PtSpanMap *map, int n, PtScratch *scratch)
 	cursor.log = span->state;
 	cursor.extent = span->extent;
 	cursor.phys = span->phys;
+	cursor.generation = span->generation;
 	map->npins = 0;
 	map->bytes = 0;
 	while (k < n && span->bytes_left > 0)
@@ -99,6 +100,7 @@ pt_span_map(PtSpan *span, PtSpanMap *map, int n, PtScratch *scratch)
 	map->npieces = k;
 	span->extent = cursor.extent;
 	span->phys = cursor.phys;
+	span->generation = cursor.generation;
 }
 
 /* See engine.h. */

@@ -106,7 +106,7 @@ place_batches(PtLogState *state, PtAppendBatch *batches, int n, int32 epoch)
 		pt_batch_set_offset(b->data, b->base_offset, epoch == KEEP_EPOCH ? h.leader_epoch : epoch);
 		b->base_ordinal = ordinal;
 		offset = b->base_offset + h.last_offset_delta + 1;
-		ordinal += h.record_count;
+		ordinal += h.last_offset_delta + 1;
 	}
 }
 
@@ -203,10 +203,12 @@ tail_extent_block(Relation rel, PtLogState *state)
 			state->tail_phys = entry.phys;
 		else
 		{
+			Assert(entry.generation == 0);	/* nothing was there before */
 			state->tail_phys = pt_extent_take(rel, &entry, state->tail_max_timestamp);
 			state->tail_max_timestamp = -1;
 			state->file_blocks = RelationGetNumberOfBlocks(rel);
 		}
+		state->tail_generation = entry.generation;
 		memset(state->tail_buffers, 0, sizeof(state->tail_buffers));
 	}
 	return pt_extent_block(state->tail_phys);
@@ -256,15 +258,18 @@ static PtFrameHeader
 begin_frame(PtAppendSource *src, PtLogPos pos, PtLogState *state)
 {
 	PtAppendBatch *b = &src->batches[src->i];
-	PtFrameHeader head = {.length = b->length,.xid = src->xid,.base_ordinal = b->base_ordinal};
 	PtBatchHeader h;
+	PtFrameHeader head;
 
 	(void) pt_batch_header_read(b->data, b->length, &h);
 	Assert(pos == pt_frame_start(pos));
 	Assert(b->base_ordinal == state->tail_ordinal);
 	Assert(b->base_offset >= state->tail_offset);
 	src->frame_pos = pos;
-	state->tail_ordinal = b->base_ordinal + h.record_count;
+	head = (PtFrameHeader) {
+		.length = b->length,.xid = src->xid,.base_ordinal = b->base_ordinal,.ordinals = h.last_offset_delta + 1
+	};
+	state->tail_ordinal = b->base_ordinal + head.ordinals;
 	state->tail_max_timestamp = Max(state->tail_max_timestamp, h.max_timestamp);
 	return head;
 }
@@ -322,6 +327,9 @@ fill_run(PtAppendSource *src, PtAppendRun *run, PtLogState *state)
 	xl_pt_append *x = &run->record.head;
 
 	x->block = block;
+	x->generation = state->tail_generation;
+	x->amid_done = src->done;
+	x->amid_length = src->done > 0 ? src->batches[src->i].length + sizeof(PtFrameHeader) : 0;
 	x->at = (uint16) pt_pos_byte(run->pos);
 	x->nblocks = (uint16) run->nblocks;
 	for (int i = 0; i < run->nblocks; i++)
@@ -330,7 +338,7 @@ fill_run(PtAppendSource *src, PtAppendRun *run, PtLogState *state)
 		uint32		at = i == 0 ? x->at : PT_PAGE_FIRST;
 
 		if (at == PT_PAGE_FIRST)
-			pt_page_init(page, PT_PAGE_LOG, block + i);
+			pt_page_init(page, PT_PAGE_LOG, block + i, x->generation);
 		Assert(pt_page_special(page)->block == block + i);
 		run->lower[i] = (uint16) fill_page(src, page, block + i, at, state);
 		Assert(run->lower[i] > at && run->lower[i] <= PT_PAGE_END);

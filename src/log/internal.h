@@ -14,7 +14,7 @@
 #include "log/wal.h"
 
 /* page.c: the same initialisation for the running server and for redo. */
-extern void pt_page_init(Page page, uint16 kind, uint64 block);
+extern void pt_page_init(Page page, uint16 kind, uint64 block, uint32 generation);
 extern void pt_meta_init(Page page, int64 offset, int64 ordinal);
 extern void pt_meta_apply_extent(Page meta, const xl_pt_extent *x);
 extern void pt_meta_apply(Page meta, const xl_pt_meta *x);

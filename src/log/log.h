@@ -55,6 +55,7 @@ typedef struct PtLogState
 	int64		tail_max_timestamp; /* ms, of the tail's extent */
 	XLogRecPtr	tail_lsn;		/* of the last record that moved the tail */
 	uint32		tail_phys;		/* physical extent of the tail */
+	uint32		tail_generation;	/* of that */
 	BlockNumber file_blocks;	/* length of the file */
 	Buffer		tail_buffers[PT_EXTENT_BLOCKS]; /* where the pages of the tail's extent were last */
 	/* ends */
@@ -71,7 +72,6 @@ typedef struct PtLogState
 	PtLogPos	start_pos;
 	pg_atomic_uint64 sealed_pos;
 	pg_atomic_uint32 waiters;	/* fetches of listener workers that wait for more */
-	ConditionVariable cv;		/* SQL sessions that wait for more */
 } PtLogState;
 
 extern Size pt_state_shmem_size(void);
@@ -163,6 +163,7 @@ typedef struct PtReader
 	PtLogPos	pos;			/* of the frame that next reads */
 	uint64		extent;			/* logical extent that phys belongs to */
 	uint32		phys;
+	uint32		generation;
 	Buffer		buf;			/* pinned page, or InvalidBuffer */
 	uint64		buf_block;		/* its logical block */
 	char	   *data;			/* assembled batch */

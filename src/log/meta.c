@@ -19,6 +19,7 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "access/xloginsert.h"
 #include "catalog/storage.h"
 #include "miscadmin.h"
@@ -62,8 +63,17 @@ lock_meta(Relation rel, const RelFileLocator *locator, int mode)
 	if (meta->version != PT_LOG_FORMAT_VERSION)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("log format version %u is not supported", meta->version),
-				 errhint("The log was written by a newer version of pgtopic.")));
+				 errmsg("log format version %u is not supported, only version %u", meta->version,
+						PT_LOG_FORMAT_VERSION),
+				 meta->version > PT_LOG_FORMAT_VERSION ?
+				 errhint("The log was written by a newer version of pgtopic.") :
+				 errhint("Dump the topic with the version of pgtopic that wrote it, and restore it with this one.")));
+	if (meta->extent_blocks != PT_EXTENT_BLOCKS || meta->block_size != BLCKSZ)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("log has extents of %u blocks of %u bytes, not %u of %u", meta->extent_blocks,
+						meta->block_size, PT_EXTENT_BLOCKS, BLCKSZ),
+				 errhint("The log was written by a server that was built with other sizes.")));
 	return buf;
 }
 
@@ -243,7 +253,12 @@ choose_physical(Relation rel, const PtMetaPage *meta, xl_pt_extent *x)
 		else if (!read_dir_entry(rel, &pt_rel_locator(rel), pt_dir_block(meta, &place), &place, &entry))
 			continue;
 		if (entry.phys != PT_INVALID_EXTENT)
+		{
+			/* standbys may still have queries that read what was there */
+			x->horizon = XidFromFullTransactionId(ReadNextFullTransactionId());
+			TransactionIdRetreat(x->horizon);
 			return entry.phys;
+		}
 	}
 	phys = x->phys_extents++;
 	if (phys > 0)

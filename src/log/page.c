@@ -17,7 +17,7 @@
 
 /* An empty page of a log file. */
 void
-pt_page_init(Page page, uint16 kind, uint64 block)
+pt_page_init(Page page, uint16 kind, uint64 block, uint32 generation)
 {
 	PtPageSpecial *special;
 
@@ -26,7 +26,7 @@ pt_page_init(Page page, uint16 kind, uint64 block)
 	special->block = block;
 	special->first = 0;
 	special->kind = kind;
-	special->reserved = 0;
+	special->generation = generation;
 	((PageHeader) page)->pd_lower = PT_PAGE_FIRST;
 }
 
@@ -36,11 +36,12 @@ pt_meta_init(Page page, int64 offset, int64 ordinal)
 {
 	PtMetaPage *meta;
 
-	pt_page_init(page, PT_PAGE_META, 0);
+	pt_page_init(page, PT_PAGE_META, 0, 0);
 	meta = pt_meta_page(page);
 	meta->magic = PT_META_MAGIC;
 	meta->version = PT_LOG_FORMAT_VERSION;
 	meta->extent_blocks = PT_EXTENT_BLOCKS;
+	meta->block_size = BLCKSZ;
 	meta->free_head = PT_INVALID_EXTENT;
 	meta->start_pos = pt_extent_pos(0);
 	meta->start_offset = offset;
@@ -132,7 +133,7 @@ pt_dir_apply(Page page, const xl_pt_extent *x, bool init)
 	(void) pt_dir_place(x->extent, &place);
 	if (init)
 	{
-		pt_page_init(page, PT_PAGE_DIRECTORY, place.page);
+		pt_page_init(page, PT_PAGE_DIRECTORY, place.page, 0);
 		memset(pt_dir_page(page), 0, sizeof(PtDirEntry) * PT_DIR_PER_PAGE);
 		((PageHeader) page)->pd_lower = PT_PAGE_FIRST + sizeof(PtDirEntry) * PT_DIR_PER_PAGE;
 	}

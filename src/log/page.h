@@ -25,7 +25,7 @@
 
 #define PT_META_BLOCK			0
 #define PT_META_MAGIC			0x70674c67	/* "pgLg" */
-#define PT_LOG_FORMAT_VERSION	1
+#define PT_LOG_FORMAT_VERSION	2
 
 #define PT_EXTENT_BLOCKS		128 /* 1 MiB with 8-KiB blocks */
 #define PT_DIR_PER_PAGE			250
@@ -53,7 +53,7 @@ typedef struct PtPageSpecial
 	uint16		first;			/* byte where the first frame that starts here starts,
 								 * 0: none */
 	uint16		kind;			/* PT_PAGE_xxx */
-	uint32		reserved;
+	uint32		generation;		/* of its extent when it was written */
 } PtPageSpecial;
 
 #define PT_PAGE_LOG				0x7001
@@ -75,7 +75,7 @@ typedef struct PtFrameHeader
 	TransactionId xid;			/* that appended it */
 	int64		base_ordinal;
 	uint32		flags;
-	uint32		reserved;
+	uint32		ordinals;		/* that it takes: last offset delta + 1 */
 } PtFrameHeader;
 
 #define PT_FRAME_ABORTED		0x0001	/* of an aborted transaction: skip */
@@ -84,13 +84,21 @@ typedef struct PtFrameHeader
 #define PT_FRAME_KIND_BATCH		0x0000	/* a record batch */
 #define PT_FRAME_KIND_PRODUCERS 0x0010	/* a snapshot of producer sequences */
 
+/* Frames that no reader shows; whoever walks over them asks this and no less. */
+#define PT_FRAME_HIDDEN			(PT_FRAME_ABORTED | PT_FRAME_KIND_MASK)
+
 /* Bytes at a frame's start that never straddle a page. */
 #define PT_FRAME_HEAD			(sizeof(PtFrameHeader) + PT_BATCH_HEADER_SIZE)
 
+/*
+ * The generation of an extent goes up when other frames are put in its place
+ * (compaction).  Its pages carry it, too, so a reader that still follows the
+ * old mapping notices.
+ */
 typedef struct PtDirEntry
 {
 	uint32		phys;			/* physical extent, or PT_INVALID_EXTENT */
-	uint32		flags;
+	uint32		generation;
 	int64		base_offset;	/* next offset when the extent was taken */
 	int64		base_ordinal;	/* next ordinal, likewise */
 	int64		max_timestamp;	/* ms; of batches that start here, known once the
@@ -108,7 +116,7 @@ typedef struct PtMetaPage
 	uint64		free_extent;	/* entries from here to first_extent are free for
 								 * reuse */
 	uint32		free_head;		/* chain of free extents, PT_INVALID_EXTENT: none */
-	uint32		flags;
+	uint32		block_size;		/* BLCKSZ of the server that made the log */
 	PtLogPos	start_pos;		/* first frame retained */
 	int64		start_offset;	/* log start offset */
 	int64		start_ordinal;

@@ -89,6 +89,7 @@ reader_map(PtReader *r, uint64 block)
 			return InvalidBlockNumber;
 		r->extent = extent;
 		r->phys = entry.phys;
+		r->generation = entry.generation;
 	}
 	result = pt_extent_block(r->phys) + (BlockNumber) (block % PT_EXTENT_BLOCKS);
 	if (result >= r->file_blocks)
@@ -122,7 +123,7 @@ pt_reader_lock_block(PtReader *r, uint64 block, Page *page)
 		LockBuffer(r->buf, BUFFER_LOCK_SHARE);
 		*page = BufferGetPage(r->buf);
 		if (!PageIsNew(*page) && pt_page_special(*page)->block == block &&
-			pt_page_special(*page)->kind == PT_PAGE_LOG)
+			pt_page_special(*page)->kind == PT_PAGE_LOG && pt_page_special(*page)->generation == r->generation)
 			return true;
 		LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
 		pt_reader_unpin(r);

@@ -140,7 +140,6 @@ find_or_enter(const RelFileLocator *locator)
 	SpinLockInit(&state->mutex);
 	pg_atomic_init_u64(&state->sealed_pos, 0);
 	pg_atomic_init_u32(&state->waiters, 0);
-	ConditionVariableInit(&state->cv);
 	return state;
 }
 
@@ -217,8 +216,8 @@ load_state(PtLogState *state, Relation rel)
 }
 
 /*
- * The tail: behind the last frame written.  Pages are written in order, so the
- * last page of the log is found by binary search in the last extent that has one.
+ * The tail: behind the last frame written.  Goes back page by page from the end
+ * of the last extent, at most an extent and the batch that ends there.
  */
 static void
 load_tail(PtLogState *state, PtReader *r, const PtLogInfo *info)
@@ -246,7 +245,7 @@ load_tail(PtLogState *state, PtReader *r, const PtLogInfo *info)
 	{
 		any = true;
 		state->tail_pos = frame.next;
-		state->tail_ordinal = frame.head.base_ordinal + frame.batch.record_count;
+		state->tail_ordinal = frame.head.base_ordinal + frame.head.ordinals;
 		state->tail_xid = frame.head.xid;
 		if (!pt_reader_complete(r, &frame))
 			state->tail_cut = frame.pos;
@@ -460,7 +459,6 @@ pt_state_advance(PtLogState *state, XLogRecPtr lsn)
 	SpinLockRelease(&state->mutex);
 	if (n == 0)
 		return false;
-	ConditionVariableBroadcast(&state->cv);
 	ConditionVariableBroadcast(&shared->any_cv);
 	return true;
 }

@@ -55,7 +55,7 @@ find_end(PtReader *r, const PtLogEnd *end, PtLogStart *start)
 		return false;
 	Assert(frame.next <= end->pos);
 	start->pos = end->pos;
-	start->ordinal = frame.head.base_ordinal + frame.batch.last_offset_delta + 1;
+	start->ordinal = frame.head.base_ordinal + frame.head.ordinals;
 	return true;
 }
 

@@ -52,7 +52,7 @@ pt_frame_visible(PtReader *r, const PtFrame *frame, Snapshot snapshot)
 {
 	TransactionId xid = frame->head.xid;
 
-	if (frame->head.flags & PT_FRAME_ABORTED)
+	if (frame->head.flags & PT_FRAME_HIDDEN)
 		return PT_INVISIBLE;
 	if (frame->sealed)
 		return PT_VISIBLE;

@@ -16,6 +16,9 @@
 #include "access/bufmask.h"
 #include "access/xlog_internal.h"
 #include "access/xlogutils.h"
+#include "replication/decode.h"
+#include "replication/logical.h"
+#include "replication/reorderbuffer.h"
 #include "storage/standby.h"
 
 #include "log/internal.h"
@@ -25,6 +28,21 @@ finish(Buffer buf, XLogReaderState *record)
 {
 	PageSetLSN(BufferGetPage(buf), record->EndRecPtr);
 	MarkBufferDirty(buf);
+}
+
+/*
+ * On a standby, queries whose snapshots are as old as this xid must not go on;
+ * before the change.
+ */
+static void
+conflict(XLogReaderState *record, TransactionId xid)
+{
+	RelFileLocator locator;
+
+	if (!InHotStandby || !TransactionIdIsValid(xid))
+		return;
+	XLogRecGetBlockTag(record, 0, &locator, NULL, NULL);
+	pt_resolve_snapshot_conflict(xid, locator);
 }
 
 static void
@@ -45,6 +63,7 @@ redo_extent(XLogReaderState *record)
 	PtDirPlace	place;
 	Buffer		buf;
 
+	conflict(record, x->horizon);
 	if (XLogReadBufferForRedo(record, 0, &buf) == BLK_NEEDS_REDO)
 	{
 		pt_meta_apply_extent(BufferGetPage(buf), x);
@@ -104,8 +123,9 @@ redo_append(XLogReaderState *record)
 			char	   *data = XLogRecGetBlockData(record, (uint8) i, &len);
 
 			if (at == PT_PAGE_FIRST)
-				pt_page_init(page, PT_PAGE_LOG, x->block + i);
+				pt_page_init(page, PT_PAGE_LOG, x->block + i, x->generation);
 			Assert(pt_page_special(page)->block == x->block + i);
+			Assert(pt_page_special(page)->generation == x->generation);
 			Assert(((PageHeader) page)->pd_lower <= at && at + len <= PT_PAGE_END);
 			memcpy((char *) page + at, data, len);
 			((PageHeader) page)->pd_lower = (uint16) (at + len);
@@ -144,8 +164,7 @@ redo_meta(XLogReaderState *record)
 	Buffer		buf;
 
 	XLogRecGetBlockTag(record, 0, &locator, NULL, NULL);
-	if (InHotStandby && TransactionIdIsValid(x->sealed_xid))
-		pt_resolve_snapshot_conflict(x->sealed_xid, locator);
+	conflict(record, x->sealed_xid);
 	if (XLogReadBufferForRedo(record, 0, &buf) == BLK_NEEDS_REDO)
 	{
 		pt_meta_apply(BufferGetPage(buf), x);
@@ -184,8 +203,9 @@ desc_extent(StringInfo buf, const char *data)
 {
 	const xl_pt_extent *x = (const xl_pt_extent *) data;
 
-	appendStringInfo(buf, "extent %llu physical %u offset %lld ordinal %lld", (unsigned long long) x->extent,
-					 x->entry.phys, (long long) x->entry.base_offset, (long long) x->entry.base_ordinal);
+	appendStringInfo(buf, "extent %llu physical %u generation %u offset %lld ordinal %lld conflict horizon %u",
+					 (unsigned long long) x->extent, x->entry.phys, x->entry.generation,
+					 (long long) x->entry.base_offset, (long long) x->entry.base_ordinal, x->horizon);
 }
 
 static void
@@ -194,6 +214,8 @@ desc_append(StringInfo buf, const char *data)
 	const xl_pt_append *x = (const xl_pt_append *) data;
 
 	appendStringInfo(buf, "block %llu at %u pages %u", (unsigned long long) x->block, x->at, x->nblocks);
+	if (x->amid_length > 0)
+		appendStringInfo(buf, " amid a frame, %u of %u", x->amid_done, x->amid_length);
 }
 
 static void
@@ -239,6 +261,19 @@ pt_wal_identify(uint8 info)
 	return NULL;
 }
 
+/*
+ * Logical decoding.  Records of topics are not decoded yet: their transactions
+ * are only made known.  META is none's: the start of a log moves after the
+ * commit (../xact/trim.c), so its record still carries the xid of a
+ * transaction that decoding has finished with, and must not bring it back.
+ */
+static void
+decode(struct LogicalDecodingContext *ctx, struct XLogRecordBuffer *buf)
+{
+	if ((XLogRecGetInfo(buf->record) & ~XLR_INFO_MASK & PT_WAL_MASK) != PT_WAL_META)
+		ReorderBufferProcessXid(ctx->reorder, XLogRecGetXid(buf->record), buf->origptr);
+}
+
 /* What wal_consistency_checking must not compare. */
 static void
 mask_page(char *page, BlockNumber block)
@@ -254,6 +289,7 @@ static RmgrData pt_rmgr = {
 	.rm_desc = pt_wal_desc,
 	.rm_identify = pt_wal_identify,
 	.rm_mask = mask_page,
+	.rm_decode = decode,
 };
 
 /* From _PG_init, while shared_preload_libraries are loaded. */

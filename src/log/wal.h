@@ -63,6 +63,10 @@ typedef struct xl_pt_extent
 								 * PT_INVALID_EXTENT */
 	uint32		dir_cleared;	/* slot of the ring whose directory extent was
 								 * reused for it, or PT_INVALID_EXTENT */
+	TransactionId horizon;		/* of a physical extent that is used again: the
+								 * newest xid whose snapshot may still read
+								 * what was there, a conflict for standbys;
+								 * Invalid: a new one */
 } xl_pt_extent;
 
 /*
@@ -72,6 +76,14 @@ typedef struct xl_pt_extent
 typedef struct xl_pt_append
 {
 	uint64		block;			/* logical block of the first page */
+	uint32		generation;		/* of the extent */
+	/*
+	 * The first byte goes on with a frame of which so many bytes are in the
+	 * records before, of so many in all, header included; both 0: a frame
+	 * begins.
+	 */
+	uint32		amid_done;
+	uint32		amid_length;
 	uint16		at;
 	uint16		nblocks;
 	uint16		first[FLEXIBLE_ARRAY_MEMBER];	/* special space of each page */

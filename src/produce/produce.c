@@ -392,7 +392,7 @@ index_batches(Relation rel, const PtAppendBatch *batches, int n)
 			   (status = pt_record_iter_next(&it, &record)) == PT_BATCH_OK)
 		{
 			offsets[nrows] = record.offset;
-			ordinals[nrows] = batches[i].base_ordinal + nrows;
+			ordinals[nrows] = batches[i].base_ordinal + (record.offset - batches[i].base_offset);
 			rows[nrows++] = record;
 		}
 		if (nrows < h.record_count)

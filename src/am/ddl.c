@@ -129,7 +129,7 @@ pt_relation_set_new_filelocator(Relation rel, const RelFileLocator *newrlocator,
 	else if (!RelFileLocatorEquals(*newrlocator, pt_rel_locator(rel)))
 	{
 		old_end(rel, &start);
-		pt_log_gone();
+		pt_log_drops_note();
 		if (start.start_offset > 0)
 			pt_label_start(RelationGetRelid(rel), start.start_offset);
 	}
@@ -179,7 +179,7 @@ pt_log_start_at(Oid relid, int64 offset)
 			next_file_start = NULL;
 		}
 		PG_END_TRY();
-		pt_log_gone();
+		pt_log_drops_note();
 	}
 	table_close(rel, NoLock);
 }
@@ -195,7 +195,7 @@ pt_relation_copy_data(Relation rel, const RelFileLocator *newrlocator)
 	SMgrRelation dst = pt_smgropen(*newrlocator);
 
 	Assert(CheckRelationLockedByMe(rel, AccessExclusiveLock, false));
-	pt_log_gone();
+	pt_log_drops_note();
 	FlushRelationBuffers(rel);
 	(void) RelationCreateStorage(*newrlocator, rel->rd_rel->relpersistence, true);
 	RelationCopyStorage(RelationGetSmgr(rel), dst, MAIN_FORKNUM, rel->rd_rel->relpersistence);
@@ -253,7 +253,7 @@ pt_relation_copy_for_cluster(Relation old_table, Relation new_table, Relation ol
 				 errdetail("The order of a topic's records is the order of their offsets."),
 				 errhint("Use VACUUM FULL to make the table's file smaller.")));
 	*num_tuples = *tups_vacuumed = *tups_recently_dead = 0;
-	pt_log_gone();
+	pt_log_drops_note();
 	pt_log_info(old_table, &start);
 	trim.offset = start.start_offset;
 	trim.ordinal = start.start_ordinal;

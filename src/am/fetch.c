@@ -27,6 +27,7 @@
 #include "xact/xact.h"
 
 #include "am/internal.h"
+#include "topic/leaf.h"
 
 typedef struct PtIndexFetch
 {
@@ -105,12 +106,10 @@ static bool
 fetch_pending(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 {
 	PtRecord		row;
-	int64		offset;
 
-	if (!pt_pending_get(rel, tid, &row, &offset))
+	if (!pt_pending_get(rel, tid, &row))
 		return false;
-	row.offset = offset;
-	pt_slot_store_copy(slot, rel, pt_rel_partition(rel), &row);
+	pt_slot_store_copy(slot, rel, pt_leaf_partition(rel), &row);
 	slot->tts_tid = *tid;
 	return true;
 }
@@ -178,13 +177,12 @@ bool
 pt_tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot)
 {
 	PtRows		rows;
-	PtRecord		row;
-	int64		offset;
+	PtRecord	row;
 	bool		dead;
 	bool		found;
 
 	if (pt_tid_is_marker(&slot->tts_tid))
-		return pt_pending_get(rel, &slot->tts_tid, &row, &offset);
+		return pt_pending_get(rel, &slot->tts_tid, &row);
 	pt_rows_begin(&rows, rel, snapshot, NULL);
 	found = find_tid(&rows, &slot->tts_tid, snapshot, &dead);
 	pt_rows_end(&rows);

@@ -5,7 +5,7 @@
  *
  * Siblings, by what they answer: scan.c (whole logs), fetch.c (single rows),
  * modify.c (writes), ddl.c (files), vacuum.c (upkeep and sizes),
- * index_build.c and index_insert.c (secondary indexes), position.c (the index
+ * index_build.c and index_wrap.c (secondary indexes), position.c (the index
  * that stores nothing), utility.c (commands that need a word before).
  *
  * Copyright (c) 2026, the pgtopic authors
@@ -17,7 +17,6 @@
 #include "fmgr.h"
 
 #include "am/internal.h"
-#include "xact/hooks.h"
 #include "topic/types.h"
 
 PG_FUNCTION_INFO_V1(pt_topic_log_handler);
@@ -91,18 +90,4 @@ Datum
 pt_topic_position_handler(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_POINTER(pt_position_routine());
-}
-
-bool
-pt_rel_is_log(Relation rel)
-{
-	return rel->rd_tableam == &topic_log_routine;
-}
-
-void
-pt_am_register(void)
-{
-	pt_index_rows_hook = pt_index_rows;
-	pt_store_row_hook = pt_slot_store_copy;
-	pt_utility_register();
 }

@@ -39,6 +39,7 @@ extern bool pt_scan_sample_next_block(TableScanDesc sscan, struct SampleScanStat
 extern bool pt_scan_sample_next_tuple(TableScanDesc sscan, struct SampleScanState *scanstate,
 									  TupleTableSlot *slot);
 extern PtRows *pt_scan_rows(TableScanDesc sscan);
+extern bool pt_rel_is_log(Relation rel);
 
 /* fetch.c */
 extern struct IndexFetchTableData *pt_index_fetch_begin(Relation rel);
@@ -99,15 +100,11 @@ extern double pt_index_build_range_scan(Relation table, Relation index, struct I
 extern void pt_index_validate_scan(Relation table, Relation index, struct IndexInfo *info,
 								   Snapshot snapshot, struct ValidateIndexState *state);
 
-/* index_insert.c */
+/* index_wrap.c */
 extern void pt_index_wrap(Relation rel);
-extern void pt_index_rows(Relation rel, const PtRecord *rows, const int64 *offsets, const int64 *ordinals, int n);
 
 /* position.c */
 extern IndexAmRoutine *pt_position_routine(void);
 extern bool pt_index_is_position(Relation index);
-
-/* utility.c */
-extern void pt_utility_register(void);
 
 #endif							/* PT_AM_INTERNAL_H */

@@ -3,7 +3,7 @@
  * modify.c
  *	  Writing to a log through SQL: INSERT, and clear errors for the rest.
  *
- * A row that is inserted waits in the backend's memory (engine, pending.c)
+ * A row that is inserted waits in the backend's memory (xact/pending.c)
  * and joins the log when its transaction commits.  Until then its slot has a
  * marker TID, under which triggers find it; its "offset" is null unless it was given.  A
  * table that is being rewritten has no readers to wait for and will get another file
@@ -13,7 +13,7 @@
  * (FOR KEY SHARE, which a foreign key's check takes on its referencing rows when the
  * referenced one is deleted) is held as soon as it is asked for.
  *
- * pgstat hears of a row when it is appended (engine, flush.c), not here: most
+ * pgstat hears of a row when it is appended (xact/row_batches.c), not here: most
  * rows never pass by, and those that are rolled back were never there.
  *
  * Siblings: fetch.c (finds rows by their markers), index_insert.c (their
@@ -29,6 +29,7 @@
 #include "storage/predicate.h"
 
 #include "am/internal.h"
+#include "xact/xact.h"
 
 static void insert_row(Relation rel, TupleTableSlot *slot);
 pg_noreturn static void reject(Relation rel, const char *what, const char *hint);
@@ -42,7 +43,7 @@ set_appended_tid(Relation rel, TupleTableSlot *slot)
 	pt_ordinal_to_tid(state->tail_ordinal - 1, &slot->tts_tid);
 }
 
-/* Hands a row to the engine; the slot gets a TID, a marker unless the table is being rewritten. */
+/* Hands a row to the transaction; the slot gets a TID, a marker unless the table is being rewritten. */
 static void
 insert_row(Relation rel, TupleTableSlot *slot)
 {
@@ -62,7 +63,7 @@ insert_row(Relation rel, TupleTableSlot *slot)
 
 /*
  * INSERT.  Whoever has read the log under SERIALIZABLE conflicts with us from
- * now on; the engine asks again when it appends.
+ * now on; that is asked again when it is appended.
  */
 void
 pt_tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options,

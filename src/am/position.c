@@ -36,6 +36,7 @@
 #include "utils/snapmgr.h"
 
 #include "am/internal.h"
+#include "topic/timestamp.h"
 
 /* Where a scan stands, whatever happened to the cursor. */
 typedef struct PtCommittedOffset

@@ -36,6 +36,7 @@
 #include "utils/snapmgr.h"
 
 #include "am/rows.h"
+#include "topic/leaf.h"
 
 #define NO_LIMIT	PG_UINT64_MAX
 
@@ -61,7 +62,7 @@ pt_rows_begin(PtRows *rows, Relation rel, Snapshot snapshot, BufferAccessStrateg
 	rows->rel = rel;
 	rows->mcxt = CurrentMemoryContext;
 	rows->buf.mcxt = rows->mcxt;
-	rows->partition = pt_rel_partition(rel);
+	rows->partition = pt_leaf_partition(rel);
 	pt_reader_begin(&rows->reader, rel, strategy);
 	rows->limit = rows->reader.state->tail_pos;
 	SpinLockAcquire(&rows->reader.state->mutex);

@@ -14,8 +14,8 @@
 #ifndef PT_AM_ROWS_H
 #define PT_AM_ROWS_H
 
-#include "am/slot.h"
 #include "log/log.h"
+#include "topic/slot.h"
 
 typedef enum PtRowsAt
 {

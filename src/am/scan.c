@@ -342,3 +342,10 @@ pt_scan_sample_next_tuple(TableScanDesc sscan, struct SampleScanState *scanstate
 	ExecClearTuple(slot);
 	return false;
 }
+
+/* Is this open table one of our access method? */
+bool
+pt_rel_is_log(Relation rel)
+{
+	return rel->rd_tableam != NULL && rel->rd_tableam->scan_begin == pt_scan_begin;
+}

@@ -36,7 +36,7 @@
 
 #include "am/internal.h"
 #include "xact/xact.h"
-#include "topic/topic.h"
+#include "topic/leaf.h"
 
 static ProcessUtility_hook_type prev_process_utility;
 
@@ -92,27 +92,11 @@ relation_oid(const RangeVar *rv)
 	return rv ? RangeVarGetRelid(rv, NoLock, true) : InvalidOid;
 }
 
-/* Is this very relation a log? */
-static bool
-is_log(Oid relid, Oid am)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	bool		result;
-
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	result = ((Form_pg_class) GETSTRUCT(tuple))->relam == am &&
-		((Form_pg_class) GETSTRUCT(tuple))->relkind == RELKIND_RELATION;
-	ReleaseSysCache(tuple);
-	return result;
-}
-
 /* The logs among a relation and all that inherit from it. */
 static List *
 logs_below(Oid relid)
 {
-	Oid			am = pt_am_topic_log();
-	char		kind = OidIsValid(relid) && OidIsValid(am) ? get_rel_relkind(relid) : 0;
+	char		kind = OidIsValid(relid) && OidIsValid(pt_am_topic_log()) ? get_rel_relkind(relid) : 0;
 	List	   *result = NIL;
 	ListCell   *lc;
 
@@ -120,7 +104,7 @@ logs_below(Oid relid)
 		return NIL;
 	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
 	{
-		if (is_log(lfirst_oid(lc), am))
+		if (pt_leaf_is_log(lfirst_oid(lc)))
 			result = lappend_oid(result, lfirst_oid(lc));
 	}
 	return result;
@@ -147,7 +131,7 @@ flush(Oid relid)
 	ListCell   *lc;
 
 	foreach(lc, logs_below(relid))
-		pt_pending_flush(lfirst_oid(lc));
+		pt_pending_append(lfirst_oid(lc));
 }
 
 static void
@@ -277,7 +261,7 @@ before_attach(Oid parent, const RangeVar *child)
 {
 	Oid			relid = relation_oid(child);
 
-	if (OidIsValid(relid) && is_kafka_topic(parent) && !is_log(relid, pt_am_topic_log()))
+	if (OidIsValid(relid) && is_kafka_topic(parent) && !pt_leaf_is_log(relid))
 		reject_storage(parent, child->relname);
 	flush(relid);
 }
@@ -327,7 +311,7 @@ after_alter_table(AlterTableStmt *stmt)
 			check_new_partition(relation_oid(stmt->relation), relation_oid(castNode(PartitionCmd, cmd->def)->name));
 		}
 		if (cmd->subtype == AT_DetachPartition && is_kafka_topic(relation_oid(stmt->relation)))
-			pt_log_gone();
+			pt_log_drops_note();
 	}
 }
 

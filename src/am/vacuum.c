@@ -26,6 +26,7 @@
 #include "utils/backend_progress.h"
 
 #include "am/internal.h"
+#include "xact/xact.h"
 
 static bool entry_is_dead(ItemPointer tid, void *arg);
 static void vacuum_index(Relation rel, Relation index, double rows, bool remove,

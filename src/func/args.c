@@ -23,8 +23,6 @@
 #include "utils/jsonb.h"
 #include "utils/rls.h"
 
-#define EPOCH_DIFF_MS	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000)
-
 /* Text of the database as UTF-8; the same bytes in nearly every database. */
 static const char *
 as_utf8(const char *data, int32 *len)
@@ -84,32 +82,6 @@ pt_arg_required(FunctionCallInfo fcinfo, int n, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" must not be null", name)));
-}
-
-/* Rounds down, as the table access method does. */
-int64
-pt_func_to_ms(TimestampTz timestamp)
-{
-	int64		ms = timestamp / 1000;
-
-	if (TIMESTAMP_NOT_FINITE(timestamp))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("timestamp of a record cannot be infinite")));
-	if (timestamp % 1000 < 0)
-		ms--;
-	return ms + EPOCH_DIFF_MS;
-}
-
-/* A producer may have sent any number: what a timestamptz cannot hold is clamped. */
-TimestampTz
-pt_func_from_ms(int64 ms)
-{
-	if (ms < MIN_TIMESTAMP / 1000 + EPOCH_DIFF_MS)
-		return MIN_TIMESTAMP;
-	if (ms >= END_TIMESTAMP / 1000 + EPOCH_DIFF_MS)
-		return END_TIMESTAMP - 1000;
-	return (ms - EPOCH_DIFF_MS) * 1000;
 }
 
 /* Counted from now, not from the start of the transaction. */

@@ -129,7 +129,7 @@ pt_delete_topic_records(PG_FUNCTION_ARGS)
 			continue;			/* dropped meanwhile */
 		relation_close(rel, NoLock);
 		if (!all)
-			offset = offset_of_time(leaves[i], name, i, pt_func_to_ms(PG_GETARG_TIMESTAMPTZ(1)));
+			offset = offset_of_time(leaves[i], name, i, pt_timestamptz_to_ms(PG_GETARG_TIMESTAMPTZ(1)));
 		(void) trim(leaves[i], name, i, offset);
 	}
 	PG_RETURN_VOID();

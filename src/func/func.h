@@ -44,10 +44,6 @@ extern PtString pt_arg_group(FunctionCallInfo fcinfo, int n);
 /* ERROR when the argument is null. */
 extern void pt_arg_required(FunctionCallInfo fcinfo, int n, const char *name);
 
-/* Between timestamptz and the milliseconds since 1970 that a log has. */
-extern int64 pt_func_to_ms(TimestampTz timestamp);
-extern TimestampTz pt_func_from_ms(int64 ms);
-
 /* Now plus the interval in an argument; null waits forever. */
 extern TimestampTz pt_arg_deadline(FunctionCallInfo fcinfo, int n);
 

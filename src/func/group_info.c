@@ -87,7 +87,7 @@ pt_list_groups(PG_FUNCTION_ARGS)
 
 		values[0] = group_id_datum(group->group_id);
 		values[1] = Int32GetDatum(group->noffsets);
-		values[2] = TimestampTzGetDatum(pt_func_from_ms(group->last_commit));
+		values[2] = TimestampTzGetDatum(pt_ms_to_timestamptz(group->last_commit));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
@@ -167,7 +167,7 @@ fill_lag(Relation rel, int64 committed, Datum *values, bool *nulls)
 	values[0] = Int64GetDatum(start);
 	values[1] = Int64GetDatum(end);
 	nulls[2] = timestamp < 0;
-	values[2] = nulls[2] ? (Datum) 0 : TimestampTzGetDatum(pt_func_from_ms(timestamp));
+	values[2] = nulls[2] ? (Datum) 0 : TimestampTzGetDatum(pt_ms_to_timestamptz(timestamp));
 }
 
 /* group_id, topic, partition, offset, leader_epoch, metadata, committed_at, start_offset, end_offset, oldest */
@@ -191,7 +191,7 @@ put_offset(ReturnSetInfo *rsinfo, PtString group_id, const PtCommittedOffset *co
 	nulls[4] = committed->leader_epoch < 0;
 	values[4] = Int32GetDatum(committed->leader_epoch);
 	values[5] = CStringGetTextDatum(pt_string_to_server(committed->metadata));
-	values[6] = TimestampTzGetDatum(pt_func_from_ms(committed->commit_time));
+	values[6] = TimestampTzGetDatum(pt_ms_to_timestamptz(committed->commit_time));
 	fill_lag(rel, committed->offset, values + 7, nulls + 7);
 	relation_close(rel, AccessShareLock);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);

@@ -263,7 +263,7 @@ pt_seek_time(PG_FUNCTION_ARGS)
 		return do_seek(fcinfo, SEEK_TO_START, 0);
 	if (TIMESTAMP_IS_NOEND(time))
 		return do_seek(fcinfo, SEEK_TO_END, 0);
-	return do_seek(fcinfo, SEEK_TO_TIME, Max(pt_func_to_ms(time), 0));
+	return do_seek(fcinfo, SEEK_TO_TIME, Max(pt_timestamptz_to_ms(time), 0));
 }
 
 /* 'start', 'end', or a time that was written without saying that it is one. */
@@ -284,7 +284,7 @@ pt_seek_text(PG_FUNCTION_ARGS)
 				 errmsg("invalid place to seek to: \"%s\"", to),
 				 errhint("Say 'start', 'end', a timestamp, or an offset (a number without quotes).")));
 	return do_seek(fcinfo, SEEK_TO_TIME,
-				   Max(pt_func_to_ms(DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(to),
+				   Max(pt_timestamptz_to_ms(DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(to),
 																			  ObjectIdGetDatum(InvalidOid),
 																			  Int32GetDatum(-1)))), 0));
 }

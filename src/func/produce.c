@@ -73,12 +73,12 @@ read_timestamp(FunctionCallInfo fcinfo, int n, const PtTopicConfig *config)
 {
 	TimestampTz start = GetCurrentTransactionStartTimestamp();
 	TimestampTz given = PG_ARGISNULL(n) ? start : PG_GETARG_TIMESTAMPTZ(n);
-	int64		ms = pt_func_to_ms(given);
+	int64		ms = pt_timestamptz_to_ms(given);
 	int64		now_ms;
 
 	if (given == start || config->log_append_time)
 		return ms;
-	now_ms = pt_func_to_ms(GetCurrentTimestamp());
+	now_ms = pt_timestamptz_to_ms(GetCurrentTimestamp());
 	if (ms < 0 ||
 		(ms < now_ms && now_ms - ms > config->timestamp_before_max_ms) ||
 		(ms > now_ms && ms - now_ms > config->timestamp_after_max_ms))
@@ -134,7 +134,7 @@ insert_row(Oid topic, int32 number, const PtRecord *row)
 	values[0] = Int32GetDatum(number);
 	values[1] = Int64GetDatum(row->offset);
 	nulls[1] = row->offset < 0 ? 'n' : ' ';
-	values[2] = TimestampTzGetDatum(pt_func_from_ms(row->timestamp));
+	values[2] = TimestampTzGetDatum(pt_ms_to_timestamptz(row->timestamp));
 	values[3] = bytes_datum(row->key, row->key_len);
 	nulls[3] = row->key ? ' ' : 'n';
 	values[4] = bytes_datum(row->value, row->value_len);
@@ -209,7 +209,7 @@ append_slowly(Relation rel, Oid topic, int32 number, PtRecord *row, int64 expect
 {
 	Oid			leaf = RelationGetRelid(rel);
 
-	pt_pending_flush(leaf);
+	pt_pending_append(leaf);
 	(void) pt_append_lock(leaf, false);
 	row->offset = pt_append_next_offset(rel, pt_state_get(rel));
 	if (expected >= 0 && row->offset != expected)
@@ -219,7 +219,7 @@ append_slowly(Relation rel, Oid topic, int32 number, PtRecord *row, int64 expect
 						(long long) row->offset, (long long) expected),
 				 errhint("Somebody else has appended meanwhile. Read what is new and try again.")));
 	insert_row(topic, number, row);
-	pt_pending_flush(leaf);
+	pt_pending_append(leaf);
 	return row->offset;
 }
 

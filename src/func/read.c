@@ -69,7 +69,7 @@ sink_record(void *arg, int32 partition, const PtRecord *record)
 	values[0] = ObjectIdGetDatum(sink->topic);
 	values[1] = Int32GetDatum(partition);
 	values[2] = Int64GetDatum(record->offset);
-	values[3] = TimestampTzGetDatum(pt_func_from_ms(record->timestamp));
+	values[3] = TimestampTzGetDatum(pt_ms_to_timestamptz(record->timestamp));
 	values[4] = bytes_or_null(record->key, record->key_len, &nulls[4]);
 	values[5] = bytes_or_null(record->value, record->value_len, &nulls[5]);
 	nulls[6] = record->header_count <= 0;

@@ -13,6 +13,7 @@
 
 #include "record/compress.h"
 #include "groups/internal.h"
+#include "topic/leaf.h"
 #include "produce/produce.h"
 #include "xact/xact.h"
 #include "groups/offset_codec.h"

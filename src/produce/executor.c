@@ -31,7 +31,8 @@
 
 #include "guc.h"
 #include "produce/internal.h"
-#include "xact/hooks.h"
+#include "topic/leaf.h"
+#include "topic/slot.h"
 #include "xact/xact.h"
 
 static bool has_column_constraints(const TupleDesc desc);
@@ -76,9 +77,8 @@ pt_produce_slowly(Relation rel, PtProduce *item, const PtBatchHeader *header)
 {
 	MemoryContext mcxt = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	PtFlushProducer producer = {header->producer_id, header->producer_epoch, header->base_sequence};
+	PtBatchProducer producer = {header->producer_id, header->producer_epoch, header->base_sequence};
 
-	Assert(pt_flush_producer == NULL && pt_store_row_hook != NULL);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(mcxt);
 	PG_TRY();
@@ -87,9 +87,7 @@ pt_produce_slowly(Relation rel, PtProduce *item, const PtBatchHeader *header)
 
 		item->base_offset = pt_append_next_offset(rel, log);
 		insert_records_as_owner(rel, item, header);
-		pt_flush_producer = header->producer_id >= 0 ? &producer : NULL;
-		pt_pending_flush(RelationGetRelid(rel));
-		pt_flush_producer = NULL;
+		pt_pending_append_as(RelationGetRelid(rel), header->producer_id >= 0 ? &producer : NULL);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(mcxt);
 		CurrentResourceOwner = owner;
@@ -98,7 +96,6 @@ pt_produce_slowly(Relation rel, PtProduce *item, const PtBatchHeader *header)
 	{
 		ErrorData  *edata;
 
-		pt_flush_producer = NULL;
 		MemoryContextSwitchTo(mcxt);
 		edata = CopyErrorData();
 		FlushErrorState();
@@ -140,9 +137,8 @@ insert_records(Relation rel, const PtProduce *item, const PtBatchHeader *header)
 	PtRecordIter it;
 	PtRecord	record;
 	PtBatchStatus status;
-	int32		partition = -1;
+	int32		partition = pt_leaf_partition(rel);
 
-	(void) pt_topic_by_leaf(RelationGetRelid(rel), &partition);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	InitResultRelInfo(rri, rel, 0, NULL, 0);
 	estate->es_output_cid = GetCurrentCommandId(true);
@@ -152,7 +148,7 @@ insert_records(Relation rel, const PtProduce *item, const PtBatchHeader *header)
 	{
 		record.offset = -1;
 		ResetPerTupleExprContext(estate);
-		pt_store_row_hook(slot, rel, partition, &record);
+		pt_slot_store_copy(slot, rel, partition, &record);
 		insert_row(estate, rri, slot);
 	}
 	if (status != PT_BATCH_END)

@@ -35,7 +35,6 @@
 
 #include "guc.h"
 #include "produce/internal.h"
-#include "xact/hooks.h"
 #include "xact/xact.h"
 
 /* One batch on its way. */
@@ -375,35 +374,24 @@ index_batches(Relation rel, const PtAppendBatch *batches, int n)
 	for (int i = 0; i < n; i++)
 	{
 		PtRecordIter it;
-		PtRecord	record;
 		PtBatchStatus status;
 		int			nrows = 0;
 		PtBatchHeader h;
 		PtRecord	   *rows;
-		int64	   *offsets;
-		int64	   *ordinals;
 
 		(void) pt_batch_header_read(batches[i].data, batches[i].length, &h);
 		rows = MemoryContextAllocHuge(CurrentMemoryContext, h.record_count * sizeof(PtRecord));
-		offsets = MemoryContextAllocHuge(CurrentMemoryContext, h.record_count * sizeof(int64));
-		ordinals = MemoryContextAllocHuge(CurrentMemoryContext, h.record_count * sizeof(int64));
 		status = pt_record_iter_begin(&it, batches[i].data, batches[i].length, (size_t) pt_decompress_limit * 1024);
 		while (status == PT_BATCH_OK && nrows < h.record_count &&
-			   (status = pt_record_iter_next(&it, &record)) == PT_BATCH_OK)
-		{
-			offsets[nrows] = record.offset;
-			ordinals[nrows] = batches[i].base_ordinal + (record.offset - batches[i].base_offset);
-			rows[nrows++] = record;
-		}
+			   (status = pt_record_iter_next(&it, &rows[nrows])) == PT_BATCH_OK)
+			nrows++;
 		if (nrows < h.record_count)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
 					 errmsg("records cannot be indexed: %s", pt_batch_status_text(status))));
-		pt_index_rows_hook(rel, rows, offsets, ordinals, nrows);
+		pt_index_rows(rel, &batches[i], rows, nrows);
 		pt_record_iter_end(&it);
 		pfree(rows);
-		pfree(offsets);
-		pfree(ordinals);
 	}
 }
 
@@ -423,7 +411,7 @@ append_admitted(PartState *part, Work **works, int n)
 	pt_xact_before_append(part->log, RelationGetRelid(part->rel));
 	pt_append(part->rel, part->log, batches, n);
 	Assert(part->next_offset == part->log->tail_offset);
-	if (pt_wants_index_rows(part->rel))
+	if (pt_index_rows_wanted(part->rel))
 		index_batches(part->rel, batches, n);
 	pt_xact_after_append();
 	for (int i = 0; i < n; i++)

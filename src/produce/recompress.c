@@ -46,7 +46,7 @@ pt_batch_recompress(const char *data, size_t len, const PtTopicConfig *config, c
 		status = built ? PT_BATCH_OK : PT_BATCH_NO_MEMORY;
 		if (built)
 		{
-			PtFlushProducer producer = {
+			PtBatchProducer producer = {
 				.producer_id = it.header.producer_id,
 				.producer_epoch = it.header.producer_epoch,
 				.base_sequence = it.header.base_sequence
@@ -54,7 +54,7 @@ pt_batch_recompress(const char *data, size_t len, const PtTopicConfig *config, c
 
 			*out = MemoryContextAllocHuge(CurrentMemoryContext, *out_len);
 			memcpy(*out, built, *out_len);
-			pt_batch_set_producer(*out, *out_len, &producer);
+			pt_batch_set_producer(*out, &producer);
 		}
 	}
 	pt_builder_free(&builder);

@@ -140,6 +140,19 @@ pt_batch_set_max_timestamp(char *data, int64 timestamp)
 	pt_batch_seal(data, length);
 }
 
+/* Makes a batch that of an idempotent producer. */
+void
+pt_batch_set_producer(char *data, const PtBatchProducer *producer)
+{
+	int32		length = pt_get_int32(data + BATCH_AT_LENGTH) + PT_BATCH_LENGTH_OVERHEAD;
+
+	Assert(length >= PT_BATCH_HEADER_SIZE);
+	pt_put_int64(data + BATCH_AT_PRODUCER_ID, producer->producer_id);
+	pt_put_int16(data + BATCH_AT_PRODUCER_EPOCH, producer->producer_epoch);
+	pt_put_int32(data + BATCH_AT_BASE_SEQUENCE, producer->base_sequence);
+	pt_batch_seal(data, length);
+}
+
 void
 pt_batch_seal(char *data, size_t len)
 {

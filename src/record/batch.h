@@ -100,6 +100,15 @@ extern PtBatchStatus pt_batch_verify_records(const char *data, size_t len, size_
 /* What the header says of the largest timestamp becomes that; the batch gets a new CRC. */
 extern void pt_batch_set_max_timestamp(char *data, int64 timestamp);
 
+/* Whose a batch is, and the sequence number of its first record. */
+typedef struct PtBatchProducer
+{
+	int64		producer_id;
+	int16		producer_epoch;
+	int32		base_sequence;
+} PtBatchProducer;
+extern void pt_batch_set_producer(char *data, const PtBatchProducer *producer);
+
 /* Patches what the CRC does not cover. */
 extern void pt_batch_set_offset(char *data, int64 base_offset, int32 leader_epoch);
 

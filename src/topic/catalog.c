@@ -39,6 +39,7 @@
 #include "nodes/primnodes.h"
 #include "nodes/readfuncs.h"
 #include "topic/internal.h"
+#include "topic/leaf.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -131,47 +132,6 @@ has_partition_key(Oid relid)
 	}
 	ReleaseSysCache(tuple);
 	return result;
-}
-
-/* The number n of FOR VALUES IN (n), -1 when the bound is anything else. */
-static int
-bound_number(const char *bound_text)
-{
-	PartitionBoundSpec *bound = castNode(PartitionBoundSpec, stringToNode(bound_text));
-	Const	   *value;
-	int			number;
-
-	if (bound->strategy != PARTITION_STRATEGY_LIST || bound->is_default ||
-		list_length(bound->listdatums) != 1)
-		return -1;
-	value = linitial_node(Const, bound->listdatums);
-	if (value->consttype != INT4OID || value->constisnull)
-		return -1;
-	number = DatumGetInt32(value->constvalue);
-	return number < PT_PARTITIONS_MAX ? number : -1;
-}
-
-/* The partition number of a child table; -1 when it cannot be one of a topic. */
-int
-pt_leaf_number(Oid child)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(child));
-	Form_pg_class form;
-	int			number = -1;
-
-	if (!HeapTupleIsValid(tuple))
-		return -1;
-	form = (Form_pg_class) GETSTRUCT(tuple);
-	if (form->relkind == RELKIND_RELATION && form->relam == pt_am_topic_log())
-	{
-		bool		isnull;
-		Datum		bound = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relpartbound, &isnull);
-
-		if (!isnull)
-			number = bound_number(TextDatumGetCString(bound));
-	}
-	ReleaseSysCache(tuple);
-	return number;
 }
 
 /* Fills leaves and npartitions. */

@@ -7,6 +7,9 @@
  *	  label.c		the security label: text to struct and back, its provider
  *	  catalog.c		reads a topic from the system catalogs
  *	  cache.c		keeps what was read, follows invalidations
+ *	  leaf.c		what a leaf table is: log, partition number, configs
+ *	  slot.c		records into tuple slots and out of them
+ *	  timestamp.c	ms since 1970 and timestamptz
  *	  ddl.c			creates, changes and drops topics
  *	  configs.c		the table of Kafka's topic configs
  *	  types.c		the types topic and partition

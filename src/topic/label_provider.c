@@ -17,6 +17,7 @@
 #include "commands/seclabel.h"
 #include "topic/internal.h"
 #include "topic/json.h"
+#include "topic/leaf.h"
 #include "topic/types.h"
 #include "utils/fmgrprotos.h"
 #include "utils/inval.h"
@@ -68,21 +69,6 @@ check_label_configs(const char *text)
 	}
 }
 
-static bool
-is_log(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Form_pg_class form;
-	bool		result;
-
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	form = (Form_pg_class) GETSTRUCT(tuple);
-	result = form->relkind == RELKIND_RELATION && OidIsValid(form->relam) && form->relam == pt_am_topic_log();
-	ReleaseSysCache(tuple);
-	return result;
-}
-
 static void
 relabel_log(Oid relid, const char *text)
 {
@@ -103,7 +89,7 @@ relabel_topic(const ObjectAddress *object, const char *text)
 {
 	PtLabel    *label;
 
-	if (object->classId == RelationRelationId && object->objectSubId == 0 && is_log(object->objectId))
+	if (object->classId == RelationRelationId && object->objectSubId == 0 && pt_leaf_is_log(object->objectId))
 	{
 		if (text != NULL)
 			relabel_log(object->objectId, text);

@@ -7,11 +7,7 @@
  * one behind the other.  The bytea and headers types are all we need to
  * know; headers are a count in host order, followed by Kafka's own encoding.
  *
- * The partition number is not in the record.  It is read from the leaf's partition bound,
- * so that it is right for a table that is being restored, before anything says
- * that it belongs to a topic, and follows ATTACH and DETACH.
- *
- * Siblings: rows.c (where rows come from), modify.c (where they go).
+ * The partition number is not in the record (leaf.c has it).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -19,62 +15,10 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_type.h"
-#include "datatype/timestamp.h"
-#include "nodes/parsenodes.h"
-#include "nodes/primnodes.h"
-#include "nodes/nodes.h"
-#include "utils/builtins.h"
-#include "utils/hsearch.h"
-#include "utils/inval.h"
-#include "utils/memutils.h"
-#include "utils/syscache.h"
 
-#include "am/slot.h"
-
-#define EPOCH_DIFF_MS \
-	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000)
-
-/* Partition numbers by relid, until the relcache says that a table has changed. */
-typedef struct PartitionEntry
-{
-	Oid			relid;
-	int32		partition;
-} PartitionEntry;
-
-static HTAB *partitions;
-
-static void forget_partition(Datum arg, Oid relid);
-static int32 read_partition(Oid relid);
-
-/*
- * A log may hold any timestamp that a producer made up; what a timestamptz
- * cannot hold is shown as the nearest one.
- */
-TimestampTz
-pt_ms_to_timestamptz(int64 ms)
-{
-	if (ms < MIN_TIMESTAMP / 1000 + EPOCH_DIFF_MS)
-		return MIN_TIMESTAMP;
-	if (ms >= END_TIMESTAMP / 1000 + EPOCH_DIFF_MS)
-		return END_TIMESTAMP - 1000;
-	return (ms - EPOCH_DIFF_MS) * 1000;
-}
-
-/* Rounds down, so that order is kept also before 2000. */
-int64
-pt_timestamptz_to_ms(TimestampTz timestamp)
-{
-	int64		ms = timestamp / 1000;
-
-	Assert(!TIMESTAMP_NOT_FINITE(timestamp));
-	if (timestamp % 1000 < 0)
-		ms--;
-	return ms + EPOCH_DIFF_MS;
-}
+#include "topic/slot.h"
+#include "topic/timestamp.h"
 
 /* Bytes of a row's varlenas, with their alignment. */
 static Size
@@ -127,7 +71,10 @@ reserve(PtRowBuffer *buf, Size size)
 	buf->cap = size + size / 2;
 }
 
-/* See slot.h. */
+/*
+ * Stores a row.  The slot's values point into the buffer until the next store
+ * with the same one.  A negative offset or partition number is shown as null.
+ */
 void
 pt_slot_store(TupleTableSlot *slot, Relation rel, int32 partition, const PtRecord *row, PtRowBuffer *buf)
 {
@@ -155,7 +102,7 @@ pt_slot_store(TupleTableSlot *slot, Relation rel, int32 partition, const PtRecor
 	ExecStoreVirtualTuple(slot);
 }
 
-/* See slot.h. */
+/* The same with memory that the slot owns. */
 void
 pt_slot_store_copy(TupleTableSlot *slot, Relation rel, int32 partition, const PtRecord *row)
 {
@@ -195,18 +142,11 @@ get_headers(Datum value, PtRecord *row)
 	row->headers_len = len - (int32) sizeof(int32);
 }
 
-/* Milliseconds of a finite timestamp, ERROR for an infinite one. */
-static int64
-get_timestamp(TimestampTz timestamp)
-{
-	if (TIMESTAMP_NOT_FINITE(timestamp))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("timestamp of a record cannot be infinite")));
-	return pt_timestamptz_to_ms(timestamp);
-}
-
-/* See slot.h. */
+/*
+ * The row that a slot holds, to be written.  Points into the slot, or into
+ * memory of the current context where a value had to be detoasted.  A null timestamp is that of
+ * the transaction.  ERROR for values that a log cannot hold.
+ */
 void
 pt_slot_read(TupleTableSlot *slot, PtRecord *row)
 {
@@ -224,81 +164,10 @@ pt_slot_read(TupleTableSlot *slot, PtRecord *row)
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("offset %lld is negative", (long long) row->offset),
 				 errhint("Leave the offset out (or null) to have it assigned when the transaction commits.")));
-	row->timestamp = get_timestamp(isnull[PT_COL_TIMESTAMP] ? GetCurrentTransactionStartTimestamp() :
+	row->timestamp = pt_timestamptz_to_ms(isnull[PT_COL_TIMESTAMP] ? GetCurrentTransactionStartTimestamp() :
 								   DatumGetTimestampTz(values[PT_COL_TIMESTAMP]));
 	row->key = get_bytes(values[PT_COL_KEY], isnull[PT_COL_KEY], &row->key_len);
 	row->value = get_bytes(values[PT_COL_VALUE], isnull[PT_COL_VALUE], &row->value_len);
 	if (!isnull[PT_COL_HEADERS])
 		get_headers(values[PT_COL_HEADERS], row);
-}
-
-/* See slot.h.  Needs a transaction. */
-int32
-pt_rel_partition(Relation rel)
-{
-	PartitionEntry *entry;
-	Oid			relid = RelationGetRelid(rel);
-	int32		partition;
-
-	if (!rel->rd_rel->relispartition)
-		return PT_NO_PARTITION;
-	if (partitions == NULL)
-	{
-		HASHCTL		ctl = {.keysize = sizeof(Oid),.entrysize = sizeof(PartitionEntry)};
-
-		partitions = hash_create("pgtopic partition numbers", 64, &ctl, HASH_ELEM | HASH_BLOBS);
-		CacheRegisterRelcacheCallback(forget_partition, (Datum) 0);
-	}
-	entry = hash_search(partitions, &relid, HASH_FIND, NULL);
-	if (entry)
-		return entry->partition;
-	partition = read_partition(relid);	/* may process invalidations */
-	entry = hash_search(partitions, &relid, HASH_ENTER, NULL);
-	entry->partition = partition;
-	return partition;
-}
-
-/* Relcache callback: forgets one table, or all (InvalidOid). */
-static void
-forget_partition(Datum arg, Oid relid)
-{
-	if (OidIsValid(relid))
-		(void) hash_search(partitions, &relid, HASH_REMOVE, NULL);
-	else
-	{
-		HASH_SEQ_STATUS scan;
-		PartitionEntry *entry;
-
-		hash_seq_init(&scan, partitions);
-		while ((entry = hash_seq_search(&scan)) != NULL)
-			(void) hash_search(partitions, &entry->relid, HASH_REMOVE, NULL);
-	}
-}
-
-/* The one integer of a list partition's bound. */
-static int32
-read_partition(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	int32		result = PT_NO_PARTITION;
-	Datum		bound;
-	bool		isnull;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	bound = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relpartbound, &isnull);
-	if (!isnull)
-	{
-		PartitionBoundSpec *spec = castNode(PartitionBoundSpec, stringToNode(TextDatumGetCString(bound)));
-
-		if (spec->strategy == PARTITION_STRATEGY_LIST && list_length(spec->listdatums) == 1)
-		{
-			Const	   *value = linitial_node(Const, spec->listdatums);
-
-			if (!value->constisnull && value->consttype == INT4OID)
-				result = DatumGetInt32(value->constvalue);
-		}
-	}
-	ReleaseSysCache(tuple);
-	return result;
 }

@@ -7,7 +7,6 @@
  * A topic's OID is that of its partitioned table.  Name, id and
  * configs that differ from the default are kept as the table's security label of the provider "pgtopic" (JSON):
  * pg_dump carries it along, also with -t, DROP and RENAME take it with them, and no second catalog can disagree with pg_class.
- * (../README.md says more.)
  *
  * All functions need a transaction; results live in the backend's topic cache until
  * the next call of this room that can accept invalidations, so copy what is kept.
@@ -81,7 +80,6 @@ extern const PtTopic *pt_topic_by_oid(Oid relid);	/* NULL: no topic */
 extern const PtTopic *pt_topic_by_name(const char *name);
 extern const PtTopic *pt_topic_by_id(const pg_uuid_t *id);
 extern const PtTopic *pt_topic_by_leaf(Oid leaf, int32 *partition);
-extern int	pt_leaf_number(Oid child);	/* from its bound; -1: it can be no partition of a topic */
 extern List *pt_topic_all(void);	/* of const PtTopic *, by name */
 
 /* A number that moves when topics may have changed; never 0. */

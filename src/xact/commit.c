@@ -59,6 +59,7 @@ pt_commit_shmem_init(void)
 	shared->latch = NULL;
 }
 
+/* The committer says which latch requests shall set; NULL when it ends. */
 void
 pt_commit_attach(Latch *latch)
 {
@@ -75,7 +76,8 @@ raise_to(pg_atomic_uint64 *value, uint64 to)
 }
 
 /*
- * May be called anywhere, also after a commit: it does not throw and takes no
+ * Asks for WAL up to lsn to be made durable soon.  May be called anywhere, also
+ * after a commit: it does not throw and takes no
  * lock.  When the committer is not there yet, it finds the request when it starts.
  */
 void
@@ -90,6 +92,7 @@ pt_commit_request(XLogRecPtr lsn)
 		SetLatch(latch);
 }
 
+/* Logs were dropped by a transaction that has committed. */
 void
 pt_commit_gone(XLogRecPtr lsn)
 {
@@ -97,36 +100,45 @@ pt_commit_gone(XLogRecPtr lsn)
 	pt_commit_request(lsn);
 }
 
+/* How often logs were dropped. */
 uint64
 pt_commit_gone_count(void)
 {
 	return pg_atomic_read_u64(&shared->gone);
 }
 
+/* The largest LSN asked for so far. */
 XLogRecPtr
 pt_commit_requested(void)
 {
 	return pg_atomic_read_u64(&shared->requested);
 }
 
+/*
+ * Goes up with every request, also one for WAL that is durable already: then the
+ * log has moved without the committer.
+ */
 uint64
 pt_commit_requests(void)
 {
 	return pg_atomic_read_u64(&shared->requests);
 }
 
+/* WAL is flushed up to here; never goes back. */
 XLogRecPtr
 pt_commit_flushed(void)
 {
 	return pg_atomic_read_u64(&shared->flushed);
 }
 
+/* And is safe on synchronous standbys up to here. */
 XLogRecPtr
 pt_commit_replicated(void)
 {
 	return pg_atomic_read_u64(&shared->replicated);
 }
 
+/* By the committer: how far WAL is flushed and replicated. */
 void
 pt_commit_publish(XLogRecPtr flushed, XLogRecPtr replicated)
 {

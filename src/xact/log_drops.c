@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * gone.c
+ * log_drops.c
  *	  Logs that end while somebody waits for them.
  *
  * Who waits for a log to move would wait for one that was dropped or truncated until the
@@ -22,58 +22,46 @@
 #include "access/xlog.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
-#include "commands/defrem.h"
-#include "utils/lsyscache.h"
 #include "utils/resowner.h"
-#include "utils/syscache.h"
 
 #include "xact/commit.h"
 #include "xact/internal.h"
+#include "topic/leaf.h"
 
 static object_access_hook_type prev_object_access;
-static bool gone;				/* in this transaction; also when that part was rolled back */
-
-static bool
-is_log(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			am = InvalidOid;
-
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	if (((Form_pg_class) GETSTRUCT(tuple))->relkind == RELKIND_RELATION)
-		am = ((Form_pg_class) GETSTRUCT(tuple))->relam;
-	ReleaseSysCache(tuple);
-	return OidIsValid(am) && am == get_table_am_oid("topic_log", true);
-}
+static bool dropped;				/* in this transaction; also when that part was rolled back */
 
 static void
 object_access(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *arg)
 {
 	if (prev_object_access)
 		prev_object_access(access, classId, objectId, subId, arg);
-	if (access == OAT_DROP && classId == RelationRelationId && subId == 0 && !gone)
-		gone = is_log(objectId);
+	if (access == OAT_DROP && classId == RelationRelationId && subId == 0 && !dropped)
+		dropped = pt_leaf_is_log(objectId);
 }
 
+/*
+ * This transaction gives a log another file or place, or none: when it has
+ * committed, all who wait for logs look again.
+ */
 void
-pt_log_gone(void)
+pt_log_drops_note(void)
 {
-	gone = true;
+	dropped = true;
 }
 
 static void
 release_callback(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg)
 {
-	if (!gone || !isTopLevel || phase != RESOURCE_RELEASE_AFTER_LOCKS || IsSubTransaction())
+	if (!dropped || !isTopLevel || phase != RESOURCE_RELEASE_AFTER_LOCKS || IsSubTransaction())
 		return;
-	gone = false;
+	dropped = false;
 	if (isCommit)
 		pt_commit_gone(XactLastCommitEnd);
 }
 
 void
-pt_gone_register(void)
+pt_log_drops_register(void)
 {
 	prev_object_access = object_access_hook;
 	object_access_hook = object_access;

@@ -21,7 +21,7 @@
  *		segments	[ appended and freed | appended, kept | waiting ]
  *					^ row 0				 ^ base							^ nrows
  *
- * Siblings: flush.c encodes and appends, xact.c calls at ends of (sub)transactions.
+ * Siblings: row_batches.c encodes and appends, xact.c calls at ends of (sub)transactions.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -36,6 +36,7 @@
 #include "utils/memutils.h"
 
 #include "guc.h"
+#include "topic/leaf.h"
 #include "xact/internal.h"
 #include "xact/pending.h"
 
@@ -52,7 +53,7 @@ static MemoryContext pending_mcxt;	/* child of TopTransactionContext, or NULL */
 static HTAB *pending_rels;		/* of PtPendingRel, by relid */
 static PtPendingRel *last_rel;	/* the one used last, or NULL */
 static Size waiting_bytes;		/* of all relations */
-static bool flushing;
+static bool appending;
 static bool appended_early;		/* this transaction has */
 
 static PtPendingRel *enter_rel(Relation rel);
@@ -61,7 +62,7 @@ static PtPendingRow *arena_row(PtPendingRel *p, const PtRecord *row);
 static void add_segment(PtPendingRel *p, int level);
 static void free_appended(PtPendingRel *p);
 static void truncate_rows(PtPendingRel *p, int64 n);
-static void flush_all(bool two_phase);
+static void append_all(bool two_phase);
 static void sub_commit(int level);
 static void sub_abort(int level);
 static void forget(void);
@@ -69,15 +70,15 @@ static void forget(void);
 /* The rows of each relation are a stack of segments, which is followed here. */
 const PtXactKind pt_xact_pending = {
 	.name = "rows that wait",
-	.prepare = flush_all,
+	.prepare = append_all,
 	.sub_commit = sub_commit,
 	.sub_abort = sub_abort,
 	.forget = forget,
 };
 
 /* The entry of a relation, or NULL. */
-PtPendingRel *
-pt_pending_find(Oid relid)
+static PtPendingRel *
+find_rel(Oid relid)
 {
 	if (last_rel && last_rel->relid == relid)
 		return last_rel;
@@ -86,19 +87,11 @@ pt_pending_find(Oid relid)
 	return hash_search(pending_rels, &relid, HASH_FIND, NULL);
 }
 
-/* The memory of all of this transaction's waiting rows. */
-MemoryContext
-pt_pending_context(void)
-{
-	Assert(pending_mcxt != NULL);
-	return pending_mcxt;
-}
-
 static PtPendingRel *
 enter_rel(Relation rel)
 {
 	Oid			relid = RelationGetRelid(rel);
-	PtPendingRel *p = pt_pending_find(relid);
+	PtPendingRel *p = find_rel(relid);
 
 	if (p == NULL)
 	{
@@ -117,30 +110,12 @@ enter_rel(Relation rel)
 		p = hash_search(pending_rels, &relid, HASH_ENTER, &found);
 		Assert(!found);
 		memset((char *) p + sizeof(Oid), 0, sizeof(*p) - sizeof(Oid));
+		p->mcxt = pending_mcxt;
 		p->max_message_bytes = config->max_message_bytes;
 		p->compacted = (config->cleanup_policy & PT_CLEANUP_COMPACT) != 0;
 	}
 	last_rel = p;
 	return p;
-}
-
-/* Refuses a row that could never be appended, while the statement that adds it can still be blamed. */
-void
-pt_row_check(Relation rel, const PtRecord *row, int32 max_message_bytes, bool compacted)
-{
-	uint64		size = pt_row_batch_size(row);
-
-	if (size > (uint64) max_message_bytes)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("record of %llu bytes is too large for topic partition \"%s\"",
-						(unsigned long long) size, RelationGetRelationName(rel)),
-				 errhint("Raise the topic's config \"max.message.bytes\", now %d.", max_message_bytes)));
-	if (compacted && row->key == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("record without a key in compacted topic partition \"%s\"", RelationGetRelationName(rel)),
-				 errhint("Give every record a key, or take \"compact\" out of the topic's config \"cleanup.policy\".")));
 }
 
 static void
@@ -239,8 +214,8 @@ arena_row(PtPendingRel *p, const PtRecord *row)
 }
 
 /* A stored row with pointers to its bytes. */
-void
-pt_pending_row_get(const PtPendingRow *stored, PtRecord *row)
+static void
+get_stored(const PtPendingRow *stored, PtRecord *row)
 {
 	const char *at = (const char *) (stored + 1);
 
@@ -307,10 +282,13 @@ append_early(void)
 	if (waiting_bytes <= limit)
 		return;
 	appended_early = true;
-	pt_pending_flush(InvalidOid);
+	pt_pending_append(InvalidOid);
 }
 
-/* See engine.h. */
+/*
+ * Takes a copy of the row.  The marker TID under which pt_pending_get finds it
+ * goes to *tid (may be NULL).
+ */
 void
 pt_pending_add(Relation rel, const PtRecord *row, ItemPointer tid)
 {
@@ -332,7 +310,7 @@ pt_pending_add(Relation rel, const PtRecord *row, ItemPointer tid)
 		ItemPointerSet(tid, PT_TID_MARKER_BLOCK + (BlockNumber) (p->nrows / PT_TID_PER_BLOCK),
 					   (OffsetNumber) (p->nrows % PT_TID_PER_BLOCK + 1));
 	p->nrows++;
-	if (!flushing)
+	if (!appending)
 		append_early();
 }
 
@@ -347,11 +325,15 @@ first_waiting(const PtPendingRel *p)
 	return i < p->nsegments ? p->segments[i].first : p->nrows;
 }
 
-/* See engine.h.  What the row points to stays until the next call of this room. */
+/*
+ * A waiting row, or one that was appended early, by its marker TID; false when it
+ * was rolled back.  What the row points to stays until the next call of this
+ * room.
+ */
 bool
-pt_pending_get(Relation rel, ItemPointer tid, PtRecord *row, int64 *offset)
+pt_pending_get(Relation rel, ItemPointer tid, PtRecord *row)
 {
-	PtPendingRel *p = pt_pending_find(RelationGetRelid(rel));
+	PtPendingRel *p = find_rel(RelationGetRelid(rel));
 	int64		i;
 
 	Assert(pt_tid_is_marker(tid));
@@ -360,35 +342,34 @@ pt_pending_get(Relation rel, ItemPointer tid, PtRecord *row, int64 *offset)
 	if (p == NULL || i < 0 || i >= p->nrows)
 		return false;
 	if (i < p->base)
-		return pt_pending_reread(rel, p, i, row, offset);
-	pt_pending_row_get(p->rows[i - p->base], row);
+		return pt_pending_reread(rel, p, i, row);
+	get_stored(p->rows[i - p->base], row);
 	if (i >= first_waiting(p) && !p->rows[i - p->base]->explicit_offset)
 		row->offset = -1;		/* not appended, or no longer */
-	*offset = row->offset;
 	return true;
 }
 
-typedef struct FlushArg
+typedef struct AppendArg
 {
 	PtPendingRel *p;
 	int64		first;
-} FlushArg;
+} AppendArg;
 
 static void
-flush_get_row(void *arg, int64 i, PtRecord *row)
+get_row(void *arg, int64 i, PtRecord *row)
 {
-	const FlushArg *a = arg;
+	const AppendArg *a = arg;
 	const PtPendingRow *stored = a->p->rows[a->first - a->p->base + i];
 
-	pt_pending_row_get(stored, row);
+	get_stored(stored, row);
 	if (!stored->explicit_offset)
 		row->offset = -1;
 }
 
 static void
-flush_set_offset(void *arg, int64 i, int64 offset)
+set_row_offset(void *arg, int64 i, int64 offset)
 {
-	const FlushArg *a = arg;
+	const AppendArg *a = arg;
 
 	Assert(offset >= 0);
 	a->p->rows[a->first - a->p->base + i]->offset = offset;
@@ -399,12 +380,12 @@ flush_set_offset(void *arg, int64 i, int64 offset)
  * expressions add meanwhile wait for the next round.
  */
 static void
-flush_rel(Oid relid)
+append_rel(Oid relid, PtBatchProducer *producer)
 {
-	PtPendingRel *p = pt_pending_find(relid);
+	PtPendingRel *p = find_rel(relid);
 	int64		first = first_waiting(p);
-	FlushArg	arg = {.p = p,.first = first};
-	PtRowSource source = {.arg = &arg,.get_row = flush_get_row,.set_offset = flush_set_offset};
+	AppendArg	arg = {.p = p,.first = first};
+	PtRowSource source = {.arg = &arg,.get_row = get_row,.set_offset = set_row_offset,.producer = producer};
 	Relation	rel = try_relation_open(relid, RowExclusiveLock);
 
 	Assert(first >= p->base && first < p->nrows);
@@ -421,7 +402,7 @@ flush_rel(Oid relid)
 	}
 	if (rel)
 	{
-		pt_flush_rows(rel, &source);
+		pt_row_batches_append(rel, &source);
 		relation_close(rel, NoLock);
 	}
 	free_appended(p);
@@ -455,15 +436,23 @@ waiting_rels(Oid relid, Oid **relids)
 	return n;
 }
 
-/* See engine.h. */
+/*
+ * Appends now what waits for this relation, or for all (InvalidOid), with the
+ * append locks taken by ascending OID.  Before DDL, and by append().
+ */
 void
-pt_pending_flush(Oid relid)
+pt_pending_append(Oid relid)
 {
-	bool		outer = flushing;
+	pt_pending_append_as(relid, NULL);
+}
 
-	if (pending_rels == NULL || outer)
+/* The same; the batches become those of a producer, whose sequence moves on. */
+void
+pt_pending_append_as(Oid relid, PtBatchProducer *producer)
+{
+	if (pending_rels == NULL || appending)
 		return;
-	flushing = true;
+	appending = true;
 	PG_TRY();
 	{
 		Oid		   *relids;
@@ -474,21 +463,21 @@ pt_pending_flush(Oid relid)
 			for (int i = 0; i < n; i++)
 				(void) pt_append_lock(relids[i], false);
 			for (int i = 0; i < n; i++)
-				flush_rel(relids[i]);
+				append_rel(relids[i], producer);
 			pfree(relids);
 		}
 	}
 	PG_FINALLY();
 	{
-		flushing = false;
+		appending = false;
 	}
 	PG_END_TRY();
 }
 
 static void
-flush_all(bool two_phase)
+append_all(bool two_phase)
 {
-	pt_pending_flush(InvalidOid);
+	pt_pending_append(InvalidOid);
 }
 
 /* Row "row" went to "offset"; rows come in order. */
@@ -659,5 +648,5 @@ forget(void)
 	pending_rels = NULL;
 	last_rel = NULL;
 	waiting_bytes = 0;
-	flushing = appended_early = false;
+	appending = appended_early = false;
 }

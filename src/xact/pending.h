@@ -12,6 +12,18 @@
 
 #include "xact/internal.h"
 
+/* A waiting row in memory, followed by the bytes of key, value and headers. */
+typedef struct PtPendingRow
+{
+	int64		offset;			/* explicit, or -1; once appended: where it went */
+	int64		timestamp;		/* ms */
+	int32		key_len;		/* -1: null */
+	int32		value_len;		/* -1: null */
+	int32		headers_len;
+	uint32		header_count:31;
+	uint32		explicit_offset:1;
+} PtPendingRow;
+
 /* A piece of an arena. */
 typedef struct PtPendingChunk
 {
@@ -49,6 +61,7 @@ typedef struct PtPendingRun
 typedef struct PtPendingRel
 {
 	Oid			relid;			/* hash key */
+	MemoryContext mcxt;			/* of all below, and of what is reread */
 	int32		max_message_bytes;
 	bool		compacted;
 	int64		nrows;			/* row numbers given out */
@@ -65,11 +78,8 @@ typedef struct PtPendingRel
 	int			runs_cap;
 } PtPendingRel;
 
-extern PtPendingRel *pt_pending_find(Oid relid);
-extern MemoryContext pt_pending_context(void);
-
 /* reread.c: rows that are in the log only. */
-extern bool pt_pending_reread(Relation rel, PtPendingRel *p, int64 i, PtRecord *row, int64 *offset);
+extern bool pt_pending_reread(Relation rel, PtPendingRel *p, int64 i, PtRecord *row);
 extern void pt_reread_forget(void);
 
 #endif							/* PT_XACT_PENDING_H */

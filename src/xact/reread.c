@@ -35,8 +35,8 @@ typedef struct Reread
 static Reread *reread;
 
 static void close_batch(void);
-static bool load_batch(Relation rel, int64 offset);
-static bool open_batch(Relation rel, const char *data, const PtFrame *frame);
+static bool load_batch(Relation rel, MemoryContext mcxt, int64 offset);
+static bool open_batch(Relation rel, MemoryContext mcxt, const char *data, const PtFrame *frame);
 
 /* Forgets what was read; rows may have been rolled back. */
 void
@@ -55,9 +55,9 @@ close_batch(void)
 
 /* Copies a batch and starts to iterate over it. */
 static bool
-open_batch(Relation rel, const char *data, const PtFrame *frame)
+open_batch(Relation rel, MemoryContext mcxt, const char *data, const PtFrame *frame)
 {
-	MemoryContext old = MemoryContextSwitchTo(pt_pending_context());
+	MemoryContext old = MemoryContextSwitchTo(mcxt);
 	PtBatchStatus status;
 
 	Assert(!reread->open);
@@ -88,7 +88,7 @@ open_batch(Relation rel, const char *data, const PtFrame *frame)
 
 /* Finds the batch of ours that holds the offset. */
 static bool
-load_batch(Relation rel, int64 offset)
+load_batch(Relation rel, MemoryContext mcxt, int64 offset)
 {
 	PtReader	reader;
 	PtFrame		frame;
@@ -101,7 +101,7 @@ load_batch(Relation rel, int64 offset)
 	{
 		if (pt_batch_next_offset(&frame.batch) > offset && frame.batch.base_offset <= offset &&
 			pt_frame_visible(&reader, &frame, NULL) == PT_VISIBLE)
-			found = open_batch(rel, pt_reader_batch(&reader, &frame), &frame);
+			found = open_batch(rel, mcxt, pt_reader_batch(&reader, &frame), &frame);
 	}
 	pt_reader_end(&reader);
 	return found;
@@ -112,11 +112,12 @@ load_batch(Relation rel, int64 offset)
  * found there.  What the row points to stays until the next call.
  */
 bool
-pt_pending_reread(Relation rel, PtPendingRel *p, int64 i, PtRecord *row, int64 *offset)
+pt_pending_reread(Relation rel, PtPendingRel *p, int64 i, PtRecord *row)
 {
 	int			lo = 0;
 	int			hi = p->nruns;
 	const PtPendingRun *run;
+	int64		offset;
 
 	Assert(i >= 0 && i < p->base);
 	while (hi - lo > 1)
@@ -131,21 +132,21 @@ pt_pending_reread(Relation rel, PtPendingRel *p, int64 i, PtRecord *row, int64 *
 	run = &p->runs[lo];
 	if (p->nruns == 0 || i < run->first || i >= run->first + run->n)
 		return false;
-	*offset = run->offset + (i - run->first);
+	offset = run->offset + (i - run->first);
 
 	if (reread == NULL)
-		reread = MemoryContextAllocZero(pt_pending_context(), sizeof(Reread));
+		reread = MemoryContextAllocZero(p->mcxt, sizeof(Reread));
 	if (!reread->open || !RelFileLocatorEquals(reread->locator, pt_rel_locator(rel)) ||
-		*offset <= reread->record.offset || *offset >= pt_batch_next_offset(&reread->iter.header))
+		offset <= reread->record.offset || offset >= pt_batch_next_offset(&reread->iter.header))
 	{
-		if (!load_batch(rel, *offset))
+		if (!load_batch(rel, p->mcxt, offset))
 			return false;
 	}
-	while (reread->record.offset < *offset)
+	while (reread->record.offset < offset)
 	{
 		if (pt_record_iter_next(&reread->iter, &reread->record) != PT_BATCH_OK)
 			return false;
 	}
 	*row = reread->record;
-	return reread->record.offset == *offset;
+	return reread->record.offset == offset;
 }

@@ -82,7 +82,12 @@ pt_trim_empty(Oid relid, PtLogState *log, int64 offset)
 	trim->start = (PtLogStart) {.offset = offset, .ordinal = log->start_ordinal, .pos = log->start_pos};
 }
 
-/* See engine.h. */
+/*
+ * When the transaction commits, the log will start at this offset: what is
+ * before it is gone then, for all snapshots.  PT_OFFSET_OUT_OF_RANGE beyond the
+ * committed end; *start is where the log will start.  Holds RowExclusiveLock on
+ * the table to the end of the transaction.
+ */
 PtStatus
 pt_trim(Oid leaf, int64 offset, int64 *start)
 {

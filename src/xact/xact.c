@@ -69,7 +69,7 @@ pt_xact_register(const PtXactKind *const *others, int n)
 	add_kinds(own_kinds, lengthof(own_kinds));
 	RegisterXactCallback(xact_callback, NULL);
 	RegisterSubXactCallback(subxact_callback, NULL);
-	pt_gone_register();
+	pt_log_drops_register();
 }
 
 static void

@@ -16,20 +16,13 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
-#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "kafka/api.h"
 #include "kafka/broker.h"
+#include "topic/timestamp.h"
 
 #define METADATA_TOPIC		"__cluster_metadata"
-
-/* Milliseconds since 1970. */
-static int64
-now_ms(void)
-{
-	return (GetCurrentTimestamp() + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY) / 1000;
-}
 
 static void
 describe_partition(KafkaCall *call, KafkaString topic, DescribeQuorumPartitionResponse *out)
@@ -49,7 +42,7 @@ describe_partition(KafkaCall *call, KafkaString topic, DescribeQuorumPartitionRe
 	voter = &out->current_voters.items[0];
 	voter->replica_id = KAFKA_BROKER_ID;
 	voter->log_end_offset = Max((int64) pt_wal_insert_end(), out->high_watermark);
-	voter->last_fetch_timestamp = voter->last_caught_up_timestamp = now_ms();
+	voter->last_fetch_timestamp = voter->last_caught_up_timestamp = pt_now_ms();
 }
 
 /* Where the voter is reached. */

@@ -1,0 +1,194 @@
+/*-------------------------------------------------------------------------
+ *
+ * leaf.c
+ *	  What a leaf table is: a log, a partition of a number, with configs.
+ *
+ * The partition number is read from the leaf's partition bound.  So it is right
+ * for a table that is being restored, before anything says that it belongs to a
+ * topic, and it follows ATTACH and DETACH.
+ *
+ * All functions need a transaction.
+ *
+ * Siblings: catalog.c (what a topic is), cache.c (keeps topics).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "nodes/nodes.h"
+#include "nodes/parsenodes.h"
+#include "nodes/primnodes.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/syscache.h"
+
+#include "topic/internal.h"
+#include "topic/leaf.h"
+
+/* Partition numbers by relid, until the relcache says that a table has changed. */
+typedef struct PartitionEntry
+{
+	Oid			relid;
+	int32		partition;
+} PartitionEntry;
+
+static HTAB *partitions;
+
+static int32 bound_number(HeapTuple class_tuple);
+static void forget_partition(Datum arg, Oid relid);
+static int32 read_partition(Oid relid);
+
+static bool
+is_log_tuple(HeapTuple class_tuple)
+{
+	Form_pg_class form = (Form_pg_class) GETSTRUCT(class_tuple);
+	Oid			am = pt_am_topic_log();
+
+	return form->relkind == RELKIND_RELATION && OidIsValid(am) && form->relam == am;
+}
+
+/* Is it a table (also one that is attached to nothing) of access method topic_log? */
+bool
+pt_leaf_is_log(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = is_log_tuple(tuple);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* The number n of a bound FOR VALUES IN (n); PT_NO_PARTITION for any other. */
+static int32
+bound_number(HeapTuple class_tuple)
+{
+	bool		isnull;
+	Datum		bound = SysCacheGetAttr(RELOID, class_tuple, Anum_pg_class_relpartbound, &isnull);
+	PartitionBoundSpec *spec;
+	const Const *value;
+
+	if (isnull)
+		return PT_NO_PARTITION;
+	spec = castNode(PartitionBoundSpec, stringToNode(TextDatumGetCString(bound)));
+	if (spec->strategy != PARTITION_STRATEGY_LIST || spec->is_default || list_length(spec->listdatums) != 1)
+		return PT_NO_PARTITION;
+	value = linitial_node(Const, spec->listdatums);
+	if (value->constisnull || value->consttype != INT4OID)
+		return PT_NO_PARTITION;
+	return DatumGetInt32(value->constvalue);
+}
+
+/* The partition number of a child table; negative when it can be none of a topic. */
+int32
+pt_leaf_number(Oid child)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(child));
+	int32		number = PT_NO_PARTITION;
+
+	if (!HeapTupleIsValid(tuple))
+		return PT_NO_PARTITION;
+	if (is_log_tuple(tuple))
+		number = bound_number(tuple);
+	ReleaseSysCache(tuple);
+	return number < PT_PARTITIONS_MAX ? number : PT_NO_PARTITION;
+}
+
+/* The number by which an open leaf is attached to its topic; PT_NO_PARTITION when it is not. */
+int32
+pt_leaf_partition(Relation rel)
+{
+	PartitionEntry *entry;
+	Oid			relid = RelationGetRelid(rel);
+	int32		partition;
+
+	if (!rel->rd_rel->relispartition)
+		return PT_NO_PARTITION;
+	if (partitions == NULL)
+	{
+		HASHCTL		ctl = {.keysize = sizeof(Oid),.entrysize = sizeof(PartitionEntry)};
+
+		partitions = hash_create("pgtopic partition numbers", 64, &ctl, HASH_ELEM | HASH_BLOBS);
+		CacheRegisterRelcacheCallback(forget_partition, (Datum) 0);
+	}
+	entry = hash_search(partitions, &relid, HASH_FIND, NULL);
+	if (entry)
+		return entry->partition;
+	partition = read_partition(relid);	/* may process invalidations */
+	entry = hash_search(partitions, &relid, HASH_ENTER, NULL);
+	entry->partition = partition;
+	return partition;
+}
+
+/* Relcache callback: forgets one table, or all (InvalidOid). */
+static void
+forget_partition(Datum arg, Oid relid)
+{
+	if (OidIsValid(relid))
+		(void) hash_search(partitions, &relid, HASH_REMOVE, NULL);
+	else
+	{
+		HASH_SEQ_STATUS scan;
+		PartitionEntry *entry;
+
+		hash_seq_init(&scan, partitions);
+		while ((entry = hash_seq_search(&scan)) != NULL)
+			(void) hash_search(partitions, &entry->relid, HASH_REMOVE, NULL);
+	}
+}
+
+static int32
+read_partition(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	int32		result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relid);
+	result = bound_number(tuple);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
+ * The table that a leaf counts as: of one that is being rewritten, what will
+ * become of it.
+ */
+Oid
+pt_leaf_identity(Relation rel)
+{
+	return OidIsValid(rel->rd_rel->relrewrite) ? rel->rd_rel->relrewrite : RelationGetRelid(rel);
+}
+
+/*
+ * The configs that apply to a leaf, defaults when it belongs to no topic.  In
+ * the topic cache: copy what is kept.
+ */
+const PtTopicConfig *
+pt_leaf_config(Oid relid)
+{
+	static const PtTopicConfig no_topic = {
+		.cleanup_policy = PT_CLEANUP_DELETE,
+		.compression = PT_COMPRESSION_PRODUCER,
+		.compression_level = INT_MIN,
+		.max_message_bytes = 1024 * 1024 + 12,
+		.timestamp_before_max_ms = PG_INT64_MAX,
+		.timestamp_after_max_ms = PG_INT64_MAX,
+		.retention_ms = -1,
+		.retention_bytes = -1
+	};
+	int32		partition;
+	const PtTopic *topic = pt_topic_by_leaf(relid, &partition);
+
+	return topic ? &topic->config : &no_topic;
+}

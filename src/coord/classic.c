@@ -37,7 +37,7 @@ classic_check(const CoordGroups *groups, const CoordGroup *group, CoordBytes mem
 
 		if (member == NULL)
 			return COORD_UNKNOWN_MEMBER_ID;
-		if (!coord_bytes_equal(member->node.key, member_id))
+		if (!pt_string_equal(member->node.key, member_id))
 			return COORD_FENCED_INSTANCE_ID;
 	}
 	return classic_member_find(groups, group, member_id) == NULL ? COORD_UNKNOWN_MEMBER_ID : COORD_NONE;
@@ -90,7 +90,7 @@ join_refuse_full(CoordGroups *groups, CoordGroup *group, const CoordEvent *event
 		classic_pending_remove(groups, pending);
 	if (member != NULL)
 		classic_member_remove(groups, member, COORD_UNKNOWN_MEMBER_ID);
-	coord_reply_join(groups, event->token, COORD_GROUP_MAX_SIZE_REACHED, coord_bytes_literal(""));
+	coord_reply_join(groups, event->token, COORD_GROUP_MAX_SIZE_REACHED, PT_STRING(""));
 	classic_rebalance_try(groups, group);
 }
 
@@ -214,7 +214,7 @@ join_known(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, Clas
 static void
 classic_join(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 {
-	bool		unknown = coord_bytes_empty(event->member_id);
+	bool		unknown = event->member_id.len <= 0;
 	ClassicMember *member = unknown ? NULL : classic_member_find(groups, group, event->member_id);
 
 	if (!join_fits(groups, group, member))
@@ -251,10 +251,10 @@ sync_check(const CoordGroups *groups, const CoordGroup *group, const CoordEvent 
 		return error;
 	if (event->generation != classic->generation)
 		return COORD_ILLEGAL_GENERATION;
-	if (sync->protocol_type.len >= 0 && !coord_bytes_equal(sync->protocol_type, classic->protocol_type))
+	if (sync->protocol_type.len >= 0 && !pt_string_equal(sync->protocol_type, classic->protocol_type))
 		return COORD_INCONSISTENT_GROUP_PROTOCOL;
 	if (sync->protocol_name.len >= 0 && classic->protocol != NULL &&
-		!coord_bytes_equal(sync->protocol_name, classic->protocol->node.key))
+		!pt_string_equal(sync->protocol_name, classic->protocol->node.key))
 		return COORD_INCONSISTENT_GROUP_PROTOCOL;
 	return COORD_NONE;
 }
@@ -267,7 +267,7 @@ assignment_take(CoordGroups *groups, CoordGroup *group, const CoordSync *sync)
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &classic->order)
-		classic_member_assign(groups, dlist_container(ClassicMember, link, iter.cur), coord_bytes_literal(""));
+		classic_member_assign(groups, dlist_container(ClassicMember, link, iter.cur), PT_STRING(""));
 	for (int i = 0; i < sync->nassignments; i++)
 	{
 		ClassicMember *member = classic_member_find(groups, group, sync->assignments[i].member_id);
@@ -354,7 +354,7 @@ leave_one(CoordGroups *groups, CoordGroup *group, const CoordLeaveMember *leavin
 	ClassicMember *member;
 	ClassicPending *pending;
 
-	if (coord_bytes_empty(leaving->member_id))
+	if (leaving->member_id.len <= 0)
 	{
 		member = classic_instance_find(groups, group, leaving->group_instance_id);
 		if (member == NULL)
@@ -430,7 +430,7 @@ classic_commit(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 
 	if (event->generation < 0 && classic->state == COORD_EMPTY)
 		return COORD_NONE;
-	if (event->generation >= 0 || !coord_bytes_empty(event->member_id) || event->group_instance_id.len >= 0)
+	if (event->generation >= 0 || event->member_id.len > 0 || event->group_instance_id.len >= 0)
 	{
 		CoordError	error = classic_check(groups, group, event->member_id, event->group_instance_id);
 
@@ -498,7 +498,7 @@ classic_state(const CoordGroup *group)
 static CoordBytes
 classic_protocol_type(const CoordGroup *group)
 {
-	return group->classic == NULL ? coord_bytes_literal("") : group->classic->protocol_type;
+	return group->classic == NULL ? PT_STRING("") : group->classic->protocol_type;
 }
 
 static void
@@ -526,8 +526,8 @@ classic_describe(const CoordGroups *groups, const CoordGroup *group, CoordDescri
 		infos->client_id = member->client_id;
 		infos->client_host = member->client_host;
 		infos->classic = true;
-		infos->metadata = stable ? classic_member_metadata(member) : coord_bytes_literal("");
-		infos->assignment = stable ? member->assignment : coord_bytes_literal("");
+		infos->metadata = stable ? classic_member_metadata(member) : PT_STRING("");
+		infos->assignment = stable ? member->assignment : PT_STRING("");
 		infos->rack_id = COORD_NULL_BYTES;
 		infos->subscribed_topic_regex = COORD_NULL_BYTES;
 		infos++;

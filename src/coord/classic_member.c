@@ -65,9 +65,9 @@ protocol_get(CoordGroups *groups, CoordClassic *classic, CoordBytes name)
 
 	if (protocol != NULL)
 		return protocol;
-	protocol = coord_alloc(groups, sizeof(ClassicProtocol) + coord_bytes_size(name));
+	protocol = coord_alloc(groups, sizeof(ClassicProtocol) + pt_string_size(name));
 	at = (char *) (protocol + 1);
-	protocol->node.key = coord_bytes_put(&at, name);
+	protocol->node.key = pt_string_put(&at, name);
 	protocol->node.key.len = Max(name.len, 0);
 	coord_table_add(groups, &classic->protocols, &protocol->node);
 	return protocol;
@@ -118,7 +118,7 @@ supported_set(CoordGroups *groups, ClassicMember *member, const CoordJoin *join)
 	char	   *at;
 
 	for (int i = 0; i < join->nprotocols; i++)
-		size += coord_bytes_size(join->protocols[i].metadata);
+		size += pt_string_size(join->protocols[i].metadata);
 	member->supported = coord_alloc(groups, size);
 	member->nsupported = 0;
 	at = (char *) (member->supported + join->nprotocols);
@@ -134,7 +134,7 @@ supported_set(CoordGroups *groups, ClassicMember *member, const CoordJoin *join)
 		protocol->nmembers++;
 		support = &member->supported[member->nsupported++];
 		support->protocol = protocol;
-		support->metadata = coord_bytes_put(&at, join->protocols[i].metadata);
+		support->metadata = pt_string_put(&at, join->protocols[i].metadata);
 		support->metadata.len = Max(support->metadata.len, 0);
 	}
 	for (int i = 0; i < member->nsupported; i++)
@@ -149,8 +149,8 @@ classic_supports(const CoordGroups *groups, const CoordGroup *group, const Coord
 	const CoordClassic *classic = classic_of(group);
 
 	if (classic->state == COORD_EMPTY)
-		return !coord_bytes_empty(join->protocol_type) && join->nprotocols > 0;
-	if (!coord_bytes_equal(classic->protocol_type, join->protocol_type))
+		return join->protocol_type.len > 0 && join->nprotocols > 0;
+	if (!pt_string_equal(classic->protocol_type, join->protocol_type))
 		return false;
 	for (int i = 0; i < join->nprotocols; i++)
 	{
@@ -206,19 +206,19 @@ member_make(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, Coo
 	ClassicMember *member;
 	char	   *at;
 
-	member = coord_alloc(groups, sizeof(ClassicMember) + coord_bytes_size(member_id) +
-						 coord_bytes_size(event->group_instance_id) +
-						 coord_bytes_size(event->client_id) + coord_bytes_size(event->client_host));
+	member = coord_alloc(groups, sizeof(ClassicMember) + pt_string_size(member_id) +
+						 pt_string_size(event->group_instance_id) +
+						 pt_string_size(event->client_id) + pt_string_size(event->client_host));
 	at = (char *) (member + 1);
 	member->group = group;
-	member->node.key = coord_bytes_put(&at, member_id);
-	member->instance_id = coord_bytes_put(&at, event->group_instance_id);
+	member->node.key = pt_string_put(&at, member_id);
+	member->instance_id = pt_string_put(&at, event->group_instance_id);
 	member->instance.key = member->instance_id;
-	member->client_id = coord_bytes_put(&at, event->client_id);
-	member->client_host = coord_bytes_put(&at, event->client_host);
+	member->client_id = pt_string_put(&at, event->client_id);
+	member->client_host = pt_string_put(&at, event->client_host);
 	member->client_id.len = Max(member->client_id.len, 0);
 	member->client_host.len = Max(member->client_host.len, 0);
-	member->assignment = coord_bytes_literal("");
+	member->assignment = PT_STRING("");
 	return member;
 }
 
@@ -245,13 +245,13 @@ classic_member_add(CoordGroups *groups, CoordGroup *group, const CoordEvent *eve
 	CoordBytes	protocol_type = join->protocol_type;
 	char	   *at;
 
-	if (group->nmembers == 0 && !coord_bytes_equal(classic->protocol_type, protocol_type))
+	if (group->nmembers == 0 && !pt_string_equal(classic->protocol_type, protocol_type))
 	{
 		coord_free(groups, unconstify(char *, classic->protocol_type.data));
-		at = coord_alloc(groups, coord_bytes_size(protocol_type));
-		classic->protocol_type = coord_bytes_put(&at, protocol_type);
+		at = coord_alloc(groups, pt_string_size(protocol_type));
+		classic->protocol_type = pt_string_put(&at, protocol_type);
 	}
-	Assert(coord_bytes_equal(classic->protocol_type, protocol_type));
+	Assert(pt_string_equal(classic->protocol_type, protocol_type));
 	member_set(groups, member, join);
 	coord_table_add(groups, &classic->members, &member->node);
 	if (member->instance_id.len >= 0)
@@ -308,7 +308,7 @@ classic_member_remove(CoordGroups *groups, ClassicMember *member, CoordError wai
 	CoordClassic *classic = classic_of(group);
 
 	Assert(waiting != COORD_NONE);
-	member_dismiss(groups, member, waiting, coord_bytes_literal(""));
+	member_dismiss(groups, member, waiting, PT_STRING(""));
 	classic_member_synced(groups, member);
 	coord_table_remove(&classic->members, &member->node);
 	if (member->instance_id.len >= 0)
@@ -333,10 +333,10 @@ classic_member_replace(CoordGroups *groups, ClassicMember *old, const CoordEvent
 	CoordClassic *classic = classic_of(group);
 	ClassicMember *member = member_make(groups, group, event, member_id);
 
-	Assert(coord_bytes_equal(old->instance_id, event->group_instance_id));
+	Assert(pt_string_equal(old->instance_id, event->group_instance_id));
 	member_dismiss(groups, old, COORD_FENCED_INSTANCE_ID, old->node.key);
 	member->assignment = old->assignment;
-	old->assignment = coord_bytes_literal("");
+	old->assignment = PT_STRING("");
 	member->pending_sync = old->pending_sync;
 	member_set(groups, member, &event->u.join);
 
@@ -375,8 +375,8 @@ classic_member_matches(const ClassicMember *member, const CoordJoin *join)
 		CoordBytes	metadata = join->protocols[i].metadata;
 
 		metadata.len = Max(metadata.len, 0);
-		if (!coord_bytes_equal(member->supported[i].protocol->node.key, join->protocols[i].name) ||
-			!coord_bytes_equal(member->supported[i].metadata, metadata))
+		if (!pt_string_equal(member->supported[i].protocol->node.key, join->protocols[i].name) ||
+			!pt_string_equal(member->supported[i].metadata, metadata))
 			return false;
 	}
 	return true;
@@ -420,11 +420,11 @@ classic_member_assign(CoordGroups *groups, ClassicMember *member, CoordBytes ass
 
 	if (member->assignment.len > 0)
 		coord_free(groups, unconstify(char *, member->assignment.data));
-	member->assignment = coord_bytes_literal("");
+	member->assignment = PT_STRING("");
 	if (assignment.len > 0)
 	{
 		at = coord_alloc(groups, assignment.len);
-		member->assignment = coord_bytes_put(&at, assignment);
+		member->assignment = pt_string_put(&at, assignment);
 	}
 }
 
@@ -441,7 +441,7 @@ classic_member_metadata(const ClassicMember *member)
 			return member->supported[i].metadata;
 	}
 	Assert(false);
-	return coord_bytes_literal("");
+	return PT_STRING("");
 }
 
 ClassicPending *
@@ -469,12 +469,12 @@ void
 classic_pending_add(CoordGroups *groups, CoordGroup *group, CoordBytes member_id, int32 timeout_ms)
 {
 	CoordClassic *classic = classic_of(group);
-	ClassicPending *pending = coord_alloc(groups, sizeof(ClassicPending) + coord_bytes_size(member_id));
+	ClassicPending *pending = coord_alloc(groups, sizeof(ClassicPending) + pt_string_size(member_id));
 	char	   *at = (char *) (pending + 1);
 
 	Assert(classic_member_find(groups, group, member_id) == NULL);
 	pending->group = group;
-	pending->node.key = coord_bytes_put(&at, member_id);
+	pending->node.key = pt_string_put(&at, member_id);
 	coord_table_add(groups, &classic->pending, &pending->node);
 	dlist_push_tail(&classic->pending_order, &pending->link);
 	group->npending++;

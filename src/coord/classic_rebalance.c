@@ -88,7 +88,7 @@ assignment_cancel(CoordGroups *groups, CoordClassic *classic)
 	{
 		ClassicMember *member = dlist_container(ClassicMember, link, iter.cur);
 
-		classic_member_assign(groups, member, coord_bytes_literal(""));
+		classic_member_assign(groups, member, PT_STRING(""));
 		if (!member->awaiting_sync)
 			continue;
 		coord_reply_sync(groups, member->sync_token, COORD_REBALANCE_IN_PROGRESS);

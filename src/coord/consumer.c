@@ -117,10 +117,11 @@ heartbeat_valid(CoordGroups *groups, const CoordEvent *event)
 	}
 	if (in->server_assignor.len >= 0)
 	{
-		char	   *name = coord_step_alloc(groups, in->server_assignor.len + 1);
+		size_t		size = pt_string_size(in->server_assignor) + 1;
+		char	   *name = coord_step_alloc(groups, size);
 
-		memcpy(name, in->server_assignor.data, in->server_assignor.len);
-		name[in->server_assignor.len] = '\0';
+		if (!pt_string_to_buf(in->server_assignor, name, size))
+			name = "with a zero byte in its name";
 		if (coord_assignor_number(name) < 0)
 		{
 			StaticAssertStmt(COORD_ASSIGNORS == 2, "the message names them all");
@@ -196,23 +197,23 @@ static bool
 heartbeat_fits(CoordGroups *groups, const CoordGroup *group, const CoordEvent *event)
 {
 	const CoordConsumerHeartbeat *in = &event->u.consumer;
-	size_t		size = MEMBER_SIZE + 4 * (coord_bytes_size(event->group_id) + coord_bytes_size(event->member_id) +
-										  coord_bytes_size(event->group_instance_id));
+	size_t		size = MEMBER_SIZE + 4 * (pt_string_size(event->group_id) + pt_string_size(event->member_id) +
+										  pt_string_size(event->group_instance_id));
 
 	/* Most heartbeats only say that the member is alive. */
 	if (event->generation > 0 && in->nsubscribed < 0 && in->subscribed_topic_regex.len < 0)
 		return true;
-	size += coord_bytes_size(event->client_id) * 2 + coord_bytes_size(event->client_host) + coord_bytes_size(in->rack_id);
+	size += pt_string_size(event->client_id) * 2 + pt_string_size(event->client_host) + pt_string_size(in->rack_id);
 	for (int i = 0; i < in->nsubscribed; i++)
 	{
 		CoordTopicEntry *entry = coord_topic_by_name(groups, in->subscribed_topic_names[i]);
 
-		size += 2 * sizeof(CoordBytes) + 2 * coord_bytes_size(in->subscribed_topic_names[i]);
+		size += 2 * sizeof(CoordBytes) + 2 * pt_string_size(in->subscribed_topic_names[i]);
 		if (entry != NULL)
 			size += (size_t) entry->npartitions * PARTITION_SIZE;
 	}
 	if (in->subscribed_topic_regex.len > 0)
-		size += 4 * coord_bytes_size(in->subscribed_topic_regex) + coord_topics(groups)->npartitions * PARTITION_SIZE;
+		size += 4 * pt_string_size(in->subscribed_topic_regex) + coord_topics(groups)->npartitions * PARTITION_SIZE;
 	if (coord_group_reserve(groups, size, group))
 		return true;
 	refuse(groups, event, COORD_COORDINATOR_NOT_AVAILABLE, "The group coordinator has no memory left.");
@@ -265,9 +266,9 @@ join_member(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, boo
 	CoordBytes	member_id = event->member_id;
 	ConsumerMember *member = consumer_member_static(groups, consumer, event->group_instance_id);
 
-	if (coord_bytes_empty(member_id))
+	if (member_id.len <= 0)
 		member_id = coord_member_id(groups, event->client_id);
-	if (member != NULL && !coord_bytes_equal(member->node.key, member_id))
+	if (member != NULL && !pt_string_equal(member->node.key, member_id))
 	{
 		if (member->classic == NULL && member->epoch != CONSUMER_LEAVE_STATIC)
 		{
@@ -284,7 +285,7 @@ join_member(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, boo
 	{
 		/* An id is of one instance for all its life. */
 		if (event->group_instance_id.len >= 0 &&
-			!coord_bytes_equal(member->instance_id, event->group_instance_id))
+			!pt_string_equal(member->instance_id, event->group_instance_id))
 		{
 			refuse(groups, event, COORD_INVALID_REQUEST, "Member %.*s joined the group with another InstanceId.",
 				   BYTES_ARG(member_id));
@@ -319,7 +320,7 @@ known_member(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 				   BYTES_ARG(event->group_instance_id));
 			return NULL;
 		}
-		if (!coord_bytes_equal(member->node.key, event->member_id))
+		if (!pt_string_equal(member->node.key, event->member_id))
 		{
 			refuse(groups, event, COORD_FENCED_INSTANCE_ID,
 				   "Static member %.*s with instance id %.*s was fenced by member %.*s.",
@@ -378,7 +379,7 @@ take_news(CoordGroups *groups, ConsumerMember *member, const CoordEvent *event)
 	{
 		const char *name = coord_assignor_name(i);
 
-		if (coord_bytes_equal(in->server_assignor, (CoordBytes) {name, strlen(name)}))
+		if (pt_string_equal(in->server_assignor, (CoordBytes) {name, strlen(name)}))
 			consumer_member_vote(member, i);
 	}
 	if (member->classic != NULL)

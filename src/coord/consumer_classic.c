@@ -50,7 +50,7 @@ consumer_classic_join(CoordGroups *groups, CoordGroup *group, const CoordEvent *
 	int			nowned;
 
 	if (error == COORD_NONE && event->api_version >= 4 && event->group_instance_id.len < 0 &&
-		coord_bytes_empty(event->member_id))
+		event->member_id.len <= 0)
 	{
 		coord_reply_join(groups, event->token, COORD_MEMBER_ID_REQUIRED, coord_member_id(groups, event->client_id));
 		return;
@@ -84,7 +84,7 @@ consumer_classic_join(CoordGroups *groups, CoordGroup *group, const CoordEvent *
 
 	reply = coord_reply_join(groups, event->token, COORD_NONE, member->node.key);
 	reply->u.join.generation = member->epoch;
-	reply->u.join.protocol_type = coord_bytes_literal("consumer");
+	reply->u.join.protocol_type = PT_STRING("consumer");
 	reply->u.join.protocol_name = coord_step_bytes(groups, member->classic->protocols[0].name);
 }
 
@@ -102,7 +102,7 @@ join_allowed(CoordGroups *groups, const CoordGroup *group, const CoordEvent *eve
 	if (group->nmembers >= groups->config.consumer_max_size &&
 		consumer_member_find(groups, consumer, event->member_id) == NULL)
 		return COORD_GROUP_MAX_SIZE_REACHED;
-	if (!coord_bytes_equal(join->protocol_type, coord_bytes_literal("consumer")) ||
+	if (!pt_string_equal(join->protocol_type, PT_STRING("consumer")) ||
 		!protocols_supported(consumer, join) ||
 		!consumer_protocol_read_subscription(groups, join->protocols[0].metadata, subscription))
 		return COORD_INCONSISTENT_GROUP_PROTOCOL;
@@ -114,7 +114,7 @@ names_protocol(const CoordProtocol *protocols, int nprotocols, CoordBytes name)
 {
 	for (int i = 0; i < nprotocols; i++)
 	{
-		if (coord_bytes_equal(protocols[i].name, name))
+		if (pt_string_equal(protocols[i].name, name))
 			return true;
 	}
 	return false;
@@ -161,23 +161,23 @@ join_member(CoordGroups *groups, CoordConsumer *consumer, const CoordEvent *even
 	ConsumerMember *member = consumer_member_static(groups, consumer, event->group_instance_id);
 	CoordBytes	member_id = event->member_id;
 
-	if (event->group_instance_id.len >= 0 && !coord_bytes_empty(member_id))
+	if (event->group_instance_id.len >= 0 && member_id.len > 0)
 	{
 		/* It says that it is this static member already. */
 		if (member == NULL)
 			*error = COORD_UNKNOWN_MEMBER_ID;
-		else if (!coord_bytes_equal(member->node.key, member_id))
+		else if (!pt_string_equal(member->node.key, member_id))
 			*error = COORD_FENCED_INSTANCE_ID;
 		return *error == COORD_NONE ? member : NULL;
 	}
-	if (coord_bytes_empty(member_id))
+	if (member_id.len <= 0)
 		member_id = coord_member_id(groups, event->client_id);
 	if (member != NULL)
 		return consumer_join_static(groups, consumer, member, member_id);
 	member = consumer_member_find(groups, consumer, member_id);
 	if (member != NULL)
 		return member;
-	if (!coord_bytes_empty(event->member_id) && subscription->nowned > 0)
+	if (event->member_id.len > 0 && subscription->nowned > 0)
 	{
 		*error = COORD_UNKNOWN_MEMBER_ID;
 		return NULL;
@@ -238,7 +238,7 @@ replaces_last_consumer(const CoordGroups *groups, const CoordGroup *group, const
 	*replaced = consumer_member_static(groups, consumer, event->group_instance_id);
 	if (*replaced == NULL || (*replaced)->classic != NULL || consumer->nclassic != group->nmembers - 1)
 		return false;
-	if (!coord_bytes_empty(event->member_id))
+	if (event->member_id.len > 0)
 		return false;
 	return group->nmembers == 1 ?
 		(groups->config.consumer_migration_policy == COORD_MIGRATION_BIDIRECTIONAL ||
@@ -254,7 +254,7 @@ check_member(const CoordGroups *groups, const CoordConsumer *consumer, const Coo
 	if (event->group_instance_id.len >= 0)
 	{
 		*member = consumer_member_static(groups, consumer, event->group_instance_id);
-		if (*member != NULL && !coord_bytes_equal((*member)->node.key, event->member_id))
+		if (*member != NULL && !pt_string_equal((*member)->node.key, event->member_id))
 			return COORD_FENCED_INSTANCE_ID;
 	}
 	if (*member == NULL || (*member)->classic == NULL)
@@ -275,8 +275,8 @@ consumer_classic_sync(CoordGroups *groups, CoordGroup *group, const CoordEvent *
 	CoordError	error = check_member(groups, group->consumer, event, &member);
 
 	if (error == COORD_NONE &&
-		((sync->protocol_type.len >= 0 && !coord_bytes_equal(sync->protocol_type, coord_bytes_literal("consumer"))) ||
-		 (sync->protocol_name.len >= 0 && !coord_bytes_equal(sync->protocol_name, member->classic->protocols[0].name))))
+		((sync->protocol_type.len >= 0 && !pt_string_equal(sync->protocol_type, PT_STRING("consumer"))) ||
+		 (sync->protocol_name.len >= 0 && !pt_string_equal(sync->protocol_name, member->classic->protocols[0].name))))
 		error = COORD_INCONSISTENT_GROUP_PROTOCOL;
 	if (error == COORD_NONE && member->consumer->target_epoch > member->epoch && member->state != CONSUMER_UNREVOKED)
 	{
@@ -291,7 +291,7 @@ consumer_classic_sync(CoordGroups *groups, CoordGroup *group, const CoordEvent *
 	coord_timer_cancel(groups, &member->sync);
 	consumer_session_start(groups, member);
 	reply = coord_reply(groups, event->token, event->type, COORD_NONE);
-	reply->u.sync.protocol_type = coord_bytes_literal("consumer");
+	reply->u.sync.protocol_type = PT_STRING("consumer");
 	reply->u.sync.protocol_name = coord_step_bytes(groups, member->classic->protocols[0].name);
 	reply->u.sync.assignment = make_assignment(groups, member);
 }
@@ -377,8 +377,8 @@ consumer_classic_leave(CoordGroups *groups, CoordGroup *group, const CoordEvent 
 			twice |= members[j] == member;
 		if (member == NULL)
 			left[i].error = COORD_UNKNOWN_MEMBER_ID;
-		else if (leaving->group_instance_id.len >= 0 && !coord_bytes_empty(leaving->member_id) &&
-				 !coord_bytes_equal(member->node.key, leaving->member_id))
+		else if (leaving->group_instance_id.len >= 0 && leaving->member_id.len > 0 &&
+				 !pt_string_equal(member->node.key, leaving->member_id))
 			left[i].error = COORD_FENCED_INSTANCE_ID;
 		else if (!twice)
 			members[n++] = member;

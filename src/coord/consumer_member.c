@@ -88,13 +88,13 @@ ConsumerMember *
 consumer_member_add(CoordGroups *groups, CoordConsumer *consumer, CoordBytes member_id, CoordBytes instance_id)
 {
 	ConsumerMember *member = coord_alloc(groups, sizeof(ConsumerMember) +
-										 coord_bytes_size(member_id) + coord_bytes_size(instance_id));
+										 pt_string_size(member_id) + pt_string_size(instance_id));
 	char	   *at = (char *) (member + 1);
 
-	Assert(!coord_bytes_empty(member_id));
+	Assert(member_id.len > 0);
 	member->consumer = consumer;
-	member->node.key = coord_bytes_put(&at, member_id);
-	member->instance_id = coord_bytes_put(&at, instance_id);
+	member->node.key = pt_string_put(&at, member_id);
+	member->instance_id = pt_string_put(&at, instance_id);
 	member->rack_id = COORD_NULL_BYTES;
 	member->client_id = COORD_NULL_BYTES;
 	member->client_host = COORD_NULL_BYTES;
@@ -200,12 +200,12 @@ consumer_member_string(CoordGroups *groups, CoordBytes *at, CoordBytes value)
 {
 	char	   *copy;
 
-	if (value.len < 0 || coord_bytes_equal(*at, value))
+	if (value.len < 0 || pt_string_equal(*at, value))
 		return;
 	coord_free(groups, unconstify(char *, at->data));
 	copy = coord_alloc(groups, Max(value.len, 1));
 	at->data = copy;
-	*at = coord_bytes_put(&copy, value);
+	*at = pt_string_put(&copy, value);
 }
 
 /* The member votes for an assignor, or (-1) for none. */
@@ -257,7 +257,7 @@ consumer_member_subscribe(CoordGroups *groups, ConsumerMember *member, const Coo
 	qsort(sorted, nnames, sizeof(CoordBytes), compare_names);
 	for (int i = 0; i < nnames; i++)
 	{
-		if (n == 0 || !coord_bytes_equal(sorted[n - 1], sorted[i]))
+		if (n == 0 || !pt_string_equal(sorted[n - 1], sorted[i]))
 			sorted[n++] = sorted[i];
 	}
 	member->subscription = subscription_get(groups, consumer, subscription_key(groups, sorted, n, regex),
@@ -272,22 +272,22 @@ consumer_member_subscribe(CoordGroups *groups, ConsumerMember *member, const Coo
 static CoordBytes
 subscription_key(CoordGroups *groups, const CoordBytes *names, int nnames, CoordBytes regex)
 {
-	size_t		size = sizeof(int32) + coord_bytes_size(regex);
-	int32		len = coord_bytes_size(regex);
+	size_t		size = sizeof(int32) + pt_string_size(regex);
+	int32		len = pt_string_size(regex);
 	char	   *key;
 	char	   *at;
 
 	for (int i = 0; i < nnames; i++)
-		size += sizeof(int32) + coord_bytes_size(names[i]);
+		size += sizeof(int32) + pt_string_size(names[i]);
 	key = at = coord_step_alloc(groups, size);
 	memcpy(at, &len, sizeof(int32));
 	at += sizeof(int32);
-	(void) coord_bytes_put(&at, regex);
+	(void) pt_string_put(&at, regex);
 	for (int i = 0; i < nnames; i++)
 	{
 		memcpy(at, &names[i].len, sizeof(int32));
 		at += sizeof(int32);
-		(void) coord_bytes_put(&at, names[i]);
+		(void) pt_string_put(&at, names[i]);
 	}
 	Assert(at == key + size);
 	return (CoordBytes) {key, size};
@@ -306,18 +306,18 @@ subscription_get(CoordGroups *groups, CoordConsumer *consumer, CoordBytes key,
 	subscription = coord_alloc(groups, sizeof(ConsumerSubscription) + sizeof(CoordBytes) * nnames + key.len);
 	subscription->names = (CoordBytes *) (subscription + 1);
 	at = (char *) (subscription->names + nnames);
-	subscription->node.key = coord_bytes_put(&at, key);
+	subscription->node.key = pt_string_put(&at, key);
 	subscription->nnames = nnames;
 
 	/* The names are in the key, one after the other, behind the regex. */
-	at = unconstify(char *, subscription->node.key.data) + sizeof(int32) + coord_bytes_size(regex);
+	at = unconstify(char *, subscription->node.key.data) + sizeof(int32) + pt_string_size(regex);
 	for (int i = 0; i < nnames; i++)
 	{
 		at += sizeof(int32);
 		subscription->names[i] = (CoordBytes) {at, names[i].len};
 		at += names[i].len;
 	}
-	if (!coord_bytes_empty(regex))
+	if (regex.len > 0)
 		subscription->regex = coord_regex_acquire(groups, regex);
 	coord_table_add(groups, &consumer->by_subscription, &subscription->node);
 	dlist_push_tail(&consumer->subscriptions, &subscription->link);
@@ -342,7 +342,7 @@ compare_names(const void *a, const void *b)
 {
 	const CoordBytes *x = a;
 	const CoordBytes *y = b;
-	int			len = Min(coord_bytes_size(*x), coord_bytes_size(*y));
+	int			len = Min(pt_string_size(*x), pt_string_size(*y));
 	int			order = len == 0 ? 0 : memcmp(x->data, y->data, len);
 
 	return order != 0 ? order : x->len - y->len;
@@ -454,7 +454,7 @@ consumer_classic_copy(CoordGroups *groups, int32 session_timeout_ms, const Coord
 
 	Assert(nprotocols > 0);
 	for (int i = 0; i < nprotocols; i++)
-		size += coord_bytes_size(protocols[i].name) + coord_bytes_size(protocols[i].metadata);
+		size += pt_string_size(protocols[i].name) + pt_string_size(protocols[i].metadata);
 	classic = coord_alloc(groups, size);
 	classic->session_timeout_ms = session_timeout_ms;
 	classic->nprotocols = nprotocols;
@@ -462,8 +462,8 @@ consumer_classic_copy(CoordGroups *groups, int32 session_timeout_ms, const Coord
 	at = (char *) (classic->protocols + nprotocols);
 	for (int i = 0; i < nprotocols; i++)
 	{
-		classic->protocols[i].name = coord_bytes_put(&at, protocols[i].name);
-		classic->protocols[i].metadata = coord_bytes_put(&at, protocols[i].metadata);
+		classic->protocols[i].name = pt_string_put(&at, protocols[i].name);
+		classic->protocols[i].metadata = pt_string_put(&at, protocols[i].metadata);
 	}
 	Assert(at == (char *) classic + size);
 	if (consumer_protocol_read_subscription(groups, protocols[0].metadata, &subscription))

@@ -67,7 +67,7 @@ consumer_upgrade(CoordGroups *groups, CoordGroup *group)
 
 	if (policy != COORD_MIGRATION_UPGRADE && policy != COORD_MIGRATION_BIDIRECTIONAL)
 		return "online upgrade is disabled";
-	if (!coord_bytes_equal(classic_of(group)->protocol_type, coord_bytes_literal("consumer")))
+	if (!pt_string_equal(classic_of(group)->protocol_type, PT_STRING("consumer")))
 		return "the group does not use the consumer embedded protocol";
 	if (n > groups->config.consumer_max_size)
 		return "the group size exceeds the consumer group maximum size";
@@ -138,12 +138,12 @@ read_migrants(CoordGroups *groups, const CoordGroup *group, Migrant *migrants, i
 		Assert(migrant->nprotocols > 0);
 		for (int j = 0; chosen != NULL && j < migrant->nprotocols; j++)
 		{
-			if (coord_bytes_equal(migrant->protocols[j].name, chosen->node.key))
+			if (pt_string_equal(migrant->protocols[j].name, chosen->node.key))
 				metadata = migrant->protocols[j].metadata;
 		}
 		if (!consumer_protocol_read_subscription(groups, metadata, &migrant->subscription))
 			return "the embedded consumer protocol is malformed";
-		if (coord_bytes_empty(migrant->assignment))
+		if (migrant->assignment.len <= 0)
 			continue;
 		if (!consumer_protocol_read_assignment(groups, migrant->assignment, &migrant->assigned))
 			return "the embedded consumer protocol is malformed";
@@ -365,7 +365,7 @@ classic_settle_in(CoordGroups *groups, CoordGroup *group, const Migrant *migrant
 		.u.join = {
 			.session_timeout_ms = migrant->session_timeout_ms,
 			.rebalance_timeout_ms = migrant->rebalance_timeout_ms,
-			.protocol_type = coord_bytes_literal("consumer"),
+			.protocol_type = PT_STRING("consumer"),
 			.nprotocols = migrant->nprotocols,
 			.protocols = migrant->protocols,
 			.reason = COORD_NULL_BYTES,

@@ -129,7 +129,7 @@ read_version(Input *in)
 bool
 consumer_protocol_read_subscription(CoordGroups *groups, CoordBytes input, ProtocolSubscription *out)
 {
-	Input		in = {(const uint8 *) input.data, coord_bytes_size(input), false};
+	Input		in = {(const uint8 *) input.data, pt_string_size(input), false};
 
 	memset(out, 0, sizeof(*out));
 	out->generation = -1;
@@ -152,7 +152,7 @@ consumer_protocol_read_subscription(CoordGroups *groups, CoordBytes input, Proto
 bool
 consumer_protocol_read_assignment(CoordGroups *groups, CoordBytes input, ProtocolAssignment *out)
 {
-	Input		in = {(const uint8 *) input.data, coord_bytes_size(input), false};
+	Input		in = {(const uint8 *) input.data, pt_string_size(input), false};
 
 	memset(out, 0, sizeof(*out));
 	out->version = read_version(&in);
@@ -177,7 +177,7 @@ consumer_protocol_write_assignment(CoordGroups *groups, int16 version, const Pro
 	char	   *at;
 
 	for (int i = 0; i < nassigned; i++)
-		size += 2 + coord_bytes_size(assigned[i].name) + 4 + 4 * (size_t) assigned[i].npartitions;
+		size += 2 + pt_string_size(assigned[i].name) + 4 + 4 * (size_t) assigned[i].npartitions;
 	result = at = coord_step_alloc(groups, size);
 	at = write_integer(at, Min(Max(version, 0), VERSION_MAX), 2);
 	at = write_integer(at, nassigned, 4);
@@ -185,7 +185,7 @@ consumer_protocol_write_assignment(CoordGroups *groups, int16 version, const Pro
 	{
 		Assert(assigned[i].name.len >= 0 && assigned[i].name.len <= PG_INT16_MAX);
 		at = write_integer(at, assigned[i].name.len, 2);
-		(void) coord_bytes_put(&at, assigned[i].name);
+		(void) pt_string_put(&at, assigned[i].name);
 		at = write_integer(at, assigned[i].npartitions, 4);
 		for (int j = 0; j < assigned[i].npartitions; j++)
 			at = write_integer(at, assigned[i].partitions[j], 4);

@@ -35,7 +35,7 @@ consumer_commit(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 
 	if (event->generation < 0 && group->nmembers == 0)
 		return COORD_NONE;
-	if (event->u.commit.transactional && event->generation == -1 && coord_bytes_empty(event->member_id) &&
+	if (event->u.commit.transactional && event->generation == -1 && event->member_id.len <= 0 &&
 		event->group_instance_id.len < 0)
 		return COORD_NONE;
 	member = group->consumer == NULL ? NULL : consumer_member_find(groups, group->consumer, event->member_id);
@@ -52,7 +52,7 @@ consumer_fetch(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 {
 	const ConsumerMember *member;
 
-	if (coord_bytes_empty(event->member_id) && event->generation < 0)
+	if (event->member_id.len <= 0 && event->generation < 0)
 		return COORD_NONE;
 	member = group->consumer == NULL ? NULL : consumer_member_find(groups, group->consumer, event->member_id);
 	if (member == NULL)
@@ -111,14 +111,14 @@ consumer_state(const CoordGroup *group)
 CoordBytes
 consumer_protocol_type(const CoordGroup *group)
 {
-	return coord_bytes_literal("consumer");
+	return PT_STRING("consumer");
 }
 
 /* A string of a description that may not be null. */
 static CoordBytes
 not_null(CoordBytes bytes)
 {
-	return bytes.len < 0 ? coord_bytes_literal("") : bytes;
+	return bytes.len < 0 ? PT_STRING("") : bytes;
 }
 
 void
@@ -146,8 +146,8 @@ consumer_describe(const CoordGroups *groups, const CoordGroup *group, CoordDescr
 		infos->client_id = not_null(member->client_id);
 		infos->client_host = not_null(member->client_host);
 		infos->classic = member->classic != NULL;
-		infos->metadata = coord_bytes_literal("");
-		infos->assignment = coord_bytes_literal("");
+		infos->metadata = PT_STRING("");
+		infos->assignment = PT_STRING("");
 		infos->rack_id = member->rack_id;
 		infos->member_epoch = member->epoch;
 		infos->nsubscribed = member->subscription->nnames;

@@ -56,7 +56,7 @@ group_info(const CoordGroup *group, CoordGroupInfo *info)
 	else
 	{
 		info->state = COORD_EMPTY;
-		info->protocol_type = coord_bytes_literal("");
+		info->protocol_type = PT_STRING("");
 	}
 	Assert(info->protocol_type.len >= 0);
 }
@@ -81,7 +81,7 @@ coord_describe(const CoordGroups *groups, CoordBytes group_id, CoordDescription 
 		return false;
 	memset(out, 0, sizeof(*out));
 	group_info(group, &out->info);
-	out->protocol_name = coord_bytes_literal("");
+	out->protocol_name = PT_STRING("");
 	if (group->ops != NULL)
 		group->ops->describe(groups, group, out);
 	Assert(out->info.nmembers == 0 || out->members != NULL);

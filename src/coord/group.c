@@ -64,9 +64,9 @@ coord_group_get(CoordGroups *groups, CoordBytes group_id)
 
 	if (group != NULL)
 		return group;
-	group = coord_alloc(groups, sizeof(CoordGroup) + coord_bytes_size(group_id));
+	group = coord_alloc(groups, sizeof(CoordGroup) + pt_string_size(group_id));
 	at = (char *) (group + 1);
-	group->node.key = coord_bytes_put(&at, group_id);
+	group->node.key = pt_string_put(&at, group_id);
 	coord_table_add(groups, &groups->by_id, &group->node);
 	dlist_push_tail(&groups->all, &group->link);
 	Assert(group->kind == COORD_KIND_EMPTY);

@@ -116,9 +116,9 @@ coord_step_alloc(CoordGroups *groups, size_t size)
 CoordBytes
 coord_step_bytes(CoordGroups *groups, CoordBytes bytes)
 {
-	char	   *at = coord_step_alloc(groups, coord_bytes_size(bytes) + 1);
+	char	   *at = coord_step_alloc(groups, pt_string_size(bytes) + 1);
 
-	return coord_bytes_put(&at, bytes);
+	return pt_string_put(&at, bytes);
 }
 
 /* Really frees what the last step freed, and the memory of that step but for one small chunk. */

@@ -48,9 +48,9 @@ coord_override(CoordGroups *groups, CoordBytes group_id, const CoordOverrides *v
 	}
 	if (override == NULL)
 	{
-		override = coord_alloc(groups, sizeof(Override) + coord_bytes_size(group_id));
+		override = coord_alloc(groups, sizeof(Override) + pt_string_size(group_id));
 		at = (char *) (override + 1);
-		override->node.key = coord_bytes_put(&at, group_id);
+		override->node.key = pt_string_put(&at, group_id);
 		coord_table_add(groups, &groups->overrides, &override->node);
 	}
 	override->values = *values;

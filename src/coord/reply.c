@@ -60,7 +60,7 @@ coord_reply_join(CoordGroups *groups, uint64 token, CoordError error, CoordBytes
 	reply->u.join.generation = -1;
 	reply->u.join.protocol_type = COORD_NULL_BYTES;
 	reply->u.join.protocol_name = COORD_NULL_BYTES;
-	reply->u.join.leader = coord_bytes_literal("");
+	reply->u.join.leader = PT_STRING("");
 	reply->u.join.member_id = coord_step_bytes(groups, member_id);
 	reply->u.join.member_id.len = Max(member_id.len, 0);
 	return reply;
@@ -75,7 +75,7 @@ coord_reply_sync(CoordGroups *groups, uint64 token, CoordError error)
 	Assert(error != COORD_NONE);
 	reply->u.sync.protocol_type = COORD_NULL_BYTES;
 	reply->u.sync.protocol_name = COORD_NULL_BYTES;
-	reply->u.sync.assignment = coord_bytes_literal("");
+	reply->u.sync.assignment = PT_STRING("");
 }
 
 CoordLeftMember *

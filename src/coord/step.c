@@ -51,11 +51,11 @@ join_size(const CoordEvent *event)
 	const CoordJoin *join = &event->u.join;
 	size_t		size = EVENT_SIZE;
 
-	size += 4 * coord_bytes_size(event->group_id) + 4 * coord_bytes_size(event->member_id);
-	size += 2 * coord_bytes_size(event->group_instance_id) + coord_bytes_size(join->protocol_type);
-	size += 2 * coord_bytes_size(event->client_id) + coord_bytes_size(event->client_host);
+	size += 4 * pt_string_size(event->group_id) + 4 * pt_string_size(event->member_id);
+	size += 2 * pt_string_size(event->group_instance_id) + pt_string_size(join->protocol_type);
+	size += 2 * pt_string_size(event->client_id) + pt_string_size(event->client_host);
 	for (int i = 0; i < join->nprotocols; i++)
-		size += 256 + coord_bytes_size(join->protocols[i].name) * 2 + coord_bytes_size(join->protocols[i].metadata);
+		size += 256 + pt_string_size(join->protocols[i].name) * 2 + pt_string_size(join->protocols[i].metadata);
 	return size;
 }
 
@@ -66,12 +66,12 @@ dispatch_join(CoordGroups *groups, const CoordEvent *event)
 	CoordGroup *group;
 	CoordError	error = COORD_NONE;
 
-	if (coord_bytes_empty(event->group_id))
+	if (event->group_id.len <= 0)
 		error = COORD_INVALID_GROUP_ID;
 	else if (join->session_timeout_ms < groups->config.min_session_timeout_ms ||
 			 join->session_timeout_ms > groups->config.max_session_timeout_ms)
 		error = COORD_INVALID_SESSION_TIMEOUT;
-	else if ((group = coord_group_find(groups, event->group_id)) == NULL && !coord_bytes_empty(event->member_id))
+	else if ((group = coord_group_find(groups, event->group_id)) == NULL && event->member_id.len > 0)
 		error = COORD_UNKNOWN_MEMBER_ID;
 	else if (!coord_group_reserve(groups, join_size(event), group))
 		error = COORD_COORDINATOR_NOT_AVAILABLE;
@@ -94,8 +94,8 @@ dispatch_sync(CoordGroups *groups, const CoordEvent *event)
 	size_t		size = EVENT_SIZE;
 
 	for (int i = 0; i < event->u.sync.nassignments; i++)
-		size += 64 + coord_bytes_size(event->u.sync.assignments[i].assignment);
-	if (coord_bytes_empty(event->group_id))
+		size += 64 + pt_string_size(event->u.sync.assignments[i].assignment);
+	if (event->group_id.len <= 0)
 		coord_reply_sync(groups, event->token, COORD_INVALID_GROUP_ID);
 	else if (group == NULL || coord_group_empty(group))
 		coord_reply_sync(groups, event->token, COORD_UNKNOWN_MEMBER_ID);
@@ -113,7 +113,7 @@ dispatch_leave(CoordGroups *groups, const CoordEvent *event)
 {
 	CoordGroup *group = coord_group_find(groups, event->group_id);
 
-	if (coord_bytes_empty(event->group_id))
+	if (event->group_id.len <= 0)
 		coord_reply(groups, event->token, COORD_EV_LEAVE, COORD_INVALID_GROUP_ID);
 	else if (group == NULL || coord_group_empty(group))
 	{
@@ -132,7 +132,7 @@ dispatch_leave(CoordGroups *groups, const CoordEvent *event)
 static CoordError
 dispatch_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 {
-	if (coord_bytes_empty(event->group_id))
+	if (event->group_id.len <= 0)
 		return COORD_INVALID_GROUP_ID;
 	if (group == NULL || coord_group_empty(group))
 		return COORD_UNKNOWN_MEMBER_ID;

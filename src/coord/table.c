@@ -34,7 +34,7 @@ coord_table_find(const CoordGroups *groups, const CoordTable *table, CoordBytes 
 	hash = table_hash(groups, key);
 	for (CoordNode *node = table->buckets[hash & (table->nbuckets - 1)]; node != NULL; node = node->next)
 	{
-		if (node->hash == hash && coord_bytes_equal(node->key, key))
+		if (node->hash == hash && pt_string_equal(node->key, key))
 			return node;
 	}
 	return NULL;

@@ -60,7 +60,7 @@ topics_fill(CoordGroups *groups, CoordTopicSet *set, const CoordTopics *topics)
 	char	   *at;
 
 	for (int i = 0; i < topics->ntopics; i++)
-		size += coord_bytes_size(topics->topics[i].name);
+		size += pt_string_size(topics->topics[i].name);
 	set->entries = coord_alloc(groups, sizeof(CoordTopicEntry) * Max(topics->ntopics, 1));
 	set->names = at = coord_alloc(groups, Max(size, 1));
 
@@ -75,7 +75,7 @@ topics_fill(CoordGroups *groups, CoordTopicSet *set, const CoordTopics *topics)
 		entry->id = topic->id;
 		entry->npartitions = topic->npartitions;
 		entry->hash = topic_hash(groups, entry);
-		entry->by_name.key = coord_bytes_put(&at, topic->name);
+		entry->by_name.key = pt_string_put(&at, topic->name);
 		entry->by_id.key = (CoordBytes) {(const char *) entry->id.data, sizeof(entry->id.data)};
 		coord_table_add(groups, &set->by_name, &entry->by_name);
 		coord_table_add(groups, &set->by_id, &entry->by_id);
@@ -162,9 +162,9 @@ coord_regex_acquire(CoordGroups *groups, CoordBytes regex)
 		result->refs++;
 		return result;
 	}
-	result = coord_alloc(groups, sizeof(CoordRegex) + coord_bytes_size(regex));
+	result = coord_alloc(groups, sizeof(CoordRegex) + pt_string_size(regex));
 	at = (char *) (result + 1);
-	result->node.key = coord_bytes_put(&at, regex);
+	result->node.key = pt_string_put(&at, regex);
 	result->refs = 1;
 	coord_table_add(groups, &set->regexes, &result->node);
 	return result;

@@ -13,15 +13,12 @@
 #define COORD_TYPES_H
 
 #include "coord/port.h"
+#include "counted.h"
 
-/* A string or bytes: not terminated; len -1 is null, then data does not matter. */
-typedef struct CoordBytes
-{
-	const char *data;
-	int32		len;
-} CoordBytes;
+/* A string or bytes. */
+typedef PtString CoordBytes;
 
-#define COORD_NULL_BYTES ((CoordBytes) {NULL, -1})
+#define COORD_NULL_BYTES PT_STRING_NULL
 
 typedef struct CoordUuid
 {

@@ -134,7 +134,7 @@ static const PtTopic *
 topic_of_offset(const PtCommittedOffset *committed)
 {
 	static const pg_uuid_t unknown = {{0}};
-	const PtTopic *topic = pt_topic_by_name(pnstrdup(committed->topic.data, committed->topic.len));
+	const PtTopic *topic = pt_topic_by_string(committed->topic);
 
 	if (topic == NULL || committed->partition >= topic->npartitions ||
 		(memcmp(&committed->topic_id, &unknown, sizeof(unknown)) != 0 &&

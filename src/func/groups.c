@@ -50,8 +50,6 @@ typedef struct Seek
 	PtTopic    *topic;
 } Seek;
 
-static const PtString no_metadata = {"", 0};
-
 static void
 prevent_where_useless(const char *function)
 {
@@ -115,7 +113,7 @@ Datum
 pt_commit_offset(PG_FUNCTION_ARGS)
 {
 	PtString	group_id = pt_arg_group(fcinfo, 0);
-	PtString	metadata = no_metadata;
+	PtString	metadata = PT_STRING_EMPTY;
 	PtPartition *p;
 
 	pt_arg_required(fcinfo, 1, "partition");
@@ -171,7 +169,7 @@ pt_commit_offsets(PG_FUNCTION_ARGS)
 			p = DatumGetPartitionP(DirectFunctionCall1(pt_partition_in,
 													   CStringGetDatum(pnstrdup(v.val.string.val, v.val.string.len))));
 		else if (token == WJB_VALUE)
-			commit_one(group_id, pt_func_topic(p->topic), p->number, json_offset(&v), no_metadata);
+			commit_one(group_id, pt_func_topic(p->topic), p->number, json_offset(&v), PT_STRING_EMPTY);
 	}
 	PG_RETURN_VOID();
 }
@@ -235,7 +233,7 @@ do_seek(FunctionCallInfo fcinfo, SeekTo to, int64 value)
 		relation_close(pt_open_partition(seek.topic->relid, number, AccessShareLock), NoLock);
 		(void) pt_offset_lock(seek.group_id, seek.topic->leaves[number], false);
 		offset = find_offset(&seek, number);
-		pt_offset_set(seek.group_id, seek.topic, number, offset, no_metadata);
+		pt_offset_set(seek.group_id, seek.topic, number, offset, PT_STRING_EMPTY);
 		values[0] = pt_partition_datum(seek.topic->relid, number);
 		values[1] = Int64GetDatum(offset);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
@@ -293,12 +291,10 @@ pt_seek_text(PG_FUNCTION_ARGS)
 static void
 check_group_offset(void *arg, const PtCommittedOffset *committed)
 {
-	char	   *name = pnstrdup(committed->topic.data, committed->topic.len);
-	const PtTopic *topic = pt_topic_by_name(name);
+	const PtTopic *topic = pt_topic_by_string(committed->topic);
 
 	if (topic)
 		pt_func_check_access(topic, ACL_SELECT);
-	pfree(name);
 }
 
 /* delete_group(group_id) */

@@ -45,8 +45,6 @@ typedef struct Consume
 	bool		locked_out;		/* some were locked by others */
 } Consume;
 
-static const PtString no_metadata = {"", 0};
-
 /* Where a session begins to look; another place for each, so that they do not crowd. */
 static uint32 next_partition;
 
@@ -165,7 +163,7 @@ consume_partition(Consume *c, int32 partition)
 	UnregisterSnapshot(snapshot);
 	relation_close(rel, NoLock);
 	if (n > 0)
-		pt_offset_set(c->group_id, c->topic, partition, next, no_metadata);
+		pt_offset_set(c->group_id, c->topic, partition, next, PT_STRING_EMPTY);
 	else
 	{
 		Assert(c->nwaits < c->topic->npartitions);

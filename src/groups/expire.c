@@ -208,14 +208,11 @@ is_orphan(const PtCommittedOffset *committed)
 	static pg_uuid_t last_id;	/* the next offset is mostly one in the same topic */
 	static TimestampTz last_time = 0;
 	static bool last_exists;
-	char		name[PT_TOPIC_NAME_MAX + 1];
 	const PtTopic *topic;
 
 	if (!pt_offset_topic_known(committed) || committed->topic.len > PT_TOPIC_NAME_MAX)
 		return false;			/* from another cluster: it expires */
-	memcpy(name, committed->topic.data, committed->topic.len);
-	name[committed->topic.len] = '\0';
-	topic = pt_topic_by_name(name);
+	topic = pt_topic_by_string(committed->topic);
 	if (topic != NULL && memcmp(&topic->id, &committed->topic_id, sizeof(pg_uuid_t)) == 0)
 		return false;
 	if (last_time != GetCurrentTransactionStartTimestamp() ||

@@ -7,7 +7,7 @@
  * follows that log (see offsets.c).  Whatever is read here comes from records that
  * are committed and flushed, and includes all that were when the call began.
  *
- * All functions are called inside a transaction and may ereport.  Strings are UTF-8 whatever the database's encoding, and not
+ * All functions are called inside a transaction, may ereport, and return what is palloc'd in the current memory context.  Strings are UTF-8 whatever the database's encoding, and not
  * terminated.  dont_wait: ERROR 55P03 instead of waiting when somebody holds __consumer_offsets exclusively
  * (TRUNCATE, DROP); a listener always says true.
  *
@@ -18,15 +18,10 @@
 #ifndef PT_GROUPS_GROUPS_H
 #define PT_GROUPS_GROUPS_H
 
+#include "counted.h"
 #include "fetch/fetch.h"
 #include "produce/produce.h"
 #include "topic/topic.h"
-
-typedef struct PtString
-{
-	const char *data;
-	int32		len;
-} PtString;
 
 /* Text in the database's encoding as UTF-8; and back, with question marks for what cannot be shown. */
 extern PtString pt_string_from_server(const char *s);
@@ -42,8 +37,6 @@ typedef struct PtCommittedOffset
 	int64		commit_time;	/* ms since 1970; to be written: -1 is now */
 	PtString	metadata;
 } PtCommittedOffset;
-
-/* Reading.  Results are palloc'd in the current memory context. */
 
 /* False when there is none.  topic_id: a committed offset in another topic of that name does not count; NULL: any does. */
 extern bool pt_offset_fetch(PtString group_id, PtString topic, const pg_uuid_t *topic_id, int32 partition,

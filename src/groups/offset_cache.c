@@ -220,21 +220,6 @@ make_group_key(GroupKey *key, const RelFileLocator *log, PtString group_id)
 	pt_offset_hash(group_id.data, group_id.len, key->hash);
 }
 
-static bool
-string_equals(PtString a, const char *data, int32 len)
-{
-	return a.len == len && memcmp(a.data, data, len) == 0;
-}
-
-/* A palloc'd copy, of all bytes: a counted string may hold NUL. */
-static PtString
-copy_string(const char *data, int32 len)
-{
-	PtString	s = {memcpy(palloc(Max(len, 1)), data, len), len};
-
-	return s;
-}
-
 /*
  * Committed offsets of one group.  Its entry is locked.
  */
@@ -253,7 +238,7 @@ find_link(const GroupEntry *group, uint64 hash, PtString topic, int32 partition)
 		CachedOffset *cached = dsa_get_address(area, *link);
 
 		if (cached->hash == hash && cached->partition == partition &&
-			string_equals(topic, cached->data, cached->topic_len))
+			pt_string_equal(topic, (PtString) {cached->data, cached->topic_len}))
 			break;
 		link = &cached->next;
 	}
@@ -486,13 +471,13 @@ pt_offset_cache_apply(const RelFileLocator *log, const PtRecord *record)
 static void
 copy_offset(const CachedOffset *cached, PtCommittedOffset *out)
 {
-	out->topic = copy_string(cached->data, cached->topic_len);
+	out->topic = pt_string_copy((PtString) {cached->data, cached->topic_len});
 	out->topic_id = cached->topic_id;
 	out->partition = cached->partition;
 	out->leader_epoch = cached->leader_epoch;
 	out->offset = cached->offset;
 	out->commit_time = cached->commit_time;
-	out->metadata = copy_string(cached->data + cached->topic_len, cached->metadata_len);
+	out->metadata = pt_string_copy((PtString) {cached->data + cached->topic_len, cached->metadata_len});
 }
 
 bool
@@ -629,7 +614,7 @@ pt_offset_cache_groups(const RelFileLocator *logs, int nlogs, PtGroupOffsets **o
 		if (n == cap)
 			*out = repalloc_huge(*out, (cap *= 2) * sizeof(PtGroupOffsets));
 		info = &(*out)[n++];
-		info->group_id = copy_string(dsa_get_address(area, group->id), group->id_len);
+		info->group_id = pt_string_copy((PtString) {dsa_get_address(area, group->id), (int32) group->id_len});
 		info->noffsets = group->noffsets;
 		info->last_commit = last_commit(group);
 		info->last_used = group->last_used;

@@ -116,11 +116,9 @@ pt_offset_value_write(StringInfo buf, const PtCommittedOffset *committed)
 void
 pt_offset_group_value_write(StringInfo buf, int64 last_used)
 {
-	static const PtString protocol_type = {"consumer", 8};
-
 	initStringInfo(buf);
 	put_int16(buf, GROUP_VALUE_VERSION);
-	put_string(buf, protocol_type, "protocol type");
+	put_string(buf, PT_STRING("consumer"), "protocol type");
 	put_int32(buf, 0);			/* generation */
 	put_int16(buf, -1);			/* protocol: null */
 	put_int16(buf, -1);			/* leader: null */
@@ -173,7 +171,7 @@ static PtString
 take_string(Input *in, bool compact)
 {
 	int64		len = compact ? (int64) take_uvarint(in) - 1 : take_int(in, 2);
-	PtString	s = {"", 0};
+	PtString	s = PT_STRING_EMPTY;
 
 	if (len > 0)
 	{

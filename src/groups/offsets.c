@@ -276,7 +276,7 @@ bool
 pt_offset_find(PtString group_id, const PtTopic *topic, int32 partition, PtCommittedOffset *committed, bool *is_own)
 {
 	pg_uuid_t	topic_id = topic->id;	/* the cache may move */
-	PtString	name = {pstrdup(topic->name), (int32) strlen(topic->name)};
+	PtString	name = pt_string_copy(pt_string_of(topic->name));
 	PtLogState *log = pt_offsets_follow(pt_offsets_leaf(group_id, false), false);
 	const OwnOffset *mine;
 
@@ -371,7 +371,7 @@ void
 pt_offset_set(PtString group_id, const PtTopic *topic, int32 partition, int64 offset, PtString metadata)
 {
 	PtCommittedOffset	committed = {
-		.topic = {pstrdup(topic->name), (int32) strlen(topic->name)},	/* the cache may move */
+		.topic = pt_string_copy(pt_string_of(topic->name)),	/* the cache may move */
 		.topic_id = topic->id,
 		.partition = partition,
 		.leader_epoch = -1,

@@ -238,11 +238,7 @@ pt_group_sql_own(PtString group_id)
 PtString
 pt_string_from_server(const char *s)
 {
-	PtString	result;
-
-	result.data = pg_server_to_any(s, (int) strlen(s), PG_UTF8);
-	result.len = (int32) strlen(result.data);
-	return result;
+	return pt_string_of(pg_server_to_any(s, (int) strlen(s), PG_UTF8));
 }
 
 /* One character; false when the database's encoding does not have it. */
@@ -266,7 +262,7 @@ append_converted(StringInfo buf, const char *p, int len)
 char *
 pt_string_to_server(PtString s)
 {
-	const char *end = s.data + s.len;
+	const char *end = s.data + pt_string_size(s);
 	bool		same = GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII;
 	StringInfoData buf;
 	int			len;
@@ -329,14 +325,11 @@ pt_group_sessions(PtGroupSession **out)
 static void
 note_readable(void *arg, const PtCommittedOffset *committed)
 {
-	char		name[PT_TOPIC_NAME_MAX + 1];
 	const PtTopic *topic;
 
-	if (*(bool *) arg || committed->topic.len > PT_TOPIC_NAME_MAX)
+	if (*(bool *) arg)
 		return;
-	memcpy(name, committed->topic.data, committed->topic.len);
-	name[committed->topic.len] = '\0';
-	topic = pt_topic_by_name(name);
+	topic = pt_topic_by_string(committed->topic);
 	*(bool *) arg = topic != NULL && pg_class_aclcheck(topic->relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 

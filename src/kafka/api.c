@@ -61,12 +61,6 @@ kafka_text(KafkaString s)
 }
 
 bool
-kafka_string_equal(KafkaString a, KafkaString b)
-{
-	return a.len == b.len && (a.len <= 0 || memcmp(a.data, b.data, a.len) == 0);
-}
-
-bool
 kafka_uuid_is_zero(const KafkaUuid *id)
 {
 	static const KafkaUuid zero;

@@ -56,7 +56,6 @@ extern KafkaString kafka_string(const char *s); /* NULL: null */
 /* A terminated copy; NULL for null and for what is no text in the database's encoding. */
 extern char *kafka_text(KafkaString s);
 
-extern bool kafka_string_equal(KafkaString a, KafkaString b);
 extern bool kafka_uuid_is_zero(const KafkaUuid *id);
 
 /* What a thrown error became. */

@@ -182,10 +182,9 @@ kafka_fetch_session_put(KafkaFetchSession *session, KafkaString name, const Kafk
 		part->topic_id = *id;
 	else if (name.len > 0)
 	{
-		char	   *copy = MemoryContextAlloc(session->mcxt, name.len);
+		char	   *at = MemoryContextAlloc(session->mcxt, name.len);
 
-		memcpy(copy, name.data, name.len);
-		part->topic = (KafkaString) {copy, name.len};
+		part->topic = pt_string_put(&at, name);
 	}
 	part->asked = *asked;
 	part->told_high_watermark = part->told_start_offset = -1;

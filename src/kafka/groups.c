@@ -74,18 +74,6 @@ static void step(const CoordEvent *event);
  * Strings
  */
 
-KafkaString
-kafka_group_copy(CoordBytes bytes)
-{
-	char	   *copy;
-
-	if (bytes.len <= 0)
-		return (KafkaString) {"", bytes.len};
-	copy = palloc(bytes.len);
-	memcpy(copy, bytes.data, bytes.len);
-	return (KafkaString) {copy, bytes.len};
-}
-
 bool
 kafka_group_id_valid(KafkaString id)
 {
@@ -136,15 +124,6 @@ client_host(const KafkaSession *session)
 	host[0] = '/';
 	memcpy(host + 1, peer, len);
 	return (CoordBytes) {host, (int32) len + 1};
-}
-
-/* A text of the server's, in UTF-8. */
-static CoordBytes
-server_bytes(const char *text)
-{
-	PtString	s = pt_string_from_server(text);
-
-	return (CoordBytes) {s.data, s.len};
 }
 
 /*
@@ -308,7 +287,7 @@ feed_configs(void)
 		return;
 	names = pt_group_config_names();
 	foreach(lc, overridden)
-		coord_override(groups, server_bytes(lfirst(lc)), &(CoordOverrides) {0});
+		coord_override(groups, pt_string_from_server(lfirst(lc)), &(CoordOverrides) {0});
 	list_free_deep(overridden);
 	overridden = NIL;
 	foreach(lc, names)
@@ -324,7 +303,7 @@ feed_configs(void)
 		old = MemoryContextSwitchTo(groups_mcxt);
 		overridden = lappend(overridden, pstrdup(lfirst(lc)));
 		MemoryContextSwitchTo(old);
-		coord_override(groups, server_bytes(lfirst(lc)), &overrides);
+		coord_override(groups, pt_string_from_server(lfirst(lc)), &overrides);
 	}
 	list_free_deep(names);
 	configs_seen = now;
@@ -410,7 +389,7 @@ unclaim(const CoordEvent *event)
 	CoordGroupInfo info;
 
 	if (!coord_find(groups, event->group_id, &info) || info.nmembers == 0)
-		pt_group_kafka_members((PtString) {event->group_id.data, event->group_id.len}, 0);
+		pt_group_kafka_members(event->group_id, 0);
 }
 
 /*
@@ -424,10 +403,10 @@ kafka_group_event(const KafkaCall *call, CoordEventType type, KafkaString group_
 	const char *client_id = call->session->client_id;
 
 	event.api_version = call->api_version;
-	event.group_id = kafka_coord_bytes(group_id);
+	event.group_id = group_id;
 	event.member_id = (CoordBytes) {"", 0};
 	event.group_instance_id = COORD_NULL_BYTES;
-	event.client_id = (CoordBytes) {client_id, (int32) strlen(client_id)};
+	event.client_id = pt_string_of(client_id);
 	event.client_host = client_host(call->session);
 	return event;
 }
@@ -447,7 +426,7 @@ answer_now(KafkaCall *call, const CoordEvent *event, KafkaGroupAnswer answer, in
 {
 	CoordReply	reply = {.type = event->type, .error = (CoordError) error};
 
-	reply.message = message ? (CoordBytes) {message, (int32) strlen(message)} : COORD_NULL_BYTES;
+	reply.message = message ? pt_string_of(message) : COORD_NULL_BYTES;
 	if (event->type == COORD_EV_JOIN)
 	{
 		reply.u.join.generation = -1;
@@ -475,7 +454,7 @@ answer_now(KafkaCall *call, const CoordEvent *event, KafkaGroupAnswer answer, in
 KafkaOutcome
 kafka_group_ask(KafkaCall *call, CoordEvent *event, KafkaGroupAnswer answer)
 {
-	KafkaString group_id = {event->group_id.data, event->group_id.len};
+	KafkaString group_id = event->group_id;
 	Waiting    *entry;
 	bool		claimed;
 
@@ -581,12 +560,12 @@ kafka_control_turn(void)
 bool
 kafka_group_find_outside(KafkaString group_id, CoordGroupInfo *info)
 {
-	PtString	id = kafka_pt_string(group_id);
+	PtString	id = group_id;
 	bool		active = pt_group_sql_active(id);
 
 	if (!active && !pt_offsets_exist(id, true))
 		return false;
-	info->group_id = kafka_coord_bytes(group_id);
+	info->group_id = group_id;
 	info->kind = COORD_KIND_EMPTY;
 	info->state = active ? COORD_STABLE : COORD_EMPTY;
 	/* a group without members that just commits has no protocol in Kafka, either */

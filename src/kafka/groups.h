@@ -22,22 +22,6 @@
 #include "groups/groups.h"
 #include "kafka/api.h"
 
-/* The same strings in the words of three rooms; nothing is copied. */
-static inline CoordBytes
-kafka_coord_bytes(KafkaString s)
-{
-	return (CoordBytes) {s.data, s.len};
-}
-
-static inline PtString
-kafka_pt_string(KafkaString s)
-{
-	return (PtString) {s.data, s.len};
-}
-
-/* A copy in the current memory context; null stays null. */
-extern KafkaString kafka_group_copy(CoordBytes bytes);
-
 /* Is it the id of a group at all?  Not empty, UTF-8 without zero bytes; else INVALID_GROUP_ID. */
 extern bool kafka_group_id_valid(KafkaString id);
 

@@ -22,8 +22,7 @@ kafka_offsets_topic(KafkaString name, const KafkaUuid *id, PtString *found, int1
 
 	if (topic == NULL)
 		return NULL;
-	found->len = (int32) strlen(topic->name);
-	found->data = pnstrdup(topic->name, found->len);
+	*found = pt_string_copy(pt_string_of(topic->name));
 	return topic;
 }
 
@@ -36,7 +35,7 @@ create_leaf(void *arg)
 int16
 kafka_offsets_write(KafkaCall *call, KafkaString group_id, const PtCommittedOffset *offsets, int n)
 {
-	PtString	id = kafka_pt_string(group_id);
+	PtString	id = group_id;
 	KafkaError	error;
 
 	Assert(n > 0 && call->nproduce == 0);

@@ -16,17 +16,9 @@
 #ifndef KAFKA_SCHEMA_H
 #define KAFKA_SCHEMA_H
 
-#ifdef FRONTEND
-#include "postgres_fe.h"
-#else
-#include "postgres.h"
-#endif
+#include "counted.h"
 
-typedef struct KafkaString
-{
-	const char *data;			/* not terminated; never NULL */
-	int32		len;			/* -1: null */
-} KafkaString;
+typedef PtString KafkaString;
 
 typedef struct KafkaUuid
 {

@@ -354,10 +354,8 @@ kafka_topic_regex_matches(void *arg, CoordBytes regex, CoordBytes topic)
 	Compiled   *c;
 	int			len;
 
-	if (topic.len <= 0 || topic.len > PT_TOPIC_NAME_MAX || prepare(regex, &c) != NULL)
+	if (topic.len <= 0 || !pt_string_to_buf(topic, name, sizeof(name)) || prepare(regex, &c) != NULL)
 		return false;
-	memcpy(name, topic.data, topic.len);
-	name[topic.len] = '\0';
 	if (pt_topic_name_is_internal(name))
 		return false;
 	len = pg_encoding_mb2wchar_with_len(PG_UTF8, name, wide, topic.len);

@@ -27,13 +27,8 @@ find_by_name(KafkaString name, int16 *error)
 	const PtTopic *topic;
 
 	*error = KERR_INVALID_TOPIC_EXCEPTION;
-	if (name.len < 0 || name.len > PT_TOPIC_NAME_MAX)
+	if (!pt_string_to_buf(name, buf, sizeof(buf)) || pt_topic_name_check(buf) != NULL)
 		return NULL;
-	memcpy(buf, name.data, name.len);
-	buf[name.len] = '\0';
-	if (strlen(buf) != (size_t) name.len || pt_topic_name_check(buf) != NULL)
-		return NULL;
-
 	topic = pt_topic_by_name(buf);
 	*error = topic ? KERR_NONE : KERR_UNKNOWN_TOPIC_OR_PARTITION;
 	return topic;
@@ -101,7 +96,7 @@ Oid
 kafka_lookup(KafkaLookup *lookup, KafkaString name, const KafkaUuid *id, int32 partition, int16 *error)
 {
 	bool		same = lookup->valid &&
-		(id ? memcmp(id, &lookup->id, sizeof(*id)) == 0 : kafka_string_equal(name, lookup->name));
+		(id ? memcmp(id, &lookup->id, sizeof(*id)) == 0 : pt_string_equal(name, lookup->name));
 
 	if (!same)
 		remember(lookup, name, id, kafka_topic_known(name, id, &lookup->error));
@@ -189,7 +184,7 @@ name_hash(const void *key, Size keysize)
 static int
 name_match(const void *a, const void *b, Size keysize)
 {
-	return kafka_string_equal(*(const KafkaString *) a, *(const KafkaString *) b) ? 0 : 1;
+	return pt_string_equal(*(const KafkaString *) a, *(const KafkaString *) b) ? 0 : 1;
 }
 
 int *

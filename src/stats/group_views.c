@@ -55,12 +55,6 @@ typedef struct Live
 	ConsumerGroupDescribeResponse consumer;
 } Live;
 
-static PtString
-pt_string(KafkaString s)
-{
-	return (PtString) {s.data, Max(s.len, 0)};
-}
-
 static bool
 string_is(KafkaString s, const char *what)
 {
@@ -71,7 +65,7 @@ static Datum
 text_or_null(KafkaString s, bool *isnull)
 {
 	*isnull = s.len <= 0;
-	return *isnull ? (Datum) 0 : CStringGetTextDatum(pt_string_to_server(pt_string(s)));
+	return *isnull ? (Datum) 0 : CStringGetTextDatum(pt_string_to_server(s));
 }
 
 /* Is there anybody to ask? */
@@ -140,7 +134,7 @@ put_group(ReturnSetInfo *rsinfo, const ListedGroup *listed, const DescribedGroup
 	bool		nulls[7] = {false};
 	int			members = classic ? classic->members.n : consumer ? consumer->members.n : 0;
 
-	if (!pt_group_visible(pt_string(listed->group_id)))
+	if (!pt_group_visible(listed->group_id))
 		return;
 	values[0] = text_or_null(listed->group_id, &nulls[0]);
 	values[1] = text_or_null(listed->group_type, &nulls[1]);
@@ -178,10 +172,10 @@ pt_list_live_groups(PG_FUNCTION_ARGS)
 		const DescribedConsumerGroup *as_consumer = NULL;
 
 		if (classic < live.classic.groups.n &&
-			kafka_string_equal(live.classic.groups.items[classic].group_id, listed->group_id))
+			pt_string_equal(live.classic.groups.items[classic].group_id, listed->group_id))
 			as_classic = &live.classic.groups.items[classic++];
 		if (consumer < live.consumer.groups.n &&
-			kafka_string_equal(live.consumer.groups.items[consumer].group_id, listed->group_id))
+			pt_string_equal(live.consumer.groups.items[consumer].group_id, listed->group_id))
 			as_consumer = &live.consumer.groups.items[consumer++];
 		put_group((ReturnSetInfo *) fcinfo->resultinfo, listed, as_classic, as_consumer);
 	}
@@ -218,8 +212,7 @@ add_element(Elements *e, Datum item)
 static void
 add_partition(Elements *e, KafkaString topic_name, int32 number)
 {
-	const PtTopic *topic = topic_name.len > PT_TOPIC_NAME_MAX ? NULL :
-		pt_topic_by_name(pnstrdup(topic_name.data, topic_name.len));
+	const PtTopic *topic = pt_topic_by_string(topic_name);
 
 	if (topic != NULL && number >= 0)
 		add_element(e, pt_partition_datum(topic->relid, number));
@@ -278,7 +271,7 @@ read_subscription(KafkaString bytes, Elements *topics)
 	{
 		KafkaString topic = take_string(&bytes);
 
-		add_element(topics, CStringGetTextDatum(pt_string_to_server(pt_string(topic))));
+		add_element(topics, CStringGetTextDatum(pt_string_to_server(topic)));
 	}
 }
 
@@ -337,9 +330,9 @@ put_consumer_member(ReturnSetInfo *rsinfo, const DescribedConsumerGroup *group,
 
 	for (int i = 0; i < member->subscribed_topic_names.n; i++)
 		add_element(&subscription,
-					CStringGetTextDatum(pt_string_to_server(pt_string(member->subscribed_topic_names.items[i]))));
+					CStringGetTextDatum(pt_string_to_server(member->subscribed_topic_names.items[i])));
 	if (member->subscribed_topic_regex.len > 0)
-		add_element(&subscription, CStringGetTextDatum(pt_string_to_server(pt_string(member->subscribed_topic_regex))));
+		add_element(&subscription, CStringGetTextDatum(pt_string_to_server(member->subscribed_topic_regex)));
 	for (int i = 0; i < member->assignment.topic_partitions.n; i++)
 	{
 		const ConsumerGroupNamedTopic *topic = &member->assignment.topic_partitions.items[i];

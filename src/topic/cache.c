@@ -341,6 +341,18 @@ pt_topic_by_name(const char *name)
 	return topic && strcmp(topic->name, name) == 0 ? topic : NULL;
 }
 
+/*
+ * The topic whose name a client has sent, or a record holds.  NULL also for
+ * what no topic's name can be, with a NUL in it or too long.
+ */
+const PtTopic *
+pt_topic_by_string(PtString name)
+{
+	char		buf[PT_TOPIC_NAME_MAX + 1];
+
+	return pt_string_to_buf(name, buf, sizeof(buf)) ? pt_topic_by_name(buf) : NULL;
+}
+
 /* Makes sure that every topic there is has an entry; those that are stale stay so. */
 static void
 find_all(void)

@@ -18,6 +18,7 @@
 #ifndef PT_TOPIC_H
 #define PT_TOPIC_H
 
+#include "counted.h"
 #include "compat.h"
 
 #include "nodes/pg_list.h"
@@ -78,6 +79,7 @@ typedef struct PtTopic
 
 extern const PtTopic *pt_topic_by_oid(Oid relid);	/* NULL: no topic */
 extern const PtTopic *pt_topic_by_name(const char *name);
+extern const PtTopic *pt_topic_by_string(PtString name);
 extern const PtTopic *pt_topic_by_id(const pg_uuid_t *id);
 extern const PtTopic *pt_topic_by_leaf(Oid leaf, int32 *partition);
 extern List *pt_topic_all(void);	/* of const PtTopic *, by name */
@@ -126,11 +128,7 @@ extern List *pt_config_list_with(List *pairs);	/* of a topic with these PtConfig
 
 /* Would these changes (as for pt_topic_alter_configs) be fine?  false with a reason (palloc'd). */
 extern bool pt_topic_check_configs(Oid relid, List *changes, char **reason);
-
-/*
- * places.c: where logs lie.  Tablespaces are what Kafka calls log directories.  All answers are of
- * this moment: nothing is locked.
- */
+/* places.c: where logs lie.  Answers are of this moment: nothing is locked. */
 typedef struct PtPlace
 {
 	Oid			tablespace;

@@ -24,10 +24,10 @@ NAMES = {8: "OffsetCommit", 9: "OffsetFetch", 10: "FindCoordinator", 11: "JoinGr
 EXPECTED = {8: (2, 10), 9: (1, 10), 10: (0, 6), 11: (0, 9), 12: (0, 4), 13: (0, 5), 14: (0, 5), 15: (0, 6), 16: (0, 5), 42: (0, 2),
             47: (0, 0), 68: (0, 1), 69: (0, 1)}
 (NONE, UNKNOWN_TOPIC, OFFSET_METADATA_TOO_LARGE, ILLEGAL_GENERATION, INCONSISTENT_GROUP_PROTOCOL, INVALID_GROUP_ID, UNKNOWN_MEMBER_ID,
- INVALID_SESSION_TIMEOUT, REBALANCE_IN_PROGRESS, INVALID_REQUEST, NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND, MEMBER_ID_REQUIRED,
+ INVALID_SESSION_TIMEOUT, INVALID_TOPIC, REBALANCE_IN_PROGRESS, INVALID_REQUEST, NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND, MEMBER_ID_REQUIRED,
  FENCED_INSTANCE_ID, GROUP_SUBSCRIBED_TO_TOPIC, UNKNOWN_TOPIC_ID, FENCED_MEMBER_EPOCH, UNSUPPORTED_ASSIGNOR,
  INVALID_REGULAR_EXPRESSION) = (
-    0, 3, 12, 22, 23, 24, 25, 26, 27, 42, 68, 69, 79, 82, 86, 100, 110, 112, 128)
+    0, 3, 12, 22, 23, 24, 25, 26, 17, 27, 42, 68, 69, 79, 82, 86, 100, 110, 112, 128)
 
 server = client = None
 groups = 0
@@ -629,6 +629,46 @@ def test_hostile_names():
     tap.ok("xxxxxxxx" not in log and "etc" not in log and "\u4e2d" not in log, "the log does not know them")
 
 
+def test_zero_bytes():
+    """a zero byte is a byte: names that hold one are cut nowhere, and name no topic that is called like their beginning"""
+    group, joined = stable(GroupInstanceId="one\0two")
+    what = {"MemberId": joined["MemberId"], "GenerationIdOrMemberEpoch": 1, "GroupInstanceId": "one\0two"}
+    tap.equal(commit(7, group, {0: (5, "m")}, **what), {0: NONE}, "a member whose instance id holds one commits")
+    tap.equal(commit(7, group, {0: (6, "m")}, **{**what, "GroupInstanceId": "one"}), {0: UNKNOWN_MEMBER_ID}, "its beginning is another instance")
+    for name in ("t\0", "t\0x", "\0", "\0t", "x" * 249 + "\0"):
+        tap.equal(commit(7, group, {0: (9, "m")}, topic=name, **what), {0: UNKNOWN_TOPIC}, "%.8r: OffsetCommit" % name)
+        tap.equal(committed(group, 0, topic=name), {0: (-1, "")}, "%.8r: OffsetFetch" % name)
+        answer = client.call("Metadata", 9, {"Topics": [{"Name": name}], "AllowAutoTopicCreation": True})["Topics"][0]
+        tap.equal((answer["ErrorCode"], answer["Name"], answer["Partitions"]), (INVALID_TOPIC, name, []), "%.8r: Metadata" % name)
+        answer = client.call("Produce", 9, {"Acks": -1, "TimeoutMs": 5000, "TopicData": [
+            {"Name": name, "PartitionData": [{"Index": 0, "Records": raw.Batch([(None, "zero bytes")]).encode()}]}]})["Responses"][0]
+        tap.equal((answer["Name"], answer["PartitionResponses"][0]["ErrorCode"]), (name, UNKNOWN_TOPIC), "%.8r: Produce" % name)
+        answer = client.call("OffsetDelete", 0, {"GroupId": group, "Topics": [{"Name": name, "Partitions": [{"PartitionIndex": 0}]}]})
+        tap.equal([p["ErrorCode"] for t in answer["Topics"] for p in t["Partitions"]], [UNKNOWN_TOPIC], "%.8r: OffsetDelete" % name)
+    tap.equal(committed(group, 0), {0: (5, "m")}, "what was committed is untouched")
+    tap.equal(server.sql("SELECT count(*) FROM topics.t WHERE value = 'zero bytes'"), "0", "and nothing was produced")
+
+    data = b"\0assigned\0" + bytes(range(256))
+    tap.equal(sync(group, joined, data)["Assignment"], b"mine", "the assignment stands")
+    other = fresh()
+    joined = join(other, GroupInstanceId="\0", Protocols=[{"Name": "a\0b", "Metadata": b"\0" + data}], ProtocolType="k\0x")
+    tap.equal((joined["ProtocolType"], joined["ProtocolName"]), ("k\0x", "a\0b"), "a protocol with a zero byte in its name")
+    tap.equal(joined["Members"][0]["Metadata"], b"\0" + data, "the leader gets all of the metadata")
+    tap.equal(sync(other, joined, data)["Assignment"], data, "the member gets all of the assignment")
+    described = client.call("DescribeGroups", 4, {"Groups": [other]})["Groups"][0]
+    member = described["Members"][0]
+    tap.equal((described["ProtocolType"], described["ProtocolData"], member["GroupInstanceId"], member["MemberMetadata"], member["MemberAssignment"]),
+              ("k\0x", "a\0b", "\0", b"\0" + data, data), "so do those who describe the group")
+    tap.equal(server.sql("SELECT count(*) FROM group_members WHERE group_id IN ('%s', '%s')" % (group, other)), "2", "and the view")
+
+    answer = client.call("ConsumerGroupHeartbeat", 0, {"GroupId": fresh(), "MemberId": "", "MemberEpoch": 0, "RebalanceTimeoutMs": 30000,
+                                                       "SubscribedTopicNames": ["t"], "ServerAssignor": "uniform\0x", "TopicPartitions": []})
+    tap.equal(answer["ErrorCode"], UNSUPPORTED_ASSIGNOR, "an assignor is not known by its beginning")
+    with raw.Client(server.bootstrap, client_id="a\0b") as odd:
+        answer = odd.call("JoinGroup", 9, join_body(fresh()))
+        tap.ok(answer["MemberId"].startswith("a?b-"), "a client id with a zero byte")
+
+
 def test_matrix():
     for name, versions in sorted(ran.items()):
         tap.note("%-24s %s" % (name, " ".join(str(v) for v in versions)))
@@ -646,7 +686,7 @@ def main():
     tap.main([test_advertised, test_find_coordinator, test_join_group, test_sync_group, test_heartbeat, test_leave_group, test_offset_commit,
               test_offset_fetch, test_describe_groups, test_list_groups, test_delete_groups, test_offset_delete,
               test_consumer_group_heartbeat, test_consumer_group_describe, test_consumer_offsets, test_group_configs, test_rebalance, test_sql, test_restart,
-              test_hostile_names, test_matrix])
+              test_hostile_names, test_zero_bytes, test_matrix])
 
 
 main()

@@ -23,7 +23,7 @@ same(const ProtocolAssignment *a, const ProtocolAssignment *b)
 	Assert(a->nassigned == b->nassigned && a->version == b->version);
 	for (int i = 0; i < a->nassigned; i++)
 	{
-		Assert(coord_bytes_equal(a->assigned[i].name, b->assigned[i].name));
+		Assert(pt_string_equal(a->assigned[i].name, b->assigned[i].name));
 		Assert(a->assigned[i].npartitions == b->assigned[i].npartitions);
 		for (int j = 0; j < a->assigned[i].npartitions; j++)
 			Assert(a->assigned[i].partitions[j] == b->assigned[i].partitions[j]);

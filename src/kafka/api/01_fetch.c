@@ -531,7 +531,7 @@ fill_endpoint(KafkaCall *call)
 static bool
 same_topic(const FetchEntry *a, const FetchEntry *b)
 {
-	return kafka_string_equal(a->topic, b->topic) &&
+	return pt_string_equal(a->topic, b->topic) &&
 		memcmp(&a->topic_id, &b->topic_id, sizeof(a->topic_id)) == 0;
 }
 

@@ -74,13 +74,13 @@ may_create(const MetadataRequest *in, const MetadataTopic *asked, int16 error)
 	return error == KERR_UNKNOWN_TOPIC_OR_PARTITION && in->allow_auto_topic_creation &&
 		pt_auto_create_topics && !RecoveryInProgress() &&
 	/* whoever needs an internal topic makes it, with what it must have */
-		!pt_topic_name_is_internal(pnstrdup(asked->name.data, asked->name.len));
+		!pt_topic_name_is_internal(kafka_text(asked->name));
 }
 
 static const PtTopic *
 create_topic(KafkaCall *call, KafkaString name, int16 *error)
 {
-	char	   *text = pnstrdup(name.data, name.len);
+	char	   *text = kafka_text(name);
 	KafkaError	thrown;
 
 	/* Another client may have been faster: then it is there just as well. */

@@ -121,12 +121,12 @@ check_member(KafkaCall *call)
 	CoordEvent	event = kafka_group_event(call, COORD_EV_COMMIT, in->group_id);
 	int16		error;
 
-	event.member_id = kafka_coord_bytes(in->member_id);
-	event.group_instance_id = kafka_coord_bytes(in->group_instance_id);
+	event.member_id = in->member_id;
+	event.group_instance_id = in->group_instance_id;
 	event.generation = in->generation_id_or_member_epoch;
 	error = kafka_group_check(call, &event);
 	/* what a group with members of its own says */
-	if (error == KERR_NONE && pt_group_sql_active(kafka_pt_string(in->group_id)))
+	if (error == KERR_NONE && pt_group_sql_active(in->group_id))
 		error = KERR_UNKNOWN_MEMBER_ID;
 	return error;
 }
@@ -149,7 +149,7 @@ keep_partitions_of_member(KafkaCall *call)
 
 		memcpy(&topic_id, &state->offsets[i].topic_id, sizeof(topic_id));
 		state->targets[i]->error_code =
-			(int16) coord_commit_partition(groups, kafka_coord_bytes(in->group_id), kafka_coord_bytes(in->member_id),
+			(int16) coord_commit_partition(groups, in->group_id, in->member_id,
 										   in->generation_id_or_member_epoch, &topic_id,
 										   state->offsets[i].partition);
 		if (state->targets[i]->error_code != KERR_NONE)

@@ -58,7 +58,7 @@ set_offset(OffsetFetchGroupPartitionResponse *out, const PtCommittedOffset *comm
 	out->committed_offset = committed->offset;
 	/* one from before an upgrade or a restore, which begin with epoch 1, would make clients ignore what Metadata says */
 	out->committed_leader_epoch = committed->leader_epoch > pt_leader_epoch() ? -1 : committed->leader_epoch;
-	out->metadata = kafka_group_copy((CoordBytes) {committed->metadata.data, committed->metadata.len});
+	out->metadata = pt_string_copy(committed->metadata);
 }
 
 /* A committed offset of the group, in order of topics; those in topics that are gone are left out. */
@@ -67,10 +67,10 @@ add_offset(void *arg, const PtCommittedOffset *committed)
 {
 	FetchGroup *f = arg;
 	OffsetFetchGroupResponse *out = f->out;
-	KafkaString name = {committed->topic.data, committed->topic.len};
+	KafkaString name = committed->topic;
 	OffsetFetchGroupTopicResponse *topic = out->topics.n > 0 ? &out->topics.items[out->topics.n - 1] : NULL;
 
-	if (topic == NULL || !kafka_string_equal(topic->name, name))
+	if (topic == NULL || !pt_string_equal(topic->name, name))
 	{
 		int16		error;
 		const PtTopic *found = kafka_topic_find(name, NULL, &error);
@@ -82,7 +82,7 @@ add_offset(void *arg, const PtCommittedOffset *committed)
 		out->topics.items = grow(f->call, kafka_schema_OffsetFetchGroupTopicResponse(), out->topics.items,
 								 out->topics.n, &f->topics_cap);
 		topic = &out->topics.items[out->topics.n++];
-		topic->name = kafka_group_copy((CoordBytes) {name.data, name.len});
+		topic->name = pt_string_copy(name);
 		memcpy(&topic->topic_id, &found->id, sizeof(topic->topic_id));
 		f->partitions_cap = 0;
 	}
@@ -141,7 +141,7 @@ check_member(KafkaCall *call, const OffsetFetchGroup *in)
 	CoordEvent	event = kafka_group_event(call, COORD_EV_FETCH, in->group_id);
 
 	if (in->member_id.len >= 0)
-		event.member_id = kafka_coord_bytes(in->member_id);
+		event.member_id = in->member_id;
 	event.generation = in->member_epoch;
 	return kafka_group_check(call, &event);
 }
@@ -150,7 +150,7 @@ check_member(KafkaCall *call, const OffsetFetchGroup *in)
 static void
 fetch_group(KafkaCall *call, const OffsetFetchGroup *in, OffsetFetchGroupResponse *out, int16 error)
 {
-	FetchGroup	f = {.call = call,.group_id = kafka_pt_string(in->group_id),.out = out};
+	FetchGroup	f = {.call = call,.group_id = in->group_id,.out = out};
 
 	out->group_id = in->group_id;
 	if (error == KERR_NONE)

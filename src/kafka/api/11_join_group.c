@@ -23,17 +23,17 @@ answer(KafkaCall *call, const CoordReply *reply)
 
 	out->error_code = (int16) reply->error;
 	out->generation_id = in->generation;
-	out->protocol_type = kafka_group_copy(in->protocol_type);
-	out->protocol_name = kafka_group_copy(in->protocol_name);
-	out->leader = kafka_group_copy(in->leader);
+	out->protocol_type = pt_string_copy(in->protocol_type);
+	out->protocol_name = pt_string_copy(in->protocol_name);
+	out->leader = pt_string_copy(in->leader);
 	out->skip_assignment = in->skip_assignment;
-	out->member_id = kafka_group_copy(in->member_id);
+	out->member_id = pt_string_copy(in->member_id);
 	KAFKA_RESIZE(call, out->members, JoinGroupMember, in->nmembers);
 	for (int i = 0; i < in->nmembers; i++)
 	{
-		out->members.items[i].member_id = kafka_group_copy(in->members[i].member_id);
-		out->members.items[i].group_instance_id = kafka_group_copy(in->members[i].group_instance_id);
-		out->members.items[i].metadata = kafka_group_copy(in->members[i].metadata);
+		out->members.items[i].member_id = pt_string_copy(in->members[i].member_id);
+		out->members.items[i].group_instance_id = pt_string_copy(in->members[i].group_instance_id);
+		out->members.items[i].metadata = pt_string_copy(in->members[i].metadata);
 	}
 }
 
@@ -46,17 +46,17 @@ join_group_begin(KafkaCall *call)
 
 	for (int i = 0; i < in->protocols.n; i++)
 	{
-		protocols[i].name = kafka_coord_bytes(in->protocols.items[i].name);
-		protocols[i].metadata = kafka_coord_bytes(in->protocols.items[i].metadata);
+		protocols[i].name = in->protocols.items[i].name;
+		protocols[i].metadata = in->protocols.items[i].metadata;
 	}
-	event.member_id = kafka_coord_bytes(in->member_id);
-	event.group_instance_id = kafka_coord_bytes(in->group_instance_id);
+	event.member_id = in->member_id;
+	event.group_instance_id = in->group_instance_id;
 	event.u.join.session_timeout_ms = in->session_timeout_ms;
 	event.u.join.rebalance_timeout_ms = in->rebalance_timeout_ms;
-	event.u.join.protocol_type = kafka_coord_bytes(in->protocol_type);
+	event.u.join.protocol_type = in->protocol_type;
 	event.u.join.nprotocols = in->protocols.n;
 	event.u.join.protocols = protocols;
-	event.u.join.reason = kafka_coord_bytes(in->reason);
+	event.u.join.reason = in->reason;
 	return kafka_group_ask(call, &event, answer);
 }
 

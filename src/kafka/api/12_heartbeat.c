@@ -20,8 +20,8 @@ heartbeat_begin(KafkaCall *call)
 	HeartbeatResponse *out = call->response;
 	CoordEvent	event = kafka_group_event(call, COORD_EV_HEARTBEAT, in->group_id);
 
-	event.member_id = kafka_coord_bytes(in->member_id);
-	event.group_instance_id = kafka_coord_bytes(in->group_instance_id);
+	event.member_id = in->member_id;
+	event.group_instance_id = in->group_instance_id;
 	event.generation = in->generation_id;
 	out->error_code = kafka_group_check(call, &event);
 	return KAFKA_REPLY;

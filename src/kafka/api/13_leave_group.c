@@ -31,8 +31,8 @@ answer(KafkaCall *call, const CoordReply *reply)
 	KAFKA_RESIZE(call, out->members, LeaveGroupMemberResponse, in->nmembers);
 	for (int i = 0; i < in->nmembers; i++)
 	{
-		out->members.items[i].member_id = kafka_group_copy(in->members[i].member_id);
-		out->members.items[i].group_instance_id = kafka_group_copy(in->members[i].group_instance_id);
+		out->members.items[i].member_id = pt_string_copy(in->members[i].member_id);
+		out->members.items[i].group_instance_id = pt_string_copy(in->members[i].group_instance_id);
 		out->members.items[i].error_code = (int16) in->members[i].error;
 	}
 }
@@ -50,9 +50,9 @@ leave_group_begin(KafkaCall *call)
 	{
 		const LeaveGroupMember *member = many ? &in->members.items[i] : NULL;
 
-		members[i].member_id = kafka_coord_bytes(many ? member->member_id : in->member_id);
-		members[i].group_instance_id = many ? kafka_coord_bytes(member->group_instance_id) : COORD_NULL_BYTES;
-		members[i].reason = many ? kafka_coord_bytes(member->reason) : COORD_NULL_BYTES;
+		members[i].member_id = many ? member->member_id : in->member_id;
+		members[i].group_instance_id = many ? member->group_instance_id : COORD_NULL_BYTES;
+		members[i].reason = many ? member->reason : COORD_NULL_BYTES;
 	}
 	event.u.leave.nmembers = n;
 	event.u.leave.members = members;

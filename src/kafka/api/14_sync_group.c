@@ -21,9 +21,9 @@ answer(KafkaCall *call, const CoordReply *reply)
 	SyncGroupResponse *out = call->response;
 
 	out->error_code = (int16) reply->error;
-	out->protocol_type = kafka_group_copy(reply->u.sync.protocol_type);
-	out->protocol_name = kafka_group_copy(reply->u.sync.protocol_name);
-	out->assignment = kafka_group_copy(reply->u.sync.assignment);
+	out->protocol_type = pt_string_copy(reply->u.sync.protocol_type);
+	out->protocol_name = pt_string_copy(reply->u.sync.protocol_name);
+	out->assignment = pt_string_copy(reply->u.sync.assignment);
 }
 
 static KafkaOutcome
@@ -35,14 +35,14 @@ sync_group_begin(KafkaCall *call)
 
 	for (int i = 0; i < in->assignments.n; i++)
 	{
-		assignments[i].member_id = kafka_coord_bytes(in->assignments.items[i].member_id);
-		assignments[i].assignment = kafka_coord_bytes(in->assignments.items[i].assignment);
+		assignments[i].member_id = in->assignments.items[i].member_id;
+		assignments[i].assignment = in->assignments.items[i].assignment;
 	}
-	event.member_id = kafka_coord_bytes(in->member_id);
-	event.group_instance_id = kafka_coord_bytes(in->group_instance_id);
+	event.member_id = in->member_id;
+	event.group_instance_id = in->group_instance_id;
 	event.generation = in->generation_id;
-	event.u.sync.protocol_type = kafka_coord_bytes(in->protocol_type);
-	event.u.sync.protocol_name = kafka_coord_bytes(in->protocol_name);
+	event.u.sync.protocol_type = in->protocol_type;
+	event.u.sync.protocol_name = in->protocol_name;
 	event.u.sync.nassignments = in->assignments.n;
 	event.u.sync.assignments = assignments;
 	return kafka_group_ask(call, &event, answer);

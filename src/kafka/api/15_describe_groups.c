@@ -25,12 +25,12 @@ describe_members(KafkaCall *call, const CoordDescription *in, DescribedGroup *ou
 		const CoordMemberInfo *member = &in->members[i];
 		DescribedGroupMember *result = &out->members.items[i];
 
-		result->member_id = kafka_group_copy(member->member_id);
-		result->group_instance_id = kafka_group_copy(member->group_instance_id);
-		result->client_id = kafka_group_copy(member->client_id);
-		result->client_host = kafka_group_copy(member->client_host);
-		result->member_metadata = kafka_group_copy(member->metadata);
-		result->member_assignment = kafka_group_copy(member->assignment);
+		result->member_id = pt_string_copy(member->member_id);
+		result->group_instance_id = pt_string_copy(member->group_instance_id);
+		result->client_id = pt_string_copy(member->client_id);
+		result->client_host = pt_string_copy(member->client_host);
+		result->member_metadata = pt_string_copy(member->metadata);
+		result->member_assignment = pt_string_copy(member->assignment);
 	}
 }
 
@@ -57,8 +57,8 @@ describe(KafkaCall *call, DescribedGroup *out)
 		return;
 	}
 	/* one whose members have left may be used by SQL sessions now */
-	if (coord_describe(kafka_groups(), kafka_coord_bytes(out->group_id), &d) &&
-		(d.info.nmembers > 0 || !pt_group_sql_active(kafka_pt_string(out->group_id))))
+	if (coord_describe(kafka_groups(), out->group_id, &d) &&
+		(d.info.nmembers > 0 || !pt_group_sql_active(out->group_id)))
 	{
 		if (d.info.kind == COORD_KIND_CONSUMER)
 		{
@@ -66,14 +66,14 @@ describe(KafkaCall *call, DescribedGroup *out)
 			return;
 		}
 		out->group_state = kafka_string(coord_state_name(d.info.state));
-		out->protocol_type = kafka_group_copy(d.info.protocol_type);
-		out->protocol_data = kafka_group_copy(d.protocol_name);
+		out->protocol_type = pt_string_copy(d.info.protocol_type);
+		out->protocol_data = pt_string_copy(d.protocol_name);
 		describe_members(call, &d, out);
 	}
 	else if (kafka_group_find_outside(out->group_id, &info))
 	{
 		out->group_state = kafka_string(coord_state_name(info.state));
-		out->protocol_type = kafka_group_copy(info.protocol_type);
+		out->protocol_type = pt_string_copy(info.protocol_type);
 	}
 	else
 		not_found(call, out, "not found.");

@@ -29,7 +29,7 @@ filter(const KafkaString *items, int n)
 	CoordBytes *result = palloc(sizeof(CoordBytes) * Max(n, 1));
 
 	for (int i = 0; i < n; i++)
-		result[i] = kafka_coord_bytes(items[i]);
+		result[i] = items[i];
 	return result;
 }
 
@@ -51,8 +51,8 @@ add(Listing *l, const CoordGroupInfo *info)
 		l->out->groups.items = more;
 	}
 	group = &l->out->groups.items[l->out->groups.n++];
-	group->group_id = kafka_group_copy(info->group_id);
-	group->protocol_type = kafka_group_copy(info->protocol_type);
+	group->group_id = pt_string_copy(info->group_id);
+	group->protocol_type = pt_string_copy(info->protocol_type);
 	group->group_state = kafka_string(coord_state_name(info->state));
 	group->group_type = kafka_string(coord_kind_name(info->kind));
 }
@@ -62,10 +62,10 @@ static void
 add_outside(void *arg, const PtGroupOffsets *offsets)
 {
 	Listing    *l = arg;
-	KafkaString id = {offsets->group_id.data, offsets->group_id.len};
+	KafkaString id = offsets->group_id;
 	CoordGroupInfo info;
 
-	if (!coord_find(l->groups, kafka_coord_bytes(id), &info) && kafka_group_find_outside(id, &info))
+	if (!coord_find(l->groups, id, &info) && kafka_group_find_outside(id, &info))
 		add(l, &info);
 }
 
@@ -85,7 +85,7 @@ list_groups_begin(KafkaCall *call)
 		KafkaString id = {infos[i].group_id.data, infos[i].group_id.len};
 
 		/* one whose members have left may be used by SQL sessions now */
-		if (infos[i].nmembers == 0 && pt_group_sql_active(kafka_pt_string(id)))
+		if (infos[i].nmembers == 0 && pt_group_sql_active(id))
 			(void) kafka_group_find_outside(id, &infos[i]);
 		add(&l, &infos[i]);
 	}

@@ -45,7 +45,7 @@ is_wanted(const DescribeConfigsResource *in, const char *name)
 		return true;
 	for (int i = 0; i < in->configuration_keys.n; i++)
 	{
-		if (kafka_string_equal(in->configuration_keys.items[i], kafka_string(name)))
+		if (pt_string_equal(in->configuration_keys.items[i], kafka_string(name)))
 			return true;
 	}
 	return false;

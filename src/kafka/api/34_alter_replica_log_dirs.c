@@ -29,7 +29,7 @@ find_place(List *places, KafkaString path)
 	{
 		const PtPlace *place = lfirst(lc);
 
-		if (kafka_string_equal(kafka_string(place->path), path))
+		if (pt_string_equal(kafka_string(place->path), path))
 			return place->tablespace;
 	}
 	return InvalidOid;

@@ -67,9 +67,9 @@ delete_group(KafkaCall *call, KafkaString id, DeletedGroup *target)
 
 	if (error != KERR_NONE && error != KERR_GROUP_ID_NOT_FOUND)
 		return error;
-	if (pt_group_sql_active(kafka_pt_string(id)))
+	if (pt_group_sql_active(id))
 		return KERR_NON_EMPTY_GROUP;
-	items = pt_offsets_delete(kafka_pt_string(id), &n);
+	items = pt_offsets_delete(id, &n);
 	if (n == 0)
 		return error;
 	add_items(call, items, n, target);
@@ -92,7 +92,7 @@ walk_request(KafkaCall *call, int16 error)
 		DeletedGroup *target;
 
 		for (int j = 0; j < out->results.n && !seen; j++)
-			seen = kafka_string_equal(out->results.items[j].group_id, id);
+			seen = pt_string_equal(out->results.items[j].group_id, id);
 		if (seen)
 			continue;
 		target = &out->results.items[out->results.n++];

@@ -83,7 +83,7 @@ member_subscribed(const CoordMemberInfo *member, CoordKind kind, PtString topic)
 			return true;
 	}
 	return member->subscribed_topic_regex.len > 0 &&
-		kafka_topic_regex_matches(NULL, member->subscribed_topic_regex, (CoordBytes) {topic.data, topic.len});
+		kafka_topic_regex_matches(NULL, member->subscribed_topic_regex, topic);
 }
 
 /* d: NULL for a group without members */
@@ -113,7 +113,7 @@ check_group(KafkaString group_id, CoordDescription *d, bool *members)
 	*members = false;
 	if (!kafka_group_id_valid(group_id))
 		return KERR_INVALID_GROUP_ID;
-	known = coord_describe(kafka_groups(), kafka_coord_bytes(group_id), d);
+	known = coord_describe(kafka_groups(), group_id, d);
 	if (!known || d->info.nmembers == 0)
 	{
 		if (!kafka_group_find_outside(group_id, &outside))
@@ -151,7 +151,7 @@ delete_topic(KafkaCall *call, const OffsetDeleteTopic *in, const CoordDescriptio
 
 		target->partition_index = in->partitions.items[i].partition_index;
 		target->error_code = error;
-		if (error != KERR_NONE || !pt_offset_fetch(kafka_pt_string(((OffsetDeleteRequest *) call->request)->group_id),
+		if (error != KERR_NONE || !pt_offset_fetch(((OffsetDeleteRequest *) call->request)->group_id,
 													 name, &id, target->partition_index, true, &committed))
 			continue;
 		committed.topic = name;

@@ -34,7 +34,7 @@ entity_bit(KafkaString type)
 {
 	for (int i = 0; i < lengthof(entity_types); i++)
 	{
-		if (kafka_string_equal(type, kafka_string(entity_types[i])))
+		if (pt_string_equal(type, kafka_string(entity_types[i])))
 			return 1 << i;
 	}
 	return 0;

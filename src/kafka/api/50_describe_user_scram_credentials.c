@@ -108,7 +108,7 @@ describe_some(KafkaCall *call, List *users)
 		if (twice)
 			refuse(result, KERR_DUPLICATE_RESOURCE,
 				   "Cannot describe SCRAM credentials for the same user twice in a single request");
-		else if (user != NULL && kafka_string_equal(kafka_string(user->name), result->user))
+		else if (user != NULL && pt_string_equal(kafka_string(user->name), result->user))
 			add_credential(call, result, user);
 		else
 			refuse(result, KERR_RESOURCE_NOT_FOUND, "Attempt to describe a user credential that does not exist");

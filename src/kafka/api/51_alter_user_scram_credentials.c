@@ -130,7 +130,7 @@ walk_request(KafkaCall *call, const KafkaError *failed)
 		AlterScramResult *result = &out->results.items[out->results.n++];
 		KafkaError	error;
 
-		for (same = 1; i + same < n && kafka_string_equal(changes[i].user, changes[i + same].user);)
+		for (same = 1; i + same < n && pt_string_equal(changes[i].user, changes[i + same].user);)
 			same++;
 		if (failed != NULL)
 			error = *failed;

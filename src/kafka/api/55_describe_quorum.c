@@ -29,7 +29,7 @@ describe_partition(KafkaCall *call, KafkaString topic, DescribeQuorumPartitionRe
 {
 	DescribeQuorumReplica *voter;
 
-	if (!kafka_string_equal(topic, kafka_string(METADATA_TOPIC)) || out->partition_index != 0)
+	if (!pt_string_equal(topic, kafka_string(METADATA_TOPIC)) || out->partition_index != 0)
 	{
 		out->error_code = KERR_UNKNOWN_TOPIC_OR_PARTITION;
 		out->error_message = kafka_string("This server does not host this topic-partition.");

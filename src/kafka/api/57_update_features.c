@@ -58,7 +58,7 @@ check_update(const KafkaCall *call, const FeatureUpdate *in, UpdateFeaturesRespo
 		refuse_version(out, in, "The controller does not support the given upgrade type.");
 	else if (in->max_version_level < 0)
 		refuse_version(out, in, "A feature version cannot be less than 0.");
-	else if (!kafka_string_equal(in->feature, kafka_string(GROUP_VERSION)))
+	else if (!pt_string_equal(in->feature, kafka_string(GROUP_VERSION)))
 		refuse_version(out, in, psprintf("Local controller %d does not support this feature.", KAFKA_BROKER_ID));
 	else if (in->max_version_level > GROUP_VERSION_LEVEL)
 		refuse_version(out, in, psprintf("Local controller %d only supports versions 0-%d", KAFKA_BROKER_ID,

@@ -25,7 +25,7 @@ is_state(KafkaString name)
 {
 	for (int i = 0; i < lengthof(states); i++)
 	{
-		if (kafka_string_equal(name, kafka_string(states[i])))
+		if (pt_string_equal(name, kafka_string(states[i])))
 			return true;
 	}
 	return false;
@@ -46,7 +46,7 @@ list_transactions_begin(KafkaCall *call)
 	ListTransactionsResponse *out = call->response;
 	KafkaString pattern = in->transactional_id_pattern;
 
-	if (pattern.len > 0 && kafka_topic_regex_valid(NULL, (CoordBytes) {pattern.data, pattern.len}) != NULL)
+	if (pattern.len > 0 && kafka_topic_regex_valid(NULL, pattern) != NULL)
 	{
 		out->error_code = KERR_INVALID_REGULAR_EXPRESSION;
 		return KAFKA_REPLY;

@@ -20,8 +20,8 @@ answer(KafkaCall *call, const CoordReply *reply)
 	ConsumerGroupHeartbeatResponse *out = call->response;
 
 	out->error_code = (int16) reply->error;
-	out->error_message = kafka_group_copy(reply->message);
-	out->member_id = kafka_group_copy(in->member_id);
+	out->error_message = pt_string_copy(reply->message);
+	out->member_id = pt_string_copy(in->member_id);
 	out->member_epoch = in->member_epoch;
 	out->heartbeat_interval_ms = in->heartbeat_interval_ms;
 	if (reply->error != COORD_NONE || in->nassigned < 0)
@@ -67,7 +67,7 @@ subscribed(const ConsumerGroupHeartbeatRequest *in)
 	CoordBytes *result = palloc(sizeof(CoordBytes) * Max(n, 1));
 
 	for (int i = 0; i < n; i++)
-		result[i] = kafka_coord_bytes(in->subscribed_topic_names.items[i]);
+		result[i] = in->subscribed_topic_names.items[i];
 	return result;
 }
 
@@ -77,15 +77,15 @@ consumer_group_heartbeat_begin(KafkaCall *call)
 	const ConsumerGroupHeartbeatRequest *in = call->request;
 	CoordEvent	event = kafka_group_event(call, COORD_EV_CONSUMER_HEARTBEAT, in->group_id);
 
-	event.member_id = kafka_coord_bytes(in->member_id);
-	event.group_instance_id = kafka_coord_bytes(in->instance_id);
+	event.member_id = in->member_id;
+	event.group_instance_id = in->instance_id;
 	event.generation = in->member_epoch;
-	event.u.consumer.rack_id = kafka_coord_bytes(in->rack_id);
+	event.u.consumer.rack_id = in->rack_id;
 	event.u.consumer.rebalance_timeout_ms = in->rebalance_timeout_ms;
 	event.u.consumer.nsubscribed = in->subscribed_topic_names.n;
 	event.u.consumer.subscribed_topic_names = subscribed(in);
-	event.u.consumer.subscribed_topic_regex = kafka_coord_bytes(in->subscribed_topic_regex);
-	event.u.consumer.server_assignor = kafka_coord_bytes(in->server_assignor);
+	event.u.consumer.subscribed_topic_regex = in->subscribed_topic_regex;
+	event.u.consumer.server_assignor = in->server_assignor;
 	event.u.consumer.nowned = in->topic_partitions.n;
 	event.u.consumer.owned = owned(in);
 	return kafka_group_ask(call, &event, answer);

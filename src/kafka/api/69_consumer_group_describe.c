@@ -27,7 +27,7 @@ copy_assignment(KafkaCall *call, const CoordTopicPartitions *in, int n, Consumer
 		ConsumerGroupNamedTopic *topic = &out->topic_partitions.items[i];
 
 		memcpy(&topic->topic_id, &in[i].topic_id, sizeof(topic->topic_id));
-		topic->topic_name = kafka_group_copy(in[i].topic_name);
+		topic->topic_name = pt_string_copy(in[i].topic_name);
 		topic->partitions.n = in[i].npartitions;
 		topic->partitions.items = palloc(sizeof(int32) * Max(in[i].npartitions, 1));
 		memcpy(topic->partitions.items, in[i].partitions, sizeof(int32) * in[i].npartitions);
@@ -37,17 +37,17 @@ copy_assignment(KafkaCall *call, const CoordTopicPartitions *in, int n, Consumer
 static void
 describe_member(KafkaCall *call, const CoordMemberInfo *in, DescribedConsumerGroupMember *out)
 {
-	out->member_id = kafka_group_copy(in->member_id);
-	out->instance_id = kafka_group_copy(in->group_instance_id);
-	out->rack_id = kafka_group_copy(in->rack_id);
+	out->member_id = pt_string_copy(in->member_id);
+	out->instance_id = pt_string_copy(in->group_instance_id);
+	out->rack_id = pt_string_copy(in->rack_id);
 	out->member_epoch = in->member_epoch;
-	out->client_id = kafka_group_copy(in->client_id);
-	out->client_host = kafka_group_copy(in->client_host);
+	out->client_id = pt_string_copy(in->client_id);
+	out->client_host = pt_string_copy(in->client_host);
 	out->subscribed_topic_names.n = in->nsubscribed;
 	out->subscribed_topic_names.items = palloc(sizeof(KafkaString) * Max(in->nsubscribed, 1));
 	for (int i = 0; i < in->nsubscribed; i++)
-		out->subscribed_topic_names.items[i] = kafka_group_copy(in->subscribed_topic_names[i]);
-	out->subscribed_topic_regex = kafka_group_copy(in->subscribed_topic_regex);
+		out->subscribed_topic_names.items[i] = pt_string_copy(in->subscribed_topic_names[i]);
+	out->subscribed_topic_regex = pt_string_copy(in->subscribed_topic_regex);
 	copy_assignment(call, in->assigned, in->nassigned, &out->assignment);
 	copy_assignment(call, in->target, in->ntarget, &out->target_assignment);
 	out->member_type = in->classic ? MEMBER_CLASSIC : MEMBER_CONSUMER;
@@ -71,7 +71,7 @@ describe(KafkaCall *call, DescribedConsumerGroup *out)
 		out->error_code = KERR_INVALID_GROUP_ID;
 		return;
 	}
-	if (!coord_describe(kafka_groups(), kafka_coord_bytes(out->group_id), &d))
+	if (!coord_describe(kafka_groups(), out->group_id, &d))
 	{
 		not_found(out, kafka_group_find_outside(out->group_id, &info) ? "is not a consumer group." : "not found.");
 		return;
@@ -84,7 +84,7 @@ describe(KafkaCall *call, DescribedConsumerGroup *out)
 	out->group_state = kafka_string(coord_state_name(d.info.state));
 	out->group_epoch = d.generation;
 	out->assignment_epoch = d.assignment_epoch;
-	out->assignor_name = kafka_group_copy(d.protocol_name);
+	out->assignor_name = pt_string_copy(d.protocol_name);
 	KAFKA_RESIZE(call, out->members, DescribedConsumerGroupMember, d.info.nmembers);
 	for (int i = 0; i < d.info.nmembers; i++)
 		describe_member(call, &d.members[i], &out->members.items[i]);

@@ -31,7 +31,7 @@ add_raft_voter_begin(KafkaCall *call)
 	const AddRaftVoterRequest *in = call->request;
 	const char *id = kafka_text(in->cluster_id);
 
-	if (in->cluster_id.len >= 0 && !kafka_string_equal(in->cluster_id, kafka_string(kafka_cluster_id())))
+	if (in->cluster_id.len >= 0 && !pt_string_equal(in->cluster_id, kafka_string(kafka_cluster_id())))
 		add_raft_voter_fail(call, KERR_INCONSISTENT_CLUSTER_ID,
 						   psprintf("The given id \"%s\" doesn't match the cluster id \"%s\"", id ? id : "",
 									kafka_cluster_id()));

@@ -16,6 +16,7 @@ SELECT * FROM ep;
 -- another partition is free, this one is not
 INSERT INTO topics.ep (partition, value) VALUES (1, 'free');
 SET lock_timeout = '100ms';
+\set SHOW_CONTEXT never
 INSERT INTO topics.ep (partition, value) VALUES (0, 'waits');
 RESET lock_timeout;
 -- a reader is held up by nobody and sees what is committed

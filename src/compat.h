@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * compat.h
- *	  All differences between the PostgreSQL majors we run on (15 to 18).
+ *	  All differences between the PostgreSQL majors we run on (15 to 19).
  *
  * The only file with PG_VERSION_NUM.  Where an interface changed, the newest
  * form is offered to the older servers as an inline wrapper or a macro.
@@ -15,8 +15,8 @@
 
 #include "postgres.h"
 
-#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
-#error "pgtopic needs PostgreSQL 15 to 18"
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 200000
+#error "pgtopic needs PostgreSQL 15 to 19"
 #endif
 
 #include "access/xlog.h"
@@ -106,14 +106,10 @@ pt_smgropen(RelFileLocator locator)
 #define relation_set_new_filelocator relation_set_new_filenode
 #define RelationSetNewRelfilenumber RelationSetNewRelfilenode
 #define PtUpdateIndexes bool
-#define pt_exec_insert_index_tuples(rri, slot, estate) \
-	ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL)
 #define pt_tuplesort_getdatum(sort, val, isnull) tuplesort_getdatum(sort, true, val, isnull, NULL)
 #define pt_index_vacuum_info_set_heap(info, rel) ((void) 0)
 #else
 #define PtUpdateIndexes TU_UpdateIndexes
-#define pt_exec_insert_index_tuples(rri, slot, estate) \
-	ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL, false)
 #define pt_tuplesort_getdatum(sort, val, isnull) tuplesort_getdatum(sort, true, false, val, isnull, NULL)
 #define pt_index_vacuum_info_set_heap(info, rel) ((info)->heaprel = (rel))
 #endif
@@ -146,6 +142,63 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 }
 #endif
 
+/* 16 and 19 changed the arguments: no update, no speculation, no arbiters. */
+#if PG_VERSION_NUM < 160000
+#define pt_exec_insert_index_tuples(rri, slot, estate) \
+	ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL)
+#elif PG_VERSION_NUM < 190000
+#define pt_exec_insert_index_tuples(rri, slot, estate) \
+	ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL, false)
+#else
+#define pt_exec_insert_index_tuples(rri, slot, estate) \
+	ExecInsertIndexTuples(rri, estate, 0, slot, NIL, NULL)
+#endif
+
+/*
+ * 19: options of table access methods are unsigned, and some functions have got
+ * other arguments.  REPACK is CLUSTER and VACUUM FULL, and can be concurrent.
+ */
+#if PG_VERSION_NUM < 190000
+#define PtTableOptions int
+#define PtVacuumParams struct VacuumParams
+#define PT_INDEX_FETCH_BEGIN_ARGS Relation rel
+#define PT_ANALYZE_TUPLE_ARGS \
+	TableScanDesc sscan, TransactionId oldest_xmin, double *liverows, double *deadrows, TupleTableSlot *slot
+#define PT_TUPLE_DELETE_ARGS \
+	Relation rel, ItemPointer tid, CommandId cid, Snapshot snapshot, Snapshot crosscheck, bool wait, \
+	TM_FailureData *tmfd, bool changing_part
+#define PT_TUPLE_UPDATE_ARGS \
+	Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandId cid, Snapshot snapshot, \
+	Snapshot crosscheck, bool wait, TM_FailureData *tmfd, LockTupleMode *lockmode, \
+	PtUpdateIndexes *update_indexes
+#define PT_COPY_FOR_CLUSTER_ARGS \
+	Relation old_table, Relation new_table, Relation old_index, bool use_sort, TransactionId oldest_xmin, \
+	TransactionId *xid_cutoff, MultiXactId *multi_cutoff, double *num_tuples, double *tups_vacuumed, \
+	double *tups_recently_dead
+#define pt_copy_is_concurrent() false
+#define T_RepackStmt T_ClusterStmt
+#define pt_repack_table(stmt) (((ClusterStmt *) (stmt))->relation)
+#else
+#define PtTableOptions uint32
+#define PtVacuumParams const struct VacuumParams
+#define PT_INDEX_FETCH_BEGIN_ARGS Relation rel, uint32 flags
+#define PT_ANALYZE_TUPLE_ARGS TableScanDesc sscan, double *liverows, double *deadrows, TupleTableSlot *slot
+#define PT_TUPLE_DELETE_ARGS \
+	Relation rel, ItemPointer tid, CommandId cid, uint32 options, Snapshot snapshot, Snapshot crosscheck, \
+	bool wait, TM_FailureData *tmfd
+#define PT_TUPLE_UPDATE_ARGS \
+	Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandId cid, uint32 options, Snapshot snapshot, \
+	Snapshot crosscheck, bool wait, TM_FailureData *tmfd, LockTupleMode *lockmode, \
+	PtUpdateIndexes *update_indexes
+#define PT_COPY_FOR_CLUSTER_ARGS \
+	Relation old_table, Relation new_table, Relation old_index, bool use_sort, TransactionId oldest_xmin, \
+	Snapshot snapshot, TransactionId *xid_cutoff, MultiXactId *multi_cutoff, double *num_tuples, \
+	double *tups_vacuumed, double *tups_recently_dead
+#define pt_copy_is_concurrent() (snapshot != NULL)
+#define pt_repack_table(stmt) \
+	(((RepackStmt *) (stmt))->relation ? ((RepackStmt *) (stmt))->relation->relation : NULL)
+#endif
+
 /* 18: one all-frozen count and a start time more; parallel scans know the file, not the table. */
 #if PG_VERSION_NUM < 180000
 #define pt_vac_update_relstats(rel, pages, tuples, hasindex, frozenxid, minmulti) \
@@ -153,22 +206,35 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 #define pt_pgstat_report_vacuum(rel, live, started) \
 	((void) (started), pgstat_report_vacuum(RelationGetRelid(rel), (rel)->rd_rel->relisshared, live, 0))
 #define pt_parallel_scan_name(pscan, rel) ((pscan)->phs_relid = RelationGetRelid(rel))
-#define pt_index_am_set_order(routine) ((void) 0)
+#define PT_INDEX_AM_ORDER
 #define pt_index_count_search(scan) ((void) 0)
 #else
 #define pt_vac_update_relstats(rel, pages, tuples, hasindex, frozenxid, minmulti) \
 	vac_update_relstats(rel, pages, tuples, 0, 0, hasindex, frozenxid, minmulti, NULL, NULL, false)
+#if PG_VERSION_NUM < 190000
 #define pt_pgstat_report_vacuum(rel, live, started) \
 	pgstat_report_vacuum(RelationGetRelid(rel), (rel)->rd_rel->relisshared, live, 0, started)
+#else
+#define pt_pgstat_report_vacuum(rel, live, started) pgstat_report_vacuum(rel, live, 0, started)
+#endif
 #define pt_parallel_scan_name(pscan, rel) ((pscan)->phs_locator = (rel)->rd_locator)
 #define pt_index_count_search(scan) \
 	((scan)->instrument ? (void) (scan)->instrument->nsearches++ : (void) 0)
 /* Strategies are numbered as in a btree, and so are comparisons. */
 #define PT_INDEX_AM_TRANSLATES
-#define pt_index_am_set_order(routine) \
-	((routine)->amconsistentordering = (routine)->amconsistentequality = true, \
-	 (routine)->amtranslatestrategy = translate_strategy, \
-	 (routine)->amtranslatecmptype = translate_cmptype)
+#define PT_INDEX_AM_ORDER \
+	.amconsistentordering = true, .amconsistentequality = true, \
+	.amtranslatestrategy = translate_strategy, .amtranslatecmptype = translate_cmptype,
+#endif
+
+/*
+ * What an index access method's handler returns.  Before 19 the server frees
+ * it; since then it keeps the pointer.
+ */
+#if PG_VERSION_NUM < 190000
+#define pt_index_am_result(routine) memcpy(palloc(sizeof(IndexAmRoutine)), routine, sizeof(IndexAmRoutine))
+#else
+#define pt_index_am_result(routine) (routine)
 #endif
 
 /* 17: wait events of extensions have names, and a wait event set may have a resource owner. */
@@ -176,15 +242,57 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 #define pt_wait_event_new(name) PG_WAIT_EXTENSION
 #define pt_wait_event_set_new(n) CreateWaitEventSet(TopMemoryContext, n)
 #else
+#include "utils/wait_event.h"
 #define pt_wait_event_new(name) WaitEventExtensionNew(name)
 #define pt_wait_event_set_new(n) CreateWaitEventSet(NULL, n)
 #endif
 
 /*
- * The end of the last WAL record inserted: good to flush up to.
- * GetXLogInsertRecPtr names where the next one begins, which is behind the
- * header of a page that does not exist yet when the last one ends with its page.
+ * 19: a tranche of LWLocks gets its name once, with its number, and a hash table
+ * in shared memory has one size.
  */
+#if PG_VERSION_NUM < 190000
+#define pt_lwlock_tranche_new(name) LWLockNewTrancheId()
+#define pt_lwlock_tranche_name(tranche, name) LWLockRegisterTranche(tranche, name)
+#define pt_shmem_hash(name, n, ctl, flags) ShmemInitHash(name, n, n, ctl, flags)
+#else
+#define pt_lwlock_tranche_new(name) LWLockNewTrancheId(name)
+#define pt_lwlock_tranche_name(tranche, name) ((void) (tranche))
+#define pt_shmem_hash(name, n, ctl, flags) ShmemInitHash(name, n, ctl, flags)
+#endif
+
+/* 19: signal handlers have a type of their own. */
+#if PG_VERSION_NUM < 190000
+#define PG_SIG_IGN SIG_IGN
+#endif
+
+/*
+ * 19: the content lock of a buffer is part of its state; io/extent_write.c tells
+ * what follows.  Macros, for files that include storage/buf_internals.h.
+ */
+#if PG_VERSION_NUM < 190000
+#define BUFFER_LOCK_SHARE_EXCLUSIVE BUFFER_LOCK_SHARE
+#define PtBufferState uint32
+#define PageSetChecksum(page, block) PageSetChecksumInplace(page, block)
+#define pt_header_unlock(desc, state, clear) UnlockBufHdr(desc, (state) & ~(clear))
+#define pt_content_lwlock(buffer) BufferDescriptorGetContentLock(GetBufferDescriptor((buffer) - 1))
+#define pt_buffer_is_locked(buffer) LWLockHeldByMe(pt_content_lwlock(buffer))
+#define pt_buffer_lock_to_write(buffer) LWLockConditionalAcquire(pt_content_lwlock(buffer), LW_SHARED)
+#else
+#define BM_JUST_DIRTIED UINT64CONST(0)
+#define PtBufferState uint64
+#define pt_header_unlock(desc, state, clear) ((void) UnlockBufHdrExt(desc, state, 0, clear, 0))
+#define pt_buffer_is_locked(buffer) BufferIsLockedByMe(buffer)
+#define pt_buffer_lock_to_write(buffer) ConditionalLockBuffer(buffer)
+#endif
+
+/*
+ * The end of the last WAL record inserted: good to flush up to.
+ * 19 has a function for it.  Before, GetXLogInsertRecPtr names where the next
+ * one begins, which is behind the header of a page that does not exist yet when
+ * the last one ends with its page.
+ */
+#if PG_VERSION_NUM < 190000
 static inline XLogRecPtr
 pt_wal_insert_end(void)
 {
@@ -196,6 +304,9 @@ pt_wal_insert_end(void)
 		return lsn - SizeOfXLogShortPHD;
 	return lsn;
 }
+#else
+#define pt_wal_insert_end() GetXLogInsertEndRecPtr()
+#endif
 
 /* 18: the path of a file comes as a struct. */
 #if PG_VERSION_NUM < 180000

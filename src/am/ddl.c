@@ -236,15 +236,17 @@ begin_with_whole_batch(Relation rel, PtLogInfo *file)
  * starts at zero, so it is made again with the right start.
  */
 void
-pt_relation_copy_for_cluster(Relation old_table, Relation new_table, Relation old_index, bool use_sort,
-							 TransactionId oldest_xmin, TransactionId *xid_cutoff,
-							 MultiXactId *multi_cutoff, double *num_tuples, double *tups_vacuumed,
-							 double *tups_recently_dead)
+pt_relation_copy_for_cluster(PT_COPY_FOR_CLUSTER_ARGS)
 {
 	PtLogInfo	start;
 	PtLogStart	trim;
 	bool		amid;
 
+	if (pt_copy_is_concurrent())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot repack \"%s\" concurrently", RelationGetRelationName(old_table)),
+				 errhint("Use VACUUM FULL, or let retention make room in the table's file.")));
 	Assert(CheckRelationLockedByMe(old_table, AccessExclusiveLock, false));
 	if (old_index)
 		ereport(ERROR,

@@ -40,7 +40,7 @@ static bool find_tid(PtRows *rows, ItemPointer tid, Snapshot snapshot, bool *all
 
 /* Begins fetching rows for one index scan. */
 struct IndexFetchTableData *
-pt_index_fetch_begin(Relation rel)
+pt_index_fetch_begin(PT_INDEX_FETCH_BEGIN_ARGS)
 {
 	PtIndexFetch *fetch = palloc0(sizeof(PtIndexFetch));
 

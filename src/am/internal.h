@@ -33,8 +33,7 @@ extern Size pt_parallelscan_estimate(Relation rel);
 extern Size pt_parallelscan_initialize(Relation rel, ParallelTableScanDesc pscan);
 extern void pt_parallelscan_reinitialize(Relation rel, ParallelTableScanDesc pscan);
 extern bool pt_scan_analyze_next_block(PT_ANALYZE_BLOCK_ARGS);
-extern bool pt_scan_analyze_next_tuple(TableScanDesc sscan, TransactionId oldest_xmin, double *liverows,
-									   double *deadrows, TupleTableSlot *slot);
+extern bool pt_scan_analyze_next_tuple(PT_ANALYZE_TUPLE_ARGS);
 extern bool pt_scan_sample_next_block(TableScanDesc sscan, struct SampleScanState *scanstate);
 extern bool pt_scan_sample_next_tuple(TableScanDesc sscan, struct SampleScanState *scanstate,
 									  TupleTableSlot *slot);
@@ -42,7 +41,7 @@ extern PtRows *pt_scan_rows(TableScanDesc sscan);
 extern bool pt_rel_is_log(Relation rel);
 
 /* fetch.c */
-extern struct IndexFetchTableData *pt_index_fetch_begin(Relation rel);
+extern struct IndexFetchTableData *pt_index_fetch_begin(PT_INDEX_FETCH_BEGIN_ARGS);
 extern void pt_index_fetch_reset(struct IndexFetchTableData *data);
 extern void pt_index_fetch_end(struct IndexFetchTableData *data);
 extern bool pt_index_fetch_tuple(struct IndexFetchTableData *data, ItemPointer tid, Snapshot snapshot,
@@ -57,18 +56,15 @@ extern TransactionId pt_index_delete_tuples(Relation rel, TM_IndexDeleteOp *dels
 extern PtRows *pt_index_fetch_rows(struct IndexFetchTableData *data);
 
 /* modify.c */
-extern void pt_tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
+extern void pt_tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, PtTableOptions options,
 							struct BulkInsertStateData *bistate);
-extern void pt_multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid, int options,
+extern void pt_multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid, PtTableOptions options,
 							struct BulkInsertStateData *bistate);
-extern void pt_tuple_insert_speculative(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
+extern void pt_tuple_insert_speculative(Relation rel, TupleTableSlot *slot, CommandId cid, PtTableOptions options,
 										struct BulkInsertStateData *bistate, uint32 token);
 extern void pt_tuple_complete_speculative(Relation rel, TupleTableSlot *slot, uint32 token, bool succeeded);
-extern TM_Result pt_tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot snapshot,
-								 Snapshot crosscheck, bool wait, TM_FailureData *tmfd, bool changing_part);
-extern TM_Result pt_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandId cid,
-								 Snapshot snapshot, Snapshot crosscheck, bool wait, TM_FailureData *tmfd,
-								 LockTupleMode *lockmode, PtUpdateIndexes *update_indexes);
+extern TM_Result pt_tuple_delete(PT_TUPLE_DELETE_ARGS);
+extern TM_Result pt_tuple_update(PT_TUPLE_UPDATE_ARGS);
 extern TM_Result pt_tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot,
 							   CommandId cid, LockTupleMode mode, LockWaitPolicy wait_policy, uint8 flags,
 							   TM_FailureData *tmfd);
@@ -78,13 +74,10 @@ extern void pt_relation_set_new_filelocator(Relation rel, const RelFileLocator *
 											TransactionId *freeze_xid, MultiXactId *minmulti);
 extern void pt_relation_nontransactional_truncate(Relation rel);
 extern void pt_relation_copy_data(Relation rel, const RelFileLocator *newrlocator);
-extern void pt_relation_copy_for_cluster(Relation old_table, Relation new_table, Relation old_index,
-										 bool use_sort, TransactionId oldest_xmin, TransactionId *xid_cutoff,
-										 MultiXactId *multi_cutoff, double *num_tuples,
-										 double *tups_vacuumed, double *tups_recently_dead);
+extern void pt_relation_copy_for_cluster(PT_COPY_FOR_CLUSTER_ARGS);
 
 /* vacuum.c */
-extern void pt_relation_vacuum(Relation rel, struct VacuumParams *params, BufferAccessStrategy bstrategy);
+extern void pt_relation_vacuum(Relation rel, PtVacuumParams *params, BufferAccessStrategy bstrategy);
 extern uint64 pt_relation_size(Relation rel, ForkNumber fork);
 extern bool pt_relation_needs_toast_table(Relation rel);
 extern void pt_relation_estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pages, double *tuples,
@@ -104,7 +97,7 @@ extern void pt_index_validate_scan(Relation table, Relation index, struct IndexI
 extern void pt_index_wrap(Relation rel);
 
 /* position.c */
-extern IndexAmRoutine *pt_position_routine(void);
+extern const IndexAmRoutine *pt_position_routine(void);
 extern bool pt_index_is_position(Relation index);
 
 #endif							/* PT_AM_INTERNAL_H */

@@ -66,7 +66,7 @@ insert_row(Relation rel, TupleTableSlot *slot)
  * now on; that is asked again when it is appended.
  */
 void
-pt_tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
+pt_tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, PtTableOptions options,
 				struct BulkInsertStateData *bistate)
 {
 	pt_index_wrap(rel);
@@ -76,7 +76,7 @@ pt_tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
 
 /* COPY: the same for many rows at once. */
 void
-pt_multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid, int options,
+pt_multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid, PtTableOptions options,
 				struct BulkInsertStateData *bistate)
 {
 	pt_index_wrap(rel);
@@ -99,7 +99,7 @@ reject(Relation rel, const char *what, const char *hint)
 }
 
 void
-pt_tuple_insert_speculative(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
+pt_tuple_insert_speculative(Relation rel, TupleTableSlot *slot, CommandId cid, PtTableOptions options,
 							struct BulkInsertStateData *bistate, uint32 token)
 {
 	reject(rel, "INSERT ... ON CONFLICT",
@@ -114,17 +114,14 @@ pt_tuple_complete_speculative(Relation rel, TupleTableSlot *slot, uint32 token, 
 }
 
 TM_Result
-pt_tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot snapshot, Snapshot crosscheck,
-				bool wait, TM_FailureData *tmfd, bool changing_part)
+pt_tuple_delete(PT_TUPLE_DELETE_ARGS)
 {
 	reject(rel, "DELETE",
 		   _("Produce a record with the same key and a null value to mark a key as deleted, or TRUNCATE the table."));
 }
 
 TM_Result
-pt_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandId cid, Snapshot snapshot,
-				Snapshot crosscheck, bool wait, TM_FailureData *tmfd, LockTupleMode *lockmode,
-				PtUpdateIndexes *update_indexes)
+pt_tuple_update(PT_TUPLE_UPDATE_ARGS)
 {
 	reject(rel, "UPDATE", _("Produce another record with the same key."));
 }

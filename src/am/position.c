@@ -417,33 +417,35 @@ translate_cmptype(CompareType cmptype, Oid opfamily)
 }
 #endif
 
-/* A fresh copy of the routine, as an index's relcache entry wants. */
-IndexAmRoutine *
+static const IndexAmRoutine position_routine = {
+	.type = T_IndexAmRoutine,
+	.amstrategies = BTMaxStrategyNumber,
+	.amcanorder = true,
+	.amcanbackward = true,
+	.amoptionalkey = true,
+	.amsearchnulls = true,
+	.ampredlocks = true,
+	.ambuild = position_build,
+	.ambuildempty = position_buildempty,
+	.aminsert = position_insert,
+	.ambulkdelete = position_bulkdelete,
+	.amvacuumcleanup = position_vacuumcleanup,
+	.amcanreturn = position_canreturn,
+	.amcostestimate = position_costestimate,
+	.amoptions = position_options,
+	.amvalidate = position_validate,
+	.ambeginscan = position_beginscan,
+	.amrescan = position_rescan,
+	.amgettuple = position_gettuple,
+	.amendscan = position_endscan,
+	.ammarkpos = position_markpos,
+	.amrestrpos = position_restrpos,
+	PT_INDEX_AM_ORDER
+};
+
+/* What the access method's handler returns. */
+const IndexAmRoutine *
 pt_position_routine(void)
 {
-	IndexAmRoutine *am = makeNode(IndexAmRoutine);
-
-	am->amstrategies = BTMaxStrategyNumber;
-	am->amcanorder = true;
-	am->amcanbackward = true;
-	am->amoptionalkey = true;
-	am->amsearchnulls = true;
-	am->ampredlocks = true;
-	am->ambuild = position_build;
-	am->ambuildempty = position_buildempty;
-	am->aminsert = position_insert;
-	am->ambulkdelete = position_bulkdelete;
-	am->amvacuumcleanup = position_vacuumcleanup;
-	am->amcanreturn = position_canreturn;
-	am->amcostestimate = position_costestimate;
-	am->amoptions = position_options;
-	am->amvalidate = position_validate;
-	am->ambeginscan = position_beginscan;
-	am->amrescan = position_rescan;
-	am->amgettuple = position_gettuple;
-	am->amendscan = position_endscan;
-	am->ammarkpos = position_markpos;
-	am->amrestrpos = position_restrpos;
-	pt_index_am_set_order(am);
-	return am;
+	return pt_index_am_result(&position_routine);
 }

@@ -268,8 +268,7 @@ pt_scan_analyze_next_block(PT_ANALYZE_BLOCK_ARGS)
 
 /* Nothing in a log is dead, so only live rows are counted. */
 bool
-pt_scan_analyze_next_tuple(TableScanDesc sscan, TransactionId oldest_xmin, double *liverows,
-						   double *deadrows, TupleTableSlot *slot)
+pt_scan_analyze_next_tuple(PT_ANALYZE_TUPLE_ARGS)
 {
 	PtScan	   *scan = (PtScan *) sscan;
 

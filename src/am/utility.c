@@ -352,8 +352,8 @@ before_command(Node *stmt)
 		case T_CreateForeignTableStmt:
 			before_create_table((CreateStmt *) stmt);
 			break;
-		case T_ClusterStmt:
-			flush(relation_oid(((ClusterStmt *) stmt)->relation));
+		case T_RepackStmt:
+			flush(relation_oid(pt_repack_table(stmt)));
 			break;
 		case T_ReindexStmt:
 			if (((ReindexStmt *) stmt)->kind == REINDEX_OBJECT_TABLE)

@@ -31,7 +31,7 @@
 static bool entry_is_dead(ItemPointer tid, void *arg);
 static void vacuum_index(Relation rel, Relation index, double rows, bool remove,
 						 BufferAccessStrategy bstrategy);
-static void vacuum_indexes(Relation rel, struct VacuumParams *params, double rows,
+static void vacuum_indexes(Relation rel, PtVacuumParams *params, double rows,
 						   BufferAccessStrategy bstrategy);
 
 /* How many records the log holds, as far as it is committed. */
@@ -86,7 +86,7 @@ vacuum_index(Relation rel, Relation index, double rows, bool remove, BufferAcces
 
 /* Entries without a record exist only when the log does not start where it once did. */
 static void
-vacuum_indexes(Relation rel, struct VacuumParams *params, double rows, BufferAccessStrategy bstrategy)
+vacuum_indexes(Relation rel, PtVacuumParams *params, double rows, BufferAccessStrategy bstrategy)
 {
 	bool		remove = pt_state_get(rel)->start_ordinal > 0 &&
 		params->index_cleanup != VACOPTVALUE_DISABLED;
@@ -107,7 +107,7 @@ vacuum_indexes(Relation rel, struct VacuumParams *params, double rows, BufferAcc
  * so that autovacuum knows when to ANALYZE again.
  */
 void
-pt_relation_vacuum(Relation rel, struct VacuumParams *params, BufferAccessStrategy bstrategy)
+pt_relation_vacuum(Relation rel, PtVacuumParams *params, BufferAccessStrategy bstrategy)
 {
 	TimestampTz started = GetCurrentTimestamp();
 	TransactionId oldest_xmin = GetOldestNonRemovableTransactionId(rel);

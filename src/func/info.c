@@ -21,6 +21,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
+#include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(pt_topics);
 PG_FUNCTION_INFO_V1(pt_partitions);

@@ -101,7 +101,7 @@ pt_offsets_shmem_init(void)
 	shared = ShmemInitStruct("pgtopic committed offsets", sizeof(OffsetsShared), &found);
 	if (!found)
 	{
-		shared->tranche = LWLockNewTrancheId();
+		shared->tranche = pt_lwlock_tranche_new("pgtopic_offsets");
 		LWLockInitialize(&shared->lock, shared->tranche);
 		if (!pg_strong_random(shared->seeds, sizeof(shared->seeds)))
 			elog(ERROR, "could not make random seeds");
@@ -109,7 +109,7 @@ pt_offsets_shmem_init(void)
 		pg_atomic_init_u64(&shared->bytes, 0);
 		shared->area = DSM_HANDLE_INVALID;
 	}
-	LWLockRegisterTranche(shared->tranche, "pgtopic_offsets");
+	pt_lwlock_tranche_name(shared->tranche, "pgtopic_offsets");
 	pt_offset_follow_shmem_init();
 }
 

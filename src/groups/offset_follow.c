@@ -69,14 +69,14 @@ pt_offset_follow_shmem_init(void)
 	shared = ShmemInitStruct("pgtopic followed offsets", sizeof(FollowShared), &found);
 	if (!found)
 	{
-		int			tranche = LWLockNewTrancheId();
+		int			tranche = pt_lwlock_tranche_new("pgtopic_offset_follow");
 
 		LWLockInitialize(&shared->lock, tranche);
 		for (int i = 0; i < FOLLOW_LOCKS; i++)
 			LWLockInitialize(&shared->follow_locks[i], tranche);
 	}
-	LWLockRegisterTranche(shared->lock.tranche, "pgtopic_offset_follow");
-	followed = ShmemInitHash("pgtopic followed logs", FOLLOWED_MAX, FOLLOWED_MAX, &ctl, HASH_ELEM | HASH_BLOBS);
+	pt_lwlock_tranche_name(shared->lock.tranche, "pgtopic_offset_follow");
+	followed = pt_shmem_hash("pgtopic followed logs", FOLLOWED_MAX, &ctl, HASH_ELEM | HASH_BLOBS);
 }
 
 /* How far the cache has come; the start of the log when it has not begun, or when retention has overtaken it. */

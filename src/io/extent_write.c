@@ -9,15 +9,28 @@
  * log costs once it is larger than shared_buffers.  So we write runs of buffers
  * ourselves, and mark them clean as the buffer manager would.
  *
- * Why that is safe.  We hold a pin and a shared content lock on each page of a
- * run from before the write until it is marked clean.  So none of them can be evicted or
- * changed meanwhile, and whoever else writes one (checkpointer, background
- * writer, a backend in need of a buffer) writes the same bytes: it does not
- * matter who is first.  A page becomes clean only after it is written and its sync
- * request is with the checkpointer, as in FlushBuffer.  WAL comes first, because pages
- * newer than extent->lsn, which is flushed, are left out.  A page whose lock is not
- * free at once, or that somebody is writing, is left out as well, as waiting for one lock while holding others could be
- * a deadlock; these few are written at the end, one at a time.
+ * Why that is safe.  We hold a pin and a content lock on each page of a run
+ * from before the write until it is marked clean.  So none of them can be
+ * evicted or changed meanwhile.  A page becomes clean only after it is written
+ * and its sync request is with the checkpointer, as in FlushBuffer.  WAL comes
+ * first, because pages newer than extent->lsn, which is flushed, are left out.
+ * A page whose lock is not free at once, or that somebody is writing, is left
+ * out as well, as waiting for one lock while holding others could be a deadlock;
+ * these few are written at the end, one at a time, by FlushOneBuffer.
+ *
+ * The lock is another one by major, as FlushBuffer's is:
+ *
+ * - 15 to 18: a shared lock.  Somebody else may write the page at the same time
+ *   (checkpointer, background writer, a backend in need of a buffer); it writes
+ *   the same bytes, so it does not matter who is first.  Hints could be set
+ *   under a shared lock, too (our pages have none): BM_JUST_DIRTIED tells, as
+ *   it tells FlushBuffer.
+ * - 19: an exclusive lock.  FlushBuffer asks for a share-exclusive one, which
+ *   keeps away all who write or change the page, and so there is no
+ *   BM_JUST_DIRTIED.  To extensions the server offers that lock only by
+ *   waiting, and only the exclusive one without.  The cost: who reads the page
+ *   under a lock (SQL, not a Kafka fetch) waits while the run is written, and
+ *   a page that is being read so is written alone.
  *
  * Siblings: writeback.c, the queue; iovec.c, which writes.
  *
@@ -90,8 +103,9 @@ pt_extent_write(const PtWriteback *extent)
 }
 
 /*
- * The longest run from this block on: what one call takes, within a segment file, up to where
- * the kernel's large pages begin (a fifth cheaper than across them).
+ * The longest run from this block on: what one call takes, within a segment
+ * file, up to where the kernel's large pages begin (a fifth cheaper than across
+ * them).
  */
 static int
 run_max(BlockNumber block)
@@ -102,15 +116,15 @@ run_max(BlockNumber block)
 }
 
 /*
- * Pins and locks a page, if it is still in its buffer, dirty, and may be written now.  A page that has left its
- * buffer was written before.
+ * Pins and locks a page, if it is still in its buffer, dirty, and may be written
+ * now.  A page that has left its buffer was written before.
  */
 static TakenPage
 take_page(const PtWriteback *extent, int i)
 {
 	Buffer		buffer = extent->buffers[i];
 	BufferDesc *desc;
-	uint32		state;
+	PtBufferState state;
 	bool		clean;
 
 	Assert(i >= 0 && i < extent->nblocks);
@@ -119,7 +133,7 @@ take_page(const PtWriteback *extent, int i)
 	if (!ReadRecentBuffer(extent->locator, MAIN_FORKNUM, extent->first + i, buffer))
 		return PAGE_WRITTEN;
 	desc = GetBufferDescriptor(buffer - 1);
-	if (!LWLockConditionalAcquire(BufferDescriptorGetContentLock(desc), LW_SHARED))
+	if (!pt_buffer_lock_to_write(buffer))
 	{
 		ReleaseBuffer(buffer);
 		return PAGE_LEFT;
@@ -129,16 +143,19 @@ take_page(const PtWriteback *extent, int i)
 		PageGetLSN(BufferGetPage(buffer)) > extent->lsn)
 	{
 		clean = (state & (BM_DIRTY | BM_IO_IN_PROGRESS)) == 0;
-		UnlockBufHdr(desc, state);
+		pt_header_unlock(desc, state, 0);
 		UnlockReleaseBuffer(buffer);
 		return clean ? PAGE_WRITTEN : PAGE_LEFT;
 	}
-	state &= ~BM_JUST_DIRTIED;	/* whoever dirties it from now on sets it again */
-	UnlockBufHdr(desc, state);
+	/* whoever dirties it from now on sets it again */
+	pt_header_unlock(desc, state, BM_JUST_DIRTIED);
 	return PAGE_TAKEN;
 }
 
-/* Waits for whoever is at the page, and writes what is dirty then; false: it is not known where the page is. */
+/*
+ * Waits for whoever is at the page, and writes what is dirty then.  Hold no
+ * other page.  False: it is not known where the page is.
+ */
 static bool
 write_alone(const PtWriteback *extent, int i)
 {
@@ -148,7 +165,7 @@ write_alone(const PtWriteback *extent, int i)
 		return false;
 	if (!ReadRecentBuffer(extent->locator, MAIN_FORKNUM, extent->first + i, buffer))
 		return true;
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE_EXCLUSIVE);
 	FlushOneBuffer(buffer);
 	UnlockReleaseBuffer(buffer);
 	return true;
@@ -167,8 +184,8 @@ write_run(const PtWriteback *extent, int first, int n)
 	{
 		Page		page = BufferGetPage(extent->buffers[first + i]);
 
-		/* in place: others who write the page set the checksum of a copy, and nobody else reads it */
-		PageSetChecksumInplace(page, extent->first + first + i);
+		/* in place: before 19 others who write the page set that of a copy; nobody else reads it */
+		PageSetChecksum(page, extent->first + first + i);
 		pages[i] = page;
 	}
 	pt_iovec_write(extent->locator, extent->first + first, pages, n);
@@ -181,12 +198,10 @@ static void
 release_clean(Buffer buffer)
 {
 	BufferDesc *desc = GetBufferDescriptor(buffer - 1);
-	uint32		state = LockBufHdr(desc);
+	PtBufferState state = LockBufHdr(desc);
 
 	Assert(BUF_STATE_GET_REFCOUNT(state) > 0);
-	Assert(LWLockHeldByMe(BufferDescriptorGetContentLock(desc)));
-	if ((state & BM_JUST_DIRTIED) == 0)
-		state &= ~(BM_DIRTY | BM_CHECKPOINT_NEEDED);
-	UnlockBufHdr(desc, state);
+	Assert(pt_buffer_is_locked(buffer));
+	pt_header_unlock(desc, state, (state & BM_JUST_DIRTIED) ? 0 : BM_DIRTY | BM_CHECKPOINT_NEEDED);
 	UnlockReleaseBuffer(buffer);
 }

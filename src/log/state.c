@@ -74,14 +74,13 @@ pt_state_shmem_init(void)
 							 offsetof(PtStateShared, waiting) + pt_max_partitions * sizeof(PtLogState *), &found);
 	if (!found)
 	{
-		LWLockInitialize(&shared->lock, LWLockNewTrancheId());
+		LWLockInitialize(&shared->lock, pt_lwlock_tranche_new("pgtopic_log_state"));
 		ConditionVariableInit(&shared->any_cv);
 		SpinLockInit(&shared->waiting_mutex);
 		shared->nwaiting = 0;
 	}
-	LWLockRegisterTranche(shared->lock.tranche, "pgtopic_log_state");
-	states = ShmemInitHash("pgtopic log state table", pt_max_partitions, pt_max_partitions,
-						   &ctl, HASH_ELEM | HASH_BLOBS);
+	pt_lwlock_tranche_name(shared->lock.tranche, "pgtopic_log_state");
+	states = pt_shmem_hash("pgtopic log state table", pt_max_partitions, &ctl, HASH_ELEM | HASH_BLOBS);
 }
 
 ConditionVariable *

@@ -92,7 +92,7 @@ pt_producers_shmem_init(void)
 	table = (ProducerTable *) memory;
 	if (!found)
 	{
-		LWLockInitialize(&table->lock, LWLockNewTrancheId());
+		LWLockInitialize(&table->lock, pt_lwlock_tranche_new("pgtopic_producers"));
 		table->hand = 0;
 		table->nbuckets = bucket_count();
 		table->buckets = (int32 *) (memory + MAXALIGN(sizeof(ProducerTable)));
@@ -103,9 +103,8 @@ pt_producers_shmem_init(void)
 			table->slots[i].next = i + 1 < pt_max_producers ? i + 1 : -1;
 		table->free = 0;
 	}
-	LWLockRegisterTranche(table->lock.tranche, "pgtopic_producers");
-	loaded = ShmemInitHash("pgtopic logs with producers", pt_max_partitions, pt_max_partitions, &ctl,
-						   HASH_ELEM | HASH_BLOBS);
+	pt_lwlock_tranche_name(table->lock.tranche, "pgtopic_producers");
+	loaded = pt_shmem_hash("pgtopic logs with producers", pt_max_partitions, &ctl, HASH_ELEM | HASH_BLOBS);
 }
 
 static int32 *

@@ -28,6 +28,7 @@
 #include "port/pg_bswap.h"
 #include "storage/fd.h"
 #include "storage/latch.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 

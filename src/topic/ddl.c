@@ -25,6 +25,7 @@
 #include "guc.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "topic/internal.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"

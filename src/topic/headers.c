@@ -37,6 +37,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
+#include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(pt_headers_in);
 PG_FUNCTION_INFO_V1(pt_headers_out);

@@ -52,7 +52,7 @@ typedef struct PtLabel
 	int64		start;
 } PtLabel;
 
-extern void pt_label_bad(const char *detail) pg_attribute_noreturn();
+pg_noreturn extern void pt_label_bad(const char *detail);
 extern PtLabel *pt_label_parse(const char *text);
 extern PtLabel *pt_label_get(Oid relid);	/* NULL: no label */
 extern char *pt_label_text(const PtLabel *label);

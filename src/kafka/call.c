@@ -353,24 +353,6 @@ reject_version(KafkaCall *call)
 	return run(&(Step) {.call = call, .what = STEP_FAIL, .code = KERR_UNSUPPORTED_VERSION});
 }
 
-/* What clients try again after, of what the API's answers may have. */
-static int16
-unavailable_code(const KafkaApi *api)
-{
-	switch (api->plane)
-	{
-		case KAFKA_PLANE_DATA:
-			return KERR_NOT_LEADER_OR_FOLLOWER;
-		case KAFKA_PLANE_ANY:
-			return KERR_LEADER_NOT_AVAILABLE;	/* Metadata that creates a topic */
-		case KAFKA_PLANE_CONTROL:
-			break;
-	}
-	return strstr(api->name, "Group") != NULL || strstr(api->name, "Offset") != NULL ||
-		strcmp(api->name, "Heartbeat") == 0 || strcmp(api->name, "FindCoordinator") == 0 ?
-		KERR_COORDINATOR_NOT_AVAILABLE : KERR_NOT_CONTROLLER;
-}
-
 /*
  * For pg_stat_activity, where requests may take their time: not in a listener.  Text of the
  * client's is shown as ASCII.
@@ -438,7 +420,7 @@ begin(KafkaCall *call, bool refuse)
 		return run(&(Step) {.call = call, .what = STEP_BEGIN});
 	if (wants_no_answer(call))
 		return close_connection(call, "there is no worker to serve it");
-	return run(&(Step) {.call = call, .what = STEP_FAIL, .code = unavailable_code(call->api),
+	return run(&(Step) {.call = call, .what = STEP_FAIL, .code = call->api->unavailable,
 					   .message = "the worker that serves this is not up"});
 }
 

@@ -3,7 +3,7 @@
  * error_codes.h
  *	  The error codes of the Kafka protocol: code and name, as the protocol guide lists them.
  *
- * Siblings: errors.h, which makes an enum of it.
+ * Siblings: errors.h (what becomes which of them).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -59,5 +59,12 @@
 	X(128, INVALID_REGULAR_EXPRESSION) X(129, REBOOTSTRAP_REQUIRED) X(130, STREAMS_INVALID_TOPOLOGY) \
 	X(131, STREAMS_INVALID_TOPOLOGY_EPOCH) X(132, STREAMS_TOPOLOGY_FENCED) \
 	X(133, SHARE_SESSION_LIMIT_REACHED)
+
+typedef enum KafkaErrorCode
+{
+#define KAFKA_ERROR_ENUM(code, name) KERR_##name = code,
+	KAFKA_ERRORS(KAFKA_ERROR_ENUM)
+#undef KAFKA_ERROR_ENUM
+} KafkaErrorCode;
 
 #endif							/* KAFKA_ERROR_CODES_H */

@@ -16,13 +16,6 @@
 #include "xact/status.h"
 #include "kafka/error_codes.h"
 
-typedef enum KafkaErrorCode
-{
-#define KAFKA_ERROR_ENUM(code, name) KERR_##name = code,
-	KAFKA_ERRORS(KAFKA_ERROR_ENUM)
-#undef KAFKA_ERROR_ENUM
-} KafkaErrorCode;
-
 /* "UNKNOWN_TOPIC_ID" and so on, for log lines. */
 extern const char *kafka_error_name(int16 code);
 

@@ -87,9 +87,9 @@ place_batches(PtLogState *state, PtAppendBatch *batches, int n, int32 epoch)
 	for (int i = 0; i < n; i++)
 	{
 		PtAppendBatch *b = &batches[i];
-		PtBatchHeader h;
+		const PtBatchHeader *h = &b->header;
 
-		if (pt_batch_header_read(b->data, b->length, &h) != PT_BATCH_OK || h.length != b->length)
+		if (pt_batch_header_read(b->data, b->length, &b->header) != PT_BATCH_OK || h->length != b->length)
 			elog(ERROR, "record batch of %u bytes is malformed", b->length);
 		if (b->base_offset < 0)
 			b->base_offset = offset;
@@ -99,14 +99,14 @@ place_batches(PtLogState *state, PtAppendBatch *batches, int n, int32 epoch)
 					 errmsg("offset %lld is before the end of the log, %lld",
 							(long long) b->base_offset, (long long) offset),
 					 errhint("Records can be added at the end of a log only.")));
-		if (b->base_offset > PG_INT64_MAX - h.last_offset_delta - 1)
+		if (b->base_offset > PG_INT64_MAX - h->last_offset_delta - 1)
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("offset %lld is too large", (long long) b->base_offset)));
-		pt_batch_set_offset(b->data, b->base_offset, epoch == KEEP_EPOCH ? h.leader_epoch : epoch);
+		pt_batch_set_offset(b->data, b->base_offset, epoch == KEEP_EPOCH ? h->leader_epoch : epoch);
 		b->base_ordinal = ordinal;
-		offset = b->base_offset + h.last_offset_delta + 1;
-		ordinal += h.last_offset_delta + 1;
+		offset = b->base_offset + h->last_offset_delta + 1;
+		ordinal += h->last_offset_delta + 1;
 	}
 }
 
@@ -258,19 +258,17 @@ static PtFrameHeader
 begin_frame(PtAppendSource *src, PtLogPos pos, PtLogState *state)
 {
 	PtAppendBatch *b = &src->batches[src->i];
-	PtBatchHeader h;
 	PtFrameHeader head;
 
-	(void) pt_batch_header_read(b->data, b->length, &h);
 	Assert(pos == pt_frame_start(pos));
 	Assert(b->base_ordinal == state->tail_ordinal);
 	Assert(b->base_offset >= state->tail_offset);
 	src->frame_pos = pos;
 	head = (PtFrameHeader) {
-		.length = b->length,.xid = src->xid,.base_ordinal = b->base_ordinal,.ordinals = h.last_offset_delta + 1
+		.length = b->length,.xid = src->xid,.base_ordinal = b->base_ordinal,.ordinals = b->header.last_offset_delta + 1
 	};
 	state->tail_ordinal = b->base_ordinal + head.ordinals;
-	state->tail_max_timestamp = Max(state->tail_max_timestamp, h.max_timestamp);
+	state->tail_max_timestamp = Max(state->tail_max_timestamp, b->header.max_timestamp);
 	return head;
 }
 
@@ -286,7 +284,6 @@ fill_page(PtAppendSource *src, Page page, uint64 block, uint32 at, PtLogState *s
 	while (src->i < src->n)
 	{
 		PtAppendBatch *b = &src->batches[src->i];
-		PtBatchHeader h;
 		uint32		n;
 
 		if (src->done == 0)
@@ -311,8 +308,7 @@ fill_page(PtAppendSource *src, Page page, uint64 block, uint32 at, PtLogState *s
 		src->done += n;
 		if (src->done < b->length + sizeof(PtFrameHeader))
 			break;				/* the page is full */
-		(void) pt_batch_header_read(b->data, b->length, &h);
-		state->tail_offset = b->base_offset + h.last_offset_delta + 1;
+		state->tail_offset = b->base_offset + b->header.last_offset_delta + 1;
 		src->done = 0;
 		src->i++;
 	}

@@ -123,6 +123,7 @@ typedef struct PtAppendBatch
 	uint32		length;
 	int64		base_offset;	/* in: where it must go, -1: at the end; out: where it went */
 	int64		base_ordinal;	/* out */
+	PtBatchHeader header;		/* out: as it came, without offset and epoch */
 } PtAppendBatch;
 
 /* Settles the tail, and repairs a frame whose writer failed midway; every append does. */

@@ -41,10 +41,8 @@
 typedef struct Work
 {
 	PtProduce  *item;
-	PtBatchHeader header;
 	char	   *data;			/* item's, or converted */
 	uint32		length;
-	PtRecordsInfo records;
 } Work;
 
 /* One partition of the group. */
@@ -170,21 +168,24 @@ verify_item(Work *work, PtProduce *item)
 	item->status = PT_OK;
 	item->base_offset = item->append_time = item->start_offset = -1;
 	item->message[0] = '\0';
-	status = pt_batch_verify(item->data, item->length, &work->header);
+	if (item->verified)
+		return;
+	status = pt_batch_verify(item->data, item->length, &item->header);
 	if (status == PT_BATCH_OK)
-		status = pt_batch_verify_records(item->data, item->length, limit, &work->records);
+		status = pt_batch_verify_records(item->data, item->length, limit, &item->records);
 	if (status == PT_BATCH_BAD_MAGIC)
 		pt_produce_reject(item, PT_INVALID_RECORD, pt_batch_status_text(status));
 	else if (status != PT_BATCH_OK)
 		pt_produce_reject(item, PT_CORRUPT_BATCH, pt_batch_status_text(status));
-	else if (work->header.attributes & (PT_BATCH_TRANSACTIONAL | PT_BATCH_CONTROL))
+	else if (item->header.attributes & (PT_BATCH_TRANSACTIONAL | PT_BATCH_CONTROL))
 		pt_produce_reject(item, PT_INVALID_RECORD, "transactional and control batches are not accepted");
-	else if (work->header.max_timestamp != work->records.max_timestamp)
+	else if (item->header.max_timestamp != item->records.max_timestamp)
 	{
 		/* as in Kafka, it is what the records say: look-ups by time rely on it */
-		work->header.max_timestamp = work->records.max_timestamp;
-		pt_batch_set_max_timestamp(item->data, work->records.max_timestamp);
+		item->header.max_timestamp = item->records.max_timestamp;
+		pt_batch_set_max_timestamp(item->data, item->records.max_timestamp);
 	}
+	item->verified = item->status == PT_OK;
 }
 
 /* Puts the items back to where they were before an attempt. */
@@ -376,16 +377,15 @@ index_batches(Relation rel, const PtAppendBatch *batches, int n)
 		PtRecordIter it;
 		PtBatchStatus status;
 		int			nrows = 0;
-		PtBatchHeader h;
-		PtRecord	   *rows;
+		const PtBatchHeader *h = &batches[i].header;
+		PtRecord   *rows;
 
-		(void) pt_batch_header_read(batches[i].data, batches[i].length, &h);
-		rows = MemoryContextAllocHuge(CurrentMemoryContext, h.record_count * sizeof(PtRecord));
+		rows = MemoryContextAllocHuge(CurrentMemoryContext, h->record_count * sizeof(PtRecord));
 		status = pt_record_iter_begin(&it, batches[i].data, batches[i].length, (size_t) pt_decompress_limit * 1024);
-		while (status == PT_BATCH_OK && nrows < h.record_count &&
+		while (status == PT_BATCH_OK && nrows < h->record_count &&
 			   (status = pt_record_iter_next(&it, &rows[nrows])) == PT_BATCH_OK)
 			nrows++;
-		if (nrows < h.record_count)
+		if (nrows < h->record_count)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
 					 errmsg("records cannot be indexed: %s", pt_batch_status_text(status))));
@@ -417,7 +417,7 @@ append_admitted(PartState *part, Work **works, int n)
 	for (int i = 0; i < n; i++)
 	{
 		Assert(works[i]->item->base_offset == batches[i].base_offset);
-		pgstat_count_heap_insert(part->rel, works[i]->header.record_count);
+		pgstat_count_heap_insert(part->rel, works[i]->item->header.record_count);
 	}
 	part->appended = true;
 	pfree(batches);
@@ -431,7 +431,7 @@ append_slowly(PartState *part, Work *work)
 
 	as_appended.data = work->data;
 	as_appended.length = work->length;
-	pt_produce_slowly(part->rel, &as_appended, &work->header);
+	pt_produce_slowly(part->rel, &as_appended, &work->item->header);
 	as_appended.data = work->item->data;
 	as_appended.length = work->item->length;
 	*work->item = as_appended;
@@ -443,7 +443,7 @@ append_slowly(PartState *part, Work *work)
 static void
 advance_producer(PartState *part, const Work *work)
 {
-	const PtBatchHeader *h = &work->header;
+	const PtBatchHeader *h = &work->item->header;
 	PtProducerState *state = NULL;
 
 	if (h->producer_id < 0)
@@ -480,7 +480,7 @@ append_part(PartState *part, Work **works, int n)
 			continue;
 		}
 		item->base_offset = part->next_offset;
-		part->next_offset += works[i]->header.last_offset_delta + 1;
+		part->next_offset += works[i]->item->header.last_offset_delta + 1;
 		advance_producer(part, works[i]);
 		admitted[nadmitted++] = works[i];
 	}
@@ -503,7 +503,7 @@ check_config(PartState *part, Work *work)
 {
 	if (work->length > (uint32) part->config.max_message_bytes)
 		pt_produce_reject(work->item, PT_MESSAGE_TOO_LARGE, "batch is larger than max.message.bytes");
-	else if (work->records.keyless && (part->config.cleanup_policy & PT_CLEANUP_COMPACT))
+	else if (work->item->records.keyless && (part->config.cleanup_policy & PT_CLEANUP_COMPACT))
 		pt_produce_reject(work->item, PT_INVALID_RECORD, "records of a compacted topic must have a key");
 	return work->item->status == PT_OK;
 }
@@ -518,7 +518,7 @@ further_than(int64 earlier, int64 later, int64 limit)
 static bool
 check_timestamps(const PartState *part, Work *work)
 {
-	const PtBatchHeader *h = &work->header;
+	const PtBatchHeader *h = &work->item->header;
 
 	if (part->config.log_append_time)
 		return true;
@@ -528,7 +528,7 @@ check_timestamps(const PartState *part, Work *work)
 		return true;			/* none given */
 	else if (further_than(part->now, h->max_timestamp, part->config.timestamp_after_max_ms))
 		pt_produce_reject(work->item, PT_INVALID_TIMESTAMP, "timestamp is beyond message.timestamp.after.max.ms");
-	else if (further_than(work->records.min_timestamp, part->now, part->config.timestamp_before_max_ms))
+	else if (further_than(work->item->records.min_timestamp, part->now, part->config.timestamp_before_max_ms))
 		pt_produce_reject(work->item, PT_INVALID_TIMESTAMP, "timestamp is beyond message.timestamp.before.max.ms");
 	return work->item->status == PT_OK;
 }
@@ -537,7 +537,7 @@ check_timestamps(const PartState *part, Work *work)
 static bool
 convert_item(const PartState *part, Work *work)
 {
-	int			codec = work->header.attributes & PT_BATCH_COMPRESSION_MASK;
+	int			codec = work->item->header.attributes & PT_BATCH_COMPRESSION_MASK;
 
 	if (part->config.compression != PT_COMPRESSION_PRODUCER && part->config.compression != codec)
 	{
@@ -589,9 +589,9 @@ check_sequence(PartState *part, Work *work)
 	int64		base_offset;
 
 	Assert(part->log != NULL && item->status == PT_OK);
-	if (work->header.producer_id < 0)
+	if (work->item->header.producer_id < 0)
 		return true;
-	switch (pt_sequence_check(producer_of(part, work->header.producer_id), &work->header, &base_offset))
+	switch (pt_sequence_check(producer_of(part, work->item->header.producer_id), &work->item->header, &base_offset))
 	{
 		case PT_SEQUENCE_OK:
 			return true;

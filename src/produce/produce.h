@@ -21,10 +21,14 @@
 
 typedef struct PtProduce
 {
-	/* in */
+	/* in; zeroed but for these */
 	Oid			relid;
 	char	   *data;			/* one record batch, patched in place */
 	uint32		length;
+	/* kept while an item that was busy is tried again: it is verified once */
+	bool		verified;
+	PtBatchHeader header;
+	PtRecordsInfo records;
 	/* out */
 	PtStatus	status;
 	int64		base_offset;	/* -1 on error */

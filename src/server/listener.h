@@ -133,7 +133,6 @@ extern void pt_turn(PtListener *l);
 extern bool pt_turn_pending(const PtListener *l);
 extern uint32 pt_turn_sleeps_for(const PtListener *l);
 extern void pt_turn_recover(PtListener *l);
-extern void pt_turn_transaction(void);
 
 /* waits.c */
 extern void pt_waits_init(PtListener *l);
@@ -145,6 +144,7 @@ extern void pt_waits_forget_all(void);
 
 /* span.c: a span of a log as a source of bytes for a connection, in memory of the current context */
 extern NetSource *pt_span_source(const PtSpan *span);
+extern void pt_turn_transaction(void);
 extern void pt_span_source_reset(void);
 
 #endif							/* PT_SERVER_LISTENER_H */

@@ -24,9 +24,26 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "utils/memutils.h"
 
 #include "server/listener.h"
+
+/*
+ * Makes sure of a transaction; it ends at the end of the phase.  The memory
+ * context stays as it is.
+ */
+void
+pt_turn_transaction(void)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	if (IsTransactionState())
+		return;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	MemoryContextSwitchTo(old);
+}
 
 #define PT_STEPS_MAX	512		/* in one send, over all sources */
 

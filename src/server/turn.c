@@ -133,19 +133,6 @@ pt_turn_sleeps_for(const PtListener *l)
 		(pt_waits_any() ? PT_SLEEPS_FOR_LOGS : 0);
 }
 
-/* Makes sure of a transaction; it ends at the end of the phase. */
-void
-pt_turn_transaction(void)
-{
-	MemoryContext old = CurrentMemoryContext;
-
-	if (IsTransactionState())
-		return;
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	MemoryContextSwitchTo(old);
-}
-
 /* Has anything been committed since the last time?  It may not be durable yet. */
 static bool
 note_commits(PtListener *l)

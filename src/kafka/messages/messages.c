@@ -12,12 +12,13 @@
  */
 #define KAFKA_DEFINE_SCHEMAS
 
+#include "kafka/error_codes.h"
 #include "kafka/messages/apis.h"
 
 const KafkaApi kafka_apis[KAFKA_API_COUNT] = {
-#define KAFKA_API_ROW(k, Name, handler, min, served, max, flexible, where) \
+#define KAFKA_API_ROW(k, Name, handler, min, served, max, flexible, where, code) \
 	{.name = #Name, .key = k, .min_version = min, .min_served = served, .max_version = max, \
-	.flexible_from = flexible, .plane = KAFKA_PLANE_##where, .request = kafka_schema_##Name##Request, \
+	.flexible_from = flexible, .plane = KAFKA_PLANE_##where, .unavailable = KERR_##code, .request = kafka_schema_##Name##Request, \
 	.response = kafka_schema_##Name##Response},
 	KAFKA_APIS(KAFKA_API_ROW)
 #undef KAFKA_API_ROW

@@ -1,0 +1,156 @@
+/*-------------------------------------------------------------------------
+ *
+ * refused.c
+ *	  The APIs that always get the same answer: what is behind them we do not
+ *	  have.
+ *
+ * Texts are Kafka's where Kafka has them.  Siblings: the other files here, one
+ * for each API that does something.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "kafka/api.h"
+
+/*
+ * Columns: name of the handler, error code, message.  NONE: there is nothing
+ * to list.
+ */
+#define REFUSED_APIS(X) \
+	X(describe_acls, SECURITY_DISABLED, "No Authorizer is configured on the broker") \
+	X(create_acls, SECURITY_DISABLED, "No Authorizer is configured.") \
+	X(delete_acls, SECURITY_DISABLED, "No Authorizer is configured.") \
+	X(create_delegation_token, DELEGATION_TOKEN_AUTH_DISABLED, NULL) \
+	X(renew_delegation_token, DELEGATION_TOKEN_AUTH_DISABLED, NULL) \
+	X(expire_delegation_token, DELEGATION_TOKEN_AUTH_DISABLED, NULL) \
+	X(describe_delegation_token, DELEGATION_TOKEN_AUTH_DISABLED, NULL) \
+	X(list_partition_reassignments, NONE, NULL) \
+	X(alter_client_quotas, INVALID_REQUEST, "Client quotas are not supported by this server.")
+
+static void
+describe_acls_fail(KafkaCall *call, int16 code, const char *message)
+{
+	DescribeAclsResponse *out = call->response;
+
+	out->error_code = code;
+	out->error_message = kafka_string(message);
+}
+
+static void
+create_acls_fail(KafkaCall *call, int16 code, const char *message)
+{
+	const CreateAclsRequest *in = call->request;
+	CreateAclsResponse *out = call->response;
+
+	KAFKA_RESIZE(call, out->results, AclCreationResult, in->creations.n);
+	for (int i = 0; i < in->creations.n; i++)
+	{
+		out->results.items[i].error_code = code;
+		out->results.items[i].error_message = kafka_string(message);
+	}
+}
+
+static void
+delete_acls_fail(KafkaCall *call, int16 code, const char *message)
+{
+	const DeleteAclsRequest *in = call->request;
+	DeleteAclsResponse *out = call->response;
+
+	KAFKA_RESIZE(call, out->filter_results, DeleteAclsFilterResult, in->filters.n);
+	for (int i = 0; i < in->filters.n; i++)
+	{
+		out->filter_results.items[i].error_code = code;
+		out->filter_results.items[i].error_message = kafka_string(message);
+	}
+}
+
+/* Nobody has a name before there is authentication. */
+static void
+create_delegation_token_fail(KafkaCall *call, int16 code, const char *message)
+{
+	CreateDelegationTokenResponse *out = call->response;
+
+	out->error_code = code;
+	out->principal_type = kafka_string("User");
+	out->principal_name = kafka_string("ANONYMOUS");
+	out->token_requester_principal_type = out->principal_type;
+	out->token_requester_principal_name = out->principal_name;
+	out->issue_timestamp_ms = -1;
+	out->expiry_timestamp_ms = -1;
+	out->max_timestamp_ms = -1;
+}
+
+static void
+renew_delegation_token_fail(KafkaCall *call, int16 code, const char *message)
+{
+	RenewDelegationTokenResponse *out = call->response;
+
+	out->error_code = code;
+	out->expiry_timestamp_ms = -1;
+}
+
+static void
+expire_delegation_token_fail(KafkaCall *call, int16 code, const char *message)
+{
+	ExpireDelegationTokenResponse *out = call->response;
+
+	out->error_code = code;
+	out->expiry_timestamp_ms = -1;
+}
+
+static void
+describe_delegation_token_fail(KafkaCall *call, int16 code, const char *message)
+{
+	DescribeDelegationTokenResponse *out = call->response;
+
+	out->error_code = code;
+}
+
+static void
+list_partition_reassignments_fail(KafkaCall *call, int16 code, const char *message)
+{
+	ListPartitionReassignmentsResponse *out = call->response;
+
+	out->error_code = code;
+	out->error_message = kafka_string(message);
+}
+
+static void
+alter_client_quotas_fail(KafkaCall *call, int16 code, const char *message)
+{
+	const AlterClientQuotasRequest *in = call->request;
+	AlterClientQuotasResponse *out = call->response;
+
+	KAFKA_RESIZE(call, out->entries, AlterQuotasEntryResult, in->entries.n);
+	for (int i = 0; i < in->entries.n; i++)
+	{
+		const AlterQuotasEntry *entry = &in->entries.items[i];
+		AlterQuotasEntryResult *result = &out->entries.items[i];
+
+		result->error_code = code;
+		result->error_message = kafka_string(message);
+		KAFKA_RESIZE(call, result->entity, AlterQuotasEntityResult, entry->entity.n);
+		for (int j = 0; j < entry->entity.n; j++)
+		{
+			result->entity.items[j].entity_type = entry->entity.items[j].entity_type;
+			result->entity.items[j].entity_name = entry->entity.items[j].entity_name;
+		}
+	}
+}
+
+#define REFUSED_HANDLER(name, code, text) \
+static KafkaOutcome \
+name##_begin(KafkaCall *call) \
+{ \
+	name##_fail(call, KERR_##code, text); \
+	return KAFKA_REPLY; \
+} \
+const KafkaHandler kafka_handler_##name = { \
+	.begin = name##_begin, \
+	.fail = name##_fail \
+};
+
+REFUSED_APIS(REFUSED_HANDLER)

@@ -10,7 +10,7 @@
  * which merges the log with the TIDs that the index has.  Writers that know
  * the index enter their rows when they append them, before they commit.
  *
- * Siblings: index_insert.c (entries of new rows), scan.c.
+ * Siblings: ../xact/index_rows.c (entries of new rows), scan.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -16,7 +16,7 @@
  * pgstat hears of a row when it is appended (xact/row_batches.c), not here: most
  * rows never pass by, and those that are rolled back were never there.
  *
- * Siblings: fetch.c (finds rows by their markers), index_insert.c (their
+ * Siblings: fetch.c (finds rows by their markers), index_wrap.c (their
  * index entries, written when they are appended).
  *
  * Copyright (c) 2026, the pgtopic authors

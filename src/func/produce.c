@@ -24,6 +24,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "func/func.h"
+#include "topic/leaf.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
@@ -95,21 +96,9 @@ read_timestamp(FunctionCallInfo fcinfo, int n, const PtTopicConfig *config)
 static bool
 needs_executor(Relation leaf)
 {
-	TupleDesc	desc = RelationGetDescr(leaf);
-
-	if (leaf->trigdesc != NULL || RelationGetNumberOfAttributes(leaf) != PT_COLUMNS)
-		return true;
-	if (desc->constr == NULL)
-		return false;
-	if (desc->constr->num_check > 0 || desc->constr->has_generated_stored)
-		return true;
-	for (int i = PT_COL_PARTITION; i < PT_COLUMNS; i++)
-	{
-		/* "partition" itself is never null here */
-		if (TupleDescAttr(desc, i)->attnotnull)
-			return true;
-	}
-	return false;
+	/* "partition" itself is never null here */
+	return leaf->trigdesc != NULL || RelationGetNumberOfAttributes(leaf) != PT_COLUMNS ||
+		pt_leaf_has_constraints(leaf, PT_COL_OFFSET);
 }
 
 static Datum

@@ -16,7 +16,7 @@
  *		ring		(end, commit LSN) of what is committed but not yet durable
  *		durable		follows the flush; this is what Kafka consumers may see
  *
- * Siblings: append.c moves the tail, ../engine/xact.c reports commits.
+ * Siblings: append.c moves the tail, ../xact/tails.c reports commits.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -35,28 +35,11 @@
 #include "topic/slot.h"
 #include "xact/xact.h"
 
-static bool has_column_constraints(const TupleDesc desc);
 static void insert_records_as_owner(Relation rel, const PtProduce *item, const PtBatchHeader *header);
 static void insert_records(Relation rel, const PtProduce *item, const PtBatchHeader *header);
 static void insert_row(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot);
 
-/* Columns that a client fills may have been made NOT NULL; partition and offset always have a value. */
-static bool
-has_column_constraints(const TupleDesc desc)
-{
-	if (desc->constr == NULL)
-		return false;
-	if (desc->constr->num_check > 0 || desc->constr->has_generated_stored)
-		return true;
-	for (int i = PT_COL_KEY; desc->constr->has_not_null && i <= desc->natts; i++)
-	{
-		if (TupleDescAttr(desc, i - 1)->attnotnull)
-			return true;
-	}
-	return false;
-}
-
-/* Must records of this partition go through the executor? */
+/* Must records of this partition go through the executor?  Partition and offset always have a value. */
 bool
 pt_produce_needs_executor(Relation rel)
 {
@@ -65,7 +48,7 @@ pt_produce_needs_executor(Relation rel)
 	if (triggers && (triggers->trig_insert_before_row || triggers->trig_insert_after_row ||
 					 triggers->trig_insert_instead_row || triggers->trig_insert_new_table))
 		return true;
-	return has_column_constraints(RelationGetDescr(rel));
+	return pt_leaf_has_constraints(rel, PT_COL_KEY);
 }
 
 /*

@@ -160,6 +160,25 @@ read_partition(Oid relid)
 	return result;
 }
 
+/* Are there CHECKs, generated columns, or NOT NULL on this column or one behind it? */
+bool
+pt_leaf_has_constraints(Relation rel, int first_column)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	Assert(first_column >= PT_COL_PARTITION);
+	if (desc->constr == NULL)
+		return false;
+	if (desc->constr->num_check > 0 || desc->constr->has_generated_stored)
+		return true;
+	for (int i = first_column; desc->constr->has_not_null && i <= desc->natts; i++)
+	{
+		if (TupleDescAttr(desc, i - 1)->attnotnull)
+			return true;
+	}
+	return false;
+}
+
 /*
  * The table that a leaf counts as: of one that is being rewritten, what will
  * become of it.

@@ -129,7 +129,7 @@ get_bytes(Datum value, bool isnull, int32 *len)
 	return VARDATA_ANY(bytes);
 }
 
-/* See put_headers. */
+/* The inverse of put_headers. */
 static void
 get_headers(Datum value, PtRecord *row)
 {

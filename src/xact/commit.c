@@ -8,7 +8,7 @@
  * asked meanwhile at once, and publishes how far it got.  All of it is four
  * counters that only grow, so no lock is needed.
  *
- * Siblings: produce.c and xact.c (who ask).
+ * Siblings: tails.c and ../produce/produce.c (who ask).
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -40,8 +40,8 @@
 #include "xact/internal.h"
 #include "xact/pending.h"
 
-#define CHUNK_MIN	(8 * 1024)
-#define CHUNK_MAX	(1024 * 1024)
+/* Pointers to rows that are kept for the next rows when these have been appended. */
+#define ROWS_KEPT	(1024 * 1024)
 
 /*
  * Once a transaction has appended early it holds its locks anyway, and waiting longer than it
@@ -110,7 +110,7 @@ enter_rel(Relation rel)
 		p = hash_search(pending_rels, &relid, HASH_ENTER, &found);
 		Assert(!found);
 		memset((char *) p + sizeof(Oid), 0, sizeof(*p) - sizeof(Oid));
-		p->mcxt = pending_mcxt;
+		p->arena.mcxt = pending_mcxt;
 		p->max_message_bytes = config->max_message_bytes;
 		p->compacted = (config->cleanup_policy & PT_CLEANUP_COMPACT) != 0;
 	}
@@ -128,62 +128,6 @@ check_row(Relation rel, const PtPendingRel *p, const PtRecord *row)
 		pt_row_check(rel, row, p->max_message_bytes, p->compacted);
 }
 
-/* Memory of "size" bytes at the end of the arena. */
-static char *
-arena_alloc(PtPendingRel *p, Size size)
-{
-	char	   *result;
-
-	if (p->chunk == NULL || p->chunk->used + size > p->chunk->size)
-	{
-		Size		want = p->chunk ? Min(p->chunk->size * 2, CHUNK_MAX) : CHUNK_MIN;
-		Size		chunk_size = Max(want, size);
-		PtPendingChunk *chunk = MemoryContextAllocHuge(pending_mcxt, offsetof(PtPendingChunk, data) + chunk_size);
-
-		chunk->before = p->chunk;
-		chunk->size = chunk_size;
-		chunk->used = 0;
-		p->chunk = chunk;
-	}
-	Assert(size == MAXALIGN(size) && p->chunk->used + size <= p->chunk->size);
-	result = p->chunk->data + p->chunk->used;
-	p->chunk->used += size;
-	return result;
-}
-
-/* Takes back everything that was allocated behind a mark. */
-static void
-arena_rewind(PtPendingRel *p, const PtPendingMark *mark)
-{
-	while (p->chunk != NULL && p->chunk != mark->chunk)
-	{
-		PtPendingChunk *before = p->chunk->before;
-
-		pfree(p->chunk);
-		p->chunk = before;
-	}
-	Assert(p->chunk == mark->chunk);
-	Assert(p->chunk == NULL || mark->used <= p->chunk->used);
-	if (p->chunk)
-		p->chunk->used = mark->used;
-}
-
-/* Forgets everything, but keeps the newest chunk for what comes next. */
-static void
-arena_clear(PtPendingRel *p)
-{
-	PtPendingMark oldest = {NULL, 0};
-	PtPendingChunk *kept = p->chunk;
-
-	if (kept == NULL)
-		return;
-	p->chunk = kept->before;
-	arena_rewind(p, &oldest);
-	kept->before = NULL;
-	kept->used = 0;
-	p->chunk = kept;
-}
-
 /* A copy of the row at the end of the arena. */
 static PtPendingRow *
 arena_row(PtPendingRel *p, const PtRecord *row)
@@ -192,7 +136,7 @@ arena_row(PtPendingRel *p, const PtRecord *row)
 	Size		value_len = row->value ? row->value_len : 0;
 	Size		headers_len = row->headers ? row->headers_len : 0;
 	Size		size = MAXALIGN(sizeof(PtPendingRow) + key_len + value_len + headers_len);
-	PtPendingRow *stored = (PtPendingRow *) arena_alloc(p, size);
+	PtPendingRow *stored = (PtPendingRow *) pt_arena_alloc(&p->arena, size);
 	char	   *at = (char *) (stored + 1);
 
 	stored->offset = row->offset;
@@ -232,6 +176,16 @@ get_stored(const PtPendingRow *stored, PtRecord *row)
 	row->headers = stored->headers_len > 0 ? at : NULL;
 }
 
+/* An array of items with twice the room, or with that of "least". */
+static void *
+grow(void *items, Size *cap, Size least, Size item_size)
+{
+	*cap = Max(least, *cap * 2);
+	if (items == NULL)
+		return MemoryContextAllocHuge(pending_mcxt, *cap * item_size);
+	return repalloc_huge(items, *cap * item_size);
+}
+
 /* From here on rows belong to this nesting level, and wait. */
 static void
 add_segment(PtPendingRel *p, int level)
@@ -241,34 +195,13 @@ add_segment(PtPendingRel *p, int level)
 	Assert(p->nsegments == 0 || p->segments[p->nsegments - 1].level <= level);
 	Assert(p->nsegments == 0 || p->segments[p->nsegments - 1].first < p->nrows);
 	if (p->nsegments == p->segments_cap)
-	{
-		int			cap = Max(8, p->segments_cap * 2);
-
-		if (p->segments == NULL)
-			p->segments = MemoryContextAlloc(pending_mcxt, cap * sizeof(PtPendingSegment));
-		else
-			p->segments = repalloc_huge(p->segments, cap * sizeof(PtPendingSegment));
-		p->segments_cap = cap;
-	}
+		p->segments = grow(p->segments, &p->segments_cap, 8, sizeof(PtPendingSegment));
 	s = &p->segments[p->nsegments++];
 	s->first = p->nrows;
 	s->level = level;
 	s->appended = 0;
 	s->bytes = 0;
-	s->mark.chunk = p->chunk;
-	s->mark.used = p->chunk ? p->chunk->used : 0;
-}
-
-static void
-grow_rows(PtPendingRel *p)
-{
-	Size		cap = Max(64, p->rows_cap * 2);
-
-	if (p->rows == NULL)
-		p->rows = MemoryContextAlloc(pending_mcxt, cap * sizeof(PtPendingRow *));
-	else
-		p->rows = repalloc_huge(p->rows, cap * sizeof(PtPendingRow *));
-	p->rows_cap = cap;
+	s->mark = pt_arena_mark(&p->arena);
 }
 
 /* Appends what waits, if that is more than shall. */
@@ -304,7 +237,7 @@ pt_pending_add(Relation rel, const PtRecord *row, ItemPointer tid)
 	if (top == NULL || top->level != level || top->appended != 0)
 		add_segment(p, level);
 	if (p->nrows - p->base == p->rows_cap)
-		grow_rows(p);
+		p->rows = grow(p->rows, &p->rows_cap, 64, sizeof(PtPendingRow *));
 	p->rows[p->nrows - p->base] = arena_row(p, row);
 	if (tid)
 		ItemPointerSet(tid, PT_TID_MARKER_BLOCK + (BlockNumber) (p->nrows / PT_TID_PER_BLOCK),
@@ -493,15 +426,7 @@ add_run(PtPendingRel *p, int64 row, int64 offset)
 		return;
 	}
 	if (p->nruns == p->runs_cap)
-	{
-		int			cap = Max(4, p->runs_cap * 2);
-
-		if (p->runs == NULL)
-			p->runs = MemoryContextAlloc(pending_mcxt, cap * sizeof(PtPendingRun));
-		else
-			p->runs = repalloc_huge(p->runs, cap * sizeof(PtPendingRun));
-		p->runs_cap = cap;
-	}
+		p->runs = grow(p->runs, &p->runs_cap, 4, sizeof(PtPendingRun));
 	run = &p->runs[p->nruns++];
 	run->first = row;
 	run->n = 1;
@@ -531,7 +456,7 @@ merge_segments(PtPendingRel *p)
 static void
 free_appended(PtPendingRel *p)
 {
-	PtPendingMark nothing = {NULL, 0};
+	PtArenaMark nothing = {NULL, 0};
 
 	merge_segments(p);
 	Assert(p->nsegments == 0 || p->segments[0].first == 0);
@@ -549,10 +474,10 @@ free_appended(PtPendingRel *p)
 			add_run(p, i, p->rows[i - p->base]->offset);
 	}
 	p->base = p->nrows;
-	arena_clear(p);
+	pt_arena_clear(&p->arena);
 	for (int i = 0; i < p->nsegments; i++)
 		p->segments[i].mark = nothing;
-	if (p->rows_cap > CHUNK_MAX)
+	if (p->rows_cap > ROWS_KEPT)
 	{
 		pfree(p->rows);
 		p->rows = NULL;
@@ -626,9 +551,9 @@ sub_abort(int level)
 			if (s->appended == 0)
 				waiting_bytes -= s->bytes;
 			if (s->first >= p->base)
-				arena_rewind(p, &s->mark);
+				pt_arena_rewind(&p->arena, &s->mark);
 			else
-				Assert(p->chunk == NULL || s->appended > 0);
+				Assert(p->arena.chunk == NULL || s->appended > 0);
 			truncate_rows(p, s->first);
 		}
 		for (int i = p->nsegments - 1; i >= 0 && p->segments[i].appended >= level; i--)

@@ -10,6 +10,7 @@
 #ifndef PT_XACT_PENDING_H
 #define PT_XACT_PENDING_H
 
+#include "xact/arena.h"
 #include "xact/internal.h"
 
 /* A waiting row in memory, followed by the bytes of key, value and headers. */
@@ -24,22 +25,6 @@ typedef struct PtPendingRow
 	uint32		explicit_offset:1;
 } PtPendingRow;
 
-/* A piece of an arena. */
-typedef struct PtPendingChunk
-{
-	struct PtPendingChunk *before;
-	Size		size;
-	Size		used;
-	char		data[FLEXIBLE_ARRAY_MEMBER] pg_attribute_aligned(MAXIMUM_ALIGNOF);
-} PtPendingChunk;
-
-/* A place in an arena. */
-typedef struct PtPendingMark
-{
-	PtPendingChunk *chunk;
-	Size		used;
-} PtPendingMark;
-
 /* Rows from "first" to that of the next segment have these in common. */
 typedef struct PtPendingSegment
 {
@@ -47,7 +32,7 @@ typedef struct PtPendingSegment
 	int			level;			/* nesting level that added them */
 	int			appended;		/* nesting level that appended them, 0: they wait */
 	Size		bytes;
-	PtPendingMark mark;			/* of the arena when the segment began */
+	PtArenaMark mark;			/* of the arena when the segment began */
 } PtPendingSegment;
 
 /* Rows [first, first + n) went to offsets from "offset" on. */
@@ -61,21 +46,20 @@ typedef struct PtPendingRun
 typedef struct PtPendingRel
 {
 	Oid			relid;			/* hash key */
-	MemoryContext mcxt;			/* of all below, and of what is reread */
+	PtArena		arena;			/* of rows; its context has all below */
 	int32		max_message_bytes;
 	bool		compacted;
 	int64		nrows;			/* row numbers given out */
 	int64		base;			/* rows before it are in the log only */
 	PtPendingRow **rows;		/* row i at [i - base] */
 	Size		rows_cap;
-	PtPendingChunk *chunk;		/* the newest of the arena */
 	PtPendingSegment *segments; /* neither level nor appended decreases, but
 								 * that waiting ones come last */
 	int			nsegments;
-	int			segments_cap;
+	Size		segments_cap;
 	PtPendingRun *runs;			/* where rows before base went */
 	int			nruns;
-	int			runs_cap;
+	Size		runs_cap;
 } PtPendingRel;
 
 /* reread.c: rows that are in the log only. */

@@ -135,11 +135,11 @@ pt_pending_reread(Relation rel, PtPendingRel *p, int64 i, PtRecord *row)
 	offset = run->offset + (i - run->first);
 
 	if (reread == NULL)
-		reread = MemoryContextAllocZero(p->mcxt, sizeof(Reread));
+		reread = MemoryContextAllocZero(p->arena.mcxt, sizeof(Reread));
 	if (!reread->open || !RelFileLocatorEquals(reread->locator, pt_rel_locator(rel)) ||
 		offset <= reread->record.offset || offset >= pt_batch_next_offset(&reread->iter.header))
 	{
-		if (!load_batch(rel, p->mcxt, offset))
+		if (!load_batch(rel, p->arena.mcxt, offset))
 			return false;
 	}
 	while (reread->record.offset < offset)

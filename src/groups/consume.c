@@ -69,7 +69,10 @@ log_bounds(PtLogState *log, int64 *start, int64 *end)
 	SpinLockRelease(&log->mutex);
 }
 
-/* See groups.h. */
+/*
+ * What the current transaction can read of a partition: offsets from start up
+ * to, not including, end.
+ */
 void
 pt_partition_bounds(Relation rel, int64 *start, int64 *end)
 {
@@ -131,6 +134,7 @@ note_use(const Consume *c, int32 partition)
 	bool		is_own;
 	int64		last_used;
 
+	Assert(partition < c->topic->npartitions);
 	if (pt_offsets_retention == 0 || noted == GetCurrentTransactionStartTimestamp())
 		return;
 	if (!pt_offset_find(c->group_id, c->topic, partition, &committed, &is_own) || is_own)
@@ -160,6 +164,7 @@ consume_partition(Consume *c, int32 partition)
 	c->partition = partition;
 	snapshot = RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
 	n = pt_read_records(rel, snapshot, offset, c->max, give_record, c, &next);
+	Assert(n == 0 || next > offset);
 	UnregisterSnapshot(snapshot);
 	relation_close(rel, NoLock);
 	if (n > 0)
@@ -210,7 +215,14 @@ consume_round(Consume *c)
 	return total;
 }
 
-/* See groups.h. */
+/*
+ * One consume(): locks partitions that no other session of the group holds,
+ * reads on from where the group is (it is nowhere: from the log's start), up to
+ * max records in all, calls back for each, and moves the committed offsets.
+ * Each time it begins behind the partition that was served last, so that all
+ * get their turn.  Waits until there is something or the deadline has come.
+ * Returns the number of records.
+ */
 int
 pt_consume(const PtTopic *topic, PtString group_id, int max, TimestampTz deadline,
 		   PtConsumeCallback callback, void *arg)

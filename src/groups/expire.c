@@ -33,7 +33,6 @@
 #include "fetch/fetch.h"
 #include "groups/internal.h"
 #include "xact/xact.h"
-#include "groups/offset_cache.h"
 #include "topic/types.h"
 
 /* After a start members have this long to come back before anything of theirs expires. */
@@ -75,11 +74,16 @@ begin(Expiry *e, int64 retention)
 	e->retention = retention;
 	if (retention >= 0)
 		return;
+	Assert(retention == -1);
 	e->retention = (int64) pt_offsets_retention * SECS_PER_MINUTE * 1000;
 	e->grace = e->now - pt_offset_cache_started() < START_GRACE_MS;
 }
 
-/* See groups.h. */
+/*
+ * Removes committed offsets that are older than a retention in ms (-1: the
+ * setting pgtopic.offsets_retention; 0: none is), and those in topics that are
+ * gone; returns how many.
+ */
 int64
 pt_offsets_expire(int64 retention)
 {
@@ -97,7 +101,10 @@ pt_offsets_expire(int64 retention)
 	return e.removed;
 }
 
-/* See groups.h. */
+/*
+ * How many ms until pt_offsets_tick has something to do.  Needs no
+ * transaction.
+ */
 int64
 pt_offsets_wait(void)
 {
@@ -106,7 +113,10 @@ pt_offsets_wait(void)
 	return now < next_time ? (next_time - now) / 1000 + 1 : 0;
 }
 
-/* See groups.h.  A leaf at a time, so that it does not take long; the cache reads the log of all of them at the start. */
+/*
+ * For the control worker: expires one leaf, so that it does not take long.
+ * The first call has the cache read the logs of all leaves.
+ */
 void
 pt_offsets_tick(void)
 {
@@ -136,6 +146,7 @@ pt_offsets_tick(void)
 		forget_rest(&e, leaves, n);
 		next_leaf = 0;
 	}
+	Assert(next_leaf >= 0);
 	if (n > 0)
 	{
 		expire_leaf(&e, leaves[next_leaf]);
@@ -158,7 +169,7 @@ forget_rest(const Expiry *e, const Oid *leaves, int n)
 			return;				/* another time */
 		logs[i] = log->locator;
 	}
-	pt_offset_cache_keep(logs, n);
+	pt_offset_follow_keep(logs, n);
 	pfree(logs);
 }
 
@@ -259,6 +270,7 @@ expire_group(Expiry *e, PtLogState *log, const PtGroupOffsets *group)
 		pt_offset_write(group->group_id, &offsets[i]);
 		removed++;
 	}
+	Assert(removed <= n);
 	e->removed += removed;
 	free_offsets(offsets, n);
 	if (removed == n && members == 0)

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * internal.h
- *	  Who uses a group: what registry.c shares with the rest of the engine.
+ *	  What the files of groups share, from the bottom up.
  *
- * Siblings: committed offsets.h is the door.
+ * A file calls only those above it in this list.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -12,7 +12,32 @@
 #ifndef PT_GROUPS_INTERNAL_H
 #define PT_GROUPS_INTERNAL_H
 
+#include "lib/dshash.h"
+#include "lib/stringinfo.h"
+
 #include "groups/groups.h"
+
+/* offset_codec.c: the records of __consumer_offsets, as Kafka encodes them */
+
+/* What a record is about. */
+typedef struct PtOffsetKey
+{
+	bool		is_group;		/* the group itself, no committed offset */
+	PtString	group_id;
+	PtString	topic;
+	int32		partition;
+} PtOffsetKey;
+
+extern void pt_offset_key_write(StringInfo buf, PtString group_id, PtString topic, int32 partition);
+extern void pt_offset_group_key_write(StringInfo buf, PtString group_id);
+extern bool pt_offset_key_read(const char *data, int len, PtOffsetKey *key);
+extern void pt_offset_value_write(StringInfo buf, const PtCommittedOffset *committed);
+extern bool pt_offset_value_read(const char *data, int len, PtCommittedOffset *committed);
+extern void pt_offset_group_value_write(StringInfo buf, int64 last_used);
+extern bool pt_offset_group_value_read(const char *data, int len, int64 *last_used);
+extern int32 pt_group_partition(PtString group_id, int32 npartitions);
+
+/* offset_cache.c: what these records say, in shared memory */
 
 typedef struct PtGroupMembersKey
 {
@@ -21,7 +46,7 @@ typedef struct PtGroupMembersKey
 	uint64		hash[2];		/* of the group's id */
 } PtGroupMembersKey;
 
-/* A group that has Kafka members, or had some. */
+/* registry.c's: a group that has Kafka members, or had some. */
 typedef struct PtGroupMembers
 {
 	PtGroupMembersKey key;
@@ -30,37 +55,43 @@ typedef struct PtGroupMembers
 	int64		empty_since;	/* ms; when members is 0 */
 } PtGroupMembers;
 
-/*
- * For expire.c: members of a group, and when there was one last (now, when there are; 0:
- * not known to have had any since the server started).
- */
-extern int	pt_group_usage(PtString group_id, int64 now, int64 *last_used);
+extern Size pt_offset_cache_shmem_size(void);
+extern void pt_offset_cache_shmem_init(void);
+extern void pt_offset_cache_attach(void);
+extern int64 pt_offset_cache_started(void);
+extern dshash_table *pt_offset_cache_members(void);
+extern void pt_offset_hash(const char *data, size_t len, uint64 hash[2]);
+extern bool pt_offset_cache_full(void);
+extern void pt_offset_cache_apply(const RelFileLocator *log, const PtRecord *record);
+extern bool pt_offset_cache_find(const RelFileLocator *log, PtString group_id, PtString topic, int32 partition,
+								 PtCommittedOffset *out);
+extern int	pt_offset_cache_group(const RelFileLocator *log, PtString group_id, PtCommittedOffset **out);
+extern int	pt_offset_cache_groups(const RelFileLocator *logs, int nlogs, PtGroupOffsets **out);
+extern int64 pt_offset_cache_last_used(const RelFileLocator *log, PtString group_id);
+extern void pt_offset_cache_forget(const RelFileLocator *logs, int nlogs);
 
-/* Forgets groups that have had no members since before then (ms). */
-extern void pt_groups_sweep(int64 before);
+/* offset_follow.c: the cache follows the log */
+extern void pt_offset_follow(PtLogState *log);
+extern void pt_offset_follow_keep(const RelFileLocator *logs, int nlogs);
 
-/*
- * offsets.c: the leaves of __consumer_offsets, and the log of one.
- */
+/* offsets.c */
 extern int	pt_offsets_leaves(Oid **leaves);
 extern bool pt_group_belongs(PtString group_id, Oid leaf);
 extern PtLogState *pt_offsets_follow(Oid leaf, bool dont_wait);
-
-/* ERROR 53400 when the committed offset would be a new one, and there are too many. */
-extern void pt_offset_check_room(const RelFileLocator *log, PtString group_id, const PtCommittedOffset *committed);
-
-/* Does the committed offset say which topic of that name it is in? */
 extern bool pt_offset_topic_known(const PtCommittedOffset *committed);
-
-/* For consume.c.  False: the group has none; is_own: the transaction itself has said so. */
-extern bool pt_offset_find(PtString group_id, const PtTopic *topic, int32 partition, PtCommittedOffset *committed, bool *is_own);
+extern bool pt_offset_find(PtString group_id, const PtTopic *topic, int32 partition, PtCommittedOffset *committed,
+						   bool *is_own);
+extern void pt_offset_write(PtString group_id, const PtCommittedOffset *committed);
+extern void pt_offset_check_room(const RelFileLocator *log, PtString group_id, const PtCommittedOffset *committed);
 extern void pt_offset_unlock(PtString group_id, Oid leaf);
-
-/* A record of the group itself: it was used at this time (ms; 0: there is no need to know). */
-extern int64 pt_group_last_used(PtString group_id); /* as last written; 0: never */
+extern int64 pt_group_last_used(PtString group_id);
 extern void pt_group_used_write(PtString group_id, int64 last_used);
 
-/* expire.c: a use of a group this long (ms) after the last one that was written down is written, too. */
+/* registry.c */
+extern int	pt_group_usage(PtString group_id, int64 now, int64 *last_used);
+extern void pt_groups_sweep(int64 before);
+
+/* expire.c */
 extern int64 pt_offsets_note_after(void);
 
 #endif							/* PT_GROUPS_INTERNAL_H */

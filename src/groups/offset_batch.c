@@ -16,8 +16,6 @@
 #include "topic/leaf.h"
 #include "produce/produce.h"
 #include "xact/xact.h"
-#include "groups/offset_codec.h"
-#include "groups/offset_cache.h"
 
 /* Well below what a topic takes (max.message.bytes), and large enough that most requests are one batch. */
 #define BATCH_BYTES		(512 * 1024)
@@ -35,6 +33,7 @@ typedef struct Batches
 static void
 batches_begin(Batches *b, Oid leaf)
 {
+	Assert(OidIsValid(leaf));
 	memset(b, 0, sizeof(*b));
 	b->leaf = leaf;
 	b->limit = Min(BATCH_BYTES, (size_t) pt_leaf_config(leaf)->max_message_bytes);
@@ -54,6 +53,7 @@ batches_finish_one(Batches *b)
 		return;
 	if (b->nitems == b->cap)
 		b->items = repalloc(b->items, (b->cap *= 2) * sizeof(PtProduce));
+	Assert(b->nitems < b->cap);
 	data = pt_builder_finish(&b->builder, PT_CODEC_NONE, 0, &len);
 	item = &b->items[b->nitems++];
 	memset(item, 0, sizeof(*item));
@@ -67,6 +67,7 @@ batches_finish_one(Batches *b)
 static void
 batches_add(Batches *b, const PtRecord *record)
 {
+	Assert(record->key != NULL);
 	if (b->builder.count > 0 && pt_builder_size(&b->builder) + pt_record_size_max(record) > b->limit)
 		batches_finish_one(b);
 	(void) pt_builder_add(&b->builder, b->builder.count, record);
@@ -89,6 +90,7 @@ add_offset(Batches *b, PtString group_id, const PtCommittedOffset *committed, in
 	StringInfoData key;
 	StringInfoData value = {0};
 
+	Assert(committed->offset >= -1 && committed->partition >= 0);
 	pt_offset_key_write(&key, group_id, committed->topic, committed->partition);
 	record.key = key.data;
 	record.key_len = key.len;
@@ -108,7 +110,12 @@ add_offset(Batches *b, PtString group_id, const PtCommittedOffset *committed, in
 		pfree(value.data);
 }
 
-/* See groups.h. */
+/*
+ * Items for pt_produce_batches, with acks=all: all of them or none.  The caller
+ * has checked topics, the size of metadata, and that the group may be written
+ * to.  Creates __consumer_offsets when need be, in the current transaction,
+ * which has to be committed before the items are appended.
+ */
 PtProduce *
 pt_offsets_commit(PtString group_id, const PtCommittedOffset *offsets, int n, int *nitems)
 {
@@ -130,7 +137,9 @@ pt_offsets_commit(PtString group_id, const PtCommittedOffset *offsets, int n, in
 	return batches_end(&b, nitems);
 }
 
-/* See groups.h. */
+/*
+ * Items that remove all committed offsets of a group; none when it has none.
+ */
 PtProduce *
 pt_offsets_delete(PtString group_id, int *nitems)
 {

@@ -29,8 +29,6 @@
 #include "guc.h"
 #include "groups/internal.h"
 #include "xact/xact.h"
-#include "groups/offset_codec.h"
-#include "groups/offset_cache.h"
 
 #define BUCKETS_MIN			4
 
@@ -87,14 +85,14 @@ static dshash_table *groups;
 static dshash_table *members;
 
 Size
-pt_offsets_shmem_size(void)
+pt_offset_cache_shmem_size(void)
 {
-	return add_size(MAXALIGN(sizeof(OffsetsShared)), pt_offset_follow_shmem_size());
+	return MAXALIGN(sizeof(OffsetsShared));
 }
 
 /* Called with AddinShmemInitLock held. */
 void
-pt_offsets_shmem_init(void)
+pt_offset_cache_shmem_init(void)
 {
 	bool		found;
 
@@ -110,7 +108,6 @@ pt_offsets_shmem_init(void)
 		shared->area = DSM_HANDLE_INVALID;
 	}
 	pt_lwlock_tranche_name(shared->tranche, "pgtopic_offsets");
-	pt_offset_follow_shmem_init();
 }
 
 static dshash_parameters
@@ -128,7 +125,10 @@ table_parameters(size_t key_size, size_t entry_size)
 	return params;
 }
 
-/* The first one creates it. */
+/*
+ * Makes the cache usable in this process, before anything else is done with
+ * it.  The first process creates it.
+ */
 void
 pt_offset_cache_attach(void)
 {
@@ -165,12 +165,17 @@ pt_offset_cache_attach(void)
 	MemoryContextSwitchTo(old);
 }
 
+/*
+ * When this memory was made, in ms: at the start of the server, or at its
+ * restart after a crash.
+ */
 int64
 pt_offset_cache_started(void)
 {
 	return shared->started;
 }
 
+/* The table of registry.c, which lives in the same memory. */
 dshash_table *
 pt_offset_cache_members(void)
 {
@@ -178,6 +183,7 @@ pt_offset_cache_members(void)
 	return members;
 }
 
+/* 128 bits that nobody outside can predict, for keys of hash tables. */
 void
 pt_offset_hash(const char *data, size_t len, uint64 hash[2])
 {
@@ -194,6 +200,7 @@ allocate(size_t size, int flags)
 {
 	dsa_pointer result = dsa_allocate_extended(area, size, flags);
 
+	Assert(size > 0);
 	if (DsaPointerIsValid(result))
 		pg_atomic_fetch_add_u64(&shared->bytes, size);
 	return result;
@@ -202,10 +209,16 @@ allocate(size_t size, int flags)
 static void
 release(dsa_pointer what, size_t size)
 {
+	Assert(DsaPointerIsValid(what));
+	Assert(pg_atomic_read_u64(&shared->bytes) >= size);
 	dsa_free(area, what);
 	pg_atomic_fetch_sub_u64(&shared->bytes, size);
 }
 
+/*
+ * Is there so much (pgtopic.offset_memory) that no new committed offset may
+ * come?
+ */
 bool
 pt_offset_cache_full(void)
 {
@@ -215,6 +228,7 @@ pt_offset_cache_full(void)
 static void
 make_group_key(GroupKey *key, const RelFileLocator *log, PtString group_id)
 {
+	Assert(group_id.len >= 0);
 	memset(key, 0, sizeof(*key));	/* padding is hashed, too */
 	key->log = *log;
 	pt_offset_hash(group_id.data, group_id.len, key->hash);
@@ -230,6 +244,7 @@ find_link(const GroupEntry *group, uint64 hash, PtString topic, int32 partition)
 {
 	dsa_pointer *link;
 
+	Assert((group->nbuckets & (group->nbuckets - 1)) == 0);
 	if (group->nbuckets == 0)
 		return NULL;
 	link = (dsa_pointer *) dsa_get_address(area, group->buckets) + (hash & (group->nbuckets - 1));
@@ -261,6 +276,7 @@ grow_buckets(GroupEntry *group)
 	dsa_pointer *to = dsa_get_address(area, new_buckets);
 	dsa_pointer *from = group->nbuckets > 0 ? dsa_get_address(area, group->buckets) : NULL;
 
+	Assert(group->noffsets >= group->nbuckets);
 	for (uint32 i = 0; i < group->nbuckets; i++)
 	{
 		while (DsaPointerIsValid(from[i]))
@@ -289,6 +305,7 @@ offset_size(uint32 data_size)
 static void
 fill_offset(CachedOffset *cached, const PtCommittedOffset *committed)
 {
+	Assert(cached->size >= (uint32) (cached->topic_len + committed->metadata.len));
 	cached->offset = committed->offset;
 	cached->commit_time = committed->commit_time;
 	cached->topic_id = committed->topic_id;
@@ -306,6 +323,7 @@ put_offset(GroupEntry *group, const PtCommittedOffset *committed)
 	dsa_pointer *link;
 	dsa_pointer at;
 
+	Assert(committed->offset >= 0);
 	if (group->noffsets >= group->nbuckets)
 		grow_buckets(group);
 	link = find_link(group, hash, committed->topic, committed->partition);
@@ -424,6 +442,7 @@ empty_group(GroupEntry *group)
 static void
 leave_group(GroupEntry *group)
 {
+	Assert(group->noffsets <= group->nbuckets);
 	if (group->noffsets > 0 || group->last_used != 0)
 		dshash_release_lock(groups, group);
 	else
@@ -433,7 +452,11 @@ leave_group(GroupEntry *group)
 	}
 }
 
-/* See groups.h. */
+/*
+ * Takes in the next record of a leaf, which is committed.  The caller holds the
+ * lock to follow the leaf.  ERROR when there is no memory; then the record may
+ * be applied again.
+ */
 void
 pt_offset_cache_apply(const RelFileLocator *log, const PtRecord *record)
 {
@@ -442,6 +465,7 @@ pt_offset_cache_apply(const RelFileLocator *log, const PtRecord *record)
 	GroupEntry *group;
 	int64		last_used = 0;
 
+	Assert(groups != NULL);
 	if (record->key == NULL || !pt_offset_key_read(record->key, record->key_len, &key))
 		return;
 	if (record->value == NULL)
@@ -480,6 +504,10 @@ copy_offset(const CachedOffset *cached, PtCommittedOffset *out)
 	out->metadata = pt_string_copy((PtString) {cached->data + cached->topic_len, cached->metadata_len});
 }
 
+/*
+ * Looks up one committed offset among what has been followed; false: there is
+ * none.  Strings are palloc'd.
+ */
 bool
 pt_offset_cache_find(const RelFileLocator *log, PtString group_id, PtString topic, int32 partition, PtCommittedOffset *out)
 {
@@ -488,6 +516,7 @@ pt_offset_cache_find(const RelFileLocator *log, PtString group_id, PtString topi
 	dsa_pointer *link;
 	bool		found;
 
+	Assert(groups != NULL);
 	make_group_key(&key, log, group_id);
 	group = dshash_find(groups, &key, false);
 	if (group == NULL)
@@ -514,6 +543,10 @@ compare_offsets(const void *a, const void *b)
 	return order;
 }
 
+/*
+ * All committed offsets of a group, in order of topic and partition; returns
+ * how many.  The array (NULL: no such group) and its strings are palloc'd.
+ */
 int
 pt_offset_cache_group(const RelFileLocator *log, PtString group_id, PtCommittedOffset **out)
 {
@@ -521,6 +554,7 @@ pt_offset_cache_group(const RelFileLocator *log, PtString group_id, PtCommittedO
 	GroupEntry *group;
 	int			n = 0;
 
+	Assert(groups != NULL);
 	*out = NULL;
 	make_group_key(&key, log, group_id);
 	group = dshash_find(groups, &key, false);
@@ -545,6 +579,10 @@ pt_offset_cache_group(const RelFileLocator *log, PtString group_id, PtCommittedO
 	return n;
 }
 
+/*
+ * When members or sessions used a group last, as its record says, in ms; 0:
+ * no record says so.
+ */
 int64
 pt_offset_cache_last_used(const RelFileLocator *log, PtString group_id)
 {
@@ -594,6 +632,10 @@ last_commit(const GroupEntry *group)
 	return result;
 }
 
+/*
+ * All groups of these logs, in no order, also those that only have a time;
+ * returns how many.  The array and its strings are palloc'd.
+ */
 int
 pt_offset_cache_groups(const RelFileLocator *logs, int nlogs, PtGroupOffsets **out)
 {
@@ -602,6 +644,7 @@ pt_offset_cache_groups(const RelFileLocator *logs, int nlogs, PtGroupOffsets **o
 	int			n = 0;
 	int			cap = 64;
 
+	Assert(groups != NULL);
 	*out = palloc(cap * sizeof(PtGroupOffsets));
 	dshash_seq_init(&scan, groups, false);
 	while ((group = dshash_seq_next(&scan)) != NULL)
@@ -624,6 +667,7 @@ pt_offset_cache_groups(const RelFileLocator *logs, int nlogs, PtGroupOffsets **o
 	return n;
 }
 
+/* Forgets groups of this database in other logs than these. */
 void
 pt_offset_cache_forget(const RelFileLocator *logs, int nlogs)
 {

@@ -22,7 +22,7 @@
 
 #include "record/bytes.h"
 #include "record/varint.h"
-#include "groups/offset_codec.h"
+#include "groups/internal.h"
 
 #define KEY_VERSION			1	/* 0 and 1 are committed offsets */
 #define GROUP_KEY_VERSION	2
@@ -68,6 +68,7 @@ put_uvarint(StringInfo buf, uint32 value)
 static void
 put_string(StringInfo buf, PtString s, const char *what)
 {
+	Assert(s.len >= 0);
 	if (s.len > PG_INT16_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -77,10 +78,15 @@ put_string(StringInfo buf, PtString s, const char *what)
 	appendBinaryStringInfo(buf, s.data, s.len);
 }
 
+/*
+ * OffsetCommitKey version 1; initialises buf.  ERROR 22023 for names that do
+ * not fit.
+ */
 void
 pt_offset_key_write(StringInfo buf, PtString group_id, PtString topic, int32 partition)
 {
 	Assert(partition >= 0);
+	Assert(topic.len > 0);
 	initStringInfo(buf);
 	put_int16(buf, KEY_VERSION);
 	put_string(buf, group_id, "group_id");
@@ -88,6 +94,10 @@ pt_offset_key_write(StringInfo buf, PtString group_id, PtString topic, int32 par
 	put_int32(buf, partition);
 }
 
+/*
+ * GroupMetadataKey version 2; initialises buf.  ERROR 22023 for a group's id
+ * that does not fit.
+ */
 void
 pt_offset_group_key_write(StringInfo buf, PtString group_id)
 {
@@ -96,10 +106,13 @@ pt_offset_group_key_write(StringInfo buf, PtString group_id)
 	put_string(buf, group_id, "group_id");
 }
 
+/* OffsetCommitValue version 4; initialises buf. */
 void
 pt_offset_value_write(StringInfo buf, const PtCommittedOffset *committed)
 {
 	Assert(committed->offset >= 0);
+	Assert(committed->metadata.len >= 0);
+	Assert(committed->commit_time >= 0);
 	initStringInfo(buf);
 	put_int16(buf, VALUE_VERSION);
 	put_int64(buf, committed->offset);
@@ -113,9 +126,14 @@ pt_offset_value_write(StringInfo buf, const PtCommittedOffset *committed)
 	appendBinaryStringInfo(buf, (const char *) committed->topic_id.data, UUID_LEN);
 }
 
+/*
+ * GroupMetadataValue version 3 of a group without members, which it has been
+ * since last_used (ms); initialises buf.
+ */
 void
 pt_offset_group_value_write(StringInfo buf, int64 last_used)
 {
+	Assert(last_used > 0);
 	initStringInfo(buf);
 	put_int16(buf, GROUP_VALUE_VERSION);
 	put_string(buf, PT_STRING("consumer"), "protocol type");
@@ -140,6 +158,7 @@ take(Input *in, uint64 n)
 {
 	const char *result = in->at;
 
+	Assert(in->at == NULL || in->at <= in->end);
 	if (in->at == NULL || n > (uint64) (in->end - in->at))
 		return in->at = NULL;
 	in->at += n;
@@ -181,6 +200,10 @@ take_string(Input *in, bool compact)
 	return s;
 }
 
+/*
+ * False for keys of other kinds, and for malformed ones.  Strings point into
+ * data.
+ */
 bool
 pt_offset_key_read(const char *data, int len, PtOffsetKey *key)
 {
@@ -215,6 +238,10 @@ take_topic_id(Input *in, pg_uuid_t *topic_id)
 	}
 }
 
+/*
+ * What a value of any version says; the key tells topic and partition.  False
+ * when it is malformed.  Strings point into data.
+ */
 bool
 pt_offset_value_read(const char *data, int len, PtCommittedOffset *committed)
 {
@@ -233,6 +260,7 @@ pt_offset_value_read(const char *data, int len, PtCommittedOffset *committed)
 	return in.at != NULL && committed->offset >= 0;
 }
 
+/* Reads versions 2 to 4; false for others, which have no time. */
 bool
 pt_offset_group_value_read(const char *data, int len, int64 *last_used)
 {

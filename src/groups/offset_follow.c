@@ -29,7 +29,7 @@
 
 #include "guc.h"
 #include "fetch/fetch.h"
-#include "groups/offset_cache.h"
+#include "groups/internal.h"
 
 #define FOLLOWED_MAX		1024	/* leaves of __consumer_offsets, over all databases */
 #define FOLLOW_LOCKS		16
@@ -53,19 +53,23 @@ static HTAB *followed;
 
 static void follow_piece(PtLogState *log, PtLogPos end, FollowedLog *at);
 
+/* Of both halves of the room's shared memory. */
 Size
-pt_offset_follow_shmem_size(void)
+pt_offsets_shmem_size(void)
 {
-	return add_size(MAXALIGN(sizeof(FollowShared)), hash_estimate_size(FOLLOWED_MAX, sizeof(FollowedLog)));
+	Size		size = add_size(pt_offset_cache_shmem_size(), MAXALIGN(sizeof(FollowShared)));
+
+	return add_size(size, hash_estimate_size(FOLLOWED_MAX, sizeof(FollowedLog)));
 }
 
 /* Called with AddinShmemInitLock held. */
 void
-pt_offset_follow_shmem_init(void)
+pt_offsets_shmem_init(void)
 {
 	HASHCTL		ctl = {.keysize = sizeof(RelFileLocator),.entrysize = sizeof(FollowedLog)};
 	bool		found;
 
+	pt_offset_cache_shmem_init();
 	shared = ShmemInitStruct("pgtopic followed offsets", sizeof(FollowShared), &found);
 	if (!found)
 	{
@@ -104,6 +108,7 @@ set_followed(const FollowedLog *at)
 	FollowedLog *entry;
 	bool		found;
 
+	Assert(at->next_pos > 0);
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 	entry = hash_search(followed, &at->locator, HASH_ENTER_NULL, &found);
 	if (entry)					/* else it is read again each time */
@@ -111,9 +116,12 @@ set_followed(const FollowedLog *at)
 	LWLockRelease(&shared->lock);
 }
 
-/* See groups.h. */
+/*
+ * Brings the cache up to what is committed in a leaf of __consumer_offsets.
+ * Waits for a process that does so already, a megabyte at a time.
+ */
 void
-pt_offset_cache_follow(PtLogState *log)
+pt_offset_follow(PtLogState *log)
 {
 	LWLock	   *lock = &shared->follow_locks[pt_locator_number(log->locator) % FOLLOW_LOCKS];
 	PtLogPos	end;
@@ -154,6 +162,8 @@ follow_piece(PtLogState *log, PtLogPos end, FollowedLog *at)
 	PtFrame		frame;
 	uint64		bytes = 0;
 
+	Assert(at->next_pos < end);
+	Assert(RelFileLocatorEquals(at->locator, log->locator));
 	pt_reader_begin_state(&reader, log);
 	pt_reader_seek_pos(&reader, at->next_pos);
 	at->next_pos = end;
@@ -176,12 +186,16 @@ follow_piece(PtLogState *log, PtLogPos end, FollowedLog *at)
 			pt_offset_cache_apply(&log->locator, &record);
 		pt_record_iter_end(&it);
 	}
+	Assert(at->next_pos <= end);
 	pt_reader_end(&reader);
 }
 
-/* See groups.h. */
+/*
+ * Forgets logs of this database that are not among these: they have been
+ * truncated or dropped.
+ */
 void
-pt_offset_cache_keep(const RelFileLocator *logs, int nlogs)
+pt_offset_follow_keep(const RelFileLocator *logs, int nlogs)
 {
 	HASH_SEQ_STATUS scan;
 	FollowedLog *log;

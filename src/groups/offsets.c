@@ -32,8 +32,6 @@
 #include "fetch/fetch.h"
 #include "groups/internal.h"
 #include "xact/xact.h"
-#include "groups/offset_codec.h"
-#include "groups/offset_cache.h"
 
 #define OFFSETS_TOPIC			"__consumer_offsets"
 #define OFFSETS_PARTITIONS		8
@@ -66,14 +64,15 @@ const PtXactKind pt_xact_offsets = {
 };
 
 /*
- * The leaf that has a group's committed offsets; InvalidOid when there is no such topic
- * and none shall be created.
+ * The leaf of __consumer_offsets that has a group; InvalidOid when there is no
+ * such topic and none shall be created.
  */
 Oid
 pt_offsets_leaf(PtString group_id, bool create)
 {
 	const PtTopic *topic = pt_topic_by_name(OFFSETS_TOPIC);
 
+	Assert(IsTransactionState());
 	if (topic == NULL && create)
 	{
 		PtConfigPair compact = {"cleanup.policy", "compact"};
@@ -138,6 +137,7 @@ pt_offsets_follow(Oid leaf, bool dont_wait)
 	PtLogState *log;
 	PtStatus	status;
 
+	Assert(IsTransactionState());
 	if (!OidIsValid(leaf))
 		return NULL;
 	if (!dont_wait)
@@ -149,7 +149,7 @@ pt_offsets_follow(Oid leaf, bool dont_wait)
 				 errmsg("could not obtain lock on topic \"%s\"", OFFSETS_TOPIC)));
 	if (status != PT_OK)
 		return NULL;
-	pt_offset_cache_follow(log);
+	pt_offset_follow(log);
 	return log;
 }
 
@@ -181,6 +181,7 @@ is_same_topic(const pg_uuid_t *a, const pg_uuid_t *b)
 	return memcmp(a, b, sizeof(pg_uuid_t)) == 0;
 }
 
+/* Does the committed offset say which topic of that name it is in? */
 bool
 pt_offset_topic_known(const PtCommittedOffset *committed)
 {
@@ -196,7 +197,10 @@ is_meant_for(const PtCommittedOffset *committed, const pg_uuid_t *topic_id)
 	return topic_id == NULL || !pt_offset_topic_known(committed) || is_same_topic(&committed->topic_id, topic_id);
 }
 
-/* See groups.h. */
+/*
+ * What a group has committed in a partition; false: nothing.  An offset in
+ * another topic of that name than topic_id does not count (NULL: any does).
+ */
 bool
 pt_offset_fetch(PtString group_id, PtString topic, const pg_uuid_t *topic_id, int32 partition,
 				  bool dont_wait, PtCommittedOffset *out)
@@ -207,7 +211,10 @@ pt_offset_fetch(PtString group_id, PtString topic, const pg_uuid_t *topic_id, in
 		is_meant_for(out, topic_id);
 }
 
-/* See groups.h. */
+/*
+ * Calls back for each committed offset of a group, in order of topic and
+ * partition; returns how many.
+ */
 int
 pt_offsets_of_group(PtString group_id, bool dont_wait, PtOffsetCallback callback, void *arg)
 {
@@ -223,7 +230,10 @@ pt_offsets_of_group(PtString group_id, bool dont_wait, PtOffsetCallback callback
 	return n;
 }
 
-/* See groups.h. */
+/*
+ * Calls back for each group that has committed offsets, in no order; returns
+ * how many.
+ */
 int
 pt_offsets_groups(bool dont_wait, PtGroupCallback callback, void *arg)
 {
@@ -262,7 +272,7 @@ ignore_offset(void *arg, const PtCommittedOffset *committed)
 {
 }
 
-/* See groups.h. */
+/* Has the group committed anything? */
 bool
 pt_offsets_exist(PtString group_id, bool dont_wait)
 {
@@ -280,6 +290,7 @@ pt_offset_find(PtString group_id, const PtTopic *topic, int32 partition, PtCommi
 	PtLogState *log = pt_offsets_follow(pt_offsets_leaf(group_id, false), false);
 	const OwnOffset *mine;
 
+	Assert(partition >= 0);
 	*is_own = false;
 	if (log == NULL)
 		return false;
@@ -296,7 +307,10 @@ pt_offset_find(PtString group_id, const PtTopic *topic, int32 partition, PtCommi
 		is_meant_for(committed, &topic_id);
 }
 
-/* See groups.h. */
+/*
+ * ERROR 53400 when the committed offset would be a new one, and there are too
+ * many.  The log has been followed, or the cache is attached at least.
+ */
 void
 pt_offset_check_room(const RelFileLocator *log, PtString group_id, const PtCommittedOffset *committed)
 {
@@ -343,7 +357,11 @@ add_record(Relation rel, StringInfo key, StringInfo value)
 		pfree(value->data);
 }
 
-/* See groups.h. */
+/*
+ * Sets or (offset -1) removes one: a deferred record, which joins
+ * __consumer_offsets when the transaction commits.  The topic is created on
+ * first use.  The caller has checked names and bounds.
+ */
 void
 pt_offset_write(PtString group_id, const PtCommittedOffset *committed)
 {
@@ -366,7 +384,7 @@ pt_offset_write(PtString group_id, const PtCommittedOffset *committed)
 	relation_close(rel, NoLock);
 }
 
-/* See groups.h. */
+/* The same for a topic of ours, as of now. */
 void
 pt_offset_set(PtString group_id, const PtTopic *topic, int32 partition, int64 offset, PtString metadata)
 {
@@ -380,10 +398,14 @@ pt_offset_set(PtString group_id, const PtTopic *topic, int32 partition, int64 of
 		.metadata = metadata
 	};
 
+	Assert(offset >= 0 && partition < topic->npartitions);
 	pt_offset_write(group_id, &committed);
 }
 
-/* See groups.h. */
+/*
+ * Removes all committed offsets of a group, also those that the transaction
+ * has set itself; returns how many.
+ */
 int
 pt_offsets_remove(PtString group_id)
 {
@@ -426,7 +448,7 @@ pt_offsets_remove(PtString group_id)
 	return removed;
 }
 
-/* See groups.h. */
+/* When the group was used last, as written down (ms); 0: never. */
 int64
 pt_group_last_used(PtString group_id)
 {
@@ -443,6 +465,7 @@ pt_group_used_write(PtString group_id, int64 last_used)
 	StringInfoData value = {0};
 	Relation	rel = relation_open(pt_offsets_leaf(group_id, true), RowExclusiveLock);
 
+	Assert(last_used >= 0);
 	pt_offset_group_key_write(&key, group_id);
 	if (last_used > 0)
 		pt_offset_group_value_write(&value, last_used);
@@ -458,12 +481,16 @@ offset_lock_tag(LOCKTAG *tag, PtString group_id, Oid leaf)
 						 OFFSET_LOCK_KIND);
 }
 
-/* See groups.h. */
+/*
+ * Takes the lock of (group, partition) for this transaction; false when
+ * another session has it, and dont_wait.
+ */
 bool
 pt_offset_lock(PtString group_id, Oid leaf, bool dont_wait)
 {
 	LOCKTAG		tag;
 
+	Assert(OidIsValid(leaf));
 	offset_lock_tag(&tag, group_id, leaf);
 	return LockAcquire(&tag, ExclusiveLock, false, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
 }

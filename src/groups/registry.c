@@ -27,26 +27,22 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "common/hashfn.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
 
 #include "groups/internal.h"
 #include "xact/xact.h"
-#include "groups/offset_cache.h"
 
 /* Tells group locks from other locks made of numbers: of users (1, 2), of (group, partition) (3). */
 #define GROUP_LOCK_KIND		4
 
-#define MAX_UTF8_BYTES			4
-
 static void
 members_key(PtGroupMembersKey *key, PtString group_id)
 {
+	Assert(group_id.len >= 0);
 	memset(key, 0, sizeof(*key));
 	key->database = MyDatabaseId;
 	pt_offset_hash(group_id.data, group_id.len, key->hash);
@@ -69,7 +65,11 @@ lock_out_sql(LOCKTAG *tag, PtString group_id)
 	return LockAcquire(tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
-/* See groups.h. */
+/*
+ * The coordinator claims a group before it takes a member in; false: a SQL
+ * transaction uses the group.  A claimed group counts as having members, so a
+ * claim that led to nothing is followed by pt_group_kafka_members(0).
+ */
 bool
 pt_group_kafka_claim(PtString group_id)
 {
@@ -94,7 +94,10 @@ pt_group_kafka_claim(PtString group_id)
 	return true;
 }
 
-/* See groups.h. */
+/*
+ * The coordinator says how many members a claimed group has, whenever that has
+ * changed; 0 gives the group up.
+ */
 void
 pt_group_kafka_members(PtString group_id, int members)
 {
@@ -119,7 +122,7 @@ pt_group_kafka_members(PtString group_id, int members)
 		dshash_release_lock(table, group);
 }
 
-/* See groups.h. */
+/* The coordinator begins anew: no group has members. */
 void
 pt_groups_kafka_clear(void)
 {
@@ -139,7 +142,10 @@ pt_groups_kafka_clear(void)
 	dshash_seq_term(&scan);
 }
 
-/* See groups.h. */
+/*
+ * Members of a group, and in *last_used when there was one last (ms): now when
+ * there are some, 0 when it has had none since the server started.
+ */
 int
 pt_group_usage(PtString group_id, int64 now, int64 *last_used)
 {
@@ -157,10 +163,11 @@ pt_group_usage(PtString group_id, int64 now, int64 *last_used)
 		*last_used = result > 0 ? now : group->empty_since;
 		dshash_release_lock(table, group);
 	}
+	Assert(result >= 0 && *last_used >= 0);
 	return result;
 }
 
-/* See groups.h. */
+/* Members that a group has; 0 also when it is not known. */
 int
 pt_group_kafka_count(PtString group_id)
 {
@@ -169,7 +176,7 @@ pt_group_kafka_count(PtString group_id)
 	return pt_group_usage(group_id, 0, &last_used);
 }
 
-/* See groups.h. */
+/* Forgets groups that have had no members since before then (ms). */
 void
 pt_groups_sweep(int64 before)
 {
@@ -185,7 +192,7 @@ pt_groups_sweep(int64 before)
 	dshash_seq_term(&scan);
 }
 
-/* See groups.h. */
+/* Does a SQL transaction use the group, also a prepared one? */
 bool
 pt_group_sql_active(PtString group_id)
 {
@@ -204,6 +211,7 @@ use_group(PtString group_id, LOCKMODE mode)
 	LOCKTAG		tag;
 	int			members;
 
+	Assert(mode == ShareLock || mode == ExclusiveLock);
 	group_lock_tag(&tag, group_id);
 	(void) LockAcquire(&tag, mode, false, false);
 	members = pt_group_kafka_count(group_id);
@@ -216,14 +224,17 @@ use_group(PtString group_id, LOCKMODE mode)
 			 errhint("Use another group, or stop these clients.")));
 }
 
-/* See groups.h. */
+/*
+ * For SQL: until the transaction ends the group is this session's and that of
+ * other sessions; ERROR 55006 when it has Kafka members.
+ */
 void
 pt_group_sql_use(PtString group_id)
 {
 	use_group(group_id, ShareLock);
 }
 
-/* See groups.h. */
+/* The same, without other sessions: waits for them. */
 void
 pt_group_sql_own(PtString group_id)
 {
@@ -231,66 +242,10 @@ pt_group_sql_own(PtString group_id)
 }
 
 /*
- * Strings between the database's encoding and UTF-8.
- */
-
-/* See groups.h. */
-PtString
-pt_string_from_server(const char *s)
-{
-	return pt_string_of(pg_server_to_any(s, (int) strlen(s), PG_UTF8));
-}
-
-/* One character; false when the database's encoding does not have it. */
-static bool
-append_converted(StringInfo buf, const char *p, int len)
-{
-	static Oid	proc = InvalidOid;
-	unsigned char out[MAX_CONVERSION_GROWTH * MAX_UTF8_BYTES + 1];
-
-	if (!OidIsValid(proc))
-		proc = FindDefaultConversionProc(PG_UTF8, GetDatabaseEncoding());
-	if (!OidIsValid(proc) ||
-		pg_do_encoding_conversion_buf(proc, PG_UTF8, GetDatabaseEncoding(), (unsigned char *) unconstify(char *, p), len,
-									  out, sizeof(out), true) != len)
-		return false;
-	appendStringInfoString(buf, (char *) out);
-	return true;
-}
-
-/* See groups.h. */
-char *
-pt_string_to_server(PtString s)
-{
-	const char *end = s.data + pt_string_size(s);
-	bool		same = GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII;
-	StringInfoData buf;
-	int			len;
-
-	initStringInfo(&buf);
-	while (end > s.data && end[-1] == '\0')
-		end--;					/* some clients send it along */
-	for (const char *p = s.data; p < end; p += len)
-	{
-		len = pg_utf_mblen((const unsigned char *) p);
-		if (len > end - p || *p == '\0' || !pg_utf8_islegal((const unsigned char *) p, len))
-		{
-			appendStringInfoChar(&buf, '?');
-			len = 1;
-		}
-		else if (len == 1 || same)
-			appendBinaryStringInfo(&buf, p, len);
-		else if (!append_converted(&buf, p, len))
-			appendStringInfoChar(&buf, '?');
-	}
-	return buf.data;
-}
-
-/*
  * Who is there, for views.
  */
 
-/* See groups.h. */
+/* Is it this group that the session uses? */
 bool
 pt_group_matches(PtString group_id, const PtGroupSession *session)
 {
@@ -300,7 +255,7 @@ pt_group_matches(PtString group_id, const PtGroupSession *session)
 	return tag.locktag_field2 == session->lock[0] && tag.locktag_field3 == session->lock[1];
 }
 
-/* See groups.h. */
+/* All uses of groups by sessions, palloc'd; returns how many. */
 int
 pt_group_sessions(PtGroupSession **out)
 {
@@ -333,7 +288,10 @@ note_readable(void *arg, const PtCommittedOffset *committed)
 	*(bool *) arg = topic != NULL && pg_class_aclcheck(topic->relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
-/* See groups.h. */
+/*
+ * May the user see the group?  He may read a topic that it has committed an
+ * offset in, or is a member of pg_read_all_stats.
+ */
 bool
 pt_group_visible(PtString group_id)
 {

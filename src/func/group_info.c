@@ -134,12 +134,10 @@ pt_list_group_sessions(PG_FUNCTION_ARGS)
 static const PtTopic *
 topic_of_offset(const PtCommittedOffset *committed)
 {
-	static const pg_uuid_t unknown = {{0}};
 	const PtTopic *topic = pt_topic_by_string(committed->topic);
 
 	if (topic == NULL || committed->partition >= topic->npartitions ||
-		(memcmp(&committed->topic_id, &unknown, sizeof(unknown)) != 0 &&
-		 memcmp(&committed->topic_id, &topic->id, sizeof(topic->id)) != 0))
+		!pt_offset_is_of(committed, &topic->id))
 		return NULL;
 	if (pg_class_aclcheck(topic->relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
 		!has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))

@@ -8,7 +8,7 @@
  * let go at once where there were none.  The committed offset moves in the same
  * transaction as whatever the caller does with the records.
  *
- * Siblings: offsets.c, read.c, wait.c.
+ * Siblings: offsets.c, registry.c; ../fetch/read.c, ../fetch/wait.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -92,7 +92,8 @@ pt_partition_bounds(Relation rel, int64 *start, int64 *end)
 
 /*
  * The group's committed offset, or the log's start.  One beyond the log's end
- * is of another log (a value of an old version has no topic id): unless we have moved it there ourselves, over records that are not committed yet.
+ * is of another log (a value of an old version has no topic id), unless we have
+ * moved it there ourselves, over records that are not committed yet.
  */
 static int64
 first_offset(const Consume *c, Relation rel, int32 partition)
@@ -123,8 +124,8 @@ first_offset(const Consume *c, Relation rel, int32 partition)
 }
 
 /*
- * A group that finds nothing new moves no committed offset, and is used all the same: now and then that is written
- * down, so that its committed offsets do not expire.
+ * A group that finds nothing new moves no offset, and is used all the same: now
+ * and then that is written down, so that its offsets do not expire.
  */
 static void
 note_use(const Consume *c, int32 partition)

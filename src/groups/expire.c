@@ -3,15 +3,16 @@
  * expire.c
  *	  Committed offsets that nobody has used for long are removed, by tombstones.
  *
- * As in Kafka (KIP-211), the time runs from when the group's last member left, or,
- * where no members are known, from the commit of each offset.  When members were there last is
- * known to the table of registry.c; so that it outlives a restart, it is written to __consumer_offsets as a record of
- * the group, when the last member has left and now and then while there are members.  An idle
- * consume() does the same (consume.c).
+ * As in Kafka (KIP-211), the time runs from when the group's last member left,
+ * or, where no members are known, from the commit of each offset.  The table of
+ * registry.c knows when members were there last.  So that it outlives a restart,
+ * it is written to __consumer_offsets as a record of the group, when the last
+ * member has left and now and then while there are members.  An idle consume()
+ * does the same (consume.c).
  *
  * All is done under the append lock of the leaf, with everything committed before
- * known: an offset that is committed meanwhile comes behind the tombstone.  Nothing is waited for: what is
- * busy has its turn a minute later.
+ * known: an offset that is committed meanwhile comes behind the tombstone.
+ * Nothing is waited for: what is busy has its turn a minute later.
  *
  * Siblings: offsets.c, registry.c.
  *
@@ -59,11 +60,21 @@ static PtLogState *take_leaf(Oid leaf);
 static void expire_leaf(Expiry *e, Oid leaf);
 static void expire_group(Expiry *e, PtLogState *log, const PtGroupOffsets *group);
 
-/* When so much time has passed since it was written down, that a group was used is written again. */
+/* The setting, in ms; 0: forever. */
+static int64
+retention_ms(void)
+{
+	return (int64) pt_offsets_retention * SECS_PER_MINUTE * 1000;
+}
+
+/*
+ * That a group was used is written down again when so many ms have passed since
+ * it was.
+ */
 int64
 pt_offsets_note_after(void)
 {
-	return (int64) pt_offsets_retention * SECS_PER_MINUTE * 1000 / 8;
+	return retention_ms() / 8;
 }
 
 static void
@@ -75,7 +86,7 @@ begin(Expiry *e, int64 retention)
 	if (retention >= 0)
 		return;
 	Assert(retention == -1);
-	e->retention = (int64) pt_offsets_retention * SECS_PER_MINUTE * 1000;
+	e->retention = retention_ms();
 	e->grace = e->now - pt_offset_cache_started() < START_GRACE_MS;
 }
 
@@ -154,7 +165,10 @@ pt_offsets_tick(void)
 	}
 }
 
-/* What is not needed any more: groups that have been empty for long, logs of leaves that have been truncated or dropped. */
+/*
+ * Forgets groups that have been empty for long, and logs of leaves that have
+ * been truncated or dropped.
+ */
 static void
 forget_rest(const Expiry *e, const Oid *leaves, int n)
 {
@@ -174,7 +188,8 @@ forget_rest(const Expiry *e, const Oid *leaves, int n)
 }
 
 /*
- * Makes a leaf ours, to the end of the transaction, if that is possible at once, and the cache know all of it; else NULL.
+ * Takes the append lock of a leaf to the end of the transaction, and has the
+ * cache follow it; NULL when somebody has the lock.
  */
 static PtLogState *
 take_leaf(Oid leaf)
@@ -210,8 +225,8 @@ expire_leaf(Expiry *e, Oid leaf)
 }
 
 /*
- * The topic has been dropped, or there is another of that name.  One that has just been moved out of the schema of topics may come
- * back.
+ * Has the topic been dropped, or is there another of that name?  One that has
+ * just been moved out of the schema of topics may come back.
  */
 static bool
 is_orphan(const PtCommittedOffset *committed)

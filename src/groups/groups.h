@@ -63,6 +63,7 @@ extern PtString pt_string_from_server(const char *s);
 extern char *pt_string_to_server(PtString s);
 
 /* offsets.c: reading, and writing from SQL */
+extern bool pt_offset_is_of(const PtCommittedOffset *committed, const pg_uuid_t *topic_id);
 extern bool pt_offset_fetch(PtString group_id, PtString topic, const pg_uuid_t *topic_id, int32 partition,
 							bool dont_wait, PtCommittedOffset *out);
 extern int	pt_offsets_of_group(PtString group_id, bool dont_wait, PtOffsetCallback callback, void *arg);

@@ -17,7 +17,10 @@
 #include "produce/produce.h"
 #include "xact/xact.h"
 
-/* Well below what a topic takes (max.message.bytes), and large enough that most requests are one batch. */
+/*
+ * Well below what a topic takes (max.message.bytes), and large enough that most
+ * requests are one batch.
+ */
 #define BATCH_BYTES		(512 * 1024)
 
 typedef struct Batches

@@ -11,8 +11,10 @@
  *
  * Keys are hashes with secret seeds, so nobody can make groups collide.
  *
- * Siblings: offset_follow.c (where records come from), offset_codec.c (their encoding), offsets.c (who asks),
- * registry.c (whose table lives here, too).
+ * The table of registry.c lives in the same memory.
+ *
+ * Siblings: offset_codec.c (the encoding of records), offset_follow.c (where
+ * they come from), offsets.c (asks).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -192,7 +194,8 @@ pt_offset_hash(const char *data, size_t len, uint64 hash[2])
 }
 
 /*
- * Memory, counted.  What was committed has to fit, so the limit is one for new committed offsets, at the door.
+ * Memory, counted.  What was committed has to fit, so the limit is one for new
+ * committed offsets, at the door.
  */
 
 static dsa_pointer

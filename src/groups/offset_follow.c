@@ -8,10 +8,11 @@
  * their own.  One process at a time follows a leaf, in pieces of a megabyte, so records are
  * applied in their order.  The first look-up after a start begins at the start of the log.
  *
- * A piece that an error cuts short is applied again.  That takes committed offsets back for a moment, but not for
- * anybody who looks: whoever does has followed the log up to its end before.
+ * A piece that an error cuts short is applied again.  That takes offsets back
+ * for a moment, but nobody sees that: a look-up follows the log to its end
+ * first.
  *
- * Siblings: offset_cache.c.
+ * Siblings: offset_cache.c below, offsets.c above.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -83,7 +84,10 @@ pt_offsets_shmem_init(void)
 	followed = pt_shmem_hash("pgtopic followed logs", FOLLOWED_MAX, &ctl, HASH_ELEM | HASH_BLOBS);
 }
 
-/* How far the cache has come; the start of the log when it has not begun, or when retention has overtaken it. */
+/*
+ * How far the cache has come; the start of the log when it has not begun, or
+ * when retention has overtaken it.
+ */
 static FollowedLog
 followed_to(PtLogState *log)
 {

@@ -1,18 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * offsets.c
- *	  Where consumer groups stand: records of __consumer_offsets, and a cache.
+ *	  Committed offsets: reading them, and setting them from SQL.
  *
- * A committed offset is a record in Kafka's own encoding, OffsetCommitKey version 1 and
- * OffsetCommitValue version 4, which has the topic's id: the committed offset in a topic that has been dropped means nothing in a
- * new one of the same name.  Setting one from SQL is a deferred append like any
- * other, so it commits, aborts and is prepared with its transaction and nothing has to be undone.
+ * A committed offset is a record of __consumer_offsets (offset_codec.c) with the
+ * id of its topic: what was committed in a topic that has been dropped means
+ * nothing in a new one of the same name.  Setting one is a deferred append like
+ * any other, so it commits, aborts and is prepared with its transaction.
  *
  * Look-ups ask the cache in shared memory, which follows the log.  What the
- * transaction itself has set is not in the log yet; it is kept in a list (own), newest last.
+ * transaction itself has set is not in the log yet; it is kept in a list (own),
+ * newest last.
  *
- * Siblings: offset_cache.c and offset_follow.c (the cache), offset_batch.c (what a listener appends), offset_codec.c (the
- * encoding), registry.c (who may use a group), consume.c, expire.c.
+ * Siblings: offset_follow.c and offset_cache.c below, offset_batch.c (what a
+ * listener appends), consume.c and expire.c above.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -36,12 +37,16 @@
 #define OFFSETS_TOPIC			"__consumer_offsets"
 #define OFFSETS_PARTITIONS		8
 
-/* Tells locks of (group, partition) from advisory locks of users, whose last field is 1 or 2; registry.c has 4. */
+/*
+ * Tells locks of (group, partition) from advisory locks of users, whose last
+ * field is 1 or 2; registry.c has 4.
+ */
 #define OFFSET_LOCK_KIND		3
 
 /*
- * A session that only writes has the cache follow now and then, so that what others have to read stays short; not each time, as
- * that would make asynchronous commits durable first.
+ * A session that only writes has the cache follow now and then, so that what
+ * others have to read stays short; not each time, as that would make
+ * asynchronous commits durable first.
  */
 #define FOLLOW_WRITES			100
 
@@ -96,8 +101,8 @@ pt_offsets_leaf(PtString group_id, bool create)
 }
 
 /*
- * Is the group at home in this leaf?  One that somebody has written to another by hand, or before there were more
- * partitions, is not found there.
+ * Is the group at home in this leaf?  One that was written to another by hand,
+ * or before there were more partitions, is not found there.
  */
 bool
 pt_group_belongs(PtString group_id, Oid leaf)
@@ -128,8 +133,9 @@ pt_offsets_leaves(Oid **leaves)
 }
 
 /*
- * The log of a leaf, with the cache brought up to its committed end; NULL when it has been dropped.  Whoever may wait gets
- * a lock on it to the end of the transaction.
+ * The log of a leaf, with the cache brought up to its committed end; NULL when
+ * it has been dropped.  Who may wait gets a lock on it to the end of the
+ * transaction.  Else ERROR 55P03 when the lock is not to be had at once.
  */
 PtLogState *
 pt_offsets_follow(Oid leaf, bool dont_wait)
@@ -190,9 +196,12 @@ pt_offset_topic_known(const PtCommittedOffset *committed)
 	return !is_same_topic(&committed->topic_id, &unknown);
 }
 
-/* Is the committed offset one in this topic, and not in another that had its name? */
-static bool
-is_meant_for(const PtCommittedOffset *committed, const pg_uuid_t *topic_id)
+/*
+ * Is the committed offset one in this topic, and not in another that had its
+ * name?  topic_id NULL: any topic of that name will do.
+ */
+bool
+pt_offset_is_of(const PtCommittedOffset *committed, const pg_uuid_t *topic_id)
 {
 	return topic_id == NULL || !pt_offset_topic_known(committed) || is_same_topic(&committed->topic_id, topic_id);
 }
@@ -208,7 +217,7 @@ pt_offset_fetch(PtString group_id, PtString topic, const pg_uuid_t *topic_id, in
 	PtLogState *log = pt_offsets_follow(pt_offsets_leaf(group_id, false), dont_wait);
 
 	return log != NULL && pt_offset_cache_find(&log->locator, group_id, topic, partition, out) &&
-		is_meant_for(out, topic_id);
+		pt_offset_is_of(out, topic_id);
 }
 
 /*
@@ -280,7 +289,8 @@ pt_offsets_exist(PtString group_id, bool dont_wait)
 }
 
 /*
- * The committed offset of a group, and whether this transaction has set it itself.  False: it has none.
+ * What a group has committed in a partition, and whether this transaction has
+ * set it itself.  False: nothing.
  */
 bool
 pt_offset_find(PtString group_id, const PtTopic *topic, int32 partition, PtCommittedOffset *committed, bool *is_own)
@@ -304,7 +314,7 @@ pt_offset_find(PtString group_id, const PtTopic *topic, int32 partition, PtCommi
 		return mine->offset >= 0;
 	}
 	return pt_offset_cache_find(&log->locator, group_id, name, partition, committed) &&
-		is_meant_for(committed, &topic_id);
+		pt_offset_is_of(committed, &topic_id);
 }
 
 /*
@@ -377,7 +387,7 @@ pt_offset_write(PtString group_id, const PtCommittedOffset *committed)
 	rel = relation_open(pt_offsets_leaf(group_id, true), RowExclusiveLock);
 	pt_offset_cache_attach();
 	if (++writes % FOLLOW_WRITES == 0)
-		(void) pt_offsets_follow(RelationGetRelid(rel), false);	/* so that those who only write keep up, too */
+		(void) pt_offsets_follow(RelationGetRelid(rel), false);
 	pt_offset_check_room(&pt_rel_locator(rel), group_id, committed);
 	remember_own(&pt_rel_locator(rel), &key, committed);
 	add_record(rel, &key, &value);

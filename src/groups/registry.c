@@ -36,7 +36,10 @@
 #include "groups/internal.h"
 #include "xact/xact.h"
 
-/* Tells group locks from other locks made of numbers: of users (1, 2), of (group, partition) (3). */
+/*
+ * Tells group locks from other locks made of numbers: of users (1, 2), of
+ * (group, partition) (3).
+ */
 #define GROUP_LOCK_KIND		4
 
 static void

@@ -34,7 +34,8 @@ typedef struct FetchGroup
 	PtString	group_id;
 	OffsetFetchGroupResponse *out;
 	int			topics_cap;
-	int			partitions_cap; /* of the last topic */
+	int			partitions_cap; /* of the last topic, */
+	pg_uuid_t	topic_id;		/* whose id is this */
 } FetchGroup;
 
 /* Doubles an array that is full; returns the new one. */
@@ -74,18 +75,19 @@ add_offset(void *arg, const PtCommittedOffset *committed)
 	{
 		int16		error;
 		const PtTopic *found = kafka_topic_find(name, NULL, &error);
-		pg_uuid_t	none = {{0}};
 
-		if (found == NULL || (memcmp(&committed->topic_id, &none, sizeof(none)) != 0 &&
-							  memcmp(&committed->topic_id, &found->id, sizeof(none)) != 0))
+		if (found == NULL || !pt_offset_is_of(committed, &found->id))
 			return;
 		out->topics.items = grow(f->call, kafka_schema_OffsetFetchGroupTopicResponse(), out->topics.items,
 								 out->topics.n, &f->topics_cap);
 		topic = &out->topics.items[out->topics.n++];
 		topic->name = pt_string_copy(name);
 		memcpy(&topic->topic_id, &found->id, sizeof(topic->topic_id));
+		f->topic_id = found->id;
 		f->partitions_cap = 0;
 	}
+	else if (!pt_offset_is_of(committed, &f->topic_id))
+		return;
 	topic->partitions.items = grow(f->call, kafka_schema_OffsetFetchGroupPartitionResponse(),
 								   topic->partitions.items, topic->partitions.n, &f->partitions_cap);
 	topic->partitions.items[topic->partitions.n].partition_index = committed->partition;

@@ -299,7 +299,7 @@ copy_frames(Relation old_table, Relation new_table, TransactionId oldest_xmin, d
 	(void) pt_append_lock(RelationGetRelid(old_table), false);
 	(void) pt_append_lock(RelationGetRelid(new_table), false);
 	state = pt_state_get(new_table);
-	pt_xact_before_append(state, RelationGetRelid(old_table));
+	pt_tails_before_append(state, RelationGetRelid(old_table));
 	pt_reader_begin(&r, old_table, GetAccessStrategy(BAS_BULKREAD));
 	while (pt_reader_next(&r, &frame))
 	{
@@ -322,7 +322,7 @@ copy_frames(Relation old_table, Relation new_table, TransactionId oldest_xmin, d
 		seal_copied(new_table, state, sealed);
 	/* after the swap of files, the log belongs to the old table's OID */
 	state->relid = RelationGetRelid(old_table);
-	pt_xact_after_append();
+	pt_tails_after_append();
 }
 
 /* We hold the append lock, so the next ordinal is ours to say; it only grows. */

@@ -408,12 +408,12 @@ append_admitted(PartState *part, Work **works, int n)
 		batches[i].length = works[i]->length;
 		batches[i].base_offset = -1;
 	}
-	pt_xact_before_append(part->log, RelationGetRelid(part->rel));
+	pt_tails_before_append(part->log, RelationGetRelid(part->rel));
 	pt_append(part->rel, part->log, batches, n);
 	Assert(part->next_offset == part->log->tail_offset);
 	if (pt_index_rows_wanted(part->rel))
 		index_batches(part->rel, batches, n);
-	pt_xact_after_append();
+	pt_tails_after_append();
 	for (int i = 0; i < n; i++)
 	{
 		Assert(works[i]->item->base_offset == batches[i].base_offset);

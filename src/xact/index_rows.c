@@ -89,8 +89,8 @@ insert_entries(Relation rel, ResultRelInfo *rri, EState *estate, const PtAppendB
 
 /*
  * The rows are those of a batch that this transaction has just appended to rel
- * (open, RowExclusiveLock): enters them into the secondary indexes.  For relations of which pt_index_rows_wanted says so.  The
- * transaction may have no snapshot yet.
+ * (open, RowExclusiveLock): enters them into the secondary indexes.  Called only
+ * when pt_index_rows_wanted says so.  The transaction may have no snapshot yet.
  */
 void
 pt_index_rows(Relation rel, const PtAppendBatch *batch, const PtRecord *rows, int n)

@@ -29,7 +29,10 @@
 /* Tells the append lock from other locks on the relation's pg_class row. */
 #define APPEND_LOCK_SUBID	1
 
-/* How often to look again before waiting in the lock's queue, first after so many microseconds, then twice that, ... */
+/*
+ * How often to look again before waiting in the lock's queue: first after so many
+ * microseconds, then after twice that, and so on.
+ */
 #define APPEND_LOCK_TRIES		6
 #define APPEND_LOCK_SLEEP_US	20
 

@@ -210,7 +210,7 @@ append_batch(RowBatches *b)
 	batch.base_offset = b->base_offset;
 	if (b->base_offset > 0)
 		pt_trim_empty(b->relid, b->log, b->base_offset);
-	pt_xact_before_append(b->log, b->relid);
+	pt_tails_before_append(b->log, b->relid);
 	pt_append(b->rel, b->log, &batch, 1);
 	Assert(b->log->tail_ordinal == batch.base_ordinal + n);
 	flush_ahead(len);
@@ -226,7 +226,7 @@ append_batch(RowBatches *b)
 			b->rows[i].offset = batch.base_offset + i;
 		pt_index_rows(b->rel, &batch, b->rows, n);
 	}
-	pt_xact_after_append();
+	pt_tails_after_append();
 	b->first += n;
 	b->base_offset = -1;
 	pt_builder_start(&b->builder);

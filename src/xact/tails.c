@@ -73,7 +73,7 @@ const PtXactKind pt_xact_tails = {
  * that fails midway in a subtransaction is known, too.
  */
 void
-pt_xact_before_append(PtLogState *state, Oid relid)
+pt_tails_before_append(PtLogState *state, Oid relid)
 {
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		only_topics = true;
@@ -84,7 +84,7 @@ pt_xact_before_append(PtLogState *state, Oid relid)
 
 /* To be called when an append and what it causes are written. */
 void
-pt_xact_after_append(void)
+pt_tails_after_append(void)
 {
 	Assert(TransactionIdIsValid(GetTopTransactionIdIfAny()) && touched.n > 0);
 	own_wal_end = XactLastRecEnd;

@@ -112,7 +112,10 @@ pt_trim(Oid leaf, int64 offset, int64 *start)
 		return PT_OFFSET_OUT_OF_RANGE;
 	if (offset > *start)
 	{
-		/* nothing is left for a dump to tell the end by; whoever holds that lock empties it, too, or alters it */
+		/*
+		 * Nothing is left for a dump to tell the end by.  Another holder of
+		 * that lock empties the log, too, or alters it.
+		 */
 		if (offset == end && ConditionalLockRelationOid(leaf, ShareUpdateExclusiveLock))
 			pt_label_start(leaf, offset);
 		remember(leaf, offset);

@@ -63,8 +63,8 @@ typedef struct PtXactKind
 extern void pt_xact_register(const PtXactKind *const *others, int n);
 
 /* tails.c: the logs that this transaction has appended to. */
-extern void pt_xact_before_append(PtLogState *state, Oid relid);
-extern void pt_xact_after_append(void);
+extern void pt_tails_before_append(PtLogState *state, Oid relid);
+extern void pt_tails_after_append(void);
 extern void pt_prepared_resolved(void);
 
 /* trim.c */

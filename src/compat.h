@@ -156,7 +156,8 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 
 /*
  * 19: options of table access methods are unsigned, and some functions have got
- * other arguments.  REPACK is CLUSTER and VACUUM FULL, and can be concurrent.
+ * other arguments.  REPACK is CLUSTER and VACUUM FULL; its concurrent form is
+ * refused by the server for all but heap, so the snapshot is for nobody.
  */
 #if PG_VERSION_NUM < 190000
 #define PtTableOptions int
@@ -175,7 +176,6 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 	Relation old_table, Relation new_table, Relation old_index, bool use_sort, TransactionId oldest_xmin, \
 	TransactionId *xid_cutoff, MultiXactId *multi_cutoff, double *num_tuples, double *tups_vacuumed, \
 	double *tups_recently_dead
-#define pt_copy_is_concurrent() false
 #define T_RepackStmt T_ClusterStmt
 #define pt_repack_table(stmt) (((ClusterStmt *) (stmt))->relation)
 #else
@@ -194,7 +194,6 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 	Relation old_table, Relation new_table, Relation old_index, bool use_sort, TransactionId oldest_xmin, \
 	Snapshot snapshot, TransactionId *xid_cutoff, MultiXactId *multi_cutoff, double *num_tuples, \
 	double *tups_vacuumed, double *tups_recently_dead
-#define pt_copy_is_concurrent() (snapshot != NULL)
 #define pt_repack_table(stmt) \
 	(((RepackStmt *) (stmt))->relation ? ((RepackStmt *) (stmt))->relation->relation : NULL)
 #endif

@@ -242,11 +242,6 @@ pt_relation_copy_for_cluster(PT_COPY_FOR_CLUSTER_ARGS)
 	PtLogStart	trim;
 	bool		amid;
 
-	if (pt_copy_is_concurrent())
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot repack \"%s\" concurrently", RelationGetRelationName(old_table)),
-				 errhint("Use VACUUM FULL, or let retention make room in the table's file.")));
 	Assert(CheckRelationLockedByMe(old_table, AccessExclusiveLock, false));
 	if (old_index)
 		ereport(ERROR,

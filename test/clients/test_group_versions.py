@@ -669,6 +669,20 @@ def test_zero_bytes():
         tap.ok(answer["MemberId"].startswith("a?b-"), "a client id with a zero byte")
 
 
+def test_topic_made_again():
+    """what was committed in a topic that is gone is not shown as an offset in a new one of its name"""
+    group = fresh()
+    server.sql("SELECT create_topic('again', partitions => 2)")
+    tap.equal(commit(7, group, {0: 3, 1: 4}, topic="again"), {0: NONE, 1: NONE}, "offsets in two partitions")
+    server.sql("SELECT drop_topic('again')")
+    server.sql("SELECT create_topic('again', partitions => 2)")
+    tap.equal(commit(7, group, {0: 1}, topic="again"), {0: NONE}, "an offset in the first of the new topic")
+    answer = client.call("OffsetFetch", 7, {"GroupId": group, "Topics": None})
+    tap.equal([(t["Name"], p["PartitionIndex"], p["CommittedOffset"]) for t in answer["Topics"] for p in t["Partitions"]],
+              [("again", 0, 1)], "OffsetFetch of all topics has no more than that")
+    tap.equal(committed(group, 0, 1, topic="again"), {0: (1, ""), 1: (-1, "")}, "nor has one by name")
+
+
 def test_matrix():
     for name, versions in sorted(ran.items()):
         tap.note("%-24s %s" % (name, " ".join(str(v) for v in versions)))
@@ -686,7 +700,7 @@ def main():
     tap.main([test_advertised, test_find_coordinator, test_join_group, test_sync_group, test_heartbeat, test_leave_group, test_offset_commit,
               test_offset_fetch, test_describe_groups, test_list_groups, test_delete_groups, test_offset_delete,
               test_consumer_group_heartbeat, test_consumer_group_describe, test_consumer_offsets, test_group_configs, test_rebalance, test_sql, test_restart,
-              test_hostile_names, test_zero_bytes, test_matrix])
+              test_hostile_names, test_zero_bytes, test_topic_made_again, test_matrix])
 
 
 main()

@@ -15,7 +15,7 @@
  * SERIALIZABLE needs no lock on the rows that are read here: they never change.
  * New ones are noticed by the index's own predicate locks, or the scan's.
  *
- * Siblings: rows.c (the cursor), modify.c (who hands out markers).
+ * Siblings: record_cursor.c (the cursor), modify.c (who hands out markers).
  *
  * Copyright (c) 2026, the pgtopic authors
  *

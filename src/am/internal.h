@@ -14,7 +14,7 @@
 #define PT_AM_INTERNAL_H
 
 #include "am/am.h"
-#include "am/rows.h"
+#include "am/record_cursor.h"
 
 #include "access/amapi.h"
 #include "access/relscan.h"

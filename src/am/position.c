@@ -15,7 +15,7 @@
  * fetches it.  If something else moved that cursor or reset it, the scan finds
  * its place again by offset.
  *
- * Siblings: rows.c (the cursor), fetch.c (its owner).
+ * Siblings: record_cursor.c (the cursor), fetch.c (its owner).
  *
  * Copyright (c) 2026, the pgtopic authors
  *

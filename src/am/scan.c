@@ -13,7 +13,7 @@
  * ranges of ordinals.  TABLESAMPLE's are blocks of TIDs, that is of
  * PT_TID_PER_BLOCK ordinals.
  *
- * Siblings: rows.c (what is visible), fetch.c (single rows).
+ * Siblings: record_cursor.c (what is visible), fetch.c (single rows).
  *
  * Copyright (c) 2026, the pgtopic authors
  *

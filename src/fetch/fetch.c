@@ -11,7 +11,7 @@
  * are on one page) and takes no content locks, see span.c.  A consumer that
  * goes on where its last fetch ended costs no search.
  *
- * Siblings: logs.c, span.c.
+ * Siblings: find_log.c, span.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

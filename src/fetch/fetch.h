@@ -133,7 +133,7 @@ extern int	pt_read_records(Relation rel, Snapshot snapshot, int64 offset, int ma
  */
 extern bool pt_wait_for_logs(Oid *relids, const int64 *offsets, int n, TimestampTz deadline);
 
-/* logs.c: logs without relations */
+/* find_log.c: logs without relations */
 extern int64 pt_log_start_offset(PtLogState *log);
 extern PtStatus pt_log_find(Oid relid, PtLogState **log);
 extern void pt_log_start(PtLogState *log, int64 *offset, PtLogPos *pos);

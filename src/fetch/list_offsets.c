@@ -6,7 +6,7 @@
  * The leader epoch of everything that is appended is the server's timeline:
  * a promotion begins a new one, and that is when logs can diverge.
  *
- * Siblings: logs.c, fetch.c.
+ * Siblings: find_log.c, fetch.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -4,10 +4,10 @@
  *	  What the codec knows of a message: tables of fields.
  *
  * A KafkaSchema is the table of one struct: a KafkaField for each member, in the order of the
- * wire, with the versions that have it.  The tables are made from lists of rows (rows.h).
+ * wire, with the versions that have it.  The tables are made from lists of rows (message_rows.h).
  * Nothing here knows the server: it compiles with -DFRONTEND.
  *
- * Siblings: rows.h, codec.h (walks the tables), messages/.
+ * Siblings: message_rows.h, codec.h (walks the tables), messages/.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "net/conn_internal.h"
-#include "net/moving.h"
+#include "net/conn_transfer.h"
 
 #define NET_SEND_START	(256 * 1024)
 

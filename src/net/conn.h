@@ -20,7 +20,7 @@
  * grows with the bytes that arrived, not with what was announced; beyond
  * input_bytes_max only small requests and one large one at a time are read on.
  *
- * Siblings: loop.h (readiness and timers), listen.h (new connections), moving.h.
+ * Siblings: loop.h (readiness and timers), listen.h (new connections), conn_transfer.h.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -28,7 +28,7 @@
 #include <sys/socket.h>
 
 #include "net/conn_internal.h"
-#include "net/moving.h"
+#include "net/conn_transfer.h"
 
 #define NET_READ_BYTES		(256 * 1024)	/* one read of small frames */
 #define NET_SCARCE_BYTES	(4 * 1024)	/* the same when memory is short */

@@ -7,7 +7,7 @@
  * (turn.c).  A client is freed in the "closed" callback and nowhere else, and net calls that
  * only between turns, so a pointer to a client is good for a turn.
  *
- * Siblings: turn.c (what a turn does with requests), waits.c, move.c, span.c.
+ * Siblings: turn.c (what a turn does with requests), log_waits.c, client_move.c, span_source.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -19,7 +19,7 @@
 #include "utils/memutils.h"
 
 #include "net/listen.h"
-#include "server/move.h"
+#include "server/client_move.h"
 
 /* Lines about closed connections in the log. */
 #define PT_TELL_PER_SECOND	20

@@ -9,9 +9,9 @@
  * everything that has become ready since the last (turn.c).
  *
  * The control worker is a listener that does not accept: clients come to it
- * while they ask for what belongs to it (move.c).
+ * while they ask for what belongs to it (client_move.c).
  *
- * Siblings: client.c, turn.c, waits.c, span.c, move.c, handover.c; committer.c.
+ * Siblings: client.c, turn.c, log_waits.c, span_source.c, client_move.c, inbox.c; committer.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -43,7 +43,7 @@
 #include "guc.h"
 #include "record/crc32c.h"
 #include "net/listen.h"
-#include "server/move.h"
+#include "server/client_move.h"
 #include "server/server.h"
 
 #define PT_LISTEN_SOCKETS_MAX	64

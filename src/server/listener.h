@@ -30,7 +30,7 @@
 #include "net/conn.h"
 #include "net/loop.h"
 #include "server/counters.h"
-#include "server/handover.h"
+#include "server/inbox.h"
 #include "server/shared.h"
 
 typedef enum PtRequestState
@@ -55,7 +55,7 @@ typedef struct PtClient
 	struct PtRequest *waiting;	/* its requests behind this one are not begun */
 	dlist_node	runnable_node;	/* on listener->runnable if runnable */
 	dlist_node	answer_node;	/* on listener->answerable or ->parked if answering */
-	dlist_node	move_node;		/* on the list of move.c if moving */
+	dlist_node	move_node;		/* on the list of client_move.c if moving */
 	bool		runnable;
 	bool		answering;
 	bool		moving;			/* to another worker: no request is begun */
@@ -134,7 +134,7 @@ extern bool pt_turn_pending(const PtListener *l);
 extern uint32 pt_turn_sleeps_for(const PtListener *l);
 extern void pt_turn_recover(PtListener *l);
 
-/* waits.c */
+/* log_waits.c */
 extern void pt_waits_init(PtListener *l);
 extern void pt_waits_register(PtRequest *request);
 extern void pt_waits_unregister(PtRequest *request);
@@ -142,7 +142,7 @@ extern void pt_waits_check(PtListener *l);
 extern bool pt_waits_any(void);
 extern void pt_waits_forget_all(void);
 
-/* span.c: a span of a log as a source of bytes for a connection, in memory of the current context */
+/* span_source.c: a span of a log as a source of bytes for a connection, in memory of the current context */
 extern NetSource *pt_span_source(const PtSpan *span);
 extern void pt_turn_transaction(void);
 extern void pt_span_source_reset(void);

@@ -18,7 +18,7 @@
  * caught in listener.c and cleaned up here (pt_turn_recover); the phases keep
  * the lists so that they can be abandoned anywhere.
  *
- * Siblings: listener.c (the loop), client.c, waits.c, span.c.
+ * Siblings: listener.c (the loop), client.c, log_waits.c, span_source.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -38,7 +38,7 @@
 #include "groups/groups.h"
 #include "produce/produce.h"
 #include "xact/xact.h"
-#include "server/move.h"
+#include "server/client_move.h"
 
 /*
  * Attempts to append to partitions that others have locked: the first come at

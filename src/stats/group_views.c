@@ -7,7 +7,7 @@
  * DescribeGroups and ConsumerGroupDescribe for those that have members.  Where
  * there is no control worker (a standby, no listener, another database) there are no such groups.
  *
- * Siblings: ask.c; ../func/group_info.c has what is known from committed offsets.
+ * Siblings: control_query.c; ../func/group_info.c has what is known from committed offsets.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -32,7 +32,7 @@
 #include "kafka/api.h"
 #include "kafka/codec.h"
 #include "record/bytes.h"
-#include "stats/ask.h"
+#include "stats/control_query.h"
 #include "topic/types.h"
 
 PG_FUNCTION_INFO_V1(pt_list_live_groups);

@@ -13,7 +13,7 @@
  *	  ddl.c			creates, changes and drops topics
  *	  configs.c		the table of Kafka's topic configs
  *	  types.c		the types topic and partition
- *	  places.c		tablespaces, and the files of partitions
+ *	  file_sizes.c		tablespaces, and the files of partitions
  *	  headers.c		the type headers
  *	  bytes.c		bytea read as text or JSON
  *

@@ -128,7 +128,7 @@ extern List *pt_config_list_with(List *pairs);	/* of a topic with these PtConfig
 
 /* Would these changes (as for pt_topic_alter_configs) be fine?  false with a reason (palloc'd). */
 extern bool pt_topic_check_configs(Oid relid, List *changes, char **reason);
-/* places.c: where logs lie.  Answers are of this moment: nothing is locked. */
+/* file_sizes.c: where logs lie.  Answers are of this moment: nothing is locked. */
 typedef struct PtPlace
 {
 	Oid			tablespace;

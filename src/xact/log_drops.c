@@ -10,7 +10,7 @@
  * It must be said behind the invalidation messages, or who is woken finds the old
  * relation still: hence a resource release callback, of the last phase.
  *
- * Siblings: commit.c (wakes the committer, which wakes the listeners), ../server/waits.c.
+ * Siblings: commit.c (wakes the committer, which wakes the listeners), ../server/log_waits.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -18,7 +18,7 @@
 
 #include "net/conn.h"
 #include "net/loop.h"
-#include "net/moving.h"
+#include "net/conn_transfer.h"
 
 /*
  * The server's pairing heap is not in the frontend libraries; here a sorted list does.

@@ -9,7 +9,7 @@
  * administrator to choose the time of.  So a partition that is where it should be is answered with
  * success, a directory that is no tablespace's with LOG_DIR_NOT_FOUND, and a real move with POLICY_VIOLATION.
  *
- * Siblings: 35_describe_log_dirs.c; ../../topic/places.c.
+ * Siblings: 35_describe_log_dirs.c; ../../topic/file_sizes.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -6,7 +6,7 @@
  * A log directory is a tablespace; that of pg_default is the data directory.  Sizes are
  * those of files, with the space that a log has taken ahead.
  *
- * Siblings: 34_alter_replica_log_dirs.c; ../../topic/places.c.
+ * Siblings: 34_alter_replica_log_dirs.c; ../../topic/file_sizes.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_METADATA_H
 #define KAFKA_MESSAGES_METADATA_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define METADATA_TOPIC_ROWS(F) \
 	F(UUID,   topic_id, 10, LATEST) \

@@ -13,7 +13,7 @@
 #ifndef KAFKA_MESSAGES_OFFSET_COMMIT_H
 #define KAFKA_MESSAGES_OFFSET_COMMIT_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define OFFSET_COMMIT_PARTITION_ROWS(F) \
 	F(INT32,  partition_index,        0, LATEST) \

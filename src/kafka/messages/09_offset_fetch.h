@@ -13,7 +13,7 @@
 #ifndef KAFKA_MESSAGES_OFFSET_FETCH_H
 #define KAFKA_MESSAGES_OFFSET_FETCH_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define OFFSET_FETCH_TOPIC_ROWS(F) \
 	F(STRING,      name,              0, 7) \

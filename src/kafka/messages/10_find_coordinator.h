@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_FIND_COORDINATOR_H
 #define KAFKA_MESSAGES_FIND_COORDINATOR_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define FIND_COORDINATOR_REQUEST_ROWS(F) \
 	F(STRING,       key,              0, 3) \

@@ -13,7 +13,7 @@
 #ifndef KAFKA_MESSAGES_JOIN_GROUP_H
 #define KAFKA_MESSAGES_JOIN_GROUP_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define JOIN_GROUP_PROTOCOL_ROWS(F) \
 	F(STRING, name,     0, LATEST) \

@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_HEARTBEAT_H
 #define KAFKA_MESSAGES_HEARTBEAT_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define HEARTBEAT_REQUEST_ROWS(F) \
 	F(STRING, group_id,          0, LATEST) \

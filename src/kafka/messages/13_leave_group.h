@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_LEAVE_GROUP_H
 #define KAFKA_MESSAGES_LEAVE_GROUP_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define LEAVE_GROUP_MEMBER_ROWS(F) \
 	F(STRING, member_id,         3, LATEST) \

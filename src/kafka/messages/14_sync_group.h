@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_SYNC_GROUP_H
 #define KAFKA_MESSAGES_SYNC_GROUP_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define SYNC_GROUP_ASSIGNMENT_ROWS(F) \
 	F(STRING, member_id,  0, LATEST) \

@@ -13,7 +13,7 @@
 #ifndef KAFKA_MESSAGES_DESCRIBE_GROUPS_H
 #define KAFKA_MESSAGES_DESCRIBE_GROUPS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define DESCRIBE_GROUPS_REQUEST_ROWS(F) \
 	F(LIST(STRING), groups,                        0, LATEST) \

@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_LIST_GROUPS_H
 #define KAFKA_MESSAGES_LIST_GROUPS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define LIST_GROUPS_REQUEST_ROWS(F) \
 	F(LIST(STRING), states_filter, 4, LATEST) \

@@ -13,7 +13,7 @@
 #ifndef KAFKA_MESSAGES_API_VERSIONS_H
 #define KAFKA_MESSAGES_API_VERSIONS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define API_VERSIONS_REQUEST_ROWS(F) \
 	F(STRING, client_software_name,     3, LATEST) \

@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_CREATE_TOPICS_H
 #define KAFKA_MESSAGES_CREATE_TOPICS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define CREATE_TOPIC_ASSIGNMENT_ROWS(F) \
 	F(INT32,       partition_index,  0, LATEST) \

@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_DELETE_TOPICS_H
 #define KAFKA_MESSAGES_DELETE_TOPICS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define DELETE_TOPIC_ROWS(F) \
 	F(STRING, name,      6, LATEST, NULLABLE(6), DEFAULT(-1)) \

@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_INIT_PRODUCER_ID_H
 #define KAFKA_MESSAGES_INIT_PRODUCER_ID_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define INIT_PRODUCER_ID_REQUEST_ROWS(F) \
 	F(STRING, transactional_id,        0, LATEST, NULLABLE(0)) \

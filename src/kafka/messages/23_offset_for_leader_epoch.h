@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_OFFSET_FOR_LEADER_EPOCH_H
 #define KAFKA_MESSAGES_OFFSET_FOR_LEADER_EPOCH_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define EPOCH_PARTITION_ROWS(F) \
 	F(INT32, partition,             0, LATEST) \

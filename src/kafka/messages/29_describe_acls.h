@@ -10,7 +10,7 @@
 #ifndef KAFKA_MESSAGES_DESCRIBE_ACLS_H
 #define KAFKA_MESSAGES_DESCRIBE_ACLS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define DESCRIBE_ACLS_REQUEST_ROWS(F) \
 	F(INT8,   resource_type_filter,  0, LATEST) \

@@ -10,7 +10,7 @@
 #ifndef KAFKA_MESSAGES_CREATE_ACLS_H
 #define KAFKA_MESSAGES_CREATE_ACLS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define ACL_CREATION_ROWS(F) \
 	F(INT8,   resource_type,          0, LATEST) \

@@ -10,7 +10,7 @@
 #ifndef KAFKA_MESSAGES_DELETE_ACLS_H
 #define KAFKA_MESSAGES_DELETE_ACLS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define DELETE_ACLS_FILTER_ROWS(F) \
 	F(INT8,   resource_type_filter,  0, LATEST) \

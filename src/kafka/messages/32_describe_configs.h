@@ -10,7 +10,7 @@
 #ifndef KAFKA_MESSAGES_DESCRIBE_CONFIGS_H
 #define KAFKA_MESSAGES_DESCRIBE_CONFIGS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define DESCRIBE_CONFIGS_RESOURCE_ROWS(F) \
 	F(INT8,         resource_type,       0, LATEST) \

@@ -10,7 +10,7 @@
 #ifndef KAFKA_MESSAGES_ALTER_CONFIGS_H
 #define KAFKA_MESSAGES_ALTER_CONFIGS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define ALTER_CONFIGS_CONFIG_ROWS(F) \
 	F(STRING, name,   0, LATEST) \

@@ -10,7 +10,7 @@
 #ifndef KAFKA_MESSAGES_ALTER_REPLICA_LOG_DIRS_H
 #define KAFKA_MESSAGES_ALTER_REPLICA_LOG_DIRS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define ALTER_REPLICA_LOG_DIR_TOPIC_ROWS(F) \
 	F(STRING,      name,        0, LATEST) \

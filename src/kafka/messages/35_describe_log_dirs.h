@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_DESCRIBE_LOG_DIRS_H
 #define KAFKA_MESSAGES_DESCRIBE_LOG_DIRS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define DESCRIBE_LOG_DIRS_REQUEST_TOPIC_ROWS(F) \
 	F(STRING,      topic,       0, LATEST) \

@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_CREATE_PARTITIONS_H
 #define KAFKA_MESSAGES_CREATE_PARTITIONS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define CREATE_PARTITIONS_ASSIGNMENT_ROWS(F) \
 	F(LIST(INT32), broker_ids,  0, LATEST)

@@ -10,7 +10,7 @@
 #ifndef KAFKA_MESSAGES_RENEW_DELEGATION_TOKEN_H
 #define KAFKA_MESSAGES_RENEW_DELEGATION_TOKEN_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define RENEW_DELEGATION_TOKEN_REQUEST_ROWS(F) \
 	F(BYTES, hmac,             0, LATEST) \

@@ -10,7 +10,7 @@
 #ifndef KAFKA_MESSAGES_DESCRIBE_DELEGATION_TOKEN_H
 #define KAFKA_MESSAGES_DESCRIBE_DELEGATION_TOKEN_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define DESCRIBE_DELEGATION_TOKEN_OWNER_ROWS(F) \
 	F(STRING, principal_type,  0, LATEST) \

@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_DELETE_GROUPS_H
 #define KAFKA_MESSAGES_DELETE_GROUPS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define DELETE_GROUPS_REQUEST_ROWS(F) \
 	F(LIST(STRING), groups_names, 0, LATEST)

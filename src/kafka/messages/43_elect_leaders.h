@@ -10,7 +10,7 @@
 #ifndef KAFKA_MESSAGES_ELECT_LEADERS_H
 #define KAFKA_MESSAGES_ELECT_LEADERS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define ELECT_LEADERS_TOPIC_ROWS(F) \
 	F(STRING,      topic,       0, LATEST) \

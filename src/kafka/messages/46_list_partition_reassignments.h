@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_LIST_PARTITION_REASSIGNMENTS_H
 #define KAFKA_MESSAGES_LIST_PARTITION_REASSIGNMENTS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define LIST_REASSIGNMENTS_TOPIC_ROWS(F) \
 	F(STRING,      name,               0, LATEST) \

@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_OFFSET_DELETE_H
 #define KAFKA_MESSAGES_OFFSET_DELETE_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define OFFSET_DELETE_PARTITION_ROWS(F) \
 	F(INT32, partition_index, 0, LATEST)

@@ -10,7 +10,7 @@
 #ifndef KAFKA_MESSAGES_DESCRIBE_CLIENT_QUOTAS_H
 #define KAFKA_MESSAGES_DESCRIBE_CLIENT_QUOTAS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define DESCRIBE_QUOTAS_COMPONENT_ROWS(F) \
 	F(STRING, entity_type,  0, LATEST) \

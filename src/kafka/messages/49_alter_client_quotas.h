@@ -10,7 +10,7 @@
 #ifndef KAFKA_MESSAGES_ALTER_CLIENT_QUOTAS_H
 #define KAFKA_MESSAGES_ALTER_CLIENT_QUOTAS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define ALTER_QUOTAS_ENTITY_ROWS(F) \
 	F(STRING, entity_type,  0, LATEST) \

@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_DESCRIBE_USER_SCRAM_CREDENTIALS_H
 #define KAFKA_MESSAGES_DESCRIBE_USER_SCRAM_CREDENTIALS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define DESCRIBE_SCRAM_USER_ROWS(F) \
 	F(STRING, name,  0, LATEST)

@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_ALTER_USER_SCRAM_CREDENTIALS_H
 #define KAFKA_MESSAGES_ALTER_USER_SCRAM_CREDENTIALS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define SCRAM_DELETION_ROWS(F) \
 	F(STRING, name,       0, LATEST) \

@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_DESCRIBE_QUORUM_H
 #define KAFKA_MESSAGES_DESCRIBE_QUORUM_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define DESCRIBE_QUORUM_PARTITION_ROWS(F) \
 	F(INT32, partition_index,  0, LATEST)

@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_UPDATE_FEATURES_H
 #define KAFKA_MESSAGES_UPDATE_FEATURES_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define FEATURE_UPDATE_ROWS(F) \
 	F(STRING, feature,            0, LATEST) \

@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_DESCRIBE_CLUSTER_H
 #define KAFKA_MESSAGES_DESCRIBE_CLUSTER_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define DESCRIBE_CLUSTER_REQUEST_ROWS(F) \
 	F(BOOL, include_cluster_authorized_operations,  0, LATEST) \

@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_DESCRIBE_PRODUCERS_H
 #define KAFKA_MESSAGES_DESCRIBE_PRODUCERS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define DESCRIBE_PRODUCERS_TOPIC_ROWS(F) \
 	F(STRING,      name,               0, LATEST) \

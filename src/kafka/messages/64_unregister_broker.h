@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_UNREGISTER_BROKER_H
 #define KAFKA_MESSAGES_UNREGISTER_BROKER_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define UNREGISTER_BROKER_REQUEST_ROWS(F) \
 	F(INT32, broker_id,  0, LATEST)

@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_DESCRIBE_TRANSACTIONS_H
 #define KAFKA_MESSAGES_DESCRIBE_TRANSACTIONS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define DESCRIBE_TRANSACTIONS_REQUEST_ROWS(F) \
 	F(LIST(STRING), transactional_ids,  0, LATEST)

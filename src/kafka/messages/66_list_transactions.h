@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_LIST_TRANSACTIONS_H
 #define KAFKA_MESSAGES_LIST_TRANSACTIONS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define LIST_TRANSACTIONS_REQUEST_ROWS(F) \
 	F(LIST(STRING), state_filters,             0, LATEST) \

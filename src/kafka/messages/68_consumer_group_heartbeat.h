@@ -13,7 +13,7 @@
 #ifndef KAFKA_MESSAGES_CONSUMER_GROUP_HEARTBEAT_H
 #define KAFKA_MESSAGES_CONSUMER_GROUP_HEARTBEAT_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define CONSUMER_GROUP_TOPIC_ROWS(F) \
 	F(UUID,        topic_id,   0, LATEST) \

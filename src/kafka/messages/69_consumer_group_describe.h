@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_CONSUMER_GROUP_DESCRIBE_H
 #define KAFKA_MESSAGES_CONSUMER_GROUP_DESCRIBE_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define CONSUMER_GROUP_DESCRIBE_REQUEST_ROWS(F) \
 	F(LIST(STRING), group_ids,                     0, LATEST) \

@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_LIST_CONFIG_RESOURCES_H
 #define KAFKA_MESSAGES_LIST_CONFIG_RESOURCES_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define LIST_CONFIG_RESOURCES_REQUEST_ROWS(F) \
 	F(LIST(INT8), resource_types,  1, LATEST)

@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_DESCRIBE_TOPIC_PARTITIONS_H
 #define KAFKA_MESSAGES_DESCRIBE_TOPIC_PARTITIONS_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define DESCRIBED_TOPIC_NAME_ROWS(F) \
 	F(STRING, name,  0, LATEST)

@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_ADD_RAFT_VOTER_H
 #define KAFKA_MESSAGES_ADD_RAFT_VOTER_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define RAFT_VOTER_LISTENER_ROWS(F) \
 	F(STRING, name,  0, LATEST) \

@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_REMOVE_RAFT_VOTER_H
 #define KAFKA_MESSAGES_REMOVE_RAFT_VOTER_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 #define REMOVE_RAFT_VOTER_REQUEST_ROWS(F) \
 	F(STRING, cluster_id,          0, LATEST, NULLABLE(0)) \

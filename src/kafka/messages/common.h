@@ -12,7 +12,7 @@
 #ifndef KAFKA_MESSAGES_COMMON_H
 #define KAFKA_MESSAGES_COMMON_H
 
-#include "kafka/rows.h"
+#include "kafka/message_rows.h"
 
 /* The leader of a partition, sent along with an error that a change of leader explains. */
 #define KAFKA_LEADER_ROWS(F) \

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * move.c
+ * client_move.c
  *	  Clients whose next request belongs to another worker.
  *
  * Groups and administration are the control worker's, Produce and Fetch the
@@ -15,7 +15,7 @@
  * soon, for as long as it takes.  One that is not up is waited for PT_PATIENCE_US; from then
  * on requests get an error that clients try again after (kafka_call_refuse), until it is back.
  *
- * Siblings: turn.c (notices that a request is not ours), handover.c (the way).
+ * Siblings: turn.c (notices that a request is not ours), inbox.c (the way).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -23,7 +23,7 @@
  */
 #include "postgres.h"
 
-#include "server/move.h"
+#include "server/client_move.h"
 
 #define PT_RETRY_MIN_US		500
 #define PT_RETRY_MAX_US		50000

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * handover.h
+ * inbox.h
  *	  Connections from process to process: what goes along.
  *
  * Copyright (c) 2026, the pgtopic authors

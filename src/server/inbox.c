@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * handover.c
+ * inbox.c
  *	  Connections from process to process: the inboxes of the workers.
  *
  * Every worker that serves clients has an inbox, a datagram socket in the data
@@ -11,8 +11,8 @@
  *
  * Three use it: listener worker 0, which accepts and deals out (letting
  * the kernel choose with SO_REUSEPORT put all connections of one client on one
- * worker); move.c, for clients whose requests belong to another plane; and SQL
- * sessions that ask the control worker (../stats/ask.c).
+ * worker); client_move.c, for clients whose requests belong to another plane; and SQL
+ * sessions that ask the control worker (../stats/control_query.c).
  *
  * An inbox holds only a few datagrams.  Full is no failure: the giver keeps the connection
  * and tries again.  A worker whose memory for requests is used up does not empty its
@@ -21,7 +21,7 @@
  * The giver counts the connection for the receiver, so that a burst is spread
  * evenly before the receivers have seen any of it.
  *
- * Siblings: handover.h, listener.c, client.c, move.c.
+ * Siblings: inbox.h, listener.c, client.c, client_move.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -39,7 +39,7 @@
 #include "storage/fd.h"
 
 #include "guc.h"
-#include "server/move.h"
+#include "server/client_move.h"
 
 /* A directory that base backups leave out. */
 #define PT_HANDOVER_PATH "pg_stat_tmp/pgtopic_listener.%d"

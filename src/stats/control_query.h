@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * ask.h
+ * control_query.h
  *	  What only the control worker knows, SQL asks it for, in Kafka's protocol.
  *
  * Copyright (c) 2026, the pgtopic authors

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * rows.h
+ * message_rows.h
  *	  How Kafka messages are described: one list of rows per struct.
  *
  * A message is a list of rows, one per field, in the order of the wire:

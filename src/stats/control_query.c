@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * ask.c
+ * control_query.c
  *	  SQL asks the control worker.
  *
  * The state of groups is in the memory of one process, the control worker.  A
@@ -9,7 +9,7 @@
  * (the request goes along as bytes that have been received already), and reads the answer from the
  * other.  So there is no second protocol, and nothing in shared memory to keep.
  *
- * Siblings: ../server/handover.c, ../kafka/frame.c.
+ * Siblings: ../server/inbox.c, ../kafka/frame.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -34,9 +34,9 @@
 
 #include "guc.h"
 #include "kafka/frame.h"
-#include "server/handover.h"
+#include "server/inbox.h"
 #include "server/shared.h"
-#include "stats/ask.h"
+#include "stats/control_query.h"
 
 #define LENGTH_WORD		4
 #define ANSWER_MAX		(256 * 1024 * 1024)

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * moving.h
+ * conn_transfer.h
  *	  Connections that go from one process to another.
  *
  * A connection can go when nothing of it is left to send: the socket, and the bytes that

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * places.c
+ * file_sizes.c
  *	  Where the logs of partitions lie, and how large their files are.
  *
  * No lock is taken on a partition, so that a look at the disk never waits for an

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * waits.c
+ * log_waits.c
  *	  Requests that wait for a log to move (Fetch at the end of a log).
  *
  * A log for which somebody waits is "watched": the worker remembers where its

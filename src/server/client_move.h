@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * move.h
+ * client_move.h
  *	  Clients that come from, and go to, other workers.
  *
  * Copyright (c) 2026, the pgtopic authors
@@ -10,18 +10,18 @@
 #ifndef PT_SERVER_MOVE_H
 #define PT_SERVER_MOVE_H
 
-#include "net/moving.h"
-#include "server/handover.h"
+#include "net/conn_transfer.h"
+#include "server/inbox.h"
 #include "server/listener.h"
 
 #define PT_INFLIGHT_MAX	64		/* requests of one connection in work; all of them can move */
 
-/* handover.c: the inbox of this worker */
+/* inbox.c: the inbox of this worker */
 extern void pt_handover_init(PtListener *l);
 extern void pt_handover_turn(PtListener *l);
 extern int	pt_handover_socket(void);
 
-/* move.c: clients whose next request belongs to another worker */
+/* client_move.c: clients whose next request belongs to another worker */
 extern void pt_moves_init(PtListener *l);
 extern void pt_moves_turn(PtListener *l);
 extern bool pt_move_needed(const PtListener *l, const PtRequest *request);

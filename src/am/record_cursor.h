@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * rows.h
+ * record_cursor.h
  *	  A cursor over the records of a log that a snapshot sees.
  *
  * The one place where the access methods decide what is visible and take

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * logs.c
+ * find_log.c
  *	  From a leaf's OID to its log's shared state, quickly.
  *
  * A fetch may ask for a thousand partitions of which none has anything new, so

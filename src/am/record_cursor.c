@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * rows.c
+ * record_cursor.c
  *	  A cursor over the records of a log that a snapshot sees.
  *
  * Visibility is decided by frame.  Because commit order is log order, what a
@@ -35,7 +35,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "am/rows.h"
+#include "am/record_cursor.h"
 #include "topic/leaf.h"
 
 #define NO_LIMIT	PG_UINT64_MAX
@@ -54,7 +54,7 @@ static void take_apart(PtRows *rows);
 static void go_to(PtRows *rows, int i);
 static bool go_to_offset(PtRows *rows, int64 offset);
 
-/* See rows.h. */
+/* See record_cursor.h. */
 void
 pt_rows_begin(PtRows *rows, Relation rel, Snapshot snapshot, BufferAccessStrategy strategy)
 {
@@ -86,7 +86,7 @@ pt_rows_end(PtRows *rows)
 		pfree(rows->buf.data);
 }
 
-/* See rows.h.  The next move then begins with a search of its own. */
+/* See record_cursor.h.  The next move then begins with a search of its own. */
 void
 pt_rows_reset(PtRows *rows, PtRowsAt at)
 {
@@ -397,7 +397,7 @@ go_to_offset(PtRows *rows, int64 offset)
  * moves
  */
 
-/* See rows.h. */
+/* See record_cursor.h. */
 bool
 pt_rows_next(PtRows *rows)
 {
@@ -427,7 +427,7 @@ behind_start(PtRows *rows)
 	return false;
 }
 
-/* See rows.h.  Going back takes the whole batch apart, but once a batch only. */
+/* See record_cursor.h.  Going back takes the whole batch apart, but once a batch only. */
 bool
 pt_rows_prev(PtRows *rows)
 {
@@ -455,7 +455,7 @@ pt_rows_prev(PtRows *rows)
 	return false;
 }
 
-/* See rows.h.  The cursor then ends with the extent, not with the log. */
+/* See record_cursor.h.  The cursor then ends with the extent, not with the log. */
 void
 pt_rows_seek_extent(PtRows *rows, uint64 extent)
 {
@@ -464,7 +464,7 @@ pt_rows_seek_extent(PtRows *rows, uint64 extent)
 	rows->stop = pt_extent_pos(extent + 1);
 }
 
-/* See rows.h.  Precise to an extent: whoever asks has to look at each row's time. */
+/* See record_cursor.h.  Precise to an extent: whoever asks has to look at each row's time. */
 void
 pt_rows_seek_timestamp(PtRows *rows, int64 timestamp)
 {
@@ -477,7 +477,7 @@ pt_rows_seek_timestamp(PtRows *rows, int64 timestamp)
 	rows->at = PT_ROWS_ON;
 }
 
-/* See rows.h. */
+/* See record_cursor.h. */
 bool
 pt_rows_first_from(PtRows *rows, int64 offset)
 {
@@ -522,7 +522,7 @@ seek_behind(PtRows *rows, int64 offset)
 	pt_reader_seek_pos(r, pos);
 }
 
-/* See rows.h. */
+/* See record_cursor.h. */
 bool
 pt_rows_last_upto(PtRows *rows, int64 offset)
 {
@@ -578,7 +578,7 @@ find_frame(PtRows *rows, int64 ordinal)
 	return false;
 }
 
-/* See rows.h. */
+/* See record_cursor.h. */
 bool
 pt_rows_find(PtRows *rows, int64 ordinal, PtVisibility *why, TransactionId *xid)
 {
@@ -614,7 +614,7 @@ pt_rows_find(PtRows *rows, int64 ordinal, PtVisibility *why, TransactionId *xid)
 	return go_to_offset(rows, offset) && rows->record.offset == offset;
 }
 
-/* See rows.h. */
+/* See record_cursor.h. */
 bool
 pt_rows_first_ordinal(PtRows *rows, int64 ordinal)
 {
@@ -635,7 +635,7 @@ pt_rows_first_ordinal(PtRows *rows, int64 ordinal)
 	return go_to_offset(rows, offset) || pt_rows_next(rows);
 }
 
-/* See rows.h.  Leaves the cursor on the last row. */
+/* See record_cursor.h.  Leaves the cursor on the last row. */
 int64
 pt_rows_end_ordinal(PtRows *rows)
 {

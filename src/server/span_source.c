@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * span.c
+ * span_source.c
  *	  A span of a log as a source of bytes: from shared buffers to the socket.
  *
  * Nothing is copied (but pieces too small to be worth it, by net), and nothing stays

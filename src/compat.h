@@ -82,14 +82,20 @@ pt_smgropen(RelFileLocator locator)
 #define PT_NEEDS_IOVEC
 #endif
 
-/* The tag of a block of the main fork.  A macro, for files that include storage/buf_internals.h. */
+/*
+ * The tag of a block of the main fork.  A macro, for files that include
+ * storage/buf_internals.h.
+ */
 #if PG_VERSION_NUM < 160000
 #define pt_buffer_tag(tag, locator, block) INIT_BUFFERTAG(*(tag), *(locator), MAIN_FORKNUM, block)
 #else
 #define pt_buffer_tag(tag, locator, block) InitBufferTag(tag, locator, MAIN_FORKNUM, block)
 #endif
 
-/* 16 made privilege checks by catalog one function.  Macros, for files that include utils/acl.h. */
+/*
+ * 16 made privilege checks by catalog one function.  Macros, for files that
+ * include utils/acl.h.
+ */
 #if PG_VERSION_NUM < 160000
 #define pt_relation_ownercheck(relid, role) pg_class_ownercheck(relid, role)
 #define pt_schema_aclcheck(schema, role, mode) pg_namespace_aclcheck(schema, role, mode)
@@ -155,9 +161,9 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 #endif
 
 /*
- * 19: options of table access methods are unsigned, and some functions have got
- * other arguments.  REPACK is CLUSTER and VACUUM FULL; its concurrent form is
- * refused by the server for all but heap, so the snapshot is for nobody.
+ * 19: options of table access methods are unsigned, and some functions have
+ * got other arguments.  REPACK is CLUSTER and VACUUM FULL; its concurrent form
+ * is refused by the server for all but heap, so the snapshot is for nobody.
  */
 #if PG_VERSION_NUM < 190000
 #define PtTableOptions int
@@ -198,7 +204,10 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 	(((RepackStmt *) (stmt))->relation ? ((RepackStmt *) (stmt))->relation->relation : NULL)
 #endif
 
-/* 18: one all-frozen count and a start time more; parallel scans know the file, not the table. */
+/*
+ * 18: one all-frozen count and a start time more; parallel scans know the
+ * file, not the table.
+ */
 #if PG_VERSION_NUM < 180000
 #define pt_vac_update_relstats(rel, pages, tuples, hasindex, frozenxid, minmulti) \
 	vac_update_relstats(rel, pages, tuples, 0, hasindex, frozenxid, minmulti, NULL, NULL, false)
@@ -236,7 +245,10 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 #define pt_index_am_result(routine) (routine)
 #endif
 
-/* 17: wait events of extensions have names, and a wait event set may have a resource owner. */
+/*
+ * 17: wait events of extensions have names, and a wait event set may have a
+ * resource owner.
+ */
 #if PG_VERSION_NUM < 170000
 #define pt_wait_event_new(name) PG_WAIT_EXTENSION
 #define pt_wait_event_set_new(n) CreateWaitEventSet(TopMemoryContext, n)
@@ -247,8 +259,8 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 #endif
 
 /*
- * 19: a tranche of LWLocks gets its name once, with its number, and a hash table
- * in shared memory has one size.
+ * 19: a tranche of LWLocks gets its name once, with its number, and a hash
+ * table in shared memory has one size.
  */
 #if PG_VERSION_NUM < 190000
 #define pt_lwlock_tranche_new(name) LWLockNewTrancheId()
@@ -266,8 +278,8 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 #endif
 
 /*
- * 19: the content lock of a buffer is part of its state; io/extent_write.c tells
- * what follows.  Macros, for files that include storage/buf_internals.h.
+ * 19: the content lock of a buffer is part of its state; io/extent_write.c
+ * tells what follows.  Macros, for files that include storage/buf_internals.h.
  */
 #if PG_VERSION_NUM < 190000
 #define BUFFER_LOCK_SHARE_EXCLUSIVE BUFFER_LOCK_SHARE
@@ -286,9 +298,9 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 #endif
 
 /*
- * The end of the last WAL record inserted: good to flush up to.
- * 19 has a function for it.  Before, GetXLogInsertRecPtr names where the next
- * one begins, which is behind the header of a page that does not exist yet when
+ * The end of the last WAL record inserted: good to flush up to.  19 has a
+ * function for it.  Before, GetXLogInsertRecPtr names where the next one
+ * begins, which is behind the header of a page that does not exist yet when
  * the last one ends with its page.
  */
 #if PG_VERSION_NUM < 190000

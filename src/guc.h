@@ -22,7 +22,7 @@ extern int	pt_listener_workers;
 extern int	pt_max_connections;
 extern int	pt_max_request_size;	/* bytes */
 extern int	pt_idle_timeout_ms; /* 0: never */
-extern bool pt_kafka_admin;	/* clients may change the server itself */
+extern bool pt_kafka_admin;		/* clients may change the server itself */
 
 /* topics */
 extern bool pt_auto_create_topics;

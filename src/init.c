@@ -40,6 +40,7 @@ static const struct
 	Size		(*size) (void);
 	void		(*init) (void);
 }			shmem_users[] =
+
 {
 	{pt_state_shmem_size, pt_state_shmem_init},
 	{pt_logwriter_shmem_size, pt_logwriter_shmem_init},

@@ -16,7 +16,9 @@
 /* From _PG_init: the hook of utility commands. */
 extern void pt_utility_register(void);
 
-/* Makes an empty log begin at an offset: what the label of a partition says. */
+/*
+ * Makes an empty log begin at an offset: what the label of a partition says.
+ */
 extern void pt_log_start_at(Oid relid, int64 offset);
 
 #endif							/* PT_AM_H */

@@ -4,11 +4,12 @@
  *	  The file of a log: created, truncated, moved, copied.
  *
  * The end of a log never goes back, whatever becomes of its file: offsets are
- * promises to consumers.  So TRUNCATE gives the new file the old one's end as its
- * start, and VACUUM FULL the old one's start and every record its old place.
+ * promises to consumers.  So TRUNCATE gives the new file the old one's end as
+ * its start, and VACUUM FULL the old one's start and every record its old
+ * place.
  *
- * Siblings: vacuum.c (plain VACUUM, sizes), utility.c (commands that are refused
- * before they come here).
+ * Siblings: vacuum.c (plain VACUUM, sizes), utility.c (commands that are
+ * refused before they come here).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -36,7 +37,10 @@
 #include "log/log.h"
 #include "topic/types.h"
 
-/* Where the next file starts, when copy_for_cluster makes it; else from the old file. */
+/*
+ * Where the next file starts, when copy_for_cluster makes it; else from the
+ * old file.
+ */
 static const PtLogInfo *next_file_start;
 
 static void check_columns(Relation rel);
@@ -100,7 +104,10 @@ check_relation(Relation rel, char persistence)
 	check_columns(rel);
 }
 
-/* The end of the log as the current transaction sees it, as the start of a new file. */
+/*
+ * The end of the log as the current transaction sees it, as the start of a new
+ * file.
+ */
 static void
 old_end(Relation rel, PtLogInfo *start)
 {
@@ -141,8 +148,8 @@ pt_relation_set_new_filelocator(Relation rel, const RelFileLocator *newrlocator,
 
 /*
  * For a table that this transaction has created or already truncated: the
- * server would empty the file in place.  A further new file does the same and needs no
- * truncation of ours to be replayed.
+ * server would empty the file in place.  A further new file does the same and
+ * needs no truncation of ours to be replayed.
  */
 void
 pt_relation_nontransactional_truncate(Relation rel)
@@ -151,8 +158,9 @@ pt_relation_nontransactional_truncate(Relation rel)
 }
 
 /*
- * A dump of an emptied log is restored: gives the log, when nothing is in it, a new file that begins at this
- * offset.  A log that has come further stays as it is.
+ * A dump of an emptied log is restored: gives the log, when nothing is in it,
+ * a new file that begins at this offset.  A log that has come further stays as
+ * it is.
  */
 void
 pt_log_start_at(Oid relid, int64 offset)
@@ -188,7 +196,10 @@ pt_log_start_at(Oid relid, int64 offset)
  * SET TABLESPACE
  */
 
-/* The file goes over as it is; there is one fork.  The caller has locked everybody out. */
+/*
+ * The file goes over as it is; there is one fork.  The caller has locked
+ * everybody out.
+ */
 void
 pt_relation_copy_data(Relation rel, const RelFileLocator *newrlocator)
 {
@@ -208,8 +219,9 @@ pt_relation_copy_data(Relation rel, const RelFileLocator *newrlocator)
  */
 
 /*
- * A log that starts amid a batch: the new file has to begin with all of that batch.
- * Changes "file" so, and returns true; the start is then moved when the batch is there.
+ * A log that starts amid a batch: the new file has to begin with all of that
+ * batch.  Changes "file" so, and returns true; the start is then moved when
+ * the batch is there.
  */
 static bool
 begin_with_whole_batch(Relation rel, PtLogInfo *file)
@@ -232,8 +244,8 @@ begin_with_whole_batch(Relation rel, PtLogInfo *file)
 
 /*
  * Copies what is visible of a log to a file without aborted batches and free
- * extents.  Offsets, ordinals, leader epochs and bytes stay.  The new table's own file
- * starts at zero, so it is made again with the right start.
+ * extents.  Offsets, ordinals, leader epochs and bytes stay.  The new table's
+ * own file starts at zero, so it is made again with the right start.
  */
 void
 pt_relation_copy_for_cluster(PT_COPY_FOR_CLUSTER_ARGS)
@@ -278,9 +290,9 @@ pt_relation_copy_for_cluster(PT_COPY_FOR_CLUSTER_ARGS)
 }
 
 /*
- * The copies are all of our xid, which no older snapshot sees.  But what was visible to
- * everybody shall stay so: up to the first frame that was not, the new log is
- * sealed at once.  Nobody sees its file before we commit.
+ * The copies are all of our xid, which no older snapshot sees.  But what was
+ * visible to everybody shall stay so: up to the first frame that was not, the
+ * new log is sealed at once.  Nobody sees its file before we commit.
  */
 static void
 copy_frames(Relation old_table, Relation new_table, TransactionId oldest_xmin, double *num_tuples)
@@ -320,7 +332,9 @@ copy_frames(Relation old_table, Relation new_table, TransactionId oldest_xmin, d
 	pt_tails_after_append();
 }
 
-/* We hold the append lock, so the next ordinal is ours to say; it only grows. */
+/*
+ * We hold the append lock, so the next ordinal is ours to say; it only grows.
+ */
 static void
 copy_frame(Relation new_table, PtLogState *state, PtReader *r, const PtFrame *frame)
 {

@@ -12,8 +12,9 @@
  * An index fetch keeps its cursor on the batch that it has taken apart, so
  * that an index scan in the order of the log does that once a batch.
  *
- * SERIALIZABLE needs no lock on the rows that are read here: they never change.
- * New ones are noticed by the index's own predicate locks, or the scan's.
+ * SERIALIZABLE needs no lock on the rows that are read here: they never
+ * change.  New ones are noticed by the index's own predicate locks, or the
+ * scan's.
  *
  * Siblings: record_cursor.c (the cursor), modify.c (who hands out markers).
  *
@@ -56,7 +57,9 @@ pt_index_fetch_reset(struct IndexFetchTableData *data)
 	pt_rows_reset(&((PtIndexFetch *) data)->rows, PT_ROWS_START);
 }
 
-/* The executor has cleared its slots, which may have pointed into the cursor. */
+/*
+ * The executor has cleared its slots, which may have pointed into the cursor.
+ */
 void
 pt_index_fetch_end(struct IndexFetchTableData *data)
 {
@@ -94,8 +97,8 @@ find_tid(PtRows *rows, ItemPointer tid, Snapshot snapshot, bool *all_dead)
 		return true;
 
 	/*
-	 * An index entry is written after its record, so one that lies behind
-	 * the tail is of a record that was removed from the start of the log.
+	 * An index entry is written after its record, so one that lies behind the
+	 * tail is of a record that was removed from the start of the log.
 	 */
 	*all_dead = why == PT_INVISIBLE && (TransactionIdIsValid(xid) || ordinal >= end);
 	return false;
@@ -105,7 +108,7 @@ find_tid(PtRows *rows, ItemPointer tid, Snapshot snapshot, bool *all_dead)
 static bool
 fetch_pending(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 {
-	PtRecord		row;
+	PtRecord	row;
 
 	if (!pt_pending_get(rel, tid, &row))
 		return false;
@@ -114,7 +117,10 @@ fetch_pending(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 	return true;
 }
 
-/* The row of an index entry.  There is one version of it, so never anything to call again for. */
+/*
+ * The row of an index entry.  There is one version of it, so never anything to
+ * call again for.
+ */
 bool
 pt_index_fetch_tuple(struct IndexFetchTableData *data, ItemPointer tid, Snapshot snapshot,
 					 TupleTableSlot *slot, bool *call_again, bool *all_dead)
@@ -135,7 +141,10 @@ pt_index_fetch_tuple(struct IndexFetchTableData *data, ItemPointer tid, Snapshot
 	return found;
 }
 
-/* One row for a trigger, a TID scan or a row mark.  The slot owns what it is given: there is no scan that would. */
+/*
+ * One row for a trigger, a TID scan or a row mark.  The slot owns what it is
+ * given: there is no scan that would.
+ */
 bool
 pt_tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot)
 {
@@ -158,7 +167,10 @@ pt_tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, Tup
 	return found;
 }
 
-/* Could a TID that a user gave us be one of a row?  Markers mean nothing outside of the executor. */
+/*
+ * Could a TID that a user gave us be one of a row?  Markers mean nothing
+ * outside of the executor.
+ */
 bool
 pt_tuple_tid_valid(TableScanDesc sscan, ItemPointer tid)
 {
@@ -172,7 +184,10 @@ pt_tuple_get_latest_tid(TableScanDesc sscan, ItemPointer tid)
 {
 }
 
-/* Does the snapshot see the row from which the slot was filled?  Deferred foreign key checks ask. */
+/*
+ * Does the snapshot see the row from which the slot was filled?  Deferred
+ * foreign key checks ask.
+ */
 bool
 pt_tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot)
 {
@@ -190,9 +205,9 @@ pt_tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snapsho
 }
 
 /*
- * An index that wants to make room may remove what a scan has marked as dead (see
- * find_tid), and nothing else: rows do not come in versions.  No snapshot can
- * conflict with that, on standbys neither.
+ * An index that wants to make room may remove what a scan has marked as dead
+ * (see find_tid), and nothing else: rows do not come in versions.  No snapshot
+ * can conflict with that, on standbys neither.
  */
 TransactionId
 pt_index_delete_tuples(Relation rel, TM_IndexDeleteOp *delstate)

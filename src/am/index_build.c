@@ -5,10 +5,11 @@
  *
  * Rows are entered under the TID of their ordinal, which never moves, so an
  * index is right for every snapshot, older ones too.  A plain build has locked
- * writers out and takes all that is committed.  A concurrent build takes what its
- * snapshot sees; what committed in between is added by index_validate_scan,
- * which merges the log with the TIDs that the index has.  Writers that know
- * the index enter their rows when they append them, before they commit.
+ * writers out and takes all that is committed.  A concurrent build takes what
+ * its snapshot sees; what committed in between is added by
+ * index_validate_scan, which merges the log with the TIDs that the index has.
+ * Writers that know the index enter their rows when they append them, before
+ * they commit.
  *
  * Siblings: ../xact/index_rows.c (entries of new rows), scan.c.
  *
@@ -60,7 +61,10 @@ static void maker_end(PtEntryMaker *maker);
 static void report_progress(TableScanDesc scan, BlockNumber *reported);
 static bool tids_contain(PtIndexTids *tids, ItemPointer tid);
 
-/* ERROR for an index that a log cannot have; utility.c says it sooner for what it sees. */
+/*
+ * ERROR for an index that a log cannot have; utility.c says it sooner for what
+ * it sees.
+ */
 static void
 check_index(Relation table, Relation index, const struct IndexInfo *info)
 {
@@ -93,7 +97,10 @@ maker_begin(PtEntryMaker *maker, Relation table, Relation index, struct IndexInf
 	maker->predicate = ExecPrepareQual(info->ii_Predicate, maker->estate);
 }
 
-/* Fills values and isnull from the slot's row; false when the index does not want it. */
+/*
+ * Fills values and isnull from the slot's row; false when the index does not
+ * want it.
+ */
 static bool
 maker_form(PtEntryMaker *maker)
 {
@@ -138,7 +145,10 @@ report_total(TableScanDesc scan)
 										  pt_pos_block(rows->reader.state->start_pos)) + 1);
 }
 
-/* The snapshot of a build: all that is there, or, while others write, one to be told later what it saw. */
+/*
+ * The snapshot of a build: all that is there, or, while others write, one to
+ * be told later what it saw.
+ */
 static TableScanDesc
 begin_build(Relation table, const struct IndexInfo *info)
 {
@@ -153,7 +163,10 @@ begin_build(Relation table, const struct IndexInfo *info)
 	return scan;
 }
 
-/* See table_index_build_range_scan.  A scan is given by the workers of a parallel build. */
+/*
+ * See table_index_build_range_scan.  A scan is given by the workers of a
+ * parallel build.
+ */
 double
 pt_index_build_range_scan(Relation table, Relation index, struct IndexInfo *info, bool allow_sync,
 						  bool anyvisible, bool progress, BlockNumber start_block, BlockNumber nblocks,
@@ -202,7 +215,10 @@ tids_contain(PtIndexTids *tids, ItemPointer tid)
 	return tids->have && ItemPointerEquals(&tids->tid, tid);
 }
 
-/* TIDs grow along the log, except where ordinals pass the end of the TID space. */
+/*
+ * TIDs grow along the log, except where ordinals pass the end of the TID
+ * space.
+ */
 static void
 check_tids_grow(Relation table)
 {
@@ -215,7 +231,10 @@ check_tids_grow(Relation table)
 				 errhint("Create the index without CONCURRENTLY.")));
 }
 
-/* See table_index_validate_scan: adds the rows that the snapshot sees and the index has not. */
+/*
+ * See table_index_validate_scan: adds the rows that the snapshot sees and the
+ * index has not.
+ */
 void
 pt_index_validate_scan(Relation table, Relation index, struct IndexInfo *info, Snapshot snapshot,
 					   struct ValidateIndexState *state)

@@ -3,13 +3,13 @@
  * index_wrap.c
  *	  Keeps the executor from entering rows into indexes that have no TID yet.
  *
- * The executor enters a row into the table's indexes right after
- * tuple_insert, when the row has no ordinal and so no TID yet.  So aminsert of
- * every index of a log is replaced in the relcache entry of the index by
- * one that ignores marker TIDs; real TIDs go on to the original.  That is done before
- * the executor comes to it, for any access method, by a copy of its routine
- * that remembers the original.  The entry of an index that is open
- * is not rebuilt, and a rebuilt one is wrapped again by the next insert.
+ * The executor enters a row into the table's indexes right after tuple_insert,
+ * when the row has no ordinal and so no TID yet.  So aminsert of every index
+ * of a log is replaced in the relcache entry of the index by one that ignores
+ * marker TIDs; real TIDs go on to the original.  That is done before the
+ * executor comes to it, for any access method, by a copy of its routine that
+ * remembers the original.  The entry of an index that is open is not rebuilt,
+ * and a rebuilt one is wrapped again by the next insert.
  *
  * Siblings: modify.c, index_build.c; xact/index_rows.c makes the entries when
  * rows are appended.
@@ -66,7 +66,10 @@ wrap(Relation index)
 	index->rd_indam = &wrapped->routine;
 }
 
-/* Makes sure that the executor's index entries for rows of this table are not written. */
+/*
+ * Makes sure that the executor's index entries for rows of this table are not
+ * written.
+ */
 void
 pt_index_wrap(Relation rel)
 {

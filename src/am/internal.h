@@ -77,7 +77,7 @@ extern void pt_relation_copy_data(Relation rel, const RelFileLocator *newrlocato
 extern void pt_relation_copy_for_cluster(PT_COPY_FOR_CLUSTER_ARGS);
 
 /* vacuum.c */
-extern void pt_relation_vacuum(Relation rel, PtVacuumParams *params, BufferAccessStrategy bstrategy);
+extern void pt_relation_vacuum(Relation rel, PtVacuumParams * params, BufferAccessStrategy bstrategy);
 extern uint64 pt_relation_size(Relation rel, ForkNumber fork);
 extern bool pt_relation_needs_toast_table(Relation rel);
 extern void pt_relation_estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pages, double *tuples,

@@ -3,18 +3,19 @@
  * modify.c
  *	  Writing to a log through SQL: INSERT, and clear errors for the rest.
  *
- * A row that is inserted waits in the backend's memory (xact/pending.c)
- * and joins the log when its transaction commits.  Until then its slot has a
- * marker TID, under which triggers find it; its "offset" is null unless it was given.  A
- * table that is being rewritten has no readers to wait for and will get another file
- * number before the commit, so there rows are appended at once.
+ * A row that is inserted waits in the backend's memory (xact/pending.c) and
+ * joins the log when its transaction commits.  Until then its slot has a
+ * marker TID, under which triggers find it; its "offset" is null unless it was
+ * given.  A table that is being rewritten has no readers to wait for and will
+ * get another file number before the commit, so there rows are appended at
+ * once.
  *
  * Rows of a log never change.  So a lock that only keeps a row from changing
- * (FOR KEY SHARE, which a foreign key's check takes on its referencing rows when the
- * referenced one is deleted) is held as soon as it is asked for.
+ * (FOR KEY SHARE, which a foreign key's check takes on its referencing rows
+ * when the referenced one is deleted) is held as soon as it is asked for.
  *
- * pgstat hears of a row when it is appended (xact/row_batches.c), not here: most
- * rows never pass by, and those that are rolled back were never there.
+ * pgstat hears of a row when it is appended (xact/row_batches.c), not here:
+ * most rows never pass by, and those that are rolled back were never there.
  *
  * Siblings: fetch.c (finds rows by their markers), index_wrap.c (their
  * index entries, written when they are appended).
@@ -43,11 +44,14 @@ set_appended_tid(Relation rel, TupleTableSlot *slot)
 	pt_ordinal_to_tid(state->tail_ordinal - 1, &slot->tts_tid);
 }
 
-/* Hands a row to the transaction; the slot gets a TID, a marker unless the table is being rewritten. */
+/*
+ * Hands a row to the transaction; the slot gets a TID, a marker unless the
+ * table is being rewritten.
+ */
 static void
 insert_row(Relation rel, TupleTableSlot *slot)
 {
-	PtRecord		row;
+	PtRecord	row;
 
 	Assert(pt_rel_is_log(rel));
 	pt_slot_read(slot, &row);
@@ -126,7 +130,10 @@ pt_tuple_update(PT_TUPLE_UPDATE_ARGS)
 	reject(rel, "UPDATE", _("Produce another record with the same key."));
 }
 
-/* See the head of this file: the weakest lock needs no locking, stronger ones would mean a change to come. */
+/*
+ * See the head of this file: the weakest lock needs no locking, stronger ones
+ * would mean a change to come.
+ */
 TM_Result
 pt_tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot, CommandId cid,
 			  LockTupleMode mode, LockWaitPolicy wait_policy, uint8 flags, TM_FailureData *tmfd)

@@ -6,9 +6,9 @@
  * It stores nothing and costs an insert nothing.  On "offset" it is ordered,
  * so that a range, ORDER BY "offset" LIMIT n, min and max, merge appends over
  * partitions and parameterised joins are index scans.  On "timestamp" it is
- * not: records come in the order of the log, beginning where the first batch with a
- * late enough timestamp may be, and each is checked.  (Its operator class has
- * no "<", by which the planner knows that there is no order.)
+ * not: records come in the order of the log, beginning where the first batch
+ * with a late enough timestamp may be, and each is checked.  (Its operator
+ * class has no "<", by which the planner knows that there is no order.)
  *
  * A scan uses the cursor of the table's index fetch that goes with it, so
  * that the row whose TID it returns is already at hand when the executor
@@ -53,8 +53,8 @@ typedef struct PtPositionScan
 	int64		hi;
 	TimestampTz lo_time;		/* timestamps at or above */
 	bool		locked;			/* the predicate lock was taken */
-	PtCommittedOffset	now;
-	PtCommittedOffset	marked;
+	PtCommittedOffset now;
+	PtCommittedOffset marked;
 } PtPositionScan;
 
 static void check_index(Relation heap, Relation index, struct IndexInfo *info);
@@ -75,7 +75,10 @@ is_by_time(Relation index)
  * building: only checks
  */
 
-/* ERROR for what the planner could take for something that a scan does not give. */
+/*
+ * ERROR for what the planner could take for something that a scan does not
+ * give.
+ */
 static void
 check_index(Relation heap, Relation index, struct IndexInfo *info)
 {
@@ -153,8 +156,8 @@ position_canreturn(Relation index, int attno)
 
 /*
  * Finding the first row costs a descent of the directory; then rows come in
- * the order of the table.  By time, every row from the start on is looked at: that
- * is what the table's part of the cost, by selectivity, says already.
+ * the order of the table.  By time, every row from the start on is looked at:
+ * that is what the table's part of the cost, by selectivity, says already.
  */
 static void
 position_costestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_count,
@@ -296,7 +299,10 @@ first_row(PtPositionScan *ps, PtRows *rows, bool forward)
 	return pt_rows_first_from(rows, ps->lo);
 }
 
-/* To the next row in this direction; when the cursor has been moved, by way of where we were. */
+/*
+ * To the next row in this direction; when the cursor has been moved, by way of
+ * where we were.
+ */
 static bool
 next_row(PtPositionScan *ps, PtRows *rows, bool forward)
 {
@@ -308,8 +314,9 @@ next_row(PtPositionScan *ps, PtRows *rows, bool forward)
 }
 
 /*
- * Moves on to the next row within the bounds.  Behind either end, the scan stands nowhere
- * again, as a btree's does, and another call would begin at the end from which it comes.
+ * Moves on to the next row within the bounds.  Behind either end, the scan
+ * stands nowhere again, as a btree's does, and another call would begin at the
+ * end from which it comes.
  */
 static bool
 matching_row(PtPositionScan *ps, PtRows *rows, bool forward)
@@ -330,7 +337,10 @@ matching_row(PtPositionScan *ps, PtRows *rows, bool forward)
 	return true;
 }
 
-/* Hands the current row to the executor; as an index tuple, too, for index-only scans. */
+/*
+ * Hands the current row to the executor; as an index tuple, too, for
+ * index-only scans.
+ */
 static void
 return_row(IndexScanDesc scan, PtRows *rows)
 {

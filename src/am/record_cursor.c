@@ -5,16 +5,18 @@
  *
  * Visibility is decided by frame.  Because commit order is log order, what a
  * snapshot sees of others is a prefix of the log: the first frame that is in
- * progress for it ends a forward scan, and a backward scan passes over such frames until
- * it comes to the prefix.  Two rules keep our own frames, which lie behind everything
- * else, within that picture, whichever way they are reached:
+ * progress for it ends a forward scan, and a backward scan passes over such
+ * frames until it comes to the prefix.  Two rules keep our own frames, which
+ * lie behind everything else, within that picture, whichever way they are
+ * reached:
  *
  *	- An own frame behind one that the snapshot hides is hidden, too.  (Under
- *	  REPEATABLE READ others may have committed between our snapshot and our append.)  own_end says
- *	  where that begins; it is looked up when the first own frame is met.
+ *	  REPEATABLE READ others may have committed between our snapshot and our
+ *	  append.)  own_end says where that begins; it is looked up when the first
+ *	  own frame is met.
  *	- An own frame that was appended after the cursor was opened is none of its
- *	  business, or INSERT INTO t SELECT ... FROM t, which may append early, would
- *	  chase its own tail.  That is what a command id does for a heap.
+ *	  business, or INSERT INTO t SELECT ... FROM t, which may append early,
+ *	  would chase its own tail.  That is what a command id does for a heap.
  *
  * Under SERIALIZABLE, every transaction that the snapshot hides is a conflict
  * out, not only the one at which the scan stops.
@@ -54,7 +56,7 @@ static void take_apart(PtRows *rows);
 static void go_to(PtRows *rows, int i);
 static bool go_to_offset(PtRows *rows, int64 offset);
 
-/* See record_cursor.h. */
+/* Memory is of the current context; the relation stays open and locked. */
 void
 pt_rows_begin(PtRows *rows, Relation rel, Snapshot snapshot, BufferAccessStrategy strategy)
 {
@@ -73,7 +75,10 @@ pt_rows_begin(PtRows *rows, Relation rel, Snapshot snapshot, BufferAccessStrateg
 	pt_rows_set_snapshot(rows, snapshot);
 }
 
-/* Gives back pages and memory; what was stored in slots from here must not be used any more. */
+/*
+ * Gives back pages and memory; what was stored in slots from here must not be
+ * used any more.
+ */
 void
 pt_rows_end(PtRows *rows)
 {
@@ -86,7 +91,10 @@ pt_rows_end(PtRows *rows)
 		pfree(rows->buf.data);
 }
 
-/* See record_cursor.h.  The next move then begins with a search of its own. */
+/*
+ * Lets go of pages and of the current row; the next move must be a seek, or
+ * goes on from at.  The next move then begins with a search of its own.
+ */
 void
 pt_rows_reset(PtRows *rows, PtRowsAt at)
 {
@@ -96,7 +104,10 @@ pt_rows_reset(PtRows *rows, PtRowsAt at)
 	rows->at = at;
 }
 
-/* Only MVCC snapshots are told from each other; all others see the log as it is now. */
+/*
+ * Only MVCC snapshots are told from each other; all others see the log as it
+ * is now.
+ */
 void
 pt_rows_set_snapshot(PtRows *rows, Snapshot snapshot)
 {
@@ -111,7 +122,10 @@ pt_rows_set_snapshot(PtRows *rows, Snapshot snapshot)
  * visibility
  */
 
-/* May this cursor see the frame?  The two rules on our own frames are applied here. */
+/*
+ * May this cursor see the frame?  The two rules on our own frames are applied
+ * here.
+ */
 static PtVisibility
 classify(PtRows *rows, const PtFrame *frame)
 {
@@ -130,9 +144,9 @@ classify(PtRows *rows, const PtFrame *frame)
 }
 
 /*
- * The position of the first frame of others that the snapshot hides; NO_LIMIT when
- * there is none.  Goes back over the tail up to what the snapshot sees of others.  The
- * reader stays where it is.
+ * The position of the first frame of others that the snapshot hides; NO_LIMIT
+ * when there is none.  Goes back over the tail up to what the snapshot sees of
+ * others.  The reader stays where it is.
  */
 static PtLogPos
 find_own_end(PtRows *rows)
@@ -161,7 +175,10 @@ find_own_end(PtRows *rows)
 	return result;
 }
 
-/* A frame that the snapshot hides is a read that its transaction's write came too late for. */
+/*
+ * A frame that the snapshot hides is a read that its transaction's write came
+ * too late for.
+ */
 static void
 note_hidden(PtRows *rows, const PtFrame *frame)
 {
@@ -264,7 +281,9 @@ report_corrupt(PtRows *rows, PtBatchStatus status)
 					pt_batch_status_text(status))));
 }
 
-/* Starts with the batch of the frame; the cursor is before its first record. */
+/*
+ * Starts with the batch of the frame; the cursor is before its first record.
+ */
 static void
 open_batch(PtRows *rows)
 {
@@ -283,7 +302,10 @@ open_batch(PtRows *rows)
 	MemoryContextSwitchTo(old);
 }
 
-/* To the next record of the open batch; false behind the last.  The first batch of a log may begin before its start. */
+/*
+ * To the next record of the open batch; false behind the last.  The first
+ * batch of a log may begin before its start.
+ */
 static bool
 step(PtRows *rows)
 {
@@ -397,7 +419,7 @@ go_to_offset(PtRows *rows, int64 offset)
  * moves
  */
 
-/* See record_cursor.h. */
+/* To the next row, or the one before; false when there is none. */
 bool
 pt_rows_next(PtRows *rows)
 {
@@ -417,7 +439,10 @@ pt_rows_next(PtRows *rows)
 	return false;
 }
 
-/* For a move backward: is the record where the log still is?  Those before it are not either, then. */
+/*
+ * For a move backward: is the record where the log still is?  Those before it
+ * are not either, then.
+ */
 static bool
 behind_start(PtRows *rows)
 {
@@ -427,7 +452,10 @@ behind_start(PtRows *rows)
 	return false;
 }
 
-/* See record_cursor.h.  Going back takes the whole batch apart, but once a batch only. */
+/*
+ * To the row before; false when there is none.
+ * Going back takes the whole batch apart, but once a batch only.
+ */
 bool
 pt_rows_prev(PtRows *rows)
 {
@@ -455,7 +483,10 @@ pt_rows_prev(PtRows *rows)
 	return false;
 }
 
-/* See record_cursor.h.  The cursor then ends with the extent, not with the log. */
+/*
+ * So that next gives the rows of the frames that start in this extent, and no
+ * others.  The cursor then ends with the extent, not with the log.
+ */
 void
 pt_rows_seek_extent(PtRows *rows, uint64 extent)
 {
@@ -464,7 +495,11 @@ pt_rows_seek_extent(PtRows *rows, uint64 extent)
 	rows->stop = pt_extent_pos(extent + 1);
 }
 
-/* See record_cursor.h.  Precise to an extent: whoever asks has to look at each row's time. */
+/*
+ * So that next gives a row at or before the first one with this timestamp (ms)
+ * or a later one.  Precise to an extent: whoever asks has to look at each
+ * row's time.
+ */
 void
 pt_rows_seek_timestamp(PtRows *rows, int64 timestamp)
 {
@@ -477,7 +512,7 @@ pt_rows_seek_timestamp(PtRows *rows, int64 timestamp)
 	rows->at = PT_ROWS_ON;
 }
 
-/* See record_cursor.h. */
+/* To the first row at or behind an offset; to the last one at or before it. */
 bool
 pt_rows_first_from(PtRows *rows, int64 offset)
 {
@@ -496,7 +531,10 @@ pt_rows_first_from(PtRows *rows, int64 offset)
 	return go_to_offset(rows, offset) || pt_rows_next(rows);
 }
 
-/* Leaves the reader behind all visible frames that have an offset at or below this one. */
+/*
+ * Leaves the reader behind all visible frames that have an offset at or below
+ * this one.
+ */
 static void
 seek_behind(PtRows *rows, int64 offset)
 {
@@ -522,7 +560,7 @@ seek_behind(PtRows *rows, int64 offset)
 	pt_reader_seek_pos(r, pos);
 }
 
-/* See record_cursor.h. */
+/* To the last row at or before an offset; false when there is none. */
 bool
 pt_rows_last_upto(PtRows *rows, int64 offset)
 {
@@ -552,7 +590,10 @@ frame_holds(const PtFrame *frame, int64 ordinal)
 		ordinal <= frame->head.base_ordinal + frame->batch.last_offset_delta;
 }
 
-/* Positions the cursor's frame on the one that holds the ordinal, visible or not. */
+/*
+ * Positions the cursor's frame on the one that holds the ordinal, visible or
+ * not.
+ */
 static bool
 find_frame(PtRows *rows, int64 ordinal)
 {
@@ -578,7 +619,11 @@ find_frame(PtRows *rows, int64 ordinal)
 	return false;
 }
 
-/* See record_cursor.h. */
+/*
+ * To the row with an ordinal.  Of a row that is not visible, *why says whether
+ * its transaction is in progress (*xid) or has aborted, or the row does not
+ * exist (also PT_INVISIBLE).
+ */
 bool
 pt_rows_find(PtRows *rows, int64 ordinal, PtVisibility *why, TransactionId *xid)
 {
@@ -614,7 +659,7 @@ pt_rows_find(PtRows *rows, int64 ordinal, PtVisibility *why, TransactionId *xid)
 	return go_to_offset(rows, offset) && rows->record.offset == offset;
 }
 
-/* See record_cursor.h. */
+/* To the first visible row with this ordinal or a later one. */
 bool
 pt_rows_first_ordinal(PtRows *rows, int64 ordinal)
 {
@@ -635,7 +680,10 @@ pt_rows_first_ordinal(PtRows *rows, int64 ordinal)
 	return go_to_offset(rows, offset) || pt_rows_next(rows);
 }
 
-/* See record_cursor.h.  Leaves the cursor on the last row. */
+/*
+ * The first ordinal that no visible row has: behind the last row.
+ * Leaves the cursor on the last row.
+ */
 int64
 pt_rows_end_ordinal(PtRows *rows)
 {
@@ -645,7 +693,10 @@ pt_rows_end_ordinal(PtRows *rows)
 	return pt_rows_ordinal(rows) + 1;
 }
 
-/* Records of a batch have consecutive ordinals; where compaction took some out, the others keep theirs. */
+/*
+ * Records of a batch have consecutive ordinals; where compaction took some
+ * out, the others keep theirs.
+ */
 int64
 pt_rows_ordinal(const PtRows *rows)
 {
@@ -653,7 +704,9 @@ pt_rows_ordinal(const PtRows *rows)
 	return rows->frame.head.base_ordinal + (rows->record.offset - rows->frame.batch.base_offset);
 }
 
-/* Stores the current row in a slot, under its TID; good until the next store. */
+/*
+ * Stores the current row in a slot, under its TID; good until the next store.
+ */
 void
 pt_rows_store(PtRows *rows, TupleTableSlot *slot)
 {

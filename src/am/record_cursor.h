@@ -34,9 +34,10 @@ typedef struct PtRows
 	PtRowsAt	at;
 	/* bounds */
 	int64		start_offset;	/* rows before it have been deleted */
-	PtLogPos	limit;			/* own frames from here on came after the cursor */
-	PtLogPos	own_end;		/* own frames from here on are hidden by others'
-								 * before them; 0: not looked up yet */
+	PtLogPos	limit;			/* own frames from here on came after the
+								 * cursor */
+	PtLogPos	own_end;		/* own frames from here on are hidden by
+								 * others' before them; 0: not looked up yet */
 	PtLogPos	stop;			/* frames from here on are another worker's */
 	/* the frame of the current row */
 	PtFrame		frame;
@@ -44,7 +45,8 @@ typedef struct PtRows
 	bool		open;			/* iter and record are of it */
 	PtRecordIter iter;
 	PtRecord	record;			/* the current row */
-	int			current;		/* its index in the batch, -1: before the first */
+	int			current;		/* its index in the batch, -1: before the
+								 * first */
 	PtRecord   *records;		/* all of the batch, when has_all */
 	int			records_cap;
 	bool		has_all;
@@ -55,7 +57,6 @@ typedef struct PtRows
 extern void pt_rows_begin(PtRows *rows, Relation rel, Snapshot snapshot, BufferAccessStrategy strategy);
 extern void pt_rows_end(PtRows *rows);
 
-/* Lets go of pages and of the current row; the next move must be a seek, or goes on from at. */
 extern void pt_rows_reset(PtRows *rows, PtRowsAt at);
 
 /* Has the snapshot changed?  (An index fetch may be used with several.) */
@@ -65,26 +66,18 @@ extern void pt_rows_set_snapshot(PtRows *rows, Snapshot snapshot);
 extern bool pt_rows_next(PtRows *rows);
 extern bool pt_rows_prev(PtRows *rows);
 
-/* So that next gives the rows of the frames that start in this extent, and no others. */
 extern void pt_rows_seek_extent(PtRows *rows, uint64 extent);
 
-/* So that next gives a row at or before the first one with this timestamp (ms) or a later one. */
 extern void pt_rows_seek_timestamp(PtRows *rows, int64 timestamp);
 
 /* To the first row at or behind an offset; to the last one at or before it. */
 extern bool pt_rows_first_from(PtRows *rows, int64 offset);
 extern bool pt_rows_last_upto(PtRows *rows, int64 offset);
 
-/*
- * To the row with an ordinal.  Of a row that is not visible, *why says whether its
- * transaction is in progress (*xid) or has aborted, or the row does not exist (also PT_INVISIBLE).
- */
 extern bool pt_rows_find(PtRows *rows, int64 ordinal, PtVisibility *why, TransactionId *xid);
 
-/* To the first visible row with this ordinal or a later one. */
 extern bool pt_rows_first_ordinal(PtRows *rows, int64 ordinal);
 
-/* The first ordinal that no visible row has: behind the last row. */
 extern int64 pt_rows_end_ordinal(PtRows *rows);
 
 /* About the current row. */

@@ -4,8 +4,9 @@
  *	  Scans of a whole log: sequential, parallel, sampled, and for ANALYZE.
  *
  * A parallel scan hands out logical extents by one shared counter; a frame
- * belongs to the extent in which it starts.  Extents that are taken after the scan
- * began are not visible to its snapshot, so the range is fixed at the start.
+ * belongs to the extent in which it starts.  Extents that are taken after the
+ * scan began are not visible to its snapshot, so the range is fixed at the
+ * start.
  *
  * ANALYZE and TABLESAMPLE think in blocks.  ANALYZE's are those of the file;
  * what is in them says little about rows (a batch may be larger than a page,
@@ -95,7 +96,10 @@ pt_scan_begin(Relation rel, Snapshot snapshot, int nkeys, struct ScanKeyData *ke
 	return &scan->base;
 }
 
-/* Ends a scan and frees it; the snapshot, too, when it was made for the scan alone. */
+/*
+ * Ends a scan and frees it; the snapshot, too, when it was made for the scan
+ * alone.
+ */
 void
 pt_scan_end(TableScanDesc sscan)
 {
@@ -111,7 +115,10 @@ pt_scan_end(TableScanDesc sscan)
 	pfree(scan);
 }
 
-/* Begins again, with the same snapshot and so with the same end.  Nothing else can change: there are no keys. */
+/*
+ * Begins again, with the same snapshot and so with the same end.  Nothing else
+ * can change: there are no keys.
+ */
 void
 pt_scan_rescan(TableScanDesc sscan, struct ScanKeyData *key, bool set_params,
 			   bool allow_strat, bool allow_sync, bool allow_pagemode)
@@ -146,7 +153,10 @@ next_in_parallel(PtScan *scan)
 	return true;
 }
 
-/* The next row in the direction asked for; an empty slot and false when there is none. */
+/*
+ * The next row in the direction asked for; an empty slot and false when there
+ * is none.
+ */
 bool
 pt_scan_getnextslot(TableScanDesc sscan, ScanDirection direction, TupleTableSlot *slot)
 {
@@ -246,7 +256,10 @@ analyze_ordinal(const PtScan *scan, BlockNumber b)
 	return scan->start_ordinal + rows / n * b + rows % n * b / n;
 }
 
-/* Every block is as good as any other, so the answer is no only when the sample is complete. */
+/*
+ * Every block is as good as any other, so the answer is no only when the
+ * sample is complete.
+ */
 bool
 pt_scan_analyze_next_block(PT_ANALYZE_BLOCK_ARGS)
 {
@@ -315,7 +328,10 @@ pt_scan_sample_next_block(TableScanDesc sscan, struct SampleScanState *scanstate
 	return scan->block != InvalidBlockNumber;
 }
 
-/* The next row that the method picks from the block; ordinals without a visible row are passed over. */
+/*
+ * The next row that the method picks from the block; ordinals without a
+ * visible row are passed over.
+ */
 bool
 pt_scan_sample_next_tuple(TableScanDesc sscan, struct SampleScanState *scanstate, TupleTableSlot *slot)
 {

@@ -4,15 +4,16 @@
  *	  What must happen before a utility command that touches a topic, and after
  *	  the end of a prepared transaction.
  *
- * Rows that wait for their transaction to commit are in no file, so a command that
- * looks at all rows (a new constraint, an index, ATTACH PARTITION) or makes another file
- * would pass them by.  They are appended first.
+ * Rows that wait for their transaction to commit are in no file, so a command
+ * that looks at all rows (a new constraint, an index, ATTACH PARTITION) or
+ * makes another file would pass them by.  They are appended first.
  *
- * The columns of a topic are fixed, and its rows are in no other storage.  Commands that would change
- * that are refused here, because the table AM is not always asked: adding
- * a column without a default, for one, changes nothing but the catalog.  A
- * command on a parent reaches its partitions without coming by here again,
- * so any log below the table that is named counts.
+ * The columns of a topic are fixed, and its rows are in no other storage.
+ * Commands that would change that are refused here, because the table AM is
+ * not always asked: adding a column without a default, for one, changes
+ * nothing but the catalog.  A command on a parent reaches its partitions
+ * without coming by here again, so any log below the table that is named
+ * counts.
  *
  * Sibling: ddl.c, what the table AM is asked.
  *
@@ -85,7 +86,10 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 		pt_prepared_resolved();
 }
 
-/* The relation by this name; InvalidOid when there is none, which the command itself will say. */
+/*
+ * The relation by this name; InvalidOid when there is none, which the command
+ * itself will say.
+ */
 static Oid
 relation_oid(const RangeVar *rv)
 {
@@ -117,7 +121,10 @@ is_kafka_topic(Oid relid)
 	return OidIsValid(relid) && OidIsValid(pt_am_topic_log()) && pt_topic_by_oid(relid) != NULL;
 }
 
-/* Is it a log, has it logs below it, or is it a topic that has lost its last partition? */
+/*
+ * Is it a log, has it logs below it, or is it a topic that has lost its last
+ * partition?
+ */
 static bool
 is_topic(Oid relid)
 {
@@ -166,8 +173,9 @@ before_index(IndexStmt *stmt)
 }
 
 /*
- * A topic and its columns keep their names; partitions, indexes and constraints may have others.  Kafka has no
- * rename: clients hold on to a name, and groups have committed offsets under it.
+ * A topic and its columns keep their names; partitions, indexes and
+ * constraints may have others.  Kafka has no rename: clients hold on to a
+ * name, and groups have committed offsets under it.
  */
 static void
 before_rename(RenameStmt *stmt)
@@ -206,7 +214,10 @@ before_rule(RuleStmt *stmt)
 		reject(relid, _("a rule"), _("Use a trigger, which also sees what clients produce."));
 }
 
-/* What the server would say of a heap is about an index that the user has never heard of. */
+/*
+ * What the server would say of a heap is about an index that the user has
+ * never heard of.
+ */
 static void
 reject_storage(Oid parent, const char *child)
 {
@@ -217,7 +228,10 @@ reject_storage(Oid parent, const char *child)
 			 errhint("Use add_partitions(), or CREATE TABLE ... PARTITION OF ... USING topic_log.")));
 }
 
-/* Will the new table be a log?  From 17 on, a partitioned table may say so for its partitions. */
+/*
+ * Will the new table be a log?  From 17 on, a partitioned table may say so for
+ * its partitions.
+ */
 static bool
 makes_log(const CreateStmt *stmt, Oid parent)
 {
@@ -255,7 +269,10 @@ before_create_table(CreateStmt *stmt)
 	}
 }
 
-/* A table becomes a partition: its rows that wait are appended before they are looked at. */
+/*
+ * A table becomes a partition: its rows that wait are appended before they are
+ * looked at.
+ */
 static void
 before_attach(Oid parent, const RangeVar *child)
 {
@@ -295,7 +312,10 @@ after_create_table(CreateStmt *stmt)
 		check_new_partition(relation_oid(lfirst_node(RangeVar, lc)), relation_oid(stmt->relation));
 }
 
-/* A partition that was detached CONCURRENTLY went in a transaction before this one. */
+/*
+ * A partition that was detached CONCURRENTLY went in a transaction before this
+ * one.
+ */
 static void
 after_alter_table(AlterTableStmt *stmt)
 {
@@ -316,8 +336,9 @@ after_alter_table(AlterTableStmt *stmt)
 }
 
 /*
- * Whatever has become a partition of a topic must be one for Kafka clients, too; and those who wait for
- * records of one that is none any more are woken when the command commits.
+ * Whatever has become a partition of a topic must be one for Kafka clients,
+ * too; and those who wait for records of one that is none any more are woken
+ * when the command commits.
  */
 static void
 after_command(Node *stmt)
@@ -401,7 +422,10 @@ is_unique_constraint(const AlterTableCmd *cmd)
 		constraint->contype == CONSTR_EXCLUSION;
 }
 
-/* ERROR for a subcommand that a topic does not allow; a topic or something above one. */
+/*
+ * ERROR for a subcommand that a topic does not allow; a topic or something
+ * above one.
+ */
 static void
 check_subcommand(Oid relid, AlterTableCmd *cmd)
 {

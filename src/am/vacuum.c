@@ -3,9 +3,9 @@
  * vacuum.c
  *	  Upkeep of a log, and what the planner is told about its size.
  *
- * VACUUM has little to do: nothing is ever dead.  It seals (storage/seal.c), so
- * that relfrozenxid can move, and takes entries of records that were removed
- * at the start of the log out of the secondary indexes.
+ * VACUUM has little to do: nothing is ever dead.  It seals (storage/seal.c),
+ * so that relfrozenxid can move, and takes entries of records that were
+ * removed at the start of the log out of the secondary indexes.
  *
  * Siblings: ddl.c (VACUUM FULL), scan.c (ANALYZE).
  *
@@ -31,7 +31,7 @@
 static bool entry_is_dead(ItemPointer tid, void *arg);
 static void vacuum_index(Relation rel, Relation index, double rows, bool remove,
 						 BufferAccessStrategy bstrategy);
-static void vacuum_indexes(Relation rel, PtVacuumParams *params, double rows,
+static void vacuum_indexes(Relation rel, PtVacuumParams * params, double rows,
 						   BufferAccessStrategy bstrategy);
 
 /* How many records the log holds, as far as it is committed. */
@@ -51,7 +51,10 @@ pt_log_rows(Relation rel)
  * VACUUM
  */
 
-/* For index_bulk_delete: see find_tid in fetch.c about ordinals behind the tail. */
+/*
+ * For index_bulk_delete: see find_tid in fetch.c about ordinals behind the
+ * tail.
+ */
 static bool
 entry_is_dead(ItemPointer tid, void *arg)
 {
@@ -60,7 +63,10 @@ entry_is_dead(ItemPointer tid, void *arg)
 	return pt_tid_to_ordinal(tid, state->start_ordinal) >= state->tail_ordinal;
 }
 
-/* What VACUUM does for one stored index: removes entries when need be, and counts the others. */
+/*
+ * What VACUUM does for one stored index: removes entries when need be, and
+ * counts the others.
+ */
 static void
 vacuum_index(Relation rel, Relation index, double rows, bool remove, BufferAccessStrategy bstrategy)
 {
@@ -84,9 +90,12 @@ vacuum_index(Relation rel, Relation index, double rows, bool remove, BufferAcces
 		pfree(stats);
 }
 
-/* Entries without a record exist only when the log does not start where it once did. */
+/*
+ * Entries without a record exist only when the log does not start where it
+ * once did.
+ */
 static void
-vacuum_indexes(Relation rel, PtVacuumParams *params, double rows, BufferAccessStrategy bstrategy)
+vacuum_indexes(Relation rel, PtVacuumParams * params, double rows, BufferAccessStrategy bstrategy)
 {
 	bool		remove = pt_state_get(rel)->start_ordinal > 0 &&
 		params->index_cleanup != VACOPTVALUE_DISABLED;
@@ -103,11 +112,11 @@ vacuum_indexes(Relation rel, PtVacuumParams *params, double rows, BufferAccessSt
 }
 
 /*
- * VACUUM, also autovacuum's.  The number of rows is exact, for pg_class as for pgstat,
- * so that autovacuum knows when to ANALYZE again.
+ * VACUUM, also autovacuum's.  The number of rows is exact, for pg_class as for
+ * pgstat, so that autovacuum knows when to ANALYZE again.
  */
 void
-pt_relation_vacuum(Relation rel, PtVacuumParams *params, BufferAccessStrategy bstrategy)
+pt_relation_vacuum(Relation rel, PtVacuumParams * params, BufferAccessStrategy bstrategy)
 {
 	TimestampTz started = GetCurrentTimestamp();
 	TransactionId oldest_xmin = GetOldestNonRemovableTransactionId(rel);
@@ -117,7 +126,8 @@ pt_relation_vacuum(Relation rel, PtVacuumParams *params, BufferAccessStrategy bs
 
 	pgstat_progress_start_command(PROGRESS_COMMAND_VACUUM, RelationGetRelid(rel));
 	if (pt_state_get(rel)->tail_cut != 0 && pt_append_lock(RelationGetRelid(rel), true))
-		pt_append_repair(rel, pt_state_get(rel));	/* an idle log would hold back relfrozenxid */
+		pt_append_repair(rel, pt_state_get(rel));	/* an idle log would hold
+													 * back relfrozenxid */
 	frozen = pt_log_seal(rel, oldest_xmin);
 	Assert(TransactionIdPrecedesOrEquals(frozen, oldest_xmin));
 	rows = pt_log_rows(rel);
@@ -144,7 +154,10 @@ pt_relation_size(Relation rel, ForkNumber fork)
 	return table_block_relation_size(rel, fork);
 }
 
-/* Records are as long as they are; batches run over as many pages as they need. */
+/*
+ * Records are as long as they are; batches run over as many pages as they
+ * need.
+ */
 bool
 pt_relation_needs_toast_table(Relation rel)
 {

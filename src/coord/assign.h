@@ -32,7 +32,8 @@ typedef struct CoordAssignMember
 {
 	CoordBytes	member_id;
 	CoordBytes	instance_id;	/* null: a dynamic member */
-	const int32 *topics;		/* what it subscribes to: numbers, ascending, no duplicates */
+	const int32 *topics;		/* what it subscribes to: numbers, ascending,
+								 * no duplicates */
 	int			n_topics;
 } CoordAssignMember;
 
@@ -41,9 +42,11 @@ typedef struct CoordAssignment
 	const CoordAssignMember *members;
 	int			n_members;
 	int			n_topics;
-	const int32 *first;			/* [n_topics + 1]; the last one is the number of partitions */
-	int32	   *owner;			/* [first[n_topics]]: member number or COORD_NOBODY; in: the last
-								 * target, out: the new one */
+	const int32 *first;			/* [n_topics + 1]; the last one is the number
+								 * of partitions */
+	int32	   *owner;			/* [first[n_topics]]: member number or
+								 * COORD_NOBODY; in: the last target, out: the
+								 * new one */
 } CoordAssignment;
 
 typedef void (*CoordAssignor) (CoordAssignment *assignment);
@@ -51,7 +54,10 @@ typedef void (*CoordAssignor) (CoordAssignment *assignment);
 extern void coord_assign_uniform(CoordAssignment *assignment);
 extern void coord_assign_range(CoordAssignment *assignment);
 
-/* By the name in a heartbeat's ServerAssignor; NULL: there is no such assignor. */
+/*
+ * By the name in a heartbeat's ServerAssignor; NULL: there is no such
+ * assignor.
+ */
 extern CoordAssignor coord_assignor(const char *name);
 
 /* Number of assignors, and their names; number 0 is the default. */

@@ -20,7 +20,9 @@
  */
 #include "coord/assign.h"
 
-/* The list of assignors.  The first one is used where no member asks for one. */
+/*
+ * The list of assignors.  The first one is used where no member asks for one.
+ */
 static const struct
 {
 	const char *name;
@@ -51,7 +53,10 @@ coord_assign_range(CoordAssignment *assignment)
 	RangeMember *order = palloc(sizeof(RangeMember) * Max(assignment->n_members, 1));
 
 	for (int i = 0; i < assignment->n_members; i++)
-		order[i] = (RangeMember) {&assignment->members[i], i};
+		order[i] = (RangeMember)
+	{
+		&assignment->members[i], i
+	};
 	qsort(order, assignment->n_members, sizeof(RangeMember), compare_members);
 
 	for (int i = 0; i < assignment->first[assignment->n_topics]; i++)

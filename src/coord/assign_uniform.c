@@ -36,7 +36,10 @@ typedef struct Uniform
 	CoordAssignment *assignment;
 	int32	   *size;			/* [n_members]: partitions that each has */
 
-	/* Subscribers of topic t: subscriber[start[t] .. start[t + 1]), ascending. */
+	/*
+	 * Subscribers of topic t: subscriber[start[t] .. start[t + 1]),
+	 * ascending.
+	 */
 	int32	   *start;
 	int32	   *subscriber;
 } Uniform;
@@ -135,7 +138,10 @@ list_subscribers(Uniform *u)
 	pfree(fill);
 }
 
-/* Take partitions from members that no longer subscribe to their topic; count what each keeps. */
+/*
+ * Take partitions from members that no longer subscribe to their topic; count
+ * what each keeps.
+ */
 static void
 drop_unsubscribed(Uniform *u)
 {
@@ -143,7 +149,8 @@ drop_unsubscribed(Uniform *u)
 
 	for (int t = 0; t < a->n_topics; t++)
 	{
-		int			checked = COORD_NOBODY; /* neighbours often have the same owner */
+		int			checked = COORD_NOBODY; /* neighbours often have the same
+											 * owner */
 
 		for (int p = a->first[t]; p < a->first[t + 1]; p++)
 		{
@@ -181,7 +188,10 @@ subscribes(const CoordAssignMember *member, int topic)
 	return low < member->n_topics && member->topics[low] == topic;
 }
 
-/* All members subscribe to the same topics: keep up to the quota, then fill up to it. */
+/*
+ * All members subscribe to the same topics: keep up to the quota, then fill up
+ * to it.
+ */
 static void
 assign_homogeneous(Uniform *u)
 {
@@ -293,7 +303,10 @@ assign_heterogeneous(Uniform *u)
 	pfree(order);
 }
 
-/* Give each partition of a topic that nobody has to the subscriber with the fewest. */
+/*
+ * Give each partition of a topic that nobody has to the subscriber with the
+ * fewest.
+ */
 static void
 hand_out(Uniform *u, int topic)
 {
@@ -336,7 +349,10 @@ topics_by_density(const Uniform *u)
 	int		   *order = palloc(sizeof(int) * Max(a->n_topics, 1));
 
 	for (int t = 0; t < a->n_topics; t++)
-		densities[t] = (TopicDensity) {t, a->first[t + 1] - a->first[t], u->start[t + 1] - u->start[t]};
+		densities[t] = (TopicDensity)
+	{
+		t, a->first[t + 1] - a->first[t], u->start[t + 1] - u->start[t]
+	};
 	qsort(densities, a->n_topics, sizeof(TopicDensity), compare_density);
 	for (int t = 0; t < a->n_topics; t++)
 		order[t] = densities[t].topic;

@@ -25,8 +25,8 @@
 #define VERSION_SKIP_ASSIGNMENT 9
 
 /*
- * Is this a member?  A member with an instance id is fenced once another one has
- * joined with that: its id was replaced.
+ * Is this a member?  A member with an instance id is fenced once another one
+ * has joined with that: its id was replaced.
  */
 static CoordError
 classic_check(const CoordGroups *groups, const CoordGroup *group, CoordBytes member_id, CoordBytes instance_id)
@@ -60,8 +60,9 @@ classic_sync_answer(CoordGroups *groups, ClassicMember *member, uint64 token)
  */
 
 /*
- * Is there room?  While joins are collected those count that have joined, so that when the maximum was lowered, or
- * members come back from an older generation, it is the last who are turned away.
+ * Is there room?  While joins are collected those count that have joined, so
+ * that when the maximum was lowered, or members come back from an older
+ * generation, it is the last who are turned away.
  */
 static bool
 join_fits(const CoordGroups *groups, const CoordGroup *group, const ClassicMember *member)
@@ -80,7 +81,9 @@ join_fits(const CoordGroups *groups, const CoordGroup *group, const ClassicMembe
 	}
 }
 
-/* Turns a client away; a member or pending member that it was it is no longer. */
+/*
+ * Turns a client away; a member or pending member that it was it is no longer.
+ */
 static void
 join_refuse_full(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, ClassicMember *member)
 {
@@ -105,8 +108,9 @@ join_add(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, CoordB
 }
 
 /*
- * A static member is back, with no memory of its id.  If the group is stable and its coming changes nothing
- * of what was agreed, it gets its old assignment and nobody else notices.
+ * A static member is back, with no memory of its id.  If the group is stable
+ * and its coming changes nothing of what was agreed, it gets its old
+ * assignment and nobody else notices.
  */
 static void
 join_replace(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, ClassicMember *old, CoordBytes member_id)
@@ -132,8 +136,8 @@ join_replace(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, Cl
 	}
 
 	/*
-	 * Otherwise it has to wait.  In CompletingRebalance, too: the assignment that the leader
-	 * makes is for the old id.
+	 * Otherwise it has to wait.  In CompletingRebalance, too: the assignment
+	 * that the leader makes is for the old id.
 	 */
 	classic_member_await(groups, member, event->token);
 	classic_rebalance(groups, group);
@@ -176,7 +180,11 @@ join_again(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, Clas
 			rebalance = !classic_member_matches(member, &event->u.join);
 			break;
 		default:
-			/* the leader asks for a rebalance by joining, as when topics have changed */
+
+			/*
+			 * the leader asks for a rebalance by joining, as when topics have
+			 * changed
+			 */
 			rebalance = member == classic->leader || !classic_member_matches(member, &event->u.join);
 			break;
 	}
@@ -239,7 +247,9 @@ classic_dispatch_join(CoordGroups *groups, CoordGroup *group, const CoordEvent *
  * SyncGroup
  */
 
-/* What the client believes to be the group's protocol (version 5) must be it. */
+/*
+ * What the client believes to be the group's protocol (version 5) must be it.
+ */
 static CoordError
 sync_check(const CoordGroups *groups, const CoordGroup *group, const CoordEvent *event)
 {
@@ -259,7 +269,10 @@ sync_check(const CoordGroups *groups, const CoordGroup *group, const CoordEvent 
 	return COORD_NONE;
 }
 
-/* Members that the leader left out have no partitions; ids that are no members' are ignored. */
+/*
+ * Members that the leader left out have no partitions; ids that are no
+ * members' are ignored.
+ */
 static void
 assignment_take(CoordGroups *groups, CoordGroup *group, const CoordSync *sync)
 {
@@ -417,9 +430,10 @@ classic_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEvent *even
 }
 
 /*
- * Commits are for members of the current generation, and for anybody while the group has no
- * members.  Between join and sync partitions may be changing hands: commits have to wait.  A
- * transaction's offsets are checked if it says who it is (KIP-447), and are not bound to the phase.
+ * Commits are for members of the current generation, and for anybody while the
+ * group has no members.  Between join and sync partitions may be changing
+ * hands: commits have to wait.  A transaction's offsets are checked if it says
+ * who it is (KIP-447), and are not bound to the phase.
  */
 static CoordError
 classic_commit(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)

@@ -31,7 +31,8 @@ typedef struct ClassicSupport
 
 typedef struct ClassicMember
 {
-	CoordNode	node;			/* in classic->members; the key is the member id */
+	CoordNode	node;			/* in classic->members; the key is the member
+								 * id */
 	CoordNode	instance;		/* in classic->instances, when static */
 	dlist_node	link;			/* in classic->order */
 	CoordGroup *group;
@@ -41,12 +42,16 @@ typedef struct ClassicMember
 	int32		session_timeout_ms;
 	int32		rebalance_timeout_ms;
 	int			nsupported;
-	ClassicSupport *supported;	/* in order of preference; one block with the metadata */
+	ClassicSupport *supported;	/* in order of preference; one block with the
+								 * metadata */
 	CoordBytes	assignment;		/* empty: none; data is a block of its own */
 	bool		is_new;			/* has not seen the end of a rebalance yet */
-	bool		awaiting_join;	/* a JoinGroup waits for the rebalance: join_token */
-	bool		awaiting_sync;	/* a SyncGroup waits for the leader's: sync_token */
-	bool		pending_sync;	/* got a generation, and has not asked for its assignment */
+	bool		awaiting_join;	/* a JoinGroup waits for the rebalance:
+								 * join_token */
+	bool		awaiting_sync;	/* a SyncGroup waits for the leader's:
+								 * sync_token */
+	bool		pending_sync;	/* got a generation, and has not asked for its
+								 * assignment */
 	uint64		join_token;
 	uint64		sync_token;
 	CoordTimer	session;
@@ -64,13 +69,16 @@ typedef struct ClassicPending
 typedef struct CoordClassic
 {
 	CoordState	state;
-	bool		initial;		/* preparing, and it was empty before: members get time to turn up */
+	bool		initial;		/* preparing, and it was empty before: members
+								 * get time to turn up */
 	bool		more_joined;	/* since the initial delay was last prolonged */
 	int32		delay_ms;		/* of the initial delay that is running, */
 	int32		remaining_ms;	/* and how far it may be prolonged */
 	int32		generation;
-	CoordBytes	protocol_type;	/* a block of its own; empty before the first member */
-	ClassicProtocol *protocol;	/* chosen for this generation, NULL while there is none */
+	CoordBytes	protocol_type;	/* a block of its own; empty before the first
+								 * member */
+	ClassicProtocol *protocol;	/* chosen for this generation, NULL while
+								 * there is none */
 	ClassicMember *leader;		/* NULL when there are no members */
 	CoordTable	members;
 	CoordTable	instances;
@@ -80,14 +88,16 @@ typedef struct CoordClassic
 	dlist_head	pending_order;
 	int			nawaiting_join;
 	int			npending_sync;
-	CoordTimer	join;			/* preparing: the rebalance goes on without who is late */
-	CoordTimer	sync;			/* completing, stable: who has not synced is removed */
+	CoordTimer	join;			/* preparing: the rebalance goes on without
+								 * who is late */
+	CoordTimer	sync;			/* completing, stable: who has not synced is
+								 * removed */
 	CoordGroup *group;
 } CoordClassic;
 
 /*
- * Kafka removes a member that never was in a generation when its first JoinGroup has
- * waited for so long: its client is probably gone.
+ * Kafka removes a member that never was in a generation when its first
+ * JoinGroup has waited for so long: its client is probably gone.
  */
 #define CLASSIC_NEW_MEMBER_TIMEOUT_MS (5 * 60 * 1000)
 

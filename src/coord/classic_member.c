@@ -3,9 +3,10 @@
  * classic_member.c
  *	  Members of classic groups: who there is, what protocols they support.
  *
- * For each protocol the group counts the members that support it.  Those supported by all are
- * the candidates; there is at least one as long as there are members, because a JoinGroup that
- * supports none of them is refused (classic_supports), and leaving takes no candidate away.
+ * For each protocol the group counts the members that support it.  Those
+ * supported by all are the candidates; there is at least one as long as there
+ * are members, because a JoinGroup that supports none of them is refused
+ * (classic_supports), and leaving takes no candidate away.
  *
  * Siblings: classic.h.
  *
@@ -25,7 +26,10 @@ classic_make(CoordGroups *groups, CoordGroup *group)
 
 	classic->group = group;
 	classic->state = COORD_EMPTY;
-	classic->protocol_type = (CoordBytes) {NULL, 0};
+	classic->protocol_type = (CoordBytes)
+	{
+		NULL, 0
+	};
 	dlist_init(&classic->order);
 	dlist_init(&classic->pending_order);
 	return classic;
@@ -89,7 +93,10 @@ classic_choose(CoordGroups *groups, CoordGroup *group, ClassicProtocol *protocol
 	}
 }
 
-/* One member fewer supports each; those of none go, unless chosen for this generation. */
+/*
+ * One member fewer supports each; those of none go, unless chosen for this
+ * generation.
+ */
 static void
 supported_drop(CoordGroups *groups, CoordClassic *classic, ClassicSupport *supported, int nsupported)
 {
@@ -107,8 +114,8 @@ supported_drop(CoordGroups *groups, CoordClassic *classic, ClassicSupport *suppo
 }
 
 /*
- * Copies the protocols of a JoinGroup.  A name that comes twice counts once: the
- * first is what the client prefers.
+ * Copies the protocols of a JoinGroup.  A name that comes twice counts once:
+ * the first is what the client prefers.
  */
 static void
 supported_set(CoordGroups *groups, ClassicMember *member, const CoordJoin *join)
@@ -162,7 +169,10 @@ classic_supports(const CoordGroups *groups, const CoordGroup *group, const Coord
 	return false;
 }
 
-/* Each member votes for the candidate it prefers; most votes win, the earlier voter's in a tie. */
+/*
+ * Each member votes for the candidate it prefers; most votes win, the earlier
+ * voter's in a tie.
+ */
 ClassicProtocol *
 classic_vote(const CoordGroup *group)
 {
@@ -233,8 +243,9 @@ member_set(CoordGroups *groups, ClassicMember *member, const CoordJoin *join)
 }
 
 /*
- * A new member, whose JoinGroup waits from now on.  The caller has checked that
- * classic_supports its protocols, and that neither id nor instance id are taken.
+ * A new member, whose JoinGroup waits from now on.  The caller has checked
+ * that classic_supports its protocols, and that neither id nor instance id are
+ * taken.
  */
 ClassicMember *
 classic_member_add(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, CoordBytes member_id)
@@ -298,8 +309,9 @@ member_free(CoordGroups *groups, ClassicMember *member)
 }
 
 /*
- * Removes a member; what it waits for is answered with the error "waiting".  What that means for
- * the group's phase is the caller's business.  The oldest member left is the leader if this one was.
+ * Removes a member; what it waits for is answered with the error "waiting".
+ * What that means for the group's phase is the caller's business.  The oldest
+ * member left is the leader if this one was.
  */
 void
 classic_member_remove(CoordGroups *groups, ClassicMember *member, CoordError waiting)
@@ -323,8 +335,9 @@ classic_member_remove(CoordGroups *groups, ClassicMember *member, CoordError wai
 }
 
 /*
- * A static member comes back under a new id: the old one is fenced, the new one
- * takes its place, its assignment and the lead.  Its JoinGroup does not wait yet.
+ * A static member comes back under a new id: the old one is fenced, the new
+ * one takes its place, its assignment and the lead.  Its JoinGroup does not
+ * wait yet.
  */
 ClassicMember *
 classic_member_replace(CoordGroups *groups, ClassicMember *old, const CoordEvent *event, CoordBytes member_id)
@@ -383,8 +396,8 @@ classic_member_matches(const ClassicMember *member, const CoordJoin *join)
 }
 
 /*
- * Its JoinGroup waits for the end of the rebalance.  A client that sends another one
- * has given up the first, which gets some answer.
+ * Its JoinGroup waits for the end of the rebalance.  A client that sends
+ * another one has given up the first, which gets some answer.
  */
 void
 classic_member_await(CoordGroups *groups, ClassicMember *member, uint64 token)

@@ -4,17 +4,22 @@
  *	  The phases of a classic group.
  *
  *	Empty				no members.
- *	PreparingRebalance	JoinGroup requests are collected: until all members have joined, or those
- *						that have not are given up (the longest rebalance timeout of the members).  When
- *						the group was empty before, members get group.initial.rebalance.delay.ms to turn up, and
- *						as much again whenever one did, up to the rebalance timeout.
- *	CompletingRebalance	the generation has begun, all know its members; the leader's SyncGroup
- *						brings the assignment.
+ *	PreparingRebalance	JoinGroup requests are collected: until all members
+ *						have joined, or those that have not are given up (the
+ *						longest rebalance timeout of the members).  When the
+ *						group was empty before, members get
+ *						group.initial.rebalance.delay.ms to turn up, and as
+ *						much again whenever one did, up to the rebalance
+ *						timeout.
+ *	CompletingRebalance	the generation has begun, all know its members; the
+ *						leader's SyncGroup brings the assignment.
  *	Stable				the assignment is there.
  *
- * A member that got a generation must ask for its assignment within the rebalance timeout.
+ * A member that got a generation must ask for its assignment within the
+ * rebalance timeout.
  *
- * Siblings: classic.h; classic.c has the requests that lead from one to the next.
+ * Siblings: classic.h; classic.c has the requests that lead from one to the
+ * next.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -50,9 +55,9 @@ rebalance_timeout(const CoordClassic *classic)
 }
 
 /*
- * The session of a member is over.  One whose request waits here lives as long as the
- * request does (and gets a new session with the answer), but a client that has never heard
- * of us again since its first JoinGroup is given up.
+ * The session of a member is over.  One whose request waits here lives as long
+ * as the request does (and gets a new session with the answer), but a client
+ * that has never heard of us again since its first JoinGroup is given up.
  */
 static void
 session_over(CoordGroups *groups, CoordTimer *timer)
@@ -77,7 +82,10 @@ classic_session_restart(CoordGroups *groups, ClassicMember *member, int32 timeou
 	coord_timer_arm(groups, &member->session, groups->now + timeout_ms, session_over);
 }
 
-/* SyncGroup requests that wait are of a generation that will never have an assignment. */
+/*
+ * SyncGroup requests that wait are of a generation that will never have an
+ * assignment.
+ */
 static void
 assignment_cancel(CoordGroups *groups, CoordClassic *classic)
 {
@@ -112,7 +120,9 @@ pending_sync_clear(CoordGroups *groups, CoordClassic *classic)
 	coord_timer_cancel(groups, &classic->sync);
 }
 
-/* The group must collect JoinGroup requests, from whatever state but that one. */
+/*
+ * The group must collect JoinGroup requests, from whatever state but that one.
+ */
 void
 classic_rebalance_prepare(CoordGroups *groups, CoordGroup *group)
 {
@@ -188,7 +198,10 @@ join_time_over(CoordGroups *groups, CoordTimer *timer)
 	coord_group_settle(groups, group);
 }
 
-/* Dynamic members that did not join in time are out; static ones keep their place. */
+/*
+ * Dynamic members that did not join in time are out; static ones keep their
+ * place.
+ */
 static void
 absent_remove(CoordGroups *groups, CoordClassic *classic)
 {
@@ -225,7 +238,9 @@ leader_elect(CoordClassic *classic)
 	return false;
 }
 
-/* The members, for the leader: made once, however many ask for it in a step. */
+/*
+ * The members, for the leader: made once, however many ask for it in a step.
+ */
 static CoordJoinMember *
 members_list(CoordGroups *groups, const CoordGroup *group)
 {
@@ -267,7 +282,10 @@ classic_join_answer(CoordGroups *groups, ClassicMember *member, uint64 token)
 	return reply;
 }
 
-/* The next generation begins: all whose JoinGroup waits are told, all have to sync. */
+/*
+ * The next generation begins: all whose JoinGroup waits are told, all have to
+ * sync.
+ */
 static void
 generation_begin(CoordGroups *groups, CoordGroup *group)
 {
@@ -294,8 +312,9 @@ generation_begin(CoordGroups *groups, CoordGroup *group)
 }
 
 /*
- * Ends PreparingRebalance, with those who have joined.  If none has, but static members
- * have their place, it goes on until they join or their sessions end.
+ * Ends PreparingRebalance, with those who have joined.  If none has, but
+ * static members have their place, it goes on until they join or their
+ * sessions end.
  */
 void
 classic_rebalance_complete(CoordGroups *groups, CoordGroup *group)
@@ -328,7 +347,9 @@ classic_rebalance_complete(CoordGroups *groups, CoordGroup *group)
 	generation_begin(groups, group);
 }
 
-/* Members that got a generation and never asked for their assignment are out. */
+/*
+ * Members that got a generation and never asked for their assignment are out.
+ */
 static void
 sync_time_over(CoordGroups *groups, CoordTimer *timer)
 {

@@ -3,13 +3,15 @@
  * consumer.c
  *	  Consumer groups of KIP-848: heartbeats, which join, go on and leave.
  *
- * A heartbeat makes or finds the member, takes what the request says has changed,
- * bumps the group epoch if that matters to others, brings the target
- * up to date, leads the member towards it, and answers with what it may read if that is news.
+ * A heartbeat makes or finds the member, takes what the request says has
+ * changed, bumps the group epoch if that matters to others, brings the target
+ * up to date, leads the member towards it, and answers with what it may read
+ * if that is news.
  *
- * The words of the errors are for users; clients act on the codes.  A heartbeat of a member of
- * a group that does not exist gets UNKNOWN_MEMBER_ID, where Kafka has GROUP_ID_NOT_FOUND: groups live
- * in memory here, and with that code a client joins again after a restart instead of giving up.
+ * The words of the errors are for users; clients act on the codes.  A
+ * heartbeat of a member of a group that does not exist gets UNKNOWN_MEMBER_ID,
+ * where Kafka has GROUP_ID_NOT_FOUND: groups live in memory here, and with
+ * that code a client joins again after a restart instead of giving up.
  *
  * Siblings: consumer.h (lists all files), assign.h.
  *
@@ -23,7 +25,10 @@
 
 #include "coord/consumer.h"
 
-/* A rough upper estimate of what a member takes besides its strings and partitions. */
+/*
+ * A rough upper estimate of what a member takes besides its strings and
+ * partitions.
+ */
 #define MEMBER_SIZE 4096
 #define PARTITION_SIZE 64
 
@@ -75,7 +80,10 @@ coord_consumer_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEven
 		return;
 	}
 
-	/* A group that has just been a classic one has yet to see its topics: that bumps, too. */
+	/*
+	 * A group that has just been a classic one has yet to see its topics: that
+	 * bumps, too.
+	 */
 	changed = take_news(groups, member, event);
 	if (changed || event->generation == CONSUMER_JOIN)
 		(void) consumer_bump(groups, member->consumer, changed || is_new);
@@ -220,7 +228,10 @@ heartbeat_fits(CoordGroups *groups, const CoordGroup *group, const CoordEvent *e
 	return false;
 }
 
-/* The group that a new member joins: made, or turned into one of this kind.  NULL: answered. */
+/*
+ * The group that a new member joins: made, or turned into one of this kind.
+ * NULL: answered.
+ */
 static CoordGroup *
 join_group(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 {
@@ -256,8 +267,8 @@ join_group(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 }
 
 /*
- * A member that joins, or one that joins again: with the epoch 0 it says that it has nothing
- * and wants all it should have.  NULL: answered.
+ * A member that joins, or one that joins again: with the epoch 0 it says that
+ * it has nothing and wants all it should have.  NULL: answered.
  */
 static ConsumerMember *
 join_member(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, bool *is_new)
@@ -299,7 +310,10 @@ join_member(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, boo
 	return consumer_member_add(groups, consumer, member_id, event->group_instance_id);
 }
 
-/* The member that a heartbeat is from.  NULL: there is none, or it is fenced; answered. */
+/*
+ * The member that a heartbeat is from.  NULL: there is none, or it is fenced;
+ * answered.
+ */
 static ConsumerMember *
 known_member(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 {
@@ -342,8 +356,8 @@ known_member(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 }
 
 /*
- * Is the epoch the member's?  The one before is good, too, if the member has nothing but what it
- * may read: then the answer with the new epoch was lost.
+ * Is the epoch the member's?  The one before is good, too, if the member has
+ * nothing but what it may read: then the answer with the new epoch was lost.
  */
 static bool
 epoch_valid(CoordGroups *groups, const ConsumerMember *member, const CoordEvent *event)
@@ -362,7 +376,10 @@ epoch_valid(CoordGroups *groups, const ConsumerMember *member, const CoordEvent 
 	return false;
 }
 
-/* Take what the heartbeat says about the member.  Does it subscribe to something else now? */
+/*
+ * Take what the heartbeat says about the member.  Does it subscribe to
+ * something else now?
+ */
 static bool
 take_news(CoordGroups *groups, ConsumerMember *member, const CoordEvent *event)
 {
@@ -395,8 +412,8 @@ take_news(CoordGroups *groups, ConsumerMember *member, const CoordEvent *event)
 }
 
 /*
- * The assignment is in the answer to a full request (the member wants to know), and when it has
- * changed.
+ * The assignment is in the answer to a full request (the member wants to
+ * know), and when it has changed.
  */
 static void
 heartbeat_answer(CoordGroups *groups, ConsumerMember *member, const CoordEvent *event, bool assigned_changed)
@@ -443,8 +460,8 @@ leave(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 }
 
 /*
- * A static member goes, and keeps what it has until its session ends: nothing is
- * reassigned meanwhile.  What it was to give up, it has.
+ * A static member goes, and keeps what it has until its session ends: nothing
+ * is reassigned meanwhile.  What it was to give up, it has.
  */
 static void
 leave_for_a_while(CoordGroups *groups, ConsumerMember *member)

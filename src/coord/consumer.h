@@ -3,10 +3,12 @@
  * consumer.h
  *	  Consumer groups of KIP-848: what the files of this kind offer each other.
  *
- * Files: consumer.c (heartbeats), consumer_member.c (members, subscriptions, timers),
- * consumer_parts.c (sets of partitions, who owns what), consumer_target.c (epochs, assignors),
- * consumer_reconcile.c (from current to target), consumer_classic.c (members with the classic
- * protocol), consumer_migrate.c (from and to a classic group), consumer_view.c (fencing, describe).
+ * Files: consumer.c (heartbeats), consumer_member.c (members, subscriptions,
+ * timers), consumer_parts.c (sets of partitions, who owns what),
+ * consumer_target.c (epochs, assignors), consumer_reconcile.c (from current to
+ * target), consumer_classic.c (members with the classic protocol),
+ * consumer_migrate.c (from and to a classic group), consumer_view.c (fencing,
+ * describe).
  *
  * Siblings: consumer_types.h (structures, invariants), consumer_protocol.h.
  *
@@ -65,7 +67,10 @@ extern void consumer_target_update(CoordGroups *groups, CoordConsumer *consumer)
 extern void consumer_topics_changed(CoordGroups *groups, CoordGroup *group);
 extern int	consumer_assignor(const CoordGroups *groups, const CoordConsumer *consumer);
 
-/* consumer_reconcile.c: has what the member may read changed?  nowned -1: it did not say what it has */
+/*
+ * consumer_reconcile.c: has what the member may read changed?  nowned -1: it
+ * did not say what it has
+ */
 extern bool consumer_reconcile(CoordGroups *groups, ConsumerMember *member, bool subscription_changed,
 							   const CoordTopicPartitions *owned, int nowned);
 
@@ -81,7 +86,11 @@ extern bool consumer_can_downgrade(const CoordGroups *groups, const CoordConsume
 								   ConsumerMember *const *leaving);
 extern void consumer_downgrade(CoordGroups *groups, CoordGroup *group);
 extern void consumer_downgrade_empty(CoordGroups *groups, CoordGroup *group);
-/* members leave or are fenced; the group may be a classic one, or gone, afterwards */
+
+/*
+ * members leave or are fenced; the group may be a classic one, or gone,
+ * afterwards
+ */
 extern void consumer_fence(CoordGroups *groups, CoordGroup *group, ConsumerMember *const *members, int n);
 
 /* consumer_view.c */

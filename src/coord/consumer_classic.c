@@ -3,12 +3,13 @@
  * consumer_classic.c
  *	  Members of a consumer group that still speak the classic protocol.
  *
- * To them the group looks like a classic one in which nobody is ever chosen to assign: the
- * generation is their member epoch, JoinGroup is answered at once and says which partitions to
- * give up (those that SyncGroup leaves out), Heartbeat sends them back to JoinGroup
- * when there is something to do.  JoinGroup and SyncGroup do what a heartbeat of the other
- * protocol does; a member that is told to join and does not, or joins and
- * does not sync, is fenced after its rebalance timeout.
+ * To them the group looks like a classic one in which nobody is ever chosen to
+ * assign: the generation is their member epoch, JoinGroup is answered at once
+ * and says which partitions to give up (those that SyncGroup leaves out),
+ * Heartbeat sends them back to JoinGroup when there is something to do.
+ * JoinGroup and SyncGroup do what a heartbeat of the other protocol does; a
+ * member that is told to join and does not, or joins and does not sync, is
+ * fenced after its rebalance timeout.
  *
  * Siblings: consumer.h, consumer_migrate.c, consumer_protocol.h.
  *
@@ -57,7 +58,9 @@ consumer_classic_join(CoordGroups *groups, CoordGroup *group, const CoordEvent *
 	}
 	if (error == COORD_NONE && replaces_last_consumer(groups, group, event, &member))
 	{
-		/* What is left, and the member itself, is a matter of classic groups. */
+		/*
+		 * What is left, and the member itself, is a matter of classic groups.
+		 */
 		consumer_fence(groups, group, &member, 1);
 		if (group->nmembers == 0)
 			consumer_downgrade_empty(groups, group);
@@ -121,8 +124,8 @@ names_protocol(const CoordProtocol *protocols, int nprotocols, CoordBytes name)
 }
 
 /*
- * Is there a protocol that all classic members support, and this one?  So that the group can
- * become a classic one again.
+ * Is there a protocol that all classic members support, and this one?  So that
+ * the group can become a classic one again.
  */
 static bool
 protocols_supported(const CoordConsumer *consumer, const CoordJoin *join)
@@ -150,9 +153,10 @@ protocols_supported(const CoordConsumer *consumer, const CoordJoin *join)
 }
 
 /*
- * The member that joins.  NULL: it may not, see *error.  Ids that were given out with
- * MEMBER_ID_REQUIRED are not kept: any id is as good as one of these, but who comes with an id that nobody has and
- * says that it has partitions was a member once, and must learn that it lost them.
+ * The member that joins.  NULL: it may not, see *error.  Ids that were given
+ * out with MEMBER_ID_REQUIRED are not kept: any id is as good as one of these,
+ * but who comes with an id that nobody has and says that it has partitions was
+ * a member once, and must learn that it lost them.
  */
 static ConsumerMember *
 join_member(CoordGroups *groups, CoordConsumer *consumer, const CoordEvent *event,
@@ -186,7 +190,10 @@ join_member(CoordGroups *groups, CoordConsumer *consumer, const CoordEvent *even
 	return consumer_member_add(groups, consumer, member_id, event->group_instance_id);
 }
 
-/* Take what the JoinGroup says about the member.  Does it subscribe to something else now? */
+/*
+ * Take what the JoinGroup says about the member.  Does it subscribe to
+ * something else now?
+ */
 static bool
 take_news(CoordGroups *groups, ConsumerMember *member, const CoordEvent *event,
 		  const ProtocolSubscription *subscription)
@@ -218,17 +225,21 @@ owned_by_id(CoordGroups *groups, const ProtocolSubscription *subscription, int *
 		CoordTopicEntry *entry = coord_topic_by_name(groups, subscription->owned[i].name);
 
 		if (entry != NULL)
-			owned[(*n)++] = (CoordTopicPartitions) {
-				.topic_id = entry->id,
+			owned[(*n)++] = (CoordTopicPartitions)
+		{
+			.topic_id = entry->id,
 				.topic_name = COORD_NULL_BYTES,
 				.npartitions = subscription->owned[i].npartitions,
 				.partitions = subscription->owned[i].partitions,
-			};
+		};
 	}
 	return owned;
 }
 
-/* Does this JoinGroup take the place of the only member that speaks the consumer protocol? */
+/*
+ * Does this JoinGroup take the place of the only member that speaks the
+ * consumer protocol?
+ */
 static bool
 replaces_last_consumer(const CoordGroups *groups, const CoordGroup *group, const CoordEvent *event,
 					   ConsumerMember **replaced)
@@ -296,7 +307,10 @@ consumer_classic_sync(CoordGroups *groups, CoordGroup *group, const CoordEvent *
 	reply->u.sync.assignment = make_assignment(groups, member);
 }
 
-/* What the member may read, as the embedded protocol has it; dropped topics are left out. */
+/*
+ * What the member may read, as the embedded protocol has it; dropped topics
+ * are left out.
+ */
 static CoordBytes
 make_assignment(CoordGroups *groups, const ConsumerMember *member)
 {
@@ -310,9 +324,10 @@ make_assignment(CoordGroups *groups, const ConsumerMember *member)
 		CoordTopicEntry *entry = coord_topic_by_id(groups, &exported[i].topic_id);
 
 		if (entry != NULL)
-			topics[kept++] = (ProtocolTopic) {
-				entry->by_name.key, exported[i].npartitions, unconstify(int32 *, exported[i].partitions)
-			};
+			topics[kept++] = (ProtocolTopic)
+		{
+			entry->by_name.key, exported[i].npartitions, unconstify(int32 *, exported[i].partitions)
+		};
 	}
 	return consumer_protocol_write_assignment(groups, member->classic->version, topics, kept);
 }
@@ -327,7 +342,10 @@ consumer_classic_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEv
 		return error;
 	consumer_session_start(groups, member);
 
-	/* Topics may have changed, or members gone, with nobody else there to notice. */
+	/*
+	 * Topics may have changed, or members gone, with nobody else there to
+	 * notice.
+	 */
 	consumer_target_update(groups, member->consumer);
 	if (member->epoch < member->consumer->target_epoch || member->state == CONSUMER_UNREVOKED ||
 		(member->state == CONSUMER_UNRELEASED && !waits_for_others(member)))

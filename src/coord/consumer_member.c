@@ -3,9 +3,10 @@
  * consumer_member.c
  *	  Members of consumer groups: what is kept of them, and their timers.
  *
- * A member is one allocation for itself and its ids, and one for each string that may
- * change.  Subscriptions are shared: in a group where all subscribe to the same there
- * is one, so that joining costs the same with five members and with five thousand.
+ * A member is one allocation for itself and its ids, and one for each string
+ * that may change.  Subscriptions are shared: in a group where all subscribe
+ * to the same there is one, so that joining costs the same with five members
+ * and with five thousand.
  *
  * Siblings: consumer.h, consumer.c (fencing, which the timers end in).
  *
@@ -125,7 +126,9 @@ member_free(CoordGroups *groups, ConsumerMember *member)
 	coord_free(groups, member);
 }
 
-/* Forget the member; what it had is free.  The epoch is the caller's to bump. */
+/*
+ * Forget the member; what it had is free.  The epoch is the caller's to bump.
+ */
 void
 consumer_member_remove(CoordGroups *groups, ConsumerMember *member)
 {
@@ -149,8 +152,8 @@ consumer_member_remove(CoordGroups *groups, ConsumerMember *member)
 }
 
 /*
- * A member with another id takes over all that a static member has, and starts at
- * epoch 0.  The old one is gone.  No timer of the new one is armed.
+ * A member with another id takes over all that a static member has, and starts
+ * at epoch 0.  The old one is gone.  No timer of the new one is armed.
  */
 ConsumerMember *
 consumer_member_replace(CoordGroups *groups, ConsumerMember *old, CoordBytes member_id)
@@ -164,7 +167,10 @@ consumer_member_replace(CoordGroups *groups, ConsumerMember *old, CoordBytes mem
 	coord_table_remove(&consumer->by_instance, &old->by_instance);
 	member = consumer_member_add(groups, consumer, member_id, old->instance_id);
 
-	/* What is kept changes hands; the old one gets what a new member starts with. */
+	/*
+	 * What is kept changes hands; the old one gets what a new member starts
+	 * with.
+	 */
 	copy = *old;
 	old->instance_id = COORD_NULL_BYTES;
 	old->rack_id = member->rack_id;
@@ -222,7 +228,10 @@ consumer_member_vote(ConsumerMember *member, int assignor)
 	member->assignor = assignor;
 }
 
-/* The member speaks the classic protocol and said this, or (NULL) the consumer protocol. */
+/*
+ * The member speaks the classic protocol and said this, or (NULL) the consumer
+ * protocol.
+ */
 void
 consumer_member_classic(CoordGroups *groups, ConsumerMember *member, ConsumerClassic *classic)
 {
@@ -240,8 +249,9 @@ consumer_member_classic(CoordGroups *groups, ConsumerMember *member, ConsumerCla
 }
 
 /*
- * The member subscribes to these names and this regular expression, and nothing
- * else.  Was that something else before?  The expression must be valid.
+ * The member subscribes to these names and this regular expression, and
+ * nothing else.  Was that something else before?  The expression must be
+ * valid.
  */
 bool
 consumer_member_subscribe(CoordGroups *groups, ConsumerMember *member, const CoordBytes *names, int nnames,
@@ -290,7 +300,10 @@ subscription_key(CoordGroups *groups, const CoordBytes *names, int nnames, Coord
 		(void) pt_string_put(&at, names[i]);
 	}
 	Assert(at == key + size);
-	return (CoordBytes) {key, size};
+	return (CoordBytes)
+	{
+		key, size
+	};
 }
 
 static ConsumerSubscription *
@@ -314,7 +327,10 @@ subscription_get(CoordGroups *groups, CoordConsumer *consumer, CoordBytes key,
 	for (int i = 0; i < nnames; i++)
 	{
 		at += sizeof(int32);
-		subscription->names[i] = (CoordBytes) {at, names[i].len};
+		subscription->names[i] = (CoordBytes)
+		{
+			at, names[i].len
+		};
 		at += names[i].len;
 	}
 	if (regex.len > 0)
@@ -365,7 +381,10 @@ rebalance_deadline(const CoordGroups *groups, const ConsumerMember *member)
 	return groups->now + Max(member->rebalance_timeout_ms, 0);
 }
 
-/* The member has that long to give up what is in revoking; each change of it starts anew. */
+/*
+ * The member has that long to give up what is in revoking; each change of it
+ * starts anew.
+ */
 void
 consumer_rebalance_start(CoordGroups *groups, ConsumerMember *member)
 {
@@ -374,7 +393,10 @@ consumer_rebalance_start(CoordGroups *groups, ConsumerMember *member)
 	coord_timer_arm(groups, &member->rebalance, rebalance_deadline(groups, member), fire_rebalance);
 }
 
-/* A member that was told to join again has that long to do so, from when it was first told. */
+/*
+ * A member that was told to join again has that long to do so, from when it
+ * was first told.
+ */
 void
 consumer_join_start(CoordGroups *groups, ConsumerMember *member)
 {
@@ -434,7 +456,10 @@ consumer_join_static(CoordGroups *groups, CoordConsumer *consumer, ConsumerMembe
 {
 	ConsumerMember *other = consumer_member_find(groups, consumer, member_id);
 
-	/* The id is that of yet another member, which the client cannot be as well. */
+	/*
+	 * The id is that of yet another member, which the client cannot be as
+	 * well.
+	 */
 	if (other != NULL)
 	{
 		consumer_member_remove(groups, other);

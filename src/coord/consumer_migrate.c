@@ -3,10 +3,11 @@
  * consumer_migrate.c
  *	  Classic groups become consumer groups, and back, while they are in use.
  *
- * The first member with the consumer protocol turns a classic group of consumers into a
- * consumer group: the others go on with the classic protocol, at an epoch that is the
- * generation, with the partitions of the last assignment.  When the last such member is
- * gone the group is a classic one again, whose generation is the epoch, and which rebalances.
+ * The first member with the consumer protocol turns a classic group of
+ * consumers into a consumer group: the others go on with the classic protocol,
+ * at an epoch that is the generation, with the partitions of the last
+ * assignment.  When the last such member is gone the group is a classic one
+ * again, whose generation is the epoch, and which rebalances.
  *
  * Siblings: consumer.h, consumer_classic.c, classic.h.
  *
@@ -21,8 +22,8 @@
 #include "coord/consumer_protocol.h"
 
 /*
- * A member on its way from one kind of group to the other.  Strings are the old
- * group's, which can be read until the next step even when they are freed.
+ * A member on its way from one kind of group to the other.  Strings are the
+ * old group's, which can be read until the next step even when they are freed.
  */
 typedef struct Migrant
 {
@@ -52,8 +53,8 @@ static CoordBytes target_assignment(CoordGroups *groups, const ConsumerMember *m
 static void classic_settle_in(CoordGroups *groups, CoordGroup *group, const Migrant *migrant);
 
 /*
- * Turn a classic group with members into a consumer group.  NULL, or why that is not
- * possible; then nothing has changed.
+ * Turn a classic group with members into a consumer group.  NULL, or why that
+ * is not possible; then nothing has changed.
  */
 const char *
 consumer_upgrade(CoordGroups *groups, CoordGroup *group)
@@ -76,7 +77,10 @@ consumer_upgrade(CoordGroups *groups, CoordGroup *group)
 	if (complaint != NULL)
 		return complaint;
 
-	/* Whoever waits for the end of a rebalance finds that there is another one. */
+	/*
+	 * Whoever waits for the end of a rebalance finds that there is another
+	 * one.
+	 */
 	while (!dlist_is_empty(&classic_of(group)->order))
 		classic_member_remove(groups, dlist_container(ClassicMember, link, dlist_head_node(&classic_of(group)->order)),
 							  COORD_REBALANCE_IN_PROGRESS);
@@ -116,9 +120,10 @@ classic_migrants(CoordGroups *groups, const CoordGroup *group)
 		migrant->nprotocols = member->nsupported;
 		migrant->protocols = coord_step_alloc(groups, sizeof(CoordProtocol) * Max(member->nsupported, 1));
 		for (int i = 0; i < member->nsupported; i++)
-			migrant->protocols[i] = (CoordProtocol) {
-				coord_step_bytes(groups, member->supported[i].protocol->node.key), member->supported[i].metadata
-			};
+			migrant->protocols[i] = (CoordProtocol)
+		{
+			coord_step_bytes(groups, member->supported[i].protocol->node.key), member->supported[i].metadata
+		};
 	}
 	Assert(n == group->nmembers);
 	return migrants;
@@ -177,9 +182,9 @@ consumer_settle_in(CoordGroups *groups, CoordConsumer *consumer, const Migrant *
 }
 
 /*
- * A member that has not asked for the last assignment yet goes on with what it said
- * it had when it joined (KIP-429), also with what that assignment takes from it: nobody gets
- * that before it has given it up.
+ * A member that has not asked for the last assignment yet goes on with what it
+ * said it had when it joined (KIP-429), also with what that assignment takes
+ * from it: nobody gets that before it has given it up.
  */
 static void
 consumer_settle_claims(CoordGroups *groups, CoordConsumer *consumer, const Migrant *migrant)
@@ -201,8 +206,8 @@ consumer_settle_claims(CoordGroups *groups, CoordConsumer *consumer, const Migra
 }
 
 /*
- * Those of the partitions that exist and that no member has, as a set.  An assignor of a
- * client's own may have given one to two members.
+ * Those of the partitions that exist and that no member has, as a set.  An
+ * assignor of a client's own may have given one to two members.
  */
 static ConsumerPart *
 free_parts(CoordGroups *groups, CoordConsumer *consumer, const ProtocolTopic *topics, int ntopics, int *n)
@@ -226,7 +231,10 @@ free_parts(CoordGroups *groups, CoordConsumer *consumer, const ProtocolTopic *to
 
 			if (partition < 0 || partition >= entry->npartitions || topic->owner[partition] != NULL)
 				continue;
-			parts[(*n)++] = (ConsumerPart) {topic->slot, partition, consumer->epoch};
+			parts[(*n)++] = (ConsumerPart)
+			{
+				topic->slot, partition, consumer->epoch
+			};
 		}
 	}
 	qsort(parts, *n, sizeof(ConsumerPart), compare_parts);
@@ -250,7 +258,9 @@ compare_parts(const void *a, const void *b)
 	return x->partition < y->partition ? -1 : x->partition > y->partition;
 }
 
-/* Would the group consist of classic members only, without those that leave? */
+/*
+ * Would the group consist of classic members only, without those that leave?
+ */
 bool
 consumer_can_downgrade(const CoordGroups *groups, const CoordConsumer *consumer, int nleaving,
 					   ConsumerMember *const *leaving)
@@ -263,13 +273,19 @@ consumer_can_downgrade(const CoordGroups *groups, const CoordConsumer *consumer,
 		classic -= leaving[i]->classic != NULL;
 	Assert(left >= 0 && classic >= 0 && classic <= left);
 
-	/* If all were classic before, the group could not become a classic one then. */
+	/*
+	 * If all were classic before, the group could not become a classic one
+	 * then.
+	 */
 	return left > 0 && classic == left && consumer->nclassic < consumer->group->nmembers &&
 		(policy == COORD_MIGRATION_DOWNGRADE || policy == COORD_MIGRATION_BIDIRECTIONAL) &&
 		left <= groups->config.max_size;
 }
 
-/* Turn a consumer group, all members of which speak the classic protocol, into a classic group. */
+/*
+ * Turn a consumer group, all members of which speak the classic protocol, into
+ * a classic group.
+ */
 void
 consumer_downgrade(CoordGroups *groups, CoordGroup *group)
 {
@@ -316,16 +332,17 @@ consumer_migrants(CoordGroups *groups, const CoordConsumer *consumer)
 		const ConsumerMember *member = dlist_container(ConsumerMember, link, iter.cur);
 
 		Assert(member->classic != NULL);
-		migrants[n++] = (Migrant) {
+		migrants[n++] = (Migrant)
+		{
 			.member_id = member->node.key,
-			.instance_id = member->instance_id,
-			.client_id = member->client_id,
-			.client_host = member->client_host,
-			.session_timeout_ms = member->classic->session_timeout_ms,
-			.rebalance_timeout_ms = member->rebalance_timeout_ms,
-			.nprotocols = member->classic->nprotocols,
-			.protocols = member->classic->protocols,
-			.assignment = target_assignment(groups, member),
+				.instance_id = member->instance_id,
+				.client_id = member->client_id,
+				.client_host = member->client_host,
+				.session_timeout_ms = member->classic->session_timeout_ms,
+				.rebalance_timeout_ms = member->rebalance_timeout_ms,
+				.nprotocols = member->classic->nprotocols,
+				.protocols = member->classic->protocols,
+				.assignment = target_assignment(groups, member),
 		};
 	}
 	return migrants;
@@ -345,14 +362,18 @@ target_assignment(CoordGroups *groups, const ConsumerMember *member)
 		CoordTopicEntry *entry = coord_topic_by_id(groups, &exported[i].topic_id);
 
 		if (entry != NULL)
-			topics[kept++] = (ProtocolTopic) {
-				entry->by_name.key, exported[i].npartitions, unconstify(int32 *, exported[i].partitions)
-			};
+			topics[kept++] = (ProtocolTopic)
+		{
+			entry->by_name.key, exported[i].npartitions, unconstify(int32 *, exported[i].partitions)
+		};
 	}
 	return consumer_protocol_write_assignment(groups, member->classic->version, topics, kept);
 }
 
-/* A member of a classic group that has joined, though no JoinGroup of it waits. */
+/*
+ * A member of a classic group that has joined, though no JoinGroup of it
+ * waits.
+ */
 static void
 classic_settle_in(CoordGroups *groups, CoordGroup *group, const Migrant *migrant)
 {
@@ -382,9 +403,10 @@ classic_settle_in(CoordGroups *groups, CoordGroup *group, const Migrant *migrant
 }
 
 /*
- * Members are out, because they left or did not keep in time.  If only members with the classic
- * protocol are left, the group becomes a classic one, in which they are still members of the
- * generation that their epoch is: they hear of the rebalance, and can commit before it.
+ * Members are out, because they left or did not keep in time.  If only members
+ * with the classic protocol are left, the group becomes a classic one, in
+ * which they are still members of the generation that their epoch is: they
+ * hear of the rebalance, and can commit before it.
  */
 void
 consumer_fence(CoordGroups *groups, CoordGroup *group, ConsumerMember *const *members, int n)

@@ -3,9 +3,9 @@
  * consumer_parts.c
  *	  Sets of partitions of consumer groups, and who owns what.
  *
- * A set is an array sorted by (slot of the topic, partition).  Slots are given to topics as
- * they are first subscribed to, and taken back when nobody subscribes to them or
- * holds partitions of them.
+ * A set is an array sorted by (slot of the topic, partition).  Slots are given
+ * to topics as they are first subscribed to, and taken back when nobody
+ * subscribes to them or holds partitions of them.
  *
  * Siblings: consumer.h, consumer_reconcile.c.
  *
@@ -120,7 +120,10 @@ consumer_topic_get(CoordGroups *groups, CoordConsumer *consumer, const CoordTopi
 		topic = coord_alloc(groups, sizeof(ConsumerTopic));
 		topic->id = entry->id;
 		topic->slot = slot;
-		topic->node.key = (CoordBytes) {(const char *) topic->id.data, sizeof(topic->id.data)};
+		topic->node.key = (CoordBytes)
+		{
+			(const char *) topic->id.data, sizeof(topic->id.data)
+		};
 		Assert(consumer->topics[slot] == NULL);
 		consumer->topics[slot] = topic;
 		coord_table_add(groups, &consumer->by_topic, &topic->node);
@@ -139,8 +142,8 @@ consumer_topic_get(CoordGroups *groups, CoordConsumer *consumer, const CoordTopi
 }
 
 /*
- * Take back the slots of topics that nobody holds partitions of and that are in no
- * target.
+ * Take back the slots of topics that nobody holds partitions of and that are
+ * in no target.
  */
 void
 consumer_topics_sweep(CoordGroups *groups, CoordConsumer *consumer)
@@ -187,7 +190,9 @@ consumer_owns_any(const CoordGroups *groups, const ConsumerMember *member, const
 	return false;
 }
 
-/* Does the member have nothing but what is in the set, by what it says it has? */
+/*
+ * Does the member have nothing but what is in the set, by what it says it has?
+ */
 bool
 consumer_owns_only(const CoordGroups *groups, const ConsumerMember *member, const ConsumerParts *set,
 				   const CoordTopicPartitions *owned, int nowned)
@@ -266,11 +271,12 @@ consumer_parts_export(CoordGroups *groups, const CoordConsumer *consumer, const 
 	for (int i = 0; i < set->n; i++)
 	{
 		if (i == 0 || set->parts[i].topic != set->parts[i - 1].topic)
-			result[(*n)++] = (CoordTopicPartitions) {
-				.topic_id = consumer->topics[set->parts[i].topic]->id,
+			result[(*n)++] = (CoordTopicPartitions)
+		{
+			.topic_id = consumer->topics[set->parts[i].topic]->id,
 				.topic_name = COORD_NULL_BYTES,
 				.partitions = &partitions[i],
-			};
+		};
 		partitions[i] = set->parts[i].partition;
 		result[*n - 1].npartitions++;
 	}

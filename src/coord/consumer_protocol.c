@@ -3,10 +3,10 @@
  * consumer_protocol.c
  *	  Read and write the "consumer" protocol inside the classic one.
  *
- * All integers are big-endian; strings have an int16 length, bytes and arrays an
- * int32 one, -1 is null.  Clients made these bytes, and the broker usually passes them
- * on unseen: nothing in them is trusted, and no count allocates more than what is
- * left of the input could hold.
+ * All integers are big-endian; strings have an int16 length, bytes and arrays
+ * an int32 one, -1 is null.  Clients made these bytes, and the broker usually
+ * passes them on unseen: nothing in them is trusted, and no count allocates
+ * more than what is left of the input could hold.
  *
  * Siblings: consumer_protocol.h.
  *
@@ -20,7 +20,10 @@
 
 #define VERSION_MAX 3
 
-/* What is left of the input; once bad, it stays so and everything read is empty. */
+/*
+ * What is left of the input; once bad, it stays so and everything read is
+ * empty.
+ */
 typedef struct Input
 {
 	const uint8 *at;
@@ -70,7 +73,10 @@ read_bytes(Input *in, int32 len, bool nullable)
 		in->bad = true;
 		return result;
 	}
-	result = (CoordBytes) {(const char *) in->at, len};
+	result = (CoordBytes)
+	{
+		(const char *) in->at, len
+	};
 	in->at += len;
 	in->left -= len;
 	return result;
@@ -82,7 +88,10 @@ read_string(Input *in, bool nullable)
 	return read_bytes(in, read_int16(in), nullable);
 }
 
-/* The number of elements of an array, each of which takes "least" bytes or more. */
+/*
+ * The number of elements of an array, each of which takes "least" bytes or
+ * more.
+ */
 static int
 read_count(Input *in, size_t least)
 {
@@ -192,5 +201,8 @@ consumer_protocol_write_assignment(CoordGroups *groups, int16 version, const Pro
 	}
 	at = write_integer(at, -1, 4);
 	Assert(at == result + size);
-	return (CoordBytes) {result, size};
+	return (CoordBytes)
+	{
+		result, size
+	};
 }

@@ -1,8 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * consumer_protocol.h
- *	  The "consumer" protocol inside the classic one: what consumers put into the
- *	  metadata of JoinGroup and the assignments of SyncGroup, versions 0 to 3.
+ *	  The "consumer" protocol inside the classic one: what consumers put into
+ *	  the metadata of JoinGroup and the assignments of SyncGroup, versions 0 to
+ *	  3.
  *
  * Only needed where classic and KIP-848 members share a group.
  *
@@ -46,14 +47,15 @@ typedef struct ProtocolAssignment
 } ProtocolAssignment;
 
 /*
- * false: malformed.  Strings point into the input, arrays are memory of the step
- * (never more than a small multiple of the input).  A version past 3 is read as 3.
+ * false: malformed.  Strings point into the input, arrays are memory of the
+ * step (never more than a small multiple of the input).  A version past 3 is
+ * read as 3.
  */
 extern bool consumer_protocol_read_subscription(CoordGroups *groups, CoordBytes input, ProtocolSubscription *out);
 extern bool consumer_protocol_read_assignment(CoordGroups *groups, CoordBytes input, ProtocolAssignment *out);
 
 /* In memory of the step; no user data. */
 extern CoordBytes consumer_protocol_write_assignment(CoordGroups *groups, int16 version,
-											const ProtocolTopic *assigned, int nassigned);
+													 const ProtocolTopic *assigned, int nassigned);
 
 #endif							/* COORD_CONSUMER_PROTOCOL_H */

@@ -1,13 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * consumer_reconcile.c
- *	  Lead a member of a consumer group from what it has to what it should have.
+ *	  Lead a member of a consumer group from what it has to what it should
+ *	  have.
  *
- * One call per heartbeat.  First what is not in the target is taken out of "assigned" and
- * put into "revoking": the member goes on at its epoch (CONSUMER_UNREVOKED) until it says that
- * it has given up all of it.  Then it moves to the epoch of the target, and is
- * given what nobody else holds; while others still hold some of it, it waits for that with
- * what it has (CONSUMER_UNRELEASED).
+ * One call per heartbeat.  First what is not in the target is taken out of
+ * "assigned" and put into "revoking": the member goes on at its epoch
+ * (CONSUMER_UNREVOKED) until it says that it has given up all of it.  Then it
+ * moves to the epoch of the target, and is given what nobody else holds; while
+ * others still hold some of it, it waits for that with what it has
+ * (CONSUMER_UNRELEASED).
  *
  * Topics that the member no longer subscribes to are taken at once, even
  * when the target that knows of it is still to be made.
@@ -25,7 +27,8 @@
 /* Where a member goes: sets in memory of the step. */
 typedef struct Next
 {
-	ConsumerPart *assigned;		/* sorted; newly given ones are merged in at the end */
+	ConsumerPart *assigned;		/* sorted; newly given ones are merged in at
+								 * the end */
 	int			nassigned;
 	ConsumerPart *given;
 	int			ngiven;
@@ -133,11 +136,17 @@ make_next(CoordGroups *groups, ConsumerMember *member, Next *next)
 		if (!subscribed[part->topic] || consumer_part_find(&member->assigned, part->topic, part->partition) != NULL)
 			continue;
 
-		/* What the member itself is giving up and should have again after all is not in its way. */
+		/*
+		 * What the member itself is giving up and should have again after all
+		 * is not in its way.
+		 */
 		if (owner != NULL && owner != member)
 			next->unreleased = true;
 		else
-			next->given[next->ngiven++] = (ConsumerPart) {part->topic, part->partition, consumer->target_epoch};
+			next->given[next->ngiven++] = (ConsumerPart)
+		{
+			part->topic, part->partition, consumer->target_epoch
+		};
 	}
 }
 
@@ -173,7 +182,10 @@ subscribed_slots(CoordGroups *groups, const ConsumerMember *member)
 	return result;
 }
 
-/* Its subscription changed, but not its target: take what it no longer subscribes to. */
+/*
+ * Its subscription changed, but not its target: take what it no longer
+ * subscribes to.
+ */
 static void
 drop_unsubscribed(CoordGroups *groups, ConsumerMember *member, const CoordTopicPartitions *owned, int nowned)
 {
@@ -225,7 +237,10 @@ compare_parts(const void *a, const void *b)
 	return x->partition < y->partition ? -1 : x->partition > y->partition;
 }
 
-/* The member is there; the time to give up what is in revoking starts with each change. */
+/*
+ * The member is there; the time to give up what is in revoking starts with
+ * each change.
+ */
 static void
 move_to(CoordGroups *groups, ConsumerMember *member, ConsumerState state, int32 epoch, const Next *next)
 {

@@ -3,14 +3,16 @@
  * consumer_target.c
  *	  Epochs of consumer groups, and the target assignment of an epoch.
  *
- * The group epoch is bumped when members come or go, subscribe to something else, or
- * when a topic that is subscribed to is created, dropped, or gets partitions (the sum of
- * the topics' hashes tells).  The target is made by the next heartbeat of any
- * member, so that changes that come together cost one assignment.
+ * The group epoch is bumped when members come or go, subscribe to something
+ * else, or when a topic that is subscribed to is created, dropped, or gets
+ * partitions (the sum of the topics' hashes tells).  The target is made by the
+ * next heartbeat of any member, so that changes that come together cost one
+ * assignment.
  *
- * Making it: the topics that anybody subscribes to are numbered in the order of their
- * slots, so that what an assignor gives out comes sorted as sets are; each distinct
- * subscription becomes a list of numbers, and the last target the owners to begin with.
+ * Making it: the topics that anybody subscribes to are numbered in the order
+ * of their slots, so that what an assignor gives out comes sorted as sets are;
+ * each distinct subscription becomes a list of numbers, and the last target
+ * the owners to begin with.
  *
  * Siblings: consumer.h, assign.h (the assignors), consumer_reconcile.c.
  *
@@ -27,7 +29,8 @@ typedef struct Topics
 {
 	int			n;
 	CoordTopicEntry **entries;
-	ConsumerTopic **topics;		/* as the group knows them, by slot; made on demand */
+	ConsumerTopic **topics;		/* as the group knows them, by slot; made on
+								 * demand */
 } Topics;
 
 static Topics collect_topics(CoordGroups *groups, const CoordConsumer *consumer);
@@ -43,8 +46,8 @@ static int	compare_slots(const void *a, const void *b);
 static int	compare_numbers(const void *a, const void *b);
 
 /*
- * Bump the group epoch if something changed, or if the topics subscribed to have.
- * Was it bumped?
+ * Bump the group epoch if something changed, or if the topics subscribed to
+ * have.  Was it bumped?
  */
 bool
 consumer_bump(CoordGroups *groups, CoordConsumer *consumer, bool changed)
@@ -165,7 +168,10 @@ hash_topics(CoordGroups *groups, const CoordConsumer *consumer)
 	return hash;
 }
 
-/* Give the topics slots, sort them by these, and mark each entry with its number. */
+/*
+ * Give the topics slots, sort them by these, and mark each entry with its
+ * number.
+ */
 static void
 number_topics(CoordGroups *groups, CoordConsumer *consumer, Topics *topics)
 {
@@ -186,7 +192,10 @@ number_topics(CoordGroups *groups, CoordConsumer *consumer, Topics *topics)
 	}
 }
 
-/* Each distinct subscription as a list of topic numbers, ascending, in memory of the step. */
+/*
+ * Each distinct subscription as a list of topic numbers, ascending, in memory
+ * of the step.
+ */
 static void
 number_subscriptions(CoordGroups *groups, CoordConsumer *consumer)
 {
@@ -238,7 +247,10 @@ number_one(CoordTopicSet *set, const ConsumerSubscription *subscription, int32 *
 	return regex->ntopics;
 }
 
-/* What the assignor is given: members, topics, and who has what in the last target. */
+/*
+ * What the assignor is given: members, topics, and who has what in the last
+ * target.
+ */
 static CoordAssignment
 make_problem(CoordGroups *groups, CoordConsumer *consumer, const Topics *topics)
 {
@@ -272,18 +284,22 @@ make_problem(CoordGroups *groups, CoordConsumer *consumer, const Topics *topics)
 			if (topic >= 0 && part->partition < first[topic + 1] - first[topic])
 				problem.owner[first[topic] + part->partition] = problem.n_members;
 		}
-		members[problem.n_members++] = (CoordAssignMember) {
+		members[problem.n_members++] = (CoordAssignMember)
+		{
 			.member_id = member->node.key,
-			.instance_id = member->instance_id,
-			.topics = member->subscription->numbers,
-			.n_topics = member->subscription->nnumbers,
+				.instance_id = member->instance_id,
+				.topics = member->subscription->numbers,
+				.n_topics = member->subscription->nnumbers,
 		};
 	}
 	Assert(problem.n_members == nmembers);
 	return problem;
 }
 
-/* What the assignor gave out becomes the members' targets; those that stay the same are left alone. */
+/*
+ * What the assignor gave out becomes the members' targets; those that stay the
+ * same are left alone.
+ */
 static void
 set_targets(CoordGroups *groups, CoordConsumer *consumer, const Topics *topics, const CoordAssignment *assignment)
 {
@@ -306,9 +322,10 @@ set_targets(CoordGroups *groups, CoordConsumer *consumer, const Topics *topics, 
 		for (int i = assignment->first[t]; i < assignment->first[t + 1]; i++)
 		{
 			if (assignment->owner[i] != COORD_NOBODY)
-				parts[fill[assignment->owner[i]]++] = (ConsumerPart) {
-					topics->topics[t]->slot, i - assignment->first[t], 0
-				};
+				parts[fill[assignment->owner[i]]++] = (ConsumerPart)
+			{
+				topics->topics[t]->slot, i - assignment->first[t], 0
+			};
 		}
 	}
 

@@ -4,15 +4,15 @@
  *	  Consumer groups of KIP-848: what is known of a group and its members.
  *
  * A group has an epoch, which grows with whatever changes who should have
- * what: members, subscriptions, topics.  An assignor makes a target assignment of
- * it (target_epoch is the group epoch it was made for), and each member is led there by
- * its heartbeats: it gives up what it should not have, says so, then gets
- * what nobody else holds any more.
+ * what: members, subscriptions, topics.  An assignor makes a target assignment
+ * of it (target_epoch is the group epoch it was made for), and each member is
+ * led there by its heartbeats: it gives up what it should not have, says so,
+ * then gets what nobody else holds any more.
  *
  * Invariants:
  *
- *	- a partition that a member may be reading (assigned, or being revoked) is in
- *	  ConsumerTopic.owner, and nobody else has it;
+ *	- a partition that a member may be reading (assigned, or being revoked) is
+ *	  in ConsumerTopic.owner, and nobody else has it;
  *	- target_epoch <= epoch; a member's epoch is at most target_epoch;
  *	- every partition in a set of a member has a topic in the group's slots.
  *
@@ -31,17 +31,22 @@
 /* Member epochs with a meaning, in heartbeats. */
 #define CONSUMER_JOIN			0
 #define CONSUMER_LEAVE			(-1)
-#define CONSUMER_LEAVE_STATIC	(-2)	/* also the epoch of a static member that is away */
+#define CONSUMER_LEAVE_STATIC	(-2)	/* also the epoch of a static member
+										 * that is away */
 
 typedef struct ConsumerMember ConsumerMember;
 typedef struct CoordConsumer CoordConsumer;
 
-/* A partition by the slot of its topic.  Sets are sorted by both, without duplicates. */
+/*
+ * A partition by the slot of its topic.  Sets are sorted by both, without
+ * duplicates.
+ */
 typedef struct ConsumerPart
 {
 	int32		topic;
 	int32		partition;
-	int32		epoch;			/* member epoch at which it was assigned; no part of the key */
+	int32		epoch;			/* member epoch at which it was assigned; no
+								 * part of the key */
 } ConsumerPart;
 
 typedef struct ConsumerParts
@@ -50,7 +55,10 @@ typedef struct ConsumerParts
 	ConsumerPart *parts;
 } ConsumerParts;
 
-/* A topic that somebody subscribes to, or still has partitions of.  It may have been dropped. */
+/*
+ * A topic that somebody subscribes to, or still has partitions of.  It may
+ * have been dropped.
+ */
 typedef struct ConsumerTopic
 {
 	CoordNode	node;			/* in by_topic; key: the bytes of id */
@@ -61,7 +69,10 @@ typedef struct ConsumerTopic
 	ConsumerMember **owner;
 } ConsumerTopic;
 
-/* What a member subscribes to; shared by all of the group that subscribe to the same. */
+/*
+ * What a member subscribes to; shared by all of the group that subscribe to
+ * the same.
+ */
 typedef struct ConsumerSubscription
 {
 	CoordNode	node;			/* key: canonical form of names and regex */
@@ -78,7 +89,8 @@ typedef struct ConsumerSubscription
 typedef struct ConsumerClassic
 {
 	int32		session_timeout_ms;
-	int16		version;		/* of the embedded protocol, from its first metadata */
+	int16		version;		/* of the embedded protocol, from its first
+								 * metadata */
 	int			nprotocols;
 	CoordProtocol *protocols;
 } ConsumerClassic;
@@ -113,7 +125,8 @@ struct ConsumerMember
 	ConsumerParts target;
 
 	CoordTimer	session;
-	CoordTimer	rebalance;		/* consumer protocol: to give up what is in revoking */
+	CoordTimer	rebalance;		/* consumer protocol: to give up what is in
+								 * revoking */
 	int32		rebalance_epoch;
 	CoordTimer	join;			/* classic protocol: to join again, */
 	CoordTimer	sync;			/* and to sync after that */
@@ -125,7 +138,8 @@ struct CoordConsumer
 	int32		epoch;
 	int32		target_epoch;
 	uint64		topics_hash;	/* of the topics subscribed to */
-	int64		assigned_at;	/* when the target was made; PG_INT64_MIN: never */
+	int64		assigned_at;	/* when the target was made; PG_INT64_MIN:
+								 * never */
 	dlist_head	members;
 	CoordTable	by_id;
 	CoordTable	by_instance;

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * consumer_verify.c
- *	  Is everything that is kept of a consumer group consistent?  For tests; far too slow for a server.
+ *	  Is everything that is kept of a consumer group consistent?  For tests;
+ *	  far too slow for a server.
  *
  * Siblings: verify.c (all groups), consumer_types.h (the invariants).
  *
@@ -15,7 +16,10 @@
 
 #include "coord/consumer.h"
 
-/* Sorted, without duplicates, of topics that the group has slots for; held by "owner", if that is given. */
+/*
+ * Sorted, without duplicates, of topics that the group has slots for; held by
+ * "owner", if that is given.
+ */
 static void
 parts_verify(const CoordConsumer *consumer, const ConsumerParts *set, const ConsumerMember *owner)
 {

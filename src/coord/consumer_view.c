@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * consumer_view.c
- *	  Consumer groups: who may commit and fetch offsets, and how a group is described.
+ *	  Consumer groups: who may commit and fetch offsets, and how a group is
+ *	  described.
  *
  * Siblings: consumer.h, describe.c.
  *
@@ -25,8 +26,8 @@ wrong_epoch(const ConsumerMember *member)
 }
 
 /*
- * Members commit with their epoch; who is no member, only while there are none.  A
- * transaction need not say who it is.
+ * Members commit with their epoch; who is no member, only while there are
+ * none.  A transaction need not say who it is.
  */
 CoordError
 consumer_commit(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
@@ -61,8 +62,9 @@ consumer_fetch(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 }
 
 /*
- * KIP-1251: a commit with an epoch that is past is good for a partition which the
- * member has had ever since.  To be asked for each partition when the event COMMIT was refused for its epoch.
+ * KIP-1251: a commit with an epoch that is past is good for a partition which
+ * the member has had ever since.  To be asked for each partition when the
+ * event COMMIT was refused for its epoch.
  */
 CoordError
 coord_commit_partition(const CoordGroups *groups, CoordBytes group_id, CoordBytes member_id, int32 epoch,
@@ -133,7 +135,10 @@ consumer_describe(const CoordGroups *groups, const CoordGroup *group, CoordDescr
 		return;
 	infos = palloc0(sizeof(CoordMemberInfo) * Max(group->nmembers, 1));
 	assignor = coord_assignor_name(consumer_assignor(groups, consumer));
-	out->protocol_name = (CoordBytes) {assignor, strlen(assignor)};
+	out->protocol_name = (CoordBytes)
+	{
+		assignor, strlen(assignor)
+	};
 	out->generation = consumer->epoch;
 	out->assignment_epoch = consumer->target_epoch;
 	out->members = infos;
@@ -179,11 +184,12 @@ describe_set(const CoordGroups *groups, const CoordConsumer *consumer, const Con
 		if (entry == NULL)
 			continue;
 		if (part->topic != last)
-			result[(*n)++] = (CoordTopicPartitions) {
-				.topic_id = entry->id,
+			result[(*n)++] = (CoordTopicPartitions)
+		{
+			.topic_id = entry->id,
 				.topic_name = entry->by_name.key,
 				.partitions = &partitions[i],
-			};
+		};
 		last = part->topic;
 		result[*n - 1].npartitions++;
 	}

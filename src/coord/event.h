@@ -3,8 +3,8 @@
  * event.h
  *	  What can happen to the coordinator.
  *
- * Everything an event points to belongs to the caller and is needed only during
- * the step: what the coordinator keeps, it copies.
+ * Everything an event points to belongs to the caller and is needed only
+ * during the step: what the coordinator keeps, it copies.
  *
  * Siblings: coord.h (the door), reply.h (which result answers which event).
  *
@@ -40,7 +40,8 @@ typedef struct CoordProtocol
 typedef struct CoordJoin
 {
 	int32		session_timeout_ms;
-	int32		rebalance_timeout_ms;	/* below 0 (version 0): the session timeout */
+	int32		rebalance_timeout_ms;	/* below 0 (version 0): the session
+										 * timeout */
 	CoordBytes	protocol_type;
 	int			nprotocols;		/* in the client's order of preference */
 	const CoordProtocol *protocols;
@@ -110,15 +111,18 @@ typedef struct CoordTopics
 typedef struct CoordEvent
 {
 	CoordEventType type;
-	uint64		token;			/* comes back in the reply; must be unique among those not answered */
-	int16		api_version;	/* of the request; decides what the client understands */
+	uint64		token;			/* comes back in the reply; must be unique
+								 * among those not answered */
+	int16		api_version;	/* of the request; decides what the client
+								 * understands */
 	CoordBytes	group_id;
 	CoordBytes	member_id;		/* empty: none yet */
-	CoordBytes	group_instance_id;	/* static membership (KIP-345); null: dynamic */
+	CoordBytes	group_instance_id;	/* static membership (KIP-345); null:
+									 * dynamic */
 
 	/*
-	 * Generation, member epoch.  COMMIT and FETCH: -1 when the client is no member.
-	 * CONSUMER_HEARTBEAT: 0 joins, -1 leaves, -2 leaves for a while.
+	 * Generation, member epoch.  COMMIT and FETCH: -1 when the client is no
+	 * member.  CONSUMER_HEARTBEAT: 0 joins, -1 leaves, -2 leaves for a while.
 	 */
 	int32		generation;
 	CoordBytes	client_id;		/* of the connection: JOIN, CONSUMER_HEARTBEAT */

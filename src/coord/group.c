@@ -17,7 +17,10 @@
 
 #include "coord/internal.h"
 
-/* Kafka's member ids are client id and uuid; both must fit a string of the protocol. */
+/*
+ * Kafka's member ids are client id and uuid; both must fit a string of the
+ * protocol.
+ */
 #define MEMBER_PREFIX_MAX 255
 
 static void group_linger_over(CoordGroups *groups, CoordTimer *timer);
@@ -110,7 +113,10 @@ group_linger_stop(CoordGroups *groups, CoordGroup *group)
 	dlist_delete(&group->idle);
 }
 
-/* The group's memory stays until the next step, as its changes are still to be told. */
+/*
+ * The group's memory stays until the next step, as its changes are still to be
+ * told.
+ */
 void
 coord_group_forget(CoordGroups *groups, CoordGroup *group)
 {
@@ -167,7 +173,10 @@ coord_member_id(CoordGroups *groups, CoordBytes prefix)
 	snprintf(id + len, 38, "-%08x-%04x-4%03x-%04x-%012llx",
 			 (uint32) (high >> 32), (uint32) (high >> 16) & 0xFFFF, (uint32) high & 0xFFF,
 			 ((uint32) (low >> 48) & 0x3FFF) | 0x8000, (unsigned long long) (low & UINT64CONST(0xFFFFFFFFFFFF)));
-	return (CoordBytes) {id, len + 37};
+	return (CoordBytes)
+	{
+		id, len + 37
+	};
 }
 
 /*

@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * internal.h
- *	  What the files of the coord room share: groups, memory, tables, timers, replies.
+ *	  What the files of the coord room share: groups, memory, tables, timers,
+ *	  replies.
  *
- * A group is looked up, created and forgotten in group.c; what its members do is up to its
- * kind, reached through CoordKindOps: classic*.c and consumer*.c.
+ * A group is looked up, created and forgotten in group.c; what its members do
+ * is up to its kind, reached through CoordKindOps: classic*.c and consumer*.c.
  *
  * Siblings: coord.h (the door), memory.h, table.h, classic.h, consumer.h.
  *
@@ -19,11 +20,15 @@
 #include "coord/memory.h"
 #include "coord/table.h"
 
-/* A deadline.  Embedded in what it belongs to; zeroed memory is a timer that is not armed. */
+/*
+ * A deadline.  Embedded in what it belongs to; zeroed memory is a timer that
+ * is not armed.
+ */
 typedef struct CoordTimer
 {
 	int64		at;				/* ms */
-	uint64		seq;			/* of equal deadlines the one armed first fires first */
+	uint64		seq;			/* of equal deadlines the one armed first
+								 * fires first */
 	int			slot;			/* 1 + index in the heap, 0: not armed */
 	void		(*fire) (CoordGroups *groups, struct CoordTimer *timer);
 } CoordTimer;
@@ -33,8 +38,9 @@ typedef struct CoordTimer
 typedef struct CoordGroup CoordGroup;
 
 /*
- * What the kinds of groups do differently.  The group has members or pending ones, except
- * where said.  Requests are answered with the functions of reply.c, now or later.
+ * What the kinds of groups do differently.  The group has members or pending
+ * ones, except where said.  Requests are answered with the functions of
+ * reply.c, now or later.
  */
 typedef struct CoordKindOps
 {
@@ -67,11 +73,16 @@ struct CoordGroup
 	const CoordKindOps *ops;	/* NULL for kind empty */
 	struct CoordClassic *classic;	/* kind classic */
 	struct CoordConsumer *consumer; /* kind consumer */
-	/* kept up to date by the kind; both 0: the group is empty, and will be forgotten */
+
+	/*
+	 * kept up to date by the kind; both 0: the group is empty, and will be
+	 * forgotten
+	 */
 	int			nmembers;
 	int			npending;		/* ids given out, and not yet joined with */
 
-	bool		keep;			/* once had members: forgotten only after a while */
+	bool		keep;			/* once had members: forgotten only after a
+								 * while */
 	CoordTimer	linger;			/* armed while it is empty and in groups->idle */
 	dlist_node	idle;
 	bool		changed;		/* in groups->changed */
@@ -82,13 +93,14 @@ struct CoordGroup
 struct CoordGroups
 {
 	CoordConfig config;
-	const CoordKindOps *kinds[COORD_KIND_CONSUMER + 1];	/* NULL: kind empty */
+	const CoordKindOps *kinds[COORD_KIND_CONSUMER + 1]; /* NULL: kind empty */
 	pg_prng_state prng;
 	uint64		hash_seed;
 	int64		now;			/* of the current step; never goes back */
 	CoordTable	by_id;
 	dlist_head	all;
-	dlist_head	idle;			/* empty groups, the first is empty for longest */
+	dlist_head	idle;			/* empty groups, the first is empty for
+								 * longest */
 	struct CoordTopicSet *topics;	/* topics.c */
 	CoordTable	overrides;		/* overrides.c */
 	/* timers.c: a binary heap */
@@ -118,11 +130,15 @@ extern void coord_timer_arm(CoordGroups *groups, CoordTimer *timer, int64 at,
 extern void coord_timer_cancel(CoordGroups *groups, CoordTimer *timer);
 extern void coord_timers_run(CoordGroups *groups);
 
-/* reply.c: the reply is zeroed, and belongs to the caller until the next one is asked for */
+/*
+ * reply.c: the reply is zeroed, and belongs to the caller until the next one
+ * is asked for
+ */
 extern CoordReply *coord_reply(CoordGroups *groups, uint64 token, CoordEventType type, CoordError error);
 extern void coord_reply_message(CoordGroups *groups, CoordReply *reply, const char *message);
 extern CoordReply *coord_reply_join(CoordGroups *groups, uint64 token, CoordError error, CoordBytes member_id);
 extern void coord_reply_sync(CoordGroups *groups, uint64 token, CoordError error);
+
 /* zeroed results, one for each member of the request, that name it */
 extern CoordLeftMember *coord_reply_leave(CoordGroups *groups, const CoordEvent *event);
 extern void coord_replies_give(CoordGroups *groups, CoordReplies *out);
@@ -130,14 +146,20 @@ extern void coord_replies_give(CoordGroups *groups, CoordReplies *out);
 /* group.c */
 extern bool coord_group_reserve(CoordGroups *groups, size_t size, const CoordGroup *keep);
 extern CoordGroup *coord_group_find(const CoordGroups *groups, CoordBytes group_id);
-extern CoordGroup *coord_group_get(CoordGroups *groups, CoordBytes group_id);	/* creates it */
+
+/* Creates it */
+extern CoordGroup *coord_group_get(CoordGroups *groups, CoordBytes group_id);
+
 /* The group must have no members: what its old kind knows is released. */
 extern void coord_group_become(CoordGroups *groups, CoordGroup *group, CoordKind kind);
+
 /* Changes the number of members, which the shell will be told of. */
 extern void coord_group_count(CoordGroups *groups, CoordGroup *group, int more);
+
 /* After an event or a timer: an empty group starts to linger, or goes. */
 extern void coord_group_settle(CoordGroups *groups, CoordGroup *group);
 extern void coord_group_forget(CoordGroups *groups, CoordGroup *group);
+
 /* "prefix-uuid", in memory of the step */
 extern CoordBytes coord_member_id(CoordGroups *groups, CoordBytes prefix);
 

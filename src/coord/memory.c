@@ -4,13 +4,14 @@
  *	  The memory of the coordinator: counted, bounded, and freed a step late.
  *
  * Every block has its size in front.  coord_free puts blocks on a list that
- * coord_step_reset, at the beginning of the next step, really frees: replies of this
- * step may still point into them.
+ * coord_step_reset, at the beginning of the next step, really frees: replies
+ * of this step may still point into them.
  *
- * The bound is not checked by each allocation, which nobody could unwind in the middle of a
- * change.  An event that makes the coordinator grow asks coord_group_reserve for an upper
- * estimate first; then it allocates, and cannot fail (other than by the machine running out
- * of memory, which in the server is an error that ends the coordinator).
+ * The bound is not checked by each allocation, which nobody could unwind in
+ * the middle of a change.  An event that makes the coordinator grow asks
+ * coord_group_reserve for an upper estimate first; then it allocates, and
+ * cannot fail (other than by the machine running out of memory, which in the
+ * server is an error that ends the coordinator).
  *
  * Siblings: memory.h, internal.h.
  *
@@ -28,7 +29,8 @@ typedef struct CoordBlock
 	size_t		size;			/* with this header */
 	struct CoordBlock *next;	/* once freed */
 #ifdef FRONTEND
-	dlist_node	link;			/* the frontend has no memory contexts that could be deleted */
+	dlist_node	link;			/* the frontend has no memory contexts that
+								 * could be deleted */
 #endif
 } CoordBlock;
 
@@ -121,7 +123,10 @@ coord_step_bytes(CoordGroups *groups, CoordBytes bytes)
 	return pt_string_put(&at, bytes);
 }
 
-/* Really frees what the last step freed, and the memory of that step but for one small chunk. */
+/*
+ * Really frees what the last step freed, and the memory of that step but for
+ * one small chunk.
+ */
 void
 coord_step_reset(CoordGroups *groups)
 {

@@ -3,8 +3,8 @@
  * port.h
  *	  All that the coord room takes from PostgreSQL.
  *
- * The room is pure: it builds in the server and, with FRONTEND, in test/unit and
- * test/sim.  It never ereports, reads no clock, no catalog, no socket.
+ * The room is pure: it builds in the server and, with FRONTEND, in test/unit
+ * and test/sim.  It never ereports, reads no clock, no catalog, no socket.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

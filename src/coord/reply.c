@@ -3,8 +3,8 @@
  * reply.c
  *	  Replies of a step, and which groups it changed.
  *
- * The array of replies is reused from step to step and grows as needed (a rebalance answers all
- * members at once); a large one is given back.
+ * The array of replies is reused from step to step and grows as needed (a
+ * rebalance answers all members at once); a large one is given back.
  *
  * Siblings: reply.h (their form), internal.h.
  *
@@ -51,7 +51,10 @@ coord_reply_message(CoordGroups *groups, CoordReply *reply, const char *message)
 	reply->message = coord_step_bytes(groups, (CoordBytes) {message, strlen(message)});
 }
 
-/* A JoinGroup response with an error, or one whose other fields the caller fills. */
+/*
+ * A JoinGroup response with an error, or one whose other fields the caller
+ * fills.
+ */
 CoordReply *
 coord_reply_join(CoordGroups *groups, uint64 token, CoordError error, CoordBytes member_id)
 {
@@ -121,7 +124,10 @@ coord_replies_give(CoordGroups *groups, CoordReplies *out)
 	out->nreplies = groups->nreplies;
 	out->replies = groups->replies;
 
-	/* the next step begins with an empty array; this one stays readable until then */
+	/*
+	 * the next step begins with an empty array; this one stays readable until
+	 * then
+	 */
 	if (groups->replies_cap > SPARE_REPLIES)
 	{
 		coord_free(groups, groups->replies);

@@ -27,7 +27,8 @@ typedef struct CoordJoinReply
 {
 	int32		generation;		/* -1 in errors */
 	CoordBytes	protocol_type;	/* null in errors */
-	CoordBytes	protocol_name;	/* null in errors: below version 7 send it as empty */
+	CoordBytes	protocol_name;	/* null in errors: below version 7 send it as
+								 * empty */
 	CoordBytes	leader;			/* never null */
 	bool		skip_assignment;	/* the leader must not assign (version 9) */
 	CoordBytes	member_id;		/* never null; also with MEMBER_ID_REQUIRED */
@@ -49,7 +50,10 @@ typedef struct CoordLeftMember
 	CoordError	error;
 } CoordLeftMember;
 
-/* In the order of the request.  Below version 3 its only member's error is the error. */
+/*
+ * In the order of the request.  Below version 3 its only member's error is the
+ * error.
+ */
 typedef struct CoordLeaveReply
 {
 	int			nmembers;
@@ -131,7 +135,8 @@ typedef struct CoordMemberInfo
 typedef struct CoordDescription
 {
 	CoordGroupInfo info;
-	CoordBytes	protocol_name;	/* classic: chosen protocol, empty unless stable; consumer: assignor */
+	CoordBytes	protocol_name;	/* classic: chosen protocol, empty unless
+								 * stable; consumer: assignor */
 	int32		generation;		/* classic: generation; consumer: group epoch */
 	int32		assignment_epoch;	/* consumer */
 	const CoordMemberInfo *members; /* info.nmembers of them */

@@ -140,9 +140,10 @@ dispatch_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEvent *eve
 }
 
 /*
- * May the offsets be committed?  Kafka answers a member of a group that it does not know
- * with GROUP_ID_NOT_FOUND from version 9 on; there a group is forgotten only with its offsets.  We forget
- * groups when the server restarts, and to clients that code is fatal: UNKNOWN_MEMBER_ID makes them join again.
+ * May the offsets be committed?  Kafka answers a member of a group that it
+ * does not know with GROUP_ID_NOT_FOUND from version 9 on; there a group is
+ * forgotten only with its offsets.  We forget groups when the server restarts,
+ * and to clients that code is fatal: UNKNOWN_MEMBER_ID makes them join again.
  */
 static CoordError
 dispatch_commit(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
@@ -168,7 +169,10 @@ dispatch_delete(CoordGroups *groups, CoordGroup *group)
 	return COORD_NONE;
 }
 
-/* Events that are always answered at once, with an error code and nothing else. */
+/*
+ * Events that are always answered at once, with an error code and nothing
+ * else.
+ */
 static void
 dispatch_plain(CoordGroups *groups, const CoordEvent *event)
 {

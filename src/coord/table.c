@@ -40,7 +40,9 @@ coord_table_find(const CoordGroups *groups, const CoordTable *table, CoordBytes 
 	return NULL;
 }
 
-/* Doubles the buckets.  Chains are short, so that their order does not matter. */
+/*
+ * Doubles the buckets.  Chains are short, so that their order does not matter.
+ */
 static void
 table_grow(CoordGroups *groups, CoordTable *table)
 {

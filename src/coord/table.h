@@ -3,8 +3,8 @@
  * table.h
  *	  Hash tables by bytes, whose nodes are part of what they hold.
  *
- * A node's key points into its owner and lives as long as it is in a table.  The hash
- * is seeded, as group and member ids are made by clients.
+ * A node's key points into its owner and lives as long as it is in a table.
+ * The hash is seeded, as group and member ids are made by clients.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -3,9 +3,10 @@
  * timers.c
  *	  Deadlines: a binary heap of timers that are part of what they belong to.
  *
- * Timers fire in the order of their deadlines, equal ones in the order in which they were
- * armed, so that a run is decided by its events alone.  A heartbeat moves a timer of a heap that may
- * hold thousands: that costs a few comparisons, as it sinks from near the leaves.
+ * Timers fire in the order of their deadlines, equal ones in the order in
+ * which they were armed, so that a run is decided by its events alone.  A
+ * heartbeat moves a timer of a heap that may hold thousands: that costs a few
+ * comparisons, as it sinks from near the leaves.
  *
  * Siblings: internal.h, step.c (TICK).
  *
@@ -106,8 +107,8 @@ coord_timer_cancel(CoordGroups *groups, CoordTimer *timer)
 }
 
 /*
- * Fires what is due.  What is armed meanwhile waits for the next tick even if it is due already, so
- * that a timer which arms itself cannot hold us up.
+ * Fires what is due.  What is armed meanwhile waits for the next tick even if
+ * it is due already, so that a timer which arms itself cannot hold us up.
  */
 void
 coord_timers_run(CoordGroups *groups)

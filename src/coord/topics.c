@@ -76,7 +76,10 @@ topics_fill(CoordGroups *groups, CoordTopicSet *set, const CoordTopics *topics)
 		entry->npartitions = topic->npartitions;
 		entry->hash = topic_hash(groups, entry);
 		entry->by_name.key = pt_string_put(&at, topic->name);
-		entry->by_id.key = (CoordBytes) {(const char *) entry->id.data, sizeof(entry->id.data)};
+		entry->by_id.key = (CoordBytes)
+		{
+			(const char *) entry->id.data, sizeof(entry->id.data)
+		};
 		coord_table_add(groups, &set->by_name, &entry->by_name);
 		coord_table_add(groups, &set->by_id, &entry->by_id);
 		set->npartitions += topic->npartitions;

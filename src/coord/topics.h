@@ -4,8 +4,9 @@
  *	  The topics that exist, and regular expressions over their names.
  *
  * Entries are numbered from 0 in the order of the last TOPICS event and live
- * until the next one: nothing may keep a number or a pointer longer, but for what
- * remembers the version it belongs to and asks again when that has changed.
+ * until the next one: nothing may keep a number or a pointer longer, but for
+ * what remembers the version it belongs to and asks again when that has
+ * changed.
  *
  * Siblings: topics.c, consumer.h.
  *
@@ -26,7 +27,10 @@ typedef struct CoordTopicEntry
 	int32		npartitions;
 	uint64		hash;			/* of id and npartitions */
 
-	/* Scratch of whoever collects topics: a mark is valid while its stamp is the newest. */
+	/*
+	 * Scratch of whoever collects topics: a mark is valid while its stamp is
+	 * the newest.
+	 */
 	uint64		stamp;
 	int32		mark;
 } CoordTopicEntry;
@@ -49,7 +53,8 @@ typedef struct CoordRegex
 {
 	CoordNode	node;			/* key: the expression */
 	int			refs;
-	uint64		version;		/* of the topics it was resolved with; 0: none yet */
+	uint64		version;		/* of the topics it was resolved with; 0: none
+								 * yet */
 	int			ntopics;
 	int32	   *topics;			/* entry numbers, ascending */
 } CoordRegex;

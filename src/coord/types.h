@@ -29,13 +29,17 @@ typedef struct CoordUuid
 typedef struct CoordTopicPartitions
 {
 	CoordUuid	topic_id;
-	CoordBytes	topic_name;		/* in descriptions and in a reply's own memory; null where the protocol has
-								 * only ids */
+	CoordBytes	topic_name;		/* in descriptions and in a reply's own
+								 * memory; null where the protocol has only
+								 * ids */
 	int32		npartitions;
 	const int32 *partitions;
 } CoordTopicPartitions;
 
-/* The codes of the Kafka protocol that a coordinator answers with; same numbers. */
+/*
+ * The codes of the Kafka protocol that a coordinator answers with; same
+ * numbers.
+ */
 typedef enum CoordError
 {
 	COORD_NONE = 0,

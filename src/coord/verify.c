@@ -1,9 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * verify.c
- *	  Is what the coordinator keeps consistent?  Asked by the simulation, after every step.
+ *	  Is what the coordinator keeps consistent?  Asked by the simulation, after
+ *	  every step.
  *
- * Walks everything, which no Assert on a hot path could.  The invariants are those of README.md.
+ * Walks everything, which no Assert on a hot path could.  The invariants are
+ * those of README.md.
  *
  * Siblings: internal.h, classic.h.
  *

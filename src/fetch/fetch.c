@@ -7,9 +7,9 @@
  * is over, so a frame is either committed or aborted.  A span is a run of
  * committed frames; an aborted one ends it, and the next fetch goes on behind.
  *
- * The walk over the frames touches one page per batch (frame header and batch header
- * are on one page) and takes no content locks, see span.c.  A consumer that
- * goes on where its last fetch ended costs no search.
+ * The walk over the frames touches one page per batch (frame header and batch
+ * header are on one page) and takes no content locks, see span.c.  A consumer
+ * that goes on where its last fetch ended costs no search.
  *
  * Siblings: find_log.c, span.c.
  *
@@ -87,8 +87,9 @@ frame_committed(Walk *walk, const PtFrameHeader *head, PtLogPos pos)
 }
 
 /*
- * The page of the next frame.  It is read ahead as far as frames have lately been near
- * each other: between large ones most pages would be read for nothing.
+ * The page of the next frame.  It is read ahead as far as frames have lately
+ * been near each other: between large ones most pages would be read for
+ * nothing.
  */
 static bool
 walk_page(Walk *walk)
@@ -191,7 +192,12 @@ pt_check_leader_epoch(int32 epoch)
 	return epoch < current ? PT_FENCED_LEADER_EPOCH : PT_UNKNOWN_LEADER_EPOCH;
 }
 
-/* See engine.h. */
+/*
+ * What is there from an offset on, as a span: in a transaction, with no
+ * relation locked.  Goes on at the cursor when the offset is the one where the
+ * last fetch ended.  An answer for each fault is in fetch->status; ERRORs are
+ * of the disk.
+ */
 void
 pt_fetch(PtFetch *fetch)
 {

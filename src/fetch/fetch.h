@@ -4,9 +4,9 @@
  *	  The door of the fetch room: records below the durable end for a listener,
  *	  records under a snapshot for SQL.
  *
- * All functions are called inside a transaction, unless they say otherwise, and
- * may ereport, unless they say otherwise.  A partition is named by the OID of
- * its leaf table.
+ * All functions are called inside a transaction, unless they say otherwise,
+ * and may ereport, unless they say otherwise.  A partition is named by the OID
+ * of its leaf table.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -27,7 +27,8 @@ typedef struct PtSpan
 {
 	PtLogState *state;
 	RelFileLocator locator;
-	PtLogPos	pos;			/* of the next byte of a batch, or of a frame when batch_left is 0 */
+	PtLogPos	pos;			/* of the next byte of a batch, or of a frame
+								 * when batch_left is 0 */
 	PtLogPos	end;			/* frames from here on do not belong to it */
 	uint32		batch_left;		/* bytes left of the batch that pos is in */
 	uint64		bytes_left;		/* bytes of batches left in all */
@@ -43,11 +44,17 @@ typedef struct PtFetch
 	int64		offset;
 	int32		leader_epoch;	/* the client's, -1: none */
 	uint32		max_bytes;
-	bool		at_least_one;	/* give the first batch even when larger than max_bytes */
-	/* in and out: where the last fetch of this partition ended, so that no search is needed; zero at first */
+	bool		at_least_one;	/* give the first batch even when larger than
+								 * max_bytes */
+
+	/*
+	 * in and out: where the last fetch of this partition ended, so that no
+	 * search is needed; zero at first
+	 */
 	int64		cursor_offset;
 	PtLogPos	cursor_pos;
-	Oid			cursor_file;	/* that pos is a place in: TRUNCATE and rewrites make another */
+	Oid			cursor_file;	/* that pos is a place in: TRUNCATE and
+								 * rewrites make another */
 	/* out */
 	PtStatus	status;
 	int64		high_watermark; /* durable end */
@@ -58,8 +65,9 @@ typedef struct PtFetch
 extern void pt_fetch(PtFetch *fetch);
 
 /*
- * Memory for pages that are read past shared buffers.  What has been used stays
- * in use until its owner sets used to 0; when it is all used, buffers are.
+ * Memory for pages that are read past shared buffers.  What has been used
+ * stays in use until its owner sets used to 0; when it is all used, buffers
+ * are.
  */
 typedef struct PtScratch
 {
@@ -81,15 +89,12 @@ typedef struct PtSpanMap
 	{
 		PtLogPos	pos;
 		uint32		batch_left;
-	}			behind[PT_SPAN_PIECES]; /* where the span stands behind each piece */
+	}			behind[PT_SPAN_PIECES]; /* where the span stands behind each
+										 * piece */
 } PtSpanMap;
 
-/*
- * Maps the next bytes of a span, in at most n <= PT_SPAN_PIECES pieces, and advances it over them.  Each piece is in a
- * pinned buffer or in scratch (may be NULL).  Check with pt_span_intact after the bytes have been used: false means that retention has
- * recycled them meanwhile.
- */
 extern void pt_span_map(PtSpan *span, PtSpanMap *map, int n, PtScratch *scratch);
+
 /* Moves a span, as it was before the map, over the first n pieces. */
 extern void pt_span_skip(PtSpan *span, const PtSpanMap *map, int n);
 extern bool pt_span_intact(const PtSpan *before);
@@ -113,24 +118,18 @@ typedef struct PtListOffset
 } PtListOffset;
 extern void pt_list_offset(PtListOffset *list);
 
-/* End offset of the largest epoch <= the one asked for (KIP-320); epoch -1 and offset -1 when there is none. */
 extern PtStatus pt_epoch_end(Oid relid, int32 epoch, int32 *found_epoch, int64 *end_offset);
 
-/* The leader epoch of everything appended now: the timeline. */
 extern int32 pt_leader_epoch(void);
 
 /*
- * reads for SQL: records of one partition under the active snapshot (poll, consume).
+ * reads for SQL: records of one partition under the active snapshot (poll,
+ * consume).
  */
 typedef void (*PtRecordCallback) (void *arg, const PtRecord *record);
-/* Reads up to max records from offset on; returns how many, *next is the offset to go on from. */
 extern int	pt_read_records(Relation rel, Snapshot snapshot, int64 offset, int max,
-						   PtRecordCallback callback, void *arg, int64 *next);
+							PtRecordCallback callback, void *arg, int64 *next);
 
-/*
- * Waits until a log moves beyond its offset or the deadline; outside of a snapshot.  cancel-able at once.
- * false at the deadline.
- */
 extern bool pt_wait_for_logs(Oid *relids, const int64 *offsets, int n, TimestampTz deadline);
 
 /* find_log.c: logs without relations */

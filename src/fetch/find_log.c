@@ -9,8 +9,8 @@
  * messages (DROP, TRUNCATE) take entries out, and a state whose locator is
  * not the remembered one belongs to another log by now.
  *
- * What is found this way is used without a relation lock.  If the table is dropped
- * meanwhile, reading its pages is an ERROR.
+ * What is found this way is used without a relation lock.  If the table is
+ * dropped meanwhile, reading its pages is an ERROR.
  *
  * Siblings: fetch.c, offsets.c.
  *

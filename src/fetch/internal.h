@@ -13,9 +13,10 @@
 #include "fetch/fetch.h"
 
 /*
- * page_cursor.c: one page of a log at a time, in a pinned buffer that is not locked, or in
- * scratch memory.  Only for what is below the durable end, which does not change; that retention
- * may put a page to another use has to be checked afterwards (pt_span_intact).
+ * page_cursor.c: one page of a log at a time, in a pinned buffer that is not
+ * locked, or in scratch memory.  Only for what is below the durable end, which
+ * does not change; that retention may put a page to another use has to be
+ * checked afterwards (pt_span_intact).
  */
 typedef struct PtPageCursor
 {
@@ -25,10 +26,13 @@ typedef struct PtPageCursor
 	uint32		generation;
 	Page		page;			/* NULL: nowhere */
 	uint64		block;			/* its logical block */
-	Buffer		buf;			/* what it is in, pinned; InvalidBuffer: in scratch */
+	Buffer		buf;			/* what it is in, pinned; InvalidBuffer: in
+								 * scratch */
 	PtScratch  *scratch;		/* NULL: buffers only */
-	PtLogState *log;			/* batches are wanted, and no flags of frames: the file will do; else NULL */
-	uint64		window;			/* blocks [window, window_end) are in scratch, from window_page on */
+	PtLogState *log;			/* batches are wanted, and no flags of frames:
+								 * the file will do; else NULL */
+	uint64		window;			/* blocks [window, window_end) are in scratch,
+								 * from window_page on */
 	uint64		window_end;
 	int			window_page;
 } PtPageCursor;
@@ -36,8 +40,9 @@ typedef struct PtPageCursor
 extern void pt_page_cursor_init(PtPageCursor *cursor, const RelFileLocator *locator, PtScratch *scratch);
 
 /*
- * Goes to a logical block.  The pin of the page before is let go unless keep.  Where the page is in no buffer, up
- * to "ahead" pages, at least one, are read into scratch.  False: it is no longer there.
+ * Goes to a logical block.  The pin of the page before is let go unless keep.
+ * Where the page is in no buffer, up to "ahead" pages, at least one, are read
+ * into scratch.  False: it is no longer there.
  */
 extern bool pt_page_cursor_go(PtPageCursor *cursor, uint64 block, int ahead, bool keep);
 extern void pt_page_cursor_end(PtPageCursor *cursor);

@@ -28,7 +28,7 @@ static void find_max_timestamp(PtLogState *log, PtListOffset *list);
 static bool record_at_time(PtReader *reader, const PtFrame *frame, int64 start_offset,
 						   PtListOffset *list, int64 timestamp);
 
-/* See engine.h. */
+/* The leader epoch of everything appended now: the timeline. */
 int32
 pt_leader_epoch(void)
 {
@@ -52,7 +52,10 @@ next_visible(PtReader *reader, PtLogPos end, PtFrame *frame)
 	return false;
 }
 
-/* See engine.h. */
+/*
+ * The offset for a timestamp (ms), or for one of PT_LIST_*.  In a transaction,
+ * with no relation locked; the answer for a fault is in list->status.
+ */
 void
 pt_list_offset(PtListOffset *list)
 {
@@ -133,7 +136,10 @@ find_by_time(PtLogState *log, PtListOffset *list)
 	pt_reader_end(&reader);
 }
 
-/* The largest timestamps of all extents, as the directory has them; the last one's is not known yet. */
+/*
+ * The largest timestamps of all extents, as the directory has them; the last
+ * one's is not known yet.
+ */
 static int64 *
 extent_timestamps(PtLogState *log, const PtLogInfo *info)
 {
@@ -153,7 +159,10 @@ extent_timestamps(PtLogState *log, const PtLogInfo *info)
 	return result;
 }
 
-/* The largest timestamp of a batch amid which the log starts, so that its header says too much; -1: none. */
+/*
+ * The largest timestamp of a batch amid which the log starts, so that its
+ * header says too much; -1: none.
+ */
 static int64
 first_batch_max(PtReader *reader, const PtFrame *frame, int64 start_offset)
 {
@@ -173,7 +182,10 @@ first_batch_max(PtReader *reader, const PtFrame *frame, int64 start_offset)
 	return result;
 }
 
-/* The batch with the largest timestamp among those that start in an extent, if it beats *best. */
+/*
+ * The batch with the largest timestamp among those that start in an extent, if
+ * it beats *best.
+ */
 static void
 scan_extent(PtReader *reader, uint64 extent, PtLogPos end, int64 start_offset, PtFrame *best)
 {
@@ -229,7 +241,10 @@ find_max_timestamp(PtLogState *log, PtListOffset *list)
 	pfree(promised);
 }
 
-/* Epoch of the first committed batch that starts in an extent; false: there is none. */
+/*
+ * Epoch of the first committed batch that starts in an extent; false: there is
+ * none.
+ */
 static bool
 extent_epoch(PtReader *reader, uint64 extent, PtLogPos end, int32 *epoch)
 {
@@ -244,8 +259,8 @@ extent_epoch(PtReader *reader, uint64 extent, PtLogPos end, int32 *epoch)
 }
 
 /*
- * An extent from which a walk meets the last batch of this epoch or an older one before
- * any of a newer one.  Epochs grow along the log: binary search.
+ * An extent from which a walk meets the last batch of this epoch or an older
+ * one before any of a newer one.  Epochs grow along the log: binary search.
  */
 static uint64
 find_epoch_extent(PtReader *reader, const PtLogInfo *info, PtLogPos end, int32 epoch)
@@ -275,7 +290,10 @@ find_epoch_extent(PtReader *reader, const PtLogInfo *info, PtLogPos end, int32 e
 	return from;
 }
 
-/* See engine.h. */
+/*
+ * End offset of the largest epoch <= the one asked for (KIP-320); epoch -1 and
+ * offset -1 when there is none.
+ */
 PtStatus
 pt_epoch_end(Oid relid, int32 epoch, int32 *found_epoch, int64 *end_offset)
 {
@@ -312,7 +330,11 @@ pt_epoch_end(Oid relid, int32 epoch, int32 *found_epoch, int64 *end_offset)
 		*found_epoch = frame.batch.leader_epoch;
 	}
 	pt_reader_end(&reader);
-	/* as in Kafka: nothing is as old, so nothing that old can be what the client read from here on */
+
+	/*
+	 * as in Kafka: nothing is as old, so nothing that old can be what the
+	 * client read from here on
+	 */
 	if (*found_epoch < 0)
 		*found_epoch = epoch;
 	return PT_OK;

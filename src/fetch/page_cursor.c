@@ -9,8 +9,8 @@
  * be nonsense, so users check all of them, and ask pt_span_intact afterwards.
  *
  * What is in shared buffers is read there.  What is not has been written long
- * ago, and most likely nobody wants it a second time: it is read into scratch memory,
- * many pages at a time, and drives nothing out.
+ * ago, and most likely nobody wants it a second time: it is read into scratch
+ * memory, many pages at a time, and drives nothing out.
  *
  * Siblings: span.c and fetch.c, which walk; ../io/pages_read.c.
  *
@@ -31,7 +31,10 @@ static bool read_ahead(PtPageCursor *cursor, BlockNumber phys_block, uint64 bloc
 static Buffer pin_page(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead);
 static bool is_page_of(Page page, uint64 block, uint32 generation);
 
-/* Where the last page was found, over all logs, and which way the one before lay. */
+/*
+ * Where the last page was found, over all logs, and which way the one before
+ * lay.
+ */
 static Buffer last_buffer = InvalidBuffer;
 static int	last_step = 1;
 
@@ -54,9 +57,10 @@ pt_page_cursor_end(PtPageCursor *cursor)
 }
 
 /*
- * Pages that were written one after the other mostly lie in neighbouring buffers, upwards when these came from
- * the clock, downwards when something was dropped and they came from the free list: looking there first
- * saves the buffer table.
+ * Pages that were written one after the other mostly lie in neighbouring
+ * buffers, upwards when these came from the clock, downwards when something
+ * was dropped and they came from the free list: looking there first saves the
+ * buffer table.
  */
 static Buffer
 neighbour_buffer(const RelFileLocator *locator, BlockNumber block)
@@ -78,7 +82,10 @@ note_buffer(Buffer buffer)
 	last_buffer = buffer;
 }
 
-/* Reads a window from this block on, within its extent; false: it is in a buffer, perhaps *recent, or scratch is used up. */
+/*
+ * Reads a window from this block on, within its extent; false: it is in a
+ * buffer, perhaps *recent, or scratch is used up.
+ */
 static bool
 read_ahead(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead, Buffer *recent)
 {
@@ -102,7 +109,10 @@ read_ahead(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead
 	return n > 0;
 }
 
-/* The pinned buffer of a page outside the window; invalid: the window begins there now. */
+/*
+ * The pinned buffer of a page outside the window; invalid: the window begins
+ * there now.
+ */
 static Buffer
 pin_page(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead)
 {
@@ -124,7 +134,11 @@ is_page_of(Page page, uint64 block, uint32 generation)
 		pt_page_special(page)->generation == generation;
 }
 
-/* See logs.h. */
+/*
+ * Goes to a logical block.  The pin of the page before is let go unless keep.
+ * Where the page is in no buffer, up to "ahead" pages, at least one, are read
+ * into scratch.  False: it is no longer there.
+ */
 bool
 pt_page_cursor_go(PtPageCursor *cursor, uint64 block, int ahead, bool keep)
 {

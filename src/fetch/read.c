@@ -59,11 +59,13 @@ read_batch(Read *read, const char *data, const PtFrame *frame)
 }
 
 /*
- * See engine.h.  What retention has removed is passed over: the first record is then a later one.
+ * Reads up to max records from offset on; returns how many, *next is the
+ * offset to go on from.  What retention has removed is passed over: the first
+ * record is then a later one.
  */
 int
 pt_read_records(Relation rel, Snapshot snapshot, int64 offset, int max,
-			   PtRecordCallback callback, void *arg, int64 *next)
+				PtRecordCallback callback, void *arg, int64 *next)
 {
 	Read		read = {.rel = rel,.offset = offset,.max = max,.callback = callback,.arg = arg};
 	PtReader	reader;

@@ -3,9 +3,10 @@
  * span.c
  *	  The bytes of a span, where they lie in memory.
  *
- * Pages may be put to another use while they are looked at (see page_cursor.c), so every
- * number read from them is checked before use, and pt_span_intact tells afterwards
- * whether the bytes that were sent were the right ones.
+ * Pages may be put to another use while they are looked at (see
+ * page_cursor.c), so every number read from them is checked before use, and
+ * pt_span_intact tells afterwards whether the bytes that were sent were the
+ * right ones.
  *
  * Siblings: fetch.c makes spans, page_cursor.c has the pages.
  *
@@ -54,7 +55,12 @@ next_page(PtSpan *span, PtPageCursor *cursor, int pages_max)
 	return span->batch_left > 0 || enter_frame(span, cursor->page);
 }
 
-/* See engine.h. */
+/*
+ * Maps the next bytes of a span, in at most n <= PT_SPAN_PIECES pieces, and
+ * advances it over them.  Each piece is in a pinned buffer or in scratch (may
+ * be NULL).  Check with pt_span_intact after the bytes have been used: false
+ * means that retention has recycled them meanwhile.
+ */
 void
 pt_span_map(PtSpan *span, PtSpanMap *map, int n, PtScratch *scratch)
 {
@@ -103,7 +109,7 @@ pt_span_map(PtSpan *span, PtSpanMap *map, int n, PtScratch *scratch)
 	span->generation = cursor.generation;
 }
 
-/* See engine.h. */
+/* Moves a span, as it was before the map, over the first n pieces. */
 void
 pt_span_skip(PtSpan *span, const PtSpanMap *map, int n)
 {
@@ -117,7 +123,11 @@ pt_span_skip(PtSpan *span, const PtSpanMap *map, int n)
 	Assert(span->batch_left <= span->bytes_left);
 }
 
-/* See engine.h. */
+/*
+ * Are the bytes that were mapped since this copy of the span was made still
+ * those of the log?  Retention may have put the pages to another use
+ * meanwhile.
+ */
 bool
 pt_span_intact(const PtSpan *before)
 {

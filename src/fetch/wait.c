@@ -4,8 +4,8 @@
  *	  Sleeping until a log has more than it had.
  *
  * A process can sleep on one condition variable at a time, so those who wait
- * for several logs sleep on the one that is broadcast whenever any log moves, and
- * look for themselves.
+ * for several logs sleep on the one that is broadcast whenever any log moves,
+ * and look for themselves.
  *
  * Siblings: read.c, consume.c; ../storage/state.c broadcasts.
  *
@@ -41,7 +41,9 @@ any_moved(PtLogState **logs, const int64 *offsets, int n)
 	return false;
 }
 
-/* On a standby, where states move with replay, each look reads the state anew. */
+/*
+ * On a standby, where states move with replay, each look reads the state anew.
+ */
 static void
 find_logs(const Oid *relids, PtLogState **logs, int n)
 {
@@ -54,10 +56,16 @@ find_logs(const Oid *relids, PtLogState **logs, int n)
 	}
 }
 
-/* How long to sleep at most before looking again though nobody broadcasts: replay does not. */
+/*
+ * How long to sleep at most before looking again though nobody broadcasts:
+ * replay does not.
+ */
 #define RECOVERY_POLL_MS	100
 
-/* See engine.h. */
+/*
+ * Waits until a log moves beyond its offset or the deadline; outside of a
+ * snapshot.  cancel-able at once.  false at the deadline.
+ */
 bool
 pt_wait_for_logs(Oid *relids, const int64 *offsets, int n, TimestampTz deadline)
 {
@@ -66,7 +74,7 @@ pt_wait_for_logs(Oid *relids, const int64 *offsets, int n, TimestampTz deadline)
 	bool		moved;
 
 	Assert(n >= 0);
-	Assert(InterruptHoldoffCount == 0);	/* it can be cancelled */
+	Assert(InterruptHoldoffCount == 0); /* it can be cancelled */
 	find_logs(relids, logs, n);
 	ConditionVariablePrepareToSleep(cv);
 	while (!(moved = any_moved(logs, offsets, n)))
@@ -75,7 +83,8 @@ pt_wait_for_logs(Oid *relids, const int64 *offsets, int n, TimestampTz deadline)
 
 		if (left <= 0)
 			break;
-		left = Min(left, INT_MAX);	/* a sleep's limit; after a month we look again */
+		left = Min(left, INT_MAX);	/* a sleep's limit; after a month we look
+									 * again */
 		if (RecoveryInProgress())
 		{
 			left = Min(left, RECOVERY_POLL_MS);

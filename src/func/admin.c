@@ -3,8 +3,8 @@
  * admin.c
  *	  create_topic() and the other functions that make and change topics.
  *
- * All of them are thin: the topic room does the work with the server's own DDL,
- * which checks who may do what.
+ * All of them are thin: the topic room does the work with the server's own
+ * DDL, which checks who may do what.
  *
  * Siblings: info.c shows what there is.
  *
@@ -37,7 +37,10 @@ pt_create_topic(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("create_topic()");
 
-	/* It would belong to the schema's owner and decide how groups keep their offsets. */
+	/*
+	 * It would belong to the schema's owner and decide how groups keep their
+	 * offsets.
+	 */
 	if (pt_topic_name_is_internal(name))
 		ereport(ERROR,
 				(errcode(ERRCODE_RESERVED_NAME),

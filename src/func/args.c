@@ -96,8 +96,8 @@ pt_arg_deadline(FunctionCallInfo fcinfo, int n)
 }
 
 /*
- * These functions read and write a log without a plan, so a policy would have no
- * place to be applied.
+ * These functions read and write a log without a plan, so a policy would have
+ * no place to be applied.
  */
 void
 pt_func_check_access(const PtTopic *topic, AclMode mode)
@@ -114,7 +114,9 @@ pt_func_check_access(const PtTopic *topic, AclMode mode)
 				 errhint("Use SELECT and INSERT on its table, which apply the policies.")));
 }
 
-/* The lock stays to the end of the transaction, as that of a statement would. */
+/*
+ * The lock stays to the end of the transaction, as that of a statement would.
+ */
 Relation
 pt_open_partition(Oid relid, int32 number, LOCKMODE lockmode)
 {
@@ -154,7 +156,10 @@ pt_arg_group(FunctionCallInfo fcinfo, int n)
 	return group_id;
 }
 
-/* See func.h. */
+/*
+ * A topic that the user may read, in memory of its own: it stays good whatever
+ * happens to the cache.
+ */
 PtTopic *
 pt_func_topic(Oid relid)
 {

@@ -3,10 +3,10 @@
  * choose.c
  *	  Which partition a record goes to.
  *
- * With a key: where Java's producer would put it.  Without one: all records of a
- * transaction that go to a topic share a partition ("sticky"), so that they make
- * one batch and one lock; the next transaction takes the next partition.  Sessions begin at
- * a random one, so that they spread.
+ * With a key: where Java's producer would put it.  Without one: all records of
+ * a transaction that go to a topic share a partition ("sticky"), so that they
+ * make one batch and one lock; the next transaction takes the next partition.
+ * Sessions begin at a random one, so that they spread.
  *
  * Siblings: produce.c.
  *

@@ -3,7 +3,8 @@
  * delete.c
  *	  delete_records(): the oldest records of a partition or of a topic go.
  *
- * Siblings: admin.c; ../engine/trim.c does the work, when the transaction commits.
+ * Siblings: admin.c; ../engine/trim.c does the work, when the transaction
+ * commits.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -20,7 +21,9 @@
 PG_FUNCTION_INFO_V1(pt_delete_records);
 PG_FUNCTION_INFO_V1(pt_delete_topic_records);
 
-/* The same rules as for Kafka clients: see ../kafka/api/21_delete_records.c. */
+/*
+ * The same rules as for Kafka clients: see ../kafka/api/21_delete_records.c.
+ */
 static void
 check_deletable(const PtTopic *topic)
 {
@@ -83,14 +86,17 @@ pt_delete_records(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(trim(leaf, name, p->number, offset));
 }
 
-/* The offset of the first record that is not older than a time (ms); the end when all are.  The table is locked. */
+/*
+ * The offset of the first record that is not older than a time (ms); the end
+ * when all are.  The table is locked.
+ */
 static int64
 offset_of_time(Oid leaf, const char *name, int32 partition, int64 ms)
 {
-	PtListOffset end = {.relid = leaf, .timestamp = PT_LIST_LATEST};
-	PtListOffset list = {.relid = leaf, .timestamp = Max(ms, 0)};
+	PtListOffset end = {.relid = leaf,.timestamp = PT_LIST_LATEST};
+	PtListOffset list = {.relid = leaf,.timestamp = Max(ms, 0)};
 
-	pt_list_offset(&end);	/* first: what comes in meanwhile stays */
+	pt_list_offset(&end);		/* first: what comes in meanwhile stays */
 	pt_list_offset(&list);
 	if (list.status != PT_OK || end.status != PT_OK)
 		ereport(ERROR,
@@ -100,7 +106,10 @@ offset_of_time(Oid leaf, const char *name, int32 partition, int64 ms)
 	return list.offset >= 0 ? Min(list.offset, end.offset) : end.offset;
 }
 
-/* delete_records(topic, before): all records, or those before the first that is not older */
+/*
+ * delete_records(topic, before): all records, or those before the first that
+ * is not older
+ */
 Datum
 pt_delete_topic_records(PG_FUNCTION_ARGS)
 {

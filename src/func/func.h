@@ -29,7 +29,9 @@
 #include "xact/xact.h"
 #include "topic/types.h"
 
-/* The bytes of a bytea, text or json argument, text in UTF-8; NULL for null. */
+/*
+ * The bytes of a bytea, text or json argument, text in UTF-8; NULL for null.
+ */
 extern const char *pt_arg_bytes(FunctionCallInfo fcinfo, int n, int32 *len);
 
 /* The bytes of a jsonb argument: its text, in UTF-8. */
@@ -50,7 +52,6 @@ extern TimestampTz pt_arg_deadline(FunctionCallInfo fcinfo, int n);
 /* ERROR unless the user may do this (ACL_xxx) with the topic's table. */
 extern void pt_func_check_access(const PtTopic *topic, AclMode mode);
 
-/* A topic that the user may read, in memory of its own: it stays good whatever happens to the cache. */
 extern PtTopic *pt_func_topic(Oid relid);
 
 /* Opens the leaf of a partition; ERROR when there is none of that number. */

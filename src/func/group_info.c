@@ -3,8 +3,9 @@
  * group_info.c
  *	  What the views consumer_groups and group_lag show of committed offsets.
  *
- * A user sees the committed offsets in topics that he may read, members of pg_read_all_stats see
- * all.  What only the coordinator knows of groups is in ../stats/group_views.c.
+ * A user sees the committed offsets in topics that he may read, members of
+ * pg_read_all_stats see all.  What only the coordinator knows of groups is in
+ * ../stats/group_views.c.
  *
  * Siblings: groups.c sets committed offsets, info.c.
  *
@@ -130,7 +131,10 @@ pt_list_group_sessions(PG_FUNCTION_ARGS)
  * list_committed_offsets
  */
 
-/* The topic that a committed offset is in, if it is still there and the user may see it; else NULL. */
+/*
+ * The topic that a committed offset is in, if it is still there and the user
+ * may see it; else NULL.
+ */
 static const PtTopic *
 topic_of_offset(const PtCommittedOffset *committed)
 {
@@ -151,7 +155,10 @@ note_timestamp(void *arg, const PtRecord *record)
 	*(int64 *) arg = record->timestamp;
 }
 
-/* Of the row: start_offset, end_offset, oldest (when the first record that is unread was produced). */
+/*
+ * Of the row: start_offset, end_offset, oldest (when the first record that is
+ * unread was produced).
+ */
 static void
 fill_lag(Relation rel, int64 committed, Datum *values, bool *nulls)
 {
@@ -169,7 +176,10 @@ fill_lag(Relation rel, int64 committed, Datum *values, bool *nulls)
 	values[2] = nulls[2] ? (Datum) 0 : TimestampTzGetDatum(pt_ms_to_timestamptz(timestamp));
 }
 
-/* group_id, topic, partition, offset, leader_epoch, metadata, committed_at, start_offset, end_offset, oldest */
+/*
+ * group_id, topic, partition, offset, leader_epoch, metadata, committed_at,
+ * start_offset, end_offset, oldest
+ */
 static void
 put_offset(ReturnSetInfo *rsinfo, PtString group_id, const PtCommittedOffset *committed)
 {

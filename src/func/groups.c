@@ -4,10 +4,12 @@
  *	  commit_offsets(), seek() and delete_group(): committed offsets, set
  *	  without reading.
  *
- * Each of them is one or more deferred records of __consumer_offsets: it takes effect
- * when the transaction commits.  The privilege needed is that of consume(), SELECT on the topic.
+ * Each of them is one or more deferred records of __consumer_offsets: it takes
+ * effect when the transaction commits.  The privilege needed is that of
+ * consume(), SELECT on the topic.
  *
- * Siblings: args.c, read.c (consume() moves committed offsets), group_info.c (shows them).
+ * Siblings: args.c, read.c (consume() moves committed offsets), group_info.c
+ * (shows them).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -88,7 +90,10 @@ durable_end(const PtTopic *topic, int32 number)
 	return end.offset;
 }
 
-/* One committed offset, in a group that is ours to use; waits for sessions that have records of the partition. */
+/*
+ * One committed offset, in a group that is ours to use; waits for sessions
+ * that have records of the partition.
+ */
 static void
 commit_one(PtString group_id, PtTopic *topic, int32 number, int64 offset, PtString metadata)
 {
@@ -197,7 +202,11 @@ find_offset(const Seek *seek, int32 number)
 				bad_offset(seek->topic, number, seek->value, "The partition ends at %lld.", end);
 			return seek->value;
 		case SEEK_TO_TIME:
-			/* only what is durable is searched, so without a find that is where to go on */
+
+			/*
+			 * only what is durable is searched, so without a find that is
+			 * where to go on
+			 */
 			end = durable_end(seek->topic, number);
 			pt_list_offset(&list);
 			return list.status == PT_OK && list.offset >= 0 ? list.offset : end;
@@ -284,11 +293,14 @@ pt_seek_text(PG_FUNCTION_ARGS)
 				 errhint("Say 'start', 'end', a timestamp, or an offset (a number without quotes).")));
 	return do_seek(fcinfo, SEEK_TO_TIME,
 				   Max(pt_timestamptz_to_ms(DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(to),
-																			  ObjectIdGetDatum(InvalidOid),
-																			  Int32GetDatum(-1)))), 0));
+																					ObjectIdGetDatum(InvalidOid),
+																					Int32GetDatum(-1)))), 0));
 }
 
-/* The user must be allowed to read every topic that the group has a committed offset in. */
+/*
+ * The user must be allowed to read every topic that the group has a committed
+ * offset in.
+ */
 static void
 check_group_offset(void *arg, const PtCommittedOffset *committed)
 {

@@ -4,12 +4,12 @@
  *	  produce(), which adds a record to a topic when the transaction commits,
  *	  and append(), which adds it at once and returns its offset.
  *
- * The SQL script declares both for several types of key and value; all have the
- * same places for their arguments, and only jsonb needs code of its own.
+ * The SQL script declares both for several types of key and value; all have
+ * the same places for their arguments, and only jsonb needs code of its own.
  *
- * Neither goes through the executor when all it would do is hand the row to the access
- * method: that is what makes one produce() per transaction fast.  A topic with
- * row triggers or constraints gets a true INSERT.
+ * Neither goes through the executor when all it would do is hand the row to
+ * the access method: that is what makes one produce() per transaction fast.  A
+ * topic with row triggers or constraints gets a true INSERT.
  *
  * Siblings: args.c, choose.c.
  *
@@ -66,8 +66,8 @@ read_row(FunctionCallInfo fcinfo, ValueReader read_value, PtRecord *row)
 }
 
 /*
- * The timestamp argument in ms, within what the topic allows.  What is left out is now(), and
- * needs no check.
+ * The timestamp argument in ms, within what the topic allows.  What is left
+ * out is now(), and needs no check.
  */
 static int64
 read_timestamp(FunctionCallInfo fcinfo, int n, const PtTopicConfig *config)
@@ -153,7 +153,7 @@ produce(FunctionCallInfo fcinfo, ValueReader read_value)
 	Oid			relid;
 	int32		number;
 	bool		slow;
-	PtRecord		row;
+	PtRecord	row;
 	Relation	rel;
 
 	pt_arg_required(fcinfo, 0, "topic");
@@ -231,7 +231,7 @@ append(FunctionCallInfo fcinfo, ValueReader read_value)
 	PtPartition *p;
 	const PtTopic *topic;
 	bool		slow;
-	PtRecord		row;
+	PtRecord	row;
 	Relation	rel;
 	int64		expected;
 	int64		offset;
@@ -268,8 +268,8 @@ pt_append_record_jsonb(PG_FUNCTION_ARGS)
 }
 
 /*
- * The default of the column "partition".  Takes the topic's name, because a dump writes the default before
- * the topic exists.
+ * The default of the column "partition".  Takes the topic's name, because a
+ * dump writes the default before the topic exists.
  */
 Datum
 pt_next_partition(PG_FUNCTION_ARGS)

@@ -4,9 +4,9 @@
  *	  consume() and poll(): reading a topic by offset, with or without a group
  *	  that remembers.
  *
- * Both readers return a set through a tuplestore, so that the committed offsets a
- * consume() moves are those of what it returned, also when the caller does not
- * fetch all of it.
+ * Both readers return a set through a tuplestore, so that the committed
+ * offsets a consume() moves are those of what it returned, also when the
+ * caller does not fetch all of it.
  *
  * Siblings: args.c, groups.c (committed offsets without reading).
  *
@@ -125,8 +125,8 @@ pt_consume_records(PG_FUNCTION_ARGS)
 }
 
 /*
- * Reads once, under a snapshot of its own where the isolation level has one per
- * statement: so that after a wait it sees what it waited for.
+ * Reads once, under a snapshot of its own where the isolation level has one
+ * per statement: so that after a wait it sees what it waited for.
  */
 static int
 poll_once(Relation rel, int64 *offset, int32 max, Sink *sink)

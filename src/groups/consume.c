@@ -4,9 +4,9 @@
  *	  Reading on for a group, exactly once.
  *
  * Each partition is served to one transaction of the group at a time: a lock
- * on (leaf, group) is held to the transaction's end where records were given, and
- * let go at once where there were none.  The committed offset moves in the same
- * transaction as whatever the caller does with the records.
+ * on (leaf, group) is held to the transaction's end where records were given,
+ * and let go at once where there were none.  The committed offset moves in the
+ * same transaction as whatever the caller does with the records.
  *
  * Siblings: offsets.c, registry.c; ../fetch/read.c, ../fetch/wait.c.
  *
@@ -27,7 +27,10 @@
 #include "groups/internal.h"
 #include "xact/xact.h"
 
-/* A partition that another session holds may get free without anything being appended. */
+/*
+ * A partition that another session holds may get free without anything being
+ * appended.
+ */
 #define RETRY_LOCKED_MS		200
 
 typedef struct Consume
@@ -45,7 +48,10 @@ typedef struct Consume
 	bool		locked_out;		/* some were locked by others */
 } Consume;
 
-/* Where a session begins to look; another place for each, so that they do not crowd. */
+/*
+ * Where a session begins to look; another place for each, so that they do not
+ * crowd.
+ */
 static uint32 next_partition;
 
 static int	consume_round(Consume *c);
@@ -80,27 +86,28 @@ pt_partition_bounds(Relation rel, int64 *start, int64 *end)
 	TransactionId tail_xid = log->tail_xid;
 
 	/*
-	 * A transaction that has committed is seen by snapshots a moment before it
-	 * tells the log.
+	 * A transaction that has committed is seen by snapshots a moment before
+	 * it tells the log.
 	 */
 	if (TransactionIdIsValid(tail_xid) && !TransactionIdIsCurrentTransactionId(tail_xid))
 		pt_state_resolve_all();
 	log_bounds(log, start, end);
 	if (TransactionIdIsValid(tail_xid) && TransactionIdIsCurrentTransactionId(tail_xid))
-		*end = Max(*end, log->tail_offset); /* ours, as long as we hold the append lock */
+		*end = Max(*end, log->tail_offset); /* ours, as long as we hold the
+											 * append lock */
 }
 
 /*
  * The group's committed offset, or the log's start.  One beyond the log's end
- * is of another log (a value of an old version has no topic id), unless we have
- * moved it there ourselves, over records that are not committed yet.
+ * is of another log (a value of an old version has no topic id), unless we
+ * have moved it there ourselves, over records that are not committed yet.
  */
 static int64
 first_offset(const Consume *c, Relation rel, int32 partition)
 {
 	PtLogState *log = pt_state_get(rel);
 	bool		is_own;
-	PtCommittedOffset	found;
+	PtCommittedOffset found;
 	int64		offset = -1;
 	int64		start;
 	int64		end;
@@ -111,9 +118,9 @@ first_offset(const Consume *c, Relation rel, int32 partition)
 	if (offset > end && !is_own)
 	{
 		/*
-		 * A transaction that has offset is seen by snapshots a moment
-		 * before it tells the log: what the group has read may lie behind the
-		 * end that we found.
+		 * A transaction that has offset is seen by snapshots a moment before
+		 * it tells the log: what the group has read may lie behind the end
+		 * that we found.
 		 */
 		pt_state_resolve_all();
 		log_bounds(log, &start, &end);
@@ -124,14 +131,14 @@ first_offset(const Consume *c, Relation rel, int32 partition)
 }
 
 /*
- * A group that finds nothing new moves no offset, and is used all the same: now
- * and then that is written down, so that its offsets do not expire.
+ * A group that finds nothing new moves no offset, and is used all the same:
+ * now and then that is written down, so that its offsets do not expire.
  */
 static void
 note_use(const Consume *c, int32 partition)
 {
 	static TimestampTz noted;	/* in the transaction that began then */
-	PtCommittedOffset	committed;
+	PtCommittedOffset committed;
 	bool		is_own;
 	int64		last_used;
 
@@ -147,7 +154,10 @@ note_use(const Consume *c, int32 partition)
 	pt_group_used_write(c->group_id, pt_now_ms());
 }
 
-/* Reads one partition, whose lock is ours; moves the committed offset over what was given. */
+/*
+ * Reads one partition, whose lock is ours; moves the committed offset over
+ * what was given.
+ */
 static int
 consume_partition(Consume *c, int32 partition)
 {
@@ -180,7 +190,10 @@ consume_partition(Consume *c, int32 partition)
 	return n;
 }
 
-/* All partitions once, or until there is enough; returns the number of records. */
+/*
+ * All partitions once, or until there is enough; returns the number of
+ * records.
+ */
 static int
 consume_round(Consume *c)
 {
@@ -218,8 +231,8 @@ consume_round(Consume *c)
 
 /*
  * One consume(): locks partitions that no other session of the group holds,
- * reads on from where the group is (it is nowhere: from the log's start), up to
- * max records in all, calls back for each, and moves the committed offsets.
+ * reads on from where the group is (it is nowhere: from the log's start), up
+ * to max records in all, calls back for each, and moves the committed offsets.
  * Each time it begins behind the partition that was served last, so that all
  * get their turn.  Waits until there is something or the deadline has come.
  * Returns the number of records.
@@ -241,7 +254,10 @@ pt_consume(const PtTopic *topic, PtString group_id, int max, TimestampTz deadlin
 	{
 		TimestampTz until = deadline;
 
-		/* a transaction that keeps its snapshot would wait for what it can't see */
+		/*
+		 * a transaction that keeps its snapshot would wait for what it can't
+		 * see
+		 */
 		if (IsolationUsesXactSnapshot() || GetCurrentTimestamp() >= deadline)
 			break;
 		if (c.locked_out)

@@ -1,18 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * expire.c
- *	  Committed offsets that nobody has used for long are removed, by tombstones.
+ *	  Committed offsets that nobody has used for long are removed, by
+ *	  tombstones.
  *
  * As in Kafka (KIP-211), the time runs from when the group's last member left,
- * or, where no members are known, from the commit of each offset.  The table of
- * registry.c knows when members were there last.  So that it outlives a restart,
- * it is written to __consumer_offsets as a record of the group, when the last
- * member has left and now and then while there are members.  An idle consume()
- * does the same (consume.c).
+ * or, where no members are known, from the commit of each offset.  The table
+ * of registry.c knows when members were there last.  So that it outlives a
+ * restart, it is written to __consumer_offsets as a record of the group, when
+ * the last member has left and now and then while there are members.  An idle
+ * consume() does the same (consume.c).
  *
- * All is done under the append lock of the leaf, with everything committed before
- * known: an offset that is committed meanwhile comes behind the tombstone.
- * Nothing is waited for: what is busy has its turn a minute later.
+ * All is done under the append lock of the leaf, with everything committed
+ * before known: an offset that is committed meanwhile comes behind the
+ * tombstone.  Nothing is waited for: what is busy has its turn a minute later.
  *
  * Siblings: offsets.c, registry.c.
  *
@@ -36,7 +37,10 @@
 #include "xact/xact.h"
 #include "topic/types.h"
 
-/* After a start members have this long to come back before anything of theirs expires. */
+/*
+ * After a start members have this long to come back before anything of theirs
+ * expires.
+ */
 #define START_GRACE_MS		(10 * 60 * 1000)
 
 /* How often the control worker looks at each committed offset. */
@@ -68,8 +72,8 @@ retention_ms(void)
 }
 
 /*
- * That a group was used is written down again when so many ms have passed since
- * it was.
+ * That a group was used is written down again when so many ms have passed
+ * since it was.
  */
 int64
 pt_offsets_note_after(void)
@@ -140,7 +144,8 @@ pt_offsets_tick(void)
 	Assert(IsTransactionState());
 	if (now < next_time)
 		return;
-	next_time = TimestampTzPlusMilliseconds(now, ROUND_MS); /* also when there is an error */
+	next_time = TimestampTzPlusMilliseconds(now, ROUND_MS); /* also when there is an
+															 * error */
 	if (RecoveryInProgress())
 		return;
 	n = pt_offsets_leaves(&leaves);
@@ -231,7 +236,8 @@ expire_leaf(Expiry *e, Oid leaf)
 static bool
 is_orphan(const PtCommittedOffset *committed)
 {
-	static pg_uuid_t last_id;	/* the next offset is mostly one in the same topic */
+	static pg_uuid_t last_id;	/* the next offset is mostly one in the same
+								 * topic */
 	static TimestampTz last_time = 0;
 	static bool last_exists;
 	const PtTopic *topic;
@@ -264,7 +270,10 @@ free_offsets(PtCommittedOffset *offsets, int n)
 		pfree(offsets);
 }
 
-/* Writes down when a group was used, and removes what is older than the retention. */
+/*
+ * Writes down when a group was used, and removes what is older than the
+ * retention.
+ */
 static void
 expire_group(Expiry *e, PtLogState *log, const PtGroupOffsets *group)
 {

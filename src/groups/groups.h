@@ -32,7 +32,8 @@ typedef struct PtCommittedOffset
 	pg_uuid_t	topic_id;		/* all zeros: not known */
 	int32		partition;
 	int32		leader_epoch;	/* of the record before; -1: not known */
-	int64		offset;			/* of the next record; to be written: -1 removes */
+	int64		offset;			/* of the next record; to be written: -1
+								 * removes */
 	int64		commit_time;	/* ms since 1970; to be written: -1 is now */
 	PtString	metadata;
 } PtCommittedOffset;
@@ -73,7 +74,9 @@ extern void pt_offset_set(PtString group_id, const PtTopic *topic, int32 partiti
 extern int	pt_offsets_remove(PtString group_id);
 extern Oid	pt_offsets_leaf(PtString group_id, bool create);
 extern bool pt_offset_lock(PtString group_id, Oid leaf, bool dont_wait);
-extern const PtXactKind pt_xact_offsets;	/* what a transaction has set itself */
+
+/* What a transaction has set itself */
+extern const PtXactKind pt_xact_offsets;
 
 /* offset_batch.c: writing from a listener */
 extern PtProduce *pt_offsets_commit(PtString group_id, const PtCommittedOffset *offsets, int n, int *nitems);

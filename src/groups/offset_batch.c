@@ -18,8 +18,8 @@
 #include "xact/xact.h"
 
 /*
- * Well below what a topic takes (max.message.bytes), and large enough that most
- * requests are one batch.
+ * Well below what a topic takes (max.message.bytes), and large enough that
+ * most requests are one batch.
  */
 #define BATCH_BYTES		(512 * 1024)
 
@@ -99,7 +99,7 @@ add_offset(Batches *b, PtString group_id, const PtCommittedOffset *committed, in
 	record.key_len = key.len;
 	if (committed->offset >= 0)
 	{
-		PtCommittedOffset	stamped = *committed;
+		PtCommittedOffset stamped = *committed;
 
 		if (stamped.commit_time < 0)
 			stamped.commit_time = now;
@@ -114,10 +114,10 @@ add_offset(Batches *b, PtString group_id, const PtCommittedOffset *committed, in
 }
 
 /*
- * Items for pt_produce_batches, with acks=all: all of them or none.  The caller
- * has checked topics, the size of metadata, and that the group may be written
- * to.  Creates __consumer_offsets when need be, in the current transaction,
- * which has to be committed before the items are appended.
+ * Items for pt_produce_batches, with acks=all: all of them or none.  The
+ * caller has checked topics, the size of metadata, and that the group may be
+ * written to.  Creates __consumer_offsets when need be, in the current
+ * transaction, which has to be committed before the items are appended.
  */
 PtProduce *
 pt_offsets_commit(PtString group_id, const PtCommittedOffset *offsets, int n, int *nitems)

@@ -3,11 +3,13 @@
  * offset_cache.c
  *	  What the records of __consumer_offsets say, in shared memory.
  *
- * A hash table (dshash) has one entry per group and leaf: the group's id, and a small hash
- * table of its own with the newest committed offset of each partition, all
- * in one area of dynamic shared memory.  The lock of the group's entry covers all that hangs on it.
+ * A hash table (dshash) has one entry per group and leaf: the group's id, and
+ * a small hash table of its own with the newest committed offset of each
+ * partition, all in one area of dynamic shared memory.  The lock of the
+ * group's entry covers all that hangs on it.
  *
- * Records come in their order (offset_follow.c), so a tombstone just removes what it is about.
+ * Records come in their order (offset_follow.c), so a tombstone just removes
+ * what it is about.
  *
  * Keys are hashes with secret seeds, so nobody can make groups collide.
  *
@@ -241,7 +243,10 @@ make_group_key(GroupKey *key, const RelFileLocator *log, PtString group_id)
  * Committed offsets of one group.  Its entry is locked.
  */
 
-/* The link to a committed offset, or to where it would be put; NULL: there are no buckets yet. */
+/*
+ * The link to a committed offset, or to where it would be put; NULL: there are
+ * no buckets yet.
+ */
 static dsa_pointer *
 find_link(const GroupEntry *group, uint64 hash, PtString topic, int32 partition)
 {
@@ -456,9 +461,9 @@ leave_group(GroupEntry *group)
 }
 
 /*
- * Takes in the next record of a leaf, which is committed.  The caller holds the
- * lock to follow the leaf.  ERROR when there is no memory; then the record may
- * be applied again.
+ * Takes in the next record of a leaf, which is committed.  The caller holds
+ * the lock to follow the leaf.  ERROR when there is no memory; then the record
+ * may be applied again.
  */
 void
 pt_offset_cache_apply(const RelFileLocator *log, const PtRecord *record)

@@ -4,8 +4,9 @@
  *	  The records of __consumer_offsets, as Kafka encodes them.
  *
  * Two kinds are known: the committed offset of a group in a partition
- * (OffsetCommitKey, OffsetCommitValue), and the group itself (GroupMetadataKey,
- * GroupMetadataValue), of which only the time is used when it last had members.  Strings in them are UTF-8.
+ * (OffsetCommitKey, OffsetCommitValue), and the group itself
+ * (GroupMetadataKey, GroupMetadataValue), of which only the time is used when
+ * it last had members.  Strings in them are UTF-8.
  *
  * What is read may come from a restored dump or from another cluster, so it
  * is checked like any input.
@@ -145,7 +146,8 @@ pt_offset_group_value_write(StringInfo buf, int64 last_used)
 }
 
 /*
- * Reading goes along with at, up to end; whatever is not there makes at NULL, and all later reads fail.
+ * Reading goes along with at, up to end; whatever is not there makes at NULL,
+ * and all later reads fail.
  */
 typedef struct Input
 {
@@ -280,7 +282,8 @@ pt_offset_group_value_read(const char *data, int len, int64 *last_used)
 
 /*
  * Java's String.hashCode, over UTF-16 units, and Kafka's modulo, so that a
- * group is where Kafka's tools expect it.  Bytes that are not UTF-8 count one by one.
+ * group is where Kafka's tools expect it.  Bytes that are not UTF-8 count one
+ * by one.
  */
 int32
 pt_group_partition(PtString group_id, int32 npartitions)

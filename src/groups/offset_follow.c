@@ -3,10 +3,11 @@
  * offset_follow.c
  *	  The cache of committed offsets follows the log of __consumer_offsets.
  *
- * A look-up first reads what has been committed since the last one.  So commits of any
- * kind (of a listener, of a session, COMMIT PREPARED, those before a crash) need no work of
- * their own.  One process at a time follows a leaf, in pieces of a megabyte, so records are
- * applied in their order.  The first look-up after a start begins at the start of the log.
+ * A look-up first reads what has been committed since the last one.  So
+ * commits of any kind (of a listener, of a session, COMMIT PREPARED, those
+ * before a crash) need no work of their own.  One process at a time follows a
+ * leaf, in pieces of a megabyte, so records are applied in their order.  The
+ * first look-up after a start begins at the start of the log.
  *
  * A piece that an error cuts short is applied again.  That takes offsets back
  * for a moment, but nobody sees that: a look-up follows the log to its end
@@ -32,7 +33,8 @@
 #include "fetch/fetch.h"
 #include "groups/internal.h"
 
-#define FOLLOWED_MAX		1024	/* leaves of __consumer_offsets, over all databases */
+#define FOLLOWED_MAX		1024	/* leaves of __consumer_offsets, over all
+									 * databases */
 #define FOLLOW_LOCKS		16
 #define PIECE_BYTES			(1024 * 1024)
 

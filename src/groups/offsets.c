@@ -3,14 +3,15 @@
  * offsets.c
  *	  Committed offsets: reading them, and setting them from SQL.
  *
- * A committed offset is a record of __consumer_offsets (offset_codec.c) with the
- * id of its topic: what was committed in a topic that has been dropped means
- * nothing in a new one of the same name.  Setting one is a deferred append like
- * any other, so it commits, aborts and is prepared with its transaction.
+ * A committed offset is a record of __consumer_offsets (offset_codec.c) with
+ * the id of its topic: what was committed in a topic that has been dropped
+ * means nothing in a new one of the same name.  Setting one is a deferred
+ * append like any other, so it commits, aborts and is prepared with its
+ * transaction.
  *
  * Look-ups ask the cache in shared memory, which follows the log.  What the
- * transaction itself has set is not in the log yet; it is kept in a list (own),
- * newest last.
+ * transaction itself has set is not in the log yet; it is kept in a list
+ * (own), newest last.
  *
  * Siblings: offset_follow.c and offset_cache.c below, offset_batch.c (what a
  * listener appends), consume.c and expire.c above.
@@ -159,7 +160,10 @@ pt_offsets_follow(Oid leaf, bool dont_wait)
 	return log;
 }
 
-/* The newest committed offset that this transaction has set under a key, or NULL. */
+/*
+ * The newest committed offset that this transaction has set under a key, or
+ * NULL.
+ */
 static const OwnOffset *
 find_own(const RelFileLocator *log, PtString group_id, PtString topic, int32 partition)
 {
@@ -212,7 +216,7 @@ pt_offset_is_of(const PtCommittedOffset *committed, const pg_uuid_t *topic_id)
  */
 bool
 pt_offset_fetch(PtString group_id, PtString topic, const pg_uuid_t *topic_id, int32 partition,
-				  bool dont_wait, PtCommittedOffset *out)
+				bool dont_wait, PtCommittedOffset *out)
 {
 	PtLogState *log = pt_offsets_follow(pt_offsets_leaf(group_id, false), dont_wait);
 
@@ -324,7 +328,7 @@ pt_offset_find(PtString group_id, const PtTopic *topic, int32 partition, PtCommi
 void
 pt_offset_check_room(const RelFileLocator *log, PtString group_id, const PtCommittedOffset *committed)
 {
-	PtCommittedOffset	found;
+	PtCommittedOffset found;
 
 	if (committed->offset < 0 || !pt_offset_cache_full() ||
 		pt_offset_cache_find(log, group_id, committed->topic, committed->partition, &found))
@@ -338,7 +342,7 @@ pt_offset_check_room(const RelFileLocator *log, PtString group_id, const PtCommi
 static void
 remember_own(const RelFileLocator *log, const StringInfo key, const PtCommittedOffset *committed)
 {
-	OwnOffset *mine = pt_levels_push(&own);
+	OwnOffset  *mine = pt_levels_push(&own);
 
 	mine->log = *log;
 	mine->key = MemoryContextAlloc(TopTransactionContext, key->len);
@@ -348,11 +352,14 @@ remember_own(const RelFileLocator *log, const StringInfo key, const PtCommittedO
 	mine->topic_id = committed->topic_id;
 }
 
-/* Adds a record to the group's leaf, when the transaction commits; frees its key and value. */
+/*
+ * Adds a record to the group's leaf, when the transaction commits; frees its
+ * key and value.
+ */
 static void
 add_record(Relation rel, StringInfo key, StringInfo value)
 {
-	PtRecord		row = {.offset = -1,.timestamp = pt_now_ms(),.value_len = -1};
+	PtRecord	row = {.offset = -1,.timestamp = pt_now_ms(),.value_len = -1};
 
 	row.key = key->data;
 	row.key_len = key->len;
@@ -398,8 +405,8 @@ pt_offset_write(PtString group_id, const PtCommittedOffset *committed)
 void
 pt_offset_set(PtString group_id, const PtTopic *topic, int32 partition, int64 offset, PtString metadata)
 {
-	PtCommittedOffset	committed = {
-		.topic = pt_string_copy(pt_string_of(topic->name)),	/* the cache may move */
+	PtCommittedOffset committed = {
+		.topic = pt_string_copy(pt_string_of(topic->name)), /* the cache may move */
 		.topic_id = topic->id,
 		.partition = partition,
 		.leader_epoch = -1,
@@ -441,7 +448,7 @@ pt_offsets_remove(PtString group_id)
 	for (int i = 0; i < n_own; i++)
 	{
 		const OwnOffset *mine = pt_levels_at(&own, i);
-		PtCommittedOffset	committed = {.offset = -1,.topic_id = mine->topic_id};
+		PtCommittedOffset committed = {.offset = -1,.topic_id = mine->topic_id};
 		PtOffsetKey key;
 
 		if (!pt_offset_key_read(mine->key, mine->key_len, &key) || key.is_group ||
@@ -467,7 +474,10 @@ pt_group_last_used(PtString group_id)
 	return log ? pt_offset_cache_last_used(&log->locator, group_id) : 0;
 }
 
-/* Records when a group was used last, or (0) that it need not be known any more. */
+/*
+ * Records when a group was used last, or (0) that it need not be known any
+ * more.
+ */
 void
 pt_group_used_write(PtString group_id, int64 last_used)
 {
@@ -505,7 +515,10 @@ pt_offset_lock(PtString group_id, Oid leaf, bool dont_wait)
 	return LockAcquire(&tag, ExclusiveLock, false, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 
-/* Takes back one pt_offset_lock; an earlier one of this transaction goes on holding. */
+/*
+ * Takes back one pt_offset_lock; an earlier one of this transaction goes on
+ * holding.
+ */
 void
 pt_offset_unlock(PtString group_id, Oid leaf)
 {

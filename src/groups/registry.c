@@ -1,25 +1,27 @@
 /*-------------------------------------------------------------------------
  *
  * registry.c
- *	  Who uses a group: members of Kafka's protocol or SQL sessions, never both.
+ *	  Who uses a group: members of Kafka's protocol or SQL sessions, never
+ *	  both.
  *
  * Two things together keep them apart.  A SQL transaction that uses a group
- * holds the group's lock in share mode to its end (also while it is prepared).  A
- * group that has Kafka members is in the table of members, in shared memory, which only the
- * coordinator writes:
+ * holds the group's lock in share mode to its end (also while it is prepared).
+ * A group that has Kafka members is in the table of members, in shared memory,
+ * which only the coordinator writes:
  *
  *		SQL session				take the lock shared, then look into the table
- *		coordinator				take the lock exclusively if that is possible at
- *								once, enter the group, let the lock go
+ *		coordinator				take the lock exclusively if that is possible
+ *								at once, enter the group, let the lock go
  *
  * Whoever comes second sees the first: a session that has the lock before the
  * coordinator asks makes it fail, one that gets it afterwards finds the
  * group in the table.
  *
- * A group whose last member has left stays in the table with the time for a while, as its
- * committed offsets expire from then on (expire.c).
+ * A group whose last member has left stays in the table with the time for a
+ * while, as its committed offsets expire from then on (expire.c).
  *
- * Siblings: offset_cache.c has the memory, consume.c and ../func/groups.c use groups.
+ * Siblings: offset_cache.c has the memory, consume.c and ../func/groups.c use
+ * groups.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -51,7 +53,10 @@ members_key(PtGroupMembersKey *key, PtString group_id)
 	pt_offset_hash(group_id.data, group_id.len, key->hash);
 }
 
-/* The same after a restart, when prepared transactions get their locks again: no seed. */
+/*
+ * The same after a restart, when prepared transactions get their locks again:
+ * no seed.
+ */
 static void
 group_lock_tag(LOCKTAG *tag, PtString group_id)
 {
@@ -60,7 +65,10 @@ group_lock_tag(LOCKTAG *tag, PtString group_id)
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash, GROUP_LOCK_KIND);
 }
 
-/* Keeps SQL transactions from beginning to use the group; false: one does already. */
+/*
+ * Keeps SQL transactions from beginning to use the group; false: one does
+ * already.
+ */
 static bool
 lock_out_sql(LOCKTAG *tag, PtString group_id)
 {
@@ -207,7 +215,10 @@ pt_group_sql_active(PtString group_id)
 	return false;
 }
 
-/* Takes the group's lock for the rest of the transaction, then makes sure that nobody else has it. */
+/*
+ * Takes the group's lock for the rest of the transaction, then makes sure that
+ * nobody else has it.
+ */
 static void
 use_group(PtString group_id, LOCKMODE mode)
 {

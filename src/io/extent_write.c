@@ -5,9 +5,10 @@
  *
  * The buffer manager writes page by page.  For a file that is written from
  * front to back that costs three times the CPU of large writes, most of it in
- * the kernel (small pieces of page cache, each with its own bookkeeping), and it is most of what a
- * log costs once it is larger than shared_buffers.  So we write runs of buffers
- * ourselves, and mark them clean as the buffer manager would.
+ * the kernel (small pieces of page cache, each with its own bookkeeping), and
+ * it is most of what a log costs once it is larger than shared_buffers.  So we
+ * write runs of buffers ourselves, and mark them clean as the buffer manager
+ * would.
  *
  * Why that is safe.  We hold a pin and a content lock on each page of a run
  * from before the write until it is marked clean.  So none of them can be
@@ -15,16 +16,17 @@
  * and its sync request is with the checkpointer, as in FlushBuffer.  WAL comes
  * first, because pages newer than extent->lsn, which is flushed, are left out.
  * A page whose lock is not free at once, or that somebody is writing, is left
- * out as well, as waiting for one lock while holding others could be a deadlock;
- * these few are written at the end, one at a time, by FlushOneBuffer.
+ * out as well, as waiting for one lock while holding others could be a
+ * deadlock; these few are written at the end, one at a time, by
+ * FlushOneBuffer.
  *
  * The lock is another one by major, as FlushBuffer's is:
  *
- * - 15 to 18: a shared lock.  Somebody else may write the page at the same time
- *   (checkpointer, background writer, a backend in need of a buffer); it writes
- *   the same bytes, so it does not matter who is first.  Hints could be set
- *   under a shared lock, too (our pages have none): BM_JUST_DIRTIED tells, as
- *   it tells FlushBuffer.
+ * - 15 to 18: a shared lock.  Somebody else may write the page at the same
+ *   time (checkpointer, background writer, a backend in need of a buffer); it
+ *   writes the same bytes, so it does not matter who is first.  Hints could be
+ *   set under a shared lock, too (our pages have none): BM_JUST_DIRTIED tells,
+ *   as it tells FlushBuffer.
  * - 19: an exclusive lock.  FlushBuffer asks for a share-exclusive one, which
  *   keeps away all who write or change the page, and so there is no
  *   BM_JUST_DIRTIED.  To extensions the server offers that lock only by
@@ -104,8 +106,8 @@ pt_extent_write(const PtWriteback *extent)
 
 /*
  * The longest run from this block on: what one call takes, within a segment
- * file, up to where the kernel's large pages begin (a fifth cheaper than across
- * them).
+ * file, up to where the kernel's large pages begin (a fifth cheaper than
+ * across them).
  */
 static int
 run_max(BlockNumber block)
@@ -116,8 +118,8 @@ run_max(BlockNumber block)
 }
 
 /*
- * Pins and locks a page, if it is still in its buffer, dirty, and may be written
- * now.  A page that has left its buffer was written before.
+ * Pins and locks a page, if it is still in its buffer, dirty, and may be
+ * written now.  A page that has left its buffer was written before.
  */
 static TakenPage
 take_page(const PtWriteback *extent, int i)
@@ -184,7 +186,10 @@ write_run(const PtWriteback *extent, int first, int n)
 	{
 		Page		page = BufferGetPage(extent->buffers[first + i]);
 
-		/* in place: before 19 others who write the page set that of a copy; nobody else reads it */
+		/*
+		 * in place: before 19 others who write the page set that of a copy;
+		 * nobody else reads it
+		 */
 		PageSetChecksum(page, extent->first + first + i);
 		pages[i] = page;
 	}
@@ -193,7 +198,10 @@ write_run(const PtWriteback *extent, int first, int n)
 		release_clean(extent->buffers[first + i]);
 }
 
-/* Marks a page clean that was written, unless it was dirtied again, and gives it back. */
+/*
+ * Marks a page clean that was written, unless it was dirtied again, and gives
+ * it back.
+ */
 static void
 release_clean(Buffer buffer)
 {

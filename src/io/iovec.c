@@ -7,11 +7,11 @@
  * segment file ourselves.  That of the last call stays open, as the next call
  * is mostly about the same one.  When its relation is dropped the server
  * empties the file before it removes it, so what we still hold takes no space.
- * That the file has been removed shows in its count of links, and then the next
- * one of that name is opened.
+ * That the file has been removed shows in its count of links, and then the
+ * next one of that name is opened.
  *
- * Siblings: extent_write.c and pages_read.c, which need it; reserve.c, which is
- * here for the same reason.
+ * Siblings: extent_write.c and pages_read.c, which need it; reserve.c, which
+ * is here for the same reason.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -102,8 +102,8 @@ make_iov(struct iovec *iov, void *const *pages, int n)
 
 /*
  * Reads n blocks of the main fork from "from" on, all in one segment file, at
- * most PG_IOV_MAX of them.  Call in a transaction.  ERROR when they are not all
- * there.
+ * most PG_IOV_MAX of them.  Call in a transaction.  ERROR when they are not
+ * all there.
  */
 void
 pt_iovec_read(RelFileLocator locator, BlockNumber from, void **pages, int n)
@@ -163,7 +163,10 @@ pt_iovec_write(RelFileLocator locator, BlockNumber from, const void **pages, int
 	pg_flush_data(fd, (off_t) (from % RELSEG_SIZE) * BLCKSZ, (off_t) n * BLCKSZ);
 }
 
-/* Before the buffers become clean: a checkpoint that finds them clean must find the request. */
+/*
+ * Before the buffers become clean: a checkpoint that finds them clean must
+ * find the request.
+ */
 static void
 request_sync(RelFileLocator locator, BlockNumber segno, int fd)
 {

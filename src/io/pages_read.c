@@ -17,10 +17,10 @@
  * end).  A read that sees half of such a write shows in the checksum, if there
  * are any, and in no byte that callers look at.
  *
- * With "written" the caller knows that all of those bytes have been in the file
- * once.  Then the same holds for pages that are in a buffer.  Only what may
- * change later (flags of frames) may be older in the file, which matters to
- * those who walk and not to those who send.
+ * With "written" the caller knows that all of those bytes have been in the
+ * file once.  Then the same holds for pages that are in a buffer.  Only what
+ * may change later (flags of frames) may be older in the file, which matters
+ * to those who walk and not to those who send.
  *
  * Siblings: iovec.c, which reads; extent_write.c, the other direction.
  *

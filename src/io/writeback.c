@@ -105,7 +105,10 @@ pt_logwriter_push(const RelFileLocator *locator, uint64 extent, BlockNumber firs
 		pt_logwriter_wake();
 }
 
-/* Takes the oldest extent whose WAL is durable up to "flushed"; false: there is none. */
+/*
+ * Takes the oldest extent whose WAL is durable up to "flushed"; false: there
+ * is none.
+ */
 bool
 pt_logwriter_pop(XLogRecPtr flushed, PtWriteback *extent)
 {

@@ -30,7 +30,8 @@ typedef struct PtWriteback
 	BlockNumber first;			/* its first block */
 	int			nblocks;
 	XLogRecPtr	lsn;			/* no page of it is newer */
-	Buffer		buffers[PT_WRITEBACK_BLOCKS];	/* where the pages were last; hints */
+	Buffer		buffers[PT_WRITEBACK_BLOCKS];	/* where the pages were last;
+												 * hints */
 } PtWriteback;
 
 extern Size pt_logwriter_shmem_size(void);

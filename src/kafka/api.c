@@ -47,8 +47,14 @@ KafkaString
 kafka_string(const char *s)
 {
 	if (s == NULL)
-		return (KafkaString) {"", -1};
-	return (KafkaString) {s, (int32) strlen(s)};
+		return (KafkaString)
+	{
+		"", -1
+	};
+	return (KafkaString)
+	{
+		s, (int32) strlen(s)
+	};
 }
 
 char *

@@ -3,10 +3,11 @@
  * api.h
  *	  What handlers are made of, and what they share.
  *
- * A handler is a KafkaHandler in api/NN_name.c; api.c has the table of them, in the
- * order of messages/apis.h.
+ * A handler is a KafkaHandler in api/NN_name.c; api.c has the table of them,
+ * in the order of messages/apis.h.
  *
- * Siblings: call.c (the dispatcher), topics.h (looking up topics), broker.h (who we are).
+ * Siblings: call.c (the dispatcher), topics.h (looking up topics), broker.h
+ * (who we are).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -24,10 +25,11 @@
  * call->response filled with defaults.
  *
  * begin	says what is next.
- * resume	continues after APPEND (perhaps outside of a transaction) or WAIT; NULL where begin
- *			never says these.
- * fail		fills call->response, which is at its defaults again, with an error for all that was asked.
- *			Called after begin or resume threw, and for versions that are known but not served.
+ * resume	continues after APPEND (perhaps outside of a transaction) or WAIT;
+ *			NULL where begin never says these.
+ * fail		fills call->response, which is at its defaults again, with an error
+ *			for all that was asked.  Called after begin or resume threw, and
+ *			for versions that are known but not served.
  */
 typedef struct KafkaHandler
 {
@@ -53,7 +55,10 @@ extern void *kafka_new(KafkaCall *call, const KafkaSchema *schema, int n);
 
 extern KafkaString kafka_string(const char *s); /* NULL: null */
 
-/* A terminated copy; NULL for null and for what is no text in the database's encoding. */
+/*
+ * A terminated copy; NULL for null and for what is no text in the database's
+ * encoding.
+ */
 extern char *kafka_text(KafkaString s);
 
 extern bool kafka_uuid_is_zero(const KafkaUuid *id);
@@ -67,16 +72,21 @@ typedef struct KafkaError
 } KafkaError;
 
 /*
- * Runs fn in a transaction of its own: the current one is committed before, and a new one
- * is open when it returns.  fn has an active snapshot and leaves what it has to say in arg.  When it throws, false
- * is returned and the error is in *error; what fn did is undone.  Waits for locks end soon with an error.
+ * Runs fn in a transaction of its own: the current one is committed before,
+ * and a new one is open when it returns.  fn has an active snapshot and leaves
+ * what it has to say in arg.  When it throws, false is returned and the error
+ * is in *error; what fn did is undone.  Waits for locks end soon with an
+ * error.
  */
 extern bool kafka_run_transaction(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error);
 
 /* Logs an error that is ours, not the client's. */
 extern void kafka_log_error(const KafkaCall *call, const KafkaError *error);
 
-/* The codes of AclOperation, as a bit field (KIP-430), of all that can be done. */
+/*
+ * The codes of AclOperation, as a bit field (KIP-430), of all that can be
+ * done.
+ */
 #define KAFKA_TOPIC_OPERATIONS		0x0DF8
 #define KAFKA_CLUSTER_OPERATIONS	0x1FA0
 

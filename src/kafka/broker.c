@@ -66,8 +66,9 @@ kafka_broker_port(void)
 }
 
 /*
- * The system identifier is what a primary and its replicas have in common; Kafka's
- * ids are 16 bytes in URL-safe base64 without padding, so the other half is derived from it.
+ * The system identifier is what a primary and its replicas have in common;
+ * Kafka's ids are 16 bytes in URL-safe base64 without padding, so the other
+ * half is derived from it.
  */
 const char *
 kafka_cluster_id(void)

@@ -21,7 +21,10 @@
 extern const char *kafka_broker_host(void);
 extern int	kafka_broker_port(void);
 
-/* 22 characters that stay the same over restarts and on all replicas; in static memory. */
+/*
+ * 22 characters that stay the same over restarts and on all replicas; in
+ * static memory.
+ */
 extern const char *kafka_cluster_id(void);
 
 #endif							/* KAFKA_BROKER_H */

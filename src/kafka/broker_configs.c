@@ -1,17 +1,21 @@
 /*-------------------------------------------------------------------------
  *
  * broker_configs.c
- *	  The configs of the broker: which are PostgreSQL's settings, and which are fixed.
+ *	  The configs of the broker: which are PostgreSQL's settings, and which are
+ *	  fixed.
  *
- * One table.  A row is: Kafka's name, type, default in Kafka, and where the value is from:
+ * One table.  A row is: Kafka's name, type, default in Kafka, and where the
+ * value is from:
  *
- *	SETTING(guc, mul)	a setting that reads back and may be changed; Kafka's value is mul times it
- *	SHOWN(guc, fn)		made of a setting by a function; cannot be changed through Kafka
+ *	SETTING(guc, mul)	a setting that reads back and may be changed; Kafka's
+ *	value is mul times it
+ *	SHOWN(guc, fn)		made of a setting by a function; cannot be changed
+ *	through Kafka
  *	FIXED				always the default of the row
  *	OWN(fn)				made by a function
  *
- * What is the default of a topic's config is not in the table: these rows are made from the topics' own table
- * (topic/configs.c), with its documentation.
+ * What is the default of a topic's config is not in the table: these rows are
+ * made from the topics' own table (topic/configs.c), with its documentation.
  *
  * Siblings: configs.h, settings.c (reads and changes settings).
  *
@@ -355,7 +359,10 @@ why_fixed(const KafkaConfig *config)
 	return psprintf("%s This server has no setting for it.", what);
 }
 
-/* Kafka's value as the setting's: ERROR-free, as the setting itself is checked later. */
+/*
+ * Kafka's value as the setting's: ERROR-free, as the setting itself is checked
+ * later.
+ */
 static bool
 to_setting(const BrokerRow *row, const char *value, const char **out, KafkaError *error)
 {

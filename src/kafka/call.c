@@ -4,10 +4,12 @@
  *	  The life of one request: decode, handler, encode; and errors on the way.
  *
  * There is one PG_TRY around each run of a handler.  A thrown error aborts the
- * caller's transaction and starts it again, and the handler's "fail" function makes it an
- * answer that the client understands.  Only bytes that make no sense close a connection.
+ * caller's transaction and starts it again, and the handler's "fail" function
+ * makes it an answer that the client understands.  Only bytes that make no
+ * sense close a connection.
  *
- * Siblings: kafka.h (the contract), frame.c and codec.c (bytes), api.c and api/ (handlers).
+ * Siblings: kafka.h (the contract), frame.c and codec.c (bytes), api.c and
+ * api/ (handlers).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -32,7 +34,10 @@
 #include "kafka/frame.h"
 #include "kafka/groups.h"
 
-/* How long a transaction of a handler may wait for a lock: the clients of a listener wait with it. */
+/*
+ * How long a transaction of a handler may wait for a lock: the clients of a
+ * listener wait with it.
+ */
 #define LOCK_TIMEOUT_MS "500ms"
 
 void		(*kafka_ready_hook) (KafkaCall *call);
@@ -84,7 +89,9 @@ close_connection(KafkaCall *call, const char *problem)
  * Transactions
  */
 
-/* Where the caller goes back to: its context may have gone with a transaction. */
+/*
+ * Where the caller goes back to: its context may have gone with a transaction.
+ */
 static MemoryContext
 enter_context(MemoryContext mcxt, bool *transactional)
 {
@@ -101,8 +108,8 @@ leave_context(MemoryContext old, bool transactional)
 }
 
 /*
- * Runs fn; when it throws, returns false with the error copied to mcxt, nothing held, and a
- * fresh transaction if there was one before.
+ * Runs fn; when it throws, returns false with the error copied to mcxt,
+ * nothing held, and a fresh transaction if there was one before.
  */
 static bool
 guard(MemoryContext mcxt, void (*fn) (void *arg), void *arg, KafkaError *error)
@@ -155,9 +162,10 @@ set_local(const char *name, const char *value)
 }
 
 /*
- * The commit is asynchronous: the caller does not let the answer out before the WAL up to XactLastCommitEnd is
- * flushed, and replicated where that is demanded.  So a request of many such
- * transactions waits for the disk once.  (One that drops files is flushed by the server all the same.)
+ * The commit is asynchronous: the caller does not let the answer out before
+ * the WAL up to XactLastCommitEnd is flushed, and replicated where that is
+ * demanded.  So a request of many such transactions waits for the disk once.
+ * (One that drops files is flushed by the server all the same.)
  */
 static void
 run_and_commit(void *arg)
@@ -174,8 +182,8 @@ run_and_commit(void *arg)
 }
 
 /*
- * A lock timeout is a SIGINT that a process sends itself, and a listener ignores those: it
- * has no query to cancel, except here.
+ * A lock timeout is a SIGINT that a process sends itself, and a listener
+ * ignores those: it has no query to cancel, except here.
  */
 bool
 kafka_run_transaction(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error)
@@ -286,7 +294,10 @@ run_step(void *arg)
 		step->outcome = encode_reply(call);
 }
 
-/* A producer that wants no answer learns of an error by the end of its connection. */
+/*
+ * A producer that wants no answer learns of an error by the end of its
+ * connection.
+ */
 static bool
 wants_no_answer(const KafkaCall *call)
 {
@@ -342,7 +353,10 @@ copy_client_id(KafkaSession *session, KafkaString id)
 	session->client_id[len] = '\0';
 }
 
-/* A client that is newer than we are asks which versions there are: it gets the list all the same. */
+/*
+ * A client that is newer than we are asks which versions there are: it gets
+ * the list all the same.
+ */
 static KafkaOutcome
 reject_version(KafkaCall *call)
 {
@@ -354,8 +368,8 @@ reject_version(KafkaCall *call)
 }
 
 /*
- * For pg_stat_activity, where requests may take their time: not in a listener.  Text of the
- * client's is shown as ASCII.
+ * For pg_stat_activity, where requests may take their time: not in a listener.
+ * Text of the client's is shown as ASCII.
  */
 static void
 report_activity(const KafkaCall *call)

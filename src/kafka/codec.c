@@ -3,10 +3,11 @@
  * codec.c
  *	  The interpreter of field tables: bytes to structs and back.
  *
- * Reading never trusts a length: strings and tagged fields are checked against the
- * bytes left; an array's count is checked against the bytes left divided by the least
- * an element can take, before memory is asked for, and the memory of one message has a budget.
- * Recursion is as deep as the schema nests, whatever the input says.
+ * Reading never trusts a length: strings and tagged fields are checked against
+ * the bytes left; an array's count is checked against the bytes left divided
+ * by the least an element can take, before memory is asked for, and the memory
+ * of one message has a budget.  Recursion is as deep as the schema nests,
+ * whatever the input says.
  *
  * Siblings: schema.h, codec.h, frame.c, messages/.
  *
@@ -88,7 +89,10 @@ kafka_arena_alloc(KafkaArena *arena, size_t size)
 
 	if (size > arena->left)
 	{
-		/* What is large gets its own chunk; the rest of the current one stays in use. */
+		/*
+		 * What is large gets its own chunk; the rest of the current one stays
+		 * in use.
+		 */
 		if (size > ARENA_CHUNK / 4)
 			return arena->alloc(arena->arg, size);
 		arena->free = arena->alloc(arena->arg, ARENA_CHUNK);
@@ -139,7 +143,10 @@ set_default(const KafkaField *f, char *out)
 			((KafkaString *) out)->len = (int32) f->dflt;
 			break;
 		case KAFKA_RECORDS:
-			*(KafkaRecords *) out = (KafkaRecords) {"", (int32) f->dflt, NULL};
+			*(KafkaRecords *) out = (KafkaRecords)
+			{
+				"", (int32) f->dflt, NULL
+			};
 			break;
 		case KAFKA_ARRAY:
 		case KAFKA_LIST:
@@ -312,8 +319,8 @@ read_varint(Reader *r, uint32 *value)
 }
 
 /*
- * The length of a string, of bytes, or the count of an array: int16 or int32, or
- * one more as a varint in flexible versions.  -1 is null.
+ * The length of a string, of bytes, or the count of an array: int16 or int32,
+ * or one more as a varint in flexible versions.  -1 is null.
  */
 static bool
 read_length(Reader *r, bool is_short, bool nullable, int32 *length)
@@ -399,7 +406,10 @@ least_of_struct(const KafkaSchema *schema, int version, bool flexible)
 	return Max(sum, 1);
 }
 
-/* Reads the count of an array and gets memory for its items; NULL items when there are none. */
+/*
+ * Reads the count of an array and gets memory for its items; NULL items when
+ * there are none.
+ */
 static bool
 read_count(Reader *r, const KafkaField *f, size_t least, size_t size, KafkaArray *array)
 {
@@ -540,7 +550,10 @@ read_field(Reader *r, const KafkaField *f, char *out)
 	}
 }
 
-/* One tagged field; what it holds must fill its length.  Tags we do not know are skipped. */
+/*
+ * One tagged field; what it holds must fill its length.  Tags we do not know
+ * are skipped.
+ */
 static bool
 read_tag(Reader *r, const KafkaSchema *schema, char *out)
 {
@@ -589,7 +602,10 @@ read_struct(Reader *r, const KafkaSchema *schema, char *out)
 	if (!r->flexible)
 		return true;
 
-	/* Each tagged field takes two bytes at least, so the loop ends with the bytes. */
+	/*
+	 * Each tagged field takes two bytes at least, so the loop ends with the
+	 * bytes.
+	 */
 	if (!read_varint(r, &ntags))
 		return false;
 	while (ntags-- > 0)
@@ -722,7 +738,10 @@ kafka_write_bytes(KafkaWriter *w, const void *data, size_t len)
 	return true;
 }
 
-/* Strings above what their length field holds are cut: only error texts can be that long. */
+/*
+ * Strings above what their length field holds are cut: only error texts can be
+ * that long.
+ */
 static void
 write_string(KafkaWriter *w, KafkaType type, bool nullable, const KafkaString *s)
 {
@@ -762,7 +781,10 @@ write_records(KafkaWriter *w, bool nullable, const KafkaRecords *records)
 		w->splices = splices;
 		w->splices_cap = cap;
 	}
-	w->splices[w->nsplices++] = (KafkaSplice) {w->len, records->source, records->len};
+	w->splices[w->nsplices++] = (KafkaSplice)
+	{
+		w->len, records->source, records->len
+	};
 	w->spliced += records->len;
 }
 
@@ -861,7 +883,10 @@ write_field(KafkaWriter *w, const KafkaField *f, const char *in)
 	}
 }
 
-/* Tag, length and value; the length is known only when the value has been written. */
+/*
+ * Tag, length and value; the length is known only when the value has been
+ * written.
+ */
 static void
 write_tag(KafkaWriter *w, const KafkaField *f, const char *in)
 {

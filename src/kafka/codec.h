@@ -3,9 +3,10 @@
  * codec.h
  *	  Reads and writes Kafka messages by their field tables.
  *
- * Pure: no ereport, no catalog, no shared state; memory comes from a callback and
- * what one message may take is bounded.  Whatever the bytes are, decoding ends with a
- * struct or with a problem (a text for a log line), and reads no byte that is not there.
+ * Pure: no ereport, no catalog, no shared state; memory comes from a callback
+ * and what one message may take is bounded.  Whatever the bytes are, decoding
+ * ends with a struct or with a problem (a text for a log line), and reads no
+ * byte that is not there.
  *
  * Siblings: schema.h (the tables), frame.h (headers), messages/.
  *
@@ -19,8 +20,9 @@
 #include "kafka/schema.h"
 
 /*
- * Memory for decoded structs: small pieces are cut from chunks, all of it lives as
- * long as what "alloc" gives (it may return NULL).  "budget" is how many bytes may still be handed out.
+ * Memory for decoded structs: small pieces are cut from chunks, all of it
+ * lives as long as what "alloc" gives (it may return NULL).  "budget" is how
+ * many bytes may still be handed out.
  */
 typedef struct KafkaArena
 {
@@ -35,10 +37,11 @@ typedef struct KafkaArena
 extern void *kafka_arena_alloc(KafkaArena *arena, size_t size);
 
 /*
- * Decodes a message of exactly "len" bytes into "out" (schema->size bytes).  Fields
- * that the version does not have get their defaults.  Strings and records point into "data".
- * Returns NULL, or what is wrong with the bytes.  "left" gets the number of bytes behind the
- * message; when it is NULL there must be none.
+ * Decodes a message of exactly "len" bytes into "out" (schema->size bytes).
+ * Fields that the version does not have get their defaults.  Strings and
+ * records point into "data".  Returns NULL, or what is wrong with the bytes.
+ * "left" gets the number of bytes behind the message; when it is NULL there
+ * must be none.
  */
 extern const char *kafka_decode(const KafkaSchema *schema, int16 version, bool flexible,
 								const char *data, size_t len, KafkaArena *arena, void *out, size_t *left);
@@ -53,7 +56,9 @@ typedef struct KafkaSplice
 
 typedef struct KafkaWriter
 {
-	/* in: resizes buf to size (NULL: a new one); NULL when there is no memory */
+	/*
+	 * in: resizes buf to size (NULL: a new one); NULL when there is no memory
+	 */
 	void	   *(*grow) (void *arg, void *buf, size_t size);
 	void	   *arg;
 	/* out */
@@ -72,8 +77,9 @@ typedef struct KafkaWriter
 } KafkaWriter;
 
 /*
- * Appends the message to the writer.  Fields that the version does not have are left
- * out, null where null is not allowed is written as empty.  false when memory ran out.
+ * Appends the message to the writer.  Fields that the version does not have
+ * are left out, null where null is not allowed is written as empty.  false
+ * when memory ran out.
  */
 extern bool kafka_encode(KafkaWriter *w, const KafkaSchema *schema, int16 version, bool flexible,
 						 const void *in);
@@ -84,7 +90,10 @@ extern bool kafka_write_bytes(KafkaWriter *w, const void *data, size_t len);
 /* Fills structs with their defaults. */
 extern void kafka_defaults(const KafkaSchema *schema, void *out, int n);
 
-/* An unsigned varint; bytes used, or 0 when it is cut short or does not fit 32 bits. */
+/*
+ * An unsigned varint; bytes used, or 0 when it is cut short or does not fit 32
+ * bits.
+ */
 extern int	kafka_varint_read(const uint8 *pos, const uint8 *end, uint32 *value);
 
 static inline bool

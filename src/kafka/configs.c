@@ -3,14 +3,16 @@
  * configs.c
  *	  Changes of configs, whatever they are of: resources, operations, checks.
  *
- * A resource is changed as a whole or not at all: all changes are checked first, and what is then written is one
- * transaction.  Topics and groups may be changed by whoever may connect, as long as there is no
- * authentication; the broker's configs and loggers are the server's settings, and are guarded
+ * A resource is changed as a whole or not at all: all changes are checked
+ * first, and what is then written is one transaction.  Topics and groups may
+ * be changed by whoever may connect, as long as there is no authentication;
+ * the broker's configs and loggers are the server's settings, and are guarded
  * (kafka_admin_allowed), as are internal topics, on which all groups depend.
  *
  * Errors and their words are a broker's, where it has them.
  *
- * Siblings: configs.h, broker_configs.c, logger_configs.c, settings.c; api/33, api/44.
+ * Siblings: configs.h, broker_configs.c, logger_configs.c, settings.c; api/33,
+ * api/44.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -54,7 +56,7 @@ kafka_config_broker_name(KafkaString name, bool may_be_default, KafkaError *erro
 
 	if (text == NULL || text[0] == '\0')
 	{
-		if (may_be_default && text != NULL)
+		if (may_be_default && text !=NULL)
 			return true;
 		return kafka_refuse(error, KERR_INVALID_REQUEST, "Broker id must not be empty");
 	}
@@ -84,7 +86,10 @@ compare_resources(const void *a, const void *b)
 	return c;
 }
 
-/* Which resources are named more than once.  Sorted, so that a long request is no work for hours. */
+/*
+ * Which resources are named more than once.  Sorted, so that a long request is
+ * no work for hours.
+ */
 static bool *
 find_twice(const KafkaConfigResource *resources, int n)
 {
@@ -206,7 +211,10 @@ resolve_list(const KafkaConfigChange *change, List *entries, PtConfigPair *pair,
 	return true;
 }
 
-/* As in Kafka, taking back a config that a topic or group cannot have changes nothing. */
+/*
+ * As in Kafka, taking back a config that a topic or group cannot have changes
+ * nothing.
+ */
 static List *
 without_unknown(List *pairs, List *entries)
 {
@@ -222,7 +230,10 @@ without_unknown(List *pairs, List *entries)
 	return pairs;
 }
 
-/* The changes as pairs for the rooms that keep them.  entries: what the resource has now. */
+/*
+ * The changes as pairs for the rooms that keep them.  entries: what the
+ * resource has now.
+ */
 static bool
 make_pairs(const KafkaConfigChange *changes, int n, List *entries, bool replace, List **pairs, KafkaError *error)
 {
@@ -357,7 +368,10 @@ change_group(KafkaCall *call, KafkaString name, const KafkaConfigChange *changes
 	return validate_only || alter.pairs == NIL || run_alter(call, alter_group, &alter, error);
 }
 
-/* What the broker has now, for make_pairs: changed is what ALTER SYSTEM changed. */
+/*
+ * What the broker has now, for make_pairs: changed is what ALTER SYSTEM
+ * changed.
+ */
 static List *
 broker_entries(void)
 {
@@ -379,8 +393,9 @@ broker_entries(void)
 }
 
 /*
- * Without those that take back what is not set: they change nothing, so they are nobody's concern.  (Kafka's tools do so on
- * their way, kafka-reassign-partitions with throttles.)
+ * Without those that take back what is not set: they change nothing, so they
+ * are nobody's concern.  (Kafka's tools do so on their way,
+ * kafka-reassign-partitions with throttles.)
  */
 static List *
 real_changes(List *pairs, List *entries)
@@ -431,7 +446,9 @@ change_settings(KafkaCall *call, int8 type, const KafkaConfigChange *changes, in
 	if (kafka_settings_alter(call, settings, validate_only, error))
 		return true;
 
-	/* What the server says of a value names its setting, which is what helps. */
+	/*
+	 * What the server says of a value names its setting, which is what helps.
+	 */
 	if (error->sqlstate == ERRCODE_INVALID_PARAMETER_VALUE)
 		error->code = KERR_INVALID_CONFIG;
 	else if (error->sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE)
@@ -439,7 +456,10 @@ change_settings(KafkaCall *call, int8 type, const KafkaConfigChange *changes, in
 	return false;
 }
 
-/* Changes the configs of one resource; false with the error: nothing has been changed then. */
+/*
+ * Changes the configs of one resource; false with the error: nothing has been
+ * changed then.
+ */
 static bool
 alter_resource(KafkaCall *call, const KafkaConfigResource *resource, bool replace, bool validate_only, KafkaError *error)
 {
@@ -459,7 +479,8 @@ alter_resource(KafkaCall *call, const KafkaConfigResource *resource, bool replac
 				change_settings(call, type, changes, n, replace, validate_only, error);
 		case KAFKA_RESOURCE_BROKER_LOGGER:
 			if (replace)
-				break;			/* a broker has this only in IncrementalAlterConfigs */
+				break;			/* a broker has this only in
+								 * IncrementalAlterConfigs */
 			return kafka_config_broker_name(name, false, error) &&
 				change_settings(call, type, changes, n, replace, validate_only, error);
 		case KAFKA_RESOURCE_CLIENT_METRICS:
@@ -469,7 +490,11 @@ alter_resource(KafkaCall *call, const KafkaConfigResource *resource, bool replac
 	return kafka_refuse(error, KERR_INVALID_REQUEST, psprintf("Unknown resource type %d", type));
 }
 
-/* See configs.h. */
+/*
+ * Changes the configs of resources, each in a transaction of its own, and
+ * calls back with what came of each.  With replace, what is not named gets its
+ * default.
+ */
 void
 kafka_configs_alter_all(KafkaCall *call, const KafkaConfigResource *resources, int n, bool replace,
 						bool validate_only, const KafkaError *failed, AlterConfigsResult *results)

@@ -1,9 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * configs.h
- *	  Configs of topics, brokers, groups and loggers, as the config APIs tell and change them.
+ *	  Configs of topics, brokers, groups and loggers, as the config APIs tell
+ *	  and change them.
  *
- * Siblings: configs.c (resources, changes), broker_configs.c, logger_configs.c; api/32, 33, 44, 74.
+ * Siblings: configs.c (resources, changes), broker_configs.c,
+ * logger_configs.c; api/32, 33, 44, 74.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -44,7 +46,8 @@ typedef struct KafkaConfig
 	const char *type;			/* as PtConfigEntry */
 	KafkaConfigSource source;
 	bool		read_only;
-	const char *broker;			/* the broker's config that is the default; NULL: none */
+	const char *broker;			/* the broker's config that is the default;
+								 * NULL: none */
 	const char *setting;		/* PostgreSQL's setting that it is; NULL: none */
 	const char *documentation;
 } KafkaConfig;
@@ -56,7 +59,9 @@ extern int8 kafka_config_type(const char *name);
 extern List *kafka_broker_configs(void);
 extern const KafkaConfig *kafka_config_find(List *configs, const char *name);
 
-/* The change of a setting that sets the broker's config; false with the error. */
+/*
+ * The change of a setting that sets the broker's config; false with the error.
+ */
 extern bool kafka_broker_config_change(const char *name, const char *value, KafkaSettingChange *change,
 									   KafkaError *error);
 
@@ -68,7 +73,10 @@ extern bool kafka_logger_config_change(const char *name, const char *value, Kafk
 /* More changes of one resource than this are a mistake. */
 #define KAFKA_CONFIG_CHANGES_MAX	1000
 
-/* Longest name or value of a config, in bytes; a broker's strings are no longer either. */
+/*
+ * Longest name or value of a config, in bytes; a broker's strings are no
+ * longer either.
+ */
 #define KAFKA_CONFIG_VALUE_MAX		32767
 
 /* ConfigOperation of the protocol */
@@ -87,13 +95,17 @@ typedef struct KafkaConfigChange
 	KafkaString value;
 } KafkaConfigChange;
 
-/* Finds the broker (or the cluster's default, "") that a name stands for; false with the error. */
+/*
+ * Finds the broker (or the cluster's default, "") that a name stands for;
+ * false with the error.
+ */
 extern bool kafka_config_broker_name(KafkaString name, bool may_be_default, KafkaError *error);
 
 /*
- * Changes the configs of n resources, each for itself, and fills as many results.  Those that are named
- * twice are wrong both times.  replace: what is not among the changes goes back to its default
- * (AlterConfigs).  failed: what all results get, and nothing is done; NULL: the work is done.
+ * Changes the configs of n resources, each for itself, and fills as many
+ * results.  Those that are named twice are wrong both times.  replace: what is
+ * not among the changes goes back to its default (AlterConfigs).  failed: what
+ * all results get, and nothing is done; NULL: the work is done.
  */
 typedef struct KafkaConfigResource
 {

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * error_codes.h
- *	  The error codes of the Kafka protocol: code and name, as the protocol guide lists them.
+ *	  The error codes of the Kafka protocol: code and name, as the protocol
+ *	  guide lists them.
  *
  * Siblings: errors.h (what becomes which of them).
  *

@@ -3,8 +3,9 @@
  * errors.c
  *	  PostgreSQL's and the engine's errors in Kafka's words.
  *
- * What matters to a client is whether it may try again: codes for conditions that
- * pass (locks, a standby that is being promoted) are retriable ones, all others are final.
+ * What matters to a client is whether it may try again: codes for conditions
+ * that pass (locks, a standby that is being promoted) are retriable ones, all
+ * others are final.
  *
  * Siblings: errors.h, call.c.
  *
@@ -39,7 +40,7 @@ error_from_class(int sqlstate)
 		case MAKE_SQLSTATE('2', '2', '0', '0', '0'):	/* data exception */
 			return KERR_INVALID_REQUEST;
 		case MAKE_SQLSTATE('4', '0', '0', '0', '0'):	/* transaction rollback */
-		case MAKE_SQLSTATE('5', '5', '0', '0', '0'):	/* object not in prerequisite state */
+		case MAKE_SQLSTATE('5', '5', '0', '0', '0'):	/* not in that state */
 		case MAKE_SQLSTATE('5', '7', '0', '0', '0'):	/* operator intervention */
 			return KERR_REQUEST_TIMED_OUT;
 		case MAKE_SQLSTATE('5', '8', '0', '0', '0'):	/* system error */
@@ -58,7 +59,8 @@ kafka_error_from_sqlstate(int sqlstate)
 	{
 		case ERRCODE_DUPLICATE_TABLE:
 		case ERRCODE_DUPLICATE_OBJECT:
-		case ERRCODE_UNIQUE_VIOLATION:	/* two sessions create the same relation */
+		case ERRCODE_UNIQUE_VIOLATION:	/* two sessions create the same
+										 * relation */
 			return KERR_TOPIC_ALREADY_EXISTS;
 		case ERRCODE_UNDEFINED_TABLE:
 		case ERRCODE_UNDEFINED_OBJECT:
@@ -90,7 +92,8 @@ kafka_error_from_status(PtStatus status)
 	switch (status)
 	{
 		case PT_OK:
-		case PT_DUPLICATE_SEQUENCE: /* the batch is there: that is what the client wants to hear */
+		case PT_DUPLICATE_SEQUENCE: /* the batch is there: that is what the
+									 * client wants to hear */
 			return KERR_NONE;
 		case PT_BUSY:
 			return KERR_REQUEST_TIMED_OUT;

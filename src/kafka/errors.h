@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * errors.h
- *	  The error codes of the Kafka protocol as an enum, and the functions that map ours
- *	  to them.
+ *	  The error codes of the Kafka protocol as an enum, and the functions that
+ *	  map ours to them.
  *
  * Siblings: errors.c, call.c (where thrown errors are caught).
  *
@@ -23,8 +23,9 @@ extern int16 kafka_error_from_sqlstate(int sqlstate);
 extern int16 kafka_error_from_status(PtStatus status);
 
 /*
- * The same for APIs that read, where PT_BUSY is a table locked by DDL: consumers take
- * NOT_LEADER_OR_FOLLOWER as "refresh metadata and try again", and a timeout as a bug of ours.
+ * The same for APIs that read, where PT_BUSY is a table locked by DDL:
+ * consumers take NOT_LEADER_OR_FOLLOWER as "refresh metadata and try again",
+ * and a timeout as a bug of ours.
  */
 extern int16 kafka_read_error_from_status(PtStatus status);
 

@@ -3,8 +3,9 @@
  * fetch_session.c
  *	  The cache of fetch sessions of this process.
  *
- * A request that is parked between begin and resume holds no pointer into a session: it
- * keeps id and serial and looks again, since sessions may be dropped meanwhile.
+ * A request that is parked between begin and resume holds no pointer into a
+ * session: it keeps id and serial and looks again, since sessions may be
+ * dropped meanwhile.
  *
  * Siblings: fetch_session.h, api/01_fetch.c.
  *
@@ -79,7 +80,10 @@ kafka_fetch_session_drop(KafkaFetchSession *session)
 	MemoryContextDelete(session->mcxt);
 }
 
-/* Makes room for another session of n partitions; false when all others are in use. */
+/*
+ * Makes room for another session of n partitions; false when all others are in
+ * use.
+ */
 static bool
 make_room(int new_sessions, int nparts)
 {
@@ -121,7 +125,7 @@ kafka_fetch_session_new(bool by_id, int nparts)
 	MemoryContext mcxt;
 	KafkaFetchSession *session;
 	SessionEntry *entry;
-	HASHCTL		ctl = {.keysize = sizeof(KafkaFetchKey), .entrysize = sizeof(KafkaFetchPart)};
+	HASHCTL		ctl = {.keysize = sizeof(KafkaFetchKey),.entrysize = sizeof(KafkaFetchPart)};
 	int32		id;
 
 	if (sessions == NULL)
@@ -177,7 +181,10 @@ kafka_fetch_session_put(KafkaFetchSession *session, KafkaString name, const Kafk
 		return NULL;
 	part = hash_search(session->parts, &key, HASH_ENTER, NULL);
 	memset((char *) part + sizeof(key), 0, sizeof(*part) - sizeof(key));
-	part->topic = (KafkaString) {"", 0};
+	part->topic = (KafkaString)
+	{
+		"", 0
+	};
 	if (id != NULL)
 		part->topic_id = *id;
 	else if (name.len > 0)

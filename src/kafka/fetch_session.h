@@ -3,13 +3,14 @@
  * fetch_session.h
  *	  Fetch sessions (KIP-227): what a consumer fetches, kept between requests.
  *
- * With a session a consumer names only the partitions that changed, and gets only those that
- * have news.  Sessions belong to the process, not to a connection: a client that
- * reconnects to another worker is told that its session is not there, and makes a new one.
+ * With a session a consumer names only the partitions that changed, and gets
+ * only those that have news.  Sessions belong to the process, not to a
+ * connection: a client that reconnects to another worker is told that its
+ * session is not there, and makes a new one.
  *
- * Their number and the partitions in all of them are bounded.  When there is no
- * room, the one used longest ago makes place if it has been idle for a while;
- * else no session is made, which clients cope with.
+ * Their number and the partitions in all of them are bounded.  When there is
+ * no room, the one used longest ago makes place if it has been idle for a
+ * while; else no session is made, which clients cope with.
  *
  * Siblings: fetch_session.c, api/01_fetch.c.
  *
@@ -68,7 +69,9 @@ typedef struct KafkaFetchSession
 /* NULL when there is none, or it has been replaced. */
 extern KafkaFetchSession *kafka_fetch_session_find(int32 id);
 
-/* A new session with room for nparts partitions, NULL when the cache is full. */
+/*
+ * A new session with room for nparts partitions, NULL when the cache is full.
+ */
 extern KafkaFetchSession *kafka_fetch_session_new(bool by_id, int nparts);
 extern void kafka_fetch_session_drop(KafkaFetchSession *session);
 
@@ -76,8 +79,8 @@ extern void kafka_fetch_session_drop(KafkaFetchSession *session);
 extern void kafka_fetch_session_next(KafkaFetchSession *session);
 
 /*
- * Adds a partition, or changes what is asked of it.  NULL when there is no room.  The
- * name is copied; id is NULL or the name ignored.
+ * Adds a partition, or changes what is asked of it.  NULL when there is no
+ * room.  The name is copied; id is NULL or the name ignored.
  */
 extern KafkaFetchPart *kafka_fetch_session_put(KafkaFetchSession *session, KafkaString name,
 											   const KafkaUuid *id, const FetchPartition *asked);

@@ -68,7 +68,8 @@ skip_tags(const uint8 **pos, const uint8 *end)
 }
 
 /*
- * The client id keeps its int16 length in all header versions, flexible ones too.
+ * The client id keeps its int16 length in all header versions, flexible ones
+ * too.
  */
 static const char *
 read_client_id(const char *frame, size_t len, KafkaString *client_id)
@@ -97,7 +98,10 @@ kafka_request_header_read(const char *frame, size_t len, KafkaRequestHeader *hea
 	header->api_key = (int16) get16(frame);
 	header->api_version = (int16) get16(frame + 2);
 	header->correlation_id = (int32) get32(frame + 4);
-	header->client_id = (KafkaString) {"", -1};
+	header->client_id = (KafkaString)
+	{
+		"", -1
+	};
 	header->api = kafka_api_by_key(header->api_key);
 	header->known_version = header->api != NULL &&
 		header->api_version >= header->api->min_version &&
@@ -127,7 +131,8 @@ kafka_request_body_read(const KafkaRequestHeader *header, KafkaArena *arena, voi
 
 	/*
 	 * Bytes behind a request are ignored, as Kafka does: librdkafka's
-	 * Metadata request for all topics has three zeros too many (seen in 2.16, v13).
+	 * Metadata request for all topics has three zeros too many (seen in 2.16,
+	 * v13).
 	 */
 	return kafka_decode(header->api->request(), header->api_version,
 						kafka_api_flexible(header->api, header->api_version),
@@ -164,7 +169,10 @@ kafka_response_write(KafkaWriter *w, const KafkaApi *api, int16 version,
 	if (!kafka_write_bytes(w, &word, sizeof(word)))
 		return false;
 
-	/* A client must read the answer to ApiVersions before it knows what we speak. */
+	/*
+	 * A client must read the answer to ApiVersions before it knows what we
+	 * speak.
+	 */
 	if (flexible && api->key != KAFKA_KEY_ApiVersions && !kafka_write_bytes(w, "", 1))
 		return false;
 

@@ -3,9 +3,9 @@
  * frame.h
  *	  What is around a message: the headers of requests and responses.
  *
- * A request frame (its length word is already gone) has a header, version 1 or, for flexible
- * versions of an API, 2; and a body.  A response frame has its length, a header
- * of version 0 or 1, and a body.  Pure, as the codec.
+ * A request frame (its length word is already gone) has a header, version 1
+ * or, for flexible versions of an API, 2; and a body.  A response frame has
+ * its length, a header of version 0 or 1, and a body.  Pure, as the codec.
  *
  * Siblings: codec.h, messages/apis.h, call.c (the only caller in the server).
  *
@@ -39,8 +39,8 @@ typedef struct KafkaRequestHeader
 
 /*
  * Reads the header of a request.  The first three fields are the same in all
- * versions; what comes behind them is read only when the version is known.  NULL, or what is
- * wrong.
+ * versions; what comes behind them is read only when the version is known.
+ * NULL, or what is wrong.
  */
 extern const char *kafka_request_header_read(const char *frame, size_t len, KafkaRequestHeader *header);
 
@@ -48,16 +48,18 @@ extern const char *kafka_request_header_read(const char *frame, size_t len, Kafk
 extern const char *kafka_request_body_read(const KafkaRequestHeader *header, KafkaArena *arena, void *out);
 
 /*
- * Writes a whole response: length word (which counts spliced bytes too), header, body.
- * false when memory ran out or the frame would not fit its length word.
+ * Writes a whole response: length word (which counts spliced bytes too),
+ * header, body.  false when memory ran out or the frame would not fit its
+ * length word.
  */
 extern bool kafka_response_write(KafkaWriter *w, const KafkaApi *api, int16 version,
 								 int32 correlation_id, const void *response);
 
 /*
- * The client's side, for sessions that ask the control worker.  Write: a whole request, with its
- * length word.  Read: a response without it, into the API's struct, whose strings point into "frame"; NULL,
- * or what is wrong.  correlation_id may be NULL.
+ * The client's side, for sessions that ask the control worker.  Write: a whole
+ * request, with its length word.  Read: a response without it, into the API's
+ * struct, whose strings point into "frame"; NULL, or what is wrong.
+ * correlation_id may be NULL.
  */
 extern bool kafka_request_write(KafkaWriter *w, const KafkaApi *api, int16 version,
 								int32 correlation_id, const char *client_id, const void *request);

@@ -3,15 +3,18 @@
  * groups.c
  *	  Consumer groups: the shell around the coordinator of the coord room.
  *
- * Every step is the same: the coordinator hears what topics there are (when they may have
- * changed), gets its event, its replies go to the calls that wait for them, and the registry of who uses a group
- * is told how many members it has now.
+ * Every step is the same: the coordinator hears what topics there are (when
+ * they may have changed), gets its event, its replies go to the calls that
+ * wait for them, and the registry of who uses a group is told how many members
+ * it has now.
  *
- * A step that an ERROR cuts short (there was no memory) leaves a coordinator that
- * cannot be trusted.  It is then replaced by a new one, and calls that
- * wait are told to look for their coordinator: clients join again, as after a restart.
+ * A step that an ERROR cuts short (there was no memory) leaves a coordinator
+ * that cannot be trusted.  It is then replaced by a new one, and calls that
+ * wait are told to look for their coordinator: clients join again, as after a
+ * restart.
  *
- * Siblings: groups.h, topic_regex.c, api/; ../coord/coord.h; ../groups/groups.h (the registry).
+ * Siblings: groups.h, topic_regex.c, api/; ../coord/coord.h;
+ * ../groups/groups.h (the registry).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -33,15 +36,18 @@
 #include "topic/group_configs.h"
 
 /*
- * The coordinator answers every call, so this is for those whose time has no end: about
- * the longest rebalance timeout that a client can ask for.
+ * The coordinator answers every call, so this is for those whose time has no
+ * end: about the longest rebalance timeout that a client can ask for.
  */
 #define PARK_MS		(INT64CONST(25) * 24 * 3600 * 1000)
 
 /* Bytes of a group's id in an error message. */
 #define MESSAGE_ID_MAX	256
 
-/* How old what the coordinator knows of the catalogs may be, where it does not matter much. */
+/*
+ * How old what the coordinator knows of the catalogs may be, where it does not
+ * matter much.
+ */
 #define FEED_INTERVAL_MS	100
 
 typedef struct Waiting
@@ -184,7 +190,10 @@ create(void)
 		pt_groups_kafka_clear();
 }
 
-/* After a step that was cut short: calls that wait find no token, which their resume understands. */
+/*
+ * After a step that was cut short: calls that wait find no token, which their
+ * resume understands.
+ */
 static void
 abandon(void)
 {
@@ -220,8 +229,9 @@ prepare(void)
 }
 
 /*
- * Tells it what is in the catalogs, if that may have changed.  Any relation may be the reason, so a busy
- * database could have us do this all the time: who is not urgent puts up with what was true a moment ago.
+ * Tells it what is in the catalogs, if that may have changed.  Any relation
+ * may be the reason, so a busy database could have us do this all the time:
+ * who is not urgent puts up with what was true a moment ago.
  */
 static void
 feed(bool urgent)
@@ -274,7 +284,10 @@ feed_topics(void)
 	list_free(all);
 }
 
-/* Tells the coordinator which groups have configs of their own, and which have them no more. */
+/*
+ * Tells the coordinator which groups have configs of their own, and which have
+ * them no more.
+ */
 static void
 feed_configs(void)
 {
@@ -309,7 +322,10 @@ feed_configs(void)
 	configs_seen = now;
 }
 
-/* The calls that these replies are for get their answers; those that have gone do not. */
+/*
+ * The calls that these replies are for get their answers; those that have gone
+ * do not.
+ */
 static void
 deliver(const CoordReplies *out)
 {
@@ -362,8 +378,8 @@ kafka_groups(void)
 }
 
 /*
- * Members and SQL sessions never use a group at the same time: before a member comes in, the group is claimed.
- * false: a SQL transaction uses it.
+ * Members and SQL sessions never use a group at the same time: before a member
+ * comes in, the group is claimed.  false: a SQL transaction uses it.
  */
 static bool
 claim(const CoordEvent *event, bool *claimed)
@@ -411,7 +427,10 @@ kafka_group_event(const KafkaCall *call, CoordEventType type, KafkaString group_
 	return event;
 }
 
-/* Is it the topics of now that decide the answer?  The others hear of them with a later heartbeat. */
+/*
+ * Is it the topics of now that decide the answer?  The others hear of them
+ * with a later heartbeat.
+ */
 static bool
 wants_topics(const CoordEvent *event)
 {
@@ -488,7 +507,10 @@ kafka_group_ask(KafkaCall *call, CoordEvent *event, KafkaGroupAnswer answer)
 	return KAFKA_PARK;
 }
 
-/* Early is who waits for nothing any more: its client has closed its side of the connection. */
+/*
+ * Early is who waits for nothing any more: its client has closed its side of
+ * the connection.
+ */
 KafkaOutcome
 kafka_group_resume(KafkaCall *call, bool timed_out)
 {
@@ -532,7 +554,10 @@ kafka_group_forget(KafkaCall *call)
 	call->token = 0;
 }
 
-/* See kafka.h. */
+/*
+ * After how many ms kafka_control_turn has something to do; 0: now, -1: never.
+ * Needs no transaction.
+ */
 int64
 kafka_control_wait(void)
 {
@@ -544,7 +569,11 @@ kafka_control_wait(void)
 	return deadline == PG_INT64_MAX ? -1 : Max(deadline - now_ms(), 0);
 }
 
-/* See kafka.h. */
+/*
+ * For the control worker: does what is due in groups, in a transaction, with
+ * the caller's memory context being reset after the turn.  kafka_control_wait
+ * says, in a transaction or not, after how many ms that is; 0: now, -1: never.
+ */
 void
 kafka_control_turn(void)
 {
@@ -568,7 +597,10 @@ kafka_group_find_outside(KafkaString group_id, CoordGroupInfo *info)
 	info->group_id = group_id;
 	info->kind = COORD_KIND_EMPTY;
 	info->state = active ? COORD_STABLE : COORD_EMPTY;
-	/* a group without members that just commits has no protocol in Kafka, either */
+	/*
+	 * a group without members that just commits has no protocol in Kafka,
+	 * either
+	 */
 	info->protocol_type = active ? (CoordBytes) {"consumer", 8} : (CoordBytes) {"", 0};
 	info->nmembers = 0;
 	return true;

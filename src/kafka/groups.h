@@ -3,11 +3,13 @@
  * groups.h
  *	  Consumer groups: the shell around the coordinator of the coord room.
  *
- * The coordinator is a pure state machine.  Here it gets what it lacks: a clock,
- * its settings, the topics that exist, a regular expression engine, and the calls that its tokens stand for.
+ * The coordinator is a pure state machine.  Here it gets what it lacks: a
+ * clock, its settings, the topics that exist, a regular expression engine, and
+ * the calls that its tokens stand for.
  *
- * There is one coordinator per process, made when it is first asked.  The one that counts is that
- * of the control worker; that of any other process (the test function kafka_call()) is of use for a few requests.
+ * There is one coordinator per process, made when it is first asked.  The one
+ * that counts is that of the control worker; that of any other process (the
+ * test function kafka_call()) is of use for a few requests.
  *
  * Siblings: groups.c, topic_regex.c, api/ (the handlers); ../coord/coord.h.
  *
@@ -22,10 +24,15 @@
 #include "groups/groups.h"
 #include "kafka/api.h"
 
-/* Is it the id of a group at all?  Not empty, UTF-8 without zero bytes; else INVALID_GROUP_ID. */
+/*
+ * Is it the id of a group at all?  Not empty, UTF-8 without zero bytes; else
+ * INVALID_GROUP_ID.
+ */
 extern bool kafka_group_id_valid(KafkaString id);
 
-/* "Group ID what", for the error message of a description; long ids are cut. */
+/*
+ * "Group ID what", for the error message of a description; long ids are cut.
+ */
 extern KafkaString kafka_group_message(KafkaString id, const char *what);
 
 /* A code that a thrown error has become, in the words of a coordinator. */
@@ -35,19 +42,23 @@ extern int16 kafka_group_error(int16 code);
 extern CoordEvent kafka_group_event(const KafkaCall *call, CoordEventType type, KafkaString group_id);
 
 /*
- * Fills call->response from a reply.  Runs in the call's memory context, during the step that
- * brought the reply: what is kept must be copied.  Must not throw but for lack of memory.
+ * Fills call->response from a reply.  Runs in the call's memory context,
+ * during the step that brought the reply: what is kept must be copied.  Must
+ * not throw but for lack of memory.
  */
 typedef void (*KafkaGroupAnswer) (KafkaCall *call, const CoordReply *reply);
 
 /*
- * Puts the event to the coordinator.  KAFKA_REPLY: "answer" was called.  KAFKA_PARK: it will be,
- * in a later step; then the call is ready, and its resume is kafka_group_resume.
+ * Puts the event to the coordinator.  KAFKA_REPLY: "answer" was called.
+ * KAFKA_PARK: it will be, in a later step; then the call is ready, and its
+ * resume is kafka_group_resume.
  */
 extern KafkaOutcome kafka_group_ask(KafkaCall *call, CoordEvent *event, KafkaGroupAnswer answer);
 extern KafkaOutcome kafka_group_resume(KafkaCall *call, bool timed_out);
 
-/* The same for an event that is answered at once, when only the error matters. */
+/*
+ * The same for an event that is answered at once, when only the error matters.
+ */
 extern int16 kafka_group_check(KafkaCall *call, CoordEvent *event);
 
 /* The call ends: nobody waits for its answer any more. */
@@ -56,10 +67,16 @@ extern void kafka_group_forget(KafkaCall *call);
 /* For coord_find and its like; knows the topics of now. */
 extern const CoordGroups *kafka_groups(void);
 
-/* The state of a group that the coordinator does not have, but SQL sessions or only committed offsets do. */
+/*
+ * The state of a group that the coordinator does not have, but SQL sessions or
+ * only committed offsets do.
+ */
 extern bool kafka_group_find_outside(KafkaString group_id, CoordGroupInfo *info);
 
-/* The codes of AclOperation, as a bit field, of all that can be done with a group. */
+/*
+ * The codes of AclOperation, as a bit field, of all that can be done with a
+ * group.
+ */
 #define KAFKA_GROUP_OPERATIONS		0x0D48
 
 #endif							/* KAFKA_GROUPS_H */

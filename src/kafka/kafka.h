@@ -3,26 +3,32 @@
  * kafka.h
  *	  The door of the kafka room: request frames in, responses out.
  *
- * The server room reads frames from sockets and hands each to kafka_call_begin.
- * A handler gets a decoded request and fills a response; it never waits.
+ * The server room reads frames from sockets and hands each to
+ * kafka_call_begin.  A handler gets a decoded request and fills a response; it
+ * never waits.
  *
  * The life of a call:
  *
- *	begin		decodes header and body into a memory context of its own, finds the
- *				handler, runs it.  Outcome says what is next.
+ *	begin		decodes header and body into a memory context of its own, finds
+ *				the handler, runs it.  Outcome says what is next.
  *	REPLY		response is encoded: take it with kafka_call_response.
- *	APPEND		(Produce) call->produce holds items for pt_produce_batches.  The server gathers
- *				the items of all calls of this turn, appends them as one group, and calls resume; items with
- *				PT_BUSY are tried again next turn before resume is called.  After resume the
- *				response waits until call->lsn is durable (acks 1) or replicated (acks all).
- *	WAIT		(Fetch) nothing to say yet: resume when data has arrived (any of the
- *				states in call->waits moved) or at call->deadline.
- *	PARK		(JoinGroup) resume when the kafka room says kafka_call_ready, or at call->deadline.  Until
- *				then later requests of the connection wait, as in Kafka.
- *	MOVE		this must run in the control worker: the connection goes there, and the request is begun anew.
- *				begin has done nothing that counts.  Only where session->movable.
+ *	APPEND		(Produce) call->produce holds items for pt_produce_batches.
+ *				The server gathers the items of all calls of this turn, appends
+ *				them as one group, and calls resume; items with PT_BUSY are
+ *				tried again next turn before resume is called.  After resume
+ *				the response waits until call->lsn is durable (acks 1) or
+ *				replicated (acks all).
+ *	WAIT		(Fetch) nothing to say yet: resume when data has arrived (any
+ *				of the states in call->waits moved) or at call->deadline.
+ *	PARK		(JoinGroup) resume when the kafka room says kafka_call_ready,
+ *				or at call->deadline.  Until then later requests of the
+ *				connection wait, as in Kafka.
+ *	MOVE		this must run in the control worker: the connection goes there,
+ *				and the request is begun anew.  begin has done nothing that
+ *				counts.  Only where session->movable.
  *	NO_REPLY	acks=0.
- *	CLOSE		the bytes make no sense: call->problem says why; close the connection.
+ *	CLOSE		the bytes make no sense: call->problem says why; close the
+ *				connection.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -50,7 +56,10 @@ typedef enum KafkaOutcome
 	KAFKA_CLOSE
 } KafkaOutcome;
 
-/* What lives as long as a connection.  Owned by the server, filled by handlers. */
+/*
+ * What lives as long as a connection.  Owned by the server, filled by
+ * handlers.
+ */
 typedef struct KafkaSession
 {
 	MemoryContext mcxt;			/* lives as long as the connection */
@@ -58,11 +67,15 @@ typedef struct KafkaSession
 	char		software_name[64];
 	char		software_version[64];
 	char		peer[64];		/* address of the client, for log lines */
-	bool		movable;		/* a listener's, which can give it to the control worker */
-	struct KafkaFetchState *fetch;	/* fetch sessions (KIP-227) and cursors of this connection */
+	bool		movable;		/* a listener's, which can give it to the
+								 * control worker */
+	struct KafkaFetchState *fetch;	/* fetch sessions (KIP-227) and cursors of
+									 * this connection */
 } KafkaSession;
 
-/* A response: pieces in order; the first has the frame length and the header. */
+/*
+ * A response: pieces in order; the first has the frame length and the header.
+ */
 typedef struct KafkaPiece
 {
 	const char *data;			/* NULL: a span of a log */
@@ -72,7 +85,8 @@ typedef struct KafkaPiece
 
 typedef struct KafkaCall
 {
-	MemoryContext mcxt;			/* everything of this call; deleted by kafka_call_end */
+	MemoryContext mcxt;			/* everything of this call; deleted by
+								 * kafka_call_end */
 	KafkaSession *session;
 	int16		api_key;
 	int16		api_version;
@@ -82,7 +96,8 @@ typedef struct KafkaCall
 	void	   *response;
 	void	   *state;			/* the handler's own, between begin and resume */
 	void	   *owner;			/* the server's own */
-	const char *frame;			/* request bytes; stay valid until KAFKA_REPLY or NO_REPLY */
+	const char *frame;			/* request bytes; stay valid until KAFKA_REPLY
+								 * or NO_REPLY */
 	uint32		frame_len;
 	/* APPEND */
 	PtProduce  *produce;
@@ -91,9 +106,14 @@ typedef struct KafkaCall
 	XLogRecPtr	lsn;			/* set by the server before resume */
 	/* PARK */
 	bool		ready;			/* kafka_call_ready was called */
-	uint64		token;			/* the coordinator of groups has yet to answer; 0: it has not been asked */
+	uint64		token;			/* the coordinator of groups has yet to
+								 * answer; 0: it has not been asked */
 	bool		answered;		/* it has, and the response is filled */
-	/* WAIT and PARK; and APPEND, until when items with PT_BUSY are tried again */
+
+	/*
+	 * WAIT and PARK; and APPEND, until when items with PT_BUSY are tried
+	 * again
+	 */
 	TimestampTz deadline;
 	PtLogState **waits;
 	int			nwaits;
@@ -107,19 +127,23 @@ typedef struct KafkaCall
 	instr_time	started;
 } KafkaCall;
 
-/* Largest request frame accepted, from the setting pgtopic.max_request_size. */
+/*
+ * Largest request frame accepted, from the setting pgtopic.max_request_size.
+ */
 
 /*
- * frame: the request without its length word.  Called in a transaction (the server starts one per
- * turn).  Errors thrown by handlers are caught here (in a subtransaction-free way: the caller's transaction is
- * aborted and started again) and become the error code of the response or CLOSE.  Handlers that change the catalog commit
- * the caller's transaction and start another, so nothing of it may be held across this call.
+ * frame: the request without its length word.  Called in a transaction (the
+ * server starts one per turn).  Errors thrown by handlers are caught here (in
+ * a subtransaction-free way: the caller's transaction is aborted and started
+ * again) and become the error code of the response or CLOSE.  Handlers that
+ * change the catalog commit the caller's transaction and start another, so
+ * nothing of it may be held across this call.
  */
 extern KafkaOutcome kafka_call_begin(KafkaSession *session, const char *frame, uint32 len, KafkaCall **call);
 
 /*
- * Instead of begin, for a request that must run in another worker which is not there: an answer
- * with an error after which clients try again.
+ * Instead of begin, for a request that must run in another worker which is not
+ * there: an answer with an error after which clients try again.
  */
 extern KafkaOutcome kafka_call_refuse(KafkaSession *session, const char *frame, uint32 len, KafkaCall **call);
 extern KafkaOutcome kafka_call_resume(KafkaCall *call, bool timed_out);
@@ -127,15 +151,16 @@ extern void kafka_call_end(KafkaCall *call);
 extern void kafka_session_end(KafkaSession *session);
 
 /*
- * A parked call can be resumed; may come at any time, also before begin has returned
- * PARK.  The server's hook is told.
+ * A parked call can be resumed; may come at any time, also before begin has
+ * returned PARK.  The server's hook is told.
  */
 extern void kafka_call_ready(KafkaCall *call);
 extern void (*kafka_ready_hook) (KafkaCall *call);
 
 /*
- * For the control worker: does what is due in groups, in a transaction, with the caller's memory context being
- * reset after the turn.  kafka_control_wait says, in a transaction or not, after how many ms that is; 0: now, -1: never.
+ * For the control worker: does what is due in groups, in a transaction, with
+ * the caller's memory context being reset after the turn.  kafka_control_wait
+ * says, in a transaction or not, after how many ms that is; 0: now, -1: never.
  */
 extern void kafka_control_turn(void);
 extern int64 kafka_control_wait(void);

@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * logger_configs.c
- *	  The broker's loggers: there is one, "root", and its level is log_min_messages.
+ *	  The broker's loggers: there is one, "root", and its level is
+ *	  log_min_messages.
  *
- * Levels are those of Kafka's logger; PostgreSQL has more, which are shown as the nearest
- * one that is as talkative.
+ * Levels are those of Kafka's logger; PostgreSQL has more, which are shown as
+ * the nearest one that is as talkative.
  *
  * Siblings: configs.h, settings.c.
  *
@@ -22,8 +23,10 @@
 static const struct
 {
 	const char *level;			/* Kafka's */
-	const char *message;		/* PostgreSQL's; the first of a level is the one that it is set to */
+	const char *message;		/* PostgreSQL's; the first of a level is the
+								 * one that it is set to */
 }			levels[] =
+
 {
 	{"TRACE", "debug5"},
 	{"TRACE", "debug4"},

@@ -12,8 +12,9 @@
  *		KAFKA_STRUCT(FetchTopic, FETCH_TOPIC)
  *
  * The same list expands to the C struct that handlers work with, and to a
- * constant table of fields that the one interpreter (codec.c) walks to read and write
- * every version.  A new version of an API is a change of rows, never of code.
+ * constant table of fields that the one interpreter (codec.c) walks to read
+ * and write every version.  A new version of an API is a change of rows, never
+ * of code.
  *
  * A row is: type, name, first and last version that has the field, options.
  * Types:	BOOL INT8 INT16 UINT16 INT32 INT64 FLOAT64 UUID
@@ -24,11 +25,12 @@
  *			OPTION(Struct)			a nullable struct: pointer, NULL is null
  * Options: NULLABLE(v)				may be null from version v on
  *			TAGGED(v, t)			a tagged field with tag t from version v on
- *			DEFAULT(d)				what the field is where it is absent; for strings, arrays
- *									and options -1 is null and 0 (the default) empty
+ *			DEFAULT(d)				what the field is where it is absent; for
+ *									strings, arrays and options -1 is null and
+ *									0 (the default) empty
  *
- * Header files of messages only declare; messages.c defines KAFKA_DEFINE_SCHEMAS to
- * make the tables.
+ * Header files of messages only declare; messages.c defines
+ * KAFKA_DEFINE_SCHEMAS to make the tables.
  *
  * Siblings: schema.h (the types), messages/ (the lists).
  *

@@ -3,7 +3,8 @@
  * offsets.c
  *	  What the APIs that read and write committed offsets of groups share.
  *
- * Siblings: offsets.h, groups.c, topics.c; ../groups/groups.h, which makes the records.
+ * Siblings: offsets.h, groups.c, topics.c; ../groups/groups.h, which makes the
+ * records.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

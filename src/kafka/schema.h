@@ -3,9 +3,10 @@
  * schema.h
  *	  What the codec knows of a message: tables of fields.
  *
- * A KafkaSchema is the table of one struct: a KafkaField for each member, in the order of the
- * wire, with the versions that have it.  The tables are made from lists of rows (message_rows.h).
- * Nothing here knows the server: it compiles with -DFRONTEND.
+ * A KafkaSchema is the table of one struct: a KafkaField for each member, in
+ * the order of the wire, with the versions that have it.  The tables are made
+ * from lists of rows (message_rows.h).  Nothing here knows the server: it
+ * compiles with -DFRONTEND.
  *
  * Siblings: message_rows.h, codec.h (walks the tables), messages/.
  *
@@ -27,7 +28,8 @@ typedef struct KafkaUuid
 
 /*
  * Record batches.  With data NULL and len > 0 the bytes are somewhere else
- * ("source", which only the caller understands): the writer leaves a splice there.
+ * ("source", which only the caller understands): the writer leaves a splice
+ * there.
  */
 typedef struct KafkaRecords
 {
@@ -74,10 +76,13 @@ typedef struct KafkaField
 	uint8		item;			/* KafkaType of a LIST's items */
 	int8		min;			/* versions that have the field */
 	int8		max;
-	int8		null_from;		/* 1 + first version where null is allowed, 0: never */
-	int8		tag_from;		/* 1 + first version where it is tagged, 0: never */
+	int8		null_from;		/* 1 + first version where null is allowed, 0:
+								 * never */
+	int8		tag_from;		/* 1 + first version where it is tagged, 0:
+								 * never */
 	int8		tag;
-	bool		is_error;		/* an error code: other than 0 counts as an error */
+	bool		is_error;		/* an error code: other than 0 counts as an
+								 * error */
 } KafkaField;
 
 typedef struct KafkaSchema

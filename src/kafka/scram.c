@@ -3,12 +3,13 @@
  * scram.c
  *	  SCRAM credentials of Kafka users are the passwords of PostgreSQL's roles.
  *
- * A client that sets a password sends salt, iterations and SaltedPassword, never the password;
- * what PostgreSQL keeps (StoredKey and ServerKey) follows from these. So a role that was given a password
- * through Kafka can log in to PostgreSQL with it, and the other way round.
+ * A client that sets a password sends salt, iterations and SaltedPassword,
+ * never the password; what PostgreSQL keeps (StoredKey and ServerKey) follows
+ * from these. So a role that was given a password through Kafka can log in to
+ * PostgreSQL with it, and the other way round.
  *
- * Passwords of roles that could take the server over are never touched (look_up), whatever
- * pgtopic.kafka_admin says.
+ * Passwords of roles that could take the server over are never touched
+ * (look_up), whatever pgtopic.kafka_admin says.
  *
  * Siblings: scram.h; api/50, api/51.
  *
@@ -36,7 +37,9 @@
 
 StaticAssertDecl(KAFKA_SCRAM_SALTED_LEN == PG_SHA256_DIGEST_LENGTH, "SCRAM-SHA-256 is made of SHA-256");
 
-/* The iterations of a password as it is kept; 0: it is none of SCRAM-SHA-256. */
+/*
+ * The iterations of a password as it is kept; 0: it is none of SCRAM-SHA-256.
+ */
 static int
 iterations_of(const char *password)
 {
@@ -53,7 +56,8 @@ static void
 run(const char *sql, bool read_only)
 {
 	if (SPI_execute(sql, read_only, 0) < 0)
-		elog(ERROR, "SPI_execute failed");	/* without the statement: it has a password */
+		elog(ERROR, "SPI_execute failed");	/* without the statement: it has a
+											 * password */
 }
 
 List *
@@ -119,7 +123,7 @@ base64(const void *data, int len)
 
 	if (n < 0)
 		elog(ERROR, "could not encode base64");
-	text[n] = '\0';
+	text[		n] = '\0';
 	return text;
 }
 
@@ -143,7 +147,8 @@ typedef struct Role
 {
 	bool		exists;
 	bool		has_credential;
-	bool		powerful;		/* may do more than a user of topics ever needs */
+	bool		powerful;		/* may do more than a user of topics ever
+								 * needs */
 } Role;
 
 static void
@@ -187,7 +192,8 @@ map_error(KafkaError *error)
 	else if (error->sqlstate == ERRCODE_RESERVED_NAME)
 		error->code = KERR_UNACCEPTABLE_CREDENTIAL;
 	else if (error->sqlstate == ERRCODE_DUPLICATE_OBJECT || error->sqlstate == ERRCODE_UNDEFINED_OBJECT)
-		error->code = KERR_REQUEST_TIMED_OUT;	/* somebody else was there first: try again */
+		error->code = KERR_REQUEST_TIMED_OUT;	/* somebody else was there
+												 * first: try again */
 }
 
 bool

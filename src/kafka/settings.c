@@ -1,11 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * settings.c
- *	  Reads PostgreSQL's settings with where they come from, and changes them for Kafka clients.
+ *	  Reads PostgreSQL's settings with where they come from, and changes them
+ *	  for Kafka clients.
  *
- * Changes go through the server's own ALTER SYSTEM, which checks names, values and
- * allow_alter_system, and writes the file atomically.  The file knows no transactions, so
- * all values are checked before the first is written.
+ * Changes go through the server's own ALTER SYSTEM, which checks names, values
+ * and allow_alter_system, and writes the file atomically.  The file knows no
+ * transactions, so all values are checked before the first is written.
  *
  * Siblings: settings.h, broker_configs.c (which config is which setting).
  *
@@ -70,7 +71,10 @@ kafka_setting_get(const char *name, KafkaSetting *setting)
 	}
 }
 
-/* Throws when the server would not take the value, or would go on with another one. */
+/*
+ * Throws when the server would not take the value, or would go on with another
+ * one.
+ */
 static void
 check_change(const KafkaSettingChange *change)
 {
@@ -128,7 +132,10 @@ alter_settings(void *arg)
 		alter_system(lfirst(lc));
 }
 
-/* All processes follow the postmaster; a backend waits for the end of its statement, as ever. */
+/*
+ * All processes follow the postmaster; a backend waits for the end of its
+ * statement, as ever.
+ */
 static void
 reload(void)
 {

@@ -1,10 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * settings.h
- *	  PostgreSQL's settings behind the configs that Kafka clients see and change.
+ *	  PostgreSQL's settings behind the configs that Kafka clients see and
+ *	  change.
  *
- * Changing one is ALTER SYSTEM and a reload: it lasts, is seen in pg_settings and pg_file_settings, and the
- * configuration files of the administrator stay as they are.
+ * Changing one is ALTER SYSTEM and a reload: it lasts, is seen in pg_settings
+ * and pg_file_settings, and the configuration files of the administrator stay
+ * as they are.
  *
  * Siblings: settings.c, broker_configs.c, logger_configs.c.
  *
@@ -26,12 +28,15 @@ typedef enum KafkaSettingSource
 
 typedef struct KafkaSetting
 {
-	const char *value;			/* in its base unit, as SHOW gives it without units */
+	const char *value;			/* in its base unit, as SHOW gives it without
+								 * units */
 	KafkaSettingSource source;
 	bool		reloads;		/* may change while the server runs */
 } KafkaSetting;
 
-/* The setting as it is in this process; ERROR when there is none of this name. */
+/*
+ * The setting as it is in this process; ERROR when there is none of this name.
+ */
 extern void kafka_setting_get(const char *name, KafkaSetting *setting);
 
 /* One change; value NULL: ALTER SYSTEM RESET. */
@@ -42,15 +47,16 @@ typedef struct KafkaSettingChange
 } KafkaSettingChange;
 
 /*
- * Checks all changes (List of KafkaSettingChange *), then makes them, in a transaction of its
- * own, and has the server read its configuration again; this process has done so on return.
- * false with the error.
+ * Checks all changes (List of KafkaSettingChange *), then makes them, in a
+ * transaction of its own, and has the server read its configuration again;
+ * this process has done so on return.  false with the error.
  */
 extern bool kafka_settings_alter(KafkaCall *call, List *changes, bool validate_only, KafkaError *error);
 
 /*
- * May clients of this connection change the server itself (settings, roles)?  There is no
- * authentication on the listener yet, so this is what pgtopic.kafka_admin says; when it is false, *message is for
+ * May clients of this connection change the server itself (settings, roles)?
+ * There is no authentication on the listener yet, so this is what
+ * pgtopic.kafka_admin says; when it is false, *message is for
  * CLUSTER_AUTHORIZATION_FAILED.
  */
 extern bool kafka_admin_allowed(const KafkaCall *call, const char **message);

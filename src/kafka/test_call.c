@@ -3,14 +3,16 @@
  * test_call.c
  *	  The dispatcher without sockets: kafka_call(request bytea) returns bytea.
  *
- * For tests.  The request is what a client would send over a connection: one or more
- * frames, each with its length word; the result is what it would receive.  Handlers
- * commit transactions of their own, which a function cannot do, so the frames are handled
- * by a background worker, started for this one call, that is a listener in miniature: appends are
- * done at once and flushed, fetches that wait are tried again until their deadline.
+ * For tests.  The request is what a client would send over a connection: one
+ * or more frames, each with its length word; the result is what it would
+ * receive.  Handlers commit transactions of their own, which a function cannot
+ * do, so the frames are handled by a background worker, started for this one
+ * call, that is a listener in miniature: appends are done at once and flushed,
+ * fetches that wait are tried again until their deadline.
  *
- * The worker gets the request in a shared memory segment and answers through a queue
- * behind it: one message, a byte that says what it is, and the bytes or the text of the problem.
+ * The worker gets the request in a shared memory segment and answers through a
+ * queue behind it: one message, a byte that says what it is, and the bytes or
+ * the text of the problem.
  *
  * Siblings: call.c; ../server/ has the real listener.
  *
@@ -186,7 +188,10 @@ copy_response(StringInfo out, KafkaCall *call)
 	}
 }
 
-/* Appends the items, again and again while another transaction holds a partition. */
+/*
+ * Appends the items, again and again while another transaction holds a
+ * partition.
+ */
 static KafkaOutcome
 append(KafkaCall *call)
 {
@@ -237,7 +242,10 @@ await_group(KafkaCall *call)
 	return kafka_call_resume(call, GetCurrentTimestamp() >= call->deadline);
 }
 
-/* One request; false when its connection is to be closed, with the reason in "out". */
+/*
+ * One request; false when its connection is to be closed, with the reason in
+ * "out".
+ */
 static bool
 handle_frame(KafkaSession *session, const char *frame, uint32 len, StringInfo out)
 {
@@ -322,7 +330,8 @@ pt_kafka_call_main(Datum arg)
 	MemoryContextSwitchTo(session.mcxt);
 	initStringInfo(&out);
 	request = palloc(box->len + 1);
-	memcpy(request, box->request, box->len);	/* batches are patched in place */
+	memcpy(request, box->request, box->len);	/* batches are patched in
+												 * place */
 	handle_stream(&session, request, box->len, &out);
 	kafka_session_end(&session);
 	(void) shm_mq_send(sender, out.len, out.data, false, true);

@@ -1,12 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * topic_regex.c
- *	  Regular expressions in which consumers name topics (KIP-848), by PostgreSQL's engine.
+ *	  Regular expressions in which consumers name topics (KIP-848), by
+ *	  PostgreSQL's engine.
  *
  * Consumers send the syntax of RE2/J, which is nearly a subset of PostgreSQL's
- * advanced regular expressions.  What differs is translated: \b, \z, \Q...\E, \x, named groups, flags at the
- * start.  What is only in one of the two is refused: backreferences and lookaround, which RE2/J has not (and which
- * could take exponential time), flags in the middle and Unicode classes, which PostgreSQL has not.
+ * advanced regular expressions.  What differs is translated: \b, \z, \Q...\E,
+ * \x, named groups, flags at the start.  What is only in one of the two is
+ * refused: backreferences and lookaround, which RE2/J has not (and which could
+ * take exponential time), flags in the middle and Unicode classes, which
+ * PostgreSQL has not.
  *
  * Compiled expressions are kept, the least recently used one makes room.
  *
@@ -139,7 +142,7 @@ translate_class(Translator *t)
 	appendStringInfoChar(&t->out, '[');
 	if (t->at < t->end && *t->at == '^')
 		appendStringInfoChar(&t->out, *t->at++);
-	for (first = t->at; t->at < t->end; )
+	for (first = t->at; t->at < t->end;)
 	{
 		char		c = *t->at++;
 
@@ -191,7 +194,10 @@ translate_group(Translator *t)
 	return refuse(t, "lookaround and flags in the middle are not supported");
 }
 
-/* (?ims) at the start.  What is matched has no lines, so that only "i" makes a difference. */
+/*
+ * (?ims) at the start.  What is matched has no lines, so that only "i" makes a
+ * difference.
+ */
 static void
 translate_flags(Translator *t)
 {
@@ -291,7 +297,10 @@ find(CoordBytes regex)
 	return NULL;
 }
 
-/* Compiles what was translated into a slot, in a memory context of its own; NULL, or what is wrong. */
+/*
+ * Compiles what was translated into a slot, in a memory context of its own;
+ * NULL, or what is wrong.
+ */
 static const char *
 compile(CoordBytes regex, const Translator *t, Compiled **result)
 {

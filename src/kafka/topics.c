@@ -72,7 +72,10 @@ kafka_partition_find(const PtTopic *topic, int32 partition, int16 *error)
 	return topic->leaves[partition];
 }
 
-/* Keeps a copy of the partitions: what the topic room gave may go with the next lookup. */
+/*
+ * Keeps a copy of the partitions: what the topic room gave may go with the
+ * next lookup.
+ */
 static void
 remember(KafkaLookup *lookup, KafkaString name, const KafkaUuid *id, const PtTopic *topic)
 {
@@ -254,8 +257,11 @@ kafka_topic_create(KafkaCall *call, const char *name, int npartitions, List *con
 
 	if (collision != NULL)
 	{
-		*error = (KafkaError) {.code = KERR_INVALID_TOPIC_EXCEPTION, .sqlstate = ERRCODE_DUPLICATE_TABLE,
-		.message = collision};
+		*error = (KafkaError)
+		{
+			.code = KERR_INVALID_TOPIC_EXCEPTION,.sqlstate = ERRCODE_DUPLICATE_TABLE,
+				.message = collision
+		};
 		return false;
 	}
 	if (kafka_run_transaction(call, create_topic, &new, error))

@@ -5,9 +5,9 @@
  *
  * The caller holds the append lock, so there is one writer.  A run of up to
  * PT_APPEND_BLOCKS consecutive pages is locked, filled and logged by one WAL
- * record; a run ends at the end of its extent.  Only the first page of a run can
- * have held something before, all others are new and are logged without
- * an image of what was there.
+ * record; a run ends at the end of its extent.  Only the first page of a run
+ * can have held something before, all others are new and are logged without an
+ * image of what was there.
  *
  * The shared tail moves with each record, under no lock but ours: if we fail
  * between two records, tail_cut names the frame that was not finished, and the
@@ -111,7 +111,8 @@ place_batches(PtLogState *state, PtAppendBatch *batches, int n, int32 epoch)
 }
 
 /*
- * Brings the tail in order after whoever failed there.  The caller holds the append lock.
+ * Brings the tail in order after whoever failed there.  The caller holds the
+ * append lock.
  */
 void
 pt_append_repair(Relation rel, PtLogState *state)
@@ -123,7 +124,11 @@ pt_append_repair(Relation rel, PtLogState *state)
 	Assert(state->tail_pos == pt_frame_start(state->tail_pos));
 }
 
-/* See storage.h. */
+/*
+ * Appends batches in order, all under the current transaction's xid (assigned
+ * if need be).  ERROR 22023 when a given base_offset is below the end.
+ * Nothing is counted until the transaction commits.
+ */
 void
 pt_append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n)
 {
@@ -168,7 +173,9 @@ append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n, int32 epo
 	}
 }
 
-/* Where the last byte that is left goes, plus one, if writing goes on at pos. */
+/*
+ * Where the last byte that is left goes, plus one, if writing goes on at pos.
+ */
 static PtLogPos
 end_of_source(PtAppendSource *src, PtLogPos pos)
 {
@@ -190,7 +197,10 @@ end_of_source(PtAppendSource *src, PtLogPos pos)
 	return end;
 }
 
-/* The physical extent in which the tail lies, taking one when it has just come to a new one. */
+/*
+ * The physical extent in which the tail lies, taking one when it has just come
+ * to a new one.
+ */
 static BlockNumber
 tail_extent_block(Relation rel, PtLogState *state)
 {
@@ -214,7 +224,9 @@ tail_extent_block(Relation rel, PtLogState *state)
 	return pt_extent_block(state->tail_phys);
 }
 
-/* Pins and locks one page of the tail's extent; as empty memory when "fresh". */
+/*
+ * Pins and locks one page of the tail's extent; as empty memory when "fresh".
+ */
 static Buffer
 lock_page(Relation rel, PtLogState *state, BlockNumber block, uint32 in_extent, bool fresh)
 {
@@ -229,7 +241,10 @@ lock_page(Relation rel, PtLogState *state, BlockNumber block, uint32 in_extent, 
 	return recent;
 }
 
-/* Locks the pages of one run: from run->pos to "end", the extent's end, or as many as a record holds. */
+/*
+ * Locks the pages of one run: from run->pos to "end", the extent's end, or as
+ * many as a record holds.
+ */
 static void
 lock_run(Relation rel, PtLogState *state, PtAppendRun *run, PtLogPos end)
 {
@@ -252,7 +267,8 @@ lock_run(Relation rel, PtLogState *state, PtAppendRun *run, PtLogPos end)
 }
 
 /*
- * A frame begins: makes its header, and counts its ordinals as used from now on.
+ * A frame begins: makes its header, and counts its ordinals as used from now
+ * on.
  */
 static PtFrameHeader
 begin_frame(PtAppendSource *src, PtLogPos pos, PtLogState *state)
@@ -264,7 +280,8 @@ begin_frame(PtAppendSource *src, PtLogPos pos, PtLogState *state)
 	Assert(b->base_ordinal == state->tail_ordinal);
 	Assert(b->base_offset >= state->tail_offset);
 	src->frame_pos = pos;
-	head = (PtFrameHeader) {
+	head = (PtFrameHeader)
+	{
 		.length = b->length,.xid = src->xid,.base_ordinal = b->base_ordinal,.ordinals = b->header.last_offset_delta + 1
 	};
 	state->tail_ordinal = b->base_ordinal + head.ordinals;
@@ -343,7 +360,11 @@ fill_run(PtAppendSource *src, PtAppendRun *run, PtLogState *state)
 		MarkBufferDirty(run->buffers[i]);
 	}
 	Assert(src->done == 0 || run->lower[run->nblocks - 1] == PT_PAGE_END);
-	/* where the next byte goes: behind a finished frame the next frame's place */
+
+	/*
+	 * where the next byte goes: behind a finished frame the next frame's
+	 * place
+	 */
 	state->tail_pos = pt_pos_advance(pt_pos_make(block + run->nblocks - 1, PT_PAGE_FIRST),
 									 run->lower[run->nblocks - 1] - PT_PAGE_FIRST);
 	state->tail_cut = src->done > 0 ? src->frame_pos : 0;
@@ -398,8 +419,9 @@ append_writeback(Relation rel, PtLogState *state, PtLogPos from)
 }
 
 /*
- * The last frame is longer than what was written of it: its length becomes what is there, and
- * it is flagged.  Its transaction has not committed, or the rest would be there.
+ * The last frame is longer than what was written of it: its length becomes
+ * what is there, and it is flagged.  Its transaction has not committed, or the
+ * rest would be there.
  */
 static void
 repair_cut(Relation rel, PtLogState *state)

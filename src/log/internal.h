@@ -22,7 +22,10 @@ extern void pt_meta_apply(Page meta, const xl_pt_meta *x);
 extern void pt_dir_apply(Page page, const xl_pt_extent *x, bool init);
 extern void pt_dir_apply_prev(Page page, const xl_pt_extent *x);
 
-/* Where the directory entry of an extent is: false when it is in the meta page. */
+/*
+ * Where the directory entry of an extent is: false when it is in the meta
+ * page.
+ */
 typedef struct PtDirPlace
 {
 	uint64		page;			/* directory page number */

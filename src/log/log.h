@@ -43,8 +43,10 @@ typedef struct PtLogState
 	RelFileLocator locator;		/* hash key */
 	slock_t		mutex;
 	bool		loaded;
-	bool		volatile_load;	/* loaded during recovery: load again at next use */
-	bool		waiting;		/* listed among the logs with a ring to advance */
+	bool		volatile_load;	/* loaded during recovery: load again at next
+								 * use */
+	bool		waiting;		/* listed among the logs with a ring to
+								 * advance */
 	Oid			relid;
 	/* tail: all that was written, committed or not */
 	PtLogPos	tail_pos;		/* where the next frame goes */
@@ -57,13 +59,18 @@ typedef struct PtLogState
 	uint32		tail_phys;		/* physical extent of the tail */
 	uint32		tail_generation;	/* of that */
 	BlockNumber file_blocks;	/* length of the file */
-	Buffer		tail_buffers[PT_EXTENT_BLOCKS]; /* where the pages of the tail's extent were last */
+	Buffer		tail_buffers[PT_EXTENT_BLOCKS]; /* where the pages of the
+												 * tail's extent were last */
 	/* ends */
 	PtLogEnd	committed;
 	PtLogEnd	durable;
 	int			ring_n;
 	PtLogEnd	ring[PT_STATE_RING];	/* committed, waiting for their LSN */
-	/* logical extents [written_from, written_to) have been written to the file since they were complete */
+
+	/*
+	 * logical extents [written_from, written_to) have been written to the
+	 * file since they were complete
+	 */
 	uint64		written_from;
 	uint64		written_to;
 	/* start */
@@ -71,44 +78,65 @@ typedef struct PtLogState
 	int64		start_ordinal;
 	PtLogPos	start_pos;
 	pg_atomic_uint64 sealed_pos;
-	pg_atomic_uint32 waiters;	/* fetches of listener workers that wait for more */
+	pg_atomic_uint32 waiters;	/* fetches of listener workers that wait for
+								 * more */
 } PtLogState;
 
 extern Size pt_state_shmem_size(void);
 extern void pt_state_shmem_init(void);
 
-/* The state of a log, read from its file when this is the first use since start. */
+/*
+ * The state of a log, read from its file when this is the first use since
+ * start.
+ */
 extern PtLogState *pt_state_get(Relation rel);
 
-/* To be called when a log is made: nothing that is known of a locator outlives its file. */
+/*
+ * To be called when a log is made: nothing that is known of a locator outlives
+ * its file.
+ */
 extern void pt_state_forget(const RelFileLocator *locator);
 
 /*
- * Settles what became of the transaction that appended last, so that tail_offset
- * is the next offset of the current transaction.  Called with the append lock; pt_append does it by itself.
- * A transaction that rolled back to a savepoint after an early append must call it before it commits.
+ * Settles what became of the transaction that appended last, so that
+ * tail_offset is the next offset of the current transaction.  Called with the
+ * append lock; pt_append does it by itself.  A transaction that rolled back to
+ * a savepoint after an early append must call it before it commits.
  */
 extern void pt_state_settle(PtLogState *state, Relation rel);
 
-/* The transaction that appended has committed; lsn is where its commit record ends. */
+/*
+ * The transaction that appended has committed; lsn is where its commit record
+ * ends.
+ */
 extern void pt_state_committed(PtLogState *state, XLogRecPtr lsn);
 
-/* Moves the durable end up to what is committed at or before lsn; true when it moved. */
+/*
+ * Moves the durable end up to what is committed at or before lsn; true when it
+ * moved.
+ */
 extern bool pt_state_advance(PtLogState *state, XLogRecPtr lsn);
 
-/* Same for all logs that wait; wakes SQL waiters.  True when a log with waiting fetches moved. */
+/*
+ * Same for all logs that wait; wakes SQL waiters.  True when a log with
+ * waiting fetches moved.
+ */
 extern bool pt_state_advance_all(XLogRecPtr lsn);
 
 extern PtLogEnd pt_state_durable(PtLogState *state);
 
 /*
- * A complete extent has been written: the batches in it can be had from the file for ever, whether or not its
- * pages are in buffers (flags of frames may be newer there).  pt_state_is_written asks; it may say no of one that has.
+ * A complete extent has been written: the batches in it can be had from the
+ * file for ever, whether or not its pages are in buffers (flags of frames may
+ * be newer there).  pt_state_is_written asks; it may say no of one that has.
  */
 extern void pt_state_written(const RelFileLocator *locator, uint64 extent);
 extern bool pt_state_is_written(PtLogState *state, const RelFileLocator *locator, uint64 extent);
 
-/* After COMMIT PREPARED or ROLLBACK PREPARED: resolves every log whose tail waits for an xid that has ended. */
+/*
+ * After COMMIT PREPARED or ROLLBACK PREPARED: resolves every log whose tail
+ * waits for an xid that has ended.
+ */
 extern void pt_state_resolve_all(void);
 
 /* Broadcast whenever the durable end of any log moves. */
@@ -119,26 +147,30 @@ extern ConditionVariable *pt_state_any_cv(void);
  */
 typedef struct PtAppendBatch
 {
-	char	   *data;			/* record batch; base offset and epoch are patched */
+	char	   *data;			/* record batch; base offset and epoch are
+								 * patched */
 	uint32		length;
-	int64		base_offset;	/* in: where it must go, -1: at the end; out: where it went */
+	int64		base_offset;	/* in: where it must go, -1: at the end; out:
+								 * where it went */
 	int64		base_ordinal;	/* out */
 	PtBatchHeader header;		/* out: as it came, without offset and epoch */
 } PtAppendBatch;
 
-/* Settles the tail, and repairs a frame whose writer failed midway; every append does. */
+/*
+ * Settles the tail, and repairs a frame whose writer failed midway; every
+ * append does.
+ */
 extern void pt_append_repair(Relation rel, PtLogState *state);
 
 /* Next offset of the log as this transaction sees it. */
 extern int64 pt_append_next_offset(Relation rel, PtLogState *state);
 
-/*
- * Appends batches in order, all under the current transaction's xid (assigned if
- * need be).  ERROR 22023 when a given base_offset is below the end.  Nothing is counted until the transaction commits.
- */
 extern void pt_append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n);
 
-/* The same for batches copied from another file of this log: their leader epochs stay. */
+/*
+ * The same for batches copied from another file of this log: their leader
+ * epochs stay.
+ */
 extern void pt_append_copy(Relation rel, PtLogState *state, PtAppendBatch *batches, int n);
 
 /*
@@ -148,7 +180,9 @@ typedef struct PtFrame
 {
 	PtLogPos	pos;
 	PtLogPos	next;
-	bool		sealed;			/* lay below the sealed position before its flags were read: these count, the xid does not */
+	bool		sealed;			/* lay below the sealed position before its
+								 * flags were read: these count, the xid does
+								 * not */
 	PtFrameHeader head;
 	PtBatchHeader batch;
 } PtFrame;
@@ -179,44 +213,64 @@ typedef struct PtReader
 
 extern void pt_reader_begin(PtReader *r, Relation rel, BufferAccessStrategy strategy);
 
-/* Without a relation, and so without its lock: what is read may vanish (an ERROR) when the log is dropped. */
+/*
+ * Without a relation, and so without its lock: what is read may vanish (an
+ * ERROR) when the log is dropped.
+ */
 extern void pt_reader_begin_state(PtReader *r, PtLogState *state);
 extern void pt_reader_end(PtReader *r);
 extern void pt_reader_unpin(PtReader *r);
 
 /* Positions so that next gives ... */
 extern void pt_reader_seek_start(PtReader *r);	/* the first frame retained */
-extern void pt_reader_seek_extent(PtReader *r, uint64 extent);	/* the first that starts in this extent */
-extern void pt_reader_seek_pos(PtReader *r, PtLogPos pos);	/* the frame at pos, where one starts or will */
-extern void pt_reader_seek_offset(PtReader *r, int64 offset);	/* one at or before the batch that holds offset */
-extern void pt_reader_seek_ordinal(PtReader *r, int64 ordinal); /* the frame that holds ordinal, or a bit before */
-extern void pt_reader_seek_timestamp(PtReader *r, int64 timestamp_ms);	/* one at or before the first
-																		 * batch with max_timestamp >= it */
-extern void pt_reader_seek_end(PtReader *r);	/* behind all frames: prev gives the last */
 
-/* The next frame, whatever its transaction; false at the end of what is written. */
+/* The first that starts in this extent */
+extern void pt_reader_seek_extent(PtReader *r, uint64 extent);
+
+/* The frame at pos, where one starts or will */
+extern void pt_reader_seek_pos(PtReader *r, PtLogPos pos);
+
+/* One at or before the batch that holds offset */
+extern void pt_reader_seek_offset(PtReader *r, int64 offset);
+
+/* The frame that holds ordinal, or a bit before */
+extern void pt_reader_seek_ordinal(PtReader *r, int64 ordinal);
+
+/* One at or before the first batch with max_timestamp >= it */
+extern void pt_reader_seek_timestamp(PtReader *r, int64 timestamp_ms);
+
+/* Behind all frames: prev gives the last */
+extern void pt_reader_seek_end(PtReader *r);
+
+/*
+ * The next frame, whatever its transaction; false at the end of what is
+ * written.
+ */
 extern bool pt_reader_next(PtReader *r, PtFrame *frame);
 
-/* The frame before the one that next would give; false at the start.  next gives it again. */
+/*
+ * The frame before the one that next would give; false at the start.  next
+ * gives it again.
+ */
 extern bool pt_reader_prev(PtReader *r, PtFrame *frame);
 
 /* Is all of the frame's batch there (its writer may have failed midway)? */
 extern bool pt_reader_complete(PtReader *r, const PtFrame *frame);
 
-/* The bytes of the frame's batch, contiguous, in memory of the reader until the next call. */
+/*
+ * The bytes of the frame's batch, contiguous, in memory of the reader until
+ * the next call.
+ */
 extern char *pt_reader_batch(PtReader *r, const PtFrame *frame);
 
 typedef enum PtVisibility
 {
 	PT_VISIBLE,
 	PT_INVISIBLE,				/* aborted: go on */
-	PT_IN_PROGRESS				/* not committed for this snapshot: nothing behind it is either */
+	PT_IN_PROGRESS				/* not committed for this snapshot: nothing
+								 * behind it is either */
 } PtVisibility;
 
-/*
- * Is the frame visible to the snapshot?  NULL: to anyone now (committed or
- * own).  Flushes WAL when it says visible of a commit that was not flushed.
- */
 extern PtVisibility pt_frame_visible(PtReader *r, const PtFrame *frame, Snapshot snapshot);
 
 /* meta.c */
@@ -232,7 +286,10 @@ typedef struct PtLogInfo
 } PtLogInfo;
 extern void pt_log_info(Relation rel, PtLogInfo *info);
 
-/* The same, and the directory entry of a logical extent (false: none), also without a relation (NULL). */
+/*
+ * The same, and the directory entry of a logical extent (false: none), also
+ * without a relation (NULL).
+ */
 extern void pt_locator_info(Relation rel, const RelFileLocator *locator, PtLogInfo *info);
 extern bool pt_extent_lookup(Relation rel, const RelFileLocator *locator, uint64 extent, PtDirEntry *entry);
 
@@ -241,24 +298,31 @@ extern void pt_log_create(Relation rel, const RelFileLocator *locator, int64 off
 
 /*
  * seal.c: moves sealed_pos as far as everybody's snapshot allows and flags
- * aborted frames; returns the oldest xid that is left (the new relfrozenxid at most oldest_xmin).
+ * aborted frames; returns the oldest xid that is left (the new relfrozenxid at
+ * most oldest_xmin).
  */
 extern TransactionId pt_log_seal(Relation rel, TransactionId oldest_xmin);
 
-/* meta.c: writes where sealed frames end; newest: the newest xid below, a conflict for standbys. */
+/*
+ * meta.c: writes where sealed frames end; newest: the newest xid below, a
+ * conflict for standbys.
+ */
 extern XLogRecPtr pt_meta_seal(Relation rel, PtLogPos sealed, TransactionId newest);
 
 /*
- * trim.c: moving the start of a log.  find looks for the place of an offset, at or below the committed end;
- * false when the log starts there or later already.  The caller keeps the relation locked (RowExclusiveLock).
- * write puts it into WAL (InvalidXLogRecPtr: somebody was faster), publish shows it to others and comes after
- * the flush.  Both need no relation and no catalog, and never go back.
+ * trim.c: moving the start of a log.  find looks for the place of an offset,
+ * at or below the committed end; false when the log starts there or later
+ * already.  The caller keeps the relation locked (RowExclusiveLock).  write
+ * puts it into WAL (InvalidXLogRecPtr: somebody was faster), publish shows it
+ * to others and comes after the flush.  Both need no relation and no catalog,
+ * and never go back.
  */
 typedef struct PtLogStart
 {
 	int64		offset;
 	int64		ordinal;		/* of the first record retained */
-	PtLogPos	pos;			/* of the frame that has it, which may begin with older ones */
+	PtLogPos	pos;			/* of the frame that has it, which may begin
+								 * with older ones */
 } PtLogStart;
 extern bool pt_trim_find(Relation rel, int64 offset, PtLogStart *start);
 extern XLogRecPtr pt_trim_write(PtLogState *state, const PtLogStart *start);

@@ -35,8 +35,8 @@ static Buffer lock_dir_page(Relation rel, const PtMetaPage *meta, const PtDirPla
 static void log_extent(Buffer metabuf, Buffer dirbuf, Buffer prevbuf, const xl_pt_extent *x);
 
 /*
- * Pins a block of the main fork, through the relation when there is one (which counts
- * for pg_statio), else by locator.
+ * Pins a block of the main fork, through the relation when there is one (which
+ * counts for pg_statio), else by locator.
  */
 Buffer
 pt_read_block(Relation rel, const RelFileLocator *locator, BlockNumber block,
@@ -77,7 +77,10 @@ lock_meta(Relation rel, const RelFileLocator *locator, int mode)
 	return buf;
 }
 
-/* Creates the storage of a new log; its first record will get this offset and ordinal. */
+/*
+ * Creates the storage of a new log; its first record will get this offset and
+ * ordinal.
+ */
 void
 pt_log_create(Relation rel, const RelFileLocator *locator, int64 offset, int64 ordinal)
 {
@@ -97,7 +100,8 @@ pt_log_create(Relation rel, const RelFileLocator *locator, int64 offset, int64 o
 	XLogBeginInsert();
 	XLogRegisterData((char *) &x, sizeof(x));
 	XLogRegisterBuffer(0, buf, REGBUF_WILL_INIT | REGBUF_STANDARD);
-	lsn = XLogInsert(PT_RMGR_ID, PT_WAL_INIT);	/* PageSetLSN evaluates its argument twice */
+	lsn = XLogInsert(PT_RMGR_ID, PT_WAL_INIT);	/* PageSetLSN evaluates its
+												 * argument twice */
 	PageSetLSN(BufferGetPage(buf), lsn);
 	END_CRIT_SECTION();
 	UnlockReleaseBuffer(buf);
@@ -126,7 +130,10 @@ pt_log_info(Relation rel, PtLogInfo *info)
 	pt_locator_info(rel, &pt_rel_locator(rel), info);
 }
 
-/* Copies an entry out of a directory page; false when the page is none of this log's now. */
+/*
+ * Copies an entry out of a directory page; false when the page is none of this
+ * log's now.
+ */
 static bool
 read_dir_entry(Relation rel, const RelFileLocator *locator, BlockNumber block,
 			   const PtDirPlace *place, PtDirEntry *entry)
@@ -146,7 +153,10 @@ read_dir_entry(Relation rel, const RelFileLocator *locator, BlockNumber block,
 	return found;
 }
 
-/* The directory entry of a logical extent; false when it is not (or no longer) there. */
+/*
+ * The directory entry of a logical extent; false when it is not (or no longer)
+ * there.
+ */
 bool
 pt_extent_lookup(Relation rel, const RelFileLocator *locator, uint64 extent, PtDirEntry *entry)
 {
@@ -168,8 +178,9 @@ pt_extent_lookup(Relation rel, const RelFileLocator *locator, uint64 extent, PtD
 
 /*
  * Makes sure that block "need" of a physical extent is in the file, which has
- * "have" blocks; returns how many it has then.  Extents are extended at
- * once, only the first one of a file grows by doubling, so that small logs stay small.
+ * "have" blocks; returns how many it has then.  Extents are extended at once,
+ * only the first one of a file grows by doubling, so that small logs stay
+ * small.
  */
 BlockNumber
 pt_file_extend(Relation rel, BlockNumber have, uint32 phys, BlockNumber need)
@@ -192,8 +203,9 @@ pt_file_extend(Relation rel, BlockNumber have, uint32 phys, BlockNumber need)
 }
 
 /*
- * The next logical extent gets a physical one: a freed one, else a new one at the end of the file.
- * "next" has base offset and ordinal; prev_max_timestamp is of the extent before.  Returns the physical number.
+ * The next logical extent gets a physical one: a freed one, else a new one at
+ * the end of the file.  "next" has base offset and ordinal; prev_max_timestamp
+ * is of the extent before.  Returns the physical number.
  */
 uint32
 pt_extent_take(Relation rel, const PtDirEntry *next, int64 prev_max_timestamp)
@@ -234,8 +246,9 @@ pt_extent_take(Relation rel, const PtDirEntry *next, int64 prev_max_timestamp)
 }
 
 /*
- * The oldest freed extent when there is one (its number is in the entry that still names it),
- * else the next of the file, whose space is reserved here so that a full disk is found now.
+ * The oldest freed extent when there is one (its number is in the entry that
+ * still names it), else the next of the file, whose space is reserved here so
+ * that a full disk is found now.
  */
 static uint32
 choose_physical(Relation rel, const PtMetaPage *meta, xl_pt_extent *x)
@@ -273,7 +286,8 @@ choose_physical(Relation rel, const PtMetaPage *meta, xl_pt_extent *x)
 
 /*
  * A directory page that begins a directory extent needs one: that of the
- * oldest part of the directory when all of its entries have been reused, else a new one.
+ * oldest part of the directory when all of its entries have been reused, else
+ * a new one.
  */
 static void
 choose_directory(const PtMetaPage *meta, const PtDirPlace *place, xl_pt_extent *x)
@@ -304,7 +318,10 @@ choose_directory(const PtMetaPage *meta, const PtDirPlace *place, xl_pt_extent *
 	x->dir_phys = x->phys_extents++;
 }
 
-/* A directory page, exclusively locked; with init and at its first entry as empty memory. */
+/*
+ * A directory page, exclusively locked; with init and at its first entry as
+ * empty memory.
+ */
 static Buffer
 lock_dir_page(Relation rel, const PtMetaPage *meta, const PtDirPlace *place, uint32 dir_phys,
 			  bool init)
@@ -364,7 +381,10 @@ log_extent(Buffer metabuf, Buffer dirbuf, Buffer prevbuf, const xl_pt_extent *x)
 	END_CRIT_SECTION();
 }
 
-/* What the meta page says now, so that each who changes a part of it leaves the rest as it is. */
+/*
+ * What the meta page says now, so that each who changes a part of it leaves
+ * the rest as it is.
+ */
 static xl_pt_meta
 current_meta(Buffer buf)
 {
@@ -373,10 +393,10 @@ current_meta(Buffer buf)
 	return (xl_pt_meta)
 	{
 		.first_extent = meta->first_extent,
-		.start_pos = meta->start_pos,
-		.start_offset = meta->start_offset,
-		.start_ordinal = meta->start_ordinal,
-		.sealed_pos = meta->sealed_pos
+			.start_pos = meta->start_pos,
+			.start_offset = meta->start_offset,
+			.start_ordinal = meta->start_ordinal,
+			.sealed_pos = meta->sealed_pos
 	};
 }
 
@@ -392,7 +412,8 @@ set_meta(Buffer buf, const xl_pt_meta *x)
 	XLogBeginInsert();
 	XLogRegisterData((char *) x, sizeof(*x));
 	XLogRegisterBuffer(0, buf, REGBUF_STANDARD);
-	lsn = XLogInsert(PT_RMGR_ID, PT_WAL_META);	/* PageSetLSN evaluates its argument twice */
+	lsn = XLogInsert(PT_RMGR_ID, PT_WAL_META);	/* PageSetLSN evaluates its
+												 * argument twice */
 	PageSetLSN(BufferGetPage(buf), lsn);
 	END_CRIT_SECTION();
 	UnlockReleaseBuffer(buf);
@@ -411,7 +432,10 @@ pt_meta_seal(Relation rel, PtLogPos sealed, TransactionId newest)
 	return set_meta(buf, &x);
 }
 
-/* Moves the start of the log, never back: InvalidXLogRecPtr when somebody else has moved it as far already. */
+/*
+ * Moves the start of the log, never back: InvalidXLogRecPtr when somebody else
+ * has moved it as far already.
+ */
 XLogRecPtr
 pt_meta_trim(const RelFileLocator *locator, const PtLogStart *start)
 {

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * page.c
- *	  Making and changing pages, the same way in the running server and in redo.
+ *	  Making and changing pages, the same way in the running server and in
+ *	  redo.
  *
  * The functions here touch one page in memory that the caller has locked
  * exclusively; WAL and LSN are the caller's.  Siblings: meta.c and append.c
@@ -124,7 +125,10 @@ pt_dir_block(const PtMetaPage *meta, const PtDirPlace *place)
 	return pt_extent_block(phys) + (BlockNumber) (place->page % PT_EXTENT_BLOCKS);
 }
 
-/* The entry of a new extent in its directory page, which begins with it when init. */
+/*
+ * The entry of a new extent in its directory page, which begins with it when
+ * init.
+ */
 void
 pt_dir_apply(Page page, const xl_pt_extent *x, bool init)
 {
@@ -143,7 +147,10 @@ pt_dir_apply(Page page, const xl_pt_extent *x, bool init)
 		pt_dir_page(page)[place.slot - 1].max_timestamp = x->prev_max_timestamp;
 }
 
-/* The largest timestamp of the extent before, when that is in another directory page. */
+/*
+ * The largest timestamp of the extent before, when that is in another
+ * directory page.
+ */
 void
 pt_dir_apply_prev(Page page, const xl_pt_extent *x)
 {

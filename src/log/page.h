@@ -3,8 +3,8 @@
  * page.h
  *	  What a log looks like on disk.
  *
- * ../README.md, "The log in a relation", tells how the pieces fit.  Nothing here
- * depends on the PostgreSQL major, because pg_upgrade copies files.  All
+ * ../README.md, "The log in a relation", tells how the pieces fit.  Nothing
+ * here depends on the PostgreSQL major, because pg_upgrade copies files.  All
  * integers are in host order, except inside record batches.
  *
  * Copyright (c) 2026, the pgtopic authors
@@ -49,9 +49,10 @@ typedef uint64 PtLogPos;
 /* Special space of log pages and directory pages. */
 typedef struct PtPageSpecial
 {
-	uint64		block;			/* logical block; of a directory page, its number */
-	uint16		first;			/* byte where the first frame that starts here starts,
-								 * 0: none */
+	uint64		block;			/* logical block; of a directory page, its
+								 * number */
+	uint16		first;			/* byte where the first frame that starts here
+								 * starts, 0: none */
 	uint16		kind;			/* PT_PAGE_xxx */
 	uint32		generation;		/* of its extent when it was written */
 } PtPageSpecial;
@@ -59,7 +60,8 @@ typedef struct PtPageSpecial
 #define PT_PAGE_LOG				0x7001
 #define PT_PAGE_DIRECTORY		0x7002
 #define PT_PAGE_META			0x7003
-#define PT_PAGE_FREE			0x7004	/* first page of an extent on the free chain */
+#define PT_PAGE_FREE			0x7004	/* first page of an extent on the free
+										 * chain */
 
 #define pt_page_special(page)	((PtPageSpecial *) PageGetSpecialPointer(page))
 
@@ -84,7 +86,9 @@ typedef struct PtFrameHeader
 #define PT_FRAME_KIND_BATCH		0x0000	/* a record batch */
 #define PT_FRAME_KIND_PRODUCERS 0x0010	/* a snapshot of producer sequences */
 
-/* Frames that no reader shows; whoever walks over them asks this and no less. */
+/*
+ * Frames that no reader shows; whoever walks over them asks this and no less.
+ */
 #define PT_FRAME_HIDDEN			(PT_FRAME_ABORTED | PT_FRAME_KIND_MASK)
 
 /* Bytes at a frame's start that never straddle a page. */
@@ -101,8 +105,8 @@ typedef struct PtDirEntry
 	uint32		generation;
 	int64		base_offset;	/* next offset when the extent was taken */
 	int64		base_ordinal;	/* next ordinal, likewise */
-	int64		max_timestamp;	/* ms; of batches that start here, known once the
-								 * next extent is taken */
+	int64		max_timestamp;	/* ms; of batches that start here, known once
+								 * the next extent is taken */
 } PtDirEntry;
 
 typedef struct PtMetaPage
@@ -113,15 +117,17 @@ typedef struct PtMetaPage
 	uint32		phys_extents;	/* physical extents in the file */
 	uint64		first_extent;	/* oldest logical extent retained */
 	uint64		next_extent;	/* logical extents taken so far */
-	uint64		free_extent;	/* entries from here to first_extent are free for
-								 * reuse */
-	uint32		free_head;		/* chain of free extents, PT_INVALID_EXTENT: none */
+	uint64		free_extent;	/* entries from here to first_extent are free
+								 * for reuse */
+	uint32		free_head;		/* chain of free extents, PT_INVALID_EXTENT:
+								 * none */
 	uint32		block_size;		/* BLCKSZ of the server that made the log */
 	PtLogPos	start_pos;		/* first frame retained */
 	int64		start_offset;	/* log start offset */
 	int64		start_ordinal;
 	PtLogPos	sealed_pos;		/* xids of frames before it mean nothing */
-	uint32		dir_extents[PT_DIR_EXTENTS];	/* ring by directory extent number */
+	uint32		dir_extents[PT_DIR_EXTENTS];	/* ring by directory extent
+												 * number */
 	PtDirEntry	entries[PT_DIR_INLINE];
 } PtMetaPage;
 

@@ -29,8 +29,8 @@ static BlockNumber reader_map(PtReader *r, uint64 block);
 static bool head_at(PtReader *r, PtLogPos pos, PtFrame *frame);
 
 /*
- * Starts reading at the start of the log.  The caller keeps rel open and locked; memory is
- * of the current context.
+ * Starts reading at the start of the log.  The caller keeps rel open and
+ * locked; memory is of the current context.
  */
 void
 pt_reader_begin(PtReader *r, Relation rel, BufferAccessStrategy strategy)
@@ -74,7 +74,10 @@ pt_reader_unpin(PtReader *r)
 	r->buf = InvalidBuffer;
 }
 
-/* The file's block that holds a logical block; InvalidBlockNumber when there is none yet or no more. */
+/*
+ * The file's block that holds a logical block; InvalidBlockNumber when there
+ * is none yet or no more.
+ */
 static BlockNumber
 reader_map(PtReader *r, uint64 block)
 {
@@ -102,8 +105,9 @@ reader_map(PtReader *r, uint64 block)
 }
 
 /*
- * Pins and share-locks the page of a logical block; false (nothing locked) when
- * it has not been written or is gone.  A second try is made with a fresh mapping.
+ * Pins and share-locks the page of a logical block; false (nothing locked)
+ * when it has not been written or is gone.  A second try is made with a fresh
+ * mapping.
  */
 bool
 pt_reader_lock_block(PtReader *r, uint64 block, Page *page)
@@ -148,7 +152,8 @@ pt_read_head(Page page, PtLogPos pos, PtFrame *frame)
 }
 
 /*
- * Reads the frame that starts at pos; false when nothing has been written there.
+ * Reads the frame that starts at pos; false when nothing has been written
+ * there.
  */
 static bool
 head_at(PtReader *r, PtLogPos pos, PtFrame *frame)
@@ -170,7 +175,8 @@ head_at(PtReader *r, PtLogPos pos, PtFrame *frame)
 }
 
 /*
- * The next frame, whatever its transaction; false at the end of what is written.
+ * The next frame, whatever its transaction; false at the end of what is
+ * written.
  *
  * A frame whose writer failed between two WAL records is longer than what is
  * there, until the next append repairs its length and writes behind that.  A
@@ -243,7 +249,10 @@ last_frame_in_block(PtReader *r, uint64 block, PtLogPos end, PtFrame *frame)
 	return found;
 }
 
-/* The frame before the one that next would give; false at the start of the log. */
+/*
+ * The frame before the one that next would give; false at the start of the
+ * log.
+ */
 bool
 pt_reader_prev(PtReader *r, PtFrame *frame)
 {
@@ -269,8 +278,8 @@ pt_reader_prev(PtReader *r, PtFrame *frame)
 }
 
 /*
- * Where writing stopped in the pages from the one of "from" on: behind the last byte of the last full
- * page, or of the one that is not full.
+ * Where writing stopped in the pages from the one of "from" on: behind the
+ * last byte of the last full page, or of the one that is not full.
  */
 PtLogPos
 pt_written_end(PtReader *r, PtLogPos from)
@@ -288,7 +297,10 @@ pt_written_end(PtReader *r, PtLogPos from)
 	return end;
 }
 
-/* The last byte of the batch is there?  Pages are written in order, so then all are. */
+/*
+ * The last byte of the batch is there?  Pages are written in order, so then
+ * all are.
+ */
 bool
 pt_reader_complete(PtReader *r, const PtFrame *frame)
 {
@@ -305,8 +317,9 @@ pt_reader_complete(PtReader *r, const PtFrame *frame)
 }
 
 /*
- * The bytes of a frame's batch, contiguous, in memory of the reader, valid until
- * the next call of this function.  ERROR when they are not all there any more.
+ * The bytes of a frame's batch, contiguous, in memory of the reader, valid
+ * until the next call of this function.  ERROR when they are not all there any
+ * more.
  */
 char *
 pt_reader_batch(PtReader *r, const PtFrame *frame)

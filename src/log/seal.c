@@ -3,10 +3,11 @@
  * seal.c
  *	  Changing what frames say of themselves: sealing, and repairing a frame.
  *
- * Sealing is what VACUUM does here.  From the sealed position on backwards, xids mean
- * nothing: every frame whose transaction is over for all snapshots is
- * visible unless it is flagged aborted.  The flags are set first, each under the
- * lock of its page, then the position moves; a crash between the two only repeats work.
+ * Sealing is what VACUUM does here.  From the sealed position on backwards,
+ * xids mean nothing: every frame whose transaction is over for all snapshots
+ * is visible unless it is flagged aborted.  The flags are set first, each
+ * under the lock of its page, then the position moves; a crash between the two
+ * only repeats work.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -21,7 +22,10 @@
 
 #include "log/internal.h"
 
-/* The page of the frame at pos, exclusively locked; *head: the frame's header in it. */
+/*
+ * The page of the frame at pos, exclusively locked; *head: the frame's header
+ * in it.
+ */
 static Buffer
 lock_frame(Relation rel, PtLogPos pos, PtFrameHeader **head)
 {
@@ -53,7 +57,8 @@ change_frame(Buffer buf, PtLogPos pos, PtFrameHeader *head, uint32 length, uint3
 	XLogBeginInsert();
 	XLogRegisterData((char *) &x, sizeof(x));
 	XLogRegisterBuffer(0, buf, REGBUF_STANDARD);
-	lsn = XLogInsert(PT_RMGR_ID, PT_WAL_FRAME);	/* PageSetLSN evaluates its argument twice */
+	lsn = XLogInsert(PT_RMGR_ID, PT_WAL_FRAME); /* PageSetLSN evaluates its
+												 * argument twice */
 	PageSetLSN(BufferGetPage(buf), lsn);
 	END_CRIT_SECTION();
 	UnlockReleaseBuffer(buf);
@@ -69,7 +74,10 @@ pt_frame_set(Relation rel, PtLogPos pos, uint32 length, uint32 flags)
 	change_frame(buf, pos, head, length, flags);
 }
 
-/* Adds flags to the frame at pos, whose length may have been repaired since the caller read it; returns the length. */
+/*
+ * Adds flags to the frame at pos, whose length may have been repaired since
+ * the caller read it; returns the length.
+ */
 uint32
 pt_frame_flag(Relation rel, PtLogPos pos, uint32 flags)
 {
@@ -82,8 +90,9 @@ pt_frame_flag(Relation rel, PtLogPos pos, uint32 flags)
 }
 
 /*
- * The oldest xid of the frames from "pos" on, oldest_xmin when there is none older.
- * It need not be the first one's: a transaction that began early may have appended last.
+ * The oldest xid of the frames from "pos" on, oldest_xmin when there is none
+ * older.  It need not be the first one's: a transaction that began early may
+ * have appended last.
  */
 static TransactionId
 oldest_left(PtReader *r, PtLogPos pos, TransactionId oldest_xmin)
@@ -101,9 +110,10 @@ oldest_left(PtReader *r, PtLogPos pos, TransactionId oldest_xmin)
 }
 
 /*
- * Moves the sealed position up to the first frame whose transaction somebody may
- * still need to look up, and returns the oldest xid that is left in the log
- * (at most oldest_xmin).  The caller holds a lock that keeps a second VACUUM away.
+ * Moves the sealed position up to the first frame whose transaction somebody
+ * may still need to look up, and returns the oldest xid that is left in the
+ * log (at most oldest_xmin).  The caller holds a lock that keeps a second
+ * VACUUM away.
  *
  * An aborted frame that is still cut is left for pt_append_repair: its
  * length must not be passed over while it can change.
@@ -120,7 +130,11 @@ pt_log_seal(Relation rel, TransactionId oldest_xmin)
 
 	pt_log_info(rel, &info);
 	pt_reader_begin(&r, rel, GetAccessStrategy(BAS_VACUUM));
-	/* frames before the log's start, too, as long as they are there: older cursors may still meet them */
+
+	/*
+	 * frames before the log's start, too, as long as they are there: older
+	 * cursors may still meet them
+	 */
 	sealed = info.sealed_pos;
 	pt_reader_seek_pos(&r, sealed);
 	while (pt_reader_next(&r, &frame))
@@ -144,7 +158,10 @@ pt_log_seal(Relation rel, TransactionId oldest_xmin)
 	pt_reader_end(&r);
 	if (sealed > info.sealed_pos)
 	{
-		/* what is sealed is shown without a look at its commit, which therefore must be durable */
+		/*
+		 * what is sealed is shown without a look at its commit, which
+		 * therefore must be durable
+		 */
 		XLogFlush(pt_meta_seal(rel, sealed, newest));
 		pg_atomic_write_u64(&r.state->sealed_pos, sealed);
 	}

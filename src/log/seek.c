@@ -52,7 +52,10 @@ pt_reader_seek_end(PtReader *r)
 					   pt_pos_make(info.next_extent * PT_EXTENT_BLOCKS - 1, PT_PAGE_END));
 }
 
-/* The first frame that starts on a logical block; false: none, or the page is not there. */
+/*
+ * The first frame that starts on a logical block; false: none, or the page is
+ * not there.
+ */
 static bool
 first_frame(PtReader *r, uint64 block, PtFrame *frame, bool *written)
 {
@@ -86,7 +89,9 @@ pt_reader_seek_extent(PtReader *r, uint64 extent)
 	pt_reader_seek_pos(r, Max(start, written ? frame.pos : pt_pos_make(block, PT_PAGE_FIRST)));
 }
 
-/* The last extent in [first, next) whose base is at or below what is sought. */
+/*
+ * The last extent in [first, next) whose base is at or below what is sought.
+ */
 static uint64
 seek_extent_by(PtReader *r, SeekBy by, int64 sought, const PtLogInfo *info)
 {
@@ -109,9 +114,9 @@ seek_extent_by(PtReader *r, SeekBy by, int64 sought, const PtLogInfo *info)
 }
 
 /*
- * The place of the last first-frame in an extent whose base is at or below what
- * is sought; 0 when there is none.  Pages on which no frame starts
- * (the inside of long batches) are stepped over to the left.
+ * The place of the last first-frame in an extent whose base is at or below
+ * what is sought; 0 when there is none.  Pages on which no frame starts (the
+ * inside of long batches) are stepped over to the left.
  */
 static PtLogPos
 seek_page_by(PtReader *r, SeekBy by, int64 sought, uint64 extent)
@@ -162,7 +167,10 @@ seek_by(PtReader *r, SeekBy by, int64 sought)
 	pt_reader_seek_pos(r, Max(pos, info.start_pos));
 }
 
-/* Positions at or before the batch that holds the offset (or the next one that exists). */
+/*
+ * Positions at or before the batch that holds the offset (or the next one that
+ * exists).
+ */
 void
 pt_reader_seek_offset(PtReader *r, int64 offset)
 {
@@ -178,7 +186,8 @@ pt_reader_seek_ordinal(PtReader *r, int64 ordinal)
 
 /*
  * Positions at or before the first batch with max_timestamp at or above this
- * one (ms).  Linear over the directory, as Kafka is over its segments: timestamps need not grow.
+ * one (ms).  Linear over the directory, as Kafka is over its segments:
+ * timestamps need not grow.
  */
 void
 pt_reader_seek_timestamp(PtReader *r, int64 timestamp_ms)

@@ -7,7 +7,8 @@
  * locator, so that TRUNCATE and rewrites get a state of their own and a
  * rollback leaves the old one untouched.  Everything here can be read back
  * from the log; that happens on first use after a start (load_state), and
- * again at every use while the server is in recovery, where the log moves under us.
+ * again at every use while the server is in recovery, where the log moves
+ * under us.
  *
  * The tail_ fields belong to whoever holds the append lock.  The ends are
  * under the mutex:
@@ -90,8 +91,9 @@ pt_state_any_cv(void)
 }
 
 /*
- * The state of an open relation's log.  The pointer stays good while the caller keeps the relation
- * locked; without a lock its locator tells whether it still is that log's.
+ * The state of an open relation's log.  The pointer stays good while the
+ * caller keeps the relation locked; without a lock its locator tells whether
+ * it still is that log's.
  */
 PtLogState *
 pt_state_get(Relation rel)
@@ -116,7 +118,10 @@ pt_state_get(Relation rel)
 	return state;
 }
 
-/* The entry of a log, with empty fields when new.  Table lock held exclusively. */
+/*
+ * The entry of a log, with empty fields when new.  Table lock held
+ * exclusively.
+ */
 static PtLogState *
 find_or_enter(const RelFileLocator *locator)
 {
@@ -142,7 +147,10 @@ find_or_enter(const RelFileLocator *locator)
 	return state;
 }
 
-/* A log has been made here: what was known of one that had the same locator is void. */
+/*
+ * A log has been made here: what was known of one that had the same locator is
+ * void.
+ */
 void
 pt_state_forget(const RelFileLocator *locator)
 {
@@ -160,7 +168,10 @@ pt_state_forget(const RelFileLocator *locator)
 	LWLockRelease(&shared->lock);
 }
 
-/* Drops entries whose files are gone, or wait, empty, for the next checkpoint to remove them. */
+/*
+ * Drops entries whose files are gone, or wait, empty, for the next checkpoint
+ * to remove them.
+ */
 static void
 forget_dropped(void)
 {
@@ -179,13 +190,16 @@ forget_dropped(void)
 }
 
 /*
- * Reads everything from the log.  Commits found are made durable first: some may be asynchronous.  A log that never
- * had an extent has none, and whoever creates a topic need not wait for the disk in here.
+ * Reads everything from the log.  Commits found are made durable first: some
+ * may be asynchronous.  A log that never had an extent has none, and whoever
+ * creates a topic need not wait for the disk in here.
  */
 static void
 load_state(PtLogState *state, Relation rel)
 {
-	bool		recovering = RecoveryInProgress();	/* before the log is read: replay may end meanwhile */
+	bool		recovering = RecoveryInProgress();	/* before the log is read:
+													 * replay may end
+													 * meanwhile */
 	PtReader	r;
 	PtLogInfo	info;
 
@@ -215,8 +229,8 @@ load_state(PtLogState *state, Relation rel)
 }
 
 /*
- * The tail: behind the last frame written.  Goes back page by page from the end
- * of the last extent, at most an extent and the batch that ends there.
+ * The tail: behind the last frame written.  Goes back page by page from the
+ * end of the last extent, at most an extent and the batch that ends there.
  */
 static void
 load_tail(PtLogState *state, PtReader *r, const PtLogInfo *info)
@@ -258,8 +272,8 @@ load_tail(PtLogState *state, PtReader *r, const PtLogInfo *info)
 }
 
 /*
- * The committed end: behind the last frame whose transaction committed.  Behind it are aborted ones, and
- * perhaps those of one prepared transaction.
+ * The committed end: behind the last frame whose transaction committed.
+ * Behind it are aborted ones, and perhaps those of one prepared transaction.
  */
 static void
 load_ends(PtLogState *state, PtReader *r)
@@ -296,8 +310,8 @@ load_ends(PtLogState *state, PtReader *r)
 }
 
 /*
- * The offset that follows the last frame that is committed or our own, going back from
- * the tail; for after an abort.  *xid is ours when that frame is.
+ * The offset that follows the last frame that is committed or our own, going
+ * back from the tail; for after an abort.  *xid is ours when that frame is.
  */
 static int64
 offset_behind_aborted(PtLogState *state, Relation rel, TransactionId *xid)
@@ -346,10 +360,11 @@ pt_state_settle(PtLogState *state, Relation rel)
 }
 
 /*
- * For a prepared transaction that has been committed or rolled back by somebody: moves the
- * committed end.  Does nothing while the transaction runs.  Needs no lock: when the
- * transaction is over somebody may append already, and then settles the tail itself, so we only act when tail_xid
- * is still what we looked up.
+ * For a prepared transaction that has been committed or rolled back by
+ * somebody: moves the committed end.  Does nothing while the transaction runs.
+ * Needs no lock: when the transaction is over somebody may append already, and
+ * then settles the tail itself, so we only act when tail_xid is still what we
+ * looked up.
  */
 static void
 resolve_prepared(PtLogState *state)
@@ -360,7 +375,11 @@ resolve_prepared(PtLogState *state)
 
 	if (!TransactionIdIsValid(xid) || TransactionIdIsInProgress(xid) || !TransactionIdDidCommit(xid))
 		return;
-	/* invalid when it was flushed; a commit that has yet to tell us may be asynchronous */
+
+	/*
+	 * invalid when it was flushed; a commit that has yet to tell us may be
+	 * asynchronous
+	 */
 	lsn = TransactionIdGetCommitLSN(xid);
 	SpinLockAcquire(&state->mutex);
 	if (state->tail_xid == xid)
@@ -403,15 +422,16 @@ publish(PtLogState *state, XLogRecPtr lsn)
 	state->committed.lsn = lsn;
 	state->tail_xid = InvalidTransactionId;
 	if (n == PT_STATE_RING)
-		n--;					/* full: the last two become one, due at the later LSN */
+		n--;					/* full: the last two become one, due at the
+								 * later LSN */
 	state->ring[n] = state->committed;
 	state->ring_n = n + 1;
 }
 
 /*
  * The transaction that appended last has committed; lsn is the end of its
- * commit record.  The caller holds the append lock.  Never throws: it is called
- * after the commit.
+ * commit record.  The caller holds the append lock.  Never throws: it is
+ * called after the commit.
  */
 void
 pt_state_committed(PtLogState *state, XLogRecPtr lsn)
@@ -427,7 +447,10 @@ pt_state_committed(PtLogState *state, XLogRecPtr lsn)
 		add_waiting(state);
 }
 
-/* Lists a log whose "waiting" the caller has just set: the committer advances it. */
+/*
+ * Lists a log whose "waiting" the caller has just set: the committer advances
+ * it.
+ */
 static void
 add_waiting(PtLogState *state)
 {
@@ -438,8 +461,8 @@ add_waiting(PtLogState *state)
 }
 
 /*
- * WAL is durable up to lsn: moves the durable end; true when it moved.  Wakes SQL sessions that wait
- * for the log.
+ * WAL is durable up to lsn: moves the durable end; true when it moved.  Wakes
+ * SQL sessions that wait for the log.
  */
 bool
 pt_state_advance(PtLogState *state, XLogRecPtr lsn)
@@ -449,7 +472,8 @@ pt_state_advance(PtLogState *state, XLogRecPtr lsn)
 	SpinLockAcquire(&state->mutex);
 	for (; n < state->ring_n && state->ring[n].lsn <= lsn; n++)
 	{
-		if (state->ring[n].offset >= state->durable.offset)	/* trimming may have been quicker */
+		if (state->ring[n].offset >= state->durable.offset) /* trimming may have
+															 * been quicker */
 			state->durable = state->ring[n];
 	}
 	Assert(state->durable.pos <= state->committed.pos && state->durable.offset <= state->committed.offset);
@@ -462,7 +486,10 @@ pt_state_advance(PtLogState *state, XLogRecPtr lsn)
 	return true;
 }
 
-/* The same for every log that has something waiting; true when one moved for which a listener worker waits. */
+/*
+ * The same for every log that has something waiting; true when one moved for
+ * which a listener worker waits.
+ */
 bool
 pt_state_advance_all(XLogRecPtr lsn)
 {
@@ -484,7 +511,8 @@ pt_state_advance_all(XLogRecPtr lsn)
 		SpinLockAcquire(&shared->waiting_mutex);
 		SpinLockAcquire(&state->mutex);
 		if (i >= shared->nwaiting || shared->waiting[i] != state)
-			done = true;		/* somebody else took it off: another may lie here now */
+			done = true;		/* somebody else took it off: another may lie
+								 * here now */
 		else if (state->ring_n == 0)
 		{
 			state->waiting = false;
@@ -511,7 +539,10 @@ pt_state_durable(PtLogState *state)
 	return end;
 }
 
-/* Called by the log writer, which takes the extents of a log in order: after a gap the range begins anew. */
+/*
+ * Called by the log writer, which takes the extents of a log in order: after a
+ * gap the range begins anew.
+ */
 void
 pt_state_written(const RelFileLocator *locator, uint64 extent)
 {
@@ -542,7 +573,9 @@ pt_state_is_written(PtLogState *state, const RelFileLocator *locator, uint64 ext
 	return written;
 }
 
-/* Redo has changed the meta page: keep the state of a standby's readers right. */
+/*
+ * Redo has changed the meta page: keep the state of a standby's readers right.
+ */
 void
 pt_state_replay_meta(const RelFileLocator *locator, const xl_pt_meta *x)
 {

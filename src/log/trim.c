@@ -5,10 +5,12 @@
  *
  * The start is an offset, the frame that holds it, and the ordinal of its
  * record.  When it lies amid a batch, that batch stays whole: Kafka consumers
- * get all of it and pass over what they did not ask for, SQL shows nothing below the start.
+ * get all of it and pass over what they did not ask for, SQL shows nothing
+ * below the start.
  *
- * Nothing is freed here, and no page but the meta page is touched: frames before
- * the start are out of reach because every search and scan begins there.
+ * Nothing is freed here, and no page but the meta page is touched: frames
+ * before the start are out of reach because every search and scan begins
+ * there.
  *
  * Siblings: meta.c (the change and its WAL), state.c (what others see of it).
  *
@@ -25,7 +27,9 @@
 static bool find_record(PtReader *r, const PtLogEnd *end, PtLogStart *start);
 static bool find_end(PtReader *r, const PtLogEnd *end, PtLogStart *start);
 
-/* The committed frame that holds start->offset, or the next one that is there. */
+/*
+ * The committed frame that holds start->offset, or the next one that is there.
+ */
 static bool
 find_record(PtReader *r, const PtLogEnd *end, PtLogStart *start)
 {
@@ -44,7 +48,10 @@ find_record(PtReader *r, const PtLogEnd *end, PtLogStart *start)
 	return false;
 }
 
-/* Behind the last committed frame; what lies there is aborted or not committed yet. */
+/*
+ * Behind the last committed frame; what lies there is aborted or not committed
+ * yet.
+ */
 static bool
 find_end(PtReader *r, const PtLogEnd *end, PtLogStart *start)
 {
@@ -59,7 +66,11 @@ find_end(PtReader *r, const PtLogEnd *end, PtLogStart *start)
 	return true;
 }
 
-/* See storage.h. */
+/*
+ * Finds the place of an offset at or below the committed end; false when the
+ * log starts there or later already.  The caller keeps the relation locked
+ * (RowExclusiveLock).
+ */
 bool
 pt_trim_find(Relation rel, int64 offset, PtLogStart *start)
 {
@@ -91,7 +102,10 @@ pt_trim_find(Relation rel, int64 offset, PtLogStart *start)
 	return true;
 }
 
-/* See storage.h. */
+/*
+ * Puts a start into WAL.  InvalidXLogRecPtr: somebody was faster.  Needs no
+ * relation and no catalog; never goes back.
+ */
 XLogRecPtr
 pt_trim_write(PtLogState *state, const PtLogStart *start)
 {
@@ -99,8 +113,9 @@ pt_trim_write(PtLogState *state, const PtLogStart *start)
 }
 
 /*
- * See storage.h.  Durable before anyone sees it: a consumer that was told of the new start must not find
- * the old one after a crash.
+ * Shows a start to others, after its WAL has been flushed.  Durable before
+ * anyone sees it: a consumer that was told of the new start must not find the
+ * old one after a crash.
  */
 void
 pt_trim_publish(PtLogState *state, const PtLogStart *start)

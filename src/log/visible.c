@@ -23,8 +23,8 @@
 #include "log/internal.h"
 
 /*
- * A commit that is visible but not durable (it was asynchronous, or released its
- * append locks early) must not be shown: make it durable first.
+ * A commit that is visible but not durable (it was asynchronous, or released
+ * its append locks early) must not be shown: make it durable first.
  */
 static void
 flush_commit(TransactionId xid)
@@ -46,7 +46,11 @@ still_running(TransactionId xid, Snapshot snapshot)
 	return TransactionIdIsInProgress(xid);
 }
 
-/* See storage.h.  Snapshots other than MVCC ones are answered as of now. */
+/*
+ * Is the frame visible to the snapshot?  NULL: to anyone now (committed or
+ * own).  Flushes WAL when it says visible of a commit that was not flushed.
+ * Snapshots other than MVCC ones are answered as of now.
+ */
 PtVisibility
 pt_frame_visible(PtReader *r, const PtFrame *frame, Snapshot snapshot)
 {

@@ -48,8 +48,9 @@ typedef struct xl_pt_init
 } xl_pt_init;
 
 /*
- * EXTENT.  Block 0: meta page.  Block 1: directory page of the entry, unless it
- * is in the meta page.  Block 2: directory page of the entry before, unless that is in block 0 or 1.
+ * EXTENT.  Block 0: meta page.  Block 1: directory page of the entry, unless
+ * it is in the meta page.  Block 2: directory page of the entry before, unless
+ * that is in block 0 or 1.
  */
 typedef struct xl_pt_extent
 {
@@ -63,20 +64,22 @@ typedef struct xl_pt_extent
 								 * PT_INVALID_EXTENT */
 	uint32		dir_cleared;	/* slot of the ring whose directory extent was
 								 * reused for it, or PT_INVALID_EXTENT */
-	TransactionId horizon;		/* of a physical extent that is used again: the
-								 * newest xid whose snapshot may still read
-								 * what was there, a conflict for standbys;
-								 * Invalid: a new one */
+	TransactionId horizon;		/* of a physical extent that is used again:
+								 * the newest xid whose snapshot may still
+								 * read what was there, a conflict for
+								 * standbys; Invalid: a new one */
 } xl_pt_extent;
 
 /*
- * APPEND.  Blocks 0..n-1: consecutive log pages; each has the bytes from
- * "at" (the first page) or PT_PAGE_FIRST (the others, which are initialised) on as block data.
+ * APPEND.  Blocks 0..n-1: consecutive log pages; each has the bytes from "at"
+ * (the first page) or PT_PAGE_FIRST (the others, which are initialised) on as
+ * block data.
  */
 typedef struct xl_pt_append
 {
 	uint64		block;			/* logical block of the first page */
 	uint32		generation;		/* of the extent */
+
 	/*
 	 * The first byte goes on with a frame of which so many bytes are in the
 	 * records before, of so many in all, header included; both 0: a frame

@@ -25,7 +25,10 @@
 
 #define NET_SEND_START	(256 * 1024)
 
-/* A request that stands still for this long while input memory is short loses its connection. */
+/*
+ * A request that stands still for this long while input memory is short loses
+ * its connection.
+ */
 #define NET_STALL_US	((int64) 30 * 1000000)
 #define NET_TICK_US		((int64) 1000000)
 
@@ -391,7 +394,10 @@ net_conn_unblock(NetConn *conn)
 		net_watch_set(conn->group->loop, &conn->watch, conn->watch.events | NET_READABLE);
 }
 
-/* After the peer's last byte: ends the connection when nothing is left to do for it. */
+/*
+ * After the peer's last byte: ends the connection when nothing is left to do
+ * for it.
+ */
 void
 net_conn_settle(NetConn *conn)
 {
@@ -454,13 +460,20 @@ conn_start_timer(NetConn *conn)
 	if (idle > 0)
 		at = Min(at, conn->active_at + idle);
 	at = Max(at, now + 100000);
-	/* whole seconds, where that makes no difference: thousands of idle connections wake us together */
+
+	/*
+	 * whole seconds, where that makes no difference: thousands of idle
+	 * connections wake us together
+	 */
 	if (at - now >= 10 * NET_TICK_US)
 		at = (at / NET_TICK_US + 1) * NET_TICK_US;
 	net_timer_start(conn->group->loop, &conn->timer, at);
 }
 
-/* A connection whose requests are being worked on is not idle, unless it does not take the answers. */
+/*
+ * A connection whose requests are being worked on is not idle, unless it does
+ * not take the answers.
+ */
 static void
 conn_due(NetTimer *timer)
 {

@@ -16,11 +16,13 @@
  * pointers to it until handler->closed.
  *
  * Backpressure: a connection is not read while inflight_max of its frames are
- * unanswered, output_bytes_max wait to be written, or it is held.  Input memory
- * grows with the bytes that arrived, not with what was announced; beyond
- * input_bytes_max only small requests and one large one at a time are read on.
+ * unanswered, output_bytes_max wait to be written, or it is held.  Input
+ * memory grows with the bytes that arrived, not with what was announced;
+ * beyond input_bytes_max only small requests and one large one at a time are
+ * read on.
  *
- * Siblings: loop.h (readiness and timers), listen.h (new connections), conn_transfer.h.
+ * Siblings: loop.h (readiness and timers), listen.h (new connections),
+ * conn_transfer.h.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -52,10 +54,11 @@ typedef struct NetFrame
 /*
  * Bytes that are not in memory until they are sent.  map gives the next bytes
  * in at most n pieces; it may be called several times, each time going on
- * behind what it gave before, until used says how many of all these bytes
- * have been sent: the next map starts there.  map returns the number of pieces, or -1
- * when the bytes cannot be had; used returns false when what was sent was not right.  Both
- * failures end the connection.  map may not return here at all (an ERROR): see net_group_current.
+ * behind what it gave before, until used says how many of all these bytes have
+ * been sent: the next map starts there.  map returns the number of pieces, or
+ * -1 when the bytes cannot be had; used returns false when what was sent was
+ * not right.  Both failures end the connection.  map may not return here at
+ * all (an ERROR): see net_group_current.
  */
 typedef struct NetSource
 {
@@ -79,18 +82,29 @@ typedef struct NetMessage
 	int			at;				/* piece being sent */
 	uint64		done;			/* bytes of it that are sent */
 	uint64		bytes;			/* left in all */
-	/* The message is the owner's again: all sent, or (ok false) the connection has ended. */
+
+	/*
+	 * The message is the owner's again: all sent, or (ok false) the
+	 * connection has ended.
+	 */
 	void		(*sent) (struct NetMessage *message, bool ok);
 	void	   *arg;			/* the owner's */
 } NetMessage;
 
 typedef struct NetHandler
 {
-	/* Takes the frame over: release it, and answer with net_conn_send or net_conn_answered. */
+	/*
+	 * Takes the frame over: release it, and answer with net_conn_send or
+	 * net_conn_answered.
+	 */
 	void		(*frame) (NetConn *conn, const NetFrame *frame);
 	/* The peer sends no more, while its frames are still being worked on. */
 	void		(*half_closed) (NetConn *conn);
-	/* From net_group_reap.  Frames must be released.  reason: NULL when it was the peer who ended it. */
+
+	/*
+	 * From net_group_reap.  Frames must be released.  reason: NULL when it
+	 * was the peer who ended it.
+	 */
 	void		(*closed) (NetConn *conn, const char *reason);
 } NetHandler;
 
@@ -104,11 +118,13 @@ typedef struct NetLimits
 } NetLimits;
 
 extern NetGroup *net_group_create(NetLoop *loop, const NetHandler *handler, const NetLimits *limits, void *arg);
-extern void net_group_destroy(NetGroup *group);	/* ends all connections */
+extern void net_group_destroy(NetGroup *group); /* ends all connections */
 extern void net_group_set_limits(NetGroup *group, const NetLimits *limits);
 extern void *net_group_arg(const NetGroup *group);
 extern int	net_group_count(const NetGroup *group); /* connections */
-extern uint64 net_group_input_bytes(const NetGroup *group); /* memory of requests */
+
+/* Memory of requests */
+extern uint64 net_group_input_bytes(const NetGroup *group);
 
 extern void net_group_deliver(NetGroup *group);
 extern void net_group_flush(NetGroup *group);
@@ -117,10 +133,16 @@ extern void net_group_reap(NetGroup *group);
 /* Something is left to do without waiting. */
 extern bool net_group_busy(const NetGroup *group);
 
-/* The connection that net_group_flush is working on, NULL outside of it; for who catches an ERROR. */
+/*
+ * The connection that net_group_flush is working on, NULL outside of it; for
+ * who catches an ERROR.
+ */
 extern NetConn *net_group_current(const NetGroup *group);
 
-/* Takes over a connected, non-blocking socket.  NULL, and the socket closed, when the system refuses. */
+/*
+ * Takes over a connected, non-blocking socket.  NULL, and the socket closed,
+ * when the system refuses.
+ */
 extern NetConn *net_conn_open(NetGroup *group, int fd, void *data);
 extern void *net_conn_data(const NetConn *conn);
 extern bool net_conn_closing(const NetConn *conn);
@@ -144,7 +166,10 @@ extern void net_conn_send(NetConn *conn, NetMessage *message);
 /* One frame has been dealt with and gets no answer. */
 extern void net_conn_answered(NetConn *conn);
 
-/* The owner needs the bytes no more; also right after the connection has been closed. */
+/*
+ * The owner needs the bytes no more; also right after the connection has been
+ * closed.
+ */
 extern void net_frame_release(NetFrame *frame);
 
 #endif							/* NET_CONN_H */

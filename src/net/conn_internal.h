@@ -46,7 +46,8 @@ struct NetGroup
 	uint64		input_bytes;	/* memory of all chunks in use */
 	uint64		inuse_bytes;	/* of frames that the owner has */
 	int			nstarved;		/* connections not read for want of it */
-	NetConn    *favourite;		/* the one large request that is read on nevertheless */
+	NetConn    *favourite;		/* the one large request that is read on
+								 * nevertheless */
 	NetChunk   *spare;			/* chunks of NET_READ_BYTES to use again */
 	int			nspare;
 
@@ -70,12 +71,14 @@ struct NetConn
 	bool		starved;		/* not read: input memory */
 	bool		ready;			/* on group->ready */
 	bool		dirty;			/* on group->dirty */
-	bool		blocked;		/* the socket takes no more: NET_WRITABLE is asked for */
+	bool		blocked;		/* the socket takes no more: NET_WRITABLE is
+								 * asked for */
 	bool		has_reason;
 	char		reason[128];
 
 	/* input */
-	NetChunk   *chunk;			/* bytes [rpos, used) are not delivered yet; NULL: there are none */
+	NetChunk   *chunk;			/* bytes [rpos, used) are not delivered yet;
+								 * NULL: there are none */
 	uint32		rpos;
 	uint32		last_frame;		/* length of the last frame delivered */
 	uint64		input_bytes;

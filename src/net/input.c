@@ -10,12 +10,12 @@
  * next length word is read alone, so that the next large frame is not
  * copied at all.
  *
- * A chunk grows only with what has arrived: to NET_TRUST_BYTES once some of the
- * frame is there or the connection has sent a large one before, then
- * fourfold.  So announcing a huge frame costs us nothing.  Small chunks count in
- * the budget as they are, large ones with what has been received into them, as the
- * rest of their memory has not been touched.
- * A connection without a begun frame has no chunk at all.
+ * A chunk grows only with what has arrived: to NET_TRUST_BYTES once some of
+ * the frame is there or the connection has sent a large one before, then
+ * fourfold.  So announcing a huge frame costs us nothing.  Small chunks count
+ * in the budget as they are, large ones with what has been received into them,
+ * as the rest of their memory has not been touched.  A connection without a
+ * begun frame has no chunk at all.
  *
  * Siblings: conn.c, output.c.
  *
@@ -129,7 +129,10 @@ net_input_free_spares(NetGroup *group)
 	group->nspare = 0;
 }
 
-/* Lets the connection read into a chunk of "cap" bytes, with its pending bytes in front. */
+/*
+ * Lets the connection read into a chunk of "cap" bytes, with its pending bytes
+ * in front.
+ */
 static bool
 chunk_move(NetConn *conn, uint32 cap)
 {
@@ -158,7 +161,10 @@ bytes_pending(const NetConn *conn)
 	return conn->chunk == NULL ? 0 : conn->chunk->used - conn->rpos;
 }
 
-/* Length of the frame whose length word has arrived, else -1.  May be any 32-bit number. */
+/*
+ * Length of the frame whose length word has arrived, else -1.  May be any
+ * 32-bit number.
+ */
 static int64
 frame_announced(const NetConn *conn)
 {
@@ -197,9 +203,10 @@ may_be_favourite(const NetConn *conn)
 
 /*
  * Over the budget a connection may go on up to its fair share, which lets
- * ordinary small requests through.  One that has begun a request and needs more must be the
- * favourite: there is always one that can finish, so that memory comes free again.  When
- * frames that are being worked on are what fills the memory, they are waited for.
+ * ordinary small requests through.  One that has begun a request and needs
+ * more must be the favourite: there is always one that can finish, so that
+ * memory comes free again.  When frames that are being worked on are what
+ * fills the memory, they are waited for.
  */
 static bool
 input_starved(NetConn *conn)
@@ -220,7 +227,10 @@ input_starved(NetConn *conn)
 	return true;
 }
 
-/* Those who were starved may try again: all when there is memory, else a new favourite. */
+/*
+ * Those who were starved may try again: all when there is memory, else a new
+ * favourite.
+ */
 void
 net_input_relieve(NetGroup *group)
 {
@@ -409,7 +419,8 @@ net_conn_feed(NetConn *conn, const char *data, uint32 len)
 
 /*
  * Between reads nobody sits on much more memory than it has bytes in: the
- * begin of a frame moves to where it just fits.  In a large chunk the rest is untouched.
+ * begin of a frame moves to where it just fits.  In a large chunk the rest is
+ * untouched.
  */
 static void
 input_trim(NetConn *conn)

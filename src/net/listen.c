@@ -152,11 +152,16 @@ listener_ready(NetWatch *watch, uint32 events)
 				net_watch_set(listener->loop, watch, 0);
 				net_timer_start(listener->loop, &listener->rest, net_now() + NET_ACCEPT_REST_US);
 			}
-			break;				/* the others: nobody waits, or gave up meanwhile */
+			break;				/* the others: nobody waits, or gave up
+								 * meanwhile */
 		}
 		/* fails on what is not TCP, which does no harm */
 		(void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		/* so that a peer that vanished is noticed even while it has a request waiting */
+
+		/*
+		 * so that a peer that vanished is noticed even while it has a request
+		 * waiting
+		 */
 		(void) setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 		listener->accepted(listener, fd, listener->arg);
 	}

@@ -17,13 +17,17 @@
 
 typedef struct NetListener NetListener;
 
-/* Gets an accepted socket: non-blocking, close-on-exec, with keep-alive and TCP_NODELAY. */
+/*
+ * Gets an accepted socket: non-blocking, close-on-exec, with keep-alive and
+ * TCP_NODELAY.
+ */
 typedef void (*NetAccepted) (NetListener *listener, int fd, void *arg);
 
 /*
  * Listens on a numeric or named host ("*": all addresses) and port, on every
  * address that it resolves to.  Appends to listeners, at most max in all;
- * returns how many there are then.  Where none could be bound, *problem says why.
+ * returns how many there are then.  Where none could be bound, *problem says
+ * why.
  */
 extern int	net_listen(NetLoop *loop, const char *host, int port, NetAccepted accepted, void *arg,
 					   NetListener **listeners, int n, int max, char *problem, size_t problem_size);

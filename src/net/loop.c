@@ -165,7 +165,9 @@ net_watch_remove(NetLoop *loop, NetWatch *watch)
 	}
 }
 
-/* The heap's top is its largest: the earliest deadline must compare as such. */
+/*
+ * The heap's top is its largest: the earliest deadline must compare as such.
+ */
 static int
 timer_compare(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 {

@@ -53,7 +53,10 @@ extern int	net_loop_fd(const NetLoop *loop);
 /* us since some start; never goes back. */
 extern int64 net_now(void);
 
-/* Waits at most timeout_ms (-1: for ever) and calls back; returns how many descriptors were ready. */
+/*
+ * Waits at most timeout_ms (-1: for ever) and calls back; returns how many
+ * descriptors were ready.
+ */
 extern int	net_loop_poll(NetLoop *loop, int timeout_ms);
 extern void net_loop_run_timers(NetLoop *loop);
 
@@ -68,7 +71,10 @@ extern bool net_watch_add(NetLoop *loop, NetWatch *watch, int fd, uint32 events)
 extern void net_watch_set(NetLoop *loop, NetWatch *watch, uint32 events);
 extern void net_watch_remove(NetLoop *loop, NetWatch *watch);
 
-/* due and arg must be set.  Starting an armed timer moves it; a timer that calls back is not armed any more. */
+/*
+ * due and arg must be set.  Starting an armed timer moves it; a timer that
+ * calls back is not armed any more.
+ */
 extern void net_timer_start(NetLoop *loop, NetTimer *timer, int64 at);
 extern void net_timer_stop(NetLoop *loop, NetTimer *timer);
 

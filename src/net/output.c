@@ -5,8 +5,8 @@
  *
  * A gather collects the next bytes of a connection's messages into one
  * sendmsg: memory as it is, sources by asking them to map their next bytes,
- * and small pieces of either kind copied side by side, because a piece costs the
- * kernel more than some hundred bytes of copying.
+ * and small pieces of either kind copied side by side, because a piece costs
+ * the kernel more than some hundred bytes of copying.
  *
  * Siblings: conn.c, input.c.
  *
@@ -26,8 +26,11 @@
 #define NET_SCRATCH_BYTES	(64 * 1024)
 #define NET_COPY_BYTES		512 /* pieces below this are copied */
 #define NET_SEND_MIN		((size_t) 64 * 1024)
-#define NET_SEND_LIMIT		((size_t) 512 * 1024)	/* what a source reads for a send is still in the CPU's cache then */
-#define NET_TURN_BYTES		((size_t) 8 * 1024 * 1024)	/* a connection's share of a turn */
+#define NET_SEND_LIMIT		((size_t) 512 * 1024)	/* what a source reads for
+													 * a send is still in the
+													 * CPU's cache then */
+#define NET_TURN_BYTES		((size_t) 8 * 1024 * 1024)	/* a connection's share
+														 * of a turn */
 
 /* What a gather took from one piece. */
 typedef struct NetEntry
@@ -168,7 +171,10 @@ gather_fill(NetGather *g, NetConn *conn)
 	return true;
 }
 
-/* Room is left for one piece of memory, or one map, at any time that this says no. */
+/*
+ * Room is left for one piece of memory, or one map, at any time that this says
+ * no.
+ */
 static bool
 gather_full(const NetGather *g, size_t max)
 {
@@ -209,7 +215,10 @@ gather_message(NetGather *g, NetMessage *message, size_t max)
 	return true;
 }
 
-/* Maps as much of a source as fits; the caller has seen that one map does, though the entry itself may be the last. */
+/*
+ * Maps as much of a source as fits; the caller has seen that one map does,
+ * though the entry itself may be the last.
+ */
 static bool
 gather_source(NetGather *g, NetEntry *entry, uint64 left, size_t max)
 {
@@ -260,7 +269,8 @@ gather_add(NetGather *g, const char *data, size_t len)
 
 /*
  * "sent" bytes have left.  Tells every source that was mapped, and takes what
- * is complete off the queue.  false: a source says that its bytes were not right.
+ * is complete off the queue.  false: a source says that its bytes were not
+ * right.
  */
 static bool
 gather_done(NetGather *g, NetConn *conn, size_t sent)
@@ -275,7 +285,11 @@ gather_done(NetGather *g, NetConn *conn, size_t sent)
 		sent -= n;
 		if (entry->source != NULL && !entry->source->used(entry->source, n))
 			right = false;
-		/* a message is complete with its last entry, so the others are safe to look at */
+
+		/*
+		 * a message is complete with its last entry, so the others are safe
+		 * to look at
+		 */
 		if (n > 0)
 			message_advance(conn, entry->message, n);
 	}

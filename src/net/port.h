@@ -3,9 +3,9 @@
  * port.h
  *	  All that the net room takes from PostgreSQL.
  *
- * The room builds in the server and, with FRONTEND, in the unit tests.  It never
- * ereports: what goes wrong is a result, or the end of one connection.  Memory
- * is malloc's, because it must outlive transactions and may be refused.
+ * The room builds in the server and, with FRONTEND, in the unit tests.  It
+ * never ereports: what goes wrong is a result, or the end of one connection.
+ * Memory is malloc's, because it must outlive transactions and may be refused.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -3,14 +3,15 @@
  * executor.c
  *	  A client's batch through the executor, record by record.
  *
- * A partition with CHECK or NOT NULL constraints of the user's, row triggers or foreign
- * keys must not be filled behind their back.  Its batches are taken apart and
- * each record is inserted like a row of an INSERT; what comes out waits in pending.c and
- * is appended at the end of the batch.  A batch that violates something is rolled back alone, in its own
- * subtransaction.
+ * A partition with CHECK or NOT NULL constraints of the user's, row triggers
+ * or foreign keys must not be filled behind their back.  Its batches are taken
+ * apart and each record is inserted like a row of an INSERT; what comes out
+ * waits in pending.c and is appended at the end of the batch.  A batch that
+ * violates something is rolled back alone, in its own subtransaction.
  *
  * The appended batch keeps the producer's identity.  If a BEFORE trigger drops
- * records the sequence numbers in the log have a gap, which the state in memory covers.
+ * records the sequence numbers in the log have a gap, which the state in
+ * memory covers.
  *
  * Sibling: produce.c.
  *
@@ -39,7 +40,10 @@ static void insert_records_as_owner(Relation rel, const PtProduce *item, const P
 static void insert_records(Relation rel, const PtProduce *item, const PtBatchHeader *header);
 static void insert_row(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot);
 
-/* Must records of this partition go through the executor?  Partition and offset always have a value. */
+/*
+ * Must records of this partition go through the executor?  Partition and
+ * offset always have a value.
+ */
 bool
 pt_produce_needs_executor(Relation rel)
 {
@@ -53,7 +57,8 @@ pt_produce_needs_executor(Relation rel)
 
 /*
  * Appends the records of a batch; the caller holds the append lock.  Sets
- * status and base offset of the item; an ERROR of its records is its status, not thrown.
+ * status and base offset of the item; an ERROR of its records is its status,
+ * not thrown.
  */
 void
 pt_produce_slowly(Relation rel, PtProduce *item, const PtBatchHeader *header)
@@ -92,9 +97,10 @@ pt_produce_slowly(Relation rel, PtProduce *item, const PtBatchHeader *header)
 }
 
 /*
- * insert_records as the owner of the table: whoever may put a trigger or a CHECK on it must not get the
- * rights of the listener, a superuser, by that.  Deferred triggers would fire under our own name at
- * the commit, so all are made immediate.  An error restores the user with the subtransaction.
+ * insert_records as the owner of the table: whoever may put a trigger or a
+ * CHECK on it must not get the rights of the listener, a superuser, by that.
+ * Deferred triggers would fire under our own name at the commit, so all are
+ * made immediate.  An error restores the user with the subtransaction.
  */
 static void
 insert_records_as_owner(Relation rel, const PtProduce *item, const PtBatchHeader *header)
@@ -146,7 +152,10 @@ insert_records(Relation rel, const PtProduce *item, const PtBatchHeader *header)
 	PopActiveSnapshot();
 }
 
-/* One row with its triggers and constraints.  Indexes hear of it when it is appended. */
+/*
+ * One row with its triggers and constraints.  Indexes hear of it when it is
+ * appended.
+ */
 static void
 insert_row(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot)
 {

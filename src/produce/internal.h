@@ -13,9 +13,8 @@
 #include "produce/produce.h"
 #include "topic/topic.h"
 
-/* recompress.c: the batch with its records compressed by another codec, in memory of the current context. */
 extern PtBatchStatus pt_batch_recompress(const char *data, size_t len, const PtTopicConfig *config,
-									   char **out, size_t *out_len);
+										 char **out, size_t *out_len);
 
 /* produce.c: rejects an item; a message is optional. */
 extern void pt_produce_reject(PtProduce *item, PtStatus status, const char *message);

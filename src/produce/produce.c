@@ -4,16 +4,18 @@
  *	  Appending what Kafka clients send: many batches, one transaction.
  *
  * The listener hands over everything that is ready in one turn of its loop.
- * What needs no lock (checksums) is checked first.  Then, in one transaction with
- * one xid and an asynchronous commit, each partition that can be locked at
- * once gets its batches; the others answer PT_BUSY.  Batches go to the log as they are, byte for byte.
+ * What needs no lock (checksums) is checked first.  Then, in one transaction
+ * with one xid and an asynchronous commit, each partition that can be locked
+ * at once gets its batches; the others answer PT_BUSY.  Batches go to the log
+ * as they are, byte for byte.
  *
- * An ERROR spoils the whole transaction, so the items are then tried again
- * one by one, each in a transaction of its own; only the culprit gets the error.
+ * An ERROR spoils the whole transaction, so the items are then tried again one
+ * by one, each in a transaction of its own; only the culprit gets the error.
  *
- * What is known of idempotent producers changes in a copy (PartState.producers) and is
- * published when the transaction has committed and still holds the append lock, so that whoever
- * gets the lock next (another listener worker) knows of it.
+ * What is known of idempotent producers changes in a copy
+ * (PartState.producers) and is published when the transaction has committed
+ * and still holds the append lock, so that whoever gets the lock next (another
+ * listener worker) knows of it.
  *
  * Siblings: producers.c, slow.c (through the executor), convert.c (other
  * codec), xact.c (tells the logs that we committed).
@@ -56,7 +58,8 @@ typedef struct PartState
 	PtProducerState *producers; /* changed by this group */
 	int			nproducers;
 	bool		appended;
-	XLogRecPtr	duplicate_lsn;	/* durable then, so are the originals of duplicates */
+	XLogRecPtr	duplicate_lsn;	/* durable then, so are the originals of
+								 * duplicates */
 } PartState;
 
 /* The group whose transaction is committing. */
@@ -108,7 +111,12 @@ compare_works(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* See engine.h. */
+/*
+ * Appends n batches, in order, as one transaction that it starts and commits
+ * itself (called outside of one), asynchronously: *lsn is the end of the
+ * commit record, 0 when nothing was appended.  Never waits for a lock or the
+ * disk, never throws: each item has its status.
+ */
 void
 pt_produce_batches(PtProduce *items, int n, XLogRecPtr *lsn)
 {
@@ -148,13 +156,18 @@ pt_produce_batches_at_once(PtProduce *items, int n, XLogRecPtr *lsn)
 		flush_at_once = false;
 	}
 	PG_END_TRY();
-	/* a duplicate has nothing committed, and its first one may be somebody else's */
+
+	/*
+	 * a duplicate has nothing committed, and its first one may be somebody
+	 * else's
+	 */
 	XLogFlush(*lsn);
 }
 
 /*
- * What can be told from the bytes alone.  As in Kafka the records inside are looked at, too, so that
- * offsets, readers and indexes can rely on what the batch's header says of them.
+ * What can be told from the bytes alone.  As in Kafka the records inside are
+ * looked at, too, so that offsets, readers and indexes can rely on what the
+ * batch's header says of them.
  */
 static void
 verify_item(Work *work, PtProduce *item)
@@ -181,7 +194,10 @@ verify_item(Work *work, PtProduce *item)
 		pt_produce_reject(item, PT_INVALID_RECORD, "transactional and control batches are not accepted");
 	else if (item->header.max_timestamp != item->records.max_timestamp)
 	{
-		/* as in Kafka, it is what the records say: look-ups by time rely on it */
+		/*
+		 * as in Kafka, it is what the records say: look-ups by time rely on
+		 * it
+		 */
 		item->header.max_timestamp = item->records.max_timestamp;
 		pt_batch_set_max_timestamp(item->data, item->records.max_timestamp);
 	}
@@ -204,7 +220,10 @@ reset_works(Work **works, int n)
 	}
 }
 
-/* The group's transaction has committed and still holds its locks.  Does not throw. */
+/*
+ * The group's transaction has committed and still holds its locks.  Does not
+ * throw.
+ */
 static void
 remember_producers(void)
 {
@@ -228,7 +247,10 @@ await_parts(const PartState *parts, int nparts, XLogRecPtr *lsn)
 	}
 }
 
-/* One after the other; behind one that is busy, those of its partition must wait, too, or they would overtake it. */
+/*
+ * One after the other; behind one that is busy, those of its partition must
+ * wait, too, or they would overtake it.
+ */
 static void
 produce_singly(Work **works, int n, XLogRecPtr *lsn)
 {
@@ -242,7 +264,8 @@ produce_singly(Work **works, int n, XLogRecPtr *lsn)
 }
 
 /*
- * One transaction for n sorted items, none of which has been rejected.  Does not throw.
+ * One transaction for n sorted items, none of which has been rejected.  Does
+ * not throw.
  */
 static void
 produce_group(Work **works, int n, XLogRecPtr *lsn)
@@ -292,7 +315,9 @@ produce_group(Work **works, int n, XLogRecPtr *lsn)
 		produce_singly(works, n, lsn);
 }
 
-/* A single item fails with the error; a group is prepared to be tried again. */
+/*
+ * A single item fails with the error; a group is prepared to be tried again.
+ */
 static void
 report_failure(Work **works, int n, const ErrorData *edata)
 {
@@ -335,8 +360,8 @@ reject_all(Work **works, int n, PtStatus status)
 }
 
 /*
- * Opens a partition and takes its append lock, if both can be had at once; else
- * answers for its items and gives false.
+ * Opens a partition and takes its append lock, if both can be had at once;
+ * else answers for its items and gives false.
  */
 static bool
 open_part(PartState *part, Oid relid, Work **works, int n)
@@ -559,7 +584,10 @@ convert_item(const PartState *part, Work *work)
 	return true;
 }
 
-/* What this group knows of a producer of the partition; added when it is not there yet. */
+/*
+ * What this group knows of a producer of the partition; added when it is not
+ * there yet.
+ */
 static PtProducerState *
 producer_of(PartState *part, int64 producer_id)
 {
@@ -581,7 +609,10 @@ producer_of(PartState *part, int64 producer_id)
 	return state;
 }
 
-/* A duplicate is answered with the offset of the first one, once that is durable. */
+/*
+ * A duplicate is answered with the offset of the first one, once that is
+ * durable.
+ */
 static bool
 check_sequence(PartState *part, Work *work)
 {

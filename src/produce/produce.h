@@ -3,9 +3,9 @@
  * produce.h
  *	  The door of the produce room: what a listener appends.
  *
- * All functions are called inside a transaction, unless they say otherwise, and
- * may ereport, unless they say otherwise.  A partition is named by the OID of
- * its leaf table.
+ * All functions are called inside a transaction, unless they say otherwise,
+ * and may ereport, unless they say otherwise.  A partition is named by the OID
+ * of its leaf table.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -37,24 +37,17 @@ typedef struct PtProduce
 	char		message[128];	/* detail of an error, or empty */
 } PtProduce;
 
-/*
- * Appends n batches, in order, as one transaction that it starts and commits
- * itself (called outside of one), asynchronously: *lsn is the end of the
- * commit record, 0 when nothing was appended.  Never waits for a lock or the
- * disk, never throws: each item has its status.
- */
 extern void pt_produce_batches(PtProduce *items, int n, XLogRecPtr *lsn);
 
 /*
- * The same, but returns when all WAL up to *lsn is flushed and the durable ends have
- * moved.  For who has nothing else to do and a disk that is quick; not with synchronous standbys.
+ * The same, but returns when all WAL up to *lsn is flushed and the durable
+ * ends have moved.  For who has nothing else to do and a disk that is quick;
+ * not with synchronous standbys.
  */
 extern void pt_produce_batches_at_once(PtProduce *items, int n, XLogRecPtr *lsn);
 
-/* A fresh block of producer ids; returns the first of n. */
 extern int64 pt_producer_ids_allocate(int n);
 
-/* The idempotent producers that a partition remembers, copied, in no order.  PT_BUSY: try again. */
 extern PtStatus pt_producers_list(Oid relid, PtProducerState **states, int *n);
 
 /* Of a transaction: what its batches say of producers. */

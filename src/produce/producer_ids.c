@@ -20,10 +20,15 @@
 #include "produce/produce.h"
 #include "topic/topic.h"
 
-/* Producer ids come in blocks: each value of the sequence stands for so many. */
+/*
+ * Producer ids come in blocks: each value of the sequence stands for so many.
+ */
 #define PRODUCER_ID_BLOCK	1000
 
-/* See engine.h; n is at most 1000.  Never gives an id twice, also not after a crash. */
+/*
+ * A fresh block of producer ids; returns the first of n.
+ * n is at most 1000.  Never gives an id twice, also not after a crash.
+ */
 int64
 pt_producer_ids_allocate(int n)
 {

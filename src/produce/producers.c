@@ -3,17 +3,17 @@
  * producers.c
  *	  What the partitions know of idempotent producers, in shared memory.
  *
- * One entry per (log, producer id).  The rules are those of log/sequence.h; here
- * is only where the states live.  The holder of a log's append lock is the only one
- * to look at that log's producers, so an entry may be read, used and written
- * back later; the LWLock protects the table alone.
+ * One entry per (log, producer id).  The rules are those of log/sequence.h;
+ * here is only where the states live.  The holder of a log's append lock is
+ * the only one to look at that log's producers, so an entry may be read, used
+ * and written back later; the LWLock protects the table alone.
  *
  * Shared memory is wiped by a crash, and what a crashed commit had put there
  * with it.  The first idempotent batch of a log after a start therefore
- * rebuilds its producers from the newest LOAD_EXTENTS extents of the log: a batch that
- * a client sends again is among the last ones that were written before.
- * A producer that is not found starts anew with any sequence number, as in Kafka after
- * producer.id.expiration.ms.
+ * rebuilds its producers from the newest LOAD_EXTENTS extents of the log: a
+ * batch that a client sends again is among the last ones that were written
+ * before.  A producer that is not found starts anew with any sequence number,
+ * as in Kafka after producer.id.expiration.ms.
  *
  * When the table is full the entry that has not been used for a while goes
  * (clock algorithm).
@@ -134,7 +134,10 @@ find_link(const RelFileLocator *locator, int64 producer_id)
 	return link;
 }
 
-/* Makes a free slot of the first one that was not touched in the clock's last round. */
+/*
+ * Makes a free slot of the first one that was not touched in the clock's last
+ * round.
+ */
 static void
 evict_one(void)
 {
@@ -223,7 +226,10 @@ is_loaded(const RelFileLocator *locator)
 	return found;
 }
 
-/* A full list is emptied: logs are then rebuilt once more, which changes nothing they know. */
+/*
+ * A full list is emptied: logs are then rebuilt once more, which changes
+ * nothing they know.
+ */
 static void
 set_loaded(const RelFileLocator *locator)
 {
@@ -243,7 +249,9 @@ set_loaded(const RelFileLocator *locator)
 	LWLockRelease(&table->lock);
 }
 
-/* Copies what is known of a log's producers; NULL counts only.  At most max. */
+/*
+ * Copies what is known of a log's producers; NULL counts only.  At most max.
+ */
 static int
 copy_states(const RelFileLocator *locator, PtProducerState *states, int max)
 {
@@ -262,7 +270,11 @@ copy_states(const RelFileLocator *locator, PtProducerState *states, int max)
 	return n;
 }
 
-/* See engine.h.  Only the first time since the start is the append lock needed, as for any rebuilding. */
+/*
+ * The idempotent producers that a partition remembers, copied, in no order.
+ * PT_BUSY: try again.  Only the first time since the start is the append lock
+ * needed, as for any rebuilding.
+ */
 PtStatus
 pt_producers_list(Oid relid, PtProducerState **states, int *n)
 {
@@ -298,7 +310,9 @@ pt_producers_list(Oid relid, PtProducerState **states, int *n)
 	return PT_OK;
 }
 
-/* Rebuilds the producers of a log when this is its first use since the start. */
+/*
+ * Rebuilds the producers of a log when this is its first use since the start.
+ */
 void
 pt_producers_load(Relation rel, PtLogState *log)
 {

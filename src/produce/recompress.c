@@ -20,7 +20,11 @@
 #include "produce/internal.h"
 #include "xact/xact.h"
 
-/* See internal.h.  The batch has been verified as a whole, its records have not. */
+/*
+ * The batch with its records compressed by another codec, in memory of the
+ * current context.  The batch has been verified as a whole, its records have
+ * not.
+ */
 PtBatchStatus
 pt_batch_recompress(const char *data, size_t len, const PtTopicConfig *config, char **out, size_t *out_len)
 {

@@ -39,7 +39,10 @@
 #define BATCH_LENGTH_MIN	(PT_BATCH_HEADER_SIZE - PT_BATCH_LENGTH_OVERHEAD)
 #define BATCH_LENGTH_MAX	(PG_INT32_MAX - PT_BATCH_LENGTH_OVERHEAD)
 
-/* What a producer may set; control batches and delete horizons are a broker's own. */
+/*
+ * What a producer may set; control batches and delete horizons are a broker's
+ * own.
+ */
 #define BATCH_PRODUCER_ATTRIBUTES \
 	(PT_BATCH_COMPRESSION_MASK | PT_BATCH_LOG_APPEND_TIME | PT_BATCH_TRANSACTIONAL)
 
@@ -89,7 +92,10 @@ pt_batch_verify(const char *data, size_t len, PtBatchHeader *h)
 {
 	PtBatchStatus status;
 
-	/* An old format has another header, often shorter than ours: say that first. */
+	/*
+	 * An old format has another header, often shorter than ours: say that
+	 * first.
+	 */
 	if (len > BATCH_AT_MAGIC && data[BATCH_AT_MAGIC] != PT_BATCH_MAGIC)
 		return PT_BATCH_BAD_MAGIC;
 

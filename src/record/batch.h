@@ -33,8 +33,8 @@
 typedef struct PtBatchHeader
 {
 	int64		base_offset;
-	int32		length;			/* of the whole batch, in bytes, 12 more than its
-								 * own length field says */
+	int32		length;			/* of the whole batch, in bytes, 12 more than
+								 * its own length field says */
 	int32		leader_epoch;
 	int8		magic;
 	uint32		crc;
@@ -59,30 +59,33 @@ typedef struct PtRecord
 	const char *value;
 	int32		key_len;
 	int32		value_len;
-	const char *headers;		/* the headers in Kafka's own encoding, without
-								 * the count: varint key length, key, varint
-								 * value length (-1: null), value, ... */
+	const char *headers;		/* the headers in Kafka's own encoding,
+								 * without the count: varint key length, key,
+								 * varint value length (-1: null), value ... */
 	int32		headers_len;
 	int32		header_count;
 } PtRecord;
 
 /*
  * Reads the 61 bytes of a header at "data"; "len" is how much there is.
- * PT_BATCH_TRUNCATED when fewer than 61 bytes, PT_BATCH_BAD_LENGTH when the length
- * field is below 49 or above INT32_MAX - 12.  Checks nothing else.
+ * PT_BATCH_TRUNCATED when fewer than 61 bytes, PT_BATCH_BAD_LENGTH when the
+ * length field is below 49 or above INT32_MAX - 12.  Checks nothing else.
  */
 extern PtBatchStatus pt_batch_header_read(const char *data, size_t len, PtBatchHeader *h);
 
 /*
  * Everything a broker checks on a produced batch, without decompressing it:
- * complete, exactly "len" long, magic 2, CRC32C, codec known, no attribute bits
- * but a producer's (no control batch, no delete horizon), counts and deltas
- * consistent (last_offset_delta + 1 == record_count, at least one record), and no
- * more records than the bytes can hold when not compressed.
+ * complete, exactly "len" long, magic 2, CRC32C, codec known, no attribute
+ * bits but a producer's (no control batch, no delete horizon), counts and
+ * deltas consistent (last_offset_delta + 1 == record_count, at least one
+ * record), and no more records than the bytes can hold when not compressed.
  */
 extern PtBatchStatus pt_batch_verify(const char *data, size_t len, PtBatchHeader *h);
 
-/* What the records of a batch have in common; the timestamps, in ms, are those of the header when there are none. */
+/*
+ * What the records of a batch have in common; the timestamps, in ms, are those
+ * of the header when there are none.
+ */
 typedef struct PtRecordsInfo
 {
 	bool		keyless;		/* some record has no key */
@@ -92,12 +95,16 @@ typedef struct PtRecordsInfo
 
 /*
  * Full check of the records inside (decompresses): every record well-formed,
- * record_count of them with deltas 0..n-1, nothing behind the last.  "info" may be NULL.
+ * record_count of them with deltas 0..n-1, nothing behind the last.  "info"
+ * may be NULL.
  */
 extern PtBatchStatus pt_batch_verify_records(const char *data, size_t len, size_t max_decompressed,
-										   PtRecordsInfo *info);
+											 PtRecordsInfo *info);
 
-/* What the header says of the largest timestamp becomes that; the batch gets a new CRC. */
+/*
+ * What the header says of the largest timestamp becomes that; the batch gets a
+ * new CRC.
+ */
 extern void pt_batch_set_max_timestamp(char *data, int64 timestamp);
 
 /* Whose a batch is, and the sequence number of its first record. */
@@ -116,9 +123,10 @@ extern void pt_batch_set_offset(char *data, int64 base_offset, int32 leader_epoc
 extern void pt_batch_set_append_time(char *data, int64 timestamp);
 
 /*
- * Iterates over the records of a verified batch.  begin decompresses when need be
- * into memory of the current context (at most max_decompressed bytes); end frees it.  Records point into
- * the batch or that memory.  next returns PT_BATCH_END behind the last.
+ * Iterates over the records of a verified batch.  begin decompresses when need
+ * be into memory of the current context (at most max_decompressed bytes); end
+ * frees it.  Records point into the batch or that memory.  next returns
+ * PT_BATCH_END behind the last.
  */
 typedef struct PtRecordIter
 {
@@ -144,14 +152,14 @@ typedef struct PtHeader
 extern bool pt_header_next(const char **pos, const char *end, PtHeader *header);
 
 /*
- * Builds batches.  Zero the struct before its first start, whose memory context
- * all its memory belongs to; start may be called again after finish.  add returns the
- * bytes of the record body it added.  size is what finish would give at most
- * (uncompressed).  finish returns a complete batch (base offset 0, epoch -1, no
- * producer) in builder-owned memory valid until the next start; its length in *len.
- * A batch whose compressed form is not smaller stays uncompressed.
- * Timestamps in ms.  offset_delta must grow from record to record (it is the
- * position for dense batches).
+ * Builds batches.  Zero the struct before its first start, whose memory
+ * context all its memory belongs to; start may be called again after finish.
+ * add returns the bytes of the record body it added.  size is what finish
+ * would give at most (uncompressed).  finish returns a complete batch (base
+ * offset 0, epoch -1, no producer) in builder-owned memory valid until the
+ * next start; its length in *len.  A batch whose compressed form is not
+ * smaller stays uncompressed.  Timestamps in ms.  offset_delta must grow from
+ * record to record (it is the position for dense batches).
  */
 typedef struct PtBatchBuilder
 {
@@ -169,6 +177,7 @@ typedef struct PtBatchBuilder
 extern void pt_builder_start(PtBatchBuilder *b);
 extern size_t pt_builder_add(PtBatchBuilder *b, int32 offset_delta, const PtRecord *record);
 extern size_t pt_builder_size(const PtBatchBuilder *b);
+
 /* Upper bound of what add of such a record would add to size. */
 extern size_t pt_record_size_max(const PtRecord *record);
 extern char *pt_builder_finish(PtBatchBuilder *b, int codec, int level, size_t *len);

@@ -31,8 +31,8 @@ typedef struct PtOutput
 } PtOutput;
 
 /*
- * Makes room for at least one more byte: [data + len, data + cap).  To tell "just
- * full" from "too much", cap may exceed max by one byte.
+ * Makes room for at least one more byte: [data + len, data + cap).  To tell
+ * "just full" from "too much", cap may exceed max by one byte.
  */
 extern PtBatchStatus pt_output_room(PtOutput *out);
 
@@ -41,13 +41,22 @@ extern PtBatchStatus pt_output_reserve(PtOutput *out, size_t n);
 
 typedef struct PtCodecOps
 {
-	/* How much "out" of compress must have room for, given the input's length. */
+	/*
+	 * How much "out" of compress must have room for, given the input's
+	 * length.
+	 */
 	size_t		(*bound) (size_t in_len);
 
-	/* PT_BATCH_TOO_LARGE when it does not fit, which may also mean that it is not worth it. */
+	/*
+	 * PT_BATCH_TOO_LARGE when it does not fit, which may also mean that it is
+	 * not worth it.
+	 */
 	PtBatchStatus (*compress) (int level, const char *in, size_t in_len, char *out, size_t cap, size_t *out_len);
 
-	/* Appends to out, which has room for a bit already.  All of the input must be used. */
+	/*
+	 * Appends to out, which has room for a bit already.  All of the input
+	 * must be used.
+	 */
 	PtBatchStatus (*decompress) (const char *in, size_t in_len, PtOutput *out);
 } PtCodecOps;
 
@@ -66,11 +75,12 @@ pt_codec_level(int level, int dflt, int min, int max)
 }
 
 /*
- * pt_compress that leaves "reserve" bytes free in front, which *out_len does not
- * count.  A new *out comes from the memory context of "beside" (NULL: the current one).
+ * pt_compress that leaves "reserve" bytes free in front, which *out_len does
+ * not count.  A new *out comes from the memory context of "beside" (NULL: the
+ * current one).
  */
 extern PtBatchStatus pt_compress_behind(PtCodec codec, int level, size_t reserve, const char *beside,
-									  const char *in, size_t in_len,
-									  char **out, size_t *out_cap, size_t *out_len);
+										const char *in, size_t in_len,
+										char **out, size_t *out_cap, size_t *out_len);
 
 #endif							/* PT_RECORD_CODEC_H */

@@ -16,7 +16,8 @@
 
 #include <zlib.h>
 
-#define GZIP_WINDOW_BITS	(15 + 16)	/* the largest window, gzip's header and trailer */
+#define GZIP_WINDOW_BITS	(15 + 16)	/* the largest window, gzip's header
+										 * and trailer */
 #define GZIP_MEM_LEVEL		8	/* zlib's default */
 
 /* zlib counts in 32 bits. */

@@ -9,8 +9,8 @@
  *
  *	  The context for reading is kept for the life of the process: to set it up
  *	  takes longer than a small batch does.  It keeps buffers of two blocks, of
- *	  at most 4 MiB each, as the largest block so far; malloc's, and not safe for
- *	  threads.
+ *	  at most 4 MiB each, as the largest block so far; malloc's, and not safe
+ *	  for threads.
  *
  *	  Siblings: codec.h, compress.c.
  *
@@ -25,7 +25,7 @@
 /* Negative levels trade size for speed, down to this one. */
 #define LZ4_LEVEL_MIN	(-65537)
 
-static LZ4F_dctx *lz4_dctx = NULL;
+static LZ4F_dctx * lz4_dctx = NULL;
 
 static size_t
 lz4_bound(size_t in_len)
@@ -53,7 +53,7 @@ lz4_compress(int level, const char *in, size_t in_len, char *out, size_t cap, si
 
 /* Runs frames through the context. */
 static PtBatchStatus
-lz4_run(LZ4F_dctx *ctx, const char *in, size_t in_len, PtOutput *out)
+lz4_run(LZ4F_dctx * ctx, const char *in, size_t in_len, PtOutput *out)
 {
 	size_t		hint = 1;		/* 0 when a frame is complete */
 

@@ -24,7 +24,8 @@ static const char xerial_magic[8] = {(char) 0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 
 
 #define XERIAL_HEADER_SIZE	16
 #define XERIAL_VERSION		1
-#define XERIAL_BLOCK		(32 * 1024) /* bytes of input, the Java library's default */
+#define XERIAL_BLOCK		(32 * 1024) /* bytes of input, the Java library's
+										 * default */
 
 /*
  * The densest element is a copy of 64 bytes in 3, so no input expands beyond
@@ -109,7 +110,10 @@ snappy_decompress_any(const char *in, size_t in_len, PtOutput *out)
 {
 	const char *end = in + in_len;
 
-	/* No raw stream starts like that: its first element would be a copy of what is not there. */
+	/*
+	 * No raw stream starts like that: its first element would be a copy of
+	 * what is not there.
+	 */
 	if (!is_xerial(in, in_len))
 		return snappy_decompress_block(in, in_len, out);
 

@@ -25,7 +25,10 @@
 
 #define ZSTD_CONTEXT_KEPT_MAX	(8 * 1024 * 1024)	/* bytes */
 
-/* A single frame whose header announces no more than so many times its length is done in one go. */
+/*
+ * A single frame whose header announces no more than so many times its length
+ * is done in one go.
+ */
 #define ZSTD_EXPANSION_USUAL	16
 
 static ZSTD_CCtx *zstd_cctx = NULL;
@@ -111,7 +114,10 @@ zstd_decompress_stream(ZSTD_DCtx *ctx, const char *in, size_t in_len, PtOutput *
 
 		if (status != PT_BATCH_OK)
 			return status;
-		output = (ZSTD_outBuffer) {out->data, out->cap, out->len};
+		output = (ZSTD_outBuffer)
+		{
+			out->data, out->cap, out->len
+		};
 		hint = ZSTD_decompressStream(ctx, &output, &input);
 		if (ZSTD_isError(hint))
 			return zstd_status(hint);

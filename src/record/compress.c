@@ -28,6 +28,7 @@ static const PtCodecOps *const codecs[] =
 	[PT_CODEC_LZ4] = &pt_codec_lz4,
 	[PT_CODEC_ZSTD] = &pt_codec_zstd,
 };
+
 StaticAssertDecl(lengthof(codecs) == PT_CODEC_LAST + 1, "every codec has its row");
 
 /* NULL for PT_CODEC_NONE and for numbers that are no codec. */

@@ -35,7 +35,10 @@
 
 static uint32 crc32c_choose(uint32 reg, const char *data, size_t len);
 
-/* Each runs "len" bytes through a CRC register, without the inversions at start and end. */
+/*
+ * Each runs "len" bytes through a CRC register, without the inversions at
+ * start and end.
+ */
 static uint32 (*crc32c_run) (uint32 reg, const char *data, size_t len) = crc32c_choose;
 
 /*
@@ -161,7 +164,10 @@ crc32c_choose(uint32 reg, const char *data, size_t len)
 }
 
 #if defined(PT_CRC32C_SSE42) && defined(USE_SSE42_CRC32C_WITH_RUNTIME_CHECK)
-/* In the form of pg_comp_crc32c, which is a pointer to the function that fits the CPU. */
+/*
+ * In the form of pg_comp_crc32c, which is a pointer to the function that fits
+ * the CPU.
+ */
 static pg_crc32c
 comp_crc32c(pg_crc32c crc, const void *data, size_t len)
 {

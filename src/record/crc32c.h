@@ -24,8 +24,9 @@ extern uint32 pt_crc32c(const char *data, size_t len);
 extern uint32 pt_crc32c_extend(uint32 crc, const char *data, size_t len);
 
 /*
- * From now on COMP_CRC32C of this process keeps three streams in flight, too, where PostgreSQL would use the same
- * instruction with one.  For processes whose WAL is large: its CRC is a tenth of all that an append costs.
+ * From now on COMP_CRC32C of this process keeps three streams in flight, too,
+ * where PostgreSQL would use the same instruction with one.  For processes
+ * whose WAL is large: its CRC is a tenth of all that an append costs.
  */
 extern void pt_crc32c_for_server(void);
 

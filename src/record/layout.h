@@ -34,7 +34,10 @@
  */
 #define PT_RECORD_SIZE_MIN			7
 
-/* The last step of a change: sets the length and the CRC of a batch of "len" bytes. */
+/*
+ * The last step of a change: sets the length and the CRC of a batch of "len"
+ * bytes.
+ */
 extern void pt_batch_seal(char *data, size_t len);
 
 #endif							/* PT_RECORD_LAYOUT_H */

@@ -61,6 +61,9 @@ pt_partition_for_key(const char *key, size_t len, int32 n)
 {
 	Assert(n > 0);
 
-	/* The Java client drops the sign bit; it does not take the absolute value. */
+	/*
+	 * The Java client drops the sign bit; it does not take the absolute
+	 * value.
+	 */
 	return (pt_murmur2(key, len) & PG_INT32_MAX) % n;
 }

@@ -29,8 +29,8 @@
 #include "record/varint.h"
 
 /*
- * Reads a length and the bytes that it counts.  Any negative length is null, as
- * Kafka reads it; *len is then -1.
+ * Reads a length and the bytes that it counts.  Any negative length is null,
+ * as Kafka reads it; *len is then -1.
  */
 static inline const char *
 record_read_bytes(const char *p, const char *end, const char **bytes, int32 *len)

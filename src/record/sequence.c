@@ -115,7 +115,10 @@ pt_sequence_append(PtProducerState *state, const PtBatchHeader *batch, int64 bas
 	Assert(batch->base_sequence >= 0 && batch->producer_epoch >= 0 && batch->last_offset_delta >= 0);
 	Assert(base_offset >= 0);
 
-	/* What once was fenced stays so, whatever a log that others wrote may hold. */
+	/*
+	 * What once was fenced stays so, whatever a log that others wrote may
+	 * hold.
+	 */
 	if (batch->producer_epoch < state->epoch)
 		return;
 

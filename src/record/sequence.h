@@ -34,7 +34,8 @@ typedef struct PtSequenceBatch
 typedef struct PtProducerState
 {
 	int64		producer_id;
-	int64		last_timestamp; /* of the last append, as the caller gave it; for expiry */
+	int64		last_timestamp; /* of the last append, as the caller gave it;
+								 * for expiry */
 	int16		epoch;			/* PT_NO_PRODUCER_EPOCH: nothing known yet */
 	int16		n;				/* batches remembered */
 	PtSequenceBatch batches[PT_SEQUENCE_BATCHES];	/* oldest first */
@@ -66,7 +67,9 @@ extern PtSequenceResult pt_sequence_check(const PtProducerState *state, const Pt
 extern void pt_sequence_append(PtProducerState *state, const PtBatchHeader *batch,
 							   int64 base_offset, int64 timestamp);
 
-/* The sequence number "delta" records behind another: after INT32_MAX comes 0. */
+/*
+ * The sequence number "delta" records behind another: after INT32_MAX comes 0.
+ */
 extern int32 pt_sequence_add(int32 sequence, int32 delta);
 
 #endif							/* PT_RECORD_SEQUENCE_H */

@@ -4,10 +4,12 @@
  *	  Clients and their requests: where net's callbacks meet Kafka sessions.
  *
  * The callbacks only put things on lists; the work is done once per turn
- * (turn.c).  A client is freed in the "closed" callback and nowhere else, and net calls that
- * only between turns, so a pointer to a client is good for a turn.
+ * (turn.c).  A client is freed in the "closed" callback and nowhere else, and
+ * net calls that only between turns, so a pointer to a client is good for a
+ * turn.
  *
- * Siblings: turn.c (what a turn does with requests), log_waits.c, client_move.c, span_source.c.
+ * Siblings: turn.c (what a turn does with requests), log_waits.c,
+ * client_move.c, span_source.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -40,9 +42,9 @@ const NetHandler pt_client_handler = {
 };
 
 /*
- * Takes over the socket of a connection, new or from another worker; it
- * counts for this worker already.  "bytes" are the moved->len that were received from it and not
- * worked on.
+ * Takes over the socket of a connection, new or from another worker; it counts
+ * for this worker already.  "bytes" are the moved->len that were received from
+ * it and not worked on.
  */
 void
 pt_client_open(PtListener *l, int fd, const PtMoved *moved, const char *bytes)
@@ -98,7 +100,10 @@ on_frame(NetConn *conn, const NetFrame *frame)
 	pt_client_runnable(client);
 }
 
-/* Nobody reads what a long poll might still bring: it is answered with what there is. */
+/*
+ * Nobody reads what a long poll might still bring: it is answered with what
+ * there is.
+ */
 static void
 on_half_closed(NetConn *conn)
 {
@@ -223,7 +228,9 @@ pt_request_begun(PtRequest *request)
 						client->session.software_version);
 }
 
-/* The same when it has its answer, or gets none; it is off its client's list. */
+/*
+ * The same when it has its answer, or gets none; it is off its client's list.
+ */
 static void
 request_done(PtRequest *request, bool error, uint64 bytes_out)
 {
@@ -251,7 +258,10 @@ pt_request_forget(PtRequest *request, bool error)
 	pt_request_end(request);
 }
 
-/* The answer is there; it leaves when those before it have left and its WAL is durable. */
+/*
+ * The answer is there; it leaves when those before it have left and its WAL is
+ * durable.
+ */
 void
 pt_request_answered(PtRequest *request)
 {

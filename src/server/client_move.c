@@ -5,15 +5,17 @@
  *
  * Groups and administration are the control worker's, Produce and Fetch the
  * listeners' (column "plane" of kafka/messages/apis.h).  When the next request
- * of a client is not ours, its connection moves whole: no further request is begun, what
- * was asked before is answered, and when the last byte of the answers has left
- * this process the socket goes to the other one together with the requests that
- * have arrived and the bytes behind them.  So the order of requests and answers holds over any
- * number of moves, and nothing of the client stays behind.
+ * of a client is not ours, its connection moves whole: no further request is
+ * begun, what was asked before is answered, and when the last byte of the
+ * answers has left this process the socket goes to the other one together with
+ * the requests that have arrived and the bytes behind them.  So the order of
+ * requests and answers holds over any number of moves, and nothing of the
+ * client stays behind.
  *
- * A worker that cannot take it now (its inbox is full, or it is short of memory) is asked again
- * soon, for as long as it takes.  One that is not up is waited for PT_PATIENCE_US; from then
- * on requests get an error that clients try again after (kafka_call_refuse), until it is back.
+ * A worker that cannot take it now (its inbox is full, or it is short of
+ * memory) is asked again soon, for as long as it takes.  One that is not up is
+ * waited for PT_PATIENCE_US; from then on requests get an error that clients
+ * try again after (kafka_call_refuse), until it is back.
  *
  * Siblings: turn.c (notices that a request is not ours), inbox.c (the way).
  *
@@ -33,7 +35,8 @@ static dlist_head moving = DLIST_STATIC_INIT(moving);	/* clients, by move_node *
 static NetTimer retry;
 static int64 again_at;			/* net_now(): no attempt before */
 static int64 delay_us;
-static int64 down_since;		/* 0: the other worker is up, as far as we know */
+static int64 down_since;		/* 0: the other worker is up, as far as we
+								 * know */
 
 static void retry_due(NetTimer *timer);
 static bool ready_to_go(const PtClient *client);
@@ -64,7 +67,10 @@ pt_move_needed(const PtListener *l, const PtRequest *request)
 	return api != NULL && api->plane == (l->control ? KAFKA_PLANE_DATA : KAFKA_PLANE_CONTROL);
 }
 
-/* No request of the client is begun any more; the first of those that arrived is why it moves. */
+/*
+ * No request of the client is begun any more; the first of those that arrived
+ * is why it moves.
+ */
 void
 pt_move_start(PtClient *client)
 {
@@ -115,7 +121,10 @@ pt_moves_turn(PtListener *l)
 			continue;
 		if (net_conn_finishing(client->conn))
 		{
-			/* the bytes behind its requests are gone: it cannot be itself elsewhere */
+			/*
+			 * the bytes behind its requests are gone: it cannot be itself
+			 * elsewhere
+			 */
 			refuse(client);
 			continue;
 		}
@@ -182,7 +191,10 @@ hand_over(PtListener *l, PtClient *client)
 	return result;
 }
 
-/* The requests that have arrived, as they came, and what was received behind them. */
+/*
+ * The requests that have arrived, as they came, and what was received behind
+ * them.
+ */
 static int
 collect_bytes(PtClient *client, struct iovec *iov, uint32 *words)
 {

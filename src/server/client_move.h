@@ -14,7 +14,8 @@
 #include "server/inbox.h"
 #include "server/listener.h"
 
-#define PT_INFLIGHT_MAX	64		/* requests of one connection in work; all of them can move */
+#define PT_INFLIGHT_MAX	64		/* requests of one connection in work; all of
+								 * them can move */
 
 /* inbox.c: the inbox of this worker */
 extern void pt_handover_init(PtListener *l);

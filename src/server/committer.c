@@ -4,10 +4,10 @@
  *	  The process that makes asynchronous commits durable.
  *
  * Listeners commit without flushing and ask for the WAL up to their commit
- * record (pt_commit_request).  While the committer flushes for one group the next
- * ones gather, so that there is one flush for all of them: group commit.  After each
- * flush it moves the durable ends of the logs, and wakes the listeners, whose answers
- * and waiting fetches depend on them.
+ * record (pt_commit_request).  While the committer flushes for one group the
+ * next ones gather, so that there is one flush for all of them: group commit.
+ * After each flush it moves the durable ends of the logs, and wakes the
+ * listeners, whose answers and waiting fetches depend on them.
  *
  * A listener that has a single small request in work and nothing else to do
  * flushes itself when that is quick (turn.c): two changes of the process less.
@@ -45,7 +45,10 @@
 #include "log/log.h"
 #include "io/writeback.h"
 
-/* ms between two looks at the standbys: doubles up to the maximum while they stand still */
+/*
+ * ms between two looks at the standbys: doubles up to the maximum while they
+ * stand still
+ */
 #define PT_STANDBY_POLL_MIN	1
 #define PT_STANDBY_POLL_MAX	32
 
@@ -54,7 +57,10 @@ static XLogRecPtr replicated_lsn(XLogRecPtr flushed);
 static bool committer_turn(bool *moved);
 static void committer_exit(int code, Datum arg);
 
-/* What a commit waits for on synchronous standbys: SYNC_REP_WAIT_xxx, or SYNC_REP_NO_WAIT. */
+/*
+ * What a commit waits for on synchronous standbys: SYNC_REP_WAIT_xxx, or
+ * SYNC_REP_NO_WAIT.
+ */
 static int
 replication_wait_mode(void)
 {
@@ -73,7 +79,10 @@ replication_wait_mode(void)
 	}
 }
 
-/* How much of the WAL flushed here is as safe on standbys as the configuration demands. */
+/*
+ * How much of the WAL flushed here is as safe on standbys as the configuration
+ * demands.
+ */
 static XLogRecPtr
 replicated_lsn(XLogRecPtr flushed)
 {

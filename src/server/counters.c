@@ -3,13 +3,14 @@
  * counters.c
  *	  Clients and requests, counted in shared memory for views.
  *
- * A client has a slot for as long as it is connected; worker by worker it moves
- * with its connection.  There is a fixed number of slots (as many as one worker may have
- * connections when the server starts, up to PT_SLOTS_MAX); who finds none is served all the same.
+ * A client has a slot for as long as it is connected; worker by worker it
+ * moves with its connection.  There is a fixed number of slots (as many as one
+ * worker may have connections when the server starts, up to PT_SLOTS_MAX); who
+ * finds none is served all the same.
  *
- * Each worker counts requests in an array of its own.  A reset raises the common
- * generation: numbers of an older one count for nothing, and the worker that meets its own
- * array so begins anew.
+ * Each worker counts requests in an array of its own.  A reset raises the
+ * common generation: numbers of an older one count for nothing, and the worker
+ * that meets its own array so begins anew.
  *
  * Siblings: counters.h, client.c (who counts), ../stats/ (who looks).
  *
@@ -56,7 +57,10 @@ static PtClientSlot nowhere = {.worker = -1};
 static int	time_bucket(uint64 us);
 static uint64 bucket_start(int bucket);
 
-/* As it was when the server started: after a crash the memory is made anew in the same size, whatever the setting is then. */
+/*
+ * As it was when the server started: after a crash the memory is made anew in
+ * the same size, whatever the setting is then.
+ */
 static int
 slots_wanted(void)
 {
@@ -110,7 +114,10 @@ is_shared(const PtClientSlot *slot)
 	return slot != &nowhere;
 }
 
-/* Around a change of texts: a reader that sees an odd or another number tries again. */
+/*
+ * Around a change of texts: a reader that sees an odd or another number tries
+ * again.
+ */
 static void
 change_begin(PtClientSlot *slot)
 {
@@ -161,7 +168,10 @@ put_back(PtClientSlot *slot)
 	counters->free = slot - counters->slots;
 }
 
-/* The caller has the slot: nobody else may free it but through pt_client_slots_forget. */
+/*
+ * The caller has the slot: nobody else may free it but through
+ * pt_client_slots_forget.
+ */
 void
 pt_client_slot_free(PtClientSlot *slot)
 {
@@ -199,7 +209,10 @@ pt_client_slot_offer(PtClientSlot *slot, int to_worker, uint64 *serial)
 	return slot - counters->slots;
 }
 
-/* The worker to which it was offered may have ended meanwhile, and the slot with it. */
+/*
+ * The worker to which it was offered may have ended meanwhile, and the slot
+ * with it.
+ */
 PtClientSlot *
 pt_client_slot_take(int number, uint64 serial, int worker)
 {

@@ -4,8 +4,8 @@
  *	  What the workers count, in shared memory: clients, and requests by API.
  *
  * One process writes an entry, and others read it at any time: numbers are
- * aligned words that a reader sees before or after a change, and the texts of a client
- * have a change count around them.
+ * aligned words that a reader sees before or after a change, and the texts of
+ * a client have a change count around them.
  *
  * Siblings: counters.c; ../stats/ shows it.
  *
@@ -34,11 +34,13 @@ typedef struct PtClientText
 typedef struct PtClientSlot
 {
 	pg_atomic_uint32 change;	/* odd while the texts change */
-	int			worker;			/* whose client it is; -1: nobody's, next_free counts */
+	int			worker;			/* whose client it is; -1: nobody's, next_free
+								 * counts */
 	int			next_free;
 	int			pid;
 	uint64		serial;			/* of the connection */
-	int			api;			/* key of the request that is worked on, -1: none */
+	int			api;			/* key of the request that is worked on, -1:
+								 * none */
 	TimestampTz connected_at;
 	TimestampTz last_request_at;	/* 0: never */
 	uint64		requests;
@@ -48,8 +50,8 @@ typedef struct PtClientSlot
 } PtClientSlot;
 
 /*
- * A slot for a new client of this process.  When all are taken, one that is not shared: the
- * client is served and not seen.
+ * A slot for a new client of this process.  When all are taken, one that is
+ * not shared: the client is served and not seen.
  */
 extern PtClientSlot *pt_client_slot_new(int worker, const char *peer);
 extern void pt_client_slot_free(PtClientSlot *slot);
@@ -57,8 +59,9 @@ extern void pt_client_slot_name(PtClientSlot *slot, const char *client_id, const
 								const char *software_version);
 
 /*
- * A slot moves with its client: the giver offers it to a worker, and takes it back when that does not get the
- * client; the other worker takes it by number and serial.
+ * A slot moves with its client: the giver offers it to a worker, and takes it
+ * back when that does not get the client; the other worker takes it by number
+ * and serial.
  */
 extern int	pt_client_slot_offer(PtClientSlot *slot, int to_worker, uint64 *serial);
 extern PtClientSlot *pt_client_slot_take(int number, uint64 serial, int worker);
@@ -66,13 +69,16 @@ extern PtClientSlot *pt_client_slot_take(int number, uint64 serial, int worker);
 /* A worker begins or ends: its clients are gone. */
 extern void pt_client_slots_forget(int worker);
 
-/* For views: copies entry number i; false: it is free.  There are pt_client_slots() of them. */
+/*
+ * For views: copies entry number i; false: it is free.  There are
+ * pt_client_slots() of them.
+ */
 extern int	pt_client_slots(void);
 extern bool pt_client_slot_read(int i, PtClientSlot *copy);
 
 /*
- * Requests by API.  Times are from the request's beginning to its answer, waits included, in a histogram with four
- * buckets to the power of two.
+ * Requests by API.  Times are from the request's beginning to its answer,
+ * waits included, in a histogram with four buckets to the power of two.
  */
 #define PT_TIME_BUCKETS		128
 

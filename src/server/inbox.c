@@ -5,18 +5,18 @@
  *
  * Every worker that serves clients has an inbox, a datagram socket in the data
  * directory (which nobody else can reach).  A datagram brings one connection:
- * its socket, what is known of the client, and the bytes that were received and
- * not worked on.  Few bytes are in the datagram itself, many in a second descriptor,
- * a file in memory.
+ * its socket, what is known of the client, and the bytes that were received
+ * and not worked on.  Few bytes are in the datagram itself, many in a second
+ * descriptor, a file in memory.
  *
- * Three use it: listener worker 0, which accepts and deals out (letting
- * the kernel choose with SO_REUSEPORT put all connections of one client on one
- * worker); client_move.c, for clients whose requests belong to another plane; and SQL
- * sessions that ask the control worker (../stats/control_query.c).
+ * Three use it: listener worker 0, which accepts and deals out (letting the
+ * kernel choose with SO_REUSEPORT put all connections of one client on one
+ * worker); client_move.c, for clients whose requests belong to another plane;
+ * and SQL sessions that ask the control worker (../stats/control_query.c).
  *
- * An inbox holds only a few datagrams.  Full is no failure: the giver keeps the connection
- * and tries again.  A worker whose memory for requests is used up does not empty its
- * inbox until it has some.
+ * An inbox holds only a few datagrams.  Full is no failure: the giver keeps
+ * the connection and tries again.  A worker whose memory for requests is used
+ * up does not empty its inbox until it has some.
  *
  * The giver counts the connection for the receiver, so that a burst is spread
  * evenly before the receivers have seen any of it.
@@ -44,13 +44,20 @@
 /* A directory that base backups leave out. */
 #define PT_HANDOVER_PATH "pg_stat_tmp/pgtopic_listener.%d"
 
-/* Bytes that still go into the datagram; a socket's buffer holds several such. */
+/*
+ * Bytes that still go into the datagram; a socket's buffer holds several such.
+ */
 #define PT_INLINE_MAX	(16 * 1024)
 
-/* Connections taken from the inbox in one turn: those that are there already have their turn, too. */
+/*
+ * Connections taken from the inbox in one turn: those that are there already
+ * have their turn, too.
+ */
 #define PT_TAKE_MAX		64
 
-/* What may lie in files in the inboxes of one worker, beside one of any size. */
+/*
+ * What may lie in files in the inboxes of one worker, beside one of any size.
+ */
 #define PT_FILES_MAX	((uint64) 64 * 1024 * 1024)
 
 #define PT_MOVED_MAGIC	0x70674d76
@@ -95,7 +102,9 @@ pt_handover_init(PtListener *l)
 	ReserveExternalFD();
 }
 
-/* To be called in every turn: an inbox that was left alone for want of memory. */
+/*
+ * To be called in every turn: an inbox that was left alone for want of memory.
+ */
 void
 pt_handover_turn(PtListener *l)
 {
@@ -175,7 +184,10 @@ send_datagram(int from, int worker, int fd, int file, const PtMoved *moved,
 	return errno == ENOENT || errno == ECONNREFUSED ? PT_HANDOVER_DOWN : PT_HANDOVER_FULL;
 }
 
-/* What cannot be had now may be there later: everything but a worker that is not up is "full". */
+/*
+ * What cannot be had now may be there later: everything but a worker that is
+ * not up is "full".
+ */
 PtHandover
 pt_handover_send(int from, int worker, int fd, PtMoved *moved, const struct iovec *bytes, int nbytes)
 {
@@ -284,7 +296,10 @@ inbox_take(PtListener *l)
 	return true;
 }
 
-/* The kernel leaves descriptors out that we have no room for: such a connection has ended. */
+/*
+ * The kernel leaves descriptors out that we have no room for: such a
+ * connection has ended.
+ */
 static void
 take_client(PtListener *l, int fd, int file, const PtMoved *moved, const char *bytes)
 {
@@ -310,7 +325,10 @@ take_client(PtListener *l, int fd, int file, const PtMoved *moved, const char *b
 		close(file);
 }
 
-/* NULL with errno; also when the file is shorter than was said, which reading would not survive. */
+/*
+ * NULL with errno; also when the file is shorter than was said, which reading
+ * would not survive.
+ */
 static char *
 map_file(int file, uint64 len)
 {

@@ -19,10 +19,13 @@
 /* Pieces of bytes that one handover may have. */
 #define PT_HANDOVER_IOVECS	256
 
-#define PT_SLOT_UNSEEN	(-1)		/* not among the clients that are shown */
+#define PT_SLOT_UNSEEN	(-1)	/* not among the clients that are shown */
 #define PT_SLOT_NEW		(-2)
 
-/* What is known of a client; a new one has empty strings, and the address of its socket. */
+/*
+ * What is known of a client; a new one has empty strings, and the address of
+ * its socket.
+ */
 typedef struct PtMovedSession
 {
 	char		client_id[256];
@@ -34,7 +37,8 @@ typedef struct PtMovedSession
 typedef struct PtMoved
 {
 	uint32		magic;
-	uint64		len;			/* bytes received and not worked on; set by pt_handover_send */
+	uint64		len;			/* bytes received and not worked on; set by
+								 * pt_handover_send */
 	int			slot;			/* in the table of clients (counters.h), or */
 	uint64		slot_serial;
 	PtMovedSession session;
@@ -48,8 +52,9 @@ typedef enum PtHandover
 } PtHandover;
 
 /*
- * Gives a connected, non-blocking socket to a worker, with bytes that were received from it,
- * over the datagram socket "from".  The caller's descriptor stays open.  Callable in any process of the server.
+ * Gives a connected, non-blocking socket to a worker, with bytes that were
+ * received from it, over the datagram socket "from".  The caller's descriptor
+ * stays open.  Callable in any process of the server.
  */
 extern PtHandover pt_handover_send(int from, int worker, int fd, PtMoved *moved,
 								   const struct iovec *bytes, int nbytes);

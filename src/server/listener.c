@@ -3,15 +3,16 @@
  * listener.c
  *	  The listener worker: its loop, and how it comes up and waits.
  *
- * Client sockets are in an epoll descriptor of net's, and that one descriptor is
- * waited for together with the process' latch and the postmaster's death.  While
- * there is work the worker does not wait at all but polls, and a turn takes
- * everything that has become ready since the last (turn.c).
+ * Client sockets are in an epoll descriptor of net's, and that one descriptor
+ * is waited for together with the process' latch and the postmaster's death.
+ * While there is work the worker does not wait at all but polls, and a turn
+ * takes everything that has become ready since the last (turn.c).
  *
  * The control worker is a listener that does not accept: clients come to it
  * while they ask for what belongs to it (client_move.c).
  *
- * Siblings: client.c, turn.c, log_waits.c, span_source.c, client_move.c, inbox.c; committer.c.
+ * Siblings: client.c, turn.c, log_waits.c, span_source.c, client_move.c,
+ * inbox.c; committer.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -49,15 +50,18 @@
 #define PT_LISTEN_SOCKETS_MAX	64
 #define PT_BIND_RETRY_MS		1000
 
-/* Bytes of answers that may wait in one connection before it is read no more. */
+/*
+ * Bytes of answers that may wait in one connection before it is read no more.
+ */
 #define PT_OUTPUT_BYTES_MAX		(1024 * 1024)
 
 /* Memory for requests, beside one as large as may be. */
 #define PT_INPUT_BYTES			((uint64) 128 * 1024 * 1024)
 
 /*
- * Memory that is freed stays with the process up to here: large requests take and give
- * back some every time, and getting it from the kernel anew costs more than receiving into it.
+ * Memory that is freed stays with the process up to here: large requests take
+ * and give back some every time, and getting it from the kernel anew costs
+ * more than receiving into it.
  */
 #define PT_KEEP_BYTES			(32 * 1024 * 1024)
 
@@ -70,7 +74,8 @@
 static PtListener listener;
 static NetListener *sockets[PT_LISTEN_SOCKETS_MAX];
 static int	nsockets;
-static long report_ms = -1;		/* until there is something to report; -1: there is not */
+static long report_ms = -1;		/* until there is something to report; -1:
+								 * there is not */
 
 static void listener_start(PtListener *l);
 static void listener_exit(int code, Datum arg);
@@ -157,8 +162,8 @@ listener_exit(int code, Datum arg)
 }
 
 /*
- * Sockets come on top of the files that the server wants to have open: fd.c gets
- * to count them all, so its limit goes up with the process' own.
+ * Sockets come on top of the files that the server wants to have open: fd.c
+ * gets to count them all, so its limit goes up with the process' own.
  */
 static void
 raise_file_limit(int connections)
@@ -203,7 +208,10 @@ set_limits(NetLimits *limits)
 	limits->idle_us = (int64) pt_idle_timeout_ms * 1000;
 }
 
-/* Stays here until at least one socket is bound; somebody else may have the port for a while. */
+/*
+ * Stays here until at least one socket is bound; somebody else may have the
+ * port for a while.
+ */
 static void
 bind_sockets(PtListener *l, uint32 wait_event)
 {
@@ -274,7 +282,10 @@ tell_refused(void)
 			 errhint("Increase the setting \"pgtopic.max_connections\".")));
 }
 
-/* A new connection goes to the worker with the fewest, and stays here when that one is busy. */
+/*
+ * A new connection goes to the worker with the fewest, and stays here when
+ * that one is busy.
+ */
 static void
 on_accepted(NetListener *from, int fd, void *arg)
 {
@@ -310,8 +321,9 @@ take_interrupts(PtListener *l)
 }
 
 /*
- * false: there was an error, which has been dealt with.  All that may throw is in here, also what the server wants of
- * every process (invalidations, settings, statistics): a listener that ends takes all its clients with it.
+ * false: there was an error, which has been dealt with.  All that may throw is
+ * in here, also what the server wants of every process (invalidations,
+ * settings, statistics): a listener that ends takes all its clients with it.
  */
 static bool
 run_turn(PtListener *l)
@@ -329,7 +341,8 @@ run_turn(PtListener *l)
 		pt_turn(l);
 		pt_moves_turn(l);
 		net_group_reap(l->group);
-		pt_handover_turn(l);	/* what has just come free may be what it waits for */
+		pt_handover_turn(l);	/* what has just come free may be what it
+								 * waits for */
 		report_ms = pt_turn_pending(l) ? -1 : report_idle(l);
 	}
 	PG_CATCH();
@@ -346,8 +359,8 @@ run_turn(PtListener *l)
 }
 
 /*
- * An error while answers are sent is mostly that of a log that has been dropped
- * or truncated under its reader, which is no error of the server's.
+ * An error while answers are sent is mostly that of a log that has been
+ * dropped or truncated under its reader, which is no error of the server's.
  */
 static void
 report_error(PtListener *l)
@@ -398,9 +411,9 @@ wait_for_work(PtListener *l, WaitEventSet *set, uint32 wait_event)
 }
 
 /*
- * For pg_stat_activity and the statistics, when the worker is about to sleep.  The number of
- * connections is told at most once a second: returns after how many ms there will be something to
- * report, -1: there is not.
+ * For pg_stat_activity and the statistics, when the worker is about to sleep.
+ * The number of connections is told at most once a second: returns after how
+ * many ms there will be something to report, -1: there is not.
  */
 static long
 report_idle(PtListener *l)

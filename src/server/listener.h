@@ -7,13 +7,15 @@
  * it on its way through
  *
  *		ARRIVED		-> begin (in a transaction) ->
- *		APPENDING	-> the turn's append group, perhaps of several turns -> resume ->
+ *		APPENDING	-> the turn's append group, perhaps of several turns ->
+ *					resume ->
  *		WAITING		-> a log moved, or the deadline -> resume ->
- *		ANSWERED	-> its WAL is durable, and all requests before it are answered ->
+ *		ANSWERED	-> its WAL is durable, and all requests before it are
+ *					answered ->
  *		sent
  *
- * A request is on the lists that its state names (PtListener), and always on its
- * client's list until its answer goes to the connection.
+ * A request is on the lists that its state names (PtListener), and always on
+ * its client's list until its answer goes to the connection.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -54,19 +56,22 @@ typedef struct PtClient
 	PtClientSlot *slot;			/* for views */
 	struct PtRequest *waiting;	/* its requests behind this one are not begun */
 	dlist_node	runnable_node;	/* on listener->runnable if runnable */
-	dlist_node	answer_node;	/* on listener->answerable or ->parked if answering */
+	dlist_node	answer_node;	/* on listener->answerable or ->parked if
+								 * answering */
 	dlist_node	move_node;		/* on the list of client_move.c if moving */
 	bool		runnable;
 	bool		answering;
 	bool		moving;			/* to another worker: no request is begun */
 	bool		named;			/* its slot has what it calls itself */
-	bool		refuse;			/* the next request is turned down: the other worker is not up */
+	bool		refuse;			/* the next request is turned down: the other
+								 * worker is not up */
 } PtClient;
 
 typedef struct PtRequest
 {
 	dlist_node	node;
-	dlist_node	work_node;		/* on one of the listener's lists of requests if listed */
+	dlist_node	work_node;		/* on one of the listener's lists of requests
+								 * if listed */
 	bool		listed;
 	PtRequestState state;
 	PtClient   *client;
@@ -74,7 +79,8 @@ typedef struct PtRequest
 	KafkaCall  *call;			/* NULL: not begun */
 	/* APPENDING */
 	bool		tried;			/* only items with PT_BUSY are left */
-	TimestampTz give_up_at;		/* when busy partitions are waited for no longer */
+	TimestampTz give_up_at;		/* when busy partitions are waited for no
+								 * longer */
 	/* WAITING */
 	PtWait	   *waits;			/* call->nwaits of them; NULL: none registered */
 	int			nwaits;
@@ -104,14 +110,17 @@ struct PtListener
 	int			busy_rounds;	/* attempts that left some busy, in a row */
 	dlist_head	due;			/* requests to resume */
 	dlist_head	uncommitted;	/* answered in the open transaction */
-	dlist_head	answerable;		/* clients whose oldest answer may be ready to leave */
+	dlist_head	answerable;		/* clients whose oldest answer may be ready to
+								 * leave */
 	dlist_head	parked;			/* clients whose oldest answer waits for WAL */
 	XLogRecPtr	seen_flushed;	/* when parked was looked at last */
 	XLogRecPtr	seen_replicated;
 	uint64		seen_moves;		/* when the waits were looked at last */
 	NetTimer	tick;			/* of the control worker's groups */
-	XLogRecPtr	commit_end_before;	/* XactLastCommitEnd when the open transaction began */
-	XLogRecPtr	wrote_until;	/* end of the last commit of a handler's transaction; perhaps not durable yet */
+	XLogRecPtr	commit_end_before;	/* XactLastCommitEnd when the open
+									 * transaction began */
+	XLogRecPtr	wrote_until;	/* end of the last commit of a handler's
+								 * transaction; perhaps not durable yet */
 	PtClient   *current;		/* in whose call we are; to blame for an ERROR */
 };
 
@@ -142,7 +151,10 @@ extern void pt_waits_check(PtListener *l);
 extern bool pt_waits_any(void);
 extern void pt_waits_forget_all(void);
 
-/* span_source.c: a span of a log as a source of bytes for a connection, in memory of the current context */
+/*
+ * span_source.c: a span of a log as a source of bytes for a connection, in
+ * memory of the current context
+ */
 extern NetSource *pt_span_source(const PtSpan *span);
 extern void pt_turn_transaction(void);
 extern void pt_span_source_reset(void);

@@ -5,13 +5,13 @@
  *
  * A log for which somebody waits is "watched": the worker remembers where its
  * durable end was, and the log's shared state counts the worker among its
- * waiters, so that whoever moves the end sees to it that the worker is woken.  A
- * turn then looks at the watched logs, not at every waiting request.
+ * waiters, so that whoever moves the end sees to it that the worker is woken.
+ * A turn then looks at the watched logs, not at every waiting request.
  *
  * A wake-up must not be lost between the handler's look at the log and the
- * registration of its wait.  For a log that is watched already nothing can
- * be: the end that we remember is older than what the handler saw.  For
- * one that is not, the request is resumed once at once, after the log has become
+ * registration of its wait.  For a log that is watched already nothing can be:
+ * the end that we remember is older than what the handler saw.  For one that
+ * is not, the request is resumed once at once, after the log has become
  * watched; as watching ends only some time after the last wait, this is rare.
  *
  * Siblings: turn.c (when this is called), ../storage/state.c (the ends).
@@ -120,7 +120,10 @@ watch_log(PtLogState *state, bool *fresh)
 	bool		found;
 	PtWatchedLog *log = hash_search(watched, &state, HASH_ENTER, &found);
 
-	/* the state may have become another log's; those who wait for the old one are told that it is gone */
+	/*
+	 * the state may have become another log's; those who wait for the old one
+	 * are told that it is gone
+	 */
 	*fresh = !found || !RelFileLocatorEquals(log->locator, state->locator);
 	if (*fresh)
 	{
@@ -178,7 +181,9 @@ pt_waits_any(void)
 	return hash_get_num_entries(watched) > 0;
 }
 
-/* Somebody said that a log has moved: finds those who wait for one that did. */
+/*
+ * Somebody said that a log has moved: finds those who wait for one that did.
+ */
 void
 pt_waits_check(PtListener *l)
 {

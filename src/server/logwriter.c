@@ -4,7 +4,8 @@
  *	  The process that writes completed extents, in block order, ahead of
  *	  eviction and checkpoints.
  *
- * It takes an extent off the queue when its WAL is flushed, and has its pages written.
+ * It takes an extent off the queue when its WAL is flushed, and has its pages
+ * written.
  *
  * Siblings: ../storage/writeback.c (the queue), ../storage/extent_write.c (how
  * an extent is written), committer.c (who wakes us).
@@ -30,7 +31,10 @@
 #include "server/server.h"
 #include "server/shared.h"
 
-/* The committer wakes us after its flushes; WAL that others flush is noticed this late. */
+/*
+ * The committer wakes us after its flushes; WAL that others flush is noticed
+ * this late.
+ */
 #define PT_UNFLUSHED_POLL_MS	100
 
 static void write_extent(const PtWriteback *extent);

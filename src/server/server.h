@@ -3,7 +3,8 @@
  * server.h
  *	  The door of the server room: the background workers.
  *
- *		listener workers	Kafka clients in, requests to the kafka room, answers out
+ *		listener workers	Kafka clients in, requests to the kafka room,
+ *		answers out
  *		committer			flushes WAL for those who wait for it
  *		log writer			writes completed extents
  *
@@ -15,7 +16,6 @@
 #define PT_SERVER_H
 
 #include "compat.h"
-
 
 /* From _PG_init, after the settings are known. */
 extern void pt_workers_register(void);

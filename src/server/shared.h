@@ -20,19 +20,26 @@
 /* The control worker's number: the first behind those of the listeners. */
 extern int	pt_server_control(void);
 
-/* A listener worker is up (latch) or ends (NULL); resets its count of connections. */
+/*
+ * A listener worker is up (latch) or ends (NULL); resets its count of
+ * connections.
+ */
 extern void pt_server_attach(int worker, Latch *latch);
 extern bool pt_server_up(int worker);
 
 /*
- * What a listener worker is about to sleep for.  It says so before it looks for
- * the last time whether there is something to do, so that no wake-up is lost.
+ * What a listener worker is about to sleep for.  It says so before it looks
+ * for the last time whether there is something to do, so that no wake-up is
+ * lost.
  */
 #define PT_SLEEPS_FOR_WAL	0x01	/* answers wait for it */
 #define PT_SLEEPS_FOR_LOGS	0x02	/* requests wait for a log to move */
 extern void pt_server_sleeps_for(int worker, uint32 what);
 
-/* WAL is durable further than it was, or a log has moved: wakes the workers that sleep for it. */
+/*
+ * WAL is durable further than it was, or a log has moved: wakes the workers
+ * that sleep for it.
+ */
 extern void pt_server_wake(uint32 what);
 
 /*
@@ -48,26 +55,34 @@ extern int	pt_server_connections(int worker);
 extern int	pt_server_connections_all(void);
 
 /*
- * Bytes that lie in files on their way to a worker.  false: with these there would be more
- * than max (unless there are no others), and they are not counted.
+ * Bytes that lie in files on their way to a worker.  false: with these there
+ * would be more than max (unless there are no others), and they are not
+ * counted.
  */
 extern bool pt_server_files_add(int worker, uint64 bytes, uint64 max);
 extern void pt_server_files_taken(int worker, uint64 bytes);
 
 /*
- * The listener, of those that are up, with the fewest connections; "self" when it is as good
- * as any.  self -1: whoever asks is none; -1 when none is up.
+ * The listener, of those that are up, with the fewest connections; "self" when
+ * it is as good as any.  self -1: whoever asks is none; -1 when none is up.
  */
 extern int	pt_server_least_loaded(int self);
 
-/* How long flushing WAL took lately, in us: a running average; 0: not known. */
+/*
+ * How long flushing WAL took lately, in us: a running average; 0: not known.
+ */
 extern void pt_server_flush_took(uint64 us);
 extern uint32 pt_server_flush_us(void);
 
-/* What all workers do first: signals, connection to "database" (NULL: none). */
+/*
+ * What all workers do first: signals, connection to "database" (NULL: none).
+ */
 extern void pt_worker_start(const char *database);
 
-/* To be called in every turn of a worker's loop; true when settings may have changed. */
+/*
+ * To be called in every turn of a worker's loop; true when settings may have
+ * changed.
+ */
 extern bool pt_worker_interrupts(void);
 
 #endif							/* PT_SERVER_SHARED_H */

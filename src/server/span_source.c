@@ -3,18 +3,19 @@
  * span_source.c
  *	  A span of a log as a source of bytes: from shared buffers to the socket.
  *
- * Nothing is copied (but pieces too small to be worth it, by net), and nothing stays
- * pinned between two sends: what the socket did not take is mapped again when
- * it is writable.  Of each map a step remembers where it began and how long its pieces are;
- * after the send, the span goes to the step in which the sent bytes end, and
- * from there over the whole pieces that were sent; the rest is "skip".
+ * Nothing is copied (but pieces too small to be worth it, by net), and nothing
+ * stays pinned between two sends: what the socket did not take is mapped again
+ * when it is writable.  Of each map a step remembers where it began and how
+ * long its pieces are; after the send, the span goes to the step in which the
+ * sent bytes end, and from there over the whole pieces that were sent; the
+ * rest is "skip".
  *
  * Retention may recycle pages that are being sent.  pt_span_intact tells
  * after the fact, and then the connection ends, as the client has bytes
  * that are none of its own.
  *
- * All of this runs in a transaction (pt_turn_transaction), whose resource owner
- * has the pins; an ERROR drops them with it.
+ * All of this runs in a transaction (pt_turn_transaction), whose resource
+ * owner has the pins; an ERROR drops them with it.
  *
  * Siblings: client.c (who makes sources), ../net/output.c (who asks them).
  *
@@ -47,7 +48,10 @@ pt_turn_transaction(void)
 
 #define PT_STEPS_MAX	512		/* in one send, over all sources */
 
-/* Pages that are read past shared buffers for one send: more than net takes (NET_SEND_LIMIT and one map). */
+/*
+ * Pages that are read past shared buffers for one send: more than net takes
+ * (NET_SEND_LIMIT and one map).
+ */
 #define PT_SCRATCH_PAGES	(1024 * 1024 / BLCKSZ)
 
 typedef struct PtSpanSource
@@ -134,7 +138,10 @@ source_map(NetSource *base, struct iovec *iov, int n, size_t *bytes)
 	return skip_bytes(iov, step->map.npieces, skip);
 }
 
-/* Takes "skip" bytes off the front of the pieces; returns how many pieces are left. */
+/*
+ * Takes "skip" bytes off the front of the pieces; returns how many pieces are
+ * left.
+ */
 static int
 skip_bytes(struct iovec *iov, int n, uint32 skip)
 {
@@ -200,7 +207,10 @@ source_used(NetSource *base, size_t sent)
 	return intact;
 }
 
-/* "sent" bytes of the step have left: moves the span over the whole pieces among them. */
+/*
+ * "sent" bytes of the step have left: moves the span over the whole pieces
+ * among them.
+ */
 static void
 source_advance(PtSpanSource *source, const PtStep *step, size_t sent)
 {

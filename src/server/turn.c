@@ -3,10 +3,12 @@
  * turn.c
  *	  One turn of a listener: everything that is ready, a phase at a time.
  *
- *	1 begin		requests that arrived are decoded and handled, in one transaction
+ *	1 begin		requests that arrived are decoded and handled, in one
+ *	transaction
  *	2 append	all Produce requests of all clients, as one group
  *			(in the control worker: groups whose time has come)
- *	3 resume	what the append has finished, and waits that are over, in one transaction
+ *	3 resume	what the append has finished, and waits that are over, in one
+ *	transaction
  *	4 answer	what is durable goes to its connection
  *	5 flush		connections are written
  *
@@ -14,9 +16,9 @@
  * was made has committed (until then it is on "uncommitted"), and leaves the
  * worker only when that transaction's WAL, and that of the append, is durable.
  *
- * Errors of handlers end in the kafka room.  What comes through nevertheless is
- * caught in listener.c and cleaned up here (pt_turn_recover); the phases keep
- * the lists so that they can be abandoned anywhere.
+ * Errors of handlers end in the kafka room.  What comes through nevertheless
+ * is caught in listener.c and cleaned up here (pt_turn_recover); the phases
+ * keep the lists so that they can be abandoned anywhere.
  *
  * Siblings: listener.c (the loop), client.c, log_waits.c, span_source.c.
  *
@@ -52,7 +54,10 @@
 /* How long they are waited for when the request does not say. */
 #define PT_BUSY_PATIENCE_MS	30000
 
-/* What is flushed at once (append_alone): requests up to this size, on a disk that takes no longer. */
+/*
+ * What is flushed at once (append_alone): requests up to this size, on a disk
+ * that takes no longer.
+ */
 #define PT_ALONE_BYTES_MAX		(16 * 1024)
 #define PT_ALONE_FLUSH_US_MAX	300
 
@@ -112,7 +117,10 @@ pt_turn(PtListener *l)
 	transaction_end(l);			/* spans that were sent have started one */
 }
 
-/* Is there anything to do in a turn that no descriptor, timer or latch will tell of? */
+/*
+ * Is there anything to do in a turn that no descriptor, timer or latch will
+ * tell of?
+ */
 bool
 pt_turn_pending(const PtListener *l)
 {
@@ -133,7 +141,9 @@ pt_turn_sleeps_for(const PtListener *l)
 		(pt_waits_any() ? PT_SLEEPS_FOR_LOGS : 0);
 }
 
-/* Has anything been committed since the last time?  It may not be durable yet. */
+/*
+ * Has anything been committed since the last time?  It may not be durable yet.
+ */
 static bool
 note_commits(PtListener *l)
 {
@@ -145,8 +155,9 @@ note_commits(PtListener *l)
 }
 
 /*
- * Commits what is open.  Answers made in it may leave once its WAL is durable, and that of handlers before it:
- * they may have seen what was written there ("topic exists already").  A transaction that wrote nothing adds nothing.
+ * Commits what is open.  Answers made in it may leave once its WAL is durable,
+ * and that of handlers before it: they may have seen what was written there
+ * ("topic exists already").  A transaction that wrote nothing adds nothing.
  */
 static void
 transaction_end(PtListener *l)
@@ -340,9 +351,10 @@ append_phase(PtListener *l)
 }
 
 /*
- * Is there one small request to append whose answer waits for the flush, nothing else in work here, and the disk
- * quick?  Then waiting for it here costs nobody anything, and saves the way to the committer
- * and back.  Requests that come meanwhile are appended together, and go that way.
+ * Is there one small request to append whose answer waits for the flush,
+ * nothing else in work here, and the disk quick?  Then waiting for it here
+ * costs nobody anything, and saves the way to the committer and back.
+ * Requests that come meanwhile are appended together, and go that way.
  */
 static bool
 append_alone(const PtListener *l)
@@ -359,8 +371,9 @@ append_alone(const PtListener *l)
 }
 
 /*
- * Durable when it returns: the answer need not wait for anything, and those who wait for the log
- * are told.  The LSN is not published: the committer does that, when it has moved the ends of all logs.
+ * Durable when it returns: the answer need not wait for anything, and those
+ * who wait for the log are told.  The LSN is not published: the committer does
+ * that, when it has moved the ends of all logs.
  */
 static void
 append_at_once(PtProduce *items, int n)
@@ -424,7 +437,10 @@ append_gather(PtListener *l, int *n)
 	return items;
 }
 
-/* Gives the results to the requests; those that are complete are due to be resumed. */
+/*
+ * Gives the results to the requests; those that are complete are due to be
+ * resumed.
+ */
 static void
 append_scatter(PtListener *l, const PtProduce *items, XLogRecPtr lsn)
 {
@@ -492,15 +508,16 @@ control_wait(void)
 }
 
 /*
- * The control worker's own: what is due in groups, and offsets that have expired.  What that finishes is resumed in
- * this turn.
+ * The control worker's own: what is due in groups, and offsets that have
+ * expired.  What that finishes is resumed in this turn.
  */
 static void
 control_phase(PtListener *l)
 {
 	int64		wait_ms = control_wait();
 
-	if (wait_ms == 0)			/* most turns are about a heartbeat or two, and nothing is due */
+	if (wait_ms == 0)			/* most turns are about a heartbeat or two,
+								 * and nothing is due */
 	{
 		pt_turn_transaction();
 		if (kafka_control_wait() == 0)
@@ -659,8 +676,8 @@ answer_client(PtListener *l, PtClient *client)
 }
 
 /*
- * After an ERROR in pt_turn: cleans up, and closes the connection that it came from.  Answers of
- * the transaction that is lost now must not leave.
+ * After an ERROR in pt_turn: cleans up, and closes the connection that it came
+ * from.  Answers of the transaction that is lost now must not leave.
  */
 void
 pt_turn_recover(PtListener *l)
@@ -683,7 +700,11 @@ pt_turn_recover(PtListener *l)
 		pt_request_unlist(request);
 		net_conn_close(request->client->conn, "the transaction of its request was lost");
 	}
-	/* not at once: an error that stays would be met again and again at full speed */
+
+	/*
+	 * not at once: an error that stays would be met again and again at full
+	 * speed
+	 */
 	if (!dlist_is_empty(&l->appending))
 		net_timer_start(l->loop, &l->retry, net_now() + PT_BUSY_LATER_US);
 }

@@ -3,8 +3,8 @@
  * workers.c
  *	  The list of background workers, and what all of them do alike.
  *
- * All start when the server accepts writes (on a standby: after promotion), and
- * again a second after they ended for whatever reason.
+ * All start when the server accepts writes (on a standby: after promotion),
+ * and again a second after they ended for whatever reason.
  *
  * Siblings: listener.c, committer.c, logwriter.c.
  *

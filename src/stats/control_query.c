@@ -4,10 +4,11 @@
  *	  SQL asks the control worker.
  *
  * The state of groups is in the memory of one process, the control worker.  A
- * session that wants to see it is a Kafka client of a special kind: it makes a pair of
- * sockets, hands one end to the control worker as listeners hand over their clients
- * (the request goes along as bytes that have been received already), and reads the answer from the
- * other.  So there is no second protocol, and nothing in shared memory to keep.
+ * session that wants to see it is a Kafka client of a special kind: it makes a
+ * pair of sockets, hands one end to the control worker as listeners hand over
+ * their clients (the request goes along as bytes that have been received
+ * already), and reads the answer from the other.  So there is no second
+ * protocol, and nothing in shared memory to keep.
  *
  * Siblings: ../server/inbox.c, ../kafka/frame.c.
  *
@@ -41,7 +42,10 @@
 #define LENGTH_WORD		4
 #define ANSWER_MAX		(256 * 1024 * 1024)
 
-/* How long a control worker that is not up, or busy, is waited for; and its answer. */
+/*
+ * How long a control worker that is not up, or busy, is waited for; and its
+ * answer.
+ */
 #define PATIENCE_MS		5000
 #define ANSWER_MS		30000
 #define RETRY_MS		20
@@ -61,7 +65,9 @@ pt_control_expected(void)
 	return pt_port != 0 && pt_listen_addresses[0] != '\0' && !RecoveryInProgress();
 }
 
-/* The control worker sees one database; what it would say is not about ours. */
+/*
+ * The control worker sees one database; what it would say is not about ours.
+ */
 static void
 check_database(void)
 {
@@ -219,7 +225,10 @@ ask(Sockets *sockets, const struct iovec *bytes, StringInfo answer)
 	sockets->theirs = pair[1];
 	sockets->sender = open_socket();
 	hand_over(sockets->sender, sockets->theirs, bytes);
-	/* only the control worker has that end now: when it goes, we see the end */
+
+	/*
+	 * only the control worker has that end now: when it goes, we see the end
+	 */
 	close_socket(&sockets->theirs);
 	receive(sockets->ours, nframes, answer);
 }
@@ -270,8 +279,8 @@ void
 pt_control_call(KafkaApiKey key, int16 version, const void *request, void *response)
 {
 	const KafkaApi *api = kafka_api_by_key(key);
-	KafkaWriter w = {.grow = codec_grow, .arg = CurrentMemoryContext};
-	KafkaArena	arena = {.alloc = codec_alloc, .arg = CurrentMemoryContext, .budget = ANSWER_MAX};
+	KafkaWriter w = {.grow = codec_grow,.arg = CurrentMemoryContext};
+	KafkaArena	arena = {.alloc = codec_alloc,.arg = CurrentMemoryContext,.budget = ANSWER_MAX};
 	const char *problem;
 	char	   *answer;
 	Size		len;

@@ -1,13 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * group_views.c
- *	  What the views consumer_groups and group_members show of groups that live.
+ *	  What the views consumer_groups and group_members show of groups that
+ *	  live.
  *
- * Only the control worker knows, so it is asked, as any Kafka client would: ListGroups, then
- * DescribeGroups and ConsumerGroupDescribe for those that have members.  Where
- * there is no control worker (a standby, no listener, another database) there are no such groups.
+ * Only the control worker knows, so it is asked, as any Kafka client would:
+ * ListGroups, then DescribeGroups and ConsumerGroupDescribe for those that
+ * have members.  Where there is no control worker (a standby, no listener,
+ * another database) there are no such groups.
  *
- * Siblings: control_query.c; ../func/group_info.c has what is known from committed offsets.
+ * Siblings: control_query.c; ../func/group_info.c has what is known from
+ * committed offsets.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -154,7 +157,10 @@ put_group(ReturnSetInfo *rsinfo, const ListedGroup *listed, const DescribedGroup
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
-/* Descriptions come in the order in which they were asked for, which is that of the list. */
+/*
+ * Descriptions come in the order in which they were asked for, which is that
+ * of the list.
+ */
 Datum
 pt_list_live_groups(PG_FUNCTION_ARGS)
 {
@@ -184,7 +190,8 @@ pt_list_live_groups(PG_FUNCTION_ARGS)
 }
 
 /*
- * Members: group_id, member_id, instance_id, client_id, client_host, epoch, subscription, assignment
+ * Members: group_id, member_id, instance_id, client_id, client_host, epoch,
+ * subscription, assignment
  */
 
 #define MEMBER_COLUMNS	8
@@ -230,7 +237,10 @@ as_array(const Elements *e, Oid element)
 	return PointerGetDatum(construct_array(e->items, e->n, element, len, byval, align));
 }
 
-/* The next bytes of what a classic consumer has said in a format of its own; NULL: there are fewer. */
+/*
+ * The next bytes of what a classic consumer has said in a format of its own;
+ * NULL: there are fewer.
+ */
 static const char *
 take(KafkaString *bytes, int n)
 {
@@ -260,7 +270,13 @@ take_string(KafkaString *bytes)
 	int32		len = take_int(bytes, 2);
 	const char *at = take(bytes, len);
 
-	return at == NULL ? (KafkaString) {"", 0} : (KafkaString) {at, len};
+	return at == NULL ? (KafkaString)
+	{
+		"", 0
+	} : (KafkaString)
+	{
+		at, len
+	};
 }
 
 /* ConsumerProtocolSubscription: the topics. */
@@ -350,7 +366,10 @@ put_consumer_member(ReturnSetInfo *rsinfo, const DescribedConsumerGroup *group,
 	put_member(rsinfo, values, nulls, &subscription, &assignment);
 }
 
-/* Who they are and where they sit is for those who may see what other users do. */
+/*
+ * Who they are and where they sit is for those who may see what other users
+ * do.
+ */
 Datum
 pt_list_group_members(PG_FUNCTION_ARGS)
 {

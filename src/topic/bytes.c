@@ -3,9 +3,9 @@
  * bytes.c
  *	  Keys and values of records, which are bytes, read as text or as JSON.
  *
- * What other systems put into a record is UTF-8, so that is how bytes are read,
- * whatever the encoding of the database.  The operators ->, ->> and #>> do to bytes what they
- * do to jsonb.
+ * What other systems put into a record is UTF-8, so that is how bytes are
+ * read, whatever the encoding of the database.  The operators ->, ->> and #>>
+ * do to bytes what they do to jsonb.
  *
  * Siblings: headers.c.
  *
@@ -58,7 +58,10 @@ jsonb_of(Datum datum)
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(text_of(datum)));
 }
 
-/* Calls a function of jsonb on the first argument read as such; its result may be NULL. */
+/*
+ * Calls a function of jsonb on the first argument read as such; its result may
+ * be NULL.
+ */
 static Datum
 call_jsonb(PGFunction function, FunctionCallInfo fcinfo)
 {

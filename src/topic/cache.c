@@ -3,10 +3,10 @@
  * cache.c
  *	  The backend's cache of topics.
  *
- * Four hash tables: topics by OID, and the OID by name, by id and by leaf.  A look-up
- * of what is cached is one or two probes and touches no catalog.  The last three
- * only hint: an entry counts when the topic that it leads to is valid and
- * still has that name, id or leaf.
+ * Four hash tables: topics by OID, and the OID by name, by id and by leaf.  A
+ * look-up of what is cached is one or two probes and touches no catalog.  The
+ * last three only hint: an entry counts when the topic that it leads to is
+ * valid and still has that name, id or leaf.
  *
  * Invalidation callbacks come at any time and may do nothing but set flags:
  * an entry is marked and loaded again when it is next asked for.  An
@@ -78,7 +78,10 @@ static uint64 generation = 1;
 /* Moved on when anything may have changed. */
 static uint64 changes = 1;
 
-/* Are all topics that exist in the hash?  Cleared by changes of tables that are not known to it. */
+/*
+ * Are all topics that exist in the hash?  Cleared by changes of tables that
+ * are not known to it.
+ */
 static bool all_loaded = false;
 static bool all_touched = false;
 
@@ -118,7 +121,8 @@ prepare(void)
 		names = make_hash(mcxt, "pgtopic topics by name", PT_TOPIC_NAME_MAX + 1, sizeof(NameEntry), HASH_STRINGS);
 		ids = make_hash(mcxt, "pgtopic topics by id", sizeof(pg_uuid_t), sizeof(IdEntry), HASH_BLOBS);
 		leaves = make_hash(mcxt, "pgtopic topics by leaf", sizeof(Oid), sizeof(LeafEntry), HASH_BLOBS);
-		cache_mcxt = mcxt;		/* last: an error on the way leaves nothing half made */
+		cache_mcxt = mcxt;		/* last: an error on the way leaves nothing
+								 * half made */
 	}
 	if (unlikely(strncmp(loaded_schema, pt_topic_schema, NAMEDATALEN - 1) != 0))
 	{
@@ -309,8 +313,8 @@ pt_topic_by_oid(Oid relid)
 }
 
 /*
- * A name that is not in the hash, or leads astray, is looked up by the name that its
- * relation must have.
+ * A name that is not in the hash, or leads astray, is looked up by the name
+ * that its relation must have.
  */
 const PtTopic *
 pt_topic_by_name(const char *name)
@@ -353,7 +357,10 @@ pt_topic_by_string(PtString name)
 	return pt_string_to_buf(name, buf, sizeof(buf)) ? pt_topic_by_name(buf) : NULL;
 }
 
-/* Makes sure that every topic there is has an entry; those that are stale stay so. */
+/*
+ * Makes sure that every topic there is has an entry; those that are stale stay
+ * so.
+ */
 static void
 find_all(void)
 {
@@ -401,7 +408,10 @@ probe_id(const pg_uuid_t *id)
 	return topic && memcmp(&topic->id, id, sizeof(*id)) == 0 ? topic : NULL;
 }
 
-/* Ids are in no catalog index, so one that is not known yet may take a look at all topics. */
+/*
+ * Ids are in no catalog index, so one that is not known yet may take a look at
+ * all topics.
+ */
 const PtTopic *
 pt_topic_by_id(const pg_uuid_t *id)
 {
@@ -495,7 +505,10 @@ compare_names(const ListCell *a, const ListCell *b)
 	return strcmp(((const PtTopic *) lfirst(a))->name, ((const PtTopic *) lfirst(b))->name);
 }
 
-/* All topics by name; the list belongs to the caller, its members to the cache. */
+/*
+ * All topics by name; the list belongs to the caller, its members to the
+ * cache.
+ */
 List *
 pt_topic_all(void)
 {

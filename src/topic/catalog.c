@@ -3,16 +3,17 @@
  * catalog.c
  *	  Reads what a topic is from the system catalogs.
  *
- * Nothing here takes a lock on a topic: a listener worker that looks up a topic must not
- * wait for somebody's ALTER TABLE.  What is read is what was last committed; a change
- * that comes in meanwhile invalidates the entry in the cache.
+ * Nothing here takes a lock on a topic: a listener worker that looks up a
+ * topic must not wait for somebody's ALTER TABLE.  What is read is what was
+ * last committed; a change that comes in meanwhile invalidates the entry in
+ * the cache.
  *
- * A topic is a partitioned table in pgtopic.topic_schema, LIST-partitioned by its
- * column "partition", that has a label (label.c) or at least one leaf of access method
- * topic_log.  A table without a label (made by hand) has its relation's name as the
- * topic's name, default configs, and an id that is computed from the
- * database and the table: it stays the same until the table is dropped, and is another after a
- * dump and restore.
+ * A topic is a partitioned table in pgtopic.topic_schema, LIST-partitioned by
+ * its column "partition", that has a label (label.c) or at least one leaf of
+ * access method topic_log.  A table without a label (made by hand) has its
+ * relation's name as the topic's name, default configs, and an id that is
+ * computed from the database and the table: it stays the same until the table
+ * is dropped, and is another after a dump and restore.
  *
  * Siblings: cache.c keeps the results.
  *
@@ -172,7 +173,10 @@ mix(uint64 x)
 	return x ^ (x >> 31);
 }
 
-/* The id of a topic that has none in a label: the variant bits say custom (RFC 9562, version 8). */
+/*
+ * The id of a topic that has none in a label: the variant bits say custom (RFC
+ * 9562, version 8).
+ */
 static void
 computed_id(Oid relid, pg_uuid_t *id)
 {
@@ -190,7 +194,10 @@ computed_id(Oid relid, pg_uuid_t *id)
 	id->data[8] = (id->data[8] & 0x3f) | 0x80;
 }
 
-/* Name, id, configs from the label and the relation's name; false: no legal name. */
+/*
+ * Name, id, configs from the label and the relation's name; false: no legal
+ * name.
+ */
 static bool
 load_identity(Oid relid, const char *relname, const PtLabel *label, PtTopic *topic)
 {
@@ -249,8 +256,9 @@ pt_catalog_load(Oid relid, PtTopic *topic)
 }
 
 /*
- * All partitioned tables in the topic schema, as a list of OIDs.  No index finds them; pg_partitioned_table is far
- * smaller than pg_class, which has a row for each partition and each index, too.
+ * All partitioned tables in the topic schema, as a list of OIDs.  No index
+ * finds them; pg_partitioned_table is far smaller than pg_class, which has a
+ * row for each partition and each index, too.
  */
 List *
 pt_catalog_candidates(void)

@@ -159,7 +159,10 @@ is_replica(const char *s)
 		strspn(s + n + 1, "0123456789") == strlen(s + n + 1);
 }
 
-/* A comma list: of the definition's words, or of throttled replicas when it has none. */
+/*
+ * A comma list: of the definition's words, or of throttled replicas when it
+ * has none.
+ */
 static bool
 check_list(const PtConfigDef *def, const char *value, PtConfigValue *out, char **reason)
 {

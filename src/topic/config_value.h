@@ -1,10 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * config_value.h
- *	  What Kafka's configs are made of: a table of definitions, and checks of values.
+ *	  What Kafka's configs are made of: a table of definitions, and checks of
+ *	  values.
  *
- * A definition has name, type, default and bounds as a broker has them.  Messages are worded as a
- * broker words them, since clients show them and some tests compare them.
+ * A definition has name, type, default and bounds as a broker has them.
+ * Messages are worded as a broker words them, since clients show them and some
+ * tests compare them.
  *
  * Siblings: configs.c (topics), group_configs.c (groups).
  *
@@ -49,8 +51,10 @@ typedef struct PtConfigDef
 	int64		max;
 	int64		also;			/* one number that is fine beside [min, max] */
 	const char *valid[PT_CONFIG_VALID_MAX]; /* STRING, LIST: what it may be */
-	const char *broker;			/* name of the broker's config that is the default; NULL: none */
-	int			field;			/* in the struct for code, of the type's natural width */
+	const char *broker;			/* name of the broker's config that is the
+								 * default; NULL: none */
+	int			field;			/* in the struct for code, of the type's
+								 * natural width */
 	/* puts a value where a plain field will not do */
 	void		(*apply) (PtTopicConfig *config, const PtConfigValue *value);
 	const char *doc;
@@ -70,18 +74,25 @@ extern const char *pt_config_type_name(PtConfigType type);
 /* An optional sign and digits, nothing else. */
 extern bool pt_config_parse_long(const char *s, int64 *result);
 
-/* Checks one value by its definition and takes it apart; false with the reason (palloc'd). */
+/*
+ * Checks one value by its definition and takes it apart; false with the reason
+ * (palloc'd).
+ */
 extern bool pt_config_check_value(const PtConfigDef *def, const char *value, PtConfigValue *out, char **reason);
 
-/* Checks one pair: a NULL value stands for the default and is fine for every known name. */
+/*
+ * Checks one pair: a NULL value stands for the default and is fine for every
+ * known name.
+ */
 extern bool pt_config_check_pair(const PtConfigTable *table, const char *name, const char *value, char **reason);
 
 /* The pair of this name; NULL: the config has its default. */
 extern const PtConfigPair *pt_config_pair(List *pairs, const char *name);
 
 /*
- * The old values with the changes in them: a NULL among the changes takes a config back
- * to its default.  In order of name; of two changes of one name the last counts.
+ * The old values with the changes in them: a NULL among the changes takes a
+ * config back to its default.  In order of name; of two changes of one name
+ * the last counts.
  */
 extern List *pt_config_table_merge(const PtConfigTable *table, List *old, List *changes);
 

@@ -4,9 +4,10 @@
  *	  Kafka's topic configs: one table, and what is derived from it.
  *
  * A row has the name, type, default and bounds that a broker of version 4.3
- * has, the broker's config that is its default, and where the value goes in PtTopicConfig when code asks for it.  A config
- * that means nothing here (there are no replicas to throttle and no index files)
- * is checked and kept all the same, because tools set them and read them back.
+ * has, the broker's config that is its default, and where the value goes in
+ * PtTopicConfig when code asks for it.  A config that means nothing here
+ * (there are no replicas to throttle and no index files) is checked and kept
+ * all the same, because tools set them and read them back.
  *
  * Siblings: config_value.c checks the values, label.c keeps them.
  *
@@ -51,8 +52,8 @@ static const PtConfigDef config_defs[] = {
 	INT_("compression.lz4.level", "compression.lz4.level", "9", 1, 17, 1, KEPT,
 		 "Level used when compression.type is lz4."),
 	{"compression.type", PT_CONFIG_STRING, "producer", 0, 0, 0,
-	{"uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"}, "compression.type",
-	APPLY(apply_compression),
+		{"uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"}, "compression.type",
+		APPLY(apply_compression),
 	"Codec that batches are stored with; producer keeps whatever the producer chose."},
 	INT_("compression.zstd.level", "compression.zstd.level", "3", -131072, 22, 22, KEPT,
 		 "Level used when compression.type is zstd."),
@@ -83,8 +84,8 @@ static const PtConfigDef config_defs[] = {
 	LONG_("message.timestamp.before.max.ms", "log.message.timestamp.before.max.ms", LONG_MAX_TEXT, 0, FIELD(timestamp_before_max_ms),
 		  "How far the timestamp of a record may be behind the server's clock."),
 	{"message.timestamp.type", PT_CONFIG_STRING, "CreateTime", 0, 0, 0,
-	{"CreateTime", "LogAppendTime"}, "log.message.timestamp.type",
-	APPLY(apply_timestamp_type),
+		{"CreateTime", "LogAppendTime"}, "log.message.timestamp.type",
+		APPLY(apply_timestamp_type),
 	"Whether a record keeps the producer's timestamp or gets the time of its append."},
 	{"min.cleanable.dirty.ratio", PT_CONFIG_DOUBLE, "0.5", 0, 1, 0, {NULL}, "log.cleaner.min.cleanable.ratio",
 	FIELD(min_cleanable_dirty_ratio),
@@ -216,7 +217,10 @@ apply_field(const PtConfigDef *def, const PtConfigValue *value, PtTopicConfig *c
 	}
 }
 
-/* The value that counts; a bad one, which no check would have let in, is the default. */
+/*
+ * The value that counts; a bad one, which no check would have let in, is the
+ * default.
+ */
 static void
 effective_value(const PtConfigDef *def, List *pairs, PtConfigValue *value)
 {
@@ -229,7 +233,10 @@ effective_value(const PtConfigDef *def, List *pairs, PtConfigValue *value)
 		elog(ERROR, "%s", reason);
 }
 
-/* The level of the topic's codec; INT_MIN where the default is the library's own. */
+/*
+ * The level of the topic's codec; INT_MIN where the default is the library's
+ * own.
+ */
 static int
 effective_level(List *pairs, int codec)
 {
@@ -288,7 +295,10 @@ pt_config_list_with(List *pairs)
 	return pt_config_table_list(&config_table, pairs);
 }
 
-/* Would these changes of a topic's configs be fine?  false with the reason (palloc'd). */
+/*
+ * Would these changes of a topic's configs be fine?  false with the reason
+ * (palloc'd).
+ */
 bool
 pt_topic_check_configs(Oid relid, List *changes, char **reason)
 {

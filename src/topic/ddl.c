@@ -3,10 +3,11 @@
  * ddl.c
  *	  Creates, changes and drops topics, by the server's own commands.
  *
- * A topic is made of the same statements that a user could type and that pg_dump
- * writes: privileges, ownership, event triggers, locks and dependencies are then
- * the server's.  Names are always qualified and the search path is set to
- * pg_catalog while a statement runs, so that nobody's objects come in between.
+ * A topic is made of the same statements that a user could type and that
+ * pg_dump writes: privileges, ownership, event triggers, locks and
+ * dependencies are then the server's.  Names are always qualified and the
+ * search path is set to pg_catalog while a statement runs, so that nobody's
+ * objects come in between.
  *
  * Siblings: name.c makes the names, label.c the label.
  *
@@ -126,7 +127,10 @@ ensure_schema(void)
 	return schema;
 }
 
-/* Kafka has no upper bound; ours keeps a typing error from making tables for hours. */
+/*
+ * Kafka has no upper bound; ours keeps a typing error from making tables for
+ * hours.
+ */
 static void
 check_partitions(int npartitions)
 {
@@ -163,7 +167,8 @@ check_configs(List *configs)
 
 /*
  * Two sessions that create one topic at the same time (a Kafka client's
- * auto-creation does that) get "already exists", not a unique violation in a catalog.
+ * auto-creation does that) get "already exists", not a unique violation in a
+ * catalog.
  */
 static void
 lock_name(Oid schema, const char *relname)
@@ -193,8 +198,8 @@ check_free(Oid schema, const char *name, const char *relname)
 }
 
 /*
- * A random id (RFC 9562, version 4).  None whose base64 form, which Kafka's tools show and
- * take as arguments, starts with a dash.
+ * A random id (RFC 9562, version 4).  None whose base64 form, which Kafka's
+ * tools show and take as arguments, starts with a dash.
  */
 static void
 random_id(pg_uuid_t *id)
@@ -211,8 +216,9 @@ random_id(pg_uuid_t *id)
 }
 
 /*
- * The default of the column "partition".  With several partitions it names the topic by text and not by
- * an OID, because pg_dump must be able to write it down before the table exists.
+ * The default of the column "partition".  With several partitions it names the
+ * topic by text and not by an OID, because pg_dump must be able to write it
+ * down before the table exists.
  */
 static char *
 partition_default(const char *name, int npartitions)
@@ -226,7 +232,10 @@ partition_default(const char *name, int npartitions)
 					quote_literal_cstr(name));
 }
 
-/* The partitioned table; "offset" may be null, because the access method assigns it after NOT NULL is checked. */
+/*
+ * The partitioned table; "offset" may be null, because the access method
+ * assigns it after NOT NULL is checked.
+ */
 static Oid
 create_parent(const char *name, const char *relname, Oid schema, int npartitions)
 {
@@ -245,8 +254,9 @@ create_parent(const char *name, const char *relname, Oid schema, int npartitions
 }
 
 /*
- * The name of something that belongs to a topic.  It means nothing to anyone: where a topic
- * that was renamed has left its own behind, another one is taken.
+ * The name of something that belongs to a topic.  It means nothing to anyone:
+ * where a topic that was renamed has left its own behind, another one is
+ * taken.
  */
 static void
 free_name(const char *relname, const char *suffix, char *out)
@@ -269,7 +279,9 @@ create_index(const char *relname, const char *column)
 						quote_identifier(index), in_topic_schema(relname), quote_identifier(column)));
 }
 
-/* A partition.  Its own default of the column lets one INSERT into it by name. */
+/*
+ * A partition.  Its own default of the column lets one INSERT into it by name.
+ */
 static void
 create_leaf(const char *relname, int number)
 {
@@ -320,8 +332,9 @@ schema_owner(Oid schema)
 }
 
 /*
- * Creates a topic that belongs to the current user; see topic.h for errors.  The
- * broker's own topics, which the first session that needs them creates, belong to the owner of the schema.
+ * Creates a topic that belongs to the current user; see topic.h for errors.
+ * The broker's own topics, which the first session that needs them creates,
+ * belong to the owner of the schema.
  */
 Oid
 pt_topic_create(const char *name, int npartitions, List *configs, const pg_uuid_t *id)
@@ -363,7 +376,8 @@ pt_topic_drop(Oid relid)
 }
 
 /*
- * Adds partitions up to this many.  Keys go to other partitions from then on, as with Kafka.
+ * Adds partitions up to this many.  Keys go to other partitions from then on,
+ * as with Kafka.
  */
 void
 pt_topic_add_partitions(Oid relid, int npartitions)

@@ -3,8 +3,8 @@
  * file_sizes.c
  *	  Where the logs of partitions lie, and how large their files are.
  *
- * No lock is taken on a partition, so that a look at the disk never waits for an
- * ALTER TABLE: sizes are asked of the file system, and a file that has just
+ * No lock is taken on a partition, so that a look at the disk never waits for
+ * an ALTER TABLE: sizes are asked of the file system, and a file that has just
  * gone has none.
  *
  * Siblings: catalog.c (what a topic is).

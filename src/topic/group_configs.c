@@ -1,13 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * group_configs.c
- *	  Kafka's configs of consumer groups: the table of them, and where they are kept.
+ *	  Kafka's configs of consumer groups: the table of them, and where they are
+ *	  kept.
  *
- * Values are kept as a row of the extension's table group_configs (group_id, configs), the
- * configs as a JSON object of those that differ from the default.  The table is read and
- * written by the server's own statements, so privileges, dumps and replicas need no work of their own.
- * Whoever writes it, by these functions or by hand, fires the table's trigger, which invalidates the
- * table's relcache entry: that is how other processes learn of it (pt_group_configs_generation).
+ * Values are kept as a row of the extension's table group_configs (group_id,
+ * configs), the configs as a JSON object of those that differ from the
+ * default.  The table is read and written by the server's own statements, so
+ * privileges, dumps and replicas need no work of their own.  Whoever writes
+ * it, by these functions or by hand, fires the table's trigger, which
+ * invalidates the table's relcache entry: that is how other processes learn of
+ * it (pt_group_configs_generation).
  *
  * Siblings: group_configs.h, config_value.c (checks).
  *
@@ -39,27 +42,32 @@ PG_FUNCTION_INFO_V1(pt_group_configs_changed);
 #define FIELD(f) offsetof(PtGroupConfig, f), NULL
 
 /*
- * By name.  Defaults are the settings for all groups; bounds are checked by check_bounds.
+ * By name.  Defaults are the settings for all groups; bounds are checked by
+ * check_bounds.
  */
 static const PtConfigDef config_defs[] = {
 	{"consumer.heartbeat.interval.ms", PT_CONFIG_INT, "5000", 1, PG_INT32_MAX, 1, {NULL},
-		"group.consumer.heartbeat.interval.ms", FIELD(heartbeat_interval_ms),
+	"group.consumer.heartbeat.interval.ms", FIELD(heartbeat_interval_ms),
 	"Time between two heartbeats of a member of a group with the consumer protocol."},
 	{"consumer.session.timeout.ms", PT_CONFIG_INT, "45000", 1, PG_INT32_MAX, 1, {NULL},
-		"group.consumer.session.timeout.ms", FIELD(session_timeout_ms),
+	"group.consumer.session.timeout.ms", FIELD(session_timeout_ms),
 	"Time without a heartbeat after which a member of a group with the consumer protocol is gone."},
 };
 
 static const PtConfigTable config_table = {"group", config_defs, lengthof(config_defs)};
 
 static uint64 generation = 1;
-static Oid	watched = InvalidOid;	/* the table, once somebody asked for the generation */
+static Oid	watched = InvalidOid;	/* the table, once somebody asked for the
+									 * generation */
 
 /*
  * The table
  */
 
-/* Its name for statements; NULL without the extension, or with one that has no such table. */
+/*
+ * Its name for statements; NULL without the extension, or with one that has no
+ * such table.
+ */
 static char *
 table_name(Oid *relid)
 {
@@ -71,7 +79,10 @@ table_name(Oid *relid)
 	return quote_qualified_identifier(get_namespace_name(schema), "group_configs");
 }
 
-/* Runs a statement with up to two text parameters; SPI is connected, and rows are in SPI_tuptable. */
+/*
+ * Runs a statement with up to two text parameters; SPI is connected, and rows
+ * are in SPI_tuptable.
+ */
 static void
 run(const char *sql, bool read_only, const char *arg1, const char *arg2)
 {
@@ -88,8 +99,8 @@ run(const char *sql, bool read_only, const char *arg1, const char *arg2)
 }
 
 /*
- * The pairs that a group has, in the current memory context.  Somebody may have written the table by
- * hand: what makes no sense counts as not set.
+ * The pairs that a group has, in the current memory context.  Somebody may
+ * have written the table by hand: what makes no sense counts as not set.
  */
 static List *
 read_configs(const char *group, bool for_update)

@@ -1,18 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * headers.c
- *	  The type headers: an ordered list of keys and values, with duplicates, as a
- *	  record has them.
+ *	  The type headers: an ordered list of keys and values, with duplicates, as
+ *	  a record has them.
  *
  * A value holds the headers in the encoding of a record (types.h), so that
  * neither producing nor reading converts anything.  As text it is a JSON
  * array of pairs:
  *
- *	[["trace", "17"], ["empty", ""], ["none", null], ["raw", {"base64": "/w=="}]]
+ *	[["trace", "17"], ["empty", ""], ["none", null], ["raw", {"base64":
+ *	"/w=="}]]
  *
- * A key or value that cannot be a JSON string (not valid UTF-8, or with a zero byte) is
- * written as {"base64": "..."}.  Input also takes an object, {"trace": "17"}, and numbers and
- * booleans for their text.
+ * A key or value that cannot be a JSON string (not valid UTF-8, or with a zero
+ * byte) is written as {"base64": "..."}.  Input also takes an object,
+ * {"trace": "17"}, and numbers and booleans for their text.
  *
  * Siblings: types.h, json.c, bytes.c.
  *
@@ -275,7 +276,10 @@ pt_headers_out(PG_FUNCTION_ARGS)
 	PG_RETURN_CSTRING(headers_to_json(PG_GETARG_HEADERS_P(0)));
 }
 
-/* On the wire: the count, then the encoding of a record.  Checked to its last byte. */
+/*
+ * On the wire: the count, then the encoding of a record.  Checked to its last
+ * byte.
+ */
 Datum
 pt_headers_recv(PG_FUNCTION_ARGS)
 {
@@ -353,7 +357,10 @@ pt_headers_from_array(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(builder_end(&b));
 }
 
-/* The last header of this key, as Kafka's lastHeader(); false: none, or its value is null. */
+/*
+ * The last header of this key, as Kafka's lastHeader(); false: none, or its
+ * value is null.
+ */
 static bool
 find_last(const PtHeaders *h, text *key, PtHeader *found)
 {

@@ -32,9 +32,10 @@
 #define PT_LABEL_PROVIDER	"pgtopic"
 
 /*
- * name.c.  A relation name holds 63 bytes, a topic's name 249: the relation of a longer
- * one is its beginning, '~' and a hash of all of it.  '~' and '#' are not legal in topic names, so
- * nothing that is made here is some other topic's name.
+ * name.c.  A relation name holds 63 bytes, a topic's name 249: the relation of
+ * a longer one is its beginning, '~' and a hash of all of it.  '~' and '#' are
+ * not legal in topic names, so nothing that is made here is some other topic's
+ * name.
  */
 extern void pt_name_relation(const char *name, char *relname);
 extern void pt_name_append(const char *relname, const char *suffix, char *out);
@@ -58,7 +59,8 @@ extern PtLabel *pt_label_get(Oid relid);	/* NULL: no label */
 extern char *pt_label_text(const PtLabel *label);
 
 /* catalog.c */
-extern Oid	pt_catalog_schema(void);	/* of topics; InvalidOid: not there yet */
+/* Of topics; InvalidOid: not there yet */
+extern Oid	pt_catalog_schema(void);
 extern Oid	pt_catalog_extension_schema(void);
 extern bool pt_catalog_load(Oid relid, PtTopic *topic);
 extern List *pt_catalog_candidates(void);

@@ -17,7 +17,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
-/* See json.h. */
+/* Begins a walk over an array or object; the container stays the caller's. */
 void
 pt_json_walk_begin(PtJsonWalk *walk, JsonbContainer *container)
 {

@@ -16,8 +16,8 @@
 #include "utils/jsonb.h"
 
 /*
- * Goes over the members of an object or the elements of an array; what is nested in them is
- * a jbvBinary value.
+ * Goes over the members of an object or the elements of an array; what is
+ * nested in them is a jbvBinary value.
  */
 typedef struct PtJsonWalk
 {
@@ -29,12 +29,16 @@ typedef struct PtJsonWalk
 extern void pt_json_walk_begin(PtJsonWalk *walk, JsonbContainer *container);
 extern bool pt_json_walk_next(PtJsonWalk *walk);
 
-/* A scalar as text, as ->> gives it; NULL for null.  ERROR for an array or object, called "what" there. */
+/*
+ * A scalar as text, as ->> gives it; NULL for null.  ERROR for an array or
+ * object, called "what" there.
+ */
 extern char *pt_json_scalar(const JsonbValue *v, const char *what);
 
 /*
- * {"retention.ms": 1000, "cleanup.policy": ["compact", "delete"], "segment.ms": null} as a list of
- * PtConfigPair: an array is joined by commas.  Checks no name and no value.
+ * {"retention.ms": 1000, "cleanup.policy": ["compact", "delete"],
+ * "segment.ms": null} as a list of PtConfigPair: an array is joined by commas.
+ * Checks no name and no value.
  */
 extern List *pt_json_configs(Jsonb *jb);
 

@@ -1,27 +1,31 @@
 /*-------------------------------------------------------------------------
  *
  * label.c
- *	  What a topic is beyond its table: the security label of the table, as text
- *	  and as a struct, and the provider that checks it.
+ *	  What a topic is beyond its table: the security label of the table, as
+ *	  text and as a struct, and the provider that checks it.
  *
  * The label is a JSON object:
  *
- *	{"name": "...", "id": "uuid", "internal": true, "configs": {"retention.ms": "1000", ...}}
+ *	{"name": "...", "id": "uuid", "internal": true, "configs": {"retention.ms":
+ *	"1000", ...}}
  *
- * Every key may be missing.  "name" is there when a relation's name cannot hold the
- * topic's (name.c), and counts only as long as the relation has the
- * name that is derived from it: so no two topics ever have one name.  (ALTER TABLE
- * RENAME of a topic is refused, see ../am/utility.c; outside of the schema of topics it is a table as any.)
+ * Every key may be missing.  "name" is there when a relation's name cannot
+ * hold the topic's (name.c), and counts only as long as the relation has the
+ * name that is derived from it: so no two topics ever have one name.  (ALTER
+ * TABLE RENAME of a topic is refused, see ../am/utility.c; outside of the
+ * schema of topics it is a table as any.)
  *
- * A partition that has been emptied has a label, too, {"start": offset}: records are restored to the offsets that
- * they had, but where there are none a dump would not know how far the partition had come.  Setting it
- * makes an empty log begin there.
+ * A partition that has been emptied has a label, too, {"start": offset}:
+ * records are restored to the offsets that they had, but where there are none
+ * a dump would not know how far the partition had come.  Setting it makes an
+ * empty log begin there.
  *
  * A security label was chosen because the server does all the rest: it is
- * dropped and dumped with the table (also by pg_dump -t) and only the owner may
- * change it.
+ * dropped and dumped with the table (also by pg_dump -t) and only the owner
+ * may change it.
  *
- * Siblings: catalog.c reads labels, ddl.c writes them, configs.c knows the configs.
+ * Siblings: catalog.c reads labels, ddl.c writes them, configs.c knows the
+ * configs.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -101,8 +105,8 @@ parse_key(PtLabel *label, const char *key, JsonbValue *v)
 }
 
 /*
- * ERROR when the text is not JSON or has keys that are not known.  Unknown configs
- * are dropped here; the provider's hook refuses them.
+ * ERROR when the text is not JSON or has keys that are not known.  Unknown
+ * configs are dropped here; the provider's hook refuses them.
  */
 PtLabel *
 pt_label_parse(const char *text)
@@ -128,7 +132,9 @@ label_text_of(Oid relid)
 	return GetSecurityLabel(&address, PT_LABEL_PROVIDER);
 }
 
-/* The label of a table in the current memory context, NULL when it has none. */
+/*
+ * The label of a table in the current memory context, NULL when it has none.
+ */
 PtLabel *
 pt_label_get(Oid relid)
 {
@@ -185,7 +191,11 @@ pt_label_text(const PtLabel *label)
 	return buf.data;
 }
 
-/* See types.h.  Reads all labels, as nothing finds those of tables in other schemas. */
+/*
+ * Is there a table with the label of this topic, also one in another schema,
+ * where it is none for the time being?  Reads all labels, as nothing finds
+ * those of tables in other schemas.
+ */
 bool
 pt_label_id_exists(const pg_uuid_t *id)
 {
@@ -209,7 +219,11 @@ pt_label_id_exists(const pg_uuid_t *id)
 	return found;
 }
 
-/* See topic.h. */
+/*
+ * A partition has been emptied, and so a dump has to say where its offsets go
+ * on.  The hook, set by the access method, does that when it is restored: an
+ * empty log begins there.
+ */
 void
 pt_label_start(Oid leaf, int64 start)
 {

@@ -40,7 +40,10 @@ check_label_name(Oid relid, const char *name)
 		pt_label_bad(psprintf("The table of topic \"%s\" must have the name \"%s\".", name, relname));
 }
 
-/* Clients tell topics by their ids: two tables (a copy, say) must not have one. */
+/*
+ * Clients tell topics by their ids: two tables (a copy, say) must not have
+ * one.
+ */
 static void
 check_label_id(Oid relid, const pg_uuid_t *id)
 {
@@ -81,8 +84,8 @@ relabel_log(Oid relid, const char *text)
 
 /*
  * The provider's hook.  The server has checked ownership and holds the table
- * locked.  The label is written after this returns and nothing else tells other
- * backends about it, hence the invalidation of the table.
+ * locked.  The label is written after this returns and nothing else tells
+ * other backends about it, hence the invalidation of the table.
  */
 static void
 relabel_topic(const ObjectAddress *object, const char *text)
@@ -91,7 +94,7 @@ relabel_topic(const ObjectAddress *object, const char *text)
 
 	if (object->classId == RelationRelationId && object->objectSubId == 0 && pt_leaf_is_log(object->objectId))
 	{
-		if (text != NULL)
+		if (text !=NULL)
 			relabel_log(object->objectId, text);
 		return;
 	}
@@ -102,7 +105,7 @@ relabel_topic(const ObjectAddress *object, const char *text)
 				 errmsg("security labels of provider \"%s\" are for topics only", PT_LABEL_PROVIDER),
 				 errhint("A topic is a partitioned table.")));
 
-	if (text != NULL)
+	if (text !=NULL)
 	{
 		label = pt_label_parse(text);
 		if (label->has_start)

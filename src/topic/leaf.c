@@ -3,9 +3,9 @@
  * leaf.c
  *	  What a leaf table is: a log, a partition of a number, with configs.
  *
- * The partition number is read from the leaf's partition bound.  So it is right
- * for a table that is being restored, before anything says that it belongs to a
- * topic, and it follows ATTACH and DETACH.
+ * The partition number is read from the leaf's partition bound.  So it is
+ * right for a table that is being restored, before anything says that it
+ * belongs to a topic, and it follows ATTACH and DETACH.
  *
  * All functions need a transaction.
  *
@@ -33,7 +33,10 @@
 #include "topic/internal.h"
 #include "topic/leaf.h"
 
-/* Partition numbers by relid, until the relcache says that a table has changed. */
+/*
+ * Partition numbers by relid, until the relcache says that a table has
+ * changed.
+ */
 typedef struct PartitionEntry
 {
 	Oid			relid;
@@ -55,7 +58,10 @@ is_log_tuple(HeapTuple class_tuple)
 	return form->relkind == RELKIND_RELATION && OidIsValid(am) && form->relam == am;
 }
 
-/* Is it a table (also one that is attached to nothing) of access method topic_log? */
+/*
+ * Is it a table (also one that is attached to nothing) of access method
+ * topic_log?
+ */
 bool
 pt_leaf_is_log(Oid relid)
 {
@@ -89,7 +95,10 @@ bound_number(HeapTuple class_tuple)
 	return DatumGetInt32(value->constvalue);
 }
 
-/* The partition number of a child table; negative when it can be none of a topic. */
+/*
+ * The partition number of a child table; negative when it can be none of a
+ * topic.
+ */
 int32
 pt_leaf_number(Oid child)
 {
@@ -104,7 +113,10 @@ pt_leaf_number(Oid child)
 	return number < PT_PARTITIONS_MAX ? number : PT_NO_PARTITION;
 }
 
-/* The number by which an open leaf is attached to its topic; PT_NO_PARTITION when it is not. */
+/*
+ * The number by which an open leaf is attached to its topic; PT_NO_PARTITION
+ * when it is not.
+ */
 int32
 pt_leaf_partition(Relation rel)
 {
@@ -160,7 +172,10 @@ read_partition(Oid relid)
 	return result;
 }
 
-/* Are there CHECKs, generated columns, or NOT NULL on this column or one behind it? */
+/*
+ * Are there CHECKs, generated columns, or NOT NULL on this column or one
+ * behind it?
+ */
 bool
 pt_leaf_has_constraints(Relation rel, int first_column)
 {

@@ -3,10 +3,10 @@
  * name.c
  *	  Names of topics, and the names of the relations that hold them.
  *
- * A name that fits is the relation's name as it is.  A longer one becomes its first 46 bytes,
- * '~' and 16 hexadecimal digits of a hash.  The hash is part of what a dump
- * contains, so it must never change and must not depend on the machine: FNV-1a,
- * 64 bits.
+ * A name that fits is the relation's name as it is.  A longer one becomes its
+ * first 46 bytes, '~' and 16 hexadecimal digits of a hash.  The hash is part
+ * of what a dump contains, so it must never change and must not depend on the
+ * machine: FNV-1a, 64 bits.
  *
  * Siblings: ddl.c uses these names, catalog.c finds topics by them.
  *
@@ -31,7 +31,10 @@ fnv1a(const char *s)
 	return h;
 }
 
-/* "stem" with "suffix", the stem cut and hashed when both are too long together. */
+/*
+ * "stem" with "suffix", the stem cut and hashed when both are too long
+ * together.
+ */
 static void
 compose(const char *stem, const char *suffix, char *out)
 {

@@ -144,8 +144,9 @@ get_headers(Datum value, PtRecord *row)
 
 /*
  * The row that a slot holds, to be written.  Points into the slot, or into
- * memory of the current context where a value had to be detoasted.  A null timestamp is that of
- * the transaction.  ERROR for values that a log cannot hold.
+ * memory of the current context where a value had to be detoasted.  A null
+ * timestamp is that of the transaction.  ERROR for values that a log cannot
+ * hold.
  */
 void
 pt_slot_read(TupleTableSlot *slot, PtRecord *row)
@@ -165,7 +166,7 @@ pt_slot_read(TupleTableSlot *slot, PtRecord *row)
 				 errmsg("offset %lld is negative", (long long) row->offset),
 				 errhint("Leave the offset out (or null) to have it assigned when the transaction commits.")));
 	row->timestamp = pt_timestamptz_to_ms(isnull[PT_COL_TIMESTAMP] ? GetCurrentTransactionStartTimestamp() :
-								   DatumGetTimestampTz(values[PT_COL_TIMESTAMP]));
+										  DatumGetTimestampTz(values[PT_COL_TIMESTAMP]));
 	row->key = get_bytes(values[PT_COL_KEY], isnull[PT_COL_KEY], &row->key_len);
 	row->value = get_bytes(values[PT_COL_VALUE], isnull[PT_COL_VALUE], &row->value_len);
 	if (!isnull[PT_COL_HEADERS])

@@ -3,9 +3,9 @@
  * slot.h
  *	  Between a record of the log and a tuple slot of its table.
  *
- * The columns of a log are fixed (PtColumn in topic/topic.h), slots are virtual.
- * The log has timestamps in milliseconds since 1970; what a timestamptz has
- * beyond that is truncated on the way in.
+ * The columns of a log are fixed (PtColumn in topic/topic.h), slots are
+ * virtual.  The log has timestamps in milliseconds since 1970; what a
+ * timestamptz has beyond that is truncated on the way in.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -4,12 +4,14 @@
  *	  What a topic is: a partitioned table in pgtopic.topic_schema whose leaves
  *	  use the access method topic_log, its Kafka name, id and configs.
  *
- * A topic's OID is that of its partitioned table.  Name, id and
- * configs that differ from the default are kept as the table's security label of the provider "pgtopic" (JSON):
- * pg_dump carries it along, also with -t, DROP and RENAME take it with them, and no second catalog can disagree with pg_class.
+ * A topic's OID is that of its partitioned table.  Name, id and configs that
+ * differ from the default are kept as the table's security label of the
+ * provider "pgtopic" (JSON): pg_dump carries it along, also with -t, DROP and
+ * RENAME take it with them, and no second catalog can disagree with pg_class.
  *
- * All functions need a transaction; results live in the backend's topic cache until
- * the next call of this room that can accept invalidations, so copy what is kept.
+ * All functions need a transaction; results live in the backend's topic cache
+ * until the next call of this room that can accept invalidations, so copy what
+ * is kept.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -26,7 +28,8 @@
 #include "utils/uuid.h"
 
 #define PT_TOPIC_NAME_MAX	249
-#define PT_COLUMNS			6	/* partition, offset, timestamp, key, value, headers */
+#define PT_COLUMNS			6	/* partition, offset, timestamp, key, value,
+								 * headers */
 
 typedef enum PtColumn
 {
@@ -39,12 +42,16 @@ typedef enum PtColumn
 } PtColumn;
 
 /* compression.type of a topic beyond PtCodec */
-#define PT_COMPRESSION_PRODUCER (-1)	/* keep what the producer chose; SQL: none */
+#define PT_COMPRESSION_PRODUCER (-1)	/* keep what the producer chose; SQL:
+										 * none */
 
 #define PT_CLEANUP_DELETE		0x01
 #define PT_CLEANUP_COMPACT		0x02
 
-/* The configs that code asks for; the rest is kept as text for DescribeConfigs. */
+/*
+ * The configs that code asks for; the rest is kept as text for
+ * DescribeConfigs.
+ */
 typedef struct PtTopicConfig
 {
 	int			cleanup_policy; /* PT_CLEANUP_ bits */
@@ -73,7 +80,8 @@ typedef struct PtTopic
 	bool		internal;		/* __consumer_offsets and its like */
 	bool		has_triggers;	/* the partitioned table itself has some */
 	int			npartitions;
-	Oid		   *leaves;			/* by partition number; InvalidOid where one is missing */
+	Oid		   *leaves;			/* by partition number; InvalidOid where one
+								 * is missing */
 	PtTopicConfig config;
 } PtTopic;
 
@@ -87,15 +95,18 @@ extern List *pt_topic_all(void);	/* of const PtTopic *, by name */
 /* A number that moves when topics may have changed; never 0. */
 extern uint64 pt_topic_changes(void);
 
-/* NULL when the name is legal as a Kafka topic's, else the reason, translated. */
+/*
+ * NULL when the name is legal as a Kafka topic's, else the reason, translated.
+ */
 extern const char *pt_topic_name_check(const char *name);
 
 /* Is it a name that is kept for the broker's own use? */
 extern bool pt_topic_name_is_internal(const char *name);
 
 /*
- * Creates a topic.  configs: list of PtConfigPair or NIL.  id: NULL for a new one.  ERRORs:
- * 42P07 when it exists, 22023 for a bad name, partition count or config, 42501 without CREATE on the schema.
+ * Creates a topic.  configs: list of PtConfigPair or NIL.  id: NULL for a new
+ * one.  ERRORs: 42P07 when it exists, 22023 for a bad name, partition count or
+ * config, 42501 without CREATE on the schema.
  */
 typedef struct PtConfigPair
 {
@@ -105,9 +116,13 @@ typedef struct PtConfigPair
 
 extern Oid	pt_topic_create(const char *name, int npartitions, List *configs, const pg_uuid_t *id);
 extern void pt_topic_drop(Oid relid);
-extern void pt_topic_add_partitions(Oid relid, int npartitions);	/* to this many */
+
+/* To this many */
+extern void pt_topic_add_partitions(Oid relid, int npartitions);
 extern void pt_topic_alter_configs(Oid relid, List *configs);
-extern Oid	pt_topic_create_view(Oid relid, const char *format);	/* text or jsonb */
+
+/* Text or jsonb */
+extern Oid	pt_topic_create_view(Oid relid, const char *format);
 
 /* Checks one config; false with a reason (palloc'd). */
 extern bool pt_config_check(const char *name, const char *value, char **reason);
@@ -118,30 +133,51 @@ typedef struct PtConfigEntry
 	const char *name;
 	const char *value;
 	bool		is_default;
-	const char *type;			/* BOOLEAN, STRING, INT, SHORT, LONG, DOUBLE, LIST, CLASS, PASSWORD */
+	const char *type;			/* BOOLEAN, STRING, INT, SHORT, LONG, DOUBLE,
+								 * LIST, CLASS, PASSWORD */
 	const char *documentation;
 	const char *boot;			/* the default */
-	const char *broker;			/* the broker's config that is the default; NULL: none */
+	const char *broker;			/* the broker's config that is the default;
+								 * NULL: none */
 } PtConfigEntry;
 extern List *pt_config_list(Oid relid); /* of PtConfigEntry * */
-extern List *pt_config_list_with(List *pairs);	/* of a topic with these PtConfigPairs */
 
-/* Would these changes (as for pt_topic_alter_configs) be fine?  false with a reason (palloc'd). */
+/* Of a topic with these PtConfigPairs */
+extern List *pt_config_list_with(List *pairs);
+
+/*
+ * Would these changes (as for pt_topic_alter_configs) be fine?  false with a
+ * reason (palloc'd).
+ */
 extern bool pt_topic_check_configs(Oid relid, List *changes, char **reason);
-/* file_sizes.c: where logs lie.  Answers are of this moment: nothing is locked. */
+
+/*
+ * file_sizes.c: where logs lie.  Answers are of this moment: nothing is
+ * locked.
+ */
 typedef struct PtPlace
 {
 	Oid			tablespace;
 	const char *path;			/* absolute */
 } PtPlace;
-extern List *pt_places(void);	/* of PtPlace *, for every tablespace that a table can be in */
-extern Oid	pt_leaf_place(Oid leaf, int64 *bytes);	/* InvalidOid: there is no such table */
 
-/* From _PG_init.  set_start makes an empty log begin at an offset (its append lock is taken). */
+/* Of PtPlace *, for every tablespace that a table can be in */
+extern List *pt_places(void);
+
+/* InvalidOid: there is no such table */
+extern Oid	pt_leaf_place(Oid leaf, int64 *bytes);
+
+/*
+ * From _PG_init.  set_start makes an empty log begin at an offset (its append
+ * lock is taken).
+ */
 extern void pt_topic_cache_register(void);
 extern void pt_label_register(void (*set_start) (Oid leaf, int64 start));
 
-/* OIDs of our own types and access methods in the current database; InvalidOid without the extension. */
+/*
+ * OIDs of our own types and access methods in the current database; InvalidOid
+ * without the extension.
+ */
 extern Oid	pt_type_headers(void);
 extern Oid	pt_am_topic_log(void);
 

@@ -4,9 +4,9 @@
  *	  The types topic and partition.
  *
  * A topic is the OID of its table and reads and prints as its Kafka name, as
- * regclass does for relations.  The name is looked up in the schema of topics and not
- * along search_path, so that it means the same to everyone.  Where a name
- * consists of digits the topic of that name is meant, else it is an OID;
+ * regclass does for relations.  The name is looked up in the schema of topics
+ * and not along search_path, so that it means the same to everyone.  Where a
+ * name consists of digits the topic of that name is meant, else it is an OID;
  * a topic that was dropped prints its OID.
  *
  * A partition is a topic and a number and reads and prints as "orders:3".
@@ -92,7 +92,10 @@ parse_oid(const char *s, Oid *oid)
 	return true;
 }
 
-/* A name before a number, so that what topic_out prints reads back as the same topic. */
+/*
+ * A name before a number, so that what topic_out prints reads back as the same
+ * topic.
+ */
 static Oid
 topic_from_name(const char *name)
 {

@@ -41,7 +41,10 @@ pt_partition_datum(Oid topic, int32 number)
 /* Input function, ERROR 42P01 when there is no such topic. */
 extern Datum pt_partition_in(PG_FUNCTION_ARGS);
 
-/* headers: a varlena of the count and Kafka's encoding, as in PtRecord.headers. */
+/*
+ * headers: a varlena of the count and Kafka's encoding, as in
+ * PtRecord.headers.
+ */
 typedef struct PtHeaders
 {
 	int32		vl_len_;		/* varlena header (do not touch directly!) */
@@ -73,16 +76,14 @@ pg_noreturn extern void pt_topic_not_found(const char *name);
 /* The topic that an argument names; ERROR when it was dropped. */
 extern const PtTopic *pt_topic_expect(Oid relid);
 
-/* Bytes (UTF-8) in the encoding of the database, NUL-terminated; ERROR when they are no text. */
+/*
+ * Bytes (UTF-8) in the encoding of the database, NUL-terminated; ERROR when
+ * they are no text.
+ */
 extern char *pt_bytes_to_text(const char *data, int len);
 
-/*
- * label.c: a partition has been emptied, and so a dump has to say where its offsets go on.  The hook, set by the access
- * method, does that when it is restored: an empty log begins there.
- */
 extern void pt_label_start(Oid leaf, int64 start);
 
-/* label.c: is there a table with the label of this topic, also one in another schema, where it is none for the time being? */
 extern bool pt_label_id_exists(const pg_uuid_t *id);
 
 #endif							/* PT_TOPIC_TYPES_H */

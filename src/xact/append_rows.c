@@ -21,10 +21,10 @@ array_get_row(void *arg, int64 i, PtRecord *row)
 }
 
 /*
- * Appends rows at once, in the current transaction, and holds the append lock to
- * its end.  The caller has the relation open with RowExclusiveLock.
- * expected_offset (-1: any) is compared under the append lock, ERROR 40001 when
- * it is not the next.  Returns the offset of the first row.
+ * Appends rows at once, in the current transaction, and holds the append lock
+ * to its end.  The caller has the relation open with RowExclusiveLock.
+ * expected_offset (-1: any) is compared under the append lock, ERROR 40001
+ * when it is not the next.  Returns the offset of the first row.
  */
 int64
 pt_append_rows(Relation rel, const PtRecord *rows, int n, int64 expected_offset)

@@ -76,9 +76,9 @@ raise_to(pg_atomic_uint64 *value, uint64 to)
 }
 
 /*
- * Asks for WAL up to lsn to be made durable soon.  May be called anywhere, also
- * after a commit: it does not throw and takes no
- * lock.  When the committer is not there yet, it finds the request when it starts.
+ * Asks for WAL up to lsn to be made durable soon.  May be called anywhere,
+ * also after a commit: it does not throw and takes no lock.  When the
+ * committer is not there yet, it finds the request when it starts.
  */
 void
 pt_commit_request(XLogRecPtr lsn)
@@ -115,8 +115,8 @@ pt_commit_requested(void)
 }
 
 /*
- * Goes up with every request, also one for WAL that is durable already: then the
- * log has moved without the committer.
+ * Goes up with every request, also one for WAL that is durable already: then
+ * the log has moved without the committer.
  */
 uint64
 pt_commit_requests(void)

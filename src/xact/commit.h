@@ -3,8 +3,8 @@
  * commit.h
  *	  What those who wait for WAL share with the committer process.
  *
- * The waiting side (pt_commit_request, pt_commit_flushed, pt_commit_replicated)
- * is in xact.h; this is the committer's side.
+ * The waiting side (pt_commit_request, pt_commit_flushed,
+ * pt_commit_replicated) is in xact.h; this is the committer's side.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

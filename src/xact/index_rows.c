@@ -4,8 +4,8 @@
  *	  Entries of secondary indexes, made when rows are appended.
  *
  * That is at PRE_COMMIT, or in a process that is no session at all, so
- * expressions of indexes are evaluated as the owner of the table in a restricted
- * context, as index builds do.
+ * expressions of indexes are evaluated as the owner of the table in a
+ * restricted context, as index builds do.
  *
  * Siblings: row_batches.c; am/index_wrap.c keeps the executor from making them
  * earlier, when a row has no TID yet.
@@ -89,8 +89,9 @@ insert_entries(Relation rel, ResultRelInfo *rri, EState *estate, const PtAppendB
 
 /*
  * The rows are those of a batch that this transaction has just appended to rel
- * (open, RowExclusiveLock): enters them into the secondary indexes.  Called only
- * when pt_index_rows_wanted says so.  The transaction may have no snapshot yet.
+ * (open, RowExclusiveLock): enters them into the secondary indexes.  Called
+ * only when pt_index_rows_wanted says so.  The transaction may have no
+ * snapshot yet.
  */
 void
 pt_index_rows(Relation rel, const PtAppendBatch *batch, const PtRecord *rows, int n)

@@ -28,8 +28,10 @@ extern void pt_tails_choose_release(void);
 typedef struct PtRowSource
 {
 	void	   *arg;
-	void		(*get_row) (void *arg, int64 i, PtRecord *row);	/* the i'th; offset -1: any */
-	void		(*set_offset) (void *arg, int64 i, int64 offset);	/* where it went; may be NULL */
+	void		(*get_row) (void *arg, int64 i, PtRecord *row); /* the i'th; offset -1:
+																 * any */
+	void		(*set_offset) (void *arg, int64 i, int64 offset);	/* where it went; may be
+																	 * NULL */
 	int64		n;
 	PtBatchProducer *producer;	/* its sequence moves on; NULL: none */
 } PtRowSource;

@@ -4,8 +4,8 @@
  *	  The append lock: at most one transaction at the tail of a log.
  *
  * It is a heavyweight lock on (database, pg_class, leaf, 1), so that waiting
- * for it is interruptible, deadlocks are detected, pg_locks shows it, and it goes
- * with a prepared transaction.  It is held until the commit record of the
+ * for it is interruptible, deadlocks are detected, pg_locks shows it, and it
+ * goes with a prepared transaction.  It is held until the commit record of the
  * transaction is in WAL; then commit order is offset order.
  *
  * Which locks the transaction holds is remembered here, with the nesting
@@ -30,8 +30,8 @@
 #define APPEND_LOCK_SUBID	1
 
 /*
- * How often to look again before waiting in the lock's queue: first after so many
- * microseconds, then after twice that, and so on.
+ * How often to look again before waiting in the lock's queue: first after so
+ * many microseconds, then after twice that, and so on.
  */
 #define APPEND_LOCK_TRIES		6
 #define APPEND_LOCK_SLEEP_US	20
@@ -44,7 +44,10 @@ typedef struct HeldLock
 
 static PtLevelStack locks = PT_LEVEL_STACK(HeldLock);
 
-/* The server itself releases them, when a (sub)transaction aborts or all is done. */
+/*
+ * The server itself releases them, when a (sub)transaction aborts or all is
+ * done.
+ */
 const PtXactKind pt_xact_locks = {
 	.name = "append locks",
 	.stack = &locks,
@@ -69,10 +72,10 @@ is_held(Oid relid)
 }
 
 /*
- * Somebody holds the lock.  Mostly that is a commit, over in some tens of microseconds; were we to queue
- * up at once, the lock would be handed from sleeper to sleeper, and each has to be woken
- * before it goes on.  So look again a few times before that, at growing
- * intervals.
+ * Somebody holds the lock.  Mostly that is a commit, over in some tens of
+ * microseconds; were we to queue up at once, the lock would be handed from
+ * sleeper to sleeper, and each has to be woken before it goes on.  So look
+ * again a few times before that, at growing intervals.
  */
 static LockAcquireResult
 wait_for_lock(const LOCKTAG *tag)

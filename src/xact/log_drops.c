@@ -3,14 +3,15 @@
  * log_drops.c
  *	  Logs that end while somebody waits for them.
  *
- * Who waits for a log to move would wait for one that was dropped or truncated until the
- * deadline.  So a transaction that did such a thing says so when it has committed,
- * and everybody looks again; that is rare enough to wake all.
+ * Who waits for a log to move would wait for one that was dropped or truncated
+ * until the deadline.  So a transaction that did such a thing says so when it
+ * has committed, and everybody looks again; that is rare enough to wake all.
  *
- * It must be said behind the invalidation messages, or who is woken finds the old
- * relation still: hence a resource release callback, of the last phase.
+ * It must be said behind the invalidation messages, or who is woken finds the
+ * old relation still: hence a resource release callback, of the last phase.
  *
- * Siblings: commit.c (wakes the committer, which wakes the listeners), ../server/log_waits.c.
+ * Siblings: commit.c (wakes the committer, which wakes the listeners),
+ * ../server/log_waits.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -30,7 +31,8 @@
 #include "topic/leaf.h"
 
 static object_access_hook_type prev_object_access;
-static bool dropped;				/* in this transaction; also when that part was rolled back */
+static bool dropped;			/* in this transaction; also when that part
+								 * was rolled back */
 
 static void
 object_access(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *arg)

@@ -4,24 +4,26 @@
  *	  Rows that wait in memory until their transaction commits.
  *
  * Each relation has an arena to which rows are only ever added: a row is a
- * PtPendingRow with its bytes behind it, and one pointer.  Its number, counted from
- * the first row that the transaction added, makes its marker TID.
+ * PtPendingRow with its bytes behind it, and one pointer.  Its number, counted
+ * from the first row that the transaction added, makes its marker TID.
  *
- * Rows are a stack with respect to subtransactions: what a subtransaction added is
- * always at the end, and is cut off when it aborts.  Segments say which rows
- * belong to which nesting level, and at which level they were appended early.
+ * Rows are a stack with respect to subtransactions: what a subtransaction
+ * added is always at the end, and is cut off when it aborts.  Segments say
+ * which rows belong to which nesting level, and at which level they were
+ * appended early.
  *
  * Early append.  A frame carries the xid of the subtransaction that appended
  * it, so rows of outer levels that are appended inside of a subtransaction
- * would be lost if that aborts.  Their bytes are therefore kept until it
- * has committed as far up as they belong; after an abort they wait again.  Rows appended at
- * their own level are freed at once; runs remember which row numbers went to
- * which offsets, and the log has the bytes (reread.c).
+ * would be lost if that aborts.  Their bytes are therefore kept until it has
+ * committed as far up as they belong; after an abort they wait again.  Rows
+ * appended at their own level are freed at once; runs remember which row
+ * numbers went to which offsets, and the log has the bytes (reread.c).
  *
  *		segments	[ appended and freed | appended, kept | waiting ]
  *					^ row 0				 ^ base							^ nrows
  *
- * Siblings: row_batches.c encodes and appends, xact.c calls at ends of (sub)transactions.
+ * Siblings: row_batches.c encodes and appends, xact.c calls at ends of
+ * (sub)transactions.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -40,12 +42,15 @@
 #include "xact/internal.h"
 #include "xact/pending.h"
 
-/* Pointers to rows that are kept for the next rows when these have been appended. */
+/*
+ * Pointers to rows that are kept for the next rows when these have been
+ * appended.
+ */
 #define ROWS_KEPT	(1024 * 1024)
 
 /*
- * Once a transaction has appended early it holds its locks anyway, and waiting longer than it
- * takes to fill a few batches brings nothing but cold memory.
+ * Once a transaction has appended early it holds its locks anyway, and waiting
+ * longer than it takes to fill a few batches brings nothing but cold memory.
  */
 #define EARLY_BYTES	(1024 * 1024)
 
@@ -67,7 +72,9 @@ static void sub_commit(int level);
 static void sub_abort(int level);
 static void forget(void);
 
-/* The rows of each relation are a stack of segments, which is followed here. */
+/*
+ * The rows of each relation are a stack of segments, which is followed here.
+ */
 const PtXactKind pt_xact_pending = {
 	.name = "rows that wait",
 	.prepare = append_all,
@@ -259,9 +266,9 @@ first_waiting(const PtPendingRel *p)
 }
 
 /*
- * A waiting row, or one that was appended early, by its marker TID; false when it
- * was rolled back.  What the row points to stays until the next call of this
- * room.
+ * A waiting row, or one that was appended early, by its marker TID; false when
+ * it was rolled back.  What the row points to stays until the next call of
+ * this room.
  */
 bool
 pt_pending_get(Relation rel, ItemPointer tid, PtRecord *row)
@@ -309,8 +316,8 @@ set_row_offset(void *arg, int64 i, int64 offset)
 }
 
 /*
- * Appends what waits for one relation, whose append lock is held.  Rows that index
- * expressions add meanwhile wait for the next round.
+ * Appends what waits for one relation, whose append lock is held.  Rows that
+ * index expressions add meanwhile wait for the next round.
  */
 static void
 append_rel(Oid relid, PtBatchProducer *producer)
@@ -379,7 +386,9 @@ pt_pending_append(Oid relid)
 	pt_pending_append_as(relid, NULL);
 }
 
-/* The same; the batches become those of a producer, whose sequence moves on. */
+/*
+ * The same; the batches become those of a producer, whose sequence moves on.
+ */
 void
 pt_pending_append_as(Oid relid, PtBatchProducer *producer)
 {
@@ -452,7 +461,10 @@ merge_segments(PtPendingRel *p)
 	p->nsegments = Min(p->nsegments, kept + 1);
 }
 
-/* When no abort but one of the rows' own level could make them wait again, frees those in memory. */
+/*
+ * When no abort but one of the rows' own level could make them wait again,
+ * frees those in memory.
+ */
 static void
 free_appended(PtPendingRel *p)
 {

@@ -16,7 +16,8 @@
 /* A waiting row in memory, followed by the bytes of key, value and headers. */
 typedef struct PtPendingRow
 {
-	int64		offset;			/* explicit, or -1; once appended: where it went */
+	int64		offset;			/* explicit, or -1; once appended: where it
+								 * went */
 	int64		timestamp;		/* ms */
 	int32		key_len;		/* -1: null */
 	int32		value_len;		/* -1: null */
@@ -30,7 +31,8 @@ typedef struct PtPendingSegment
 {
 	int64		first;
 	int			level;			/* nesting level that added them */
-	int			appended;		/* nesting level that appended them, 0: they wait */
+	int			appended;		/* nesting level that appended them, 0: they
+								 * wait */
 	Size		bytes;
 	PtArenaMark mark;			/* of the arena when the segment began */
 } PtPendingSegment;

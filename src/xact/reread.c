@@ -4,8 +4,8 @@
  *	  Rows that were appended early, read back from the log.
  *
  * AFTER triggers, deferred constraints and foreign keys ask for rows by marker
- * TID when their bytes may no longer be in memory.  They ask in the order of insertion, so
- * the batch read last is kept, with the place in it.
+ * TID when their bytes may no longer be in memory.  They ask in the order of
+ * insertion, so the batch read last is kept, with the place in it.
  *
  * Sibling: pending.c.
  *

@@ -3,13 +3,14 @@
  * row_batches.c
  *	  From rows to record batches at the tail of a log.
  *
- * All rows that SQL writes go through pt_row_batches_append: those that waited for the
- * commit, those of append(), and those of a rewritten table.  Rows without an
- * offset follow one another densely; a gap, which explicit offsets can leave,
- * begins a new batch.
+ * All rows that SQL writes go through pt_row_batches_append: those that waited
+ * for the commit, those of append(), and those of a rewritten table.  Rows
+ * without an offset follow one another densely; a gap, which explicit offsets
+ * can leave, begins a new batch.
  *
- * Batches stay well below max.message.bytes: finding one record by its TID or offset walks
- * through the batch it is in, and a batch that fits one WAL record is written whole or not at all.
+ * Batches stay well below max.message.bytes: finding one record by its TID or
+ * offset walks through the batch it is in, and a batch that fits one WAL
+ * record is written whole or not at all.
  *
  * Siblings: pending.c (rows that wait), append_rows.c (rows that do not),
  * index_rows.c (entries of secondary indexes).
@@ -36,8 +37,8 @@
 
 /*
  * Bytes after which the committer is asked to flush what a bulk load has
- * appended so far: then it writes WAL on one processor while we make more of it on
- * another, and little is left to do at commit.
+ * appended so far: then it writes WAL on one processor while we make more of
+ * it on another, and little is left to do at commit.
  */
 #define FLUSH_AHEAD_BYTES	(1024 * 1024)
 
@@ -51,7 +52,8 @@ typedef struct RowBatches
 	Size		batch_bytes;
 	PtBatchBuilder builder;
 	int64		first;			/* number of the batch's first row */
-	int64		base_offset;	/* of the batch, when it must go to one; else -1 */
+	int64		base_offset;	/* of the batch, when it must go to one; else
+								 * -1 */
 	int64		next_offset;	/* of the next row */
 	/* rows of the batch, when there are indexes to be told */
 	bool		has_index;
@@ -86,14 +88,14 @@ pt_row_check(Relation rel, const PtRecord *row, int32 max_message_bytes, bool co
 }
 
 /*
- * Appends rows.  The caller has the relation open with RowExclusiveLock and holds its append
- * lock.  ERROR 22023 for an explicit offset below the end.
+ * Appends rows.  The caller has the relation open with RowExclusiveLock and
+ * holds its append lock.  ERROR 22023 for an explicit offset below the end.
  */
 void
 pt_row_batches_append(Relation rel, const PtRowSource *source)
 {
 	RowBatches	b;
-	PtRecord		row;
+	PtRecord	row;
 
 	Assert(CheckRelationLockedByMe(rel, RowExclusiveLock, true));
 	if (source->n == 0)
@@ -129,7 +131,10 @@ pt_row_batches_append(Relation rel, const PtRowSource *source)
 		pfree(b.rows);
 }
 
-/* Puts one row, whose offset is next_offset, into the batch, after closing a full one. */
+/*
+ * Puts one row, whose offset is next_offset, into the batch, after closing a
+ * full one.
+ */
 static void
 add_row(RowBatches *b, const PtRecord *row)
 {
@@ -145,7 +150,10 @@ add_row(RowBatches *b, const PtRecord *row)
 	b->next_offset++;
 }
 
-/* Keeps the row for the indexes.  Its bytes stay where they are until the source has been told. */
+/*
+ * Keeps the row for the indexes.  Its bytes stay where they are until the
+ * source has been told.
+ */
 static void
 keep_row(RowBatches *b, const PtRecord *row)
 {
@@ -190,7 +198,10 @@ flush_ahead(size_t len)
 	pt_commit_request(XactLastRecEnd);
 }
 
-/* Appends the batch under construction, if it has rows, tells source and indexes, and starts the next. */
+/*
+ * Appends the batch under construction, if it has rows, tells source and
+ * indexes, and starts the next.
+ */
 static void
 append_batch(RowBatches *b)
 {

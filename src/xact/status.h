@@ -14,14 +14,16 @@
 typedef enum PtStatus
 {
 	PT_OK,
-	PT_BUSY,					/* another transaction holds the append lock: try again later */
+	PT_BUSY,					/* another transaction holds the append lock:
+								 * try again later */
 	PT_UNKNOWN_PARTITION,
 	PT_OFFSET_OUT_OF_RANGE,
 	PT_CORRUPT_BATCH,
 	PT_MESSAGE_TOO_LARGE,
 	PT_INVALID_RECORD,
 	PT_INVALID_TIMESTAMP,
-	PT_DUPLICATE_SEQUENCE,		/* not an error: offset is where the first one went */
+	PT_DUPLICATE_SEQUENCE,		/* not an error: offset is where the first one
+								 * went */
 	PT_OUT_OF_ORDER_SEQUENCE,
 	PT_INVALID_PRODUCER_EPOCH,
 	PT_UNSUPPORTED_COMPRESSION,

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * tails.c
- *	  The logs that a transaction has appended to; early release of their locks.
+ *	  The logs that a transaction has appended to; early release of their
+ *	  locks.
  *
  * COMMIT tells the logs that their tail is committed now.  ABORT only forgets:
  * the next append finds the tail of an aborted transaction and settles it.
@@ -38,18 +39,22 @@
 
 typedef struct TouchedLog
 {
-	PtLevelItem held;			/* by the level of the first append that counts */
+	PtLevelItem held;			/* by the level of the first append that
+								 * counts */
 	PtLogState *state;
 	Oid			relid;
-	int			deepest;		/* level of the last appends that are not resolved */
-	bool		dirty;			/* the tail has appends of an aborted subtransaction */
+	int			deepest;		/* level of the last appends that are not
+								 * resolved */
+	bool		dirty;			/* the tail has appends of an aborted
+								 * subtransaction */
 } TouchedLog;
 
 static PtLevelStack touched = PT_LEVEL_STACK(TouchedLog);
 
 static bool only_topics;		/* nothing but topics was written so far */
 static XLogRecPtr own_wal_end;	/* XactLastRecEnd after our last append */
-static int	saved_synchronous_commit = -1;	/* while an early release is under way */
+static int	saved_synchronous_commit = -1;	/* while an early release is under
+											 * way */
 
 static void touch_log(PtLogState *state, Oid relid);
 static void settle_tails(bool two_phase);
@@ -69,8 +74,9 @@ const PtXactKind pt_xact_tails = {
 };
 
 /*
- * To be called before the transaction writes anything for an append: remembers the log, so that an append
- * that fails midway in a subtransaction is known, too.
+ * To be called before the transaction writes anything for an append: remembers
+ * the log, so that an append that fails midway in a subtransaction is known,
+ * too.
  */
 void
 pt_tails_before_append(PtLogState *state, Oid relid)
@@ -115,7 +121,8 @@ touch_log(PtLogState *state, Oid relid)
 
 /*
  * Before the commit, while errors still abort: where a subtransaction that
- * aborted has left its appends at the tail, finds out which offset follows ours.
+ * aborted has left its appends at the tail, finds out which offset follows
+ * ours.
  */
 static void
 settle_tails(bool two_phase)
@@ -138,9 +145,9 @@ settle_tails(bool two_phase)
 }
 
 /*
- * The last step before the commit: makes it an asynchronous one when the append
- * locks may be released before the flush.  Not under remote_apply, which
- * promises that standbys show the commit, in order.
+ * The last step before the commit: makes it an asynchronous one when the
+ * append locks may be released before the flush.  Not under remote_apply,
+ * which promises that standbys show the commit, in order.
  */
 void
 pt_tails_choose_release(void)
@@ -156,8 +163,8 @@ pt_tails_choose_release(void)
 }
 
 /*
- * The commit record is in WAL (and flushed, if the commit is synchronous), other
- * backends see us as committed.  Nothing here may throw.
+ * The commit record is in WAL (and flushed, if the commit is synchronous),
+ * other backends see us as committed.  Nothing here may throw.
  */
 static void
 after_commit(void)

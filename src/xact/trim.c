@@ -3,13 +3,15 @@
  * trim.c
  *	  Deleting the oldest records of a partition, when the transaction commits.
  *
- * A request is remembered, with its subtransaction.  PRE_COMMIT finds the place, which reads the
- * log and may fail; after the commit the meta page is changed, which is one WAL record.  A
- * crash between the two keeps the records.  That order is on purpose: whoever copies
- * records elsewhere and deletes them in one transaction never loses them.
+ * A request is remembered, with its subtransaction.  PRE_COMMIT finds the
+ * place, which reads the log and may fail; after the commit the meta page is
+ * changed, which is one WAL record.  A crash between the two keeps the
+ * records.  That order is on purpose: whoever copies records elsewhere and
+ * deletes them in one transaction never loses them.
  *
- * The table stays locked (RowExclusiveLock, as for a DELETE) from the request to the
- * end, so that nobody puts another file in the place of the log meanwhile.  Appends go on.
+ * The table stays locked (RowExclusiveLock, as for a DELETE) from the request
+ * to the end, so that nobody puts another file in the place of the log
+ * meanwhile.  Appends go on.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -33,7 +35,8 @@ typedef struct PendingTrim
 	PtLevelItem held;			/* by the level that asked */
 	Oid			relid;
 	int64		offset;
-	bool		empty;			/* the log has nothing before; state and start are known */
+	bool		empty;			/* the log has nothing before; state and start
+								 * are known */
 	PtLogState *state;			/* set by prepare; NULL: nothing to do */
 	PtLogStart	start;
 } PendingTrim;
@@ -64,9 +67,10 @@ remember(Oid relid, int64 offset)
 }
 
 /*
- * The transaction is about to append at this offset, under the append lock.  A log that has never held
- * anything begins there: a restored dump has the start that the original had, and no gap
- * before its first record that would count as so many rows.
+ * The transaction is about to append at this offset, under the append lock.  A
+ * log that has never held anything begins there: a restored dump has the start
+ * that the original had, and no gap before its first record that would count
+ * as so many rows.
  */
 void
 pt_trim_empty(Oid relid, PtLogState *log, int64 offset)
@@ -79,14 +83,17 @@ pt_trim_empty(Oid relid, PtLogState *log, int64 offset)
 	trim = remember(relid, offset);
 	trim->empty = true;
 	trim->state = log;
-	trim->start = (PtLogStart) {.offset = offset, .ordinal = log->start_ordinal, .pos = log->start_pos};
+	trim->start = (PtLogStart)
+	{
+		.offset = offset,.ordinal = log->start_ordinal,.pos = log->start_pos
+	};
 }
 
 /*
  * When the transaction commits, the log will start at this offset: what is
- * before it is gone then, for all snapshots.  PT_OFFSET_OUT_OF_RANGE beyond the
- * committed end; *start is where the log will start.  Holds RowExclusiveLock on
- * the table to the end of the transaction.
+ * before it is gone then, for all snapshots.  PT_OFFSET_OUT_OF_RANGE beyond
+ * the committed end; *start is where the log will start.  Holds
+ * RowExclusiveLock on the table to the end of the transaction.
  */
 PtStatus
 pt_trim(Oid leaf, int64 offset, int64 *start)
@@ -136,7 +143,10 @@ prepare(PendingTrim *trim)
 		return;
 	if (trim->empty)
 	{
-		/* never a file that goes with our commit: redo would look for it in vain */
+		/*
+		 * never a file that goes with our commit: redo would look for it in
+		 * vain
+		 */
 		if (RelFileLocatorEquals(pt_rel_locator(rel), state->locator))
 			trim->state = state;
 	}
@@ -164,15 +174,15 @@ prepare_all(bool two_phase)
 }
 
 /*
- * The commit is done, and so an error must not get out of here: a log that could not
- * be changed keeps its old start.
+ * The commit is done, and so an error must not get out of here: a log that
+ * could not be changed keeps its old start.
  */
 static XLogRecPtr
 write_start(const PendingTrim *trim)
 {
 	MemoryContext old = CurrentMemoryContext;
 	uint32		holdoff = InterruptHoldoffCount;
-	XLogRecPtr	volatile lsn = InvalidXLogRecPtr;
+	XLogRecPtr volatile lsn = InvalidXLogRecPtr;
 
 	PG_TRY();
 	{
@@ -185,7 +195,11 @@ write_start(const PendingTrim *trim)
 		MemoryContextSwitchTo(old);
 		edata = CopyErrorData();
 		FlushErrorState();
-		/* what an abort would do, but for what belongs to the commit that we are in */
+
+		/*
+		 * what an abort would do, but for what belongs to the commit that we
+		 * are in
+		 */
 		LWLockReleaseAll();
 		UnlockBuffers();
 		InterruptHoldoffCount = holdoff;

@@ -7,9 +7,9 @@
  * logs appended to, trims; and those of rooms that this one does not know.
  * Each kind is a row of a table, which is walked here at each event.
  *
- * Deferred triggers have run when PRE_COMMIT and PRE_PREPARE come, so what they
- * add is there too.  After PREPARE everything is forgotten; the append locks go
- * with the prepared transaction.
+ * Deferred triggers have run when PRE_COMMIT and PRE_PREPARE come, so what
+ * they add is there too.  After PREPARE everything is forgotten; the append
+ * locks go with the prepared transaction.
  *
  * Siblings: levels.c (the stack by which a kind follows subtransactions), and
  * the kinds: pending.c, tails.c, trim.c, lock.c.
@@ -25,8 +25,9 @@
 #include "xact/internal.h"
 
 /*
- * In this order: rows that wait are appended before the logs are looked at, and
- * the logs know their commit, and the locks are free, before a trim is flushed.
+ * In this order: rows that wait are appended before the logs are looked at,
+ * and the logs know their commit, and the locks are free, before a trim is
+ * flushed.
  */
 static const PtXactKind *const own_kinds[] = {
 	&pt_xact_pending,
@@ -35,7 +36,9 @@ static const PtXactKind *const own_kinds[] = {
 	&pt_xact_locks,
 };
 
-/* Those of other rooms come first, in the order in which they were registered. */
+/*
+ * Those of other rooms come first, in the order in which they were registered.
+ */
 static const PtXactKind *kinds[16];
 static int	nkinds;
 
@@ -57,9 +60,9 @@ add_kinds(const PtXactKind *const *more, int n)
 }
 
 /*
- * Called once, when the library is loaded, with the kinds of other rooms.  What
- * they do at an event is done before what this room does: before the append
- * locks are released, for one.
+ * Called once, when the library is loaded, with the kinds of other rooms.
+ * What they do at an event is done before what this room does: before the
+ * append locks are released, for one.
  */
 void
 pt_xact_register(const PtXactKind *const *others, int n)

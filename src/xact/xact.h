@@ -3,9 +3,9 @@
  * xact.h
  *	  The door of the xact room: what a transaction holds of topics.
  *
- * All functions are called inside a transaction, unless they say otherwise, and
- * may ereport, unless they say otherwise.  A partition is named by the OID of
- * its leaf table.
+ * All functions are called inside a transaction, unless they say otherwise,
+ * and may ereport, unless they say otherwise.  A partition is named by the OID
+ * of its leaf table.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -25,7 +25,10 @@
 #include "topic/timestamp.h"
 #include "topic/topic.h"
 
-/* pending.c: records that wait in backend memory for their transaction to commit. */
+/*
+ * pending.c: records that wait in backend memory for their transaction to
+ * commit.
+ */
 extern void pt_pending_add(Relation rel, const PtRecord *row, ItemPointer tid);
 extern bool pt_pending_get(Relation rel, ItemPointer tid, PtRecord *row);
 extern void pt_pending_append(Oid relid);
@@ -50,8 +53,8 @@ typedef struct PtXactKind
 {
 	const char *name;
 	PtLevelStack *stack;
-	void		(*prepare) (bool two_phase);	/* PRE_COMMIT or PRE_PREPARE; may
-												 * ereport */
+	void		(*prepare) (bool two_phase);	/* PRE_COMMIT or PRE_PREPARE;
+												 * may ereport */
 	void		(*committed) (void);	/* the append locks are held, unless
 										 * tails.c has released them; must not
 										 * throw */

@@ -3,11 +3,13 @@
  * 00_produce.c
  *	  Produce: record batches in, offsets out.
  *
- * Only what concerns the request is checked here; what concerns the log (CRC, size, sequence
- * numbers, timestamps) is the engine's business.  The batches go to the server, which appends those of
- * all requests of a turn as one group and then has us answer.
+ * Only what concerns the request is checked here; what concerns the log (CRC,
+ * size, sequence numbers, timestamps) is the engine's business.  The batches
+ * go to the server, which appends those of all requests of a turn as one group
+ * and then has us answer.
  *
- * Siblings: ../call.c, ../topics.c; ../../engine/engine.h (pt_produce_batches).
+ * Siblings: ../call.c, ../topics.c; ../../engine/engine.h
+ * (pt_produce_batches).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -26,7 +28,10 @@ typedef struct ProduceState
 	ProducePartitionResponse **targets;
 } ProduceState;
 
-/* zstd came with version 7 (KIP-110): before, a client may get what it cannot read. */
+/*
+ * zstd came with version 7 (KIP-110): before, a client may get what it cannot
+ * read.
+ */
 #define ZSTD_FROM_VERSION	7
 
 static void
@@ -38,8 +43,8 @@ set_error(ProducePartitionResponse *out, int16 code, const char *message)
 }
 
 /*
- * From version 3 on a partition has exactly one batch, of magic 2.  Returns an error code
- * with its message.
+ * From version 3 on a partition has exactly one batch, of magic 2.  Returns an
+ * error code with its message.
  */
 static int16
 check_batch(const KafkaRecords *records, int16 version, const char **message)
@@ -117,14 +122,18 @@ add_partition(KafkaCall *call, const ProducePartition *in, Oid relid, int16 erro
 	state->targets[call->nproduce] = out;
 	item = &call->produce[call->nproduce++];
 	item->relid = relid;
-	item->data = unconstify(char *, in->records.data);	/* the frame is ours to patch */
+	item->data = unconstify(char *, in->records.data);	/* the frame is ours to
+														 * patch */
 	item->length = in->records.len;
 	item->base_offset = -1;
 	item->append_time = -1;
 	item->start_offset = -1;
 }
 
-/* Shapes the response like the request; the error, if any, goes to all partitions. */
+/*
+ * Shapes the response like the request; the error, if any, goes to all
+ * partitions.
+ */
 static void
 walk_request(KafkaCall *call, int16 error, const char *message, bool add)
 {
@@ -157,14 +166,18 @@ walk_request(KafkaCall *call, int16 error, const char *message, bool add)
 			}
 			relid = kafka_lookup(&lookup, topic->name, by_id ? &topic->topic_id : NULL,
 								 partition->index, &code);
-			if (lookup.internal)	/* committed offsets are no client's to write */
+			if (lookup.internal)	/* committed offsets are no client's to
+									 * write */
 				code = KERR_INVALID_TOPIC_EXCEPTION;
 			add_partition(call, partition, relid, code, target);
 		}
 	}
 }
 
-/* What acks=0 gets is silence, or the end of the connection, so that the client looks for what changed. */
+/*
+ * What acks=0 gets is silence, or the end of the connection, so that the
+ * client looks for what changed.
+ */
 static KafkaOutcome
 finish(KafkaCall *call)
 {
@@ -216,7 +229,10 @@ produce_begin(KafkaCall *call)
 	if (call->nproduce == 0)
 		return finish(call);
 
-	/* Until then the server tries again where another transaction holds a partition. */
+	/*
+	 * Until then the server tries again where another transaction holds a
+	 * partition.
+	 */
 	call->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Max(in->timeout_ms, 0));
 	return KAFKA_APPEND;
 }

@@ -3,14 +3,17 @@
  * 01_fetch.c
  *	  Fetch: record batches out, with long-poll and fetch sessions.
  *
- * A request becomes a list of entries, one per partition: from the request itself, or from its
- * session.  Each attempt asks the engine for all entries and either answers or waits
- * for one of their logs to move.  No byte of a batch passes through here: an answer holds
- * spans of logs, which the server sends straight from shared buffers.
+ * A request becomes a list of entries, one per partition: from the request
+ * itself, or from its session.  Each attempt asks the engine for all entries
+ * and either answers or waits for one of their logs to move.  No byte of a
+ * batch passes through here: an answer holds spans of logs, which the server
+ * sends straight from shared buffers.
  *
- * The two isolation levels read the same, since no aborted data is ever in a log.
+ * The two isolation levels read the same, since no aborted data is ever in a
+ * log.
  *
- * Siblings: ../fetch_session.c, ../call.c, ../topics.c; ../../engine/engine.h (pt_fetch).
+ * Siblings: ../fetch_session.c, ../call.c, ../topics.c; ../../engine/engine.h
+ * (pt_fetch).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -86,7 +89,7 @@ typedef struct FetchState
 static HTAB *
 connection_cursors(KafkaSession *session)
 {
-	HASHCTL		ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(FetchCursor), .hcxt = session->mcxt};
+	HASHCTL		ctl = {.keysize = sizeof(Oid),.entrysize = sizeof(FetchCursor),.hcxt = session->mcxt};
 
 	if (session->fetch == NULL)
 		session->fetch = MemoryContextAllocZero(session->mcxt, sizeof(KafkaFetchState));
@@ -145,8 +148,8 @@ store_cursor(KafkaCall *call, const FetchEntry *entry)
  */
 
 /*
- * KIP-595: a client that says in which epoch it read last learns whether its log and
- * ours went different ways.
+ * KIP-595: a client that says in which epoch it read last learns whether its
+ * log and ours went different ways.
  */
 static void
 check_divergence(FetchEntry *entry, const FetchPartition *asked)
@@ -260,7 +263,10 @@ entries_from_session(KafkaCall *call, KafkaFetchSession *session)
  * Sessions
  */
 
-/* Adds the partitions of the request to the session; false when there is no room for them. */
+/*
+ * Adds the partitions of the request to the session; false when there is no
+ * room for them.
+ */
 static bool
 put_partitions(const FetchRequest *in, KafkaFetchSession *session)
 {
@@ -291,7 +297,10 @@ forget_partitions(const FetchRequest *in, KafkaFetchSession *session)
 	}
 }
 
-/* A request that names all partitions; epoch 0 asks for a session to be made of them. */
+/*
+ * A request that names all partitions; epoch 0 asks for a session to be made
+ * of them.
+ */
 static void
 begin_full(KafkaCall *call)
 {
@@ -348,7 +357,10 @@ begin_incremental(KafkaCall *call)
 	return KERR_NONE;
 }
 
-/* The session of a request that waited, unless another request has moved it on. */
+/*
+ * The session of a request that waited, unless another request has moved it
+ * on.
+ */
 static KafkaFetchSession *
 same_session(const FetchState *state)
 {
@@ -394,8 +406,8 @@ fetch_entry(FetchEntry *entry, uint64 left, bool at_least_one)
 }
 
 /*
- * Asks for all entries.  true when there is something to say: enough bytes, or an
- * error, or a client whose log diverged.
+ * Asks for all entries.  true when there is something to say: enough bytes, or
+ * an error, or a client whose log diverged.
  */
 static bool
 fetch_all(KafkaCall *call)
@@ -414,7 +426,10 @@ fetch_all(KafkaCall *call)
 
 		if (entry->error == KERR_NONE)
 		{
-			/* The first batch is given whatever its size, so that a small limit stops nobody. */
+			/*
+			 * The first batch is given whatever its size, so that a small
+			 * limit stops nobody.
+			 */
 			got = fetch_entry(entry, left, bytes == 0);
 			bytes += got;
 			left -= Min(got, left);
@@ -424,7 +439,10 @@ fetch_all(KafkaCall *call)
 	return news || bytes >= Min((uint64) Max(in->min_bytes, 0), limit);
 }
 
-/* Names the logs that the server is to watch; all entries are without error here. */
+/*
+ * Names the logs that the server is to watch; all entries are without error
+ * here.
+ */
 static KafkaOutcome
 wait_for_more(KafkaCall *call)
 {
@@ -510,7 +528,10 @@ fill_partition(const FetchRequest *in, const FetchEntry *entry, FetchPartitionRe
 		out->diverging_epoch.end_offset = entry->diverging_end;
 	}
 	else if (entry->fetch.span.bytes_left > 0)
-		out->records = (KafkaRecords) {NULL, (int32) entry->fetch.span.bytes_left, &entry->fetch.span};
+		out->records = (KafkaRecords)
+	{
+		NULL, (int32) entry->fetch.span.bytes_left, &entry->fetch.span
+	};
 }
 
 static void
@@ -535,7 +556,10 @@ same_topic(const FetchEntry *a, const FetchEntry *b)
 		memcmp(&a->topic_id, &b->topic_id, sizeof(a->topic_id)) == 0;
 }
 
-/* The next run of included entries of one topic from i on: sets its end and how many they are. */
+/*
+ * The next run of included entries of one topic from i on: sets its end and
+ * how many they are.
+ */
 static int
 next_run(const FetchState *state, int i, int *end)
 {
@@ -665,7 +689,10 @@ fetch_resume(KafkaCall *call, bool timed_out)
 	return wait_for_more(call);
 }
 
-/* Since version 7 an error for all goes to the top, before that to each partition. */
+/*
+ * Since version 7 an error for all goes to the top, before that to each
+ * partition.
+ */
 static void
 fetch_fail(KafkaCall *call, int16 code, const char *message)
 {

@@ -13,7 +13,10 @@
 
 #include "kafka/topics.h"
 
-/* The oldest offset that tiered storage has not got yet (KIP-1023); we have none. */
+/*
+ * The oldest offset that tiered storage has not got yet (KIP-1023); we have
+ * none.
+ */
 #define LIST_EARLIEST_PENDING_UPLOAD	(-6)
 
 /* The version that brought each of the special timestamps, from -1 down. */
@@ -30,7 +33,7 @@ timestamp_known(int64 timestamp, int16 version)
 static void
 list_partition(KafkaCall *call, const ListOffsetsPartition *in, Oid relid, ListOffsetsPartitionResponse *out)
 {
-	PtListOffset list = {.relid = relid, .timestamp = in->timestamp};
+	PtListOffset list = {.relid = relid,.timestamp = in->timestamp};
 
 	out->error_code = kafka_leader_epoch_check(in->current_leader_epoch);
 	if (out->error_code == KERR_NONE && !timestamp_known(in->timestamp, call->api_version))
@@ -47,7 +50,10 @@ list_partition(KafkaCall *call, const ListOffsetsPartition *in, Oid relid, ListO
 	out->leader_epoch = list.leader_epoch;
 }
 
-/* Shapes the response like the request; looks offsets up unless there is an error for all. */
+/*
+ * Shapes the response like the request; looks offsets up unless there is an
+ * error for all.
+ */
 static void
 walk_request(KafkaCall *call, int16 error)
 {

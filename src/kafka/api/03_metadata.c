@@ -3,12 +3,14 @@
  * 03_metadata.c
  *	  Metadata: the broker, and the partitions of topics.
  *
- * There is one broker, so what clients learn is which topics exist.  A topic that is
- * asked for by name and does not exist is created, if client and server (setting
- * pgtopic.auto_create_topics) both want that.  That is done in the control worker, so that no
- * listener waits for a lock: a listener gives such a request away (KAFKA_MOVE).
+ * There is one broker, so what clients learn is which topics exist.  A topic
+ * that is asked for by name and does not exist is created, if client and
+ * server (setting pgtopic.auto_create_topics) both want that.  That is done in
+ * the control worker, so that no listener waits for a lock: a listener gives
+ * such a request away (KAFKA_MOVE).
  *
- * Siblings: ../call.c, ../topics.c, ../broker.c, 75_describe_topic_partitions.c.
+ * Siblings: ../call.c, ../topics.c, ../broker.c,
+ * 75_describe_topic_partitions.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -67,7 +69,10 @@ fill_all(KafkaCall *call)
 		fill_topic(call, lfirst(lc), &out->topics.items[i++]);
 }
 
-/* What was asked for and is not there.  A legal name is told from an illegal one by the error. */
+/*
+ * What was asked for and is not there.  A legal name is told from an illegal
+ * one by the error.
+ */
 static bool
 may_create(const MetadataRequest *in, const MetadataTopic *asked, int16 error)
 {
@@ -156,7 +161,10 @@ metadata_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
-/* An error for all goes to the top since version 13, else to each topic; "all topics" is then none. */
+/*
+ * An error for all goes to the top since version 13, else to each topic; "all
+ * topics" is then none.
+ */
 static void
 metadata_fail(KafkaCall *call, int16 code, const char *message)
 {

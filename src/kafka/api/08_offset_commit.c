@@ -1,13 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * 08_offset_commit.c
- *	  OffsetCommit: committed offsets of a group, as records of __consumer_offsets.
+ *	  OffsetCommit: committed offsets of a group, as records of
+ *	  __consumer_offsets.
  *
- * The coordinator says whether the member may commit; topics and sizes are checked per
- * partition.  What is left is appended by the server like any produced batch, all of
- * it or none, and is answered when it is durable.
+ * The coordinator says whether the member may commit; topics and sizes are
+ * checked per partition.  What is left is appended by the server like any
+ * produced batch, all of it or none, and is answered when it is durable.
  *
- * Siblings: ../groups.h; ../../groups/groups.h (the records); 09_offset_fetch.c reads them.
+ * Siblings: ../groups.h; ../../groups/groups.h (the records);
+ * 09_offset_fetch.c reads them.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -22,7 +24,10 @@
 #include "kafka/offsets.h"
 #include "kafka/topics.h"
 
-/* How long a partition of __consumer_offsets that somebody has locked is tried: Kafka's offsets.commit.timeout.ms */
+/*
+ * How long a partition of __consumer_offsets that somebody has locked is
+ * tried: Kafka's offsets.commit.timeout.ms
+ */
 #define COMMIT_PATIENCE_MS	5000
 
 /* Between begin and resume: the partitions that are committed. */
@@ -34,8 +39,8 @@ typedef struct CommitState
 } CommitState;
 
 /*
- * What of a partition can be wrong by itself.  Metadata may be any bytes, as in Kafka: librdkafka's
- * language bindings send a terminating zero along.
+ * What of a partition can be wrong by itself.  Metadata may be any bytes, as
+ * in Kafka: librdkafka's language bindings send a terminating zero along.
  */
 static int16
 check_partition(const OffsetCommitPartition *in, const PtTopic *topic)
@@ -53,7 +58,7 @@ check_partition(const OffsetCommitPartition *in, const PtTopic *topic)
 
 static void
 add_offset(CommitState *state, const OffsetCommitPartition *in, const PtTopic *topic,
-			 PtString name, OffsetCommitPartitionResponse *target)
+		   PtString name, OffsetCommitPartitionResponse *target)
 {
 	PtCommittedOffset *committed = &state->offsets[state->n];
 
@@ -63,11 +68,17 @@ add_offset(CommitState *state, const OffsetCommitPartition *in, const PtTopic *t
 	committed->leader_epoch = in->committed_leader_epoch;
 	committed->offset = in->committed_offset;
 	committed->commit_time = -1;
-	committed->metadata = (PtString) {in->committed_metadata.data, Max(in->committed_metadata.len, 0)};
+	committed->metadata = (PtString)
+	{
+		in->committed_metadata.data, Max(in->committed_metadata.len, 0)
+	};
 	state->targets[state->n++] = target;
 }
 
-/* Shapes the response like the request; the error, if any, goes to all partitions. */
+/*
+ * Shapes the response like the request; the error, if any, goes to all
+ * partitions.
+ */
 static void
 walk_request(KafkaCall *call, int16 error)
 {
@@ -113,7 +124,10 @@ count_partitions(const OffsetCommitRequest *in)
 	return n;
 }
 
-/* May it commit?  A request from outside of the group is one of a tool or of a consumer without a group. */
+/*
+ * May it commit?  A request from outside of the group is one of a tool or of a
+ * consumer without a group.
+ */
 static int16
 check_member(KafkaCall *call)
 {
@@ -132,8 +146,9 @@ check_member(KafkaCall *call)
 }
 
 /*
- * An epoch that is past is good for the partitions that the member has had ever since (KIP-1251).
- * Those that are left are still to be committed; the others have their errors.
+ * An epoch that is past is good for the partitions that the member has had
+ * ever since (KIP-1251).  Those that are left are still to be committed; the
+ * others have their errors.
  */
 static void
 keep_partitions_of_member(KafkaCall *call)

@@ -3,9 +3,10 @@
  * 09_offset_fetch.c
  *	  OffsetFetch: committed offsets of groups.
  *
- * Until version 7 one group, then many.  No topics (null) are all topics.  What has no
- * committed offset is not an error: its offset is -1.  No committed offset is ever unstable here: an
- * offset that a transaction has not committed is not seen by anybody.
+ * Until version 7 one group, then many.  No topics (null) are all topics.
+ * What has no committed offset is not an error: its offset is -1.  No
+ * committed offset is ever unstable here: an offset that a transaction has not
+ * committed is not seen by anybody.
  *
  * Siblings: ../groups.h; ../../groups/groups.h; 08_offset_commit.c.
  *
@@ -57,12 +58,19 @@ static void
 set_offset(OffsetFetchGroupPartitionResponse *out, const PtCommittedOffset *committed)
 {
 	out->committed_offset = committed->offset;
-	/* one from before an upgrade or a restore, which begin with epoch 1, would make clients ignore what Metadata says */
+
+	/*
+	 * one from before an upgrade or a restore, which begin with epoch 1,
+	 * would make clients ignore what Metadata says
+	 */
 	out->committed_leader_epoch = committed->leader_epoch > pt_leader_epoch() ? -1 : committed->leader_epoch;
 	out->metadata = pt_string_copy(committed->metadata);
 }
 
-/* A committed offset of the group, in order of topics; those in topics that are gone are left out. */
+/*
+ * A committed offset of the group, in order of topics; those in topics that
+ * are gone are left out.
+ */
 static void
 add_offset(void *arg, const PtCommittedOffset *committed)
 {
@@ -111,12 +119,13 @@ fetch_topic(FetchGroup *f, const OffsetFetchGroupTopic *in, OffsetFetchGroupTopi
 	if (topic != NULL)
 		id = topic->id;
 	if (!by_id && f->out != NULL && topic == NULL)
-		error = KERR_NONE;		/* by name: one that is not there has no committed offset */
+		error = KERR_NONE;		/* by name: one that is not there has no
+								 * committed offset */
 	KAFKA_RESIZE(f->call, out->partitions, OffsetFetchGroupPartitionResponse, n);
 	for (int i = 0; i < n; i++)
 	{
 		OffsetFetchGroupPartitionResponse *partition = &out->partitions.items[i];
-		PtCommittedOffset	committed;
+		PtCommittedOffset committed;
 
 		partition->partition_index = in->partition_indexes.items[i];
 		partition->committed_offset = -1;
@@ -127,7 +136,10 @@ fetch_topic(FetchGroup *f, const OffsetFetchGroupTopic *in, OffsetFetchGroupTopi
 	}
 }
 
-/* f->out NULL: the error is told per partition, as there is no other place for it */
+/*
+ * f->out NULL: the error is told per partition, as there is no other place for
+ * it
+ */
 static void
 fetch_topics(FetchGroup *f, const OffsetFetchGroup *in, OffsetFetchGroupResponse *out, int16 error)
 {
@@ -136,7 +148,10 @@ fetch_topics(FetchGroup *f, const OffsetFetchGroup *in, OffsetFetchGroupResponse
 		fetch_topic(f, &in->topics.items[i], &out->topics.items[i], error);
 }
 
-/* May it be told?  Only members of the consumer protocol say who they are, since version 9. */
+/*
+ * May it be told?  Only members of the consumer protocol say who they are,
+ * since version 9.
+ */
 static int16
 check_member(KafkaCall *call, const OffsetFetchGroup *in)
 {
@@ -171,7 +186,9 @@ fetch_group(KafkaCall *call, const OffsetFetchGroup *in, OffsetFetchGroupRespons
 		fetch_topics(&f, in, out, KERR_NONE);
 }
 
-/* Until version 7: the request as one group, and its answer as the response. */
+/*
+ * Until version 7: the request as one group, and its answer as the response.
+ */
 static void
 fetch_one(KafkaCall *call, int16 error)
 {

@@ -3,8 +3,9 @@
  * 10_find_coordinator.c
  *	  FindCoordinator: who looks after a group or a transactional id.
  *
- * There is one broker, so it is always this one.  A standby is not: it sees commits but cannot
- * write any, and its clients are to try again until it has been promoted.
+ * There is one broker, so it is always this one.  A standby is not: it sees
+ * commits but cannot write any, and its clients are to try again until it has
+ * been promoted.
  *
  * Siblings: ../broker.h; ../groups.h.
  *

@@ -1,9 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * 11_join_group.c
- *	  JoinGroup: a member of the classic protocol comes in, or takes part in a rebalance.
+ *	  JoinGroup: a member of the classic protocol comes in, or takes part in a
+ *	  rebalance.
  *
- * Mostly it is answered only when all members have joined: the call is parked until then.
+ * Mostly it is answered only when all members have joined: the call is parked
+ * until then.
  *
  * Siblings: ../groups.h; 14_sync_group.c, which follows it.
  *

@@ -1,9 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * 12_heartbeat.c
- *	  Heartbeat: a member of the classic protocol is alive, and hears of rebalances.
+ *	  Heartbeat: a member of the classic protocol is alive, and hears of
+ *	  rebalances.
  *
- * Siblings: ../groups.h; 68_consumer_group_heartbeat.c is that of the other protocol.
+ * Siblings: ../groups.h; 68_consumer_group_heartbeat.c is that of the other
+ * protocol.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

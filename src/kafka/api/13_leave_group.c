@@ -1,9 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * 13_leave_group.c
- *	  LeaveGroup: members go, and need not be missed for a session timeout first.
+ *	  LeaveGroup: members go, and need not be missed for a session timeout
+ *	  first.
  *
- * Before version 3 it is one member that goes, and its error is the response's.
+ * Before version 3 it is one member that goes, and its error is the
+ * response's.
  *
  * Siblings: ../groups.h.
  *

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * 14_sync_group.c
- *	  SyncGroup: the leader of a group tells who gets what, the others hear of it.
+ *	  SyncGroup: the leader of a group tells who gets what, the others hear of
+ *	  it.
  *
  * The call of who comes before the leader is parked.
  *

@@ -3,8 +3,9 @@
  * 15_describe_groups.c
  *	  DescribeGroups: groups of the classic protocol, their state and members.
  *
- * A group that is not there is "Dead", since version 6 with GROUP_ID_NOT_FOUND, too.  One that
- * only has offsets is "Empty", one that SQL sessions use is "Stable" without members.
+ * A group that is not there is "Dead", since version 6 with
+ * GROUP_ID_NOT_FOUND, too.  One that only has offsets is "Empty", one that SQL
+ * sessions use is "Stable" without members.
  *
  * Siblings: ../groups.h; 69_consumer_group_describe.c for the other protocol.
  *

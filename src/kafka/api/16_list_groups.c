@@ -3,7 +3,8 @@
  * 16_list_groups.c
  *	  ListGroups: groups with members, and all others that have offsets.
  *
- * Siblings: ../groups.h; ../../groups/groups.h (groups that only have offsets).
+ * Siblings: ../groups.h; ../../groups/groups.h (groups that only have
+ * offsets).
  *
  * Copyright (c) 2026, the pgtopic authors
  *

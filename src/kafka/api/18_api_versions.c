@@ -3,7 +3,8 @@
  * 18_api_versions.c
  *	  ApiVersions: what we speak, from the one list of APIs.
  *
- * Siblings: ../messages/apis.h (the list), ../call.c (versions that we do not know).
+ * Siblings: ../messages/apis.h (the list), ../call.c (versions that we do not
+ * know).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -25,9 +26,10 @@ copy_printable(char *to, size_t size, KafkaString from)
 }
 
 /*
- * Features, of which clients make their choices: the consumer group protocol of KIP-848
- * is there, Kafka's transactions 2 are not.  Below version 4 a feature that may be at level 0 is not among
- * those that are supported (KAFKA-17011): Java clients from 3.3 to 3.7 end with an error over the 0.
+ * Features, of which clients make their choices: the consumer group protocol
+ * of KIP-848 is there, Kafka's transactions 2 are not.  Below version 4 a
+ * feature that may be at level 0 is not among those that are supported
+ * (KAFKA-17011): Java clients from 3.3 to 3.7 end with an error over the 0.
  */
 static void
 fill_features(KafkaCall *call)
@@ -66,7 +68,10 @@ fill(KafkaCall *call, int16 error)
 	}
 }
 
-/* Since version 3 the client says what it is: letters, digits, dots and dashes, as in KIP-511. */
+/*
+ * Since version 3 the client says what it is: letters, digits, dots and
+ * dashes, as in KIP-511.
+ */
 static bool
 is_software_name(KafkaString s)
 {

@@ -1,10 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * 19_create_topics.c
- *	  CreateTopics: checks what was asked as Kafka does, then creates topic by topic.
+ *	  CreateTopics: checks what was asked as Kafka does, then creates topic by
+ *	  topic.
  *
- * Each topic is a transaction of its own, so that one that fails leaves the others alone.
- * With validate_only the same checks are made and nothing is created.
+ * Each topic is a transaction of its own, so that one that fails leaves the
+ * others alone.  With validate_only the same checks are made and nothing is
+ * created.
  *
  * Siblings: ../call.c, ../topics.c; ../../topic/topic.h (pt_topic_create).
  *
@@ -33,7 +35,10 @@ refuse(CreateTopicResponse *out, int16 code, const char *message)
 	return false;
 }
 
-/* Assignments list every partition once, each on the one broker there is.  Kafka's words. */
+/*
+ * Assignments list every partition once, each on the one broker there is.
+ * Kafka's words.
+ */
 static bool
 check_assignments(const CreateTopic *in, CreateTopicResponse *out)
 {
@@ -117,7 +122,10 @@ check_configs(const CreateTopic *in, CreateTopicResponse *out, List **configs)
 	return true;
 }
 
-/* Adds the configs of what was or would be made (version 5 and later tell them). */
+/*
+ * Adds the configs of what was or would be made (version 5 and later tell
+ * them).
+ */
 static void
 describe_configs(KafkaCall *call, List *configs, CreateTopicResponse *out)
 {
@@ -153,7 +161,10 @@ create(KafkaCall *call, const char *name, int npartitions, List *configs, Create
 		memcpy(&out->topic_id, &topic->id, sizeof(out->topic_id));
 }
 
-/* Everything about the name; a topic that exists is found before its name is said to collide. */
+/*
+ * Everything about the name; a topic that exists is found before its name is
+ * said to collide.
+ */
 static bool
 check_name(const char *name, CreateTopicResponse *out)
 {

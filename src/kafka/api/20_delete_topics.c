@@ -3,8 +3,9 @@
  * 20_delete_topics.c
  *	  DeleteTopics: by name, or since version 6 by id.
  *
- * Each topic is a transaction of its own.  DROP waits for sessions that use the topic's tables, but
- * not for long (kafka_run_transaction): then the client is told to try again.
+ * Each topic is a transaction of its own.  DROP waits for sessions that use
+ * the topic's tables, but not for long (kafka_run_transaction): then the
+ * client is told to try again.
  *
  * Siblings: ../call.c, ../topics.c; ../../topic/topic.h (pt_topic_drop).
  *
@@ -32,8 +33,8 @@ refuse(DeleteTopicResponse *out, int16 code, const char *message)
 }
 
 /*
- * Which of the request's topics there are, in order of their OIDs; *n: how many.  What occurs twice, by name or by
- * id, is not deleted.
+ * Which of the request's topics there are, in order of their OIDs; *n: how
+ * many.  What occurs twice, by name or by id, is not deleted.
  */
 static Oid *
 find_all(KafkaCall *call, int *n)

@@ -3,11 +3,12 @@
  * 21_delete_records.c
  *	  DeleteRecords: moves the start of logs.
  *
- * As in Kafka: -1 means everything up to the high watermark, an offset below the start changes nothing,
- * records of topics that are only compacted cannot be deleted, and the answer is where the log starts now.
+ * As in Kafka: -1 means everything up to the high watermark, an offset below
+ * the start changes nothing, records of topics that are only compacted cannot
+ * be deleted, and the answer is where the log starts now.
  *
- * All partitions are one transaction, and so one flush.  When that fails (one is
- * locked by DDL, say), each is tried in a transaction of its own.
+ * All partitions are one transaction, and so one flush.  When that fails (one
+ * is locked by DDL, say), each is tried in a transaction of its own.
  *
  * Siblings: ../topics.c; ../../engine/engine.h (pt_trim).
  *
@@ -55,11 +56,14 @@ topic_error(const PtTopic *topic)
 	return KERR_NONE;
 }
 
-/* Up to the end that consumers see, which is below that of the log for a moment only. */
+/*
+ * Up to the end that consumers see, which is below that of the log for a
+ * moment only.
+ */
 static bool
 resolve_end(Deletion *deletion, int16 *error)
 {
-	PtListOffset end = {.relid = deletion->leaf, .timestamp = PT_LIST_LATEST};
+	PtListOffset end = {.relid = deletion->leaf,.timestamp = PT_LIST_LATEST};
 
 	pt_list_offset(&end);
 	*error = kafka_error_from_status(end.status);
@@ -122,7 +126,10 @@ carry_out(KafkaCall *call, Deletions *list)
 	}
 }
 
-/* With an error: the same for all that was asked for.  Else fills list with what is to be done. */
+/*
+ * With an error: the same for all that was asked for.  Else fills list with
+ * what is to be done.
+ */
 static void
 walk_request(KafkaCall *call, int16 error, Deletions *list)
 {
@@ -146,7 +153,10 @@ walk_request(KafkaCall *call, int16 error, Deletions *list)
 			row->error_code = error;
 			if (list == NULL)
 				continue;
-			list->items[list->n] = (Deletion) {.out = row};
+			list->items[list->n] = (Deletion)
+			{
+				.out = row
+			};
 			if (check_partition(topic->name, &topic->partitions.items[p], &list->items[list->n]))
 				list->n++;
 		}

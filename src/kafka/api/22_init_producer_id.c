@@ -5,9 +5,10 @@
  *
  * Ids come from the engine in blocks, so that most calls touch nothing shared.
  *
- * Kafka transactions are not supported: a transactional id is answered with INVALID_REQUEST, which clients
- * take as final.  (COORDINATOR_NOT_AVAILABLE would be tried again for ever, an authorization error would
- * send people looking for an ACL.)
+ * Kafka transactions are not supported: a transactional id is answered with
+ * INVALID_REQUEST, which clients take as final.  (COORDINATOR_NOT_AVAILABLE
+ * would be tried again for ever, an authorization error would send people
+ * looking for an ACL.)
  *
  * Siblings: ../call.c; ../../engine/engine.h (pt_producer_ids_allocate).
  *
@@ -37,8 +38,9 @@ next_producer_id(void)
 }
 
 /*
- * Without a transactional id every request gets a new producer id, whatever id and epoch it carries, as in
- * Kafka: an idempotent producer raises its epoch by itself (KIP-360).
+ * Without a transactional id every request gets a new producer id, whatever id
+ * and epoch it carries, as in Kafka: an idempotent producer raises its epoch
+ * by itself (KIP-360).
  */
 static KafkaOutcome
 init_producer_id_begin(KafkaCall *call)

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * 23_offset_for_leader_epoch.c
- *	  OffsetForLeaderEpoch: where an epoch ended, for clients that check for divergence.
+ *	  OffsetForLeaderEpoch: where an epoch ended, for clients that check for
+ *	  divergence.
  *
  * Siblings: ../call.c, ../topics.c; ../../engine/engine.h (pt_epoch_end).
  *
@@ -31,7 +32,10 @@ find_end(const EpochPartition *in, Oid relid, EpochPartitionResponse *out)
 	out->end_offset = end_offset;
 }
 
-/* Shapes the response like the request; looks epochs up unless there is an error for all. */
+/*
+ * Shapes the response like the request; looks epochs up unless there is an
+ * error for all.
+ */
 static void
 walk_request(KafkaCall *call, int16 error)
 {

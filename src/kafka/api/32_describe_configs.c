@@ -1,13 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * 32_describe_configs.c
- *	  DescribeConfigs: all or some configs of topics, the broker, its logger and groups.
+ *	  DescribeConfigs: all or some configs of topics, the broker, its logger
+ *	  and groups.
  *
- * A config is told with where it comes from and, when asked for, its synonyms: the configs that
- * could set it, in the order in which they count.  The last one is the default, which for a topic is
- * a config of the broker.
+ * A config is told with where it comes from and, when asked for, its synonyms:
+ * the configs that could set it, in the order in which they count.  The last
+ * one is the default, which for a topic is a config of the broker.
  *
- * Siblings: ../configs.h; 33_alter_configs.c, 44_incremental_alter_configs.c, which change them.
+ * Siblings: ../configs.h; 33_alter_configs.c, 44_incremental_alter_configs.c,
+ * which change them.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -182,7 +184,9 @@ describe_group(Describe *describe, const DescribeConfigsResource *in, DescribeCo
 	fill(describe, in, from_entries(pt_group_config_list(group), KAFKA_SOURCE_GROUP, describe->broker), out);
 }
 
-/* The default of all brokers ("") has what was changed while the server ran. */
+/*
+ * The default of all brokers ("") has what was changed while the server ran.
+ */
 static void
 describe_broker(Describe *describe, const DescribeConfigsResource *in, DescribeConfigsResult *out)
 {

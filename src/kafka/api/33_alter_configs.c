@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * 33_alter_configs.c
- *	  AlterConfigs: the configs of a resource, all of them; what is not named goes back to its default.
+ *	  AlterConfigs: the configs of a resource, all of them; what is not named
+ *	  goes back to its default.
  *
  * Clients since Kafka 2.3 use IncrementalAlterConfigs instead.
  *

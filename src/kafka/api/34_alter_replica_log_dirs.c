@@ -3,11 +3,12 @@
  * 34_alter_replica_log_dirs.c
  *	  AlterReplicaLogDirs: a partition to another tablespace.
  *
- * A broker of Kafka's copies in the background while the old log goes on.  Here a
- * move is ALTER TABLE ... SET TABLESPACE, which locks the partition until all of it is
- * copied, and would hold up every group in this process: that is for a database
- * administrator to choose the time of.  So a partition that is where it should be is answered with
- * success, a directory that is no tablespace's with LOG_DIR_NOT_FOUND, and a real move with POLICY_VIOLATION.
+ * A broker of Kafka's copies in the background while the old log goes on.
+ * Here a move is ALTER TABLE ... SET TABLESPACE, which locks the partition
+ * until all of it is copied, and would hold up every group in this process:
+ * that is for a database administrator to choose the time of.  So a partition
+ * that is where it should be is answered with success, a directory that is no
+ * tablespace's with LOG_DIR_NOT_FOUND, and a real move with POLICY_VIOLATION.
  *
  * Siblings: 35_describe_log_dirs.c; ../../topic/file_sizes.c.
  *
@@ -50,7 +51,10 @@ move_partition(KafkaString name, int32 partition, Oid tablespace)
 	return pt_leaf_place(leaf, &bytes) == tablespace ? KERR_NONE : KERR_POLICY_VIOLATION;
 }
 
-/* Answers directory by directory: a topic that is in several is there several times. */
+/*
+ * Answers directory by directory: a topic that is in several is there several
+ * times.
+ */
 static void
 walk_request(KafkaCall *call, int16 error)
 {

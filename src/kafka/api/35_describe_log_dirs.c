@@ -3,8 +3,8 @@
  * 35_describe_log_dirs.c
  *	  DescribeLogDirs: tablespaces, and the partitions that lie in them.
  *
- * A log directory is a tablespace; that of pg_default is the data directory.  Sizes are
- * those of files, with the space that a log has taken ahead.
+ * A log directory is a tablespace; that of pg_default is the data directory.
+ * Sizes are those of files, with the space that a log has taken ahead.
  *
  * Siblings: 34_alter_replica_log_dirs.c; ../../topic/file_sizes.c.
  *
@@ -37,7 +37,7 @@ typedef struct LocatedList
 static void
 locate(LocatedList *list, const char *topic, int32 partition, Oid leaf)
 {
-	Located		found = {.topic = topic, .partition = partition};
+	Located		found = {.topic = topic,.partition = partition};
 
 	found.tablespace = pt_leaf_place(leaf, &found.bytes);
 	if (!OidIsValid(found.tablespace))
@@ -51,7 +51,10 @@ locate(LocatedList *list, const char *topic, int32 partition, Oid leaf)
 	list->items[list->n++] = found;
 }
 
-/* Every partition of a topic, or those in "wanted"; what does not exist is left out, as in Kafka. */
+/*
+ * Every partition of a topic, or those in "wanted"; what does not exist is
+ * left out, as in Kafka.
+ */
 static void
 locate_topic(LocatedList *list, const PtTopic *topic, const int32 *wanted, int nwanted)
 {
@@ -124,7 +127,10 @@ describe_volume(const char *path, DescribeLogDirsResult *out)
 	out->usable_bytes = (int64) volume.f_bavail * volume.f_frsize;
 }
 
-/* The partitions of one directory, topic by topic: the list has those of a topic together. */
+/*
+ * The partitions of one directory, topic by topic: the list has those of a
+ * topic together.
+ */
 static void
 describe_place(KafkaCall *call, const PtPlace *place, const LocatedList *list, DescribeLogDirsResult *out)
 {

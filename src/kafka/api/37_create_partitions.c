@@ -1,12 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * 37_create_partitions.c
- *	  CreatePartitions: topics get more partitions, each in a transaction of its own.
+ *	  CreatePartitions: topics get more partitions, each in a transaction of
+ *	  its own.
  *
- * Clients see the new partitions in Metadata as soon as the transaction has committed:
- * the invalidation reaches every listener before its next request.
+ * Clients see the new partitions in Metadata as soon as the transaction has
+ * committed: the invalidation reaches every listener before its next request.
  *
- * Siblings: 19_create_topics.c, ../topics.c; ../../topic/topic.h (pt_topic_add_partitions).
+ * Siblings: 19_create_topics.c, ../topics.c; ../../topic/topic.h
+ * (pt_topic_add_partitions).
  *
  * Copyright (c) 2026, the pgtopic authors
  *

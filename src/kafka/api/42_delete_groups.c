@@ -5,7 +5,8 @@
  *
  * The offsets of all groups of a request are removed by one append.
  *
- * Siblings: ../groups.h, ../offsets.h; 47_offset_delete.c for some of the offsets.
+ * Siblings: ../groups.h, ../offsets.h; 47_offset_delete.c for some of the
+ * offsets.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

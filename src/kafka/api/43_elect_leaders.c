@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * 43_elect_leaders.c
- *	  ElectLeaders: the one broker leads every partition, so no election is ever needed.
+ *	  ElectLeaders: the one broker leads every partition, so no election is
+ *	  ever needed.
  *
  * Failover to a standby is the administrator's, not Kafka's.
  *
@@ -43,7 +44,10 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 	ElectLeadersResponse *out = call->response;
 	KafkaLookup lookup = {0};
 
-	/* Null stands for all partitions, of which those that need no election are left out. */
+	/*
+	 * Null stands for all partitions, of which those that need no election
+	 * are left out.
+	 */
 	KAFKA_RESIZE(call, out->replica_election_results, ElectLeadersResult, Max(in->topic_partitions.n, 0));
 	for (int i = 0; i < in->topic_partitions.n; i++)
 	{

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * 44_incremental_alter_configs.c
- *	  IncrementalAlterConfigs: sets, deletes, appends to and subtracts from configs.
+ *	  IncrementalAlterConfigs: sets, deletes, appends to and subtracts from
+ *	  configs.
  *
  * Siblings: ../configs.c, which does the work; 33_alter_configs.c.
  *

@@ -3,8 +3,9 @@
  * 45_alter_partition_reassignments.c
  *	  AlterPartitionReassignments: replicas are where they are.
  *
- * The assignment that is there already may be asked for; any other names brokers that do not exist, and there is no
- * reassignment that could be cancelled.
+ * The assignment that is there already may be asked for; any other names
+ * brokers that do not exist, and there is no reassignment that could be
+ * cancelled.
  *
  * Siblings: 46_list_partition_reassignments.c; ../topics.h.
  *

@@ -3,8 +3,9 @@
  * 47_offset_delete.c
  *	  OffsetDelete: some committed offsets of a group go.
  *
- * Those in topics that a member is subscribed to stay (GROUP_SUBSCRIBED_TO_TOPIC).  While a
- * classic group rebalances nobody knows what its members want, so all stay.
+ * Those in topics that a member is subscribed to stay
+ * (GROUP_SUBSCRIBED_TO_TOPIC).  While a classic group rebalances nobody knows
+ * what its members want, so all stay.
  *
  * Siblings: ../groups.h, ../offsets.h, ../topic_regex.h; 42_delete_groups.c.
  *
@@ -48,7 +49,10 @@ read_int(const char **at, const char *end, int size)
 	return (int32) pg_ntoh32(dword);
 }
 
-/* Does the subscription of a classic consumer (ConsumerProtocolSubscription) name the topic?  What cannot be read might. */
+/*
+ * Does the subscription of a classic consumer (ConsumerProtocolSubscription)
+ * name the topic?  What cannot be read might.
+ */
 static bool
 subscription_names(CoordBytes metadata, PtString topic)
 {
@@ -102,7 +106,10 @@ subscribed(const CoordDescription *d, PtString topic)
 	return false;
 }
 
-/* The error of the request; *members: whether *d is that of a group with members. */
+/*
+ * The error of the request; *members: whether *d is that of a group with
+ * members.
+ */
 static int16
 check_group(KafkaString group_id, CoordDescription *d, bool *members)
 {
@@ -147,12 +154,12 @@ delete_topic(KafkaCall *call, const OffsetDeleteTopic *in, const CoordDescriptio
 	for (int i = 0; i < in->partitions.n; i++)
 	{
 		OffsetDeletePartitionResponse *target = &out->partitions.items[i];
-		PtCommittedOffset	committed;
+		PtCommittedOffset committed;
 
 		target->partition_index = in->partitions.items[i].partition_index;
 		target->error_code = error;
 		if (error != KERR_NONE || !pt_offset_fetch(((OffsetDeleteRequest *) call->request)->group_id,
-													 name, &id, target->partition_index, true, &committed))
+												   name, &id, target->partition_index, true, &committed))
 			continue;
 		committed.topic = name;
 		committed.topic_id = id;

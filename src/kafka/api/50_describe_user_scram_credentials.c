@@ -1,9 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * 50_describe_user_scram_credentials.c
- *	  DescribeUserScramCredentials: which roles have a SCRAM-SHA-256 password, and its iterations.
+ *	  DescribeUserScramCredentials: which roles have a SCRAM-SHA-256 password,
+ *	  and its iterations.
  *
- * Names of roles are not for everybody, so this is guarded like the changes (kafka_admin_allowed).
+ * Names of roles are not for everybody, so this is guarded like the changes
+ * (kafka_admin_allowed).
  *
  * Siblings: ../scram.h; 51_alter_user_scram_credentials.c.
  *
@@ -67,7 +69,10 @@ compare_names(const void *a, const void *b)
 	return c != 0 ? c : x->len - y->len;
 }
 
-/* The users asked for, each once, in order of name; as are those that there are. */
+/*
+ * The users asked for, each once, in order of name; as are those that there
+ * are.
+ */
 static void
 describe_some(KafkaCall *call, List *users)
 {

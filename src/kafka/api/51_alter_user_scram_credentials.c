@@ -3,8 +3,9 @@
  * 51_alter_user_scram_credentials.c
  *	  AlterUserScramCredentials: sets and removes passwords of roles.
  *
- * One answer for each user, however many mechanisms are named: PostgreSQL keeps one password
- * per role, of SCRAM-SHA-256. Each user is a transaction of its own.
+ * One answer for each user, however many mechanisms are named: PostgreSQL
+ * keeps one password per role, of SCRAM-SHA-256. Each user is a transaction of
+ * its own.
  *
  * Siblings: ../scram.h; 50_describe_user_scram_credentials.c.
  *
@@ -106,7 +107,10 @@ apply(KafkaCall *call, const Change *changes, int n, KafkaError *error)
 		if (!check_change(&changes[i], error))
 			return;
 	}
-	/* What is left is one change: only one mechanism is fine, and it is there once. */
+	/*
+	 * What is left is one change: only one mechanism is fine, and it is there
+	 * once.
+	 */
 	Assert(n == 1);
 	if (kafka_scram_set(call, kafka_text(change->user),
 						change->up ? kafka_scram_verifier(change->up->iterations, change->up->salt,

@@ -3,9 +3,10 @@
  * 55_describe_quorum.c
  *	  DescribeQuorum: what stands for the log of metadata is the WAL.
  *
- * A quorum of one: this server is leader and only voter, its epoch is the timeline, and
- * offsets are bytes of WAL: the end is what was inserted, the high watermark what has been flushed.
- * (Standbys are no voters: they never elect themselves.)
+ * A quorum of one: this server is leader and only voter, its epoch is the
+ * timeline, and offsets are bytes of WAL: the end is what was inserted, the
+ * high watermark what has been flushed.  (Standbys are no voters: they never
+ * elect themselves.)
  *
  * Siblings: 80_add_raft_voter.c, 81_remove_raft_voter.c; ../broker.h.
  *

@@ -3,8 +3,9 @@
  * 57_update_features.c
  *	  UpdateFeatures: the features are what they are.
  *
- * There is one, group.version, and its level is built in: asking for that level succeeds, as nothing is left to be done. Any
- * other update fails as a whole, with the reason, as in a broker.
+ * There is one, group.version, and its level is built in: asking for that
+ * level succeeds, as nothing is left to be done. Any other update fails as a
+ * whole, with the reason, as in a broker.
  *
  * Siblings: 18_api_versions.c, which tells the features.
  *

@@ -1,9 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * 68_consumer_group_heartbeat.c
- *	  ConsumerGroupHeartbeat: all that a member of the consumer protocol (KIP-848) says, and hears.
+ *	  ConsumerGroupHeartbeat: all that a member of the consumer protocol
+ *	  (KIP-848) says, and hears.
  *
- * Siblings: ../groups.h, ../topic_regex.h; 12_heartbeat.c is that of the classic protocol.
+ * Siblings: ../groups.h, ../topic_regex.h; 12_heartbeat.c is that of the
+ * classic protocol.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * 69_consumer_group_describe.c
- *	  ConsumerGroupDescribe: groups of the consumer protocol (KIP-848), their epochs, members and
+ *	  ConsumerGroupDescribe: groups of the consumer protocol (KIP-848), their
+ *	  epochs, members and
  * assignments.
  *
  * Siblings: ../groups.h; 15_describe_groups.c for the classic protocol.

@@ -3,7 +3,8 @@
  * 74_list_config_resources.c
  *	  ListConfigResources: the names of all that has configs.
  *
- * Version 0 is what was ListClientMetricsResources: it asks for client metrics only, of which there are none.
+ * Version 0 is what was ListClientMetricsResources: it asks for client metrics
+ * only, of which there are none.
  *
  * Siblings: ../configs.h, 32_describe_configs.c.
  *

@@ -3,8 +3,8 @@
  * 75_describe_topic_partitions.c
  *	  DescribeTopicPartitions: topics in pages, in order of name.
  *
- * A response has at most as many partitions as the request and the broker allow; when
- * there are more, its cursor names the partition to go on with.
+ * A response has at most as many partitions as the request and the broker
+ * allow; when there are more, its cursor names the partition to go on with.
  *
  * Siblings: ../call.c, ../topics.c, 03_metadata.c.
  *
@@ -17,7 +17,9 @@
 #include "kafka/broker.h"
 #include "kafka/topics.h"
 
-/* Names to describe, terminated, in order; illegal ones are kept as they came. */
+/*
+ * Names to describe, terminated, in order; illegal ones are kept as they came.
+ */
 typedef struct Names
 {
 	KafkaString *items;
@@ -76,7 +78,10 @@ fill_partition(const PtTopic *topic, int32 index, DescribedPartition *out)
 	out->last_known_elr.n = 0;
 }
 
-/* Describes partitions from "first" on, at most *left of them; returns where it stopped. */
+/*
+ * Describes partitions from "first" on, at most *left of them; returns where
+ * it stopped.
+ */
 static int32
 fill_topic(KafkaCall *call, const PtTopic *topic, int32 first, int *left, DescribedTopic *out)
 {

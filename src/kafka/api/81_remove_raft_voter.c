@@ -33,11 +33,11 @@ remove_raft_voter_begin(KafkaCall *call)
 
 	if (in->cluster_id.len >= 0 && !pt_string_equal(in->cluster_id, kafka_string(kafka_cluster_id())))
 		remove_raft_voter_fail(call, KERR_INCONSISTENT_CLUSTER_ID,
-						   psprintf("The given id \"%s\" doesn't match the cluster id \"%s\"", id ? id : "",
-									kafka_cluster_id()));
+							   psprintf("The given id \"%s\" doesn't match the cluster id \"%s\"", id ? id : "",
+										kafka_cluster_id()));
 	else
 		remove_raft_voter_fail(call, KERR_UNSUPPORTED_VERSION,
-						   "Cluster doesn't support removing voter because the kraft.version feature is 0");
+							   "Cluster doesn't support removing voter because the kraft.version feature is 0");
 	return KAFKA_REPLY;
 }
 

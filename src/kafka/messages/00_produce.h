@@ -3,8 +3,8 @@
  * 00_produce.h
  *	  Produce (API key 0), versions 0 to 13.
  *
- * Version 3 is the first that is served; 0 to 2 can be taken apart so that they get their
- * error.  13 names topics by id.
+ * Version 3 is the first that is served; 0 to 2 can be taken apart so that
+ * they get their error.  13 names topics by id.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

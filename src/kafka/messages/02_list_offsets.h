@@ -3,8 +3,8 @@
  * 02_list_offsets.h
  *	  ListOffsets (API key 2), versions 1 to 11.
  *
- * A timestamp below 0 asks for a place instead of a time; which ones exist depends on the
- * version: see PT_LIST_LATEST and its like in engine.h.
+ * A timestamp below 0 asks for a place instead of a time; which ones exist
+ * depends on the version: see PT_LIST_LATEST and its like in engine.h.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -3,8 +3,8 @@
  * 08_offset_commit.h
  *	  OffsetCommit (API key 8), versions 2 to 10.
  *
- * 5 dropped the retention time, 6 brought the leader epoch, 7 static members, 9 member
- * epochs of the consumer protocol, 10 topic ids.
+ * 5 dropped the retention time, 6 brought the leader epoch, 7 static members,
+ * 9 member epochs of the consumer protocol, 10 topic ids.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

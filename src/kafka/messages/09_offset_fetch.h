@@ -3,8 +3,9 @@
  * 09_offset_fetch.h
  *	  OffsetFetch (API key 9), versions 1 to 10.
  *
- * 2 brought all topics (null) and an error code of its own, 5 the leader epoch, 7 "require
- * stable", 8 many groups in one request, 9 member epochs, 10 topic ids.
+ * 2 brought all topics (null) and an error code of its own, 5 the leader
+ * epoch, 7 "require stable", 8 many groups in one request, 9 member epochs, 10
+ * topic ids.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -3,7 +3,8 @@
  * 10_find_coordinator.h
  *	  FindCoordinator (API key 10), versions 0 to 6.
  *
- * 1 brought key types (group 0, transaction 1), 4 many keys in one request, 6 share groups.
+ * 1 brought key types (group 0, transaction 1), 4 many keys in one request, 6
+ * share groups.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

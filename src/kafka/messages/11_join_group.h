@@ -3,8 +3,8 @@
  * 11_join_group.h
  *	  JoinGroup (API key 11), versions 0 to 9.
  *
- * 1 brought the rebalance timeout, 4 MEMBER_ID_REQUIRED, 5 static members, 7 a null
- * protocol name, 8 the reason, 9 "skip assignment".
+ * 1 brought the rebalance timeout, 4 MEMBER_ID_REQUIRED, 5 static members, 7 a
+ * null protocol name, 8 the reason, 9 "skip assignment".
  *
  * Copyright (c) 2026, the pgtopic authors
  *

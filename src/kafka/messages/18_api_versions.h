@@ -3,8 +3,8 @@
  * 18_api_versions.h
  *	  ApiVersions (API key 18), versions 0 to 4.
  *
- * The response always has the oldest header; a request of a version we do not know gets a
- * version 0 response.
+ * The response always has the oldest header; a request of a version we do not
+ * know gets a version 0 response.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -3,7 +3,8 @@
  * 19_create_topics.h
  *	  CreateTopics (API key 19), versions 2 to 7.
  *
- * 5 and later answer with the partitions and configs of what was made, 7 with its id.
+ * 5 and later answer with the partitions and configs of what was made, 7 with
+ * its id.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

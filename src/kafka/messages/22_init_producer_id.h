@@ -3,7 +3,8 @@
  * 22_init_producer_id.h
  *	  InitProducerId (API key 22), versions 0 to 5.
  *
- * From 3 on a producer may name the id and epoch it has, to get the next epoch (KIP-360).
+ * From 3 on a producer may name the id and epoch it has, to get the next epoch
+ * (KIP-360).
  *
  * Copyright (c) 2026, the pgtopic authors
  *

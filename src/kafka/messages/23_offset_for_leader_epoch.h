@@ -3,7 +3,8 @@
  * 23_offset_for_leader_epoch.h
  *	  OffsetForLeaderEpoch (API key 23), versions 2 to 4.
  *
- * Where an epoch ended: how consumers find out after a failover that their log diverged.
+ * Where an epoch ended: how consumers find out after a failover that their log
+ * diverged.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -3,7 +3,8 @@
  * 35_describe_log_dirs.h
  *	  DescribeLogDirs (API key 35), versions 1 to 5.
  *
- * 3 has an error for all of it, 4 the sizes of the volume, 5 says what is cordoned.
+ * 3 has an error for all of it, 4 the sizes of the volume, 5 says what is
+ * cordoned.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

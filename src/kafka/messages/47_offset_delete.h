@@ -3,7 +3,8 @@
  * 47_offset_delete.h
  *	  OffsetDelete (API key 47), version 0.
  *
- * Never flexible.  Topics that a member of the group is subscribed to keep their offsets.
+ * Never flexible.  Topics that a member of the group is subscribed to keep
+ * their offsets.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

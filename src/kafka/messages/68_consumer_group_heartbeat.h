@@ -3,8 +3,9 @@
  * 68_consumer_group_heartbeat.h
  *	  ConsumerGroupHeartbeat (API key 68), versions 0 to 1.
  *
- * The one request of members of the consumer protocol (KIP-848): it joins, keeps alive, tells what
- * is owned, and leaves.  1 brought regular expressions; member ids are then the client's own.
+ * The one request of members of the consumer protocol (KIP-848): it joins,
+ * keeps alive, tells what is owned, and leaves.  1 brought regular
+ * expressions; member ids are then the client's own.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -3,7 +3,8 @@
  * 75_describe_topic_partitions.h
  *	  DescribeTopicPartitions (API key 75), version 0.
  *
- * Metadata in pages: the response ends at a limit of partitions and says where to go on.
+ * Metadata in pages: the response ends at a limit of partitions and says where
+ * to go on.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -3,10 +3,12 @@
  * apis.h
  *	  The one list of the Kafka APIs that we speak.
  *
- * ApiVersions answers from it, the dispatcher and the tests walk it.  An API is a row here,
- * field rows in a file beside this one (all.h), and a handler in ../api/ of the same name.
+ * ApiVersions answers from it, the dispatcher and the tests walk it.  An API
+ * is a row here, field rows in a file beside this one (all.h), and a handler
+ * in ../api/ of the same name.
  *
- * Siblings: messages.c (the tables), ../api.c (handlers), ../frame.c (headers).
+ * Siblings: messages.c (the tables), ../api.c (handlers), ../frame.c
+ * (headers).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -18,15 +20,17 @@
 #include "kafka/messages/all.h"
 
 /*
- * Columns: key, name, name of the handler, first version advertised, first version
- * served, last version, first flexible version, plane, error code that clients
- * try again after.
+ * Columns: key, name, name of the handler, first version advertised, first
+ * version served, last version, first flexible version, plane, error code that
+ * clients try again after.
  *
- * The plane says which worker may run it: DATA a listener (what is fast and never waits for a
- * lock), CONTROL the control worker (groups, and whatever changes or reads much), ANY both.
+ * The plane says which worker may run it: DATA a listener (what is fast and
+ * never waits for a lock), CONTROL the control worker (groups, and whatever
+ * changes or reads much), ANY both.
  *
  * Produce is advertised from 0, as Kafka does, because librdkafka stops
- * compressing otherwise; a request of version 0 to 2 is told that it is not supported.
+ * compressing otherwise; a request of version 0 to 2 is told that it is not
+ * supported.
  */
 #define KAFKA_APIS(X) \
 	X(0,  Produce,					produce,				   0, 3, 13, 9, DATA, NOT_LEADER_OR_FOLLOWER) \
@@ -112,7 +116,8 @@ typedef struct KafkaApi
 {
 	const char *name;
 	int16		key;
-	int16		min_version;	/* as advertised; all from here on can be decoded */
+	int16		min_version;	/* as advertised; all from here on can be
+								 * decoded */
 	int16		min_served;
 	int16		max_version;
 	int16		flexible_from;

@@ -14,7 +14,10 @@
 
 #include "kafka/message_rows.h"
 
-/* The leader of a partition, sent along with an error that a change of leader explains. */
+/*
+ * The leader of a partition, sent along with an error that a change of leader
+ * explains.
+ */
 #define KAFKA_LEADER_ROWS(F) \
 	F(INT32, leader_id,     0, LATEST, DEFAULT(-1)) \
 	F(INT32, leader_epoch,  0, LATEST, DEFAULT(-1))

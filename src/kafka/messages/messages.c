@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * messages.c
- *	  The field tables of all messages and the table of APIs, made from the lists
- *	  in the headers beside this file.
+ *	  The field tables of all messages and the table of APIs, made from the
+ *	  lists in the headers beside this file.
  *
  * Siblings: apis.h, ../rows.h (how a list becomes a table), ../codec.c.
  *

@@ -76,6 +76,10 @@ coord_group_get(CoordGroups *groups, CoordBytes group_id)
 	return group;
 }
 
+/*
+ * The group has another kind from now on.  It must have no members; what the
+ * old kind knows of it is freed.
+ */
 void
 coord_group_become(CoordGroups *groups, CoordGroup *group, CoordKind kind)
 {
@@ -89,6 +93,7 @@ coord_group_become(CoordGroups *groups, CoordGroup *group, CoordKind kind)
 	group->ops = groups->kinds[kind];
 }
 
+/* The group has "more" members, or fewer; the caller is told of it. */
 void
 coord_group_count(CoordGroups *groups, CoordGroup *group, int more)
 {
@@ -127,6 +132,10 @@ coord_group_forget(CoordGroups *groups, CoordGroup *group)
 	coord_free(groups, group);
 }
 
+/*
+ * An event or a timer is done with the group.  An empty one starts to linger,
+ * or it is freed: the caller must not look at it again.
+ */
 void
 coord_group_settle(CoordGroups *groups, CoordGroup *group)
 {
@@ -152,6 +161,7 @@ group_linger_over(CoordGroups *groups, CoordTimer *timer)
 	coord_group_forget(groups, group);
 }
 
+/* A new member id, "prefix-uuid", in memory of the step. */
 CoordBytes
 coord_member_id(CoordGroups *groups, CoordBytes prefix)
 {

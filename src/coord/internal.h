@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * internal.h
- *	  What the files of the coord room share: groups, memory, tables, timers,
- *	  replies.
+ *	  What the files of the coord room share: groups, topics, replies.
  *
  * A group is looked up, created and forgotten in group.c; what its members do
  * is up to its kind, reached through CoordKindOps: classic*.c and consumer*.c.
  *
- * Siblings: coord.h (the door), memory.h, table.h, classic.h, consumer.h.
+ * Siblings: coord.h (the door), memory.h, table.h, timers.h, classic.h,
+ * consumer.h.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -19,19 +19,7 @@
 #include "coord/coord.h"
 #include "coord/memory.h"
 #include "coord/table.h"
-
-/*
- * A deadline.  Embedded in what it belongs to; zeroed memory is a timer that
- * is not armed.
- */
-typedef struct CoordTimer
-{
-	int64		at;				/* ms */
-	uint64		seq;			/* of equal deadlines the one armed first
-								 * fires first */
-	int			slot;			/* 1 + index in the heap, 0: not armed */
-	void		(*fire) (CoordGroups *groups, struct CoordTimer *timer);
-} CoordTimer;
+#include "coord/timers.h"
 
 #define coord_container(type, member, ptr) ((type *) ((char *) (ptr) - offsetof(type, member)))
 
@@ -124,12 +112,6 @@ struct CoordGroups
 	int			nchanged;
 };
 
-/* timers.c */
-extern void coord_timer_arm(CoordGroups *groups, CoordTimer *timer, int64 at,
-							void (*fire) (CoordGroups *groups, CoordTimer *timer));
-extern void coord_timer_cancel(CoordGroups *groups, CoordTimer *timer);
-extern void coord_timers_run(CoordGroups *groups);
-
 /*
  * reply.c: the reply is zeroed, and belongs to the caller until the next one
  * is asked for
@@ -146,21 +128,11 @@ extern void coord_replies_give(CoordGroups *groups, CoordReplies *out);
 /* group.c */
 extern bool coord_group_reserve(CoordGroups *groups, size_t size, const CoordGroup *keep);
 extern CoordGroup *coord_group_find(const CoordGroups *groups, CoordBytes group_id);
-
-/* Creates it */
 extern CoordGroup *coord_group_get(CoordGroups *groups, CoordBytes group_id);
-
-/* The group must have no members: what its old kind knows is released. */
 extern void coord_group_become(CoordGroups *groups, CoordGroup *group, CoordKind kind);
-
-/* Changes the number of members, which the shell will be told of. */
 extern void coord_group_count(CoordGroups *groups, CoordGroup *group, int more);
-
-/* After an event or a timer: an empty group starts to linger, or goes. */
 extern void coord_group_settle(CoordGroups *groups, CoordGroup *group);
 extern void coord_group_forget(CoordGroups *groups, CoordGroup *group);
-
-/* "prefix-uuid", in memory of the step */
 extern CoordBytes coord_member_id(CoordGroups *groups, CoordBytes prefix);
 
 static inline bool

@@ -8,7 +8,7 @@
  * heartbeat moves a timer of a heap that may hold thousands: that costs a few
  * comparisons, as it sinks from near the leaves.
  *
- * Siblings: internal.h, step.c (TICK).
+ * Siblings: timers.h, step.c (TICK).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -88,6 +88,7 @@ coord_timer_arm(CoordGroups *groups, CoordTimer *timer, int64 at,
 	heap_sift(groups, timer->slot - 1);
 }
 
+/* Does nothing if the timer is not armed. */
 void
 coord_timer_cancel(CoordGroups *groups, CoordTimer *timer)
 {

@@ -3,18 +3,8 @@
  * consumer_types.h
  *	  Consumer groups of KIP-848: what is known of a group and its members.
  *
- * A group has an epoch, which grows with whatever changes who should have
- * what: members, subscriptions, topics.  An assignor makes a target assignment
- * of it (target_epoch is the group epoch it was made for), and each member is
- * led there by its heartbeats: it gives up what it should not have, says so,
- * then gets what nobody else holds any more.
- *
- * Invariants:
- *
- *	- a partition that a member may be reading (assigned, or being revoked) is
- *	  in ConsumerTopic.owner, and nobody else has it;
- *	- target_epoch <= epoch; a member's epoch is at most target_epoch;
- *	- every partition in a set of a member has a topic in the group's slots.
+ * README.md says what the epochs mean, draws the states, and has the
+ * invariants.
  *
  * Siblings: consumer.h (lists all files).
  *
@@ -95,6 +85,7 @@ typedef struct ConsumerClassic
 	CoordProtocol *protocols;
 } ConsumerClassic;
 
+/* README.md draws the transitions. */
 typedef enum ConsumerState
 {
 	CONSUMER_STABLE,			/* has all of the target of its epoch */

@@ -76,7 +76,7 @@ typedef enum CoordKind
 	COORD_KIND_CONSUMER			/* KIP-848 */
 } CoordKind;
 
-/* States of groups, of both kinds; coord_state_name has Kafka's words. */
+/* States of groups of both kinds.  README.md draws them. */
 typedef enum CoordState
 {
 	COORD_EMPTY,

@@ -112,10 +112,7 @@ struct CoordGroups
 	int			nchanged;
 };
 
-/*
- * reply.c: the reply is zeroed, and belongs to the caller until the next one
- * is asked for
- */
+/* reply.c */
 extern CoordReply *coord_reply(CoordGroups *groups, uint64 token, CoordEventType type, CoordError error);
 extern void coord_reply_message(CoordGroups *groups, CoordReply *reply, const char *message);
 extern CoordReply *coord_reply_join(CoordGroups *groups, uint64 token, CoordError error, CoordBytes member_id);

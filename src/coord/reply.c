@@ -19,6 +19,7 @@
 #define FIRST_REPLIES 16
 #define SPARE_REPLIES 256		/* an array up to this size is kept */
 
+/* A zeroed reply; it belongs to the caller until the next one is asked for. */
 CoordReply *
 coord_reply(CoordGroups *groups, uint64 token, CoordEventType type, CoordError error)
 {

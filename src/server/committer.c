@@ -17,7 +17,7 @@
  * the standbys are, and we look there every few milliseconds as long as
  * somebody waits.  What consumers are shown never runs ahead of that.
  *
- * Siblings: ../engine/commit.c (the numbers), listener.c (who waits).
+ * Siblings: ../xact/commit.c (the numbers), listener.c (who waits).
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -14,7 +14,7 @@
  * is not, the request is resumed once at once, after the log has become
  * watched; as watching ends only some time after the last wait, this is rare.
  *
- * Siblings: turn.c (when this is called), ../storage/state.c (the ends).
+ * Siblings: turn.c (when this is called), ../log/state.c (the ends).
  *
  * Copyright (c) 2026, the pgtopic authors
  *

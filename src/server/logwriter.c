@@ -7,7 +7,7 @@
  * It takes an extent off the queue when its WAL is flushed, and has its pages
  * written.
  *
- * Siblings: ../storage/writeback.c (the queue), ../storage/extent_write.c (how
+ * Siblings: ../io/writeback.c (the queue), ../io/extent_write.c (how
  * an extent is written), committer.c (who wakes us).
  *
  * Copyright (c) 2026, the pgtopic authors

@@ -3,7 +3,7 @@
  * 02_list_offsets.c
  *	  ListOffsets: the offset of a time, or of the start or end of a log.
  *
- * Siblings: ../call.c, ../topics.c; ../../engine/engine.h (pt_list_offset).
+ * Siblings: ../call.c, ../topics.c; ../../fetch/fetch.h (pt_list_offset).
  *
  * Copyright (c) 2026, the pgtopic authors
  *

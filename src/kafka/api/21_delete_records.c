@@ -10,7 +10,7 @@
  * All partitions are one transaction, and so one flush.  When that fails (one
  * is locked by DDL, say), each is tried in a transaction of its own.
  *
- * Siblings: ../topics.c; ../../engine/engine.h (pt_trim).
+ * Siblings: ../topics.c; ../../xact/xact.h (pt_trim).
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -10,7 +10,7 @@
  * would be tried again for ever, an authorization error would send people
  * looking for an ACL.)
  *
- * Siblings: ../call.c; ../../engine/engine.h (pt_producer_ids_allocate).
+ * Siblings: ../call.c; ../../produce/produce.h (pt_producer_ids_allocate).
  *
  * Copyright (c) 2026, the pgtopic authors
  *

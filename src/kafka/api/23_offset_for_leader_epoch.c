@@ -4,7 +4,7 @@
  *	  OffsetForLeaderEpoch: where an epoch ended, for clients that check for
  *	  divergence.
  *
- * Siblings: ../call.c, ../topics.c; ../../engine/engine.h (pt_epoch_end).
+ * Siblings: ../call.c, ../topics.c; ../../fetch/fetch.h (pt_epoch_end).
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -5,7 +5,7 @@
  *
  * As there are no transactions, none has one under way.
  *
- * Siblings: ../topics.h; ../../engine/engine.h (pt_producers_list).
+ * Siblings: ../topics.h; ../../produce/produce.h (pt_producers_list).
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -4,7 +4,7 @@
  *	  ListOffsets (API key 2), versions 1 to 11.
  *
  * A timestamp below 0 asks for a place instead of a time; which ones exist
- * depends on the version: see PT_LIST_LATEST and its like in engine.h.
+ * depends on the version: see PT_LIST_LATEST and its like in fetch.h.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -11,8 +11,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PT_AM_ROWS_H
-#define PT_AM_ROWS_H
+#ifndef PT_AM_RECORD_CURSOR_H
+#define PT_AM_RECORD_CURSOR_H
 
 #include "log/log.h"
 #include "topic/slot.h"
@@ -84,4 +84,4 @@ extern int64 pt_rows_end_ordinal(PtRows *rows);
 extern int64 pt_rows_ordinal(const PtRows *rows);
 extern void pt_rows_store(PtRows *rows, TupleTableSlot *slot);
 
-#endif							/* PT_AM_ROWS_H */
+#endif							/* PT_AM_RECORD_CURSOR_H */

@@ -3,7 +3,7 @@
  * vacuum.c
  *	  Upkeep of a log, and what the planner is told about its size.
  *
- * VACUUM has little to do: nothing is ever dead.  It seals (storage/seal.c),
+ * VACUUM has little to do: nothing is ever dead.  It seals (log/seal.c),
  * so that relfrozenxid can move, and takes entries of records that were
  * removed at the start of the log out of the secondary indexes.
  *

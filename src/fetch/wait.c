@@ -7,7 +7,7 @@
  * for several logs sleep on the one that is broadcast whenever any log moves,
  * and look for themselves.
  *
- * Siblings: read.c, consume.c; ../storage/state.c broadcasts.
+ * Siblings: read.c, consume.c; ../log/state.c broadcasts.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

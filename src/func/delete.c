@@ -3,7 +3,7 @@
  * delete.c
  *	  delete_records(): the oldest records of a partition or of a topic go.
  *
- * Siblings: admin.c; ../engine/trim.c does the work, when the transaction
+ * Siblings: admin.c; ../xact/trim.c does the work, when the transaction
  * commits.
  *
  * Copyright (c) 2026, the pgtopic authors

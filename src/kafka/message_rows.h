@@ -38,8 +38,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef KAFKA_ROWS_H
-#define KAFKA_ROWS_H
+#ifndef KAFKA_MESSAGE_ROWS_H
+#define KAFKA_MESSAGE_ROWS_H
 
 #include "kafka/schema.h"
 
@@ -110,4 +110,4 @@
 #define KAFKA_STRUCT(Name, ROWS) KAFKA_DECLARE(Name, ROWS)
 #endif
 
-#endif							/* KAFKA_ROWS_H */
+#endif							/* KAFKA_MESSAGE_ROWS_H */

@@ -13,8 +13,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef NET_MOVING_H
-#define NET_MOVING_H
+#ifndef NET_CONN_TRANSFER_H
+#define NET_CONN_TRANSFER_H
 
 #include "net/conn.h"
 
@@ -41,4 +41,4 @@ extern bool net_conn_feed(NetConn *conn, const char *data, uint32 len);
 /* input_bytes_max is reached: better to feed nothing now. */
 extern bool net_group_over_budget(const NetGroup *group);
 
-#endif							/* NET_MOVING_H */
+#endif							/* NET_CONN_TRANSFER_H */

@@ -17,7 +17,7 @@
  * and still holds the append lock, so that whoever gets the lock next (another
  * listener worker) knows of it.
  *
- * Siblings: producers.c, slow.c (through the executor), convert.c (other
+ * Siblings: producers.c, executor.c, recompress.c (other
  * codec), xact.c (tells the logs that we committed).
  *
  * Copyright (c) 2026, the pgtopic authors

@@ -7,8 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PT_SERVER_MOVE_H
-#define PT_SERVER_MOVE_H
+#ifndef PT_SERVER_CLIENT_MOVE_H
+#define PT_SERVER_CLIENT_MOVE_H
 
 #include "net/conn_transfer.h"
 #include "server/inbox.h"
@@ -29,4 +29,4 @@ extern bool pt_move_needed(const PtListener *l, const PtRequest *request);
 extern void pt_move_start(PtClient *client);
 extern void pt_move_forget(PtClient *client);
 
-#endif							/* PT_SERVER_MOVE_H */
+#endif							/* PT_SERVER_CLIENT_MOVE_H */

@@ -7,8 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PT_SERVER_HANDOVER_H
-#define PT_SERVER_HANDOVER_H
+#ifndef PT_SERVER_INBOX_H
+#define PT_SERVER_INBOX_H
 
 #include "compat.h"
 
@@ -59,4 +59,4 @@ typedef enum PtHandover
 extern PtHandover pt_handover_send(int from, int worker, int fd, PtMoved *moved,
 								   const struct iovec *bytes, int nbytes);
 
-#endif							/* PT_SERVER_HANDOVER_H */
+#endif							/* PT_SERVER_INBOX_H */

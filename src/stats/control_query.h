@@ -7,8 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PT_STATS_ASK_H
-#define PT_STATS_ASK_H
+#ifndef PT_STATS_CONTROL_QUERY_H
+#define PT_STATS_CONTROL_QUERY_H
 
 #include "compat.h"
 
@@ -37,4 +37,4 @@ extern char *pt_control_ask(const char *frames, Size len, Size *answer_len);
  */
 extern bool pt_control_expected(void);
 
-#endif							/* PT_STATS_ASK_H */
+#endif							/* PT_STATS_CONTROL_QUERY_H */

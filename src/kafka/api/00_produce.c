@@ -8,7 +8,7 @@
  * go to the server, which appends those of all requests of a turn as one group
  * and then has us answer.
  *
- * Siblings: ../call.c, ../topics.c; ../../engine/engine.h
+ * Siblings: ../call.c, ../topics.c; ../../produce/produce.h
  * (pt_produce_batches).
  *
  * Copyright (c) 2026, the pgtopic authors

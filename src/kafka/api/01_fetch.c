@@ -12,7 +12,7 @@
  * The two isolation levels read the same, since no aborted data is ever in a
  * log.
  *
- * Siblings: ../fetch_session.c, ../call.c, ../topics.c; ../../engine/engine.h
+ * Siblings: ../fetch_session.c, ../call.c, ../topics.c; ../../fetch/fetch.h
  * (pt_fetch).
  *
  * Copyright (c) 2026, the pgtopic authors

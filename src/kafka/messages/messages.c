@@ -4,7 +4,8 @@
  *	  The field tables of all messages and the table of APIs, made from the
  *	  lists in the headers beside this file.
  *
- * Siblings: apis.h, ../rows.h (how a list becomes a table), ../codec.c.
+ * Siblings: apis.h, ../message_rows.h (how a list becomes a table),
+ * ../codec.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -23,11 +23,23 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "record/bytes.h"
+#include "record/layout.h"
 #include "fetch/internal.h"
 
 /* Pages read at a time where frames begin at most that many pages apart. */
 #define WALK_NEAR		4
 #define WALK_AHEAD		16
+
+/* What a walk needs to know of a frame. */
+typedef struct WalkFrame
+{
+	PtLogPos	pos;
+	PtLogPos	next;
+	uint32		length;
+	int64		next_offset;	/* behind its last record */
+	bool		visible;
+} WalkFrame;
 
 typedef struct Walk
 {
@@ -44,8 +56,8 @@ static PtScratch scratch;
 
 static void get_scratch(void);
 static bool walk_page(Walk *walk);
-static bool walk_next(Walk *walk, PtFrame *frame);
-static bool frame_committed(Walk *walk, const PtFrame *frame);
+static bool walk_next(Walk *walk, WalkFrame *frame);
+static bool frame_committed(Walk *walk, const PtFrameHeader *head, PtLogPos pos);
 static void collect_span(PtFetch *fetch, Walk *walk);
 static PtLogPos find_start(PtFetch *fetch, PtLogState *log, PtLogPos start_pos);
 
@@ -62,17 +74,15 @@ get_scratch(void)
 
 /* Below the durable end nothing is in progress. */
 static bool
-frame_committed(Walk *walk, const PtFrame *frame)
+frame_committed(Walk *walk, const PtFrameHeader *head, PtLogPos pos)
 {
-	TransactionId xid = frame->head.xid;
-
-	if (frame->head.flags & PT_FRAME_HIDDEN)
+	if (head->flags & PT_FRAME_HIDDEN)
 		return false;
-	if (frame->pos < walk->sealed || xid == walk->committed_xid)
+	if (pos < walk->sealed || head->xid == walk->committed_xid)
 		return true;
-	if (!TransactionIdDidCommit(xid))
+	if (!TransactionIdDidCommit(head->xid))
 		return false;
-	walk->committed_xid = xid;
+	walk->committed_xid = head->xid;
 	return true;
 }
 
@@ -95,11 +105,24 @@ walk_page(Walk *walk)
 
 /* The next frame; false at the end, or when the log has gone from under us. */
 static bool
-walk_next(Walk *walk, PtFrame *frame)
+walk_next(Walk *walk, WalkFrame *frame)
 {
-	if (walk->pos >= walk->end || !walk_page(walk) ||
-		!pt_walk_frame(walk->cursor.page, walk->pos, frame))
+	PtFrameHeader head;
+	const char *at;
+
+	if (walk->pos >= walk->end || !walk_page(walk))
 		return false;
+	Assert(pt_pos_byte(walk->pos) + PT_FRAME_HEAD <= PT_PAGE_END);
+	at = (const char *) walk->cursor.page + pt_pos_byte(walk->pos);
+	memcpy(&head, at, sizeof(head));
+	at += sizeof(head);
+	if (head.length < PT_BATCH_HEADER_SIZE)
+		return false;
+	frame->pos = walk->pos;
+	frame->next = pt_frame_next(walk->pos, head.length);
+	frame->length = head.length;
+	frame->next_offset = pt_get_int64(at + BATCH_AT_BASE_OFFSET) + pt_get_int32(at + BATCH_AT_LAST_OFFSET_DELTA) + 1;
+	frame->visible = frame_committed(walk, &head, walk->pos);
 	walk->pos = frame->next;
 	return true;
 }
@@ -126,34 +149,31 @@ static void
 collect_span(PtFetch *fetch, Walk *walk)
 {
 	PtSpan	   *span = &fetch->span;
-	PtFrame		frame;
+	WalkFrame	frame;
 
 	while (walk_next(walk, &frame))
 	{
-		bool		visible = frame_committed(walk, &frame);
-		int64		next_offset = visible ? pt_batch_next_offset(&frame.batch) : -1;
-
 		if (span->bytes_left == 0)
 		{
 			CHECK_FOR_INTERRUPTS();
-			if (!visible || next_offset <= fetch->offset)
+			if (!frame.visible || frame.next_offset <= fetch->offset)
 				continue;
 			fetch->cursor_offset = fetch->offset;
 			fetch->cursor_pos = frame.pos;
-			if (frame.head.length > fetch->max_bytes && !fetch->at_least_one)
+			if (frame.length > fetch->max_bytes && !fetch->at_least_one)
 				return;
 			span->pos = frame.pos;
 			span->extent = walk->cursor.extent;
 			span->phys = walk->cursor.phys;
 			span->generation = walk->cursor.generation;
 		}
-		else if (!visible || span->bytes_left + frame.head.length > fetch->max_bytes)
+		else if (!frame.visible || span->bytes_left + frame.length > fetch->max_bytes)
 			return;
 		Assert(frame.next > frame.pos && frame.next <= walk->end);
 		Assert(span->bytes_left == 0 || frame.pos == span->end);
-		span->bytes_left += frame.head.length;
+		span->bytes_left += frame.length;
 		span->end = frame.next;
-		fetch->cursor_offset = next_offset;
+		fetch->cursor_offset = frame.next_offset;
 		fetch->cursor_pos = frame.next;
 	}
 }

@@ -25,12 +25,14 @@
 static bool
 enter_frame(PtSpan *span, Page page)
 {
-	PtFrame		frame;
+	PtFrameHeader head;
 
-	if (!pt_walk_frame(page, span->pos, &frame) || frame.head.length > span->bytes_left)
+	Assert(pt_pos_byte(span->pos) + PT_FRAME_HEAD <= PT_PAGE_END);
+	memcpy(&head, (char *) page + pt_pos_byte(span->pos), sizeof(head));
+	if (head.length < PT_BATCH_HEADER_SIZE || head.length > span->bytes_left)
 		return false;
-	span->batch_left = frame.head.length;
-	span->pos += sizeof(PtFrameHeader);
+	span->batch_left = head.length;
+	span->pos += sizeof(head);
 	return true;
 }
 

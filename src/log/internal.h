@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * internal.h
- *	  What the files of the log room share among themselves.
+ *	  What the files of the storage room share among themselves.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -50,10 +50,7 @@ extern void pt_state_replay_meta(const RelFileLocator *locator, const xl_pt_meta
 extern void pt_frame_set(Relation rel, PtLogPos pos, uint32 length, uint32 flags);
 extern uint32 pt_frame_flag(Relation rel, PtLogPos pos, uint32 flags);
 
-/* walk.c */
-extern bool pt_walk_written(Page page, PtLogPos pos);
-
-/* reader.c */
+/* read.c */
 extern void pt_read_head(Page page, PtLogPos pos, PtFrame *frame);
 extern PtLogPos pt_written_end(PtReader *r, PtLogPos from);
 extern bool pt_reader_lock_block(PtReader *r, uint64 block, Page *page);

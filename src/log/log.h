@@ -174,7 +174,7 @@ extern void pt_append(Relation rel, PtLogState *state, PtAppendBatch *batches, i
 extern void pt_append_copy(Relation rel, PtLogState *state, PtAppendBatch *batches, int n);
 
 /*
- * reader.c: frames of a log, forward and backward.
+ * read.c: frames of a log, forward and backward.
  */
 typedef struct PtFrame
 {
@@ -210,9 +210,6 @@ typedef struct PtReader
 	TransactionId committed_xid;
 	TransactionId aborted_xid;
 } PtReader;
-
-/* walk.c */
-extern bool pt_walk_frame(Page page, PtLogPos pos, PtFrame *frame);
 
 extern void pt_reader_begin(PtReader *r, Relation rel, BufferAccessStrategy strategy);
 

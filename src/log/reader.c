@@ -12,8 +12,7 @@
  * mapping that recycling has changed meanwhile; it then goes on at the start
  * of the log.
  *
- * Siblings: walk.c reads a frame, seek.c finds places, visible.c says who may
- * see a frame.
+ * Siblings: seek.c finds places, visible.c says who may see a frame.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -137,19 +136,19 @@ pt_reader_lock_block(PtReader *r, uint64 block, Page *page)
 	return false;
 }
 
-/*
- * Copies the two headers of the frame at pos, which has been written, out of
- * its locked page.  ERROR when it is damaged.
- */
+/* Copies the two headers of the frame at pos out of its locked page. */
 void
 pt_read_head(Page page, PtLogPos pos, PtFrame *frame)
 {
-	Assert(pt_walk_written(page, pos));
-	if (!pt_walk_frame(page, pos, frame))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("invalid frame at position %llu of a log", (unsigned long long) pos)));
-	Assert(frame->head.base_ordinal >= 0);
+	const char *at = (char *) page + pt_pos_byte(pos);
+
+	Assert(pt_pos_byte(pos) + PT_FRAME_HEAD <= ((PageHeader) page)->pd_lower);
+	memcpy(&frame->head, at, sizeof(PtFrameHeader));
+	(void) pt_batch_header_read(at + sizeof(PtFrameHeader), PT_BATCH_HEADER_SIZE, &frame->batch);
+	frame->pos = pos;
+	frame->next = pt_frame_next(pos, frame->head.length);
+	Assert(frame->head.length >= PT_BATCH_HEADER_SIZE && frame->head.base_ordinal >= 0);
+	Assert(frame->next > pos);
 }
 
 /*
@@ -165,7 +164,7 @@ head_at(PtReader *r, PtLogPos pos, PtFrame *frame)
 
 	if (!pt_reader_lock_block(r, pt_pos_block(pos), &page))
 		return false;
-	there = pt_walk_written(page, pos);
+	there = pt_pos_byte(pos) + PT_FRAME_HEAD <= ((PageHeader) page)->pd_lower;
 	if (there)
 	{
 		pt_read_head(page, pos, frame);
@@ -237,7 +236,8 @@ last_frame_in_block(PtReader *r, uint64 block, PtLogPos end, PtFrame *frame)
 	{
 		PtLogPos	pos = pt_pos_make(block, first);
 
-		while (pt_pos_block(pos) == block && pos < end && pt_walk_written(page, pos))
+		while (pt_pos_block(pos) == block && pos < end &&
+			   pt_pos_byte(pos) + PT_FRAME_HEAD <= ((PageHeader) page)->pd_lower)
 		{
 			pt_read_head(page, pos, frame);
 			frame->sealed = pos < sealed;

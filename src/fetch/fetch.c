@@ -178,7 +178,10 @@ collect_span(PtFetch *fetch, Walk *walk)
 	}
 }
 
-/* The leader epoch says which history a client has seen (KIP-320). */
+/*
+ * Is the leader epoch that a client believes in (-1: none) the current one?
+ * It says which history the client has seen (KIP-320).
+ */
 PtStatus
 pt_check_leader_epoch(int32 epoch)
 {

@@ -122,6 +122,8 @@ extern PtStatus pt_epoch_end(Oid relid, int32 epoch, int32 *found_epoch, int64 *
 
 extern int32 pt_leader_epoch(void);
 
+extern PtStatus pt_check_leader_epoch(int32 epoch);
+
 /*
  * reads for SQL: records of one partition under the active snapshot (poll,
  * consume).

@@ -47,7 +47,4 @@ extern void pt_page_cursor_init(PtPageCursor *cursor, const RelFileLocator *loca
 extern bool pt_page_cursor_go(PtPageCursor *cursor, uint64 block, int ahead, bool keep);
 extern void pt_page_cursor_end(PtPageCursor *cursor);
 
-/* Is the leader epoch that a client believes in the current one? */
-extern PtStatus pt_check_leader_epoch(int32 epoch);
-
 #endif							/* PT_FETCH_INTERNAL_H */

@@ -118,14 +118,7 @@ kafka_lookup(KafkaLookup *lookup, KafkaString name, const KafkaUuid *id, int32 p
 int16
 kafka_leader_epoch_check(int32 epoch)
 {
-	int32		current;
-
-	if (epoch < 0)
-		return KERR_NONE;
-	current = pt_leader_epoch();
-	if (epoch < current)
-		return KERR_FENCED_LEADER_EPOCH;
-	return epoch > current ? KERR_UNKNOWN_LEADER_EPOCH : KERR_NONE;
+	return kafka_error_from_status(pt_check_leader_epoch(epoch));
 }
 
 /* Are they the same once '_' stands for '.'? */

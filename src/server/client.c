@@ -156,7 +156,7 @@ on_closed(NetConn *conn, const char *reason)
 				(errmsg("closed the connection of Kafka client \"%s\" at %s: %s",
 						client->session.client_id, client->session.peer, reason)));
 	Assert(client->conn == conn);
-	pt_move_forget(client);
+	pt_client_move_forget(client);
 	client->waiting = NULL;
 	drop_requests(&client->arrived);
 	drop_requests(&client->begun);
@@ -313,7 +313,7 @@ pt_request_end(PtRequest *request)
 {
 	Assert(request->client->waiting != request);
 	pt_request_unlist(request);
-	pt_waits_unregister(request);
+	pt_log_waits_unregister(request);
 	net_timer_stop(request->client->listener->loop, &request->timer);
 	net_frame_release(&request->frame);
 	if (request->call != NULL)

@@ -40,13 +40,13 @@ static int64 down_since;		/* 0: the other worker is up, as far as we
 
 static void retry_due(NetTimer *timer);
 static bool ready_to_go(const PtClient *client);
-static PtHandover hand_over(PtListener *l, PtClient *client);
+static PtInboxResult hand_over(PtListener *l, PtClient *client);
 static int	collect_bytes(PtClient *client, struct iovec *iov, uint32 *words);
 static void refuse(PtClient *client);
 static void leave_list(PtClient *client);
 
 void
-pt_moves_init(PtListener *l)
+pt_client_move_init(PtListener *l)
 {
 	retry.due = retry_due;
 	retry.arg = l;
@@ -60,7 +60,7 @@ retry_due(NetTimer *timer)
 
 /* Must this request run in another worker? */
 bool
-pt_move_needed(const PtListener *l, const PtRequest *request)
+pt_client_move_needed(const PtListener *l, const PtRequest *request)
 {
 	const KafkaApi *api = kafka_frame_api(request->frame.data, request->frame.len);
 
@@ -72,7 +72,7 @@ pt_move_needed(const PtListener *l, const PtRequest *request)
  * is why it moves.
  */
 void
-pt_move_start(PtClient *client)
+pt_client_move_start(PtClient *client)
 {
 	Assert(!client->moving && client->waiting == NULL && !dlist_is_empty(&client->arrived));
 	client->moving = true;
@@ -89,7 +89,7 @@ leave_list(PtClient *client)
 
 /* The client has ended. */
 void
-pt_move_forget(PtClient *client)
+pt_client_move_forget(PtClient *client)
 {
 	if (client->moving)
 		leave_list(client);
@@ -105,7 +105,7 @@ ready_to_go(const PtClient *client)
 
 /* At the end of every turn, when the answers have been written. */
 void
-pt_moves_turn(PtListener *l)
+pt_client_move_turn(PtListener *l)
 {
 	dlist_mutable_iter iter;
 	int64		now;
@@ -115,7 +115,7 @@ pt_moves_turn(PtListener *l)
 	dlist_foreach_modify(iter, &moving)
 	{
 		PtClient   *client = dlist_container(PtClient, move_node, iter.cur);
-		PtHandover	result;
+		PtInboxResult result;
 
 		if (net_conn_closing(client->conn) || !ready_to_go(client))
 			continue;
@@ -129,7 +129,7 @@ pt_moves_turn(PtListener *l)
 			continue;
 		}
 		result = hand_over(l, client);
-		if (result == PT_HANDOVER_DONE)
+		if (result == PT_INBOX_DONE)
 		{
 			down_since = 0;
 			delay_us = 0;
@@ -138,7 +138,7 @@ pt_moves_turn(PtListener *l)
 			net_conn_close(client->conn, NULL);
 			continue;
 		}
-		if (result == PT_HANDOVER_FULL)
+		if (result == PT_INBOX_FULL)
 			down_since = 0;
 		else if (down_since == 0)
 			down_since = now;
@@ -164,18 +164,18 @@ refuse(PtClient *client)
 	pt_client_runnable(client);
 }
 
-static PtHandover
+static PtInboxResult
 hand_over(PtListener *l, PtClient *client)
 {
 	int			worker = l->control ? pt_server_least_loaded(-1) : pt_server_control();
-	struct iovec iov[PT_HANDOVER_IOVECS];
-	uint32		words[PT_HANDOVER_IOVECS];
+	struct iovec iov[PT_INBOX_IOVECS];
+	uint32		words[PT_INBOX_IOVECS];
 	PtMoved		moved = {0};
-	PtHandover	result;
+	PtInboxResult result;
 	int			n;
 
 	if (worker < 0)
-		return PT_HANDOVER_DOWN;
+		return PT_INBOX_DOWN;
 	Assert(worker != l->number);
 	strlcpy(moved.session.client_id, client->session.client_id, sizeof(moved.session.client_id));
 	strlcpy(moved.session.software_name, client->session.software_name, sizeof(moved.session.software_name));
@@ -184,9 +184,9 @@ hand_over(PtListener *l, PtClient *client)
 	strlcpy(moved.session.peer, client->session.peer, sizeof(moved.session.peer));
 	n = collect_bytes(client, iov, words);
 	moved.slot = pt_client_slot_offer(client->slot, worker, &moved.slot_serial);
-	result = pt_handover_send(pt_handover_socket(), worker, net_conn_fd(client->conn), &moved, iov, n);
+	result = pt_inbox_send(pt_inbox_socket(), worker, net_conn_fd(client->conn), &moved, iov, n);
 	/* what has been given is no longer ours to free */
-	client->slot = result == PT_HANDOVER_DONE ? pt_client_slot_take(PT_SLOT_UNSEEN, 0, l->number) :
+	client->slot = result == PT_INBOX_DONE ? pt_client_slot_take(PT_SLOT_UNSEEN, 0, l->number) :
 		pt_client_slot_take(moved.slot, moved.slot_serial, l->number);
 	return result;
 }
@@ -202,12 +202,12 @@ collect_bytes(PtClient *client, struct iovec *iov, uint32 *words)
 	const char *unread;
 	int			n = 0;
 
-	StaticAssertStmt(2 * PT_INFLIGHT_MAX + 1 <= PT_HANDOVER_IOVECS, "all requests of a client must fit");
+	StaticAssertStmt(2 * PT_INFLIGHT_MAX + 1 <= PT_INBOX_IOVECS, "all requests of a client must fit");
 	dlist_foreach(iter, &client->arrived)
 	{
 		PtRequest  *request = dlist_container(PtRequest, node, iter.cur);
 
-		Assert(request->call == NULL && n + 3 <= PT_HANDOVER_IOVECS);
+		Assert(request->call == NULL && n + 3 <= PT_INBOX_IOVECS);
 		words[n] = pg_hton32(request->frame.len);
 		iov[n].iov_base = &words[n];
 		iov[n].iov_len = sizeof(words[n]);

@@ -18,15 +18,15 @@
 								 * them can move */
 
 /* inbox.c: the inbox of this worker */
-extern void pt_handover_init(PtListener *l);
-extern void pt_handover_turn(PtListener *l);
-extern int	pt_handover_socket(void);
+extern void pt_inbox_init(PtListener *l);
+extern void pt_inbox_turn(PtListener *l);
+extern int	pt_inbox_socket(void);
 
 /* client_move.c: clients whose next request belongs to another worker */
-extern void pt_moves_init(PtListener *l);
-extern void pt_moves_turn(PtListener *l);
-extern bool pt_move_needed(const PtListener *l, const PtRequest *request);
-extern void pt_move_start(PtClient *client);
-extern void pt_move_forget(PtClient *client);
+extern void pt_client_move_init(PtListener *l);
+extern void pt_client_move_turn(PtListener *l);
+extern bool pt_client_move_needed(const PtListener *l, const PtRequest *request);
+extern void pt_client_move_start(PtClient *client);
+extern void pt_client_move_forget(PtClient *client);
 
 #endif							/* PT_SERVER_CLIENT_MOVE_H */

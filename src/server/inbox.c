@@ -42,7 +42,7 @@
 #include "server/client_move.h"
 
 /* A directory that base backups leave out. */
-#define PT_HANDOVER_PATH "pg_stat_tmp/pgtopic_listener.%d"
+#define PT_INBOX_PATH "pg_stat_tmp/pgtopic_listener.%d"
 
 /*
  * Bytes that still go into the datagram; a socket's buffer holds several such.
@@ -76,12 +76,12 @@ inbox_address(int worker, struct sockaddr_un *address)
 {
 	memset(address, 0, sizeof(*address));
 	address->sun_family = AF_UNIX;
-	snprintf(address->sun_path, sizeof(address->sun_path), PT_HANDOVER_PATH, worker);
+	snprintf(address->sun_path, sizeof(address->sun_path), PT_INBOX_PATH, worker);
 }
 
 /* Every worker has an inbox; it is also what the worker sends from. */
 void
-pt_handover_init(PtListener *l)
+pt_inbox_init(PtListener *l)
 {
 	struct sockaddr_un address;
 	int			fd;
@@ -106,7 +106,7 @@ pt_handover_init(PtListener *l)
  * To be called in every turn: an inbox that was left alone for want of memory.
  */
 void
-pt_handover_turn(PtListener *l)
+pt_inbox_turn(PtListener *l)
 {
 	if (inbox.events == 0 && !net_group_over_budget(l->group))
 		net_watch_set(l->loop, &inbox, NET_READABLE);
@@ -144,12 +144,12 @@ put_into_file(const struct iovec *bytes, int nbytes)
 }
 
 /* One datagram to the inbox of a worker. */
-static PtHandover
+static PtInboxResult
 send_datagram(int from, int worker, int fd, int file, const PtMoved *moved,
 			  const struct iovec *bytes, int nbytes)
 {
 	struct sockaddr_un address;
-	struct iovec iov[PT_HANDOVER_IOVECS + 1];
+	struct iovec iov[PT_INBOX_IOVECS + 1];
 	int			fds[2] = {fd, file};
 	int			nfds = file >= 0 ? 2 : 1;
 	union
@@ -180,42 +180,42 @@ send_datagram(int from, int worker, int fd, int file, const PtMoved *moved,
 	cmsg->cmsg_len = CMSG_LEN(nfds * sizeof(int));
 	memcpy(CMSG_DATA(cmsg), fds, nfds * sizeof(int));
 	if (sendmsg(from, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-		return PT_HANDOVER_DONE;
-	return errno == ENOENT || errno == ECONNREFUSED ? PT_HANDOVER_DOWN : PT_HANDOVER_FULL;
+		return PT_INBOX_DONE;
+	return errno == ENOENT || errno == ECONNREFUSED ? PT_INBOX_DOWN : PT_INBOX_FULL;
 }
 
 /*
  * What cannot be had now may be there later: everything but a worker that is
  * not up is "full".
  */
-PtHandover
-pt_handover_send(int from, int worker, int fd, PtMoved *moved, const struct iovec *bytes, int nbytes)
+PtInboxResult
+pt_inbox_send(int from, int worker, int fd, PtMoved *moved, const struct iovec *bytes, int nbytes)
 {
-	PtHandover	result;
+	PtInboxResult result;
 	int			file = -1;
 
-	Assert(nbytes <= PT_HANDOVER_IOVECS);
+	Assert(nbytes <= PT_INBOX_IOVECS);
 	moved->magic = PT_MOVED_MAGIC;
 	moved->len = 0;
 	for (int i = 0; i < nbytes; i++)
 		moved->len += bytes[i].iov_len;
 	if (!pt_server_up(worker))
-		return PT_HANDOVER_DOWN;
+		return PT_INBOX_DOWN;
 	if (moved->len > PT_INLINE_MAX)
 	{
 		if (!pt_server_files_add(worker, moved->len, PT_FILES_MAX))
-			return PT_HANDOVER_FULL;
+			return PT_INBOX_FULL;
 		file = put_into_file(bytes, nbytes);
-		result = file < 0 ? PT_HANDOVER_FULL : PT_HANDOVER_DONE;
+		result = file < 0 ? PT_INBOX_FULL : PT_INBOX_DONE;
 	}
 	else
-		result = PT_HANDOVER_DONE;
+		result = PT_INBOX_DONE;
 	pt_server_connections_add(worker, 1);
-	if (result == PT_HANDOVER_DONE)
+	if (result == PT_INBOX_DONE)
 		result = send_datagram(from, worker, fd, file, moved, bytes, nbytes);
 	if (file >= 0)
 		close(file);
-	if (result != PT_HANDOVER_DONE)
+	if (result != PT_INBOX_DONE)
 	{
 		pt_server_connections_add(worker, -1);
 		if (moved->len > PT_INLINE_MAX)
@@ -225,7 +225,7 @@ pt_handover_send(int from, int worker, int fd, PtMoved *moved, const struct iove
 }
 
 int
-pt_handover_socket(void)
+pt_inbox_socket(void)
 {
 	Assert(inbox.fd >= 0);
 	return inbox.fd;

@@ -17,7 +17,7 @@
 #include "datatype/timestamp.h"
 
 /* Pieces of bytes that one handover may have. */
-#define PT_HANDOVER_IOVECS	256
+#define PT_INBOX_IOVECS	256
 
 #define PT_SLOT_UNSEEN	(-1)	/* not among the clients that are shown */
 #define PT_SLOT_NEW		(-2)
@@ -38,25 +38,25 @@ typedef struct PtMoved
 {
 	uint32		magic;
 	uint64		len;			/* bytes received and not worked on; set by
-								 * pt_handover_send */
+								 * pt_inbox_send */
 	int			slot;			/* in the table of clients (counters.h), or */
 	uint64		slot_serial;
 	PtMovedSession session;
 } PtMoved;
 
-typedef enum PtHandover
+typedef enum PtInboxResult
 {
-	PT_HANDOVER_DONE,			/* the other worker's; close our descriptor */
-	PT_HANDOVER_FULL,			/* not now */
-	PT_HANDOVER_DOWN			/* that worker is not up */
-} PtHandover;
+	PT_INBOX_DONE,				/* the other worker's; close our descriptor */
+	PT_INBOX_FULL,				/* not now */
+	PT_INBOX_DOWN				/* that worker is not up */
+} PtInboxResult;
 
 /*
  * Gives a connected, non-blocking socket to a worker, with bytes that were
  * received from it, over the datagram socket "from".  The caller's descriptor
  * stays open.  Callable in any process of the server.
  */
-extern PtHandover pt_handover_send(int from, int worker, int fd, PtMoved *moved,
+extern PtInboxResult pt_inbox_send(int from, int worker, int fd, PtMoved *moved,
 								   const struct iovec *bytes, int nbytes);
 
 #endif							/* PT_SERVER_INBOX_H */

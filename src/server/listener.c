@@ -146,9 +146,9 @@ listener_start(PtListener *l)
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 				 errmsg("could not create an event loop: %m")));
 	pt_turn_init(l);
-	pt_waits_init(l);
-	pt_moves_init(l);
-	pt_handover_init(l);
+	pt_log_waits_init(l);
+	pt_client_move_init(l);
+	pt_inbox_init(l);
 	before_shmem_exit(listener_exit, (Datum) 0);
 	pt_server_attach(l->number, MyLatch);
 	pgstat_report_appname(l->control ? "pgtopic control" : psprintf("pgtopic listener %d", l->number));
@@ -158,7 +158,7 @@ static void
 listener_exit(int code, Datum arg)
 {
 	pt_server_attach(listener.number, NULL);
-	pt_waits_forget_all();
+	pt_log_waits_forget_all();
 }
 
 /*
@@ -300,7 +300,7 @@ on_accepted(NetListener *from, int fd, void *arg)
 		return;
 	}
 	if (worker != l->number &&
-		pt_handover_send(pt_handover_socket(), worker, fd, &moved, NULL, 0) == PT_HANDOVER_DONE)
+		pt_inbox_send(pt_inbox_socket(), worker, fd, &moved, NULL, 0) == PT_INBOX_DONE)
 	{
 		close(fd);
 		return;
@@ -339,9 +339,9 @@ run_turn(PtListener *l)
 		net_loop_run_timers(l->loop);
 		net_group_deliver(l->group);
 		pt_turn(l);
-		pt_moves_turn(l);
+		pt_client_move_turn(l);
 		net_group_reap(l->group);
-		pt_handover_turn(l);	/* what has just come free may be what it
+		pt_inbox_turn(l);		/* what has just come free may be what it
 								 * waits for */
 		report_ms = pt_turn_pending(l) ? -1 : report_idle(l);
 	}

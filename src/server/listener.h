@@ -144,12 +144,12 @@ extern uint32 pt_turn_sleeps_for(const PtListener *l);
 extern void pt_turn_recover(PtListener *l);
 
 /* log_waits.c */
-extern void pt_waits_init(PtListener *l);
-extern void pt_waits_register(PtRequest *request);
-extern void pt_waits_unregister(PtRequest *request);
-extern void pt_waits_check(PtListener *l);
-extern bool pt_waits_any(void);
-extern void pt_waits_forget_all(void);
+extern void pt_log_waits_init(PtListener *l);
+extern void pt_log_waits_register(PtRequest *request);
+extern void pt_log_waits_unregister(PtRequest *request);
+extern void pt_log_waits_check(PtListener *l);
+extern bool pt_log_waits_any(void);
+extern void pt_log_waits_forget_all(void);
 
 /*
  * span_source.c: a span of a log as a source of bytes for a connection, in

@@ -59,7 +59,7 @@ static void make_due(PtRequest *request);
 static void unwatch_idle(void);
 
 void
-pt_waits_init(PtListener *l)
+pt_log_waits_init(PtListener *l)
 {
 	HASHCTL		ctl = {.keysize = sizeof(PtLogState *),.entrysize = sizeof(PtWatchedLog),.hcxt = l->mcxt};
 
@@ -71,7 +71,7 @@ pt_waits_init(PtListener *l)
  * wait behind it.
  */
 void
-pt_waits_register(PtRequest *request)
+pt_log_waits_register(PtRequest *request)
 {
 	KafkaCall  *call = request->call;
 	bool		check = false;
@@ -95,7 +95,7 @@ pt_waits_register(PtRequest *request)
 }
 
 void
-pt_waits_unregister(PtRequest *request)
+pt_log_waits_unregister(PtRequest *request)
 {
 	if (request->waits == NULL)
 		return;
@@ -176,7 +176,7 @@ make_due(PtRequest *request)
 
 /* Is any log watched, be it that nobody waits for it just now? */
 bool
-pt_waits_any(void)
+pt_log_waits_any(void)
 {
 	return hash_get_num_entries(watched) > 0;
 }
@@ -185,7 +185,7 @@ pt_waits_any(void)
  * Somebody said that a log has moved: finds those who wait for one that did.
  */
 void
-pt_waits_check(PtListener *l)
+pt_log_waits_check(PtListener *l)
 {
 	uint64		moves = pt_server_moves();
 	uint64		gone;
@@ -232,7 +232,7 @@ unwatch_idle(void)
 
 /* The worker ends without a crash: others need not wake it any more. */
 void
-pt_waits_forget_all(void)
+pt_log_waits_forget_all(void)
 {
 	HASH_SEQ_STATUS scan;
 	PtWatchedLog *log;

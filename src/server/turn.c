@@ -110,7 +110,7 @@ pt_turn(PtListener *l)
 	append_phase(l);
 	if (l->control)
 		control_phase(l);
-	pt_waits_check(l);
+	pt_log_waits_check(l);
 	resume_phase(l);
 	answer_phase(l);
 	net_group_flush(l->group);
@@ -138,7 +138,7 @@ uint32
 pt_turn_sleeps_for(const PtListener *l)
 {
 	return (dlist_is_empty(unconstify(dlist_head *, &l->parked)) ? 0 : PT_SLEEPS_FOR_WAL) |
-		(pt_waits_any() ? PT_SLEEPS_FOR_LOGS : 0);
+		(pt_log_waits_any() ? PT_SLEEPS_FOR_LOGS : 0);
 }
 
 /*
@@ -216,9 +216,9 @@ begin_client(PtListener *l, PtClient *client)
 		KafkaOutcome outcome;
 
 		Assert(request->state == PT_REQUEST_ARRIVED && request->call == NULL);
-		if (!client->refuse && pt_move_needed(l, request))
+		if (!client->refuse && pt_client_move_needed(l, request))
 		{
-			pt_move_start(client);
+			pt_client_move_start(client);
 			break;
 		}
 		dlist_delete(&request->node);
@@ -270,7 +270,7 @@ apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 			break;
 		case KAFKA_MOVE:
 			take_back(request);
-			pt_move_start(client);
+			pt_client_move_start(client);
 			break;
 		case KAFKA_NO_REPLY:
 			forget_request(request, false);
@@ -582,14 +582,14 @@ start_waiting(PtListener *l, PtRequest *request)
 	int64		delay = Max(call->deadline - GetCurrentTimestamp(), 0);
 
 	Assert(client->waiting == NULL || client->waiting == request);
-	pt_waits_unregister(request);
+	pt_log_waits_unregister(request);
 	request->state = PT_REQUEST_WAITING;
 	client->waiting = request;
 	net_conn_hold(client->conn);
 	request->timer.due = wait_due;
 	request->timer.arg = request;
 	net_timer_start(l->loop, &request->timer, net_now() + delay);
-	pt_waits_register(request);
+	pt_log_waits_register(request);
 	call->owner = request;
 	if (call->ready && !request->listed)
 		pt_request_list(request, &l->due);
@@ -610,7 +610,7 @@ stop_waiting(PtRequest *request)
 {
 	PtClient   *client = request->client;
 
-	pt_waits_unregister(request);
+	pt_log_waits_unregister(request);
 	net_timer_stop(client->listener->loop, &request->timer);
 	client->waiting = NULL;
 	net_conn_unhold(client->conn);

@@ -118,16 +118,16 @@ hand_over(int sender, int theirs, const struct iovec *bytes)
 {
 	TimestampTz give_up_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PATIENCE_MS);
 	PtMoved		moved = {.slot = PT_SLOT_UNSEEN};
-	PtHandover	result;
+	PtInboxResult result;
 
 	strlcpy(moved.session.client_id, "sql", sizeof(moved.session.client_id));
 	snprintf(moved.session.peer, sizeof(moved.session.peer), "session %d", MyProcPid);
-	while ((result = pt_handover_send(sender, pt_server_control(), theirs, &moved, bytes, 1)) != PT_HANDOVER_DONE)
+	while ((result = pt_inbox_send(sender, pt_server_control(), theirs, &moved, bytes, 1)) != PT_INBOX_DONE)
 	{
 		if (GetCurrentTimestamp() >= give_up_at)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 result == PT_HANDOVER_DOWN ?
+					 result == PT_INBOX_DOWN ?
 					 errmsg("the control worker is not up") : errmsg("the control worker is busy"),
 					 errhint("It starts again by itself; the server log says what is wrong if it does not.")));
 		wait_for(PGINVALID_SOCKET, 0, RETRY_MS);

@@ -38,6 +38,7 @@ kafka_new(KafkaCall *call, const KafkaSchema *schema, int n)
 	Assert(n >= 0);
 	if (n == 0)
 		return NULL;
+	Assert(schema->size > 0);
 	result = MemoryContextAllocHuge(call->mcxt, (Size) schema->size * n);
 	kafka_defaults(schema, result, n);
 	return result;
@@ -57,6 +58,10 @@ kafka_string(const char *s)
 	};
 }
 
+/*
+ * A terminated copy; NULL for null and for what is no text in the database's
+ * encoding.
+ */
 char *
 kafka_text(KafkaString s)
 {

@@ -55,10 +55,6 @@ extern void *kafka_new(KafkaCall *call, const KafkaSchema *schema, int n);
 
 extern KafkaString kafka_string(const char *s); /* NULL: null */
 
-/*
- * A terminated copy; NULL for null and for what is no text in the database's
- * encoding.
- */
 extern char *kafka_text(KafkaString s);
 
 extern bool kafka_uuid_is_zero(const KafkaUuid *id);
@@ -71,16 +67,8 @@ typedef struct KafkaError
 	const char *message;		/* in the call's memory */
 } KafkaError;
 
-/*
- * Runs fn in a transaction of its own: the current one is committed before,
- * and a new one is open when it returns.  fn has an active snapshot and leaves
- * what it has to say in arg.  When it throws, false is returned and the error
- * is in *error; what fn did is undone.  Waits for locks end soon with an
- * error.
- */
 extern bool kafka_run_transaction(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error);
 
-/* Logs an error that is ours, not the client's. */
 extern void kafka_log_error(const KafkaCall *call, const KafkaError *error);
 
 /*

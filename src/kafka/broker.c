@@ -42,6 +42,7 @@ first_address(const char *list, char *host)
 	host[len] = '\0';
 }
 
+/* Where clients connect to; in static memory. */
 const char *
 kafka_broker_host(void)
 {

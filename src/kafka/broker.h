@@ -17,7 +17,6 @@
 #define KAFKA_FETCH_BYTES_MAX	(55 * 1024 * 1024)
 #define KAFKA_DESCRIBE_LIMIT	2000
 
-/* Where clients connect to; in static memory. */
 extern const char *kafka_broker_host(void);
 extern int	kafka_broker_port(void);
 

@@ -33,6 +33,7 @@
 #include "kafka/api.h"
 #include "kafka/frame.h"
 #include "kafka/groups.h"
+#include "kafka/memory.h"
 
 /*
  * How long a transaction of a handler may wait for a lock: the clients of a
@@ -57,26 +58,6 @@ typedef struct Step
 	const char *message;
 	KafkaOutcome outcome;
 } Step;
-
-/*
- * Memory callbacks of the codec: it must not throw.
- */
-
-static void *
-codec_alloc(void *mcxt, size_t size)
-{
-	return MemoryContextAllocExtended(mcxt, size, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
-}
-
-static void *
-codec_grow(void *mcxt, void *buf, size_t size)
-{
-	if (!AllocHugeSizeIsValid(size))
-		return NULL;
-	if (buf == NULL)
-		return codec_alloc(mcxt, size);
-	return repalloc_huge(buf, size);
-}
 
 static KafkaOutcome
 close_connection(KafkaCall *call, const char *problem)
@@ -182,8 +163,11 @@ run_and_commit(void *arg)
 }
 
 /*
- * A lock timeout is a SIGINT that a process sends itself, and a listener
- * ignores those: it has no query to cancel, except here.
+ * Runs fn in a transaction of its own: the current one is committed before,
+ * and a new one is open when it returns.  fn has an active snapshot and leaves
+ * what it has to say in arg.  When it throws, false is returned and the error
+ * is in *error; what fn did is undone.  Waits for locks end soon with an
+ * error.
  */
 bool
 kafka_run_transaction(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error)
@@ -196,6 +180,10 @@ kafka_run_transaction(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaE
 	CommitTransactionCommand();
 	StartTransactionCommand();
 
+	/*
+	 * A process ends its wait for a lock by sending itself a SIGINT.  A
+	 * listener ignores those, since it has no query to cancel, except here.
+	 */
 	sigaction(SIGINT, NULL, &usual);
 	pqsignal(SIGINT, StatementCancelHandler);
 	ok = guard(call->mcxt, run_and_commit, &own, error);
@@ -207,6 +195,7 @@ kafka_run_transaction(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaE
 	return ok;
 }
 
+/* Logs an error that is ours, not the client's. */
 void
 kafka_log_error(const KafkaCall *call, const KafkaError *error)
 {
@@ -236,6 +225,7 @@ make_pieces(KafkaCall *call, const KafkaWriter *w)
 	{
 		const KafkaSplice *splice = &w->splices[i];
 
+		Assert(splice->at >= at && splice->at <= w->len);
 		if (splice->at > at)
 		{
 			piece->data = w->buf + at;
@@ -254,6 +244,8 @@ make_pieces(KafkaCall *call, const KafkaWriter *w)
 		piece++;
 	}
 	call->npieces = piece - call->pieces;
+	Assert(call->npieces > 0 && call->npieces <= 2 * w->nsplices + 1);
+	Assert(call->pieces[0].data == w->buf); /* the frame's length */
 	call->response_bytes = w->len + w->spliced;
 	call->error = w->error;
 }
@@ -261,7 +253,7 @@ make_pieces(KafkaCall *call, const KafkaWriter *w)
 static KafkaOutcome
 encode_reply(KafkaCall *call)
 {
-	KafkaWriter w = {.grow = codec_grow, .arg = call->mcxt};
+	KafkaWriter w = kafka_writer_in(call->mcxt);
 
 	if (!kafka_response_write(&w, call->api, call->api_version, call->correlation_id, call->response))
 		return close_connection(call, "response is too large");
@@ -276,6 +268,7 @@ run_step(void *arg)
 	KafkaCall  *call = step->call;
 	const KafkaHandler *handler = kafka_handler_of(call->api);
 
+	Assert(CurrentMemoryContext == call->mcxt);
 	switch (step->what)
 	{
 		case STEP_BEGIN:
@@ -290,6 +283,9 @@ run_step(void *arg)
 			step->outcome = KAFKA_REPLY;
 			break;
 	}
+	Assert(step->outcome != KAFKA_APPEND || call->nproduce > 0);
+	Assert(step->outcome != KAFKA_MOVE || (step->what == STEP_BEGIN && call->session->movable));
+	Assert(step->outcome != KAFKA_CLOSE || call->problem != NULL);
 	if (step->outcome == KAFKA_REPLY)
 		step->outcome = encode_reply(call);
 }
@@ -310,9 +306,11 @@ run(Step *step)
 	KafkaCall  *call = step->call;
 	KafkaError	error = {0};
 
+	Assert(step->what != STEP_FAIL || step->code != KERR_NONE);
 	if (guard(call->mcxt, run_step, step, &error))
 		return step->outcome;
 
+	Assert(error.code != KERR_NONE);
 	kafka_log_error(call, &error);
 	call->npieces = 0;
 	if (step->what == STEP_FAIL || wants_no_answer(call))
@@ -368,22 +366,22 @@ reject_version(KafkaCall *call)
 }
 
 /*
- * For pg_stat_activity, where requests may take their time: not in a listener.
- * Text of the client's is shown as ASCII.
+ * Shows the request in pg_stat_activity.  A listener's requests are over too
+ * soon for that, so this is for the control worker only.  What a client wrote
+ * is shown as ASCII.
  */
 static void
 report_activity(const KafkaCall *call)
 {
-	const KafkaField *first = call->api->request()->fields;
 	char		text[NAMEDATALEN * 3];
 	int			n;
 
 	if (call->session->movable)
 		return;
 	n = snprintf(text, sizeof(text), "%s of %s", call->api->name, call->session->client_id);
-	if (call->api->request()->nfields > 0 && strcmp(first->name, "group_id") == 0 && n < sizeof(text))
+	if (call->api->group_id_at != 0 && n < sizeof(text))
 	{
-		const KafkaString *group = (const KafkaString *) ((char *) call->request + first->offset);
+		const KafkaString *group = (const KafkaString *) ((char *) call->request + call->api->group_id_at - 1);
 
 		n += snprintf(text + n, sizeof(text) - n, " for group %.*s", Min(Max(group->len, 0), 128), group->data);
 	}
@@ -400,7 +398,7 @@ static KafkaOutcome
 begin(KafkaCall *call, bool refuse)
 {
 	KafkaRequestHeader header;
-	KafkaArena	arena = {.alloc = codec_alloc, .arg = call->mcxt, .budget = KAFKA_DECODE_BUDGET};
+	KafkaArena	arena = kafka_arena_in(call->mcxt, KAFKA_DECODE_BUDGET);
 	const char *problem = kafka_request_header_read(call->frame, call->frame_len, &header);
 
 	if (problem != NULL)

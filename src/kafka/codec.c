@@ -30,6 +30,8 @@
 /* The most bytes a fixed-size field or a length takes (a uuid). */
 #define FIXED_MAX		16
 
+#define VARINT_MAX		5
+
 typedef struct Reader
 {
 	const uint8 *pos;
@@ -77,6 +79,7 @@ type_size(KafkaType type)
  * Memory
  */
 
+/* Aligned memory, not zeroed; NULL when the budget or the memory is spent. */
 void *
 kafka_arena_alloc(KafkaArena *arena, size_t size)
 {
@@ -100,6 +103,7 @@ kafka_arena_alloc(KafkaArena *arena, size_t size)
 		if (arena->free == NULL)
 			return NULL;
 	}
+	Assert(arena->left >= size);
 	result = arena->free;
 	arena->free += size;
 	arena->left -= size;
@@ -162,6 +166,7 @@ set_default(const KafkaField *f, char *out)
 	}
 }
 
+/* Fills structs with their defaults. */
 void
 kafka_defaults(const KafkaSchema *schema, void *out, int n)
 {
@@ -244,6 +249,7 @@ take(Reader *r, size_t n)
 {
 	const uint8 *p = r->pos;
 
+	Assert(r->pos <= r->end);
 	if (unlikely((size_t) (r->end - p) < n))
 	{
 		fail(r, "message is truncated");
@@ -280,6 +286,10 @@ get64(const uint8 *p)
 	return pg_ntoh64(v);
 }
 
+/*
+ * An unsigned varint; bytes used, or 0 when it is cut short or does not fit 32
+ * bits.
+ */
 int
 kafka_varint_read(const uint8 *pos, const uint8 *end, uint32 *value)
 {
@@ -413,6 +423,7 @@ least_of_struct(const KafkaSchema *schema, int version, bool flexible)
 static bool
 read_count(Reader *r, const KafkaField *f, size_t least, size_t size, KafkaArray *array)
 {
+	Assert(least > 0 && size > 0);
 	array->items = NULL;
 	if (!read_length(r, false, kafka_field_nullable(f, r->version), &array->n))
 		return false;
@@ -567,6 +578,7 @@ read_tag(Reader *r, const KafkaSchema *schema, char *out)
 	if (size > (size_t) (r->end - r->pos))
 		return fail(r, "tagged field is truncated");
 	after = r->pos + size;
+	Assert(after <= outer_end);
 
 	for (int i = 0; i < schema->nfields; i++)
 	{
@@ -616,6 +628,13 @@ read_struct(Reader *r, const KafkaSchema *schema, char *out)
 	return true;
 }
 
+/*
+ * Decodes a message of exactly "len" bytes into "out" (schema->size bytes).
+ * Fields that the version does not have get their defaults.  Strings and
+ * records point into "data".  Returns NULL, or what is wrong with the bytes.
+ * "left" gets the number of bytes behind the message; when it is NULL there
+ * must be none.
+ */
 const char *
 kafka_decode(const KafkaSchema *schema, int16 version, bool flexible,
 			 const char *data, size_t len, KafkaArena *arena, void *out, size_t *left)
@@ -671,6 +690,7 @@ reserve(KafkaWriter *w, size_t n)
 static inline void
 put16(KafkaWriter *w, uint16 v)
 {
+	Assert(w->cap - w->len >= sizeof(v));
 	v = pg_hton16(v);
 	memcpy(w->buf + w->len, &v, sizeof(v));
 	w->len += sizeof(v);
@@ -679,6 +699,7 @@ put16(KafkaWriter *w, uint16 v)
 static inline void
 put32(KafkaWriter *w, uint32 v)
 {
+	Assert(w->cap - w->len >= sizeof(v));
 	v = pg_hton32(v);
 	memcpy(w->buf + w->len, &v, sizeof(v));
 	w->len += sizeof(v);
@@ -687,6 +708,7 @@ put32(KafkaWriter *w, uint32 v)
 static inline void
 put64(KafkaWriter *w, uint64 v)
 {
+	Assert(w->cap - w->len >= sizeof(v));
 	v = pg_hton64(v);
 	memcpy(w->buf + w->len, &v, sizeof(v));
 	w->len += sizeof(v);
@@ -709,12 +731,14 @@ varint_put(char *p, uint32 v)
 static inline void
 put_varint(KafkaWriter *w, uint32 v)
 {
+	Assert(w->cap - w->len >= VARINT_MAX);
 	w->len += varint_put(w->buf + w->len, v);
 }
 
 static void
 put_length(KafkaWriter *w, bool is_short, bool nullable, int32 length)
 {
+	Assert(length >= -1);
 	if (length < 0 && !nullable)
 		length = 0;
 	if (w->flexible)
@@ -725,6 +749,7 @@ put_length(KafkaWriter *w, bool is_short, bool nullable, int32 length)
 		put32(w, (uint32) length);
 }
 
+/* Appends raw bytes (headers). */
 bool
 kafka_write_bytes(KafkaWriter *w, const void *data, size_t len)
 {
@@ -760,6 +785,7 @@ write_records(KafkaWriter *w, bool nullable, const KafkaRecords *records)
 {
 	KafkaSplice *splices;
 
+	Assert(records->data != NULL || records->source != NULL);
 	put_length(w, false, nullable, records->len);
 	if (records->len <= 0)
 		return;
@@ -825,6 +851,7 @@ write_list(KafkaWriter *w, const KafkaField *f, bool nullable, const KafkaArray 
 	size_t		size = type_size(type);
 	const char *item = array->items;
 
+	Assert(array->n <= 0 || item != NULL);
 	put_length(w, false, nullable, array->n);
 	for (int i = 0; i < array->n && !w->failed; i++, item += size)
 	{
@@ -841,6 +868,7 @@ write_array(KafkaWriter *w, const KafkaField *f, bool nullable, const KafkaArray
 	const KafkaSchema *elem = f->elem();
 	const char *item = array->items;
 
+	Assert(array->n <= 0 || item != NULL);
 	put_length(w, false, nullable, array->n);
 	for (int i = 0; i < array->n && !w->failed; i++, item += elem->size)
 		write_struct(w, elem, item);
@@ -852,6 +880,7 @@ write_field(KafkaWriter *w, const KafkaField *f, const char *in)
 {
 	bool		nullable = kafka_field_nullable(f, w->version);
 
+	Assert(w->cap - w->len >= FIXED_MAX);
 	switch ((KafkaType) f->type)
 	{
 		case KAFKA_STRING:
@@ -955,11 +984,18 @@ write_struct(KafkaWriter *w, const KafkaSchema *schema, const char *in)
 		write_tags(w, schema, in);
 }
 
+/*
+ * Appends the message to the writer.  Fields that the version does not have
+ * are left out, null where null is not allowed is written as empty.  false
+ * when memory ran out.
+ */
 bool
 kafka_encode(KafkaWriter *w, const KafkaSchema *schema, int16 version, bool flexible, const void *in)
 {
+	Assert(version >= 0 && w->grow != NULL);
 	w->version = version;
 	w->flexible = flexible;
 	write_struct(w, schema, in);
+	Assert(w->failed || w->len <= w->cap);
 	return !w->failed;
 }

@@ -33,16 +33,8 @@ typedef struct KafkaArena
 	size_t		left;
 } KafkaArena;
 
-/* Aligned memory, not zeroed; NULL when the budget or the memory is spent. */
 extern void *kafka_arena_alloc(KafkaArena *arena, size_t size);
 
-/*
- * Decodes a message of exactly "len" bytes into "out" (schema->size bytes).
- * Fields that the version does not have get their defaults.  Strings and
- * records point into "data".  Returns NULL, or what is wrong with the bytes.
- * "left" gets the number of bytes behind the message; when it is NULL there
- * must be none.
- */
 extern const char *kafka_decode(const KafkaSchema *schema, int16 version, bool flexible,
 								const char *data, size_t len, KafkaArena *arena, void *out, size_t *left);
 
@@ -76,24 +68,13 @@ typedef struct KafkaWriter
 	bool		flexible;
 } KafkaWriter;
 
-/*
- * Appends the message to the writer.  Fields that the version does not have
- * are left out, null where null is not allowed is written as empty.  false
- * when memory ran out.
- */
 extern bool kafka_encode(KafkaWriter *w, const KafkaSchema *schema, int16 version, bool flexible,
 						 const void *in);
 
-/* Appends raw bytes (headers). */
 extern bool kafka_write_bytes(KafkaWriter *w, const void *data, size_t len);
 
-/* Fills structs with their defaults. */
 extern void kafka_defaults(const KafkaSchema *schema, void *out, int n);
 
-/*
- * An unsigned varint; bytes used, or 0 when it is cut short or does not fit 32
- * bits.
- */
 extern int	kafka_varint_read(const uint8 *pos, const uint8 *end, uint32 *value);
 
 static inline bool

@@ -28,6 +28,7 @@
 bool
 kafka_refuse(KafkaError *error, int16 code, const char *message)
 {
+	Assert(code != KERR_NONE && message != NULL);
 	error->code = code;
 	error->sqlstate = 0;
 	error->message = message;

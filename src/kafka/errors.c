@@ -19,6 +19,7 @@
 
 #include "kafka/errors.h"
 
+/* "UNKNOWN_TOPIC_ID" and so on, for log lines. */
 const char *
 kafka_error_name(int16 code)
 {
@@ -125,6 +126,11 @@ kafka_error_from_status(PtStatus status)
 	return KERR_UNKNOWN_SERVER_ERROR;
 }
 
+/*
+ * The same for APIs that read, where PT_BUSY is a table locked by DDL:
+ * consumers take NOT_LEADER_OR_FOLLOWER as "refresh metadata and try again",
+ * and a timeout as a bug of ours.
+ */
 int16
 kafka_read_error_from_status(PtStatus status)
 {

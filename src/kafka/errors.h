@@ -16,17 +16,11 @@
 #include "xact/status.h"
 #include "kafka/error_codes.h"
 
-/* "UNKNOWN_TOPIC_ID" and so on, for log lines. */
 extern const char *kafka_error_name(int16 code);
 
 extern int16 kafka_error_from_sqlstate(int sqlstate);
 extern int16 kafka_error_from_status(PtStatus status);
 
-/*
- * The same for APIs that read, where PT_BUSY is a table locked by DDL:
- * consumers take NOT_LEADER_OR_FOLLOWER as "refresh metadata and try again",
- * and a timeout as a bug of ours.
- */
 extern int16 kafka_read_error_from_status(PtStatus status);
 
 #endif							/* KAFKA_ERRORS_H */

@@ -58,6 +58,7 @@ make_cache(void)
 	sessions = hash_create("Kafka fetch sessions", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
+/* NULL when there is none, or it has been replaced. */
 KafkaFetchSession *
 kafka_fetch_session_find(int32 id)
 {
@@ -72,11 +73,13 @@ kafka_fetch_session_find(int32 id)
 void
 kafka_fetch_session_drop(KafkaFetchSession *session)
 {
+	Assert(kafka_fetch_session_find(session->id) == session);
 	hash_search(sessions, &session->id, HASH_REMOVE, NULL);
 	dlist_delete(&session->lru);
 	nsessions--;
 	nparts_all -= session->nparts;
 	Assert(nsessions >= 0 && nparts_all >= 0);
+	Assert((nsessions == 0) == dlist_is_empty(&lru));
 	MemoryContextDelete(session->mcxt);
 }
 
@@ -119,6 +122,9 @@ new_id(void)
 	return id;
 }
 
+/*
+ * A new session with room for nparts partitions, NULL when the cache is full.
+ */
 KafkaFetchSession *
 kafka_fetch_session_new(bool by_id, int nparts)
 {
@@ -130,6 +136,7 @@ kafka_fetch_session_new(bool by_id, int nparts)
 
 	if (sessions == NULL)
 		make_cache();
+	Assert(nparts > 0);
 	id = new_id();
 	if (id == 0 || !make_room(1, nparts))
 		return NULL;
@@ -154,14 +161,20 @@ kafka_fetch_session_new(bool by_id, int nparts)
 	return session;
 }
 
+/* Marks it as used, and moves on to the next epoch. */
 void
 kafka_fetch_session_next(KafkaFetchSession *session)
 {
+	Assert(session->epoch > 0);
 	session->epoch = session->epoch == PG_INT32_MAX ? 1 : session->epoch + 1;
 	session->used = GetCurrentTimestamp();
 	dlist_move_head(&lru, &session->lru);
 }
 
+/*
+ * Adds a partition, or changes what is asked of it.  NULL when there is no
+ * room.  The name is copied; id is NULL or the name ignored.
+ */
 KafkaFetchPart *
 kafka_fetch_session_put(KafkaFetchSession *session, KafkaString name, const KafkaUuid *id,
 						const FetchPartition *asked)
@@ -198,6 +211,7 @@ kafka_fetch_session_put(KafkaFetchSession *session, KafkaString name, const Kafk
 	dlist_push_tail(&session->order, &part->node);
 	session->nparts++;
 	nparts_all++;
+	Assert(session->nparts == hash_get_num_entries(session->parts));
 	return part;
 }
 
@@ -216,11 +230,14 @@ kafka_fetch_session_forget(KafkaFetchSession *session, KafkaString name, const K
 	hash_search(session->parts, &key, HASH_REMOVE, NULL);
 	session->nparts--;
 	nparts_all--;
+	Assert(session->nparts >= 0 && nparts_all >= session->nparts);
 }
 
+/* A partition that got data goes to the end of the line. */
 void
 kafka_fetch_session_requeue(KafkaFetchSession *session, KafkaFetchPart *part)
 {
+	Assert(session->nparts > 0);
 	dlist_delete(&part->node);
 	dlist_push_tail(&session->order, &part->node);
 }

@@ -66,28 +66,18 @@ typedef struct KafkaFetchSession
 	TimestampTz used;
 } KafkaFetchSession;
 
-/* NULL when there is none, or it has been replaced. */
 extern KafkaFetchSession *kafka_fetch_session_find(int32 id);
 
-/*
- * A new session with room for nparts partitions, NULL when the cache is full.
- */
 extern KafkaFetchSession *kafka_fetch_session_new(bool by_id, int nparts);
 extern void kafka_fetch_session_drop(KafkaFetchSession *session);
 
-/* Marks it as used, and moves on to the next epoch. */
 extern void kafka_fetch_session_next(KafkaFetchSession *session);
 
-/*
- * Adds a partition, or changes what is asked of it.  NULL when there is no
- * room.  The name is copied; id is NULL or the name ignored.
- */
 extern KafkaFetchPart *kafka_fetch_session_put(KafkaFetchSession *session, KafkaString name,
 											   const KafkaUuid *id, const FetchPartition *asked);
 extern void kafka_fetch_session_forget(KafkaFetchSession *session, KafkaString name,
 									   const KafkaUuid *id, int32 partition);
 
-/* A partition that got data goes to the end of the line. */
 extern void kafka_fetch_session_requeue(KafkaFetchSession *session, KafkaFetchPart *part);
 
 #endif							/* KAFKA_FETCH_SESSION_H */

@@ -85,6 +85,11 @@ read_client_id(const char *frame, size_t len, KafkaString *client_id)
 	return NULL;
 }
 
+/*
+ * Reads the header of a request.  The first three fields are the same in all
+ * versions; what comes behind them is read only when the version is known.
+ * NULL, or what is wrong.
+ */
 const char *
 kafka_request_header_read(const char *frame, size_t len, KafkaRequestHeader *header)
 {
@@ -117,11 +122,13 @@ kafka_request_header_read(const char *frame, size_t len, KafkaRequestHeader *hea
 		if ((problem = skip_tags(&pos, (const uint8 *) frame + len)) != NULL)
 			return problem;
 	}
+	Assert((const char *) pos <= frame + len);
 	header->body = (const char *) pos;
 	header->body_len = frame + len - header->body;
 	return NULL;
 }
 
+/* Decodes the body of a request whose version is known. */
 const char *
 kafka_request_body_read(const KafkaRequestHeader *header, KafkaArena *arena, void *out)
 {
@@ -146,6 +153,7 @@ finish_frame(KafkaWriter *w)
 	uint64		total = w->len - sizeof(uint32) + w->spliced;
 	uint32		word;
 
+	Assert(!w->failed && w->len >= sizeof(uint32));
 	if (total > PG_INT32_MAX)
 		return false;
 	word = pg_hton32((uint32) total);
@@ -153,6 +161,11 @@ finish_frame(KafkaWriter *w)
 	return true;
 }
 
+/*
+ * Writes a whole response: length word (which counts spliced bytes too),
+ * header, body.  false when memory ran out or the frame would not fit its
+ * length word.
+ */
 bool
 kafka_response_write(KafkaWriter *w, const KafkaApi *api, int16 version,
 					 int32 correlation_id, const void *response)

@@ -37,21 +37,10 @@ typedef struct KafkaRequestHeader
 	size_t		body_len;
 } KafkaRequestHeader;
 
-/*
- * Reads the header of a request.  The first three fields are the same in all
- * versions; what comes behind them is read only when the version is known.
- * NULL, or what is wrong.
- */
 extern const char *kafka_request_header_read(const char *frame, size_t len, KafkaRequestHeader *header);
 
-/* Decodes the body of a request whose version is known. */
 extern const char *kafka_request_body_read(const KafkaRequestHeader *header, KafkaArena *arena, void *out);
 
-/*
- * Writes a whole response: length word (which counts spliced bytes too),
- * header, body.  false when memory ran out or the frame would not fit its
- * length word.
- */
 extern bool kafka_response_write(KafkaWriter *w, const KafkaApi *api, int16 version,
 								 int32 correlation_id, const void *response);
 

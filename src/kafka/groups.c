@@ -80,12 +80,19 @@ static void step(const CoordEvent *event);
  * Strings
  */
 
+/*
+ * Is it the id of a group at all?  Not empty, UTF-8 without zero bytes; else
+ * INVALID_GROUP_ID.
+ */
 bool
 kafka_group_id_valid(KafkaString id)
 {
 	return id.len > 0 && pg_verify_mbstr(PG_UTF8, id.data, id.len, true);
 }
 
+/*
+ * "Group ID what", for the error message of a description; long ids are cut.
+ */
 KafkaString
 kafka_group_message(KafkaString id, const char *what)
 {
@@ -94,6 +101,7 @@ kafka_group_message(KafkaString id, const char *what)
 								 pg_encoding_mbcliplen(PG_UTF8, id.data, id.len, MESSAGE_ID_MAX), id.data, what));
 }
 
+/* A code that a thrown error has become, in the words of a coordinator. */
 int16
 kafka_group_error(int16 code)
 {
@@ -358,6 +366,7 @@ step(const CoordEvent *event)
 	CoordReplies out = {0};
 
 	Assert(groups != NULL && !stepping);
+	Assert(CurrentMemoryContext != groups_mcxt);
 	stepping = true;
 	coord_step(groups, event, now_ms(), &out);
 	deliver(&out);
@@ -369,6 +378,7 @@ step(const CoordEvent *event)
 							   out.changes[i].nmembers);
 }
 
+/* For coord_find and its like; knows the topics of now. */
 const CoordGroups *
 kafka_groups(void)
 {
@@ -412,6 +422,7 @@ unclaim(const CoordEvent *event)
  * Requests
  */
 
+/* An event of this call with what all events have; the rest is null. */
 CoordEvent
 kafka_group_event(const KafkaCall *call, CoordEventType type, KafkaString group_id)
 {
@@ -470,6 +481,11 @@ answer_now(KafkaCall *call, const CoordEvent *event, KafkaGroupAnswer answer, in
 	return KAFKA_REPLY;
 }
 
+/*
+ * Puts the event to the coordinator.  KAFKA_REPLY: "answer" was called.
+ * KAFKA_PARK: it will be, in a later step; then the call is ready, and its
+ * resume is kafka_group_resume.
+ */
 KafkaOutcome
 kafka_group_ask(KafkaCall *call, CoordEvent *event, KafkaGroupAnswer answer)
 {
@@ -492,6 +508,7 @@ kafka_group_ask(KafkaCall *call, CoordEvent *event, KafkaGroupAnswer answer)
 
 	call->answered = false;
 	call->token = event->token = ++last_token;
+	Assert(last_token != 0);
 	entry = hash_search(waiting, &call->token, HASH_ENTER, NULL);
 	entry->call = call;
 	entry->answer = answer;
@@ -532,6 +549,9 @@ take_error(KafkaCall *call, const CoordReply *reply)
 	*(int16 *) call->state = (int16) reply->error;
 }
 
+/*
+ * The same for an event that is answered at once, when only the error matters.
+ */
 int16
 kafka_group_check(KafkaCall *call, CoordEvent *event)
 {
@@ -546,6 +566,7 @@ kafka_group_check(KafkaCall *call, CoordEvent *event)
 	return error;
 }
 
+/* The call ends: nobody waits for its answer any more. */
 void
 kafka_group_forget(KafkaCall *call)
 {
@@ -586,6 +607,10 @@ kafka_control_turn(void)
 		step(&tick);
 }
 
+/*
+ * The state of a group that the coordinator does not have, but SQL sessions or
+ * only committed offsets do.
+ */
 bool
 kafka_group_find_outside(KafkaString group_id, CoordGroupInfo *info)
 {

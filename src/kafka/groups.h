@@ -24,21 +24,12 @@
 #include "groups/groups.h"
 #include "kafka/api.h"
 
-/*
- * Is it the id of a group at all?  Not empty, UTF-8 without zero bytes; else
- * INVALID_GROUP_ID.
- */
 extern bool kafka_group_id_valid(KafkaString id);
 
-/*
- * "Group ID what", for the error message of a description; long ids are cut.
- */
 extern KafkaString kafka_group_message(KafkaString id, const char *what);
 
-/* A code that a thrown error has become, in the words of a coordinator. */
 extern int16 kafka_group_error(int16 code);
 
-/* An event of this call with what all events have; the rest is null. */
 extern CoordEvent kafka_group_event(const KafkaCall *call, CoordEventType type, KafkaString group_id);
 
 /*
@@ -48,29 +39,15 @@ extern CoordEvent kafka_group_event(const KafkaCall *call, CoordEventType type, 
  */
 typedef void (*KafkaGroupAnswer) (KafkaCall *call, const CoordReply *reply);
 
-/*
- * Puts the event to the coordinator.  KAFKA_REPLY: "answer" was called.
- * KAFKA_PARK: it will be, in a later step; then the call is ready, and its
- * resume is kafka_group_resume.
- */
 extern KafkaOutcome kafka_group_ask(KafkaCall *call, CoordEvent *event, KafkaGroupAnswer answer);
 extern KafkaOutcome kafka_group_resume(KafkaCall *call, bool timed_out);
 
-/*
- * The same for an event that is answered at once, when only the error matters.
- */
 extern int16 kafka_group_check(KafkaCall *call, CoordEvent *event);
 
-/* The call ends: nobody waits for its answer any more. */
 extern void kafka_group_forget(KafkaCall *call);
 
-/* For coord_find and its like; knows the topics of now. */
 extern const CoordGroups *kafka_groups(void);
 
-/*
- * The state of a group that the coordinator does not have, but SQL sessions or
- * only committed offsets do.
- */
 extern bool kafka_group_find_outside(KafkaString group_id, CoordGroupInfo *info);
 
 /*

@@ -16,6 +16,11 @@
 #include "kafka/offsets.h"
 #include "kafka/topics.h"
 
+/*
+ * The topic of a request, by name or by id (when not NULL), and its name in
+ * the current memory context.  NULL with the error code; valid until the next
+ * catalog access.
+ */
 const PtTopic *
 kafka_offsets_topic(KafkaString name, const KafkaUuid *id, PtString *found, int16 *error)
 {
@@ -33,6 +38,11 @@ create_leaf(void *arg)
 	(void) pt_offsets_leaf(*(PtString *) arg, true);
 }
 
+/*
+ * Makes the call's items (for KAFKA_APPEND) of committed offsets of a group;
+ * __consumer_offsets is created when there is none.  May commit the current
+ * transaction and begin another.  Returns an error code.
+ */
 int16
 kafka_offsets_write(KafkaCall *call, KafkaString group_id, const PtCommittedOffset *offsets, int n)
 {
@@ -47,10 +57,12 @@ kafka_offsets_write(KafkaCall *call, KafkaString group_id, const PtCommittedOffs
 		return kafka_group_error(error.code);
 	}
 	call->produce = pt_offsets_commit(id, offsets, n, &call->nproduce);
+	Assert(call->nproduce > 0);
 	call->acks = -1;
 	return KERR_NONE;
 }
 
+/* What has become of them. */
 int16
 kafka_offsets_written(const KafkaCall *call)
 {

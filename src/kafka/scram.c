@@ -60,6 +60,10 @@ run(const char *sql, bool read_only)
 											 * password */
 }
 
+/*
+ * Roles with a SCRAM-SHA-256 password in order of name: List of KafkaScramUser
+ * *.
+ */
 List *
 kafka_scram_users(void)
 {
@@ -127,6 +131,10 @@ base64(const void *data, int len)
 	return text;
 }
 
+/*
+ * The password that pg_authid keeps for a salt and a salted password of
+ * KAFKA_SCRAM_SALTED_LEN bytes (RFC 5802's names).
+ */
 char *
 kafka_scram_verifier(int iterations, KafkaString salt, KafkaString salted_password)
 {
@@ -196,6 +204,11 @@ map_error(KafkaError *error)
 												 * first: try again */
 }
 
+/*
+ * Gives the role this password, and makes the role (with LOGIN) when it is not
+ * there; a verifier of NULL takes the password away.  In a transaction of its
+ * own; false with the error.
+ */
 bool
 kafka_scram_set(KafkaCall *call, const char *name, const char *verifier, KafkaError *error)
 {

@@ -31,23 +31,10 @@ typedef struct KafkaScramUser
 	int			iterations;
 } KafkaScramUser;
 
-/*
- * Roles with a SCRAM-SHA-256 password in order of name: List of KafkaScramUser
- * *.
- */
 extern List *kafka_scram_users(void);
 
-/*
- * The password that pg_authid keeps for a salt and a salted password of
- * KAFKA_SCRAM_SALTED_LEN bytes (RFC 5802's names).
- */
 extern char *kafka_scram_verifier(int iterations, KafkaString salt, KafkaString salted_password);
 
-/*
- * Gives the role this password, and makes the role (with LOGIN) when it is not
- * there; a verifier of NULL takes the password away.  In a transaction of its
- * own; false with the error.
- */
 extern bool kafka_scram_set(KafkaCall *call, const char *role, const char *verifier, KafkaError *error);
 
 #endif							/* KAFKA_SCRAM_H */

@@ -50,6 +50,9 @@ find_setting(const char *name)
 #endif
 }
 
+/*
+ * The setting as it is in this process; ERROR when there is none of this name.
+ */
 void
 kafka_setting_get(const char *name, KafkaSetting *setting)
 {
@@ -148,6 +151,11 @@ reload(void)
 				(errmsg("could not send signal to postmaster: %m")));
 }
 
+/*
+ * Checks all changes (List of KafkaSettingChange *), then makes them, in a
+ * transaction of its own, and has the server read its configuration again;
+ * this process has done so on return.  false with the error.
+ */
 bool
 kafka_settings_alter(KafkaCall *call, List *changes, bool validate_only, KafkaError *error)
 {
@@ -176,6 +184,12 @@ kafka_settings_alter(KafkaCall *call, List *changes, bool validate_only, KafkaEr
 	return true;
 }
 
+/*
+ * May clients of this connection change the server itself (settings, roles)?
+ * There is no authentication on the listener yet, so this is what
+ * pgtopic.kafka_admin says; when it is false, *message is for
+ * CLUSTER_AUTHORIZATION_FAILED.
+ */
 bool
 kafka_admin_allowed(const KafkaCall *call, const char **message)
 {

@@ -34,9 +34,6 @@ typedef struct KafkaSetting
 	bool		reloads;		/* may change while the server runs */
 } KafkaSetting;
 
-/*
- * The setting as it is in this process; ERROR when there is none of this name.
- */
 extern void kafka_setting_get(const char *name, KafkaSetting *setting);
 
 /* One change; value NULL: ALTER SYSTEM RESET. */
@@ -46,19 +43,8 @@ typedef struct KafkaSettingChange
 	const char *value;
 } KafkaSettingChange;
 
-/*
- * Checks all changes (List of KafkaSettingChange *), then makes them, in a
- * transaction of its own, and has the server read its configuration again;
- * this process has done so on return.  false with the error.
- */
 extern bool kafka_settings_alter(KafkaCall *call, List *changes, bool validate_only, KafkaError *error);
 
-/*
- * May clients of this connection change the server itself (settings, roles)?
- * There is no authentication on the listener yet, so this is what
- * pgtopic.kafka_admin says; when it is false, *message is for
- * CLUSTER_AUTHORIZATION_FAILED.
- */
 extern bool kafka_admin_allowed(const KafkaCall *call, const char **message);
 
 #endif							/* KAFKA_SETTINGS_H */

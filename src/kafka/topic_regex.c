@@ -347,6 +347,10 @@ prepare(CoordBytes regex, Compiled **result)
 	return problem;
 }
 
+/*
+ * NULL, or what is wrong with it, in memory that lasts until the next call.
+ * arg is not used.
+ */
 const char *
 kafka_topic_regex_valid(void *arg, CoordBytes regex)
 {
@@ -355,6 +359,10 @@ kafka_topic_regex_valid(void *arg, CoordBytes regex)
 	return prepare(regex, &c);
 }
 
+/*
+ * Does it match the whole of the name?  Never true for topics that are the
+ * broker's own.
+ */
 bool
 kafka_topic_regex_matches(void *arg, CoordBytes regex, CoordBytes topic)
 {

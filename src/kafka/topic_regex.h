@@ -15,16 +15,8 @@
 
 #include "coord/types.h"
 
-/*
- * NULL, or what is wrong with it, in memory that lasts until the next call.
- * arg is not used.
- */
 extern const char *kafka_topic_regex_valid(void *arg, CoordBytes regex);
 
-/*
- * Does it match the whole of the name?  Never true for topics that are the
- * broker's own.
- */
 extern bool kafka_topic_regex_matches(void *arg, CoordBytes regex, CoordBytes topic);
 
 #endif							/* KAFKA_TOPIC_REGEX_H */

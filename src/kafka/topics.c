@@ -34,6 +34,10 @@ find_by_name(KafkaString name, int16 *error)
 	return topic;
 }
 
+/*
+ * The topic with this name, or, when id is not NULL, with this id; NULL with
+ * the error code.  Valid until the next catalog access, as in topic.h.
+ */
 const PtTopic *
 kafka_topic_find(KafkaString name, const KafkaUuid *id, int16 *error)
 {
@@ -50,6 +54,7 @@ kafka_topic_find(KafkaString name, const KafkaUuid *id, int16 *error)
 	return topic;
 }
 
+/* The same, where a name that no topic may have is as unknown as any other. */
 const PtTopic *
 kafka_topic_known(KafkaString name, const KafkaUuid *id, int16 *error)
 {
@@ -60,6 +65,7 @@ kafka_topic_known(KafkaString name, const KafkaUuid *id, int16 *error)
 	return topic;
 }
 
+/* Its partition; InvalidOid with the error code. */
 Oid
 kafka_partition_find(const PtTopic *topic, int32 partition, int16 *error)
 {
@@ -87,6 +93,7 @@ remember(KafkaLookup *lookup, KafkaString name, const KafkaUuid *id, const PtTop
 	lookup->npartitions = topic ? topic->npartitions : 0;
 	if (topic == NULL)
 		return;
+	Assert(topic->npartitions > 0);
 	if (lookup->cap < topic->npartitions)
 	{
 		lookup->cap = Max(topic->npartitions, 16);
@@ -105,6 +112,7 @@ kafka_lookup(KafkaLookup *lookup, KafkaString name, const KafkaUuid *id, int32 p
 		remember(lookup, name, id, kafka_topic_known(name, id, &lookup->error));
 
 	*error = lookup->error;
+	Assert((*error == KERR_NONE) == (lookup->npartitions > 0));
 	if (*error != KERR_NONE)
 		return InvalidOid;
 	if (partition < 0 || partition >= lookup->npartitions || !OidIsValid(lookup->leaves[partition]))
@@ -115,6 +123,7 @@ kafka_lookup(KafkaLookup *lookup, KafkaString name, const KafkaUuid *id, int32 p
 	return lookup->leaves[partition];
 }
 
+/* The leader epoch of a request against ours; -1 is not checked. */
 int16
 kafka_leader_epoch_check(int32 epoch)
 {
@@ -133,6 +142,11 @@ names_collide(const char *a, const char *b)
 	return *a == *b;
 }
 
+/*
+ * NULL, or why no topic can have this name beside those that exist: as in
+ * Kafka, names that differ only in '.' and '_' would be one name for metrics.
+ * In the call's memory.
+ */
 const char *
 kafka_topic_collision(const char *name)
 {
@@ -183,6 +197,11 @@ name_match(const void *a, const void *b, Size keysize)
 	return pt_string_equal(*(const KafkaString *) a, *(const KafkaString *) b) ? 0 : 1;
 }
 
+/*
+ * How often each of the n names of a request is there: counted at the first of
+ * its kind, 0 at the others.  "first" is the name of the first struct, and
+ * "stride" the size of the structs.
+ */
 int *
 kafka_name_uses(KafkaCall *call, const KafkaString *first, size_t stride, int n)
 {
@@ -209,12 +228,17 @@ kafka_name_uses(KafkaCall *call, const KafkaString *first, size_t stride, int n)
 		entry = hash_search(names, (const char *) first + i * stride, HASH_ENTER, &found);
 		if (!found)
 			entry->first = i;
+		Assert(entry->first <= i);
 		uses[entry->first]++;
 	}
 	hash_destroy(names);
 	return uses;
 }
 
+/*
+ * Has the call used up the time that its request gave it?  0 and less are no
+ * limit.
+ */
 bool
 kafka_out_of_time(const KafkaCall *call, int32 timeout_ms)
 {
@@ -242,6 +266,11 @@ create_topic(void *arg)
 	(void) pt_topic_create(new->name, new->npartitions, new->configs, NULL);
 }
 
+/*
+ * Creates a topic in a transaction of its own.  configs: List of PtConfigPair,
+ * in the call's memory.  false with the error, which has been logged if it is
+ * ours.
+ */
 bool
 kafka_topic_create(KafkaCall *call, const char *name, int npartitions, List *configs, KafkaError *error)
 {

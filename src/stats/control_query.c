@@ -30,11 +30,11 @@
 #include "storage/fd.h"
 #include "storage/latch.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "guc.h"
 #include "kafka/frame.h"
+#include "kafka/memory.h"
 #include "server/inbox.h"
 #include "server/shared.h"
 #include "stats/control_query.h"
@@ -257,30 +257,12 @@ pt_control_ask(const char *frames, Size len, Size *answer_len)
 	return answer.data;
 }
 
-/*
- * With the codec
- */
-
-static void *
-codec_alloc(void *mcxt, size_t size)
-{
-	return MemoryContextAllocExtended(mcxt, size, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
-}
-
-static void *
-codec_grow(void *mcxt, void *buf, size_t size)
-{
-	if (!AllocHugeSizeIsValid(size))
-		return NULL;
-	return buf == NULL ? codec_alloc(mcxt, size) : repalloc_huge(buf, size);
-}
-
 void
 pt_control_call(KafkaApiKey key, int16 version, const void *request, void *response)
 {
 	const KafkaApi *api = kafka_api_by_key(key);
-	KafkaWriter w = {.grow = codec_grow,.arg = CurrentMemoryContext};
-	KafkaArena	arena = {.alloc = codec_alloc,.arg = CurrentMemoryContext,.budget = ANSWER_MAX};
+	KafkaWriter w = kafka_writer_in(CurrentMemoryContext);
+	KafkaArena	arena = kafka_arena_in(CurrentMemoryContext, ANSWER_MAX);
 	const char *problem;
 	char	   *answer;
 	Size		len;

@@ -119,6 +119,7 @@ add_partition(KafkaCall *call, const ProducePartition *in, Oid relid, int16 erro
 		set_error(out, error, message);
 		return;
 	}
+	Assert(OidIsValid(relid) && in->records.len > 0);
 	state->targets[call->nproduce] = out;
 	item = &call->produce[call->nproduce++];
 	item->relid = relid;

@@ -184,6 +184,8 @@ add_entry(KafkaCall *call, KafkaString topic, const KafkaUuid *id, const FetchPa
 	FetchState *state = call->state;
 	FetchEntry *entry = &state->entries[state->n++];
 
+	Assert((part != NULL) == (state->session_id != 0));
+
 	memset(entry, 0, sizeof(*entry));
 	entry->topic = topic;
 	if (id != NULL)

@@ -3,8 +3,8 @@
  * 45_alter_partition_reassignments.c
  *	  AlterPartitionReassignments: replicas are where they are.
  *
- * The assignment that is there already may be asked for; any other names
- * brokers that do not exist, and there is no reassignment that could be
+ * A client may ask for the assignment that is there already.  Any other names
+ * brokers that do not exist, and no reassignment is under way that could be
  * cancelled.
  *
  * Siblings: 46_list_partition_reassignments.c; ../topics.h.
@@ -15,25 +15,7 @@
  */
 #include "postgres.h"
 
-#include "kafka/broker.h"
 #include "kafka/topics.h"
-
-/* Why these replicas cannot be; NULL: they are there. */
-static const char *
-check_replicas(const ReassignablePartition *in)
-{
-	if (in->replicas.n == 0)
-		return "The manual partition assignment includes an empty replica list.";
-	for (int i = 0; i < in->replicas.n; i++)
-	{
-		if (in->replicas.items[i] != KAFKA_BROKER_ID)
-			return psprintf("The manual partition assignment includes broker %d, but no such broker is registered.",
-							in->replicas.items[i]);
-	}
-	if (in->replicas.n > 1)
-		return psprintf("The manual partition assignment includes the broker %d more than once.", KAFKA_BROKER_ID);
-	return NULL;
-}
 
 static void
 judge(KafkaLookup *lookup, KafkaString topic, const ReassignablePartition *in, ReassignablePartitionResponse *out)
@@ -52,7 +34,7 @@ judge(KafkaLookup *lookup, KafkaString topic, const ReassignablePartition *in, R
 												   in->partition_index));
 	else if (in->replicas.n < 0)
 		out->error_code = KERR_NO_REASSIGNMENT_IN_PROGRESS;
-	else if ((problem = check_replicas(in)) != NULL)
+	else if ((problem = kafka_replicas_problem(in->replicas.items, in->replicas.n)) != NULL)
 	{
 		out->error_code = KERR_INVALID_REPLICA_ASSIGNMENT;
 		out->error_message = kafka_string(problem);

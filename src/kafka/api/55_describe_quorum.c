@@ -8,7 +8,7 @@
  * high watermark what has been flushed.  (Standbys are no voters: they never
  * elect themselves.)
  *
- * Siblings: 80_add_raft_voter.c, 81_remove_raft_voter.c; ../broker.h.
+ * Siblings: cluster_members.c; ../broker.h.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

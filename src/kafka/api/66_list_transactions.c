@@ -5,7 +5,7 @@
  *
  * Filters are checked all the same: a typing error in one is to be seen.
  *
- * Siblings: 65_describe_transactions.c; ../topic_regex.h.
+ * Siblings: refused.c (DescribeTransactions); ../topic_regex.h.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

@@ -1,11 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * refused.c
- *	  The APIs that always get the same answer: what is behind them we do not
- *	  have.
+ *	  The APIs that always give the same answer, since this server does not
+ *	  have what they are about.
  *
- * Texts are Kafka's where Kafka has them.  Siblings: the other files here, one
- * for each API that does something.
+ * Texts are Kafka's where Kafka has them.
+ *
+ * Siblings: the other files here, one for each API that does something;
+ * cluster_members.c, for those whose answer depends on the request a little.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -28,6 +30,7 @@
 	X(expire_delegation_token, DELEGATION_TOKEN_AUTH_DISABLED, NULL) \
 	X(describe_delegation_token, DELEGATION_TOKEN_AUTH_DISABLED, NULL) \
 	X(list_partition_reassignments, NONE, NULL) \
+	X(describe_transactions, TRANSACTIONAL_ID_NOT_FOUND, NULL) \
 	X(alter_client_quotas, INVALID_REQUEST, "Client quotas are not supported by this server.")
 
 static void
@@ -116,6 +119,26 @@ list_partition_reassignments_fail(KafkaCall *call, int16 code, const char *messa
 
 	out->error_code = code;
 	out->error_message = kafka_string(message);
+}
+
+/*
+ * There are no transactions, so no id is known.  An empty id is none at all,
+ * whatever else is wrong.
+ */
+static void
+describe_transactions_fail(KafkaCall *call, int16 code, const char *message)
+{
+	const DescribeTransactionsRequest *in = call->request;
+	DescribeTransactionsResponse *out = call->response;
+
+	KAFKA_RESIZE(call, out->transaction_states, DescribedTransaction, in->transactional_ids.n);
+	for (int i = 0; i < in->transactional_ids.n; i++)
+	{
+		DescribedTransaction *result = &out->transaction_states.items[i];
+
+		result->transactional_id = in->transactional_ids.items[i];
+		result->error_code = result->transactional_id.len > 0 ? code : KERR_INVALID_REQUEST;
+	}
 }
 
 static void

@@ -22,7 +22,10 @@
 /*
  * Columns: key, name, name of the handler, first version advertised, first
  * version served, last version, first flexible version, plane, error code that
- * clients try again after.
+ * clients try again after, options.
+ *
+ * Options: GROUP_IN(Request) where the request is about one group, which its
+ * field group_id names.
  *
  * The plane says which worker may run it: DATA a listener (what is fast and
  * never waits for a lock), CONTROL the control worker (groups, and whatever
@@ -37,13 +40,13 @@
 	X(1,  Fetch,					fetch,					   4, 4, 18, 12, DATA, NOT_LEADER_OR_FOLLOWER) \
 	X(2,  ListOffsets,				list_offsets,			   1, 1, 11, 6, ANY, LEADER_NOT_AVAILABLE) \
 	X(3,  Metadata,					metadata,				   0, 0, 13, 9, ANY, LEADER_NOT_AVAILABLE) \
-	X(8,  OffsetCommit,				offset_commit,			   2, 2, 10, 8, CONTROL, COORDINATOR_NOT_AVAILABLE) \
-	X(9,  OffsetFetch,				offset_fetch,			   1, 1, 10, 6, CONTROL, COORDINATOR_NOT_AVAILABLE) \
+	X(8,  OffsetCommit,				offset_commit,			   2, 2, 10, 8, CONTROL, COORDINATOR_NOT_AVAILABLE, GROUP_IN(OffsetCommitRequest)) \
+	X(9,  OffsetFetch,				offset_fetch,			   1, 1, 10, 6, CONTROL, COORDINATOR_NOT_AVAILABLE, GROUP_IN(OffsetFetchRequest)) \
 	X(10, FindCoordinator,			find_coordinator,		   0, 0, 6, 3, ANY, LEADER_NOT_AVAILABLE) \
-	X(11, JoinGroup,				join_group,				   0, 0, 9, 6, CONTROL, COORDINATOR_NOT_AVAILABLE) \
-	X(12, Heartbeat,				heartbeat,				   0, 0, 4, 4, CONTROL, COORDINATOR_NOT_AVAILABLE) \
-	X(13, LeaveGroup,				leave_group,			   0, 0, 5, 4, CONTROL, COORDINATOR_NOT_AVAILABLE) \
-	X(14, SyncGroup,				sync_group,				   0, 0, 5, 4, CONTROL, COORDINATOR_NOT_AVAILABLE) \
+	X(11, JoinGroup,				join_group,				   0, 0, 9, 6, CONTROL, COORDINATOR_NOT_AVAILABLE, GROUP_IN(JoinGroupRequest)) \
+	X(12, Heartbeat,				heartbeat,				   0, 0, 4, 4, CONTROL, COORDINATOR_NOT_AVAILABLE, GROUP_IN(HeartbeatRequest)) \
+	X(13, LeaveGroup,				leave_group,			   0, 0, 5, 4, CONTROL, COORDINATOR_NOT_AVAILABLE, GROUP_IN(LeaveGroupRequest)) \
+	X(14, SyncGroup,				sync_group,				   0, 0, 5, 4, CONTROL, COORDINATOR_NOT_AVAILABLE, GROUP_IN(SyncGroupRequest)) \
 	X(15, DescribeGroups,			describe_groups,		   0, 0, 6, 5, CONTROL, COORDINATOR_NOT_AVAILABLE) \
 	X(16, ListGroups,				list_groups,			   0, 0, 5, 3, CONTROL, COORDINATOR_NOT_AVAILABLE) \
 	X(18, ApiVersions,				api_versions,			   0, 0, 4, 3, ANY, LEADER_NOT_AVAILABLE) \
@@ -69,7 +72,7 @@
 	X(44, IncrementalAlterConfigs,	incremental_alter_configs,		0, 0, 1, 1, CONTROL, NOT_CONTROLLER) \
 	X(45, AlterPartitionReassignments,	alter_partition_reassignments,	0, 0, 1, 0, CONTROL, NOT_CONTROLLER) \
 	X(46, ListPartitionReassignments,	list_partition_reassignments,	0, 0, 0, 0, CONTROL, NOT_CONTROLLER) \
-	X(47, OffsetDelete,				offset_delete,			   0, 0, 0, LATEST, CONTROL, COORDINATOR_NOT_AVAILABLE) \
+	X(47, OffsetDelete,				offset_delete,			   0, 0, 0, LATEST, CONTROL, COORDINATOR_NOT_AVAILABLE, GROUP_IN(OffsetDeleteRequest)) \
 	X(48, DescribeClientQuotas,		describe_client_quotas,			0, 0, 1, 1, CONTROL, NOT_CONTROLLER) \
 	X(49, AlterClientQuotas,		alter_client_quotas,			0, 0, 1, 1, CONTROL, NOT_CONTROLLER) \
 	X(50, DescribeUserScramCredentials,	describe_user_scram_credentials,	0, 0, 0, 0, CONTROL, NOT_CONTROLLER) \
@@ -81,7 +84,7 @@
 	X(64, UnregisterBroker,			unregister_broker,				0, 0, 0, 0, CONTROL, NOT_CONTROLLER) \
 	X(65, DescribeTransactions,		describe_transactions,			0, 0, 0, 0, CONTROL, NOT_CONTROLLER) \
 	X(66, ListTransactions,			list_transactions,				0, 0, 2, 0, CONTROL, NOT_CONTROLLER) \
-	X(68, ConsumerGroupHeartbeat,	consumer_group_heartbeat,  0, 0, 1, 0, CONTROL, COORDINATOR_NOT_AVAILABLE) \
+	X(68, ConsumerGroupHeartbeat,	consumer_group_heartbeat,  0, 0, 1, 0, CONTROL, COORDINATOR_NOT_AVAILABLE, GROUP_IN(ConsumerGroupHeartbeatRequest)) \
 	X(69, ConsumerGroupDescribe,	consumer_group_describe,   0, 0, 1, 0, CONTROL, COORDINATOR_NOT_AVAILABLE) \
 	X(74, ListConfigResources,		list_config_resources,			0, 0, 1, 0, CONTROL, NOT_CONTROLLER) \
 	X(75, DescribeTopicPartitions,	describe_topic_partitions, 0, 0, 0, 0, ANY, LEADER_NOT_AVAILABLE) \
@@ -123,6 +126,8 @@ typedef struct KafkaApi
 	int16		flexible_from;
 	KafkaPlane	plane;
 	int16		unavailable;	/* the answer when its worker is not there */
+	uint16		group_id_at;	/* 1 + where the request struct has the id of
+								 * the group that it is about, 0: none */
 	const KafkaSchema *(*request) (void);
 	const KafkaSchema *(*response) (void);
 } KafkaApi;

@@ -16,11 +16,14 @@
 #include "kafka/error_codes.h"
 #include "kafka/messages/apis.h"
 
+/* options of a row */
+#define GROUP_IN(Request)	.group_id_at = 1 + offsetof(Request, group_id)
+
 const KafkaApi kafka_apis[KAFKA_API_COUNT] = {
-#define KAFKA_API_ROW(k, Name, handler, min, served, max, flexible, where, code) \
+#define KAFKA_API_ROW(k, Name, handler, min, served, max, flexible, where, code, ...) \
 	{.name = #Name, .key = k, .min_version = min, .min_served = served, .max_version = max, \
-	.flexible_from = flexible, .plane = KAFKA_PLANE_##where, .unavailable = KERR_##code, .request = kafka_schema_##Name##Request, \
-	.response = kafka_schema_##Name##Response},
+	.flexible_from = flexible, .plane = KAFKA_PLANE_##where, .unavailable = KERR_##code, \
+	.request = kafka_schema_##Name##Request, .response = kafka_schema_##Name##Response, __VA_ARGS__},
 	KAFKA_APIS(KAFKA_API_ROW)
 #undef KAFKA_API_ROW
 };

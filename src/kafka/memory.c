@@ -1,0 +1,63 @@
+/*-------------------------------------------------------------------------
+ *
+ * memory.c
+ *	  The codec's memory, taken from a memory context.
+ *
+ * Siblings: memory.h, codec.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "kafka/memory.h"
+
+/* NULL when there is no memory. */
+static void *
+alloc(void *mcxt, size_t size)
+{
+	Assert(size > 0);
+	if (!AllocHugeSizeIsValid(size))
+		return NULL;
+	return MemoryContextAllocExtended(mcxt, size, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
+}
+
+/*
+ * NULL when there is no memory for a first buffer.  Growing one that exists
+ * throws instead: no server has a repalloc that does not, before 16.  That is
+ * safe, since the writer owns nothing but memory of this context.
+ */
+static void *
+grow(void *mcxt, void *buf, size_t size)
+{
+	if (buf == NULL)
+		return alloc(mcxt, size);
+	Assert(GetMemoryChunkContext(buf) == mcxt);
+	return AllocHugeSizeIsValid(size) ? repalloc_huge(buf, size) : NULL;
+}
+
+/*
+ * An arena for decoding: it gives out "budget" bytes at most.  All of it lives
+ * as long as the context.
+ */
+KafkaArena
+kafka_arena_in(MemoryContext mcxt, Size budget)
+{
+	KafkaArena	arena = {.alloc = alloc, .arg = mcxt, .budget = budget};
+
+	Assert(MemoryContextIsValid(mcxt));
+	return arena;
+}
+
+/* An empty writer, whose buffers are in the context. */
+KafkaWriter
+kafka_writer_in(MemoryContext mcxt)
+{
+	KafkaWriter w = {.grow = grow, .arg = mcxt};
+
+	Assert(MemoryContextIsValid(mcxt));
+	return w;
+}

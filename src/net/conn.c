@@ -3,12 +3,13 @@
  * conn.c
  *	  The life of connections and of the group they belong to.
  *
- * What a connection waits for is kept lazily: a socket stays registered as
- * readable when its connection stops being read, and only an event that comes
- * meanwhile takes it off (conn_ready).  Most pauses end before that, so a
- * long poll or a full pipeline costs no system call.
+ * epoll is told late.  A socket stays registered as readable when its
+ * connection stops being read; only an event that comes meanwhile takes it off
+ * (conn_read_event).  Most pauses end before that, so a long poll or a full
+ * pipeline costs no system call.
  *
- * Siblings: input.c (bytes to frames), output.c (messages to bytes).
+ * Siblings: conn_state.c (the states, drawn in conn_internal.h), input.c
+ * (bytes to frames), output.c (messages to bytes).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -57,8 +58,9 @@ net_group_create(NetLoop *loop, const NetHandler *handler, const NetLimits *limi
 	group->handler = *handler;
 	group->arg = arg;
 	dlist_init(&group->conns);
-	dlist_init(&group->closing);
+	dlist_init(&group->closed);
 	dlist_init(&group->ready);
+	dlist_init(&group->starved);
 	dlist_init(&group->dirty);
 	net_group_set_limits(group, limits);
 	return group;
@@ -72,7 +74,9 @@ net_group_destroy(NetGroup *group)
 	dlist_foreach_modify(iter, &group->conns)
 		net_conn_close(dlist_container(NetConn, node, iter.cur), NULL);
 	net_group_reap(group);
-	Assert(group->count == 0 && group->input_bytes == 0);
+	Assert(group->count == 0 && group->input_bytes == 0 && group->inuse_bytes == 0);
+	Assert(dlist_is_empty(&group->conns) && !net_group_busy(group));
+	Assert(dlist_is_empty(&group->starved) && group->favourite == NULL);
 	net_input_free_spares(group);
 	free(group->gather);
 	free(group);
@@ -120,7 +124,7 @@ net_group_busy(const NetGroup *group)
 {
 	return !dlist_is_empty(unconstify(dlist_head *, &group->ready)) ||
 		!dlist_is_empty(unconstify(dlist_head *, &group->dirty)) ||
-		!dlist_is_empty(unconstify(dlist_head *, &group->closing));
+		!dlist_is_empty(unconstify(dlist_head *, &group->closed));
 }
 
 static int
@@ -135,35 +139,36 @@ list_length(const dlist_head *list)
 }
 
 /*
- * Frames held back in earlier turns.  A connection that becomes ready once
- * more while its frames are handled waits for the next turn: hence the count.
+ * Delivers frames that were held back in earlier turns.  A connection that
+ * becomes ready once more while its frames are handled waits for the next
+ * turn: hence the count.
  */
 void
 net_group_deliver(NetGroup *group)
 {
 	for (int n = list_length(&group->ready); n > 0 && !dlist_is_empty(&group->ready); n--)
 	{
-		NetConn    *conn = dlist_container(NetConn, ready_node, dlist_pop_head_node(&group->ready));
+		NetConn    *conn = dlist_head_element(NetConn, input_node, &group->ready);
 
-		conn->ready = false;
+		Assert(conn->input == NET_INPUT_READY);
 		net_input_deliver(conn);
 		net_conn_settle(conn);
 	}
 }
 
 /*
- * Writes what can be written, each connection once; one that has more to write
- * than its share goes to the end of the list.  An ERROR out of a source's map
- * leaves the list intact, as a connection is taken off before it is worked on.
+ * Writes what can be written, each connection once.  One that has more to
+ * write than its share goes to the end of the list.  A source's map may throw
+ * an ERROR: the connection is off the list by then, and the list is intact.
  */
 void
 net_group_flush(NetGroup *group)
 {
 	for (int n = list_length(&group->dirty); n > 0 && !dlist_is_empty(&group->dirty); n--)
 	{
-		NetConn    *conn = dlist_container(NetConn, dirty_node, dlist_pop_head_node(&group->dirty));
+		NetConn    *conn = dlist_head_element(NetConn, output_node, &group->dirty);
 
-		conn->dirty = false;
+		net_conn_set_output(conn, NET_OUTPUT_IDLE);
 		group->current = conn;
 		net_output_flush(conn);
 		group->current = NULL;
@@ -171,21 +176,23 @@ net_group_flush(NetGroup *group)
 	}
 }
 
-/* Ends what was closed, and lets those read on that waited for memory. */
+/* Frees what was closed, and lets those read on that waited for memory. */
 void
 net_group_reap(NetGroup *group)
 {
-	while (!dlist_is_empty(&group->closing))
+	while (!dlist_is_empty(&group->closed))
 	{
-		NetConn    *conn = dlist_container(NetConn, node, dlist_pop_head_node(&group->closing));
+		NetConn    *conn = dlist_head_element(NetConn, node, &group->closed);
 
+		dlist_delete(&conn->node);
+		net_conn_check(conn);
 		net_output_drop(conn);
-		group->handler.closed(conn, conn->has_reason ? conn->reason : NULL);
+		group->handler.closed(conn, conn->reason[0] != '\0' ? conn->reason : NULL);
 		net_input_drop(conn);
 		Assert(conn->input_bytes == 0); /* else the owner has kept a frame */
 		conn_free(conn);
 	}
-	if (group->nstarved > 0)
+	if (!dlist_is_empty(&group->starved))
 		net_input_relieve(group);
 }
 
@@ -227,7 +234,7 @@ static void
 set_reason(NetConn *conn, const char *reason, va_list args)
 {
 	vsnprintf(conn->reason, sizeof(conn->reason), reason, args);
-	conn->has_reason = true;
+	Assert(conn->reason[0] != '\0');
 }
 
 void
@@ -235,20 +242,23 @@ net_conn_finish(NetConn *conn, const char *reason,...)
 {
 	va_list		args;
 
-	if (conn->closing)
+	if (conn->life == NET_CLOSED)
 		return;
 	va_start(args, reason);
 	set_reason(conn, reason, args);
 	va_end(args);
-	conn->eof = true;
+	if (conn->life == NET_FINISHING)
+		return;
+	net_conn_set_life(conn, NET_FINISHING);
+	net_conn_set_input(conn, NET_INPUT_OFF);
 	net_input_drop(conn);
 	net_watch_set(conn->group->loop, &conn->watch, conn->watch.events & ~NET_READABLE);
-	net_conn_mark_dirty(conn);	/* so that it is settled in this turn's flush */
+	net_conn_mark_dirty(conn);	/* this turn's flush settles it */
 }
 
 /*
- * The socket is closed at once; the rest follows in net_group_reap.  Without a
- * reason of its own this ends a connection for the one it was finished for.
+ * Closes the socket at once; net_group_reap does the rest.  With reason NULL
+ * the connection keeps the reason that it was finished for.
  */
 void
 net_conn_close(NetConn *conn, const char *reason,...)
@@ -256,9 +266,8 @@ net_conn_close(NetConn *conn, const char *reason,...)
 	NetGroup   *group = conn->group;
 	int			fd = conn->watch.fd;
 
-	if (conn->closing)
+	if (conn->life == NET_CLOSED)
 		return;
-	conn->closing = true;
 	if (reason != NULL)
 	{
 		va_list		args;
@@ -267,30 +276,24 @@ net_conn_close(NetConn *conn, const char *reason,...)
 		set_reason(conn, reason, args);
 		va_end(args);
 	}
+	net_conn_set_life(conn, NET_CLOSED);
+	net_conn_set_input(conn, NET_INPUT_OFF);
+	net_conn_set_output(conn, NET_OUTPUT_OFF);
 	net_watch_remove(group->loop, &conn->watch);
 	net_timer_stop(group->loop, &conn->timer);
 	close(fd);
 	net_fd_release();
-	if (conn->ready)
-		dlist_delete(&conn->ready_node);
-	if (conn->dirty)
-		dlist_delete(&conn->dirty_node);
-	conn->ready = conn->dirty = false;
-	if (conn->starved)
-		group->nstarved--;
 	if (group->favourite == conn)
 		group->favourite = NULL;
 	if (group->current == conn)
 		group->current = NULL;
-	dlist_delete(&conn->node);
-	dlist_push_tail(&group->closing, &conn->node);
-	group->count--;
+	net_conn_check(conn);
 }
 
 static void
 conn_free(NetConn *conn)
 {
-	Assert(conn->closing && conn->watch.fd < 0);
+	Assert(conn->life == NET_CLOSED && conn->watch.fd < 0);
 	Assert(conn->chunk == NULL && dlist_is_empty(&conn->out));
 	free(conn);
 }
@@ -304,19 +307,19 @@ net_conn_data(const NetConn *conn)
 bool
 net_conn_closing(const NetConn *conn)
 {
-	return conn->closing;
+	return conn->life == NET_CLOSED;
 }
 
 bool
 net_conn_finishing(const NetConn *conn)
 {
-	return conn->has_reason;
+	return conn->life == NET_FINISHING;
 }
 
 int
 net_conn_fd(const NetConn *conn)
 {
-	Assert(!conn->closing);
+	Assert(conn->life != NET_CLOSED);
 	return conn->watch.fd;
 }
 
@@ -333,9 +336,9 @@ conn_ready(NetWatch *watch, uint32 events)
 
 	if (events & NET_WRITABLE)
 	{
-		conn->blocked = false;
+		Assert(conn->output == NET_OUTPUT_BLOCKED);
+		net_conn_set_output(conn, NET_OUTPUT_DIRTY);
 		net_watch_set(conn->group->loop, watch, watch->events & ~NET_WRITABLE);
-		net_conn_mark_dirty(conn);
 	}
 	if (events & NET_READABLE)
 		conn_read_event(conn);
@@ -344,25 +347,30 @@ conn_ready(NetWatch *watch, uint32 events)
 }
 
 /*
- * Readable.  When the connection is not read now it is taken off, and the one
- * thing worth knowing is found out: whether the peer has gone, so that nobody
- * waits on its behalf.
+ * The socket is readable.  What lies here already comes first.  When the
+ * connection is not read now, the socket is taken off, and we find out the one
+ * thing worth knowing: whether the peer has gone, so that nobody waits on its
+ * behalf.
  */
 static void
 conn_read_event(NetConn *conn)
 {
 	char		byte;
 
-	if (net_conn_may_deliver(conn) && !conn->eof)
+	if (net_input_pending(conn))
+		net_input_deliver(conn);
+	if (conn->life == NET_CLOSED)
+		return;
+	if (conn->life == NET_OPEN && net_conn_may_deliver(conn))
 	{
 		net_input_read(conn);
 		net_conn_settle(conn);
 		return;
 	}
 	net_watch_set(conn->group->loop, &conn->watch, conn->watch.events & ~NET_READABLE);
-	if (!conn->eof && recv(conn->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+	if (conn->life == NET_OPEN && recv(conn->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
 	{
-		conn->eof = true;
+		net_conn_set_life(conn, NET_DRAINING);
 		conn->group->handler.half_closed(conn);
 		net_conn_settle(conn);
 	}
@@ -374,59 +382,60 @@ net_conn_may_deliver(const NetConn *conn)
 {
 	const NetLimits *limits = &conn->group->limits;
 
-	return !conn->closing && !conn->held &&
+	return (conn->input == NET_INPUT_FLOWING || conn->input == NET_INPUT_READY) &&
 		conn->inflight < limits->inflight_max &&
 		conn->out_bytes < limits->output_bytes_max;
 }
 
-/* Something that kept the connection from being read may have ended. */
+/*
+ * Call it when something that kept the connection from being read may have
+ * ended.
+ */
 void
 net_conn_unblock(NetConn *conn)
 {
 	if (!net_conn_may_deliver(conn))
 		return;
-	if (net_input_pending(conn) && !conn->ready)
-	{
-		conn->ready = true;
-		dlist_push_tail(&conn->group->ready, &conn->ready_node);
-	}
-	if (!conn->eof && !conn->starved)
+	if (net_input_pending(conn))
+		net_conn_set_input(conn, NET_INPUT_READY);
+	if (conn->life == NET_OPEN)
 		net_watch_set(conn->group->loop, &conn->watch, conn->watch.events | NET_READABLE);
 }
 
 /*
- * After the peer's last byte: ends the connection when nothing is left to do
- * for it.
+ * After the last byte that comes in: closes the connection when nothing is
+ * left to do for it.
  */
 void
 net_conn_settle(NetConn *conn)
 {
-	if (conn->eof && !conn->closing && conn->inflight == 0 &&
+	net_conn_check(conn);
+	if ((conn->life == NET_DRAINING || conn->life == NET_FINISHING) && conn->inflight == 0 &&
 		dlist_is_empty(&conn->out) && !net_input_pending(conn))
 		net_conn_close(conn, NULL);
 }
 
+/* Has this turn's flush look at the connection, unless the socket is full. */
 void
 net_conn_mark_dirty(NetConn *conn)
 {
-	if (conn->dirty || conn->blocked || conn->closing)
-		return;
-	conn->dirty = true;
-	dlist_push_tail(&conn->group->dirty, &conn->dirty_node);
+	if (conn->output == NET_OUTPUT_IDLE)
+		net_conn_set_output(conn, NET_OUTPUT_DIRTY);
 }
 
 void
 net_conn_hold(NetConn *conn)
 {
-	conn->held = true;
+	if (conn->input != NET_INPUT_OFF)
+		net_conn_set_input(conn, NET_INPUT_HELD);
 }
 
 void
 net_conn_unhold(NetConn *conn)
 {
-	if (!conn->held)
+	if (conn->input != NET_INPUT_HELD)
 		return;
-	conn->held = false;
+	net_conn_set_input(conn, NET_INPUT_FLOWING);
 	net_conn_unblock(conn);
 }
 
@@ -435,11 +444,11 @@ net_conn_answered(NetConn *conn)
 {
 	Assert(conn->inflight > 0);
 	conn->inflight--;
-	if (conn->closing)
+	if (conn->life == NET_CLOSED)
 		return;
 	net_conn_unblock(conn);
 	/* settling waits for the flush: the caller is in the middle of its turn */
-	if (conn->eof)
+	if (conn->life != NET_OPEN)
 		net_conn_mark_dirty(conn);
 }
 

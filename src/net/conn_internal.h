@@ -1,7 +1,63 @@
 /*-------------------------------------------------------------------------
  *
  * conn_internal.h
- *	  What conn.c, input.c and output.c share; nobody else includes it.
+ *	  What conn.c, conn_state.c, input.c and output.c share; nobody else
+ *	  includes it.
+ *
+ * A connection has three states.  conn_state.c alone changes them, and keeps
+ * the group's lists in step.
+ *
+ * life: how it ends.
+ *
+ *          end of input             net_conn_finish
+ *   OPEN ----------------> DRAINING ----------------> FINISHING
+ *    |  |                      |                       ^    |
+ *    |  '---------------- net_conn_finish -------------'    |
+ *    |                         |                            |
+ *    '-------------------------+----- net_conn_close -------'---> CLOSED
+ *
+ *   OPEN       bytes come
+ *   DRAINING   the peer sends no more; what it sent is delivered and answered
+ *   FINISHING  what is not delivered is gone; what was delivered is answered
+ *   CLOSED     the socket is closed; net_group_reap frees the rest
+ *
+ *   net_conn_settle closes who is DRAINING or FINISHING and has nothing left
+ *   to do.
+ *
+ * input: is it read, and are its frames delivered?
+ *
+ *            net_conn_unblock             net_conn_hold
+ *   READY <-------------------- FLOWING ----------------> HELD
+ *     |   -------------------->   | ^   <----------------   ^
+ *     |     net_input_deliver     | |    net_conn_unhold    |
+ *     |                           | |                       |
+ *     |            net_input_read | | net_input_relieve     |
+ *     |                           V |                       |
+ *     |                        STARVED ---- net_conn_hold --+
+ *     |                                                     |
+ *     '-------------------------------- net_conn_hold ------'
+ *
+ *   FLOWING    read when bytes come, unless its limits are reached
+ *   READY      whole frames lie here: on group->ready
+ *   HELD       the owner wants no frame now
+ *   STARVED    not read for want of memory: on group->starved
+ *   OFF        nothing is read or delivered any more: from each of the others,
+ *              by net_conn_finish and net_conn_close
+ *
+ * output: what do its messages wait for?
+ *
+ *           net_conn_mark_dirty
+ *   IDLE ------------------------> DIRTY
+ *    |   <------------------------  |  ^
+ *    |        net_group_flush       |  | conn_ready (writable)
+ *    |                              V  |
+ *    '------ net_output_flush ---> BLOCKED
+ *
+ *   IDLE       for nothing, as there are none
+ *   DIRTY      for this turn's flush: on group->dirty
+ *   BLOCKED    for the socket, which takes no more: NET_WRITABLE is asked for
+ *   OFF        nothing is sent any more: from each of the others, by
+ *              net_conn_close
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -29,6 +85,31 @@ typedef struct NetChunk
 
 typedef struct NetGather NetGather;
 
+typedef enum NetLife
+{
+	NET_OPEN,
+	NET_DRAINING,
+	NET_FINISHING,
+	NET_CLOSED
+} NetLife;
+
+typedef enum NetInput
+{
+	NET_INPUT_FLOWING,
+	NET_INPUT_READY,
+	NET_INPUT_HELD,
+	NET_INPUT_STARVED,
+	NET_INPUT_OFF
+} NetInput;
+
+typedef enum NetOutput
+{
+	NET_OUTPUT_IDLE,
+	NET_OUTPUT_DIRTY,
+	NET_OUTPUT_BLOCKED,
+	NET_OUTPUT_OFF
+} NetOutput;
+
 struct NetGroup
 {
 	NetLoop    *loop;
@@ -36,16 +117,16 @@ struct NetGroup
 	NetLimits	limits;
 	void	   *arg;
 	int			count;
-	dlist_head	conns;			/* all that are open */
-	dlist_head	closing;		/* ended, to be reaped */
-	dlist_head	ready;			/* have whole frames to deliver */
-	dlist_head	dirty;			/* have messages that can be written */
+	dlist_head	conns;			/* all that are not closed */
+	dlist_head	closed;			/* NET_CLOSED, to be reaped */
+	dlist_head	ready;			/* NET_INPUT_READY */
+	dlist_head	starved;		/* NET_INPUT_STARVED */
+	dlist_head	dirty;			/* NET_OUTPUT_DIRTY */
 	NetConn    *current;		/* being flushed */
 
 	/* input memory */
 	uint64		input_bytes;	/* memory of all chunks in use */
 	uint64		inuse_bytes;	/* of frames that the owner has */
-	int			nstarved;		/* connections not read for want of it */
 	NetConn    *favourite;		/* the one large request that is read on
 								 * nevertheless */
 	NetChunk   *spare;			/* chunks of NET_READ_BYTES to use again */
@@ -58,23 +139,16 @@ struct NetConn
 {
 	NetGroup   *group;
 	void	   *data;			/* the owner's */
-	dlist_node	node;			/* on group->conns or ->closing */
-	dlist_node	ready_node;
-	dlist_node	dirty_node;
-	NetWatch	watch;
+	NetLife		life;
+	NetInput	input;
+	NetOutput	output;
+	dlist_node	node;			/* on group->conns or ->closed */
+	dlist_node	input_node;		/* on group->ready or ->starved */
+	dlist_node	output_node;	/* on group->dirty */
+	NetWatch	watch;			/* fd -1: closed */
 	NetTimer	timer;
 	int64		active_at;		/* when bytes moved last */
-
-	bool		eof;			/* the peer sends no more, or nobody listens */
-	bool		held;
-	bool		closing;
-	bool		starved;		/* not read: input memory */
-	bool		ready;			/* on group->ready */
-	bool		dirty;			/* on group->dirty */
-	bool		blocked;		/* the socket takes no more: NET_WRITABLE is
-								 * asked for */
-	bool		has_reason;
-	char		reason[128];
+	char		reason[128];	/* why it ends; "": nothing worth telling */
 
 	/* input */
 	NetChunk   *chunk;			/* bytes [rpos, used) are not delivered yet;
@@ -89,6 +163,12 @@ struct NetConn
 	uint64		out_bytes;
 	size_t		send_max;		/* bytes worth offering to the socket at once */
 };
+
+/* conn_state.c */
+extern void net_conn_set_life(NetConn *conn, NetLife to);
+extern void net_conn_set_input(NetConn *conn, NetInput to);
+extern void net_conn_set_output(NetConn *conn, NetOutput to);
+extern void net_conn_check(const NetConn *conn);
 
 /* conn.c */
 extern bool net_conn_may_deliver(const NetConn *conn);

@@ -228,27 +228,25 @@ input_starved(NetConn *conn)
 }
 
 /*
- * Those who were starved may try again: all when there is memory, else a new
- * favourite.
+ * Lets those who were starved try again, the one that waits longest first: all
+ * of them when there is memory, else a new favourite.
  */
 void
 net_input_relieve(NetGroup *group)
 {
 	bool		enough = group->input_bytes < group->limits.input_bytes_max / 4 * 3;
-	dlist_iter	iter;
+	dlist_mutable_iter iter;
 
-	dlist_foreach(iter, &group->conns)
+	dlist_foreach_modify(iter, &group->starved)
 	{
-		NetConn    *conn = dlist_container(NetConn, node, iter.cur);
+		NetConn    *conn = dlist_container(NetConn, input_node, iter.cur);
 
-		if (!conn->starved)
-			continue;
+		Assert(conn->input == NET_INPUT_STARVED);
 		if (!enough && !may_be_favourite(conn))
 			continue;
 		if (!enough)
 			group->favourite = conn;
-		conn->starved = false;
-		group->nstarved--;
+		net_conn_set_input(conn, NET_INPUT_FLOWING);
 		net_conn_unblock(conn);
 	}
 }
@@ -313,15 +311,15 @@ input_receive_max(const NetConn *conn)
 void
 net_input_read(NetConn *conn)
 {
-	for (int i = 0; i < NET_READS_PER_TURN && !conn->eof && net_conn_may_deliver(conn); i++)
+	for (int i = 0; i < NET_READS_PER_TURN && conn->life == NET_OPEN && net_conn_may_deliver(conn); i++)
 	{
 		size_t		max;
 		ssize_t		n;
 
 		if (input_starved(conn))
 		{
-			conn->starved = true;
-			conn->group->nstarved++;
+			Assert(!net_input_pending(conn));
+			net_conn_set_input(conn, NET_INPUT_STARVED);
 			net_watch_set(conn->group->loop, &conn->watch, conn->watch.events & ~NET_READABLE);
 			break;
 		}
@@ -336,7 +334,7 @@ net_input_read(NetConn *conn)
 		if (n <= 0)
 		{
 			if (n == 0)
-				conn->eof = true;
+				net_conn_set_life(conn, NET_DRAINING);
 			else if (errno == ECONNRESET)
 				net_conn_close(conn, NULL);
 			else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
@@ -350,18 +348,23 @@ net_input_read(NetConn *conn)
 		if (n < max)
 			break;
 	}
-	if (conn->eof && !conn->closing)
+	if (conn->life == NET_DRAINING)
 		net_watch_set(conn->group->loop, &conn->watch, conn->watch.events & ~NET_READABLE);
 	input_trim(conn);
 }
 
-/* Hands over all whole frames that the connection may have in work. */
+/*
+ * Hands over all whole frames that the connection may have in work.  Callbacks
+ * may hold, finish and close the connection meanwhile.
+ */
 void
 net_input_deliver(NetConn *conn)
 {
 	NetGroup   *group = conn->group;
 
-	while (!conn->closing)
+	if (conn->input == NET_INPUT_READY)
+		net_conn_set_input(conn, NET_INPUT_FLOWING);
+	while (conn->life != NET_CLOSED)
 	{
 		int64		len = frame_announced(conn);
 		NetFrame	frame;
@@ -382,13 +385,15 @@ net_input_deliver(NetConn *conn)
 		conn->chunk->refs++;
 		group->inuse_bytes += frame.len;
 		conn->rpos += NET_LENGTH_WORD + frame.len;
+		Assert(conn->rpos <= conn->chunk->used);
 		conn->last_frame = frame.len;
 		conn->inflight++;
+		Assert(conn->inflight <= group->limits.inflight_max);
 		if (group->favourite == conn)
 			group->favourite = NULL;
 		group->handler.frame(conn, &frame);
 	}
-	if (!conn->closing && bytes_pending(conn) == 0)
+	if (conn->life != NET_CLOSED && bytes_pending(conn) == 0)
 		net_input_drop(conn);
 }
 
@@ -403,7 +408,7 @@ net_conn_unread(const NetConn *conn, const char **data)
 bool
 net_conn_feed(NetConn *conn, const char *data, uint32 len)
 {
-	Assert(conn->chunk == NULL && !conn->closing);
+	Assert(conn->chunk == NULL && conn->life == NET_OPEN);
 	if (len == 0)
 		return true;
 	conn->chunk = chunk_new(conn, len);
@@ -427,7 +432,7 @@ input_trim(NetConn *conn)
 {
 	uint32		have = bytes_pending(conn);
 
-	if (conn->closing || conn->chunk == NULL)
+	if (conn->life == NET_CLOSED || conn->chunk == NULL)
 		return;
 	if (have == 0)
 		net_input_drop(conn);

@@ -76,7 +76,7 @@ net_conn_send(NetConn *conn, NetMessage *message)
 	for (int i = 0; i < message->npieces; i++)
 		message->bytes += message->pieces[i].len;
 	Assert(message->bytes > 0);
-	if (conn->closing)
+	if (conn->life == NET_CLOSED)
 	{
 		conn->inflight--;
 		message->sent(message, false);
@@ -100,7 +100,7 @@ net_output_flush(NetConn *conn)
 	NetGather  *g = conn->group->gather;
 	size_t		total = 0;
 
-	while (!conn->closing && !dlist_is_empty(&conn->out))
+	while (conn->life != NET_CLOSED && !dlist_is_empty(&conn->out))
 	{
 		struct msghdr msg = {0};
 		ssize_t		n;
@@ -145,9 +145,9 @@ net_output_flush(NetConn *conn)
 		}
 		conn->send_max = Min(conn->send_max * 2, NET_SEND_LIMIT);
 	}
-	if (!conn->closing && !dlist_is_empty(&conn->out))
+	if (conn->life != NET_CLOSED && !dlist_is_empty(&conn->out))
 	{
-		conn->blocked = true;
+		net_conn_set_output(conn, NET_OUTPUT_BLOCKED);
 		net_watch_set(conn->group->loop, &conn->watch, conn->watch.events | NET_WRITABLE);
 	}
 }

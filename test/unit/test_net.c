@@ -8,7 +8,7 @@
  *
  *-------------------------------------------------------------------------
  */
-/* sources: src/net/loop.c src/net/conn.c src/net/input.c src/net/output.c */
+/* sources: src/net/loop.c src/net/conn.c src/net/conn_state.c src/net/input.c src/net/output.c */
 
 #include "test.h"
 
@@ -1018,6 +1018,184 @@ test_budget(void)
 }
 
 /*
+ * All that owners and peers can do, in any order, with little memory and low
+ * limits.  The Asserts of the states judge; and whoever is not cut off gets
+ * all that it sent back.
+ */
+#define CHAOS_CONNS	12
+
+typedef struct Chaos
+{
+	Owner		owner;
+	size_t		sent;			/* bytes */
+	size_t		frame_left;		/* bytes that the last frame lacks */
+	size_t		received;
+	bool		shut;			/* the peer sends no more */
+	bool		ended;			/* its owner has finished or closed it */
+} Chaos;
+
+static const NetLimits narrow = {
+	.frame_bytes_max = 40000,
+	.input_bytes_max = 100000,
+	.output_bytes_max = 20000,
+	.inflight_max = 3,
+	.idle_us = 0
+};
+
+/* Some more bytes of the frame begun, or the begin of another. */
+static void
+chaos_send(Chaos *c, uint64 *seed)
+{
+	char		buf[20000];
+	bool		fresh = c->frame_left == 0;
+	size_t		n;
+	ssize_t		rc;
+
+	if (c->shut)
+		return;
+	if (!fresh)
+	{
+		n = 1 + test_random(seed) % sizeof(buf);
+		n = Min(n, c->frame_left);
+		memset(buf, 'x', n);
+	}
+	else
+	{
+		uint32		len = test_random(seed) % 2 == 0 ? 10 : 1 + test_random(seed) % 40000;
+
+		put_length(buf, len);
+		n = 4;
+		c->frame_left = 4 + len;
+	}
+	rc = send(c->owner.peer, buf, n, MSG_NOSIGNAL);
+	if (rc > 0)
+	{
+		c->sent += rc;
+		c->frame_left -= rc;
+	}
+	else if (fresh)
+		c->frame_left = 0;
+}
+
+static void
+chaos_receive(Chaos *c)
+{
+	char		buf[30000];
+	int			n = receive(&c->owner, buf, sizeof(buf));
+
+	if (n > 0)
+		c->received += n;
+}
+
+static void
+chaos_open(Chaos *c)
+{
+	memset(c, 0, sizeof(*c));
+	open_pair(&c->owner);
+}
+
+static void
+chaos_step(Chaos *c, uint64 *seed)
+{
+	NetConn    *conn = c->owner.conn;
+	int			what = test_random(seed) % 100;
+
+	if (conn == NULL)
+	{
+		close(c->owner.peer);
+		chaos_open(c);
+	}
+	else if (what < 50)
+		chaos_send(c, seed);
+	else if (what < 75)
+		chaos_receive(c);
+	else if (what < 82)
+		net_conn_hold(conn);
+	else if (what < 92)
+		net_conn_unhold(conn);
+	else if (what < 97 && nkept > 0)
+		echo(kept[--nkept]);
+	else if (what == 97 && c->frame_left == 0 && test_random(seed) % 4 == 0)
+	{
+		shutdown(c->owner.peer, SHUT_WR);
+		c->shut = true;
+	}
+	else if (what >= 98 && test_random(seed) % 4 == 0)
+	{
+		c->ended = true;
+		if (what == 98)
+			net_conn_finish(conn, "enough");
+		else
+			net_conn_close(conn, NULL);
+	}
+}
+
+/* All holds end, all is answered and read. */
+static void
+chaos_calm(Chaos *c, int n)
+{
+	for (int round = 0; round < 5000; round++)
+	{
+		for (int i = 0; i < n; i++)
+		{
+			if (c[i].owner.conn != NULL)
+				net_conn_unhold(c[i].owner.conn);
+			if (c[i].frame_left > 0)
+			{
+				char		rest[40004] = {0};
+				ssize_t		rc = send(c[i].owner.peer, rest, c[i].frame_left, MSG_NOSIGNAL);
+
+				if (rc > 0)
+				{
+					c[i].sent += rc;
+					c[i].frame_left -= rc;
+				}
+			}
+			chaos_receive(&c[i]);
+		}
+		answer_kept();
+		turn();
+	}
+}
+
+static void
+test_chaos(void)
+{
+	Chaos		c[CHAOS_CONNS];
+	int			whole = 0;
+
+	for (uint64 world = 1; world <= 20; world++)
+	{
+		uint64		seed = world;
+
+		start(&narrow);
+		keep_frames = true;
+		for (int i = 0; i < CHAOS_CONNS; i++)
+			chaos_open(&c[i]);
+		for (int step = 0; step < 4000; step++)
+		{
+			chaos_step(&c[test_random(&seed) % CHAOS_CONNS], &seed);
+			if (step % 3 == 0)
+				turn();
+		}
+		chaos_calm(c, CHAOS_CONNS);
+		for (int i = 0; i < CHAOS_CONNS; i++)
+		{
+			if (!c[i].ended)
+			{
+				CHECK_INT(c[i].received, c[i].sent);
+				whole++;
+			}
+			CHECK_INT(c[i].owner.conn == NULL, c[i].ended || c[i].shut);
+			close(c[i].owner.peer);
+		}
+		stop();
+	}
+	CHECK(whole > 0);
+	SAY("%d connections got all that they sent", whole);
+}
+
+/*
  * Timers.
  */
 static int	due_order[8];
@@ -1079,6 +1257,7 @@ main(void)
 	RUN(test_hundreds);
 	RUN(test_stale_event);
 	RUN(test_budget);
+	RUN(test_chaos);
 	RUN(test_timers);
 	return test_done();
 }

@@ -505,6 +505,11 @@ COMMENT ON FUNCTION expire_offsets(interval)
 CREATE SEQUENCE producer_ids;
 SELECT pg_extension_config_dump('producer_ids', '');
 
+-- The leader epoch, and which history of the server it is of (src/xact/leader_epoch.c).
+CREATE SEQUENCE leader_epochs;
+SELECT pg_extension_config_dump('leader_epochs', '');
+COMMENT ON SEQUENCE leader_epochs IS 'the leader epoch that Kafka clients see, and the history it belongs to: not to be set by hand';
+
 --
 -- Kafka requests without a socket, for tests: not for the public
 --

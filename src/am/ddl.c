@@ -346,7 +346,7 @@ copy_frame(Relation new_table, PtLogState *state, PtReader *r, const PtFrame *fr
 
 	Assert(state->tail_ordinal <= frame->head.base_ordinal);
 	state->tail_ordinal = frame->head.base_ordinal;
-	pt_append_copy(new_table, state, &batch, 1);
+	pt_append(new_table, state, &batch, 1, PT_KEEP_EPOCH);
 	Assert(batch.base_ordinal == frame->head.base_ordinal);
 }
 

@@ -26,6 +26,7 @@
 #include "record/bytes.h"
 #include "record/layout.h"
 #include "fetch/internal.h"
+#include "xact/xact.h"
 
 /* Pages read at a time where frames begin at most that many pages apart. */
 #define WALK_NEAR		4

@@ -120,8 +120,6 @@ extern void pt_list_offset(PtListOffset *list);
 
 extern PtStatus pt_epoch_end(Oid relid, int32 epoch, int32 *found_epoch, int64 *end_offset);
 
-extern int32 pt_leader_epoch(void);
-
 extern PtStatus pt_check_leader_epoch(int32 epoch);
 
 /*

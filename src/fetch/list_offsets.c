@@ -1,10 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * list_offsets.c
- *	  Offsets by time and by leader epoch, and numbers that brokers give out.
- *
- * The leader epoch of everything that is appended is the server's timeline:
- * a promotion begins a new one, and that is when logs can diverge.
+ *	  Offsets by time and by leader epoch.
  *
  * Siblings: find_log.c, fetch.c.
  *
@@ -14,31 +11,18 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
-#include "access/xlogrecovery.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "guc.h"
 #include "fetch/internal.h"
+#include "xact/xact.h"
 
 static bool next_visible(PtReader *reader, PtLogPos end, PtFrame *frame);
 static void find_by_time(PtLogState *log, PtListOffset *list);
 static void find_max_timestamp(PtLogState *log, PtListOffset *list);
 static bool record_at_time(PtReader *reader, const PtFrame *frame, int64 start_offset,
 						   PtListOffset *list, int64 timestamp);
-
-/* The leader epoch of everything appended now: the timeline. */
-int32
-pt_leader_epoch(void)
-{
-	TimeLineID	tli;
-
-	if (!RecoveryInProgress())
-		return (int32) GetWALInsertionTimeLine();
-	(void) GetXLogReplayRecPtr(&tli);
-	return (int32) tli;
-}
 
 /* The next committed frame before "end", which is a durable one. */
 static bool

@@ -56,10 +56,7 @@ typedef struct PtAppendRun
 	}			record;
 } PtAppendRun;
 
-#define KEEP_EPOCH	(-2)		/* as leader epoch: that of the batch */
-
 static void repair_cut(Relation rel, PtLogState *state);
-static void append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n, int32 epoch);
 static void place_batches(PtLogState *state, PtAppendBatch *batches, int n, int32 epoch);
 static PtLogPos end_of_source(PtAppendSource *src, PtLogPos pos);
 static void lock_run(Relation rel, PtLogState *state, PtAppendRun *run, PtLogPos end);
@@ -103,7 +100,7 @@ place_batches(PtLogState *state, PtAppendBatch *batches, int n, int32 epoch)
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("offset %lld is too large", (long long) b->base_offset)));
-		pt_batch_set_offset(b->data, b->base_offset, epoch == KEEP_EPOCH ? h->leader_epoch : epoch);
+		pt_batch_set_offset(b->data, b->base_offset, epoch == PT_KEEP_EPOCH ? h->leader_epoch : epoch);
 		b->base_ordinal = ordinal;
 		offset = b->base_offset + h->last_offset_delta + 1;
 		ordinal += h->last_offset_delta + 1;
@@ -126,23 +123,12 @@ pt_append_repair(Relation rel, PtLogState *state)
 
 /*
  * Appends batches in order, all under the current transaction's xid (assigned
- * if need be).  ERROR 22023 when a given base_offset is below the end.
- * Nothing is counted until the transaction commits.
+ * if need be), with this leader epoch or PT_KEEP_EPOCH.  ERROR 22023 when a
+ * given base_offset is below the end.  Nothing is counted until the
+ * transaction commits.
  */
 void
-pt_append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n)
-{
-	append(rel, state, batches, n, (int32) GetWALInsertionTimeLine());
-}
-
-void
-pt_append_copy(Relation rel, PtLogState *state, PtAppendBatch *batches, int n)
-{
-	append(rel, state, batches, n, KEEP_EPOCH);
-}
-
-static void
-append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n, int32 epoch)
+pt_append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n, int32 leader_epoch)
 {
 	PtAppendSource src = {.batches = batches,.n = n};
 
@@ -151,7 +137,7 @@ append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n, int32 epo
 	src.xid = GetCurrentTransactionId();
 	XLogEnsureRecordSpace(PT_APPEND_BLOCKS, PT_APPEND_BLOCKS + 4);
 	pt_append_repair(rel, state);
-	place_batches(state, batches, n, epoch);
+	place_batches(state, batches, n, leader_epoch);
 	state->tail_xid = src.xid;
 	while (src.i < n)
 	{

@@ -165,13 +165,10 @@ extern void pt_append_repair(Relation rel, PtLogState *state);
 /* Next offset of the log as this transaction sees it. */
 extern int64 pt_append_next_offset(Relation rel, PtLogState *state);
 
-extern void pt_append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n);
+/* As leader epoch of pt_append: that of each batch stays. */
+#define PT_KEEP_EPOCH		(-2)
 
-/*
- * The same for batches copied from another file of this log: their leader
- * epochs stay.
- */
-extern void pt_append_copy(Relation rel, PtLogState *state, PtAppendBatch *batches, int n);
+extern void pt_append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n, int32 leader_epoch);
 
 /*
  * read.c: frames of a log, forward and backward.

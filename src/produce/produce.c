@@ -434,7 +434,7 @@ append_admitted(PartState *part, Work **works, int n)
 		batches[i].base_offset = -1;
 	}
 	pt_tails_before_append(part->log, RelationGetRelid(part->rel));
-	pt_append(part->rel, part->log, batches, n);
+	pt_append(part->rel, part->log, batches, n, pt_leader_epoch_for_append());
 	Assert(part->next_offset == part->log->tail_offset);
 	if (pt_index_rows_wanted(part->rel))
 		index_batches(part->rel, batches, n);

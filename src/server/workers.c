@@ -47,9 +47,15 @@ register_worker(const char *name, const char *function, Datum arg)
 	RegisterBackgroundWorker(&worker);
 }
 
+/*
+ * From _PG_init.  None under pg_upgrade, which drops the database that they
+ * would be connected to.
+ */
 void
 pt_workers_register(void)
 {
+	if (IsBinaryUpgrade)
+		return;
 	/* also without a listener: SQL sessions append asynchronously, too */
 	register_worker("pgtopic committer", "pt_committer_main", (Datum) 0);
 	register_worker("pgtopic log writer", "pt_logwriter_main", (Datum) 0);

@@ -32,6 +32,7 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_partitioned_table.h"
 #include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
 #include "guc.h"
@@ -111,6 +112,30 @@ pt_type_headers(void)
 										   CStringGetDatum("headers"), ObjectIdGetDatum(schema));
 	}
 	return headers_type;
+}
+
+/*
+ * A sequence of the extension's.  ERROR 55000 without the extension, 42704
+ * when it has no such sequence.
+ */
+Oid
+pt_extension_sequence(const char *name)
+{
+	Oid			schema = pt_catalog_extension_schema();
+	Oid			sequence = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+
+	if (!OidIsValid(schema))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"pgtopic\" is not installed in database \"%s\"",
+						get_database_name(MyDatabaseId)),
+				 errhint("Run CREATE EXTENSION pgtopic in that database.")));
+	if (!OidIsValid(sequence))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("sequence \"%s\" of extension \"pgtopic\" does not exist", name),
+				 errhint("Run ALTER EXTENSION pgtopic UPDATE.")));
+	return sequence;
 }
 
 /* Is it LIST-partitioned by a column "partition"? */

@@ -17,6 +17,7 @@ extern const PtXactKind pt_xact_pending;
 extern const PtXactKind pt_xact_tails;
 extern const PtXactKind pt_xact_trims;
 extern const PtXactKind pt_xact_locks;
+extern const PtXactKind pt_xact_leader_epoch;
 
 /* lock.c */
 extern void pt_append_locks_release(void);

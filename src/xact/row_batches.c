@@ -222,7 +222,7 @@ append_batch(RowBatches *b)
 	if (b->base_offset > 0)
 		pt_trim_empty(b->relid, b->log, b->base_offset);
 	pt_tails_before_append(b->log, b->relid);
-	pt_append(b->rel, b->log, &batch, 1);
+	pt_append(b->rel, b->log, &batch, 1, pt_leader_epoch_for_append());
 	Assert(b->log->tail_ordinal == batch.base_ordinal + n);
 	flush_ahead(len);
 	Assert(batch.base_offset + n == b->next_offset);

@@ -34,6 +34,7 @@ static const PtXactKind *const own_kinds[] = {
 	&pt_xact_tails,
 	&pt_xact_trims,
 	&pt_xact_locks,
+	&pt_xact_leader_epoch,
 };
 
 /*

@@ -70,6 +70,10 @@ extern void pt_tails_before_append(PtLogState *state, Oid relid);
 extern void pt_tails_after_append(void);
 extern void pt_prepared_resolved(void);
 
+/* leader_epoch.c */
+extern int32 pt_leader_epoch(void);
+extern int32 pt_leader_epoch_for_append(void);
+
 /* trim.c */
 #define PT_TRIM_TO_END			(-1)	/* the committed end */
 extern PtStatus pt_trim(Oid leaf, int64 offset, int64 *start);

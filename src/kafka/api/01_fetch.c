@@ -26,6 +26,7 @@
 #include "kafka/broker.h"
 #include "kafka/fetch_session.h"
 #include "kafka/topics.h"
+#include "xact/xact.h"
 
 #define SESSIONS_SINCE		7
 #define TOPIC_IDS_SINCE		13

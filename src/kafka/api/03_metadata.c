@@ -23,6 +23,7 @@
 #include "guc.h"
 #include "kafka/broker.h"
 #include "kafka/topics.h"
+#include "xact/xact.h"
 
 static void
 fill_partition(const PtTopic *topic, int32 index, int32 leader_epoch, MetadataPartitionResponse *out)

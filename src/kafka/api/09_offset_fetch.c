@@ -58,12 +58,7 @@ static void
 set_offset(OffsetFetchGroupPartitionResponse *out, const PtCommittedOffset *committed)
 {
 	out->committed_offset = committed->offset;
-
-	/*
-	 * one from before an upgrade or a restore, which begin with epoch 1,
-	 * would make clients ignore what Metadata says
-	 */
-	out->committed_leader_epoch = committed->leader_epoch > pt_leader_epoch() ? -1 : committed->leader_epoch;
+	out->committed_leader_epoch = committed->leader_epoch;
 	out->metadata = pt_string_copy(committed->metadata);
 }
 

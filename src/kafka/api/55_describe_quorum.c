@@ -3,10 +3,10 @@
  * 55_describe_quorum.c
  *	  DescribeQuorum: what stands for the log of metadata is the WAL.
  *
- * A quorum of one: this server is leader and only voter, its epoch is the
- * timeline, and offsets are bytes of WAL: the end is what was inserted, the
- * high watermark what has been flushed.  (Standbys are no voters: they never
- * elect themselves.)
+ * A quorum of one: this server is leader and only voter, its epoch is
+ * the leader epoch, and offsets are bytes of WAL: the end is what was
+ * inserted, the high watermark what has been flushed.  (Standbys are no
+ * voters: they never elect themselves.)
  *
  * Siblings: cluster_members.c; ../broker.h.
  *
@@ -22,6 +22,7 @@
 #include "kafka/api.h"
 #include "kafka/broker.h"
 #include "topic/timestamp.h"
+#include "xact/xact.h"
 
 #define METADATA_TOPIC		"__cluster_metadata"
 

@@ -16,6 +16,7 @@
 
 #include "kafka/broker.h"
 #include "kafka/topics.h"
+#include "xact/xact.h"
 
 /*
  * Names to describe, terminated, in order; illegal ones are kept as they came.

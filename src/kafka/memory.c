@@ -46,7 +46,7 @@ grow(void *mcxt, void *buf, size_t size)
 KafkaArena
 kafka_arena_in(MemoryContext mcxt, Size budget)
 {
-	KafkaArena	arena = {.alloc = alloc, .arg = mcxt, .budget = budget};
+	KafkaArena	arena = {.alloc = alloc,.arg = mcxt,.budget = budget};
 
 	Assert(MemoryContextIsValid(mcxt));
 	return arena;
@@ -56,7 +56,7 @@ kafka_arena_in(MemoryContext mcxt, Size budget)
 KafkaWriter
 kafka_writer_in(MemoryContext mcxt)
 {
-	KafkaWriter w = {.grow = grow, .arg = mcxt};
+	KafkaWriter w = {.grow = grow,.arg = mcxt};
 
 	Assert(MemoryContextIsValid(mcxt));
 	return w;

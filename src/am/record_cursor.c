@@ -587,7 +587,7 @@ static bool
 frame_holds(const PtFrame *frame, int64 ordinal)
 {
 	return ordinal >= frame->head.base_ordinal &&
-		ordinal <= frame->head.base_ordinal + frame->batch.last_offset_delta;
+		ordinal < frame->head.base_ordinal + frame->head.ordinals;
 }
 
 /*

@@ -23,8 +23,6 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#include "record/bytes.h"
-#include "record/layout.h"
 #include "fetch/internal.h"
 #include "xact/xact.h"
 
@@ -32,35 +30,29 @@
 #define WALK_NEAR		4
 #define WALK_AHEAD		16
 
-/* What a walk needs to know of a frame. */
-typedef struct WalkFrame
-{
-	PtLogPos	pos;
-	PtLogPos	next;
-	uint32		length;
-	int64		next_offset;	/* behind its last record */
-	bool		visible;
-} WalkFrame;
-
 typedef struct Walk
 {
-	PtLogState *log;
+	PtPageSource source;
 	PtPageCursor cursor;
 	PtLogPos	pos;			/* of the next frame */
 	PtLogPos	end;			/* durable end */
-	PtLogPos	sealed;			/* as it was before the first page was read */
 	TransactionId committed_xid;	/* last one found to be */
+	bool		damaged;		/* what is at pos cannot be a frame */
 } Walk;
+
+StaticAssertDecl(offsetof(Walk, source) == 0, "a walk's page source is its first field");
 
 /* Of one walk at a time. */
 static PtScratch scratch;
 
 static void get_scratch(void);
-static bool walk_page(Walk *walk);
-static bool walk_next(Walk *walk, WalkFrame *frame);
-static bool frame_committed(Walk *walk, const PtFrameHeader *head, PtLogPos pos);
+static bool walk_get(PtPageSource *source, uint64 block, Page *page);
+static void walk_put(PtPageSource *source);
+static bool walk_next(Walk *walk, PtFrame *frame);
+static bool frame_committed(Walk *walk, const PtFrame *frame);
 static void collect_span(PtFetch *fetch, Walk *walk);
 static PtLogPos find_start(PtFetch *fetch, PtLogState *log, PtLogPos start_pos);
+static void check_walk(PtFetch *fetch, const Walk *walk, PtLogPos from);
 
 static void
 get_scratch(void)
@@ -75,55 +67,63 @@ get_scratch(void)
 
 /* Below the durable end nothing is in progress. */
 static bool
-frame_committed(Walk *walk, const PtFrameHeader *head, PtLogPos pos)
+frame_committed(Walk *walk, const PtFrame *frame)
 {
-	if (head->flags & PT_FRAME_HIDDEN)
-		return false;
-	if (pos < walk->sealed || head->xid == walk->committed_xid)
+	TransactionId xid = frame->head.xid;
+	bool		visible;
+
+	if (pt_frame_decided(frame, &visible))
+		return visible;
+	if (xid == walk->committed_xid)
 		return true;
-	if (!TransactionIdDidCommit(head->xid))
+	if (!TransactionIdDidCommit(xid))
 		return false;
-	walk->committed_xid = head->xid;
+	walk->committed_xid = xid;
 	return true;
 }
 
 /*
- * The page of the next frame.  It is read ahead as far as frames have lately
- * been near each other: between large ones most pages would be read for
- * nothing.
+ * A walk as a source of pages, unlocked, in buffers or in scratch.  It reads
+ * ahead as far as frames have lately been near each other: between large ones
+ * most pages would be read for nothing.
  */
 static bool
-walk_page(Walk *walk)
+walk_get(PtPageSource *source, uint64 block, Page *page)
 {
-	uint64		block = pt_pos_block(walk->pos);
+	Walk	   *walk = (Walk *) source;
 	int			ahead = block - walk->cursor.block <= WALK_NEAR ? WALK_AHEAD : 1;
 
 	ahead = (int) Min((uint64) ahead, pt_pos_block(walk->end - 1) - block + 1);
 	if (block < walk->cursor.window || block >= walk->cursor.window_end)
 		scratch.used = 0;
-	return pt_page_cursor_go(&walk->cursor, block, ahead, false);
+	if (!pt_page_cursor_go(&walk->cursor, block, ahead, false))
+		return false;
+	*page = walk->cursor.page;
+	return true;
 }
 
-/* The next frame; false at the end, or when the log has gone from under us. */
-static bool
-walk_next(Walk *walk, WalkFrame *frame)
+/* The cursor keeps the page until it goes to another. */
+static void
+walk_put(PtPageSource *source)
 {
-	PtFrameHeader head;
-	const char *at;
+	Assert(((Walk *) source)->cursor.page != NULL);
+}
 
-	if (walk->pos >= walk->end || !walk_page(walk))
+/*
+ * The next frame; false at the end, when the log has gone from under us, or
+ * when it is damaged.
+ */
+static bool
+walk_next(Walk *walk, PtFrame *frame)
+{
+	PtWalked	walked;
+
+	if (walk->pos >= walk->end)
 		return false;
-	Assert(pt_pos_byte(walk->pos) + PT_FRAME_HEAD <= PT_PAGE_END);
-	at = (const char *) walk->cursor.page + pt_pos_byte(walk->pos);
-	memcpy(&head, at, sizeof(head));
-	at += sizeof(head);
-	if (head.length < PT_BATCH_HEADER_SIZE)
+	walked = pt_walk_at(&walk->source, walk->pos, frame);
+	walk->damaged = walked == PT_WALK_DAMAGED || (walked == PT_WALK_FRAME && frame->next > walk->end);
+	if (walked != PT_WALK_FRAME || walk->damaged)
 		return false;
-	frame->pos = walk->pos;
-	frame->next = pt_frame_next(walk->pos, head.length);
-	frame->length = head.length;
-	frame->next_offset = pt_get_int64(at + BATCH_AT_BASE_OFFSET) + pt_get_int32(at + BATCH_AT_LAST_OFFSET_DELTA) + 1;
-	frame->visible = frame_committed(walk, &head, walk->pos);
 	walk->pos = frame->next;
 	return true;
 }
@@ -150,33 +150,61 @@ static void
 collect_span(PtFetch *fetch, Walk *walk)
 {
 	PtSpan	   *span = &fetch->span;
-	WalkFrame	frame;
+	PtFrame		frame;
 
 	while (walk_next(walk, &frame))
 	{
+		bool		visible = frame_committed(walk, &frame);
+
 		if (span->bytes_left == 0)
 		{
 			CHECK_FOR_INTERRUPTS();
-			if (!frame.visible || frame.next_offset <= fetch->offset)
+			if (!visible || pt_batch_next_offset(&frame.batch) <= fetch->offset)
 				continue;
 			fetch->cursor_offset = fetch->offset;
 			fetch->cursor_pos = frame.pos;
-			if (frame.length > fetch->max_bytes && !fetch->at_least_one)
+			if (frame.head.length > fetch->max_bytes && !fetch->at_least_one)
 				return;
 			span->pos = frame.pos;
 			span->extent = walk->cursor.extent;
 			span->phys = walk->cursor.phys;
 			span->generation = walk->cursor.generation;
 		}
-		else if (!frame.visible || span->bytes_left + frame.length > fetch->max_bytes)
+		else if (!visible || span->bytes_left + frame.head.length > fetch->max_bytes)
 			return;
-		Assert(frame.next > frame.pos && frame.next <= walk->end);
 		Assert(span->bytes_left == 0 || frame.pos == span->end);
-		span->bytes_left += frame.length;
+		span->bytes_left += frame.head.length;
 		span->end = frame.next;
-		fetch->cursor_offset = frame.next_offset;
+		fetch->cursor_offset = pt_batch_next_offset(&frame.batch);
 		fetch->cursor_pos = frame.next;
 	}
+}
+
+/*
+ * After a walk that began at "from": was the log still there, where it went?
+ * If so, what cannot be a frame is damage (ERROR), as it is to SQL.
+ */
+static void
+check_walk(PtFetch *fetch, const Walk *walk, PtLogPos from)
+{
+	PtSpan		walked = fetch->span;
+
+	if (fetch->span.bytes_left > 0)
+	{
+		if (pt_span_intact(&fetch->span))
+			return;
+		fetch->span.bytes_left = 0;
+		fetch->cursor_pos = 0;
+		fetch->status = PT_OFFSET_OUT_OF_RANGE; /* retention was faster */
+		return;
+	}
+	walked.pos = from;
+	if (walk->damaged && pt_span_intact(&walked))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("invalid frame in logical block %llu of the log in file %u",
+						(unsigned long long) pt_pos_block(walk->pos),
+						(unsigned) pt_locator_number(walked.locator))));
 }
 
 /*
@@ -208,6 +236,7 @@ pt_fetch(PtFetch *fetch)
 	PtLogState *log = NULL;
 	PtLogEnd	end;
 	PtLogPos	start_pos;
+	PtLogPos	from;
 	Walk		walk;
 
 	memset(&fetch->span, 0, sizeof(fetch->span));
@@ -235,18 +264,15 @@ pt_fetch(PtFetch *fetch)
 		return;
 
 	memset(&walk, 0, sizeof(walk));
-	walk.log = log;
-	walk.sealed = pg_atomic_read_u64(&log->sealed_pos);
+	walk.source = (PtPageSource)
+	{
+		.get = walk_get,.put = walk_put,.sealed = pg_atomic_read_u64(&log->sealed_pos)
+	};
 	get_scratch();
 	pt_page_cursor_init(&walk.cursor, &log->locator, &scratch);
-	walk.pos = find_start(fetch, log, start_pos);
+	from = walk.pos = find_start(fetch, log, start_pos);
 	walk.end = end.pos;
 	collect_span(fetch, &walk);
 	pt_page_cursor_end(&walk.cursor);
-	if (fetch->span.bytes_left > 0 && !pt_span_intact(&fetch->span))
-	{
-		fetch->span.bytes_left = 0;
-		fetch->cursor_pos = 0;
-		fetch->status = PT_OFFSET_OUT_OF_RANGE; /* retention was faster */
-	}
+	check_walk(fetch, &walk, from);
 }

@@ -25,14 +25,12 @@
 static bool
 enter_frame(PtSpan *span, Page page)
 {
-	PtFrameHeader head;
+	PtFrame		frame;
 
-	Assert(pt_pos_byte(span->pos) + PT_FRAME_HEAD <= PT_PAGE_END);
-	memcpy(&head, (char *) page + pt_pos_byte(span->pos), sizeof(head));
-	if (head.length < PT_BATCH_HEADER_SIZE || head.length > span->bytes_left)
+	if (pt_walk_page(page, span->pos, &frame) != PT_WALK_FRAME || frame.head.length > span->bytes_left)
 		return false;
-	span->batch_left = head.length;
-	span->pos += sizeof(head);
+	span->batch_left = frame.head.length;
+	span->pos += sizeof(PtFrameHeader);
 	return true;
 }
 

@@ -58,6 +58,8 @@ typedef struct PtAppendRun
 
 static void repair_cut(Relation rel, PtLogState *state);
 static void place_batches(PtLogState *state, PtAppendBatch *batches, int n, int32 epoch);
+static uint32 batch_ordinals(const PtAppendBatch *b);
+static void place_batch(PtAppendBatch *b, int64 offset, int32 epoch);
 static PtLogPos end_of_source(PtAppendSource *src, PtLogPos pos);
 static void lock_run(Relation rel, PtLogState *state, PtAppendRun *run, PtLogPos end);
 static void fill_run(PtAppendSource *src, PtAppendRun *run, PtLogState *state);
@@ -69,6 +71,36 @@ pt_append_next_offset(Relation rel, PtLogState *state)
 {
 	pt_state_settle(state, rel);
 	return state->tail_offset;
+}
+
+/* How many offsets and ordinals it takes. */
+static uint32
+batch_ordinals(const PtAppendBatch *b)
+{
+	return (uint32) b->header.last_offset_delta + 1;
+}
+
+/* Gives a batch its offset, the next one or the one it asks for. */
+static void
+place_batch(PtAppendBatch *b, int64 offset, int32 epoch)
+{
+	const PtBatchHeader *h = &b->header;
+
+	if (pt_batch_header_read(b->data, b->length, &b->header) != PT_BATCH_OK || h->length != b->length)
+		elog(ERROR, "record batch of %u bytes is malformed", b->length);
+	if (b->base_offset < 0)
+		b->base_offset = offset;
+	else if (b->base_offset < offset)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("offset %lld is before the end of the log, %lld",
+						(long long) b->base_offset, (long long) offset),
+				 errhint("Records can be added at the end of a log only.")));
+	if (b->base_offset > PG_INT64_MAX - batch_ordinals(b))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("offset %lld is too large", (long long) b->base_offset)));
+	pt_batch_set_offset(b->data, b->base_offset, epoch == PT_KEEP_EPOCH ? h->leader_epoch : epoch);
 }
 
 /*
@@ -84,26 +116,18 @@ place_batches(PtLogState *state, PtAppendBatch *batches, int n, int32 epoch)
 	for (int i = 0; i < n; i++)
 	{
 		PtAppendBatch *b = &batches[i];
-		const PtBatchHeader *h = &b->header;
 
-		if (pt_batch_header_read(b->data, b->length, &b->header) != PT_BATCH_OK || h->length != b->length)
-			elog(ERROR, "record batch of %u bytes is malformed", b->length);
-		if (b->base_offset < 0)
+		Assert(b->length >= PT_BATCH_HEADER_SIZE);
+		if (b->kind == PT_FRAME_KIND_BATCH)
+			place_batch(b, offset, epoch);
+		else
+		{
+			b->header = pt_no_batch;
 			b->base_offset = offset;
-		else if (b->base_offset < offset)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("offset %lld is before the end of the log, %lld",
-							(long long) b->base_offset, (long long) offset),
-					 errhint("Records can be added at the end of a log only.")));
-		if (b->base_offset > PG_INT64_MAX - h->last_offset_delta - 1)
-			ereport(ERROR,
-					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("offset %lld is too large", (long long) b->base_offset)));
-		pt_batch_set_offset(b->data, b->base_offset, epoch == PT_KEEP_EPOCH ? h->leader_epoch : epoch);
+		}
 		b->base_ordinal = ordinal;
-		offset = b->base_offset + h->last_offset_delta + 1;
-		ordinal += h->last_offset_delta + 1;
+		offset = b->base_offset + batch_ordinals(b);
+		ordinal += batch_ordinals(b);
 	}
 }
 
@@ -268,7 +292,7 @@ begin_frame(PtAppendSource *src, PtLogPos pos, PtLogState *state)
 	src->frame_pos = pos;
 	head = (PtFrameHeader)
 	{
-		.length = b->length,.xid = src->xid,.base_ordinal = b->base_ordinal,.ordinals = b->header.last_offset_delta + 1
+		.length = b->length,.xid = src->xid,.base_ordinal = b->base_ordinal,.flags = b->kind,.ordinals = batch_ordinals(b)
 	};
 	state->tail_ordinal = b->base_ordinal + head.ordinals;
 	state->tail_max_timestamp = Max(state->tail_max_timestamp, b->header.max_timestamp);
@@ -311,7 +335,7 @@ fill_page(PtAppendSource *src, Page page, uint64 block, uint32 at, PtLogState *s
 		src->done += n;
 		if (src->done < b->length + sizeof(PtFrameHeader))
 			break;				/* the page is full */
-		state->tail_offset = b->base_offset + b->header.last_offset_delta + 1;
+		state->tail_offset = b->base_offset + batch_ordinals(b);
 		src->done = 0;
 		src->i++;
 	}

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * internal.h
- *	  What the files of the storage room share among themselves.
+ *	  What the files of the log room share among themselves.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -50,8 +50,13 @@ extern void pt_state_replay_meta(const RelFileLocator *locator, const xl_pt_meta
 extern void pt_frame_set(Relation rel, PtLogPos pos, uint32 length, uint32 flags);
 extern uint32 pt_frame_flag(Relation rel, PtLogPos pos, uint32 flags);
 
-/* read.c */
-extern void pt_read_head(Page page, PtLogPos pos, PtFrame *frame);
+/* walk.c */
+extern const PtBatchHeader pt_no_batch;
+extern PtWalked pt_walk_last(PtPageSource *source, uint64 block, PtLogPos end, PtFrame *frame);
+extern PtWalked pt_walk_first_batch(PtPageSource *source, uint64 block, PtFrame *frame, bool *written);
+
+/* reader.c */
+extern void pt_reader_check(const PtReader *r, PtWalked walked, uint64 block);
 extern PtLogPos pt_written_end(PtReader *r, PtLogPos from);
 extern bool pt_reader_lock_block(PtReader *r, uint64 block, Page *page);
 

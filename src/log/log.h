@@ -22,6 +22,7 @@
 #include "utils/snapshot.h"
 
 #include "log/page.h"
+#include "log/reader.h"
 
 /*
  * state.c: what all processes share about a log.
@@ -154,6 +155,9 @@ typedef struct PtAppendBatch
 								 * where it went */
 	int64		base_ordinal;	/* out */
 	PtBatchHeader header;		/* out: as it came, without offset and epoch */
+	uint32		kind;			/* PT_FRAME_KIND_xxx; what is no batch is at
+								 * least PT_BATCH_HEADER_SIZE bytes long and
+								 * takes no offsets */
 } PtAppendBatch;
 
 /*
@@ -169,106 +173,6 @@ extern int64 pt_append_next_offset(Relation rel, PtLogState *state);
 #define PT_KEEP_EPOCH		(-2)
 
 extern void pt_append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n, int32 leader_epoch);
-
-/*
- * read.c: frames of a log, forward and backward.
- */
-typedef struct PtFrame
-{
-	PtLogPos	pos;
-	PtLogPos	next;
-	bool		sealed;			/* lay below the sealed position before its
-								 * flags were read: these count, the xid does
-								 * not */
-	PtFrameHeader head;
-	PtBatchHeader batch;
-} PtFrame;
-
-typedef struct PtReader
-{
-	Relation	rel;
-	RelFileLocator locator;
-	PtLogState *state;
-	MemoryContext mcxt;			/* that data lives in */
-	BufferAccessStrategy strategy;
-	BlockNumber file_blocks;	/* length of the file when last asked */
-	PtLogPos	pos;			/* of the frame that next reads */
-	uint64		extent;			/* logical extent that phys belongs to */
-	uint32		phys;
-	uint32		generation;
-	Buffer		buf;			/* pinned page, or InvalidBuffer */
-	uint64		buf_block;		/* its logical block */
-	char	   *data;			/* assembled batch */
-	Size		data_cap;
-	/* aborted frame that was skipped, to be checked again: see next */
-	PtLogPos	skip_pos;
-	uint32		skip_length;
-	/* last xid found to be committed and durable, or aborted */
-	TransactionId committed_xid;
-	TransactionId aborted_xid;
-} PtReader;
-
-extern void pt_reader_begin(PtReader *r, Relation rel, BufferAccessStrategy strategy);
-
-/*
- * Without a relation, and so without its lock: what is read may vanish (an
- * ERROR) when the log is dropped.
- */
-extern void pt_reader_begin_state(PtReader *r, PtLogState *state);
-extern void pt_reader_end(PtReader *r);
-extern void pt_reader_unpin(PtReader *r);
-
-/* Positions so that next gives ... */
-extern void pt_reader_seek_start(PtReader *r);	/* the first frame retained */
-
-/* The first that starts in this extent */
-extern void pt_reader_seek_extent(PtReader *r, uint64 extent);
-
-/* The frame at pos, where one starts or will */
-extern void pt_reader_seek_pos(PtReader *r, PtLogPos pos);
-
-/* One at or before the batch that holds offset */
-extern void pt_reader_seek_offset(PtReader *r, int64 offset);
-
-/* The frame that holds ordinal, or a bit before */
-extern void pt_reader_seek_ordinal(PtReader *r, int64 ordinal);
-
-/* One at or before the first batch with max_timestamp >= it */
-extern void pt_reader_seek_timestamp(PtReader *r, int64 timestamp_ms);
-
-/* Behind all frames: prev gives the last */
-extern void pt_reader_seek_end(PtReader *r);
-
-/*
- * The next frame, whatever its transaction; false at the end of what is
- * written.
- */
-extern bool pt_reader_next(PtReader *r, PtFrame *frame);
-
-/*
- * The frame before the one that next would give; false at the start.  next
- * gives it again.
- */
-extern bool pt_reader_prev(PtReader *r, PtFrame *frame);
-
-/* Is all of the frame's batch there (its writer may have failed midway)? */
-extern bool pt_reader_complete(PtReader *r, const PtFrame *frame);
-
-/*
- * The bytes of the frame's batch, contiguous, in memory of the reader until
- * the next call.
- */
-extern char *pt_reader_batch(PtReader *r, const PtFrame *frame);
-
-typedef enum PtVisibility
-{
-	PT_VISIBLE,
-	PT_INVISIBLE,				/* aborted: go on */
-	PT_IN_PROGRESS				/* not committed for this snapshot: nothing
-								 * behind it is either */
-} PtVisibility;
-
-extern PtVisibility pt_frame_visible(PtReader *r, const PtFrame *frame, Snapshot snapshot);
 
 /* meta.c */
 typedef struct PtLogInfo

@@ -82,7 +82,9 @@ typedef struct PtFrameHeader
 
 #define PT_FRAME_ABORTED		0x0001	/* of an aborted transaction: skip */
 #define PT_FRAME_CUT			0x0002	/* the batch was never wholly written */
-#define PT_FRAME_KIND_MASK		0x00F0	/* what follows the header: */
+#define PT_FRAME_KIND_MASK		0x00F0	/* what follows the header; what is no
+										 * batch takes no ordinals and has at
+										 * least PT_BATCH_HEADER_SIZE bytes: */
 #define PT_FRAME_KIND_BATCH		0x0000	/* a record batch */
 #define PT_FRAME_KIND_PRODUCERS 0x0010	/* a snapshot of producer sequences */
 

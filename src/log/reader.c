@@ -12,7 +12,8 @@
  * mapping that recycling has changed meanwhile; it then goes on at the start
  * of the log.
  *
- * Siblings: seek.c finds places, visible.c says who may see a frame.
+ * Siblings: walk.c reads frames, seek.c finds places, visible.c says who may
+ * see a frame.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -25,8 +26,14 @@
 
 #include "log/internal.h"
 
+static bool reader_get(PtPageSource *source, uint64 block, Page *page);
+static void reader_put(PtPageSource *source);
 static BlockNumber reader_map(PtReader *r, uint64 block);
-static bool head_at(PtReader *r, PtLogPos pos, PtFrame *frame);
+static bool frame_at(PtReader *r, PtLogPos pos, PtFrame *frame);
+
+static const PtPageSource locked_pages = {.get = reader_get,.put = reader_put};
+
+StaticAssertDecl(offsetof(PtReader, source) == 0, "a reader's page source is its first field");
 
 /*
  * Starts reading at the start of the log.  The caller keeps rel open and
@@ -36,6 +43,7 @@ void
 pt_reader_begin(PtReader *r, Relation rel, BufferAccessStrategy strategy)
 {
 	memset(r, 0, sizeof(*r));
+	r->source = locked_pages;
 	r->rel = rel;
 	r->locator = pt_rel_locator(rel);
 	r->state = pt_state_get(rel);
@@ -49,6 +57,7 @@ void
 pt_reader_begin_state(PtReader *r, PtLogState *state)
 {
 	memset(r, 0, sizeof(*r));
+	r->source = locked_pages;
 	r->locator = state->locator;
 	r->state = state;
 	r->mcxt = CurrentMemoryContext;
@@ -136,42 +145,41 @@ pt_reader_lock_block(PtReader *r, uint64 block, Page *page)
 	return false;
 }
 
-/* Copies the two headers of the frame at pos out of its locked page. */
-void
-pt_read_head(Page page, PtLogPos pos, PtFrame *frame)
+/* A reader as a source of pages. */
+static bool
+reader_get(PtPageSource *source, uint64 block, Page *page)
 {
-	const char *at = (char *) page + pt_pos_byte(pos);
+	PtReader   *r = (PtReader *) source;
 
-	Assert(pt_pos_byte(pos) + PT_FRAME_HEAD <= ((PageHeader) page)->pd_lower);
-	memcpy(&frame->head, at, sizeof(PtFrameHeader));
-	(void) pt_batch_header_read(at + sizeof(PtFrameHeader), PT_BATCH_HEADER_SIZE, &frame->batch);
-	frame->pos = pos;
-	frame->next = pt_frame_next(pos, frame->head.length);
-	Assert(frame->head.length >= PT_BATCH_HEADER_SIZE && frame->head.base_ordinal >= 0);
-	Assert(frame->next > pos);
+	source->sealed = pg_atomic_read_u64(&r->state->sealed_pos);
+	return pt_reader_lock_block(r, block, page);
 }
 
-/*
- * Reads the frame that starts at pos; false when nothing has been written
- * there.
- */
-static bool
-head_at(PtReader *r, PtLogPos pos, PtFrame *frame)
+static void
+reader_put(PtPageSource *source)
 {
-	PtLogPos	sealed = pg_atomic_read_u64(&r->state->sealed_pos);
-	Page		page;
-	bool		there;
+	LockBuffer(((PtReader *) source)->buf, BUFFER_LOCK_UNLOCK);
+}
 
-	if (!pt_reader_lock_block(r, pt_pos_block(pos), &page))
-		return false;
-	there = pt_pos_byte(pos) + PT_FRAME_HEAD <= ((PageHeader) page)->pd_lower;
-	if (there)
-	{
-		pt_read_head(page, pos, frame);
-		frame->sealed = pos < sealed;
-	}
-	LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
-	return there;
+/* To a reader, who has a lock on the page, a frame that is none is damage. */
+void
+pt_reader_check(const PtReader *r, PtWalked walked, uint64 block)
+{
+	if (walked == PT_WALK_DAMAGED)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("invalid frame in logical block %llu of the log in file %u",
+						(unsigned long long) block, (unsigned) pt_locator_number(r->locator))));
+}
+
+/* The frame that starts at pos; false when nothing has been written there. */
+static bool
+frame_at(PtReader *r, PtLogPos pos, PtFrame *frame)
+{
+	PtWalked	walked = pt_walk_at(&r->source, pos, frame);
+
+	pt_reader_check(r, walked, pt_pos_block(pos));
+	return walked == PT_WALK_FRAME;
 }
 
 /*
@@ -193,7 +201,7 @@ pt_reader_next(PtReader *r, PtFrame *frame)
 		bool		found;
 
 		CHECK_FOR_INTERRUPTS();
-		found = head_at(r, r->pos, frame);
+		found = frame_at(r, r->pos, frame);
 		if (r->skip_pos == 0)
 		{
 			if (found)
@@ -203,7 +211,7 @@ pt_reader_next(PtReader *r, PtFrame *frame)
 			pt_reader_seek_start(r);	/* overtaken by retention */
 			continue;
 		}
-		if (!head_at(r, r->skip_pos, &skipped) || skipped.head.length == r->skip_length)
+		if (!frame_at(r, r->skip_pos, &skipped) || skipped.head.length == r->skip_length)
 		{
 			r->skip_pos = 0;
 			if (found)
@@ -215,38 +223,6 @@ pt_reader_next(PtReader *r, PtFrame *frame)
 	}
 	r->pos = frame->next;
 	return true;
-}
-
-/*
- * The last frame that starts in a logical block and before "end"; false when
- * there is none.
- */
-static bool
-last_frame_in_block(PtReader *r, uint64 block, PtLogPos end, PtFrame *frame)
-{
-	PtLogPos	sealed = pg_atomic_read_u64(&r->state->sealed_pos);
-	Page		page;
-	uint32		first;
-	bool		found = false;
-
-	if (!pt_reader_lock_block(r, block, &page))
-		return false;
-	first = pt_page_special(page)->first;
-	if (first != 0 && pt_pos_make(block, first) < end)
-	{
-		PtLogPos	pos = pt_pos_make(block, first);
-
-		while (pt_pos_block(pos) == block && pos < end &&
-			   pt_pos_byte(pos) + PT_FRAME_HEAD <= ((PageHeader) page)->pd_lower)
-		{
-			pt_read_head(page, pos, frame);
-			frame->sealed = pos < sealed;
-			found = true;
-			pos = frame->next;
-		}
-	}
-	LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
-	return found;
 }
 
 /*
@@ -262,8 +238,12 @@ pt_reader_prev(PtReader *r, PtFrame *frame)
 	r->skip_pos = 0;
 	while (block + 1 > pt_pos_block(start))
 	{
+		PtWalked	walked;
+
 		CHECK_FOR_INTERRUPTS();
-		if (last_frame_in_block(r, block, r->pos, frame))
+		walked = pt_walk_last(&r->source, block, r->pos, frame);
+		pt_reader_check(r, walked, block);
+		if (walked == PT_WALK_FRAME)
 		{
 			if (frame->pos < start)
 				return false;

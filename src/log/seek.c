@@ -53,27 +53,21 @@ pt_reader_seek_end(PtReader *r)
 }
 
 /*
- * The first frame that starts on a logical block; false: none, or the page is
- * not there.
+ * The first batch that starts on a logical block; false: none, or the page is
+ * not there.  Frames of other kinds have no offsets to search by, and whoever
+ * walks passes over them.
  */
 static bool
-first_frame(PtReader *r, uint64 block, PtFrame *frame, bool *written)
+first_batch(PtReader *r, uint64 block, PtFrame *frame, bool *written)
 {
-	Page		page;
-	uint32		first;
+	PtWalked	walked = pt_walk_first_batch(&r->source, block, frame, written);
 
-	*written = pt_reader_lock_block(r, block, &page);
-	if (!*written)
-		return false;
-	first = pt_page_special(page)->first;
-	if (first != 0)
-		pt_read_head(page, pt_pos_make(block, first), frame);
-	LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
-	return first != 0;
+	pt_reader_check(r, walked, block);
+	return walked == PT_WALK_FRAME;
 }
 
 /*
- * Positions at the first frame that starts in the extent, or behind it when
+ * Positions at the first batch that starts in the extent, or behind it when
  * none does.
  */
 void
@@ -84,7 +78,7 @@ pt_reader_seek_extent(PtReader *r, uint64 extent)
 	PtFrame		frame;
 	bool		written;
 
-	for (; !first_frame(r, block, &frame, &written) && written; block++)
+	for (; !first_batch(r, block, &frame, &written) && written; block++)
 		;
 	pt_reader_seek_pos(r, Max(start, written ? frame.pos : pt_pos_make(block, PT_PAGE_FIRST)));
 }
@@ -114,9 +108,9 @@ seek_extent_by(PtReader *r, SeekBy by, int64 sought, const PtLogInfo *info)
 }
 
 /*
- * The place of the last first-frame in an extent whose base is at or below
- * what is sought; 0 when there is none.  Pages on which no frame starts (the
- * inside of long batches) are stepped over to the left.
+ * The place of the last page's first batch in an extent whose base is at or
+ * below what is sought; 0 when there is none.  Pages on which no batch starts
+ * (the inside of long ones) are stepped over to the left.
  */
 static PtLogPos
 seek_page_by(PtReader *r, SeekBy by, int64 sought, uint64 extent)
@@ -133,7 +127,7 @@ seek_page_by(PtReader *r, SeekBy by, int64 sought, uint64 extent)
 		bool		written;
 		bool		found;
 
-		while (!(found = first_frame(r, extent * PT_EXTENT_BLOCKS + probe, &frame, &written)) &&
+		while (!(found = first_batch(r, extent * PT_EXTENT_BLOCKS + probe, &frame, &written)) &&
 			   written && probe - 1 > lo)
 			probe--;
 		if (!found && written)

@@ -38,6 +38,17 @@ flush_commit(TransactionId xid)
 		XLogFlush(lsn);
 }
 
+/*
+ * What a frame says of itself, whatever its transaction: true, and *visible is
+ * the answer.  Whoever walks over frames asks this first.
+ */
+bool
+pt_frame_decided(const PtFrame *frame, bool *visible)
+{
+	*visible = !(frame->head.flags & PT_FRAME_HIDDEN);
+	return !*visible || frame->sealed;
+}
+
 static bool
 still_running(TransactionId xid, Snapshot snapshot)
 {
@@ -55,11 +66,10 @@ PtVisibility
 pt_frame_visible(PtReader *r, const PtFrame *frame, Snapshot snapshot)
 {
 	TransactionId xid = frame->head.xid;
+	bool		visible;
 
-	if (frame->head.flags & PT_FRAME_HIDDEN)
-		return PT_INVISIBLE;
-	if (frame->sealed)
-		return PT_VISIBLE;
+	if (pt_frame_decided(frame, &visible))
+		return visible ? PT_VISIBLE : PT_INVISIBLE;
 	if (TransactionIdEquals(xid, r->committed_xid))
 		return PT_VISIBLE;
 	if (TransactionIdIsCurrentTransactionId(xid))

@@ -424,7 +424,7 @@ index_batches(Relation rel, const PtAppendBatch *batches, int n)
 static void
 append_admitted(PartState *part, Work **works, int n)
 {
-	PtAppendBatch *batches = palloc(n * sizeof(PtAppendBatch));
+	PtAppendBatch *batches = palloc0(n * sizeof(PtAppendBatch));
 
 	Assert(n > 0 && !pt_produce_needs_executor(part->rel));
 	for (int i = 0; i < n; i++)

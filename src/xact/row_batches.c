@@ -205,7 +205,7 @@ flush_ahead(size_t len)
 static void
 append_batch(RowBatches *b)
 {
-	PtAppendBatch batch;
+	PtAppendBatch batch = {0};
 	int			n = b->builder.count;
 	size_t		len;
 

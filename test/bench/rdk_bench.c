@@ -163,11 +163,19 @@ await_topic(const Options *opt, rd_kafka_t *rk, rd_kafka_topic_t *rkt)
 			rd_kafka_metadata_destroy(metadata);
 		}
 		if (found >= opt->partitions)
-			return;
+			break;
 		if (now_us() > deadline)
 			die("topic %s has %d of %d partitions", opt->topic, found, opt->partitions);
 		rd_kafka_poll(rk, 50);
 	}
+	/* librdkafka's own threads know the leader a bit later; who asks it for an offset before that waits 500 ms */
+	for (int p = 0; p < opt->partitions; p++)
+		while (!rd_kafka_topic_partition_available(rkt, p))
+		{
+			if (now_us() > deadline)
+				die("partition %d of topic %s is not available", p, opt->topic);
+			rd_kafka_poll(rk, 1);
+		}
 }
 
 static char *
@@ -303,6 +311,8 @@ bench_consume(const Options *opt)
 	rd_kafka_t *rk = open_client(opt, RD_KAFKA_CONSUMER, false,
 								 "fetch.message.max.bytes", "8388608",
 								 "queued.max.messages.kbytes", "65536",
+	/* the first fetch may know of some partitions only, and would wait at their end */
+								 "fetch.wait.max.ms", "10",
 								 "queued.min.messages", "10000000", NULL);
 	rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, opt->topic, NULL);
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);

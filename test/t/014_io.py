@@ -64,5 +64,63 @@ def test_past_buffers():
     tap.ok(after <= before + 64, "and drives nobody's pages out (%d pages of the log in buffers, %d before)" % (after, before))
 
 
+def test_other_frames():
+    """frames that hold no batch: the tail is found behind them, consumers pass over them"""
+    server.sql("CREATE FUNCTION append_frame(regclass, bytea) RETURNS void AS 'pgtopic', 'pt_test_append_producers' LANGUAGE C;"
+               "SELECT create_topic('kinds')")
+    for n in range(0, 60, 20):
+        server.sql("""DO $$ BEGIN FOR i IN %d .. %d LOOP PERFORM append('kinds:0', i::text);
+                   PERFORM append_frame('topics."kinds#0"', decode(repeat('ff', 6000 + i * 900), 'hex')); END LOOP; END $$""" % (n, n + 19))
+        server.kill9()
+        server.start()
+        server.wait_up()
+        tap.equal(server.sql("SELECT log_end('kinds:0')"), str(n + 20), "the end is right after a crash")
+    server.wait_listener()
+    got = subprocess.run(["kcat", "-C", "-b", server.bootstrap, "-t", "kinds", "-o", "3", "-e", "-q"],
+                         stdout=subprocess.PIPE, check=True, timeout=120).stdout
+    tap.equal(got.decode().split(), [str(i) for i in range(3, 60)], "a consumer gets the records")
+
+
+def damage(path):
+    """Zeroes the length of the first frame that starts on a page of the first extent."""
+    with open(path, "r+b") as f:
+        for block in range(60, 128):
+            f.seek(block * 8192)
+            page = f.read(8192)
+            first = int.from_bytes(page[8192 - 16 + 8:8192 - 16 + 10], sys.byteorder)
+            if first:
+                f.seek(block * 8192 + first)
+                f.write(bytes(4))
+                return
+    raise AssertionError("no frame starts there")
+
+
+def test_damaged():
+    """a frame that is none is an error, for SQL and for consumers; what is behind it can still be read"""
+    path = os.path.join(server.data, server.sql("SELECT pg_relation_filepath('%s')" % LEAF))
+    last = int(server.sql("SELECT log_end('io:0')")) - 1
+    server.stop()
+    damage(path)
+    server.set(ignore_checksum_failure="on")
+    server.start()
+    server.wait_up()
+    try:
+        error = server.sql(DIGEST)
+    except pg.SqlError as e:
+        error = str(e)
+    tap.matches("invalid frame in logical block", error, "SELECT says so")
+    tap.equal(server.sql("SELECT \"offset\" FROM topics.io WHERE partition = 0 AND \"offset\" = %d" % last), str(last),
+              "the last record is there")
+    server.wait_listener()
+    logged = server.log_text().count("invalid frame")
+    with subprocess.Popen(["kcat", "-C", "-b", server.bootstrap, "-t", "io", "-o", "beginning", "-q"],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as kcat:
+        deadline = time.monotonic() + 60
+        while server.log_text().count("invalid frame") == logged and time.monotonic() < deadline:
+            time.sleep(0.1)
+        kcat.kill()
+    tap.ok(server.log_text().count("invalid frame") > logged, "a consumer's fetch says so")
+
+
 pg.demote()
-tap.main([test_log_writer, test_on_disk, test_past_buffers])
+tap.main([test_log_writer, test_on_disk, test_past_buffers, test_other_frames, test_damaged])

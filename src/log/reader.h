@@ -1,0 +1,160 @@
+/*-------------------------------------------------------------------------
+ *
+ * reader.h
+ *	  Frames of a log, one after another, and who may see them.
+ *
+ * Included by log.h.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_LOG_READER_H
+#define PT_LOG_READER_H
+
+#include "compat.h"
+
+#include "utils/snapshot.h"
+
+#include "log/page.h"
+
+struct PtLogState;
+
+/*
+ * walk.c: frames in pages.
+ */
+typedef struct PtFrame
+{
+	PtLogPos	pos;
+	PtLogPos	next;
+	bool		sealed;			/* lay below the sealed position before its
+								 * flags were read: these count, the xid does
+								 * not */
+	PtFrameHeader head;
+	PtBatchHeader batch;		/* of a frame that holds no batch: no offsets,
+								 * times and producer (all -1) */
+} PtFrame;
+
+#define pt_frame_is_batch(frame) \
+	(((frame)->head.flags & PT_FRAME_KIND_MASK) == PT_FRAME_KIND_BATCH)
+
+typedef enum PtWalked
+{
+	PT_WALK_FRAME,				/* there is a frame */
+	PT_WALK_END,				/* the page is not there, or nothing has been
+								 * written at that place of it */
+	PT_WALK_DAMAGED				/* what is there cannot be a frame */
+} PtWalked;
+
+/* Where a walk has its pages from; the first field of whoever walks. */
+typedef struct PtPageSource
+{
+	/*
+	 * Shows the page of a logical block until put.  False, and nothing to
+	 * put: it has not been written, or is gone.
+	 */
+	bool		(*get) (struct PtPageSource *source, uint64 block, Page *page);
+	void		(*put) (struct PtPageSource *source);
+
+	/*
+	 * Sealed position as it was before the page that get shows was read:
+	 * flags of frames below it count.
+	 */
+	PtLogPos	sealed;
+} PtPageSource;
+
+extern PtWalked pt_walk_page(Page page, PtLogPos pos, PtFrame *frame);
+extern PtWalked pt_walk_at(PtPageSource *source, PtLogPos pos, PtFrame *frame);
+
+/*
+ * reader.c: frames of a log, forward and backward.
+ */
+typedef struct PtReader
+{
+	PtPageSource source;		/* the pages of this reader, share-locked */
+	Relation	rel;
+	RelFileLocator locator;
+	struct PtLogState *state;
+	MemoryContext mcxt;			/* that data lives in */
+	BufferAccessStrategy strategy;
+	BlockNumber file_blocks;	/* length of the file when last asked */
+	PtLogPos	pos;			/* of the frame that next reads */
+	uint64		extent;			/* logical extent that phys belongs to */
+	uint32		phys;
+	uint32		generation;
+	Buffer		buf;			/* pinned page, or InvalidBuffer */
+	uint64		buf_block;		/* its logical block */
+	char	   *data;			/* assembled batch */
+	Size		data_cap;
+	/* aborted frame that was skipped, to be checked again: see next */
+	PtLogPos	skip_pos;
+	uint32		skip_length;
+	/* last xid found to be committed and durable, or aborted */
+	TransactionId committed_xid;
+	TransactionId aborted_xid;
+} PtReader;
+
+extern void pt_reader_begin(PtReader *r, Relation rel, BufferAccessStrategy strategy);
+
+/*
+ * Without a relation, and so without its lock: what is read may vanish (an
+ * ERROR) when the log is dropped.
+ */
+extern void pt_reader_begin_state(PtReader *r, struct PtLogState *state);
+extern void pt_reader_end(PtReader *r);
+extern void pt_reader_unpin(PtReader *r);
+
+/* Positions so that next gives ... */
+extern void pt_reader_seek_start(PtReader *r);	/* the first frame retained */
+
+/* The first that starts in this extent */
+extern void pt_reader_seek_extent(PtReader *r, uint64 extent);
+
+/* The frame at pos, where one starts or will */
+extern void pt_reader_seek_pos(PtReader *r, PtLogPos pos);
+
+/* One at or before the batch that holds offset */
+extern void pt_reader_seek_offset(PtReader *r, int64 offset);
+
+/* The frame that holds ordinal, or a bit before */
+extern void pt_reader_seek_ordinal(PtReader *r, int64 ordinal);
+
+/* One at or before the first batch with max_timestamp >= it */
+extern void pt_reader_seek_timestamp(PtReader *r, int64 timestamp_ms);
+
+/* Behind all frames: prev gives the last */
+extern void pt_reader_seek_end(PtReader *r);
+
+/*
+ * The next frame, whatever its transaction; false at the end of what is
+ * written.
+ */
+extern bool pt_reader_next(PtReader *r, PtFrame *frame);
+
+/*
+ * The frame before the one that next would give; false at the start.  next
+ * gives it again.
+ */
+extern bool pt_reader_prev(PtReader *r, PtFrame *frame);
+
+/* Is all of the frame's batch there (its writer may have failed midway)? */
+extern bool pt_reader_complete(PtReader *r, const PtFrame *frame);
+
+/*
+ * The bytes of the frame's batch, contiguous, in memory of the reader until
+ * the next call.
+ */
+extern char *pt_reader_batch(PtReader *r, const PtFrame *frame);
+
+typedef enum PtVisibility
+{
+	PT_VISIBLE,
+	PT_INVISIBLE,				/* aborted: go on */
+	PT_IN_PROGRESS				/* not committed for this snapshot: nothing
+								 * behind it is either */
+} PtVisibility;
+
+extern bool pt_frame_decided(const PtFrame *frame, bool *visible);
+extern PtVisibility pt_frame_visible(PtReader *r, const PtFrame *frame, Snapshot snapshot);
+
+#endif							/* PT_LOG_READER_H */

@@ -32,7 +32,8 @@
 
 #include <librdkafka/rdkafka.h>
 
-#define PRODUCE_CHUNK	500		/* records given to librdkafka in one call, all to one partition */
+#define PRODUCE_CHUNK	500		/* records given to librdkafka in one call,
+								 * all to one partition */
 #define CONSUME_CHUNK	4096
 #define MAX_PROPERTIES	64
 
@@ -76,7 +77,7 @@ now_us(void)
 
 /* Called for failed records only, unless the caller asks for all (latency). */
 static void
-on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
+on_delivery(rd_kafka_t * rk, const rd_kafka_message_t * message, void *opaque)
 {
 	if (message->err)
 	{
@@ -88,13 +89,13 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 }
 
 static void
-on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
+on_error(rd_kafka_t * rk, int err, const char *reason, void *opaque)
 {
 	fprintf(stderr, "rdk_bench: %s: %s\n", rd_kafka_err2name(err), reason);
 }
 
 static void
-set_property(rd_kafka_conf_t *conf, const char *name, const char *value)
+set_property(rd_kafka_conf_t * conf, const char *name, const char *value)
 {
 	char		error[256];
 
@@ -145,7 +146,7 @@ open_client(const Options *opt, rd_kafka_type_t type, bool report_all,...)
 
 /* Connects, and waits until the topic is there with all its partitions. */
 static void
-await_topic(const Options *opt, rd_kafka_t *rk, rd_kafka_topic_t *rkt)
+await_topic(const Options *opt, rd_kafka_t * rk, rd_kafka_topic_t * rkt)
 {
 	int64_t		deadline = now_us() + (int64_t) opt->deadline_s * 1000000;
 
@@ -168,7 +169,11 @@ await_topic(const Options *opt, rd_kafka_t *rk, rd_kafka_topic_t *rkt)
 			die("topic %s has %d of %d partitions", opt->topic, found, opt->partitions);
 		rd_kafka_poll(rk, 50);
 	}
-	/* librdkafka's own threads know the leader a bit later; who asks it for an offset before that waits 500 ms */
+
+	/*
+	 * librdkafka's own threads know the leader a bit later; who asks it for
+	 * an offset before that waits 500 ms
+	 */
 	for (int p = 0; p < opt->partitions; p++)
 		while (!rd_kafka_topic_partition_available(rkt, p))
 		{
@@ -202,7 +207,7 @@ administer(const Options *opt, bool create)
 	rd_kafka_t *rk = open_client(opt, RD_KAFKA_PRODUCER, false, NULL);
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
 	rd_kafka_event_t *event;
-	const rd_kafka_topic_result_t **results;
+	const		rd_kafka_topic_result_t **results;
 	size_t		nresults;
 	char		error[256];
 
@@ -236,8 +241,8 @@ administer(const Options *opt, bool create)
 
 /* Hands over one chunk for one partition, waiting for room in the queue as often as needed. */
 static void
-produce_chunk(rd_kafka_t *rk, rd_kafka_topic_t *rkt, int partition,
-			  rd_kafka_message_t *messages, int n, int64_t deadline)
+produce_chunk(rd_kafka_t * rk, rd_kafka_topic_t * rkt, int partition,
+			  rd_kafka_message_t * messages, int n, int64_t deadline)
 {
 	while (n > 0)
 	{
@@ -245,7 +250,10 @@ produce_chunk(rd_kafka_t *rk, rd_kafka_topic_t *rkt, int partition,
 
 		if (done < n)
 		{
-			/* the first that was refused says why; only a full queue is worth waiting for */
+			/*
+			 * the first that was refused says why; only a full queue is worth
+			 * waiting for
+			 */
 			for (int i = 0; i < n; i++)
 				if (messages[i].err && messages[i].err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
 					die("produce: %s", rd_kafka_err2str(messages[i].err));
@@ -262,7 +270,10 @@ produce_chunk(rd_kafka_t *rk, rd_kafka_topic_t *rkt, int partition,
 static void
 bench_produce(const Options *opt)
 {
-	/* one static payload for all records: no copy and no allocation in the client's hot path */
+	/*
+	 * one static payload for all records: no copy and no allocation in the
+	 * client's hot path
+	 */
 	rd_kafka_t *rk = open_client(opt, RD_KAFKA_PRODUCER, false,
 								 "queue.buffering.max.messages", "1000000",
 								 "queue.buffering.max.kbytes", "131072",
@@ -311,7 +322,11 @@ bench_consume(const Options *opt)
 	rd_kafka_t *rk = open_client(opt, RD_KAFKA_CONSUMER, false,
 								 "fetch.message.max.bytes", "8388608",
 								 "queued.max.messages.kbytes", "65536",
-	/* the first fetch may know of some partitions only, and would wait at their end */
+
+	/*
+	 * the first fetch may know of some partitions only, and would wait at
+	 * their end
+	 */
 								 "fetch.wait.max.ms", "10",
 								 "queued.min.messages", "10000000", NULL);
 	rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, opt->topic, NULL);
@@ -352,7 +367,8 @@ bench_consume(const Options *opt)
 	printf("{\"records\": %" PRId64 ", \"bytes\": %" PRId64 ", \"seconds\": %.6f, \"first_ms\": %.3f}\n",
 		   received, bytes, (now_us() - start) / 1e6, (first - start) / 1e3);
 	fflush(stdout);
-	_Exit(0);					/* tearing down a full queue takes longer than the run */
+	_Exit(0);					/* tearing down a full queue takes longer than
+								 * the run */
 }
 
 /* -- latency -- */
@@ -383,7 +399,7 @@ print_percentiles(const char *name, int64_t *us, int64_t n)
 
 /* Waits for the record that begins with this sequence number. */
 static void
-await_record(rd_kafka_queue_t *queue, int64_t sequence, int64_t deadline)
+await_record(rd_kafka_queue_t * queue, int64_t sequence, int64_t deadline)
 {
 	for (;;)
 	{

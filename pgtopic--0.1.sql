@@ -10,9 +10,9 @@
 CREATE TYPE topic;
 
 CREATE FUNCTION topic_in(cstring) RETURNS topic
-	AS 'MODULE_PATHNAME', 'pt_topic_in' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'pt_topic_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION topic_out(topic) RETURNS cstring
-	AS 'MODULE_PATHNAME', 'pt_topic_out' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'pt_topic_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION topic_recv(internal) RETURNS topic
 	AS 'MODULE_PATHNAME', 'pt_topic_recv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION topic_send(topic) RETURNS bytea
@@ -23,31 +23,31 @@ CREATE TYPE topic (
 	OUTPUT = topic_out,
 	RECEIVE = topic_recv,
 	SEND = topic_send,
-	INTERNALLENGTH = 4,
-	PASSEDBYVALUE,
-	ALIGNMENT = int4
+	INTERNALLENGTH = VARIABLE,
+	ALIGNMENT = int4,
+	STORAGE = main
 );
-COMMENT ON TYPE topic IS 'a topic, by its Kafka name';
+COMMENT ON TYPE topic IS 'a topic, by its Kafka name; it need not exist until it is used';
 
--- A topic compares, sorts and hashes as the OID that it is.
+-- A topic compares, sorts and hashes as the bytes of its name.
 CREATE FUNCTION topic_eq(topic, topic) RETURNS bool
-	AS 'oideq' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+	AS 'byteaeq' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
 CREATE FUNCTION topic_ne(topic, topic) RETURNS bool
-	AS 'oidne' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+	AS 'byteane' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
 CREATE FUNCTION topic_lt(topic, topic) RETURNS bool
-	AS 'oidlt' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+	AS 'bytealt' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
 CREATE FUNCTION topic_le(topic, topic) RETURNS bool
-	AS 'oidle' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+	AS 'byteale' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
 CREATE FUNCTION topic_gt(topic, topic) RETURNS bool
-	AS 'oidgt' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+	AS 'byteagt' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
 CREATE FUNCTION topic_ge(topic, topic) RETURNS bool
-	AS 'oidge' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+	AS 'byteage' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
 CREATE FUNCTION topic_cmp(topic, topic) RETURNS int
-	AS 'btoidcmp' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+	AS 'byteacmp' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
 CREATE FUNCTION topic_hash(topic) RETURNS int
-	AS 'hashoid' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+	AS 'hashvarlena' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION topic_hash_extended(topic, bigint) RETURNS bigint
-	AS 'hashoidextended' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+	AS 'hashvarlenaextended' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
 
 CREATE OPERATOR = (LEFTARG = topic, RIGHTARG = topic, FUNCTION = topic_eq,
 	COMMUTATOR = =, NEGATOR = <>, RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES);
@@ -64,23 +64,23 @@ CREATE OPERATOR >= (LEFTARG = topic, RIGHTARG = topic, FUNCTION = topic_ge,
 
 CREATE OPERATOR CLASS topic_ops DEFAULT FOR TYPE topic USING btree AS
 	OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
-	FUNCTION 1 topic_cmp(topic, topic);
+	FUNCTION 1 topic_cmp(topic, topic), FUNCTION 2 bytea_sortsupport(internal), FUNCTION 4 btequalimage(oid);
 CREATE OPERATOR CLASS topic_ops DEFAULT FOR TYPE topic USING hash AS
 	OPERATOR 1 =,
 	FUNCTION 1 topic_hash(topic),
 	FUNCTION 2 topic_hash_extended(topic, bigint);
 
 CREATE FUNCTION topic(text) RETURNS topic
-	AS 'MODULE_PATHNAME', 'pt_topic_from_text' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'pt_topic_from_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION topic(regclass) RETURNS topic
 	AS 'MODULE_PATHNAME', 'pt_topic_from_regclass' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION topic_table(topic) RETURNS regclass
+	AS 'MODULE_PATHNAME', 'pt_topic_to_regclass' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
 CREATE CAST (text AS topic) WITH FUNCTION topic(text) AS IMPLICIT;
+CREATE CAST (topic AS text) WITHOUT FUNCTION AS ASSIGNMENT;
 CREATE CAST (regclass AS topic) WITH FUNCTION topic(regclass) AS ASSIGNMENT;
-CREATE CAST (oid AS topic) WITHOUT FUNCTION AS ASSIGNMENT;
-CREATE CAST (topic AS oid) WITHOUT FUNCTION AS IMPLICIT;
-CREATE CAST (topic AS regclass) WITHOUT FUNCTION AS IMPLICIT;
-CREATE CAST (topic AS text) WITH INOUT AS ASSIGNMENT;
+CREATE CAST (topic AS regclass) WITH FUNCTION topic_table(topic) AS IMPLICIT;
 
 --
 -- The schema of topics.  It is the extension's own: a dump restores the
@@ -104,9 +104,9 @@ $$;
 CREATE TYPE partition;
 
 CREATE FUNCTION partition_in(cstring) RETURNS partition
-	AS 'MODULE_PATHNAME', 'pt_partition_in' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'pt_partition_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION partition_out(partition) RETURNS cstring
-	AS 'MODULE_PATHNAME', 'pt_partition_out' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'pt_partition_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION partition_recv(internal) RETURNS partition
 	AS 'MODULE_PATHNAME', 'pt_partition_recv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION partition_send(partition) RETURNS bytea
@@ -117,29 +117,31 @@ CREATE TYPE partition (
 	OUTPUT = partition_out,
 	RECEIVE = partition_recv,
 	SEND = partition_send,
-	INTERNALLENGTH = 8,
-	ALIGNMENT = int4
+	INTERNALLENGTH = VARIABLE,
+	ALIGNMENT = int4,
+	STORAGE = main
 );
-COMMENT ON TYPE partition IS 'a partition of a topic, as in orders:3';
+COMMENT ON TYPE partition IS 'a partition of a topic, as in orders:3; it need not exist until it is used';
 
+-- By the bytes of the topic's name, then by number: the value is made so that its bytes say it.
 CREATE FUNCTION partition_eq(partition, partition) RETURNS bool
-	AS 'MODULE_PATHNAME', 'pt_partition_eq' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+	AS 'byteaeq' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
 CREATE FUNCTION partition_ne(partition, partition) RETURNS bool
-	AS 'MODULE_PATHNAME', 'pt_partition_ne' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+	AS 'byteane' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
 CREATE FUNCTION partition_lt(partition, partition) RETURNS bool
-	AS 'MODULE_PATHNAME', 'pt_partition_lt' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+	AS 'bytealt' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
 CREATE FUNCTION partition_le(partition, partition) RETURNS bool
-	AS 'MODULE_PATHNAME', 'pt_partition_le' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+	AS 'byteale' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
 CREATE FUNCTION partition_gt(partition, partition) RETURNS bool
-	AS 'MODULE_PATHNAME', 'pt_partition_gt' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+	AS 'byteagt' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
 CREATE FUNCTION partition_ge(partition, partition) RETURNS bool
-	AS 'MODULE_PATHNAME', 'pt_partition_ge' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+	AS 'byteage' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
 CREATE FUNCTION partition_cmp(partition, partition) RETURNS int
-	AS 'MODULE_PATHNAME', 'pt_partition_cmp' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
+	AS 'byteacmp' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF;
 CREATE FUNCTION partition_hash(partition) RETURNS int
-	AS 'MODULE_PATHNAME', 'pt_partition_hash' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+	AS 'hashvarlena' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION partition_hash_extended(partition, bigint) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'pt_partition_hash_extended' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+	AS 'hashvarlenaextended' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
 
 CREATE OPERATOR = (LEFTARG = partition, RIGHTARG = partition, FUNCTION = partition_eq,
 	COMMUTATOR = =, NEGATOR = <>, RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES);
@@ -156,7 +158,7 @@ CREATE OPERATOR >= (LEFTARG = partition, RIGHTARG = partition, FUNCTION = partit
 
 CREATE OPERATOR CLASS partition_ops DEFAULT FOR TYPE partition USING btree AS
 	OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
-	FUNCTION 1 partition_cmp(partition, partition);
+	FUNCTION 1 partition_cmp(partition, partition), FUNCTION 2 bytea_sortsupport(internal), FUNCTION 4 btequalimage(oid);
 CREATE OPERATOR CLASS partition_ops DEFAULT FOR TYPE partition USING hash AS
 	OPERATOR 1 =,
 	FUNCTION 1 partition_hash(partition),

@@ -30,7 +30,7 @@ SELECT create_topic('__consumer_offsets');
 SELECT create_topic('td_none') WHERE false;
 CREATE TABLE topics.td_table (a int);
 SELECT create_topic('td_table');
-SELECT 'td_table'::topic;
+SELECT 'td_table'::topic::regclass;
 DROP TABLE topics.td_table;
 
 -- names are case-sensitive, may have dots, and may be long
@@ -67,7 +67,7 @@ SELECT configs FROM topics WHERE topic = 'td_conf';
 SELECT partitions FROM topics WHERE topic = 'td_three';
 SELECT produce('td_three', 'x', partition => 3);
 ROLLBACK;
-SELECT 'td_undone'::topic;
+SELECT 'td_undone'::topic::regclass;
 SELECT configs FROM topics WHERE topic = 'td_conf';
 SELECT partitions FROM topics WHERE topic = 'td_three';
 SELECT produce('td_three', 'x', partition => 3);
@@ -87,7 +87,7 @@ ALTER TABLE topics.td_three RENAME TO td_drei;
 -- a table made by hand is a topic, too
 CREATE TABLE topics.td_hand (partition int NOT NULL, "offset" bigint, "timestamp" timestamptz, key bytea, value bytea, headers headers)
 	PARTITION BY LIST (partition);
-SELECT 'td_hand'::topic;
+SELECT 'td_hand'::topic::regclass;
 CREATE TABLE topics.td_hand_leaf PARTITION OF topics.td_hand FOR VALUES IN (1) USING topic_log;
 SELECT topic, partitions, configs FROM topics WHERE topic = 'td_hand';
 SELECT produce('td_hand', 'x');
@@ -129,7 +129,7 @@ SELECT create_topic_view('td_one');
 SELECT drop_topic('td_one');
 DROP VIEW topics.td_one_text, topics.td_one_jsonb;
 SELECT drop_topic('td_one');
-SELECT 'td_one'::topic;
+SELECT 'td_one'::topic::regclass;
 SELECT drop_topic('td_one');
 DROP TABLE topics.td_three;
 SELECT drop_topic(topic) FROM topics WHERE topic::text ~* '^td[._-]';

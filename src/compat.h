@@ -347,4 +347,14 @@ pt_wal_insert_end(void)
 #define PT_NEEDS_FIND_OPTION
 #endif
 
+/* 16 let input functions hand an error back instead of throwing it. */
+#if PG_VERSION_NUM < 160000
+#define ereturn(escontext, dummy_value, ...) \
+	do { \
+		(void) (escontext); \
+		ereport(ERROR, __VA_ARGS__); \
+		return dummy_value; \
+	} while (0)
+#endif
+
 #endif							/* PT_COMPAT_H */

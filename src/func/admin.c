@@ -46,14 +46,15 @@ pt_create_topic(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_RESERVED_NAME),
 				 errmsg("topic name \"%s\" is reserved", name),
 				 errdetail("The topic is created when it is first needed.")));
-	PG_RETURN_OID(pt_topic_create(name, PG_GETARG_INT32(1), configs, NULL));
+	(void) pt_topic_create(name, PG_GETARG_INT32(1), configs, NULL);
+	PG_RETURN_DATUM(pt_topic_datum(name));
 }
 
 Datum
 pt_drop_topic(PG_FUNCTION_ARGS)
 {
 	PreventCommandIfReadOnly("drop_topic()");
-	pt_topic_drop(PG_GETARG_TOPIC(0));
+	pt_topic_drop(pt_arg_topic(fcinfo, 0)->relid);
 	PG_RETURN_VOID();
 }
 
@@ -62,7 +63,7 @@ Datum
 pt_alter_topic(PG_FUNCTION_ARGS)
 {
 	PreventCommandIfReadOnly("alter_topic()");
-	pt_topic_alter_configs(PG_GETARG_TOPIC(0), pt_json_configs(PG_GETARG_JSONB_P(1)));
+	pt_topic_alter_configs(pt_arg_topic(fcinfo, 0)->relid, pt_json_configs(PG_GETARG_JSONB_P(1)));
 	PG_RETURN_VOID();
 }
 
@@ -82,7 +83,7 @@ Datum
 pt_add_partitions(PG_FUNCTION_ARGS)
 {
 	PreventCommandIfReadOnly("add_partitions()");
-	pt_topic_add_partitions(PG_GETARG_TOPIC(0), PG_GETARG_INT32(1));
+	pt_topic_add_partitions(pt_arg_topic(fcinfo, 0)->relid, PG_GETARG_INT32(1));
 	PG_RETURN_VOID();
 }
 
@@ -90,7 +91,7 @@ pt_add_partitions(PG_FUNCTION_ARGS)
 Datum
 pt_create_topic_view(PG_FUNCTION_ARGS)
 {
-	Oid			relid = pt_topic_expect(PG_GETARG_TOPIC(0))->relid;
+	Oid			relid = pt_arg_topic(fcinfo, 0)->relid;
 	char	   *format = pt_arg_cstring(fcinfo, 1);
 
 	if (strcmp(format, "text") != 0 && strcmp(format, "jsonb") != 0)

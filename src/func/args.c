@@ -84,6 +84,14 @@ pt_arg_required(FunctionCallInfo fcinfo, int n, const char *name)
 				 errmsg("argument \"%s\" must not be null", name)));
 }
 
+/* The answer lasts as the cache's do: see topic.h. */
+const PtTopic *
+pt_arg_topic(FunctionCallInfo fcinfo, int n)
+{
+	pt_arg_required(fcinfo, n, "topic");
+	return pt_topic_expect_name(PG_GETARG_TOPIC(n));
+}
+
 /* Counted from now, not from the start of the transaction. */
 TimestampTz
 pt_arg_deadline(FunctionCallInfo fcinfo, int n)
@@ -161,9 +169,10 @@ pt_arg_group(FunctionCallInfo fcinfo, int n)
  * happens to the cache.
  */
 PtTopic *
-pt_func_topic(Oid relid)
+pt_func_topic(PtString name)
 {
-	const PtTopic *topic = pt_topic_expect(relid);
+	const PtTopic *topic = pt_topic_expect_name(name);
+	Oid			relid = topic->relid;
 	PtTopic    *copy = palloc(sizeof(PtTopic));
 
 	pt_func_check_access(topic, ACL_SELECT);

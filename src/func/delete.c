@@ -67,23 +67,24 @@ trim(Oid leaf, const char *name, int32 partition, int64 offset)
 Datum
 pt_delete_records(PG_FUNCTION_ARGS)
 {
-	PtPartition *p = PG_GETARG_PARTITION(0);
+	PtPartition p = PG_GETARG_PARTITION(0);
 	int64		offset = PG_GETARG_INT64(1);
-	const PtTopic *topic = pt_topic_expect(p->topic);
+	const PtTopic *topic = pt_topic_expect_name(p.topic);
+	Oid			relid = topic->relid;
 	char	   *name = pstrdup(topic->name);
 	Relation	rel;
 	Oid			leaf;
 
 	PreventCommandIfReadOnly("delete_records()");
 	check_deletable(topic);
-	rel = pt_open_partition(p->topic, p->number, RowExclusiveLock);
+	rel = pt_open_partition(relid, p.number, RowExclusiveLock);
 	leaf = RelationGetRelid(rel);
 	relation_close(rel, NoLock);
 	if (offset < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("offset must not be negative")));
-	PG_RETURN_INT64(trim(leaf, name, p->number, offset));
+	PG_RETURN_INT64(trim(leaf, name, p.number, offset));
 }
 
 /*
@@ -120,8 +121,7 @@ pt_delete_topic_records(PG_FUNCTION_ARGS)
 	Oid		   *leaves;
 
 	PreventCommandIfReadOnly("delete_records()");
-	pt_arg_required(fcinfo, 0, "topic");
-	topic = pt_topic_expect(PG_GETARG_TOPIC(0));
+	topic = pt_arg_topic(fcinfo, 0);
 	npartitions = topic->npartitions;
 	name = pstrdup(topic->name);
 	leaves = palloc(sizeof(Oid) * (npartitions + 1));

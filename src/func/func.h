@@ -40,6 +40,9 @@ extern const char *pt_arg_jsonb(FunctionCallInfo fcinfo, int n, int32 *len);
 /* A topic's or group's name as a C string. */
 extern char *pt_arg_cstring(FunctionCallInfo fcinfo, int n);
 
+/* The topic that an argument names; ERROR when there is none. */
+extern const PtTopic *pt_arg_topic(FunctionCallInfo fcinfo, int n);
+
 /* A group's id, not empty. */
 extern PtString pt_arg_group(FunctionCallInfo fcinfo, int n);
 
@@ -52,7 +55,8 @@ extern TimestampTz pt_arg_deadline(FunctionCallInfo fcinfo, int n);
 /* ERROR unless the user may do this (ACL_xxx) with the topic's table. */
 extern void pt_func_check_access(const PtTopic *topic, AclMode mode);
 
-extern PtTopic *pt_func_topic(Oid relid);
+/* The topic of that name, which the user may read; a copy. */
+extern PtTopic *pt_func_topic(PtString name);
 
 /* Opens the leaf of a partition; ERROR when there is none of that number. */
 extern Relation pt_open_partition(Oid topic, int32 number, LOCKMODE lockmode);

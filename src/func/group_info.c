@@ -190,7 +190,7 @@ put_offset(ReturnSetInfo *rsinfo, PtString group_id, const PtCommittedOffset *co
 
 	if (topic == NULL || !OidIsValid(topic->leaves[committed->partition]))
 		return;
-	values[1] = ObjectIdGetDatum(topic->relid);
+	values[1] = pt_topic_datum(topic->name);
 	rel = try_relation_open(topic->leaves[committed->partition], AccessShareLock);
 	if (rel == NULL)
 		return;

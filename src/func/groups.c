@@ -120,7 +120,7 @@ pt_commit_offset(PG_FUNCTION_ARGS)
 {
 	PtString	group_id = pt_arg_group(fcinfo, 0);
 	PtString	metadata = PT_STRING_EMPTY;
-	PtPartition *p;
+	PtPartition p;
 
 	pt_arg_required(fcinfo, 1, "partition");
 	pt_arg_required(fcinfo, 2, "offset");
@@ -129,7 +129,7 @@ pt_commit_offset(PG_FUNCTION_ARGS)
 		metadata = pt_string_from_server(pt_arg_cstring(fcinfo, 3));
 	prevent_where_useless("commit_offsets()");
 	pt_group_sql_use(group_id);
-	commit_one(group_id, pt_func_topic(p->topic), p->number, PG_GETARG_INT64(2), metadata);
+	commit_one(group_id, pt_func_topic(p.topic), p.number, PG_GETARG_INT64(2), metadata);
 	PG_RETURN_VOID();
 }
 
@@ -159,7 +159,7 @@ pt_commit_offsets(PG_FUNCTION_ARGS)
 	JsonbIterator *it;
 	JsonbIteratorToken token;
 	JsonbValue	v;
-	PtPartition *p = NULL;
+	PtPartition p = {PT_STRING_NULL};
 	Jsonb	   *offsets;
 
 	pt_arg_required(fcinfo, 1, "offsets");
@@ -172,10 +172,10 @@ pt_commit_offsets(PG_FUNCTION_ARGS)
 	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
 	{
 		if (token == WJB_KEY)
-			p = DatumGetPartitionP(DirectFunctionCall1(pt_partition_in,
+			p = pt_datum_partition(DirectFunctionCall1(pt_partition_in,
 													   CStringGetDatum(pnstrdup(v.val.string.val, v.val.string.len))));
 		else if (token == WJB_VALUE)
-			commit_one(group_id, pt_func_topic(p->topic), p->number, json_offset(&v), PT_STRING_EMPTY);
+			commit_one(group_id, pt_func_topic(p.topic), p.number, json_offset(&v), PT_STRING_EMPTY);
 	}
 	PG_RETURN_VOID();
 }
@@ -244,7 +244,7 @@ do_seek(FunctionCallInfo fcinfo, SeekTo to, int64 value)
 		(void) pt_offset_lock(seek.group_id, seek.topic->leaves[number], false);
 		offset = find_offset(&seek, number);
 		pt_offset_set(seek.group_id, seek.topic, number, offset, PT_STRING_EMPTY);
-		values[0] = pt_partition_datum(seek.topic->relid, number);
+		values[0] = pt_partition_datum(pt_string_of(seek.topic->name), number);
 		values[1] = Int64GetDatum(offset);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}

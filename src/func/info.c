@@ -106,7 +106,7 @@ pt_topics(PG_FUNCTION_ARGS)
 
 		for (int i = 0; i < topic->npartitions; i++)
 			size += OidIsValid(topic->leaves[i]) ? leaf_size(topic->leaves[i]) : 0;
-		values[0] = ObjectIdGetDatum(topic->relid);
+		values[0] = pt_topic_datum(topic->name);
 		values[1] = UUIDPGetDatum(&topic->id);
 		values[2] = BoolGetDatum(topic->internal);
 		values[3] = Int32GetDatum(topic->npartitions);
@@ -166,7 +166,7 @@ pt_partitions(PG_FUNCTION_ARGS)
 			if (!OidIsValid(topic->leaves[i]) ||
 				(rel = try_relation_open(topic->leaves[i], AccessShareLock)) == NULL)
 				continue;
-			values[0] = ObjectIdGetDatum(topic->relid);
+			values[0] = pt_topic_datum(topic->name);
 			values[1] = Int32GetDatum(i);
 			values[2] = ObjectIdGetDatum(topic->leaves[i]);
 			fill_bounds(rel, values + 3);
@@ -204,7 +204,7 @@ return_configs(FunctionCallInfo fcinfo, List *entries)
 Datum
 pt_topic_configs(PG_FUNCTION_ARGS)
 {
-	return return_configs(fcinfo, pt_config_list(pt_topic_expect(PG_GETARG_TOPIC(0))->relid));
+	return return_configs(fcinfo, pt_config_list(pt_arg_topic(fcinfo, 0)->relid));
 }
 
 /* The same for a consumer group, which need not exist. */
@@ -218,8 +218,8 @@ pt_group_configs(PG_FUNCTION_ARGS)
 Datum
 pt_func_log_start(PG_FUNCTION_ARGS)
 {
-	PtPartition *p = PG_GETARG_PARTITION(0);
-	Relation	rel = pt_open_partition(p->topic, p->number, AccessShareLock);
+	PtPartition p = PG_GETARG_PARTITION(0);
+	Relation	rel = pt_open_partition(pt_topic_expect_name(p.topic)->relid, p.number, AccessShareLock);
 	PtLogInfo	info;
 	PtLogEnd	end;
 
@@ -232,8 +232,8 @@ pt_func_log_start(PG_FUNCTION_ARGS)
 Datum
 pt_func_log_end(PG_FUNCTION_ARGS)
 {
-	PtPartition *p = PG_GETARG_PARTITION(0);
-	Relation	rel = pt_open_partition(p->topic, p->number, AccessShareLock);
+	PtPartition p = PG_GETARG_PARTITION(0);
+	Relation	rel = pt_open_partition(pt_topic_expect_name(p.topic)->relid, p.number, AccessShareLock);
 	PtLogInfo	info;
 	PtLogEnd	end;
 

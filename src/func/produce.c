@@ -156,14 +156,11 @@ produce(FunctionCallInfo fcinfo, ValueReader read_value)
 	PtRecord	row;
 	Relation	rel;
 
-	pt_arg_required(fcinfo, 0, "topic");
+	/* stays as it is until the next look-up, which pt_open_partition makes */
+	topic = pt_arg_topic(fcinfo, 0);
 	forbid_where_read_only("produce()");
-	relid = PG_GETARG_TOPIC(0);
-	topic = pt_topic_expect(relid);
+	relid = topic->relid;
 	pt_func_check_access(topic, ACL_INSERT);
-
-	/* access checks may have let in an invalidation */
-	topic = pt_topic_expect(relid);
 	read_row(fcinfo, read_value, &row);
 	row.timestamp = read_timestamp(fcinfo, 5, &topic->config);
 	number = PG_ARGISNULL(4) ? pt_choose_partition(topic, row.key, row.key_len) : PG_GETARG_INT32(4);
@@ -175,7 +172,7 @@ produce(FunctionCallInfo fcinfo, ValueReader read_value)
 	else
 		pt_pending_add(rel, &row, NULL);
 	relation_close(rel, NoLock);
-	PG_RETURN_DATUM(pt_partition_datum(relid, number));
+	PG_RETURN_DATUM(pt_partition_datum(PG_GETARG_TOPIC(0), number));
 }
 
 Datum
@@ -228,7 +225,8 @@ read_expected(FunctionCallInfo fcinfo, int n)
 static Datum
 append(FunctionCallInfo fcinfo, ValueReader read_value)
 {
-	PtPartition *p;
+	PtPartition p;
+	Oid			relid;
 	const PtTopic *topic;
 	bool		slow;
 	PtRecord	row;
@@ -239,16 +237,17 @@ append(FunctionCallInfo fcinfo, ValueReader read_value)
 	pt_arg_required(fcinfo, 0, "partition");
 	forbid_where_read_only("append()");
 	p = PG_GETARG_PARTITION(0);
-	pt_func_check_access(pt_topic_expect(p->topic), ACL_INSERT);
-	topic = pt_topic_expect(p->topic);
+	topic = pt_topic_expect_name(p.topic);
+	relid = topic->relid;
+	pt_func_check_access(topic, ACL_INSERT);
 	read_row(fcinfo, read_value, &row);
 	row.timestamp = read_timestamp(fcinfo, 4, &topic->config);
 	expected = read_expected(fcinfo, 5);
 	slow = topic->has_triggers;
 
-	rel = pt_open_partition(p->topic, p->number, RowExclusiveLock);
+	rel = pt_open_partition(relid, p.number, RowExclusiveLock);
 	if (slow || needs_executor(rel))
-		offset = append_slowly(rel, p->topic, p->number, &row, expected);
+		offset = append_slowly(rel, relid, p.number, &row, expected);
 	else
 		offset = pt_append_rows(rel, &row, 1, expected);
 	relation_close(rel, NoLock);

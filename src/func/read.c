@@ -38,17 +38,17 @@ typedef struct Sink
 {
 	ReturnSetInfo *rsinfo;
 	MemoryContext scratch;		/* of one row */
-	Oid			topic;
+	Datum		topic;
 	int32		partition;		/* of poll() */
 } Sink;
 
 static void
-sink_begin(Sink *sink, FunctionCallInfo fcinfo, Oid topic)
+sink_begin(Sink *sink, FunctionCallInfo fcinfo, const PtTopic *topic)
 {
 	InitMaterializedSRF(fcinfo, 0);
 	sink->rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	sink->scratch = AllocSetContextCreate(CurrentMemoryContext, "pgtopic records", ALLOCSET_DEFAULT_SIZES);
-	sink->topic = topic;
+	sink->topic = pt_topic_datum(topic->name);
 	sink->partition = -1;
 }
 
@@ -67,7 +67,7 @@ sink_record(void *arg, int32 partition, const PtRecord *record)
 	Datum		values[RESULT_COLUMNS];
 	bool		nulls[RESULT_COLUMNS] = {false};
 
-	values[0] = ObjectIdGetDatum(sink->topic);
+	values[0] = sink->topic;
 	values[1] = Int32GetDatum(partition);
 	values[2] = Int64GetDatum(record->offset);
 	values[3] = TimestampTzGetDatum(pt_ms_to_timestamptz(record->timestamp));
@@ -119,7 +119,7 @@ pt_consume_records(PG_FUNCTION_ARGS)
 	PreventCommandIfParallelMode("consume()");
 
 	topic = pt_func_topic(PG_GETARG_TOPIC(0));
-	sink_begin(&sink, fcinfo, topic->relid);
+	sink_begin(&sink, fcinfo, topic);
 	(void) pt_consume(topic, group, max, deadline, sink_record, &sink);
 	return (Datum) 0;
 }
@@ -163,7 +163,7 @@ pt_poll_records(PG_FUNCTION_ARGS)
 	offset = Max(PG_GETARG_INT64(2), 0);
 
 	topic = pt_func_topic(PG_GETARG_TOPIC(0));
-	sink_begin(&sink, fcinfo, topic->relid);
+	sink_begin(&sink, fcinfo, topic);
 	sink.partition = PG_GETARG_INT32(1);
 	rel = pt_open_partition(topic->relid, sink.partition, AccessShareLock);
 	leaf = RelationGetRelid(rel);

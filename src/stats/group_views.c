@@ -223,7 +223,7 @@ add_partition(Elements *e, KafkaString topic_name, int32 number)
 	const PtTopic *topic = pt_topic_by_string(topic_name);
 
 	if (topic != NULL && number >= 0)
-		add_element(e, pt_partition_datum(topic->relid, number));
+		add_element(e, pt_partition_datum(pt_string_of(topic->name), number));
 }
 
 static Datum

@@ -326,8 +326,6 @@ pt_topic_by_name(const char *name)
 	Oid			relid;
 
 	prepare();
-	if (pt_topic_name_check(name) != NULL)
-		return NULL;
 	hint = hash_search(names, name, HASH_FIND, NULL);
 	if (likely(hint != NULL))
 	{
@@ -336,6 +334,8 @@ pt_topic_by_name(const char *name)
 			return topic;
 	}
 
+	if (pt_topic_name_check(name) != NULL)
+		return NULL;
 	schema = pt_catalog_schema();
 	if (!OidIsValid(schema))
 		return NULL;

@@ -3,18 +3,18 @@
  * types.c
  *	  The types topic and partition.
  *
- * A topic is the OID of its table and reads and prints as its Kafka name, as
- * regclass does for relations.  The name is looked up in the schema of topics
- * and not along search_path, so that it means the same to everyone.  Where a
- * name consists of digits the topic of that name is meant, else it is an OID;
- * a topic that was dropped prints its OID.
+ * Both hold names, so a value means the topic of that name whenever it is
+ * used: in a dump that is restored elsewhere, in a statement that was prepared
+ * or a view that was made before the topic was dropped and made again.  (A
+ * topic cannot be renamed.)  Input checks the form only; functions look the
+ * topic up when they run, which the cache makes cheap.
  *
- * A partition is a topic and a number and reads and prints as "orders:3".
+ * A topic has the bytes of its name, as text would.  A partition has the name,
+ * a NUL and the number, big-endian: no name holds a NUL and no number is
+ * negative, so their bytes sort by name, then by number, and the server's own
+ * functions for bytea compare and hash both types.
  *
- * Comparison, hashing and sorting of topics are those of OIDs; the SQL script
- * binds them to the server's own functions.
- *
- * Siblings: types.h has the layouts, headers.c the third type.
+ * Siblings: types.h has the accessors, headers.c the third type.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -22,9 +22,9 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "fmgr.h"
 #include "libpq/pqformat.h"
+#include "port/pg_bswap.h"
 #include "topic/internal.h"
 #include "topic/types.h"
 #include "utils/builtins.h"
@@ -36,6 +36,7 @@ PG_FUNCTION_INFO_V1(pt_topic_recv);
 PG_FUNCTION_INFO_V1(pt_topic_send);
 PG_FUNCTION_INFO_V1(pt_topic_from_text);
 PG_FUNCTION_INFO_V1(pt_topic_from_regclass);
+PG_FUNCTION_INFO_V1(pt_topic_to_regclass);
 PG_FUNCTION_INFO_V1(pt_partition_in);
 PG_FUNCTION_INFO_V1(pt_partition_out);
 PG_FUNCTION_INFO_V1(pt_partition_recv);
@@ -43,18 +44,16 @@ PG_FUNCTION_INFO_V1(pt_partition_send);
 PG_FUNCTION_INFO_V1(pt_partition_make);
 PG_FUNCTION_INFO_V1(pt_partition_topic);
 PG_FUNCTION_INFO_V1(pt_partition_number);
-PG_FUNCTION_INFO_V1(pt_partition_eq);
-PG_FUNCTION_INFO_V1(pt_partition_ne);
-PG_FUNCTION_INFO_V1(pt_partition_lt);
-PG_FUNCTION_INFO_V1(pt_partition_le);
-PG_FUNCTION_INFO_V1(pt_partition_gt);
-PG_FUNCTION_INFO_V1(pt_partition_ge);
-PG_FUNCTION_INFO_V1(pt_partition_cmp);
-PG_FUNCTION_INFO_V1(pt_partition_hash);
-PG_FUNCTION_INFO_V1(pt_partition_hash_extended);
 
-void
-pt_topic_not_found(const char *name)
+/* Bytes of a partition behind the name. */
+#define PARTITION_TAIL	(1 + (int) sizeof(uint32))
+
+/*
+ * What is there
+ */
+
+static void
+topic_not_found(const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_TABLE),
@@ -62,6 +61,23 @@ pt_topic_not_found(const char *name)
 			 errhint("Use create_topic() to create it.")));
 }
 
+/* The topic of this name, as a value holds it; ERROR when there is none. */
+const PtTopic *
+pt_topic_expect_name(PtString name)
+{
+	static Oid	last;			/* mostly it is asked for again */
+	const PtTopic *topic = pt_topic_by_oid(last);
+
+	if (likely(topic != NULL && pt_string_equal(name, pt_string_of(topic->name))))
+		return topic;
+	topic = pt_topic_by_string(name);
+	if (topic == NULL)
+		topic_not_found(pnstrdup(name.data, name.len));
+	last = topic->relid;
+	return topic;
+}
+
+/* A topic that was there a moment ago; ERROR when it was dropped since. */
 const PtTopic *
 pt_topic_expect(Oid relid)
 {
@@ -71,71 +87,145 @@ pt_topic_expect(Oid relid)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("topic with OID %u does not exist", relid),
-				 errhint("It may have been dropped since the statement was prepared.")));
+				 errdetail("It has been dropped meanwhile.")));
 	return topic;
 }
 
-/* A number that an OID could be. */
-static bool
-parse_oid(const char *s, Oid *oid)
-{
-	unsigned long value;
-	char	   *end;
+/*
+ * Values
+ */
 
-	if (*s == '\0' || strspn(s, "0123456789") != strlen(s))
-		return false;
-	errno = 0;
-	value = strtoul(s, &end, 10);
-	if (errno != 0 || value > PG_UINT32_MAX)
-		return false;
-	*oid = (Oid) value;
-	return true;
+static Datum
+form_topic(const char *name, size_t len)
+{
+	return PointerGetDatum(cstring_to_text_with_len(name, (int) len));
+}
+
+/* A value of type topic, in the current memory context. */
+Datum
+pt_topic_datum(const char *name)
+{
+	Assert(pt_topic_name_check(name) == NULL);
+	return form_topic(name, strlen(name));
+}
+
+/* The name in it, which lasts as long as the value. */
+PtString
+pt_datum_topic(Datum datum)
+{
+	struct varlena *v = PG_DETOAST_DATUM_PACKED(datum);
+
+	return (PtString)
+	{
+		VARDATA_ANY(v), (int32) VARSIZE_ANY_EXHDR(v)
+	};
+}
+
+/* A value of type partition, in the current memory context. */
+Datum
+pt_partition_datum(PtString topic, int32 number)
+{
+	int			size = VARHDRSZ + topic.len + PARTITION_TAIL;
+	struct varlena *v = palloc(size);
+	char	   *at = VARDATA(v);
+	uint32		big_endian = pg_hton32((uint32) number);
+
+	Assert(topic.len > 0 && number >= 0);
+	SET_VARSIZE(v, size);
+	(void) pt_string_put(&at, topic);
+	*at++ = '\0';
+	memcpy(at, &big_endian, sizeof(big_endian));
+	return PointerGetDatum(v);
+}
+
+/* Taken apart; the name lasts as long as the value. */
+PtPartition
+pt_datum_partition(Datum datum)
+{
+	struct varlena *v = PG_DETOAST_DATUM_PACKED(datum);
+	int32		name_len = (int32) VARSIZE_ANY_EXHDR(v) - PARTITION_TAIL;
+	PtPartition p = {{VARDATA_ANY(v), name_len}};
+	uint32		big_endian;
+
+	Assert(name_len > 0 && p.topic.data[name_len] == '\0');
+	memcpy(&big_endian, p.topic.data + name_len + 1, sizeof(big_endian));
+	p.number = (int32) pg_ntoh32(big_endian);
+	return p;
 }
 
 /*
- * A name before a number, so that what topic_out prints reads back as the same
- * topic.
+ * topic
  */
-static Oid
-topic_from_name(const char *name)
+
+/*
+ * Could it be a topic's name?  If not: ERROR, or false where escontext takes
+ * errors.
+ */
+static bool
+check_name(const char *name, int sqlstate, Node *escontext)
 {
-	const PtTopic *topic = pt_topic_by_name(name);
-	Oid			oid;
+	const char *problem = pt_topic_name_check(name);
 
-	if (topic)
-		return topic->relid;
-	if (!parse_oid(name, &oid))
-		pt_topic_not_found(name);
-	return oid;
-}
-
-/* Never fails: a value may outlive its topic. */
-static char *
-topic_to_name(Oid relid)
-{
-	const PtTopic *topic = pt_topic_by_oid(relid);
-
-	return topic ? pstrdup(topic->name) : psprintf("%u", relid);
+	if (problem)
+		ereturn(escontext, false,
+				(errcode(sqlstate),
+				 errmsg("invalid topic name: \"%s\"", name),
+				 errdetail_internal("%s", problem)));
+	return true;
 }
 
 Datum
 pt_topic_in(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_OID(topic_from_name(PG_GETARG_CSTRING(0)));
+	const char *name = PG_GETARG_CSTRING(0);
+
+	if (!check_name(name, ERRCODE_INVALID_TEXT_REPRESENTATION, fcinfo->context))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(pt_topic_datum(name));
 }
 
 Datum
 pt_topic_out(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_CSTRING(topic_to_name(PG_GETARG_OID(0)));
+	PtString	name = pt_datum_topic(PG_GETARG_DATUM(0));
+
+	PG_RETURN_CSTRING(pnstrdup(name.data, name.len));
+}
+
+Datum
+pt_topic_from_text(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	(void) check_name(name, ERRCODE_INVALID_TEXT_REPRESENTATION, NULL);
+	PG_RETURN_DATUM(pt_topic_datum(name));
+}
+
+/* The rest of a message is a name. */
+static char *
+receive_name(StringInfo buf)
+{
+	int			len;
+	char	   *name = pq_getmsgtext(buf, buf->len - buf->cursor, &len);
+
+	if (strlen(name) != len)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid topic name: it has a NUL in it")));
+	(void) check_name(name, ERRCODE_INVALID_BINARY_REPRESENTATION, NULL);
+	return name;
 }
 
 Datum
 pt_topic_recv(PG_FUNCTION_ARGS)
 {
-	StringInfo	buf = (StringInfo) PG_GETARG_POINTER(0);
+	PG_RETURN_DATUM(pt_topic_datum(receive_name((StringInfo) PG_GETARG_POINTER(0))));
+}
 
-	PG_RETURN_OID((Oid) pq_getmsgint(buf, sizeof(Oid)));
+static void
+send_name(StringInfo buf, PtString name)
+{
+	pq_sendtext(buf, name.data, name.len);
 }
 
 Datum
@@ -144,37 +234,56 @@ pt_topic_send(PG_FUNCTION_ARGS)
 	StringInfoData buf;
 
 	pq_begintypsend(&buf);
-	pq_sendint32(&buf, PG_GETARG_OID(0));
+	send_name(&buf, pt_datum_topic(PG_GETARG_DATUM(0)));
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
 }
 
-Datum
-pt_topic_from_text(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_OID(topic_from_name(text_to_cstring(PG_GETARG_TEXT_PP(0))));
-}
-
-/* A table that is no topic is refused; one that is gone stays a number. */
+/* The topic whose table it is. */
 Datum
 pt_topic_from_regclass(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_GETARG_OID(0);
-	const char *relname = get_rel_name(relid);
+	const PtTopic *topic = pt_topic_by_oid(relid);
+	const char *relname;
 
-	if (relname != NULL && pt_topic_by_oid(relid) == NULL)
+	if (topic != NULL)
+		PG_RETURN_DATUM(pt_topic_datum(topic->name));
+	relname = get_rel_name(relid);
+	if (relname == NULL)
 		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("relation \"%s\" is not a topic", relname)));
-	PG_RETURN_OID(relid);
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("relation \"%s\" is not a topic", relname)));
+	pg_unreachable();
 }
 
-static void
-bad_partition(const char *s)
+/* Its table; ERROR when there is no such topic. */
+Datum
+pt_topic_to_regclass(PG_FUNCTION_ARGS)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-			 errmsg("invalid input syntax for type %s: \"%s\"", "partition", s),
-			 errhint("A partition is written as topic:number, for example orders:3.")));
+	PG_RETURN_OID(pt_topic_expect_name(PG_GETARG_TOPIC(0))->relid);
+}
+
+/*
+ * partition
+ */
+
+/* Digits that an int could be. */
+static bool
+parse_number(const char *s, int32 *number)
+{
+	unsigned long value;
+
+	if (*s == '\0' || strspn(s, "0123456789") != strlen(s))
+		return false;
+	errno = 0;
+	value = strtoul(s, NULL, 10);
+	if (errno != 0 || value > PG_INT32_MAX)
+		return false;
+	*number = (int32) value;
+	return true;
 }
 
 Datum
@@ -182,44 +291,54 @@ pt_partition_in(PG_FUNCTION_ARGS)
 {
 	const char *s = PG_GETARG_CSTRING(0);
 	const char *colon = strrchr(s, ':');
-	Oid			number;
+	char	   *name = colon ? pnstrdup(s, colon - s) : NULL;
+	int32		number;
 
-	if (colon == NULL || colon == s || !parse_oid(colon + 1, &number) || number > PG_INT32_MAX)
-		bad_partition(s);
-	PG_RETURN_DATUM(pt_partition_datum(topic_from_name(pnstrdup(s, colon - s)), (int32) number));
+	if (name == NULL || pt_topic_name_check(name) != NULL || !parse_number(colon + 1, &number))
+		ereturn(fcinfo->context, (Datum) 0,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid input syntax for type %s: \"%s\"", "partition", s),
+				 errhint("A partition is written as topic:number, for example orders:3.")));
+	PG_RETURN_DATUM(pt_partition_datum(pt_string_of(name), number));
 }
 
 Datum
 pt_partition_out(PG_FUNCTION_ARGS)
 {
-	PtPartition *p = PG_GETARG_PARTITION(0);
+	PtPartition p = PG_GETARG_PARTITION(0);
 
-	PG_RETURN_CSTRING(psprintf("%s:%d", topic_to_name(p->topic), p->number));
+	PG_RETURN_CSTRING(psprintf("%.*s:%d", p.topic.len, p.topic.data, p.number));
 }
 
+static void
+check_number(int32 number, int sqlstate)
+{
+	if (number < 0)
+		ereport(ERROR,
+				(errcode(sqlstate),
+				 errmsg("invalid partition number: %d", number)));
+}
+
+/* On the wire: the number, then the name. */
 Datum
 pt_partition_recv(PG_FUNCTION_ARGS)
 {
 	StringInfo	buf = (StringInfo) PG_GETARG_POINTER(0);
-	Oid			topic = (Oid) pq_getmsgint(buf, 4);
 	int32		number = (int32) pq_getmsgint(buf, 4);
 
-	if (number < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid partition number: %d", number)));
-	PG_RETURN_DATUM(pt_partition_datum(topic, number));
+	check_number(number, ERRCODE_INVALID_BINARY_REPRESENTATION);
+	PG_RETURN_DATUM(pt_partition_datum(pt_string_of(receive_name(buf)), number));
 }
 
 Datum
 pt_partition_send(PG_FUNCTION_ARGS)
 {
-	PtPartition *p = PG_GETARG_PARTITION(0);
+	PtPartition p = PG_GETARG_PARTITION(0);
 	StringInfoData buf;
 
 	pq_begintypsend(&buf);
-	pq_sendint32(&buf, p->topic);
-	pq_sendint32(&buf, p->number);
+	pq_sendint32(&buf, p.number);
+	send_name(&buf, p.topic);
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
 }
 
@@ -228,90 +347,20 @@ pt_partition_make(PG_FUNCTION_ARGS)
 {
 	int32		number = PG_GETARG_INT32(1);
 
-	if (number < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid partition number: %d", number)));
-	PG_RETURN_DATUM(pt_partition_datum(PG_GETARG_OID(0), number));
+	check_number(number, ERRCODE_INVALID_PARAMETER_VALUE);
+	PG_RETURN_DATUM(pt_partition_datum(PG_GETARG_TOPIC(0), number));
 }
 
 Datum
 pt_partition_topic(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_OID(PG_GETARG_PARTITION(0)->topic);
+	PtString	name = PG_GETARG_PARTITION(0).topic;
+
+	PG_RETURN_DATUM(form_topic(name.data, name.len));
 }
 
 Datum
 pt_partition_number(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT32(PG_GETARG_PARTITION(0)->number);
-}
-
-/* By the topic's OID, then by number. */
-static int
-compare(FunctionCallInfo fcinfo)
-{
-	PtPartition *a = PG_GETARG_PARTITION(0);
-	PtPartition *b = PG_GETARG_PARTITION(1);
-
-	if (a->topic != b->topic)
-		return a->topic < b->topic ? -1 : 1;
-	if (a->number != b->number)
-		return a->number < b->number ? -1 : 1;
-	return 0;
-}
-
-Datum
-pt_partition_eq(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare(fcinfo) == 0);
-}
-
-Datum
-pt_partition_ne(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare(fcinfo) != 0);
-}
-
-Datum
-pt_partition_lt(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare(fcinfo) < 0);
-}
-
-Datum
-pt_partition_le(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare(fcinfo) <= 0);
-}
-
-Datum
-pt_partition_gt(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare(fcinfo) > 0);
-}
-
-Datum
-pt_partition_ge(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare(fcinfo) >= 0);
-}
-
-Datum
-pt_partition_cmp(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT32(compare(fcinfo));
-}
-
-Datum
-pt_partition_hash(PG_FUNCTION_ARGS)
-{
-	return hash_any((const unsigned char *) PG_GETARG_PARTITION(0), sizeof(PtPartition));
-}
-
-Datum
-pt_partition_hash_extended(PG_FUNCTION_ARGS)
-{
-	return hash_any_extended((const unsigned char *) PG_GETARG_PARTITION(0), sizeof(PtPartition),
-							 PG_GETARG_INT64(1));
+	PG_RETURN_INT32(PG_GETARG_PARTITION(0).number);
 }

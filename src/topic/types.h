@@ -15,30 +15,24 @@
 #include "fmgr.h"
 #include "topic/topic.h"
 
-/* topic: the OID of its table, by value. */
-#define PG_GETARG_TOPIC(n)	PG_GETARG_OID(n)
+/* topic: a varlena of the name's bytes, as text is. */
+#define PG_GETARG_TOPIC(n)	pt_datum_topic(PG_GETARG_DATUM(n))
 
-/* partition: 8 bytes, by reference. */
+/* What a partition says; the value itself is a varlena, see types.c. */
 typedef struct PtPartition
 {
-	Oid			topic;
-	int32		number;
+	PtString	topic;
+	int32		number;			/* not negative */
 } PtPartition;
 
-#define DatumGetPartitionP(d) ((PtPartition *) DatumGetPointer(d))
-#define PG_GETARG_PARTITION(n) DatumGetPartitionP(PG_GETARG_DATUM(n))
+#define PG_GETARG_PARTITION(n) pt_datum_partition(PG_GETARG_DATUM(n))
 
-static inline Datum
-pt_partition_datum(Oid topic, int32 number)
-{
-	PtPartition *p = palloc(sizeof(PtPartition));
+extern Datum pt_topic_datum(const char *name);
+extern PtString pt_datum_topic(Datum datum);
+extern Datum pt_partition_datum(PtString topic, int32 number);
+extern PtPartition pt_datum_partition(Datum datum);
 
-	p->topic = topic;
-	p->number = number;
-	return PointerGetDatum(p);
-}
-
-/* Input function, ERROR 42P01 when there is no such topic. */
+/* Input function, ERROR 22P02 when that can be no partition. */
 extern Datum pt_partition_in(PG_FUNCTION_ARGS);
 
 /*
@@ -70,10 +64,10 @@ pt_headers_form(const char *data, int32 len, int32 count)
 	return h;
 }
 
-/* ERROR with a hint. */
-pg_noreturn extern void pt_topic_not_found(const char *name);
+/* The topic that an argument names; ERROR 42P01 when there is none. */
+extern const PtTopic *pt_topic_expect_name(PtString name);
 
-/* The topic that an argument names; ERROR when it was dropped. */
+/* One that was there a moment ago; ERROR 42P01 when it was dropped. */
 extern const PtTopic *pt_topic_expect(Oid relid);
 
 /*

@@ -38,12 +38,26 @@ TRUNCATE topics.emptied;
 SELECT delete_records('deleted:0', 30);
 CREATE INDEX orders_key ON topics.orders (key);
 GRANT SELECT ON topics.orders TO PUBLIC;
+CREATE TABLE watched (t topic DEFAULT 'orders' CHECK (t <> 'forbidden'), p partition DEFAULT 'orders:1', dropped topic);
+INSERT INTO watched VALUES (DEFAULT, 'orders:2', 'never-made');
+CREATE VIEW ends AS SELECT log_end('orders:0');
+CREATE FUNCTION a_first() RETURNS bigint BEGIN ATOMIC SELECT log_end('orders:1'); END;
+CREATE FUNCTION a_produce(note text DEFAULT 'x', t topic DEFAULT 'orders') RETURNS partition
+    BEGIN ATOMIC SELECT produce(t, note, partition => 2); END;
+CREATE INDEX watched_orders ON watched (p) WHERE t = 'orders';
 """ % (LONG_NAME, LONG_NAME)
 
 RECORDS = """SELECT partition, "offset", "timestamp" AT TIME ZONE 'UTC', key, value, headers
              FROM topics.%s ORDER BY partition, "offset" """
 LABELS = "SELECT objoid::regclass, label FROM pg_seclabels WHERE provider = 'pgtopic' ORDER BY objoid::regclass::text COLLATE \"C\""
 TOPIC_LABEL = "SELECT label FROM pg_seclabels WHERE provider = 'pgtopic' AND objoid = 'topics.orders'::regclass"
+
+
+NAMED = """SELECT t, p, dropped FROM watched;
+           SELECT * FROM ends; SELECT a_first();
+           SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = 'watched'::regclass ORDER BY adnum;
+           SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'watched'::regclass;
+           SELECT pg_get_expr(indpred, indrelid) FROM pg_index WHERE indexrelid = 'watched_orders'::regclass"""
 
 
 def compare(what, server, label=LABELS):
@@ -53,6 +67,9 @@ def compare(what, server, label=LABELS):
     tap.equal(server.sql("SELECT \"offset\", convert_from(value, 'UTF8') FROM poll('%s', 0, 0)" % LONG_NAME), "0|long",
               what + ": a topic with a long name")
     tap.equal(server.sql("SELECT note FROM plain"), "beside", what + ": plain tables")
+    tap.equal(server.sql(NAMED), source.sql(NAMED), what + ": what names a topic in a constant")
+    tap.equal(server.sql("BEGIN; SELECT a_produce(); INSERT INTO watched DEFAULT VALUES RETURNING t, p; ROLLBACK"),
+              "orders:2\norders|orders:1", what + ": and works")
     tap.equal(server.sql("SELECT has_table_privilege('pg_monitor', 'topics.orders', 'SELECT')"), "t", what + ": grants")
 
 

@@ -54,7 +54,7 @@ pt_client_open(PtListener *l, int fd, const PtMoved *moved, const char *bytes)
 
 	client->listener = l;
 	client->session.mcxt = mcxt;
-	client->session.movable = !l->control;
+	client->session.movable = !pt_is_control(l);
 	take_session(&client->session, &moved->session, fd);
 	client->slot = moved->slot == PT_SLOT_NEW ? pt_client_slot_new(l->number, client->session.peer) :
 		pt_client_slot_take(moved->slot, moved->slot_serial, l->number);
@@ -95,7 +95,7 @@ on_frame(NetConn *conn, const NetFrame *frame)
 
 	request->client = client;
 	request->frame = *frame;
-	request->state = PT_REQUEST_ARRIVED;
+	Assert(request->state == PT_REQUEST_ARRIVED);
 	dlist_push_tail(&client->arrived, &request->node);
 	pt_client_runnable(client);
 }
@@ -109,11 +109,8 @@ on_half_closed(NetConn *conn)
 {
 	PtClient   *client = net_conn_data(conn);
 
-	if (client->waiting != NULL && !client->waiting->listed)
-	{
-		client->waiting->timed_out = true;
-		pt_request_list(client->waiting, &client->listener->due);
-	}
+	if (client->state == PT_CLIENT_WAITING && client->waiting->state == PT_REQUEST_WAITING)
+		pt_request_expire(client->waiting);
 }
 
 /*
@@ -156,14 +153,11 @@ on_closed(NetConn *conn, const char *reason)
 				(errmsg("closed the connection of Kafka client \"%s\" at %s: %s",
 						client->session.client_id, client->session.peer, reason)));
 	Assert(client->conn == conn);
-	pt_client_move_forget(client);
 	client->waiting = NULL;
+	pt_client_set_state(client, PT_CLIENT_GONE);
+	pt_client_set_answers(client, PT_ANSWERS_NONE);
 	drop_requests(&client->arrived);
 	drop_requests(&client->begun);
-	if (client->runnable)
-		dlist_delete(&client->runnable_node);
-	if (client->answering)
-		dlist_delete(&client->answer_node);
 	if (l->current == client)
 		l->current = NULL;
 	kafka_session_end(&client->session);
@@ -183,49 +177,45 @@ drop_requests(dlist_head *list)
 	}
 }
 
-/* The client has requests that may be begun. */
+/* Its requests that have arrived are begun, unless they wait for something. */
 void
 pt_client_runnable(PtClient *client)
 {
-	if (client->runnable || client->moving || client->waiting != NULL || dlist_is_empty(&client->arrived))
-		return;
-	client->runnable = true;
-	dlist_push_tail(&client->listener->runnable, &client->runnable_node);
+	if (client->state == PT_CLIENT_IDLE && !dlist_is_empty(&client->arrived))
+		pt_client_set_state(client, PT_CLIENT_RUNNABLE);
 }
 
+/*
+ * When the client's oldest answer is there, this turn looks whether it may
+ * leave.
+ */
 void
-pt_request_list(PtRequest *request, dlist_head *list)
+pt_client_answerable(PtClient *client)
 {
-	Assert(!request->listed);
-	request->listed = true;
-	dlist_push_tail(list, &request->work_node);
+	if (client->answers == PT_ANSWERS_NONE && !dlist_is_empty(&client->begun) &&
+		dlist_head_element(PtRequest, node, &client->begun)->state == PT_REQUEST_ANSWERED)
+		pt_client_set_answers(client, PT_ANSWERS_READY);
 }
 
-void
-pt_request_unlist(PtRequest *request)
-{
-	if (!request->listed)
-		return;
-	request->listed = false;
-	dlist_delete(&request->work_node);
-}
-
-/* For views: a request has been begun, here and not elsewhere. */
+/*
+ * For views: a request has been begun, here and not elsewhere.  The slot gets
+ * the names that the client gives itself with its first request, and anew when
+ * ApiVersions tells more.
+ */
 void
 pt_request_begun(PtRequest *request)
 {
 	PtClient   *client = request->client;
 	PtClientSlot *slot = client->slot;
+	bool		first = slot->requests++ == 0;
 
-	slot->requests++;
+	Assert(request->state == PT_REQUEST_RUNNING && request->call != NULL);
 	slot->bytes_in += sizeof(uint32) + request->frame.len;
 	slot->last_request_at = client->listener->now;
 	slot->api = request->call->api_key;
-	if (client->named && slot->api != KAFKA_KEY_ApiVersions)
-		return;
-	client->named = true;
-	pt_client_slot_name(slot, client->session.client_id, client->session.software_name,
-						client->session.software_version);
+	if (first || slot->api == KAFKA_KEY_ApiVersions)
+		pt_client_slot_name(slot, client->session.client_id, client->session.software_name,
+							client->session.software_version);
 }
 
 /*
@@ -258,22 +248,6 @@ pt_request_forget(PtRequest *request, bool error)
 	pt_request_end(request);
 }
 
-/*
- * The answer is there; it leaves when those before it have left and its WAL is
- * durable.
- */
-void
-pt_request_answered(PtRequest *request)
-{
-	PtClient   *client = request->client;
-
-	request->state = PT_REQUEST_ANSWERED;
-	if (client->answering || dlist_head_element(PtRequest, node, &client->begun) != request)
-		return;
-	client->answering = true;
-	dlist_push_tail(&client->listener->answerable, &client->answer_node);
-}
-
 /* Hands the answer to the connection; the request is off its client's list. */
 void
 pt_request_send(PtRequest *request)
@@ -282,7 +256,7 @@ pt_request_send(PtRequest *request)
 	MemoryContext old = MemoryContextSwitchTo(call->mcxt);
 	NetPiece   *pieces = palloc0(call->npieces * sizeof(NetPiece));
 
-	Assert(request->state == PT_REQUEST_ANSWERED && !request->listed);
+	pt_request_set_state(request, PT_REQUEST_SENT);
 	for (int i = 0; i < call->npieces; i++)
 	{
 		const KafkaPiece *piece = &call->pieces[i];
@@ -312,7 +286,7 @@ void
 pt_request_end(PtRequest *request)
 {
 	Assert(request->client->waiting != request);
-	pt_request_unlist(request);
+	pt_request_set_state(request, PT_REQUEST_OVER);
 	pt_log_waits_unregister(request);
 	net_timer_stop(request->client->listener->loop, &request->timer);
 	net_frame_release(&request->frame);

@@ -31,7 +31,6 @@
 #define PT_RETRY_MAX_US		50000
 #define PT_PATIENCE_US		((int64) 5 * 1000000)
 
-static dlist_head moving = DLIST_STATIC_INIT(moving);	/* clients, by move_node */
 static NetTimer retry;
 static int64 again_at;			/* net_now(): no attempt before */
 static int64 delay_us;
@@ -43,7 +42,6 @@ static bool ready_to_go(const PtClient *client);
 static PtInboxResult hand_over(PtListener *l, PtClient *client);
 static int	collect_bytes(PtClient *client, struct iovec *iov, uint32 *words);
 static void refuse(PtClient *client);
-static void leave_list(PtClient *client);
 
 void
 pt_client_move_init(PtListener *l)
@@ -64,7 +62,7 @@ pt_client_move_needed(const PtListener *l, const PtRequest *request)
 {
 	const KafkaApi *api = kafka_frame_api(request->frame.data, request->frame.len);
 
-	return api != NULL && api->plane == (l->control ? KAFKA_PLANE_DATA : KAFKA_PLANE_CONTROL);
+	return api != NULL && api->plane == (pt_is_control(l) ? KAFKA_PLANE_DATA : KAFKA_PLANE_CONTROL);
 }
 
 /*
@@ -74,25 +72,9 @@ pt_client_move_needed(const PtListener *l, const PtRequest *request)
 void
 pt_client_move_start(PtClient *client)
 {
-	Assert(!client->moving && client->waiting == NULL && !dlist_is_empty(&client->arrived));
-	client->moving = true;
+	Assert(!dlist_is_empty(&client->arrived));
+	pt_client_set_state(client, PT_CLIENT_MOVING);
 	net_conn_hold(client->conn);
-	dlist_push_tail(&moving, &client->move_node);
-}
-
-static void
-leave_list(PtClient *client)
-{
-	client->moving = false;
-	dlist_delete(&client->move_node);
-}
-
-/* The client has ended. */
-void
-pt_client_move_forget(PtClient *client)
-{
-	if (client->moving)
-		leave_list(client);
 }
 
 /* Is all that was asked before answered, and the answers out of our hands? */
@@ -110,11 +92,11 @@ pt_client_move_turn(PtListener *l)
 	dlist_mutable_iter iter;
 	int64		now;
 
-	if (dlist_is_empty(&moving) || (now = net_now()) < again_at)
+	if (dlist_is_empty(&l->moving) || (now = net_now()) < again_at)
 		return;
-	dlist_foreach_modify(iter, &moving)
+	dlist_foreach_modify(iter, &l->moving)
 	{
-		PtClient   *client = dlist_container(PtClient, move_node, iter.cur);
+		PtClient   *client = dlist_container(PtClient, state_node, iter.cur);
 		PtInboxResult result;
 
 		if (net_conn_closing(client->conn) || !ready_to_go(client))
@@ -133,7 +115,6 @@ pt_client_move_turn(PtListener *l)
 		{
 			down_since = 0;
 			delay_us = 0;
-			leave_list(client);
 			/* ours is not the last descriptor: the connection lives on */
 			net_conn_close(client->conn, NULL);
 			continue;
@@ -158,16 +139,15 @@ pt_client_move_turn(PtListener *l)
 static void
 refuse(PtClient *client)
 {
-	leave_list(client);
-	client->refuse = true;
+	Assert(!dlist_is_empty(&client->arrived));
+	pt_client_set_state(client, PT_CLIENT_REFUSED);
 	net_conn_unhold(client->conn);
-	pt_client_runnable(client);
 }
 
 static PtInboxResult
 hand_over(PtListener *l, PtClient *client)
 {
-	int			worker = l->control ? pt_server_least_loaded(-1) : pt_server_control();
+	int			worker = pt_is_control(l) ? pt_server_least_loaded(-1) : pt_server_control();
 	struct iovec iov[PT_INBOX_IOVECS];
 	uint32		words[PT_INBOX_IOVECS];
 	PtMoved		moved = {0};

@@ -27,6 +27,5 @@ extern void pt_client_move_init(PtListener *l);
 extern void pt_client_move_turn(PtListener *l);
 extern bool pt_client_move_needed(const PtListener *l, const PtRequest *request);
 extern void pt_client_move_start(PtClient *client);
-extern void pt_client_move_forget(PtClient *client);
 
 #endif							/* PT_SERVER_CLIENT_MOVE_H */

@@ -103,9 +103,8 @@ pt_listener_main(Datum arg)
 
 	pt_worker_start(pt_database);
 	l->number = DatumGetInt32(arg);
-	l->control = l->number == pt_server_control();
-	wait_event = l->control ? pt_wait_event_new("PgtopicControlMain") : pt_wait_event_new("PgtopicListenerMain");
-	kafka_control_worker = l->control;
+	wait_event = pt_is_control(l) ? pt_wait_event_new("PgtopicControlMain") : pt_wait_event_new("PgtopicListenerMain");
+	kafka_control_worker = pt_is_control(l);
 	listener_start(l);
 	if (l->number == 0)
 		bind_sockets(l, wait_event);
@@ -133,7 +132,7 @@ listener_start(PtListener *l)
 	SetConfigOption("synchronous_commit", "off", PGC_USERSET, PGC_S_OVERRIDE);
 	XLogEnsureRecordSpace(32, 64);
 	pt_crc32c_for_server();
-	raise_file_limit(l->control ? connections_max() : pt_max_connections);
+	raise_file_limit(pt_is_control(l) ? connections_max() : pt_max_connections);
 	keep_memory();
 	l->mcxt = AllocSetContextCreate(TopMemoryContext, "pgtopic listener", ALLOCSET_DEFAULT_SIZES);
 	l->turn_mcxt = AllocSetContextCreate(l->mcxt, "pgtopic turn", ALLOCSET_DEFAULT_SIZES);
@@ -151,7 +150,7 @@ listener_start(PtListener *l)
 	pt_inbox_init(l);
 	before_shmem_exit(listener_exit, (Datum) 0);
 	pt_server_attach(l->number, MyLatch);
-	pgstat_report_appname(l->control ? "pgtopic control" : psprintf("pgtopic listener %d", l->number));
+	pgstat_report_appname(pt_is_control(l) ? "pgtopic control" : psprintf("pgtopic listener %d", l->number));
 }
 
 static void
@@ -395,7 +394,7 @@ guarded_turn(PtListener *l)
 		ereport(FATAL,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("the Kafka %s starts again after %d errors in a row",
-						l->control ? "control worker" : "listener", failures)));
+						pt_is_control(l) ? "control worker" : "listener", failures)));
 }
 
 static void
@@ -433,12 +432,12 @@ report_idle(PtListener *l)
 		if (connections != reported)
 		{
 			reported = connections;
-			l->active = true;
+			l->activity = PT_ACTIVITY_WORKING;
 			snprintf(text, sizeof(text), connections == 1 ? "%d Kafka connection" : "%d Kafka connections", connections);
 		}
 	}
-	if (l->active)
+	if (l->activity == PT_ACTIVITY_WORKING)
 		pgstat_report_activity(STATE_IDLE, text);
-	l->active = false;
+	l->activity = PT_ACTIVITY_IDLE;
 	return soon && connections != reported ? (long) ((next - now) / 1000 + 1) : -1;
 }

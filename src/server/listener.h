@@ -3,19 +3,7 @@
  * listener.h
  *	  What the files of a listener worker share; nobody else includes it.
  *
- * A client is a connection with its Kafka session; a request is one frame of
- * it on its way through
- *
- *		ARRIVED		-> begin (in a transaction) ->
- *		APPENDING	-> the turn's append group, perhaps of several turns ->
- *					resume ->
- *		WAITING		-> a log moved, or the deadline -> resume ->
- *		ANSWERED	-> its WAL is durable, and all requests before it are
- *					answered ->
- *		sent
- *
- * A request is on the lists that its state names (PtListener), and always on
- * its client's list until its answer goes to the connection.
+ * Siblings: client.h (clients and requests, and their states).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -26,93 +14,38 @@
 
 #include "compat.h"
 
-#include "lib/ilist.h"
-
-#include "kafka/kafka.h"
-#include "net/conn.h"
-#include "net/loop.h"
-#include "server/counters.h"
-#include "server/inbox.h"
+#include "server/client.h"
 #include "server/shared.h"
 
-typedef enum PtRequestState
+/* What the worker has done since it told pg_stat_activity that it is idle. */
+typedef enum PtActivity
 {
-	PT_REQUEST_ARRIVED,
-	PT_REQUEST_APPENDING,
-	PT_REQUEST_WAITING,
-	PT_REQUEST_ANSWERED
-} PtRequestState;
-
-typedef struct PtListener PtListener;
-typedef struct PtWait PtWait;
-
-typedef struct PtClient
-{
-	PtListener *listener;
-	NetConn    *conn;
-	KafkaSession session;
-	dlist_head	arrived;		/* requests not begun, by node */
-	dlist_head	begun;			/* requests begun, by node; both in order */
-	PtClientSlot *slot;			/* for views */
-	struct PtRequest *waiting;	/* its requests behind this one are not begun */
-	dlist_node	runnable_node;	/* on listener->runnable if runnable */
-	dlist_node	answer_node;	/* on listener->answerable or ->parked if
-								 * answering */
-	dlist_node	move_node;		/* on the list of client_move.c if moving */
-	bool		runnable;
-	bool		answering;
-	bool		moving;			/* to another worker: no request is begun */
-	bool		named;			/* its slot has what it calls itself */
-	bool		refuse;			/* the next request is turned down: the other
-								 * worker is not up */
-} PtClient;
-
-typedef struct PtRequest
-{
-	dlist_node	node;
-	dlist_node	work_node;		/* on one of the listener's lists of requests
-								 * if listed */
-	bool		listed;
-	PtRequestState state;
-	PtClient   *client;
-	NetFrame	frame;
-	KafkaCall  *call;			/* NULL: not begun */
-	/* APPENDING */
-	bool		tried;			/* only items with PT_BUSY are left */
-	TimestampTz give_up_at;		/* when busy partitions are waited for no
-								 * longer */
-	/* WAITING */
-	PtWait	   *waits;			/* call->nwaits of them; NULL: none registered */
-	int			nwaits;
-	NetTimer	timer;
-	bool		timed_out;
-	/* ANSWERED */
-	XLogRecPtr	lsn;			/* must be durable before the answer leaves */
-	bool		replicated;		/* on synchronous standbys, too */
-	NetMessage	message;
-} PtRequest;
+	PT_ACTIVITY_IDLE,
+	PT_ACTIVITY_WORKING
+} PtActivity;
 
 struct PtListener
 {
 	int			number;
-	bool		control;		/* the control worker; else a listener proper */
-	bool		active;			/* pg_stat_activity says so */
+	PtActivity	activity;
 	TimestampTz now;			/* when this turn began */
 	MemoryContext mcxt;			/* lives as long as the worker */
 	MemoryContext turn_mcxt;	/* reset in every turn */
 	NetLoop    *loop;
 	NetGroup   *group;
 
-	dlist_head	runnable;		/* clients with requests to begin */
-	dlist_head	appending;		/* requests for the append group, in order */
+	/* clients and requests by state (client.h) */
+	dlist_head	runnable;
+	dlist_head	moving;
+	dlist_head	appending;
+	dlist_head	due;
+	dlist_head	uncommitted;
+	dlist_head	answerable;
+	dlist_head	parked;
+
 	bool		append_now;		/* some of them are to be tried this turn */
 	NetTimer	retry;			/* of those that were busy */
 	int			busy_rounds;	/* attempts that left some busy, in a row */
-	dlist_head	due;			/* requests to resume */
-	dlist_head	uncommitted;	/* answered in the open transaction */
-	dlist_head	answerable;		/* clients whose oldest answer may be ready to
-								 * leave */
-	dlist_head	parked;			/* clients whose oldest answer waits for WAL */
 	XLogRecPtr	seen_flushed;	/* when parked was looked at last */
 	XLogRecPtr	seen_replicated;
 	uint64		seen_moves;		/* when the waits were looked at last */
@@ -124,17 +57,12 @@ struct PtListener
 	PtClient   *current;		/* in whose call we are; to blame for an ERROR */
 };
 
-/* client.c */
-extern const NetHandler pt_client_handler;
-extern void pt_client_open(PtListener *l, int fd, const PtMoved *moved, const char *bytes);
-extern void pt_client_runnable(PtClient *client);
-extern void pt_request_begun(PtRequest *request);
-extern void pt_request_list(PtRequest *request, dlist_head *list);
-extern void pt_request_unlist(PtRequest *request);
-extern void pt_request_answered(PtRequest *request);
-extern void pt_request_send(PtRequest *request);
-extern void pt_request_forget(PtRequest *request, bool error);
-extern void pt_request_end(PtRequest *request);
+/* The control worker; else a listener proper. */
+static inline bool
+pt_is_control(const PtListener *l)
+{
+	return l->number == pt_server_control();
+}
 
 /* turn.c */
 extern void pt_turn_init(PtListener *l);

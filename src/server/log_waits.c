@@ -55,7 +55,6 @@ static uint64 seen_gone;		/* pt_commit_gone_count() */
 static PtWatchedLog *watch_log(PtLogState *state, bool *fresh);
 static void unwatch_log(PtWatchedLog *log);
 static bool log_moved(PtWatchedLog *log);
-static void make_due(PtRequest *request);
 static void unwatch_idle(void);
 
 void
@@ -91,7 +90,7 @@ pt_log_waits_register(PtRequest *request)
 		check |= fresh;
 	}
 	if (check)
-		make_due(request);
+		pt_request_make_due(request);
 }
 
 void
@@ -167,13 +166,6 @@ log_moved(PtWatchedLog *log)
 	return true;
 }
 
-static void
-make_due(PtRequest *request)
-{
-	if (!request->listed)
-		pt_request_list(request, &request->client->listener->due);
-}
-
 /* Is any log watched, be it that nobody waits for it just now? */
 bool
 pt_log_waits_any(void)
@@ -205,7 +197,7 @@ pt_log_waits_check(PtListener *l)
 		if (!log_moved(log) && gone == seen_gone)
 			continue;
 		dlist_foreach(iter, &log->waits)
-			make_due(dlist_container(PtWait, node, iter.cur)->request);
+			pt_request_make_due(dlist_container(PtWait, node, iter.cur)->request);
 	}
 	seen_gone = gone;
 	unwatch_idle();

@@ -64,7 +64,8 @@
 static bool note_commits(PtListener *l);
 static void transaction_end(PtListener *l);
 static void begin_phase(PtListener *l);
-static void begin_client(PtListener *l, PtClient *client);
+static void begin_client(PtListener *l, PtClient *client, bool refuse);
+static void begin_request(PtListener *l, PtRequest *request, bool refuse);
 static void append_phase(PtListener *l);
 static PtProduce *append_gather(PtListener *l, int *n);
 static void append_scatter(PtListener *l, const PtProduce *items, XLogRecPtr lsn);
@@ -77,6 +78,7 @@ static int64 control_wait(void);
 static void control_phase(PtListener *l);
 static void tick_due(NetTimer *timer);
 static void resume_phase(PtListener *l);
+static void resume_request(PtListener *l, PtRequest *request);
 static void apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome);
 static void take_back(PtRequest *request);
 static void forget_request(PtRequest *request, bool error);
@@ -91,6 +93,7 @@ void
 pt_turn_init(PtListener *l)
 {
 	dlist_init(&l->runnable);
+	dlist_init(&l->moving);
 	dlist_init(&l->appending);
 	dlist_init(&l->due);
 	dlist_init(&l->uncommitted);
@@ -108,7 +111,7 @@ pt_turn(PtListener *l)
 {
 	begin_phase(l);
 	append_phase(l);
-	if (l->control)
+	if (pt_is_control(l))
 		control_phase(l);
 	pt_log_waits_check(l);
 	resume_phase(l);
@@ -172,12 +175,13 @@ transaction_end(PtListener *l)
 	wrote = note_commits(l);
 	while (!dlist_is_empty(&l->uncommitted))
 	{
-		PtRequest  *request = dlist_container(PtRequest, work_node, dlist_head_node(&l->uncommitted));
+		PtRequest  *request = dlist_head_element(PtRequest, state_node, &l->uncommitted);
 
-		pt_request_unlist(request);
 		request->lsn = Max(request->lsn, l->wrote_until);
-		request->replicated |= wrote;
-		pt_request_answered(request);
+		if (wrote)
+			request->durability = PT_DURABLE_ON_STANDBYS;
+		pt_request_set_state(request, PT_REQUEST_ANSWERED);
+		pt_client_answerable(request->client);
 	}
 }
 
@@ -190,52 +194,65 @@ begin_phase(PtListener *l)
 {
 	if (dlist_is_empty(&l->runnable))
 		return;
-	if (!l->active && !l->control)
+	if (l->activity == PT_ACTIVITY_IDLE && !pt_is_control(l))
 		pgstat_report_activity(STATE_RUNNING, NULL);
-	l->active = true;
+	l->activity = PT_ACTIVITY_WORKING;
 	pt_turn_transaction();
 	while (!dlist_is_empty(&l->runnable))
 	{
-		PtClient   *client = dlist_container(PtClient, runnable_node, dlist_pop_head_node(&l->runnable));
+		PtClient   *client = dlist_head_element(PtClient, state_node, &l->runnable);
+		bool		refuse = client->state == PT_CLIENT_REFUSED;
 
-		client->runnable = false;
-		begin_client(l, client);
+		pt_client_set_state(client, PT_CLIENT_IDLE);
+		begin_client(l, client, refuse);
 	}
 	transaction_end(l);
 }
 
-/* Begins the requests that arrived, up to one that waits. */
+/*
+ * Begins the requests that arrived, up to one that waits or belongs to another
+ * worker.  refuse: the first is turned down instead, wherever it belongs.
+ */
 static void
-begin_client(PtListener *l, PtClient *client)
+begin_client(PtListener *l, PtClient *client, bool refuse)
 {
 	l->current = client;
-	while (!dlist_is_empty(&client->arrived) && client->waiting == NULL && !client->moving &&
-		   !net_conn_closing(client->conn))
+	while (client->state == PT_CLIENT_IDLE && !dlist_is_empty(&client->arrived) && !net_conn_closing(client->conn))
 	{
 		PtRequest  *request = dlist_head_element(PtRequest, node, &client->arrived);
-		KafkaOutcome outcome;
 
-		Assert(request->state == PT_REQUEST_ARRIVED && request->call == NULL);
-		if (!client->refuse && pt_client_move_needed(l, request))
+		if (!refuse && pt_client_move_needed(l, request))
 		{
 			pt_client_move_start(client);
 			break;
 		}
-		dlist_delete(&request->node);
-		dlist_push_tail(&client->begun, &request->node);
-		if (client->refuse)
-			outcome = kafka_call_refuse(&client->session, request->frame.data, request->frame.len,
-										&request->call);
-		else
-			outcome = kafka_call_begin(&client->session, request->frame.data, request->frame.len,
-									   &request->call);
-		client->refuse = false;
-		if (outcome != KAFKA_MOVE)
-			pt_request_begun(request);
-		MemoryContextSwitchTo(l->turn_mcxt);
-		apply_outcome(l, request, outcome);
+		begin_request(l, request, refuse);
+		refuse = false;
 	}
 	l->current = NULL;
+}
+
+/* Begins the first request that arrived. */
+static void
+begin_request(PtListener *l, PtRequest *request, bool refuse)
+{
+	PtClient   *client = request->client;
+	KafkaOutcome outcome;
+
+	Assert(request->call == NULL);
+	pt_request_set_state(request, PT_REQUEST_RUNNING);
+	dlist_delete(&request->node);
+	dlist_push_tail(&client->begun, &request->node);
+	if (refuse)
+		outcome = kafka_call_refuse(&client->session, request->frame.data, request->frame.len,
+									&request->call);
+	else
+		outcome = kafka_call_begin(&client->session, request->frame.data, request->frame.len,
+								   &request->call);
+	if (outcome != KAFKA_MOVE)
+		pt_request_begun(request);
+	MemoryContextSwitchTo(l->turn_mcxt);
+	apply_outcome(l, request, outcome);
 }
 
 /* What a handler's verdict means for the request. */
@@ -245,7 +262,7 @@ apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 	PtClient   *client = request->client;
 	KafkaCall  *call = request->call;
 
-	Assert(call != NULL && !request->listed && request->state != PT_REQUEST_ANSWERED);
+	Assert(call != NULL && request->state == PT_REQUEST_RUNNING);
 	if (client->waiting == request && outcome != KAFKA_WAIT && outcome != KAFKA_PARK)
 		stop_waiting(request);
 	switch (outcome)
@@ -253,16 +270,15 @@ apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 		case KAFKA_REPLY:
 			net_frame_release(&request->frame);
 			request->lsn = call->lsn;
-			request->replicated = call->acks < 0;
-			pt_request_list(request, &l->uncommitted);
+			request->durability = call->acks < 0 ? PT_DURABLE_ON_STANDBYS : PT_DURABLE_HERE;
+			pt_request_set_state(request, PT_REQUEST_UNCOMMITTED);
 			break;
 		case KAFKA_APPEND:
-			request->state = PT_REQUEST_APPENDING;
 			request->tried = false;
 			request->give_up_at = call->deadline != 0 ? call->deadline :
 				TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PT_BUSY_PATIENCE_MS);
 			l->append_now = true;
-			pt_request_list(request, &l->appending);
+			pt_request_set_state(request, PT_REQUEST_APPENDING);
 			break;
 		case KAFKA_WAIT:
 		case KAFKA_PARK:
@@ -291,9 +307,9 @@ take_back(PtRequest *request)
 {
 	PtClient   *client = request->client;
 
-	Assert(request->state == PT_REQUEST_ARRIVED && !request->listed);
 	kafka_call_end(request->call);
 	request->call = NULL;
+	pt_request_set_state(request, PT_REQUEST_ARRIVED);
 	dlist_delete(&request->node);
 	dlist_push_head(&client->arrived, &request->node);
 }
@@ -308,13 +324,7 @@ forget_request(PtRequest *request, bool error)
 	pt_request_forget(request, error);
 	net_conn_answered(client->conn);
 	/* it may have stood before one that is answered */
-	if (!dlist_is_empty(&client->begun))
-	{
-		PtRequest  *first = dlist_head_element(PtRequest, node, &client->begun);
-
-		if (first->state == PT_REQUEST_ANSWERED)
-			pt_request_answered(first);
-	}
+	pt_client_answerable(client);
 }
 
 /*
@@ -360,9 +370,9 @@ static bool
 append_alone(const PtListener *l)
 {
 	PtListener *m = unconstify(PtListener *, l);
-	PtRequest  *request = dlist_head_element(PtRequest, work_node, &m->appending);
+	PtRequest  *request = dlist_head_element(PtRequest, state_node, &m->appending);
 
-	return !dlist_has_next(&m->appending, &request->work_node) && !request->tried &&
+	return !dlist_has_next(&m->appending, &request->state_node) && !request->tried &&
 		request->call->acks != 0 && request->frame.len <= PT_ALONE_BYTES_MAX &&
 		dlist_is_empty(&m->due) && dlist_is_empty(&m->uncommitted) &&
 		dlist_is_empty(&m->answerable) && dlist_is_empty(&m->parked) &&
@@ -421,12 +431,12 @@ append_gather(PtListener *l, int *n)
 	int			total = 0;
 
 	dlist_foreach(iter, &l->appending)
-		total += dlist_container(PtRequest, work_node, iter.cur)->call->nproduce;
+		total += dlist_container(PtRequest, state_node, iter.cur)->call->nproduce;
 	items = MemoryContextAllocHuge(l->turn_mcxt, Max(total, 1) * sizeof(PtProduce));
 	*n = 0;
 	dlist_foreach(iter, &l->appending)
 	{
-		PtRequest  *request = dlist_container(PtRequest, work_node, iter.cur);
+		PtRequest  *request = dlist_container(PtRequest, state_node, iter.cur);
 
 		for (int i = 0; i < request->call->nproduce; i++)
 		{
@@ -449,15 +459,14 @@ append_scatter(PtListener *l, const PtProduce *items, XLogRecPtr lsn)
 
 	dlist_foreach_modify(iter, &l->appending)
 	{
-		PtRequest  *request = dlist_container(PtRequest, work_node, iter.cur);
+		PtRequest  *request = dlist_container(PtRequest, state_node, iter.cur);
 		bool		busy = append_take_back(request, &items, lsn);
 
 		Assert(request->state == PT_REQUEST_APPENDING);
-		request->timed_out = busy && now >= request->give_up_at;
-		if (busy && !request->timed_out)
-			continue;
-		pt_request_unlist(request);
-		pt_request_list(request, &l->due);
+		if (!busy)
+			pt_request_set_state(request, PT_REQUEST_DUE);
+		else if (now >= request->give_up_at)
+			pt_request_expire(request);
 	}
 }
 
@@ -545,32 +554,36 @@ static void
 resume_phase(PtListener *l)
 {
 	dlist_node *last;
+	dlist_node *node;
 
 	if (dlist_is_empty(&l->due))
 		return;
 	pt_turn_transaction();
 	last = dlist_tail_node(&l->due);
-	for (;;)
+	do
 	{
-		dlist_node *node = dlist_head_node(&l->due);
-		PtRequest  *request = dlist_container(PtRequest, work_node, node);
-		KafkaOutcome outcome;
-
-		Assert(request->state == PT_REQUEST_APPENDING || request->state == PT_REQUEST_WAITING);
-		pt_request_unlist(request);
-		if (!net_conn_closing(request->client->conn))
-		{
-			l->current = request->client;
-			request->call->ready = false;
-			outcome = kafka_call_resume(request->call, request->timed_out);
-			MemoryContextSwitchTo(l->turn_mcxt);
-			apply_outcome(l, request, outcome);
-			l->current = NULL;
-		}
-		if (node == last || dlist_is_empty(&l->due))
-			break;
-	}
+		node = dlist_head_node(&l->due);
+		resume_request(l, dlist_container(PtRequest, state_node, node));
+	} while (node != last && !dlist_is_empty(&l->due));
 	transaction_end(l);
+}
+
+static void
+resume_request(PtListener *l, PtRequest *request)
+{
+	bool		expired = request->state == PT_REQUEST_EXPIRED;
+	KafkaOutcome outcome;
+
+	Assert(request->state == PT_REQUEST_DUE || expired);
+	pt_request_set_state(request, PT_REQUEST_RUNNING);
+	if (net_conn_closing(request->client->conn))
+		return;					/* the end of the turn frees it */
+	l->current = request->client;
+	request->call->ready = false;
+	outcome = kafka_call_resume(request->call, expired);
+	MemoryContextSwitchTo(l->turn_mcxt);
+	apply_outcome(l, request, outcome);
+	l->current = NULL;
 }
 
 /* The connection is held: what is behind a long poll waits, as in Kafka. */
@@ -583,16 +596,17 @@ start_waiting(PtListener *l, PtRequest *request)
 
 	Assert(client->waiting == NULL || client->waiting == request);
 	pt_log_waits_unregister(request);
-	request->state = PT_REQUEST_WAITING;
+	pt_request_set_state(request, PT_REQUEST_WAITING);
 	client->waiting = request;
+	pt_client_set_state(client, PT_CLIENT_WAITING);
 	net_conn_hold(client->conn);
 	request->timer.due = wait_due;
 	request->timer.arg = request;
 	net_timer_start(l->loop, &request->timer, net_now() + delay);
 	pt_log_waits_register(request);
 	call->owner = request;
-	if (call->ready && !request->listed)
-		pt_request_list(request, &l->due);
+	if (call->ready)
+		pt_request_make_due(request);
 }
 
 /* The kafka room has what a parked call waits for. */
@@ -601,8 +615,8 @@ call_ready(KafkaCall *call)
 {
 	PtRequest  *request = call->owner;
 
-	if (request != NULL && request->state == PT_REQUEST_WAITING && !request->listed)
-		pt_request_list(request, &request->client->listener->due);
+	if (request != NULL)
+		pt_request_make_due(request);
 }
 
 static void
@@ -613,6 +627,7 @@ stop_waiting(PtRequest *request)
 	pt_log_waits_unregister(request);
 	net_timer_stop(client->listener->loop, &request->timer);
 	client->waiting = NULL;
+	pt_client_set_state(client, PT_CLIENT_IDLE);
 	net_conn_unhold(client->conn);
 	pt_client_runnable(client);
 }
@@ -622,9 +637,8 @@ wait_due(NetTimer *timer)
 {
 	PtRequest  *request = timer->arg;
 
-	request->timed_out = true;
-	if (!request->listed)
-		pt_request_list(request, &request->client->listener->due);
+	if (request->state == PT_REQUEST_WAITING || request->state == PT_REQUEST_DUE)
+		pt_request_expire(request);
 }
 
 /*
@@ -642,14 +656,13 @@ answer_phase(PtListener *l)
 		l->seen_flushed = flushed;
 		l->seen_replicated = replicated;
 		while (!dlist_is_empty(&l->parked))
-			dlist_push_tail(&l->answerable, dlist_pop_head_node(&l->parked));
+			pt_client_set_answers(dlist_head_element(PtClient, answers_node, &l->parked), PT_ANSWERS_READY);
 	}
 	while (!dlist_is_empty(&l->answerable))
 	{
-		PtClient   *client = dlist_container(PtClient, answer_node, dlist_pop_head_node(&l->answerable));
+		PtClient   *client = dlist_head_element(PtClient, answers_node, &l->answerable);
 
-		Assert(client->answering);
-		client->answering = false;
+		pt_client_set_answers(client, PT_ANSWERS_NONE);
 		answer_client(l, client);
 	}
 }
@@ -664,10 +677,9 @@ answer_client(PtListener *l, PtClient *client)
 
 		if (request->state != PT_REQUEST_ANSWERED)
 			return;
-		if (request->lsn > (request->replicated ? l->seen_replicated : l->seen_flushed))
+		if (request->lsn > (request->durability == PT_DURABLE_ON_STANDBYS ? l->seen_replicated : l->seen_flushed))
 		{
-			client->answering = true;
-			dlist_push_tail(&l->parked, &client->answer_node);
+			pt_client_set_answers(client, PT_ANSWERS_PARKED);
 			return;
 		}
 		dlist_delete(&request->node);
@@ -695,9 +707,9 @@ pt_turn_recover(PtListener *l)
 	l->current = NULL;
 	while (!dlist_is_empty(&l->uncommitted))
 	{
-		PtRequest  *request = dlist_container(PtRequest, work_node, dlist_head_node(&l->uncommitted));
+		PtRequest  *request = dlist_head_element(PtRequest, state_node, &l->uncommitted);
 
-		pt_request_unlist(request);
+		pt_request_set_state(request, PT_REQUEST_OVER);
 		net_conn_close(request->client->conn, "the transaction of its request was lost");
 	}
 

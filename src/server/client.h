@@ -1,0 +1,186 @@
+/*-------------------------------------------------------------------------
+ *
+ * client.h
+ *	  Clients and their requests, in one listener worker.
+ *
+ * A client is a connection with its Kafka session.  A request is one frame of
+ * it.  client_state.c changes their states, and keeps the lists in step that
+ * belong to a state; nobody else touches these lists.
+ *
+ * A request: what comes next for it?
+ *
+ *   ARRIVED ------ begin_client -----> RUNNING <----- resume_phase ------,
+ *      ^                               | | | |                           |
+ *      '-- KAFKA_MOVE ----- (turn.c)---' | | '-- KAFKA_APPEND -> APPENDING
+ *                                        | |                       |     |
+ *                   KAFKA_REPLY ---------' |       append_scatter  |     |
+ *                       |                  |                       V     |
+ *                       V     KAFKA_WAIT, KAFKA_PARK      DUE, EXPIRED --'
+ *                  UNCOMMITTED             |                       ^
+ *                       | transaction_end  V       moved, ready,   |
+ *                       V               WAITING --- timer, peer ---'
+ *                   ANSWERED
+ *                       | pt_request_send
+ *                       V
+ *                     SENT
+ *
+ *   ARRIVED      not begun
+ *   RUNNING      in its handler; on no list of the listener
+ *   APPENDING    its batches wait for the turn's append: on l->appending
+ *   WAITING      for a log to move or for the kafka room, at most to a
+ *                deadline
+ *   DUE          to be resumed: on l->due
+ *   EXPIRED      to be resumed because its time is over, or nobody listens any
+ *                more: on l->due
+ *   UNCOMMITTED  answered in the open transaction: on l->uncommitted
+ *   ANSWERED     waits for its WAL, and for the answers before it
+ *   SENT         its answer is the connection's
+ *   OVER         it gets no answer, or has it; from every state, by
+ *                pt_request_end and pt_turn_recover
+ *
+ * A client: what do its requests wait for that have arrived?
+ *
+ *             pt_client_runnable           start_waiting
+ *   RUNNABLE <------------------- IDLE --------------------> WAITING
+ *      |      ------------------>  ^ |   <-----------------
+ *      |         begin_phase       | |       stop_waiting
+ *      |                           | | pt_client_move_start
+ *      |              begin_phase  | V
+ *      |          REFUSED ---------' MOVING
+ *      |             ^                 |
+ *      |             '---- refuse -----'
+ *
+ *   IDLE         for nothing: there are none, or they are being begun
+ *   RUNNABLE     for the next turn: on l->runnable
+ *   WAITING      for the one before them, "waiting"
+ *   MOVING       for the connection to go to another worker: on l->moving
+ *   REFUSED      as RUNNABLE; the first is turned down, because the worker
+ *                that it belongs to is not up
+ *   GONE         the connection is closed; from every state, by on_closed
+ *
+ * and what does its oldest answer wait for?
+ *
+ *   NONE ---- pt_client_answerable ---> READY ---- answer_phase ---> NONE
+ *   NONE ---- answer_client ----------> PARKED --- answer_phase ---> READY
+ *
+ *   NONE         there is none yet
+ *   READY        for this turn's answer phase: on l->answerable
+ *   PARKED       for WAL to become durable: on l->parked
+ *
+ * Siblings: client.c, client_state.c, listener.h.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_SERVER_CLIENT_H
+#define PT_SERVER_CLIENT_H
+
+#include "compat.h"
+
+#include "lib/ilist.h"
+
+#include "kafka/kafka.h"
+#include "net/conn.h"
+#include "net/loop.h"
+#include "server/counters.h"
+#include "server/inbox.h"
+
+typedef struct PtListener PtListener;
+typedef struct PtWait PtWait;
+
+typedef enum PtRequestState
+{
+	PT_REQUEST_ARRIVED,
+	PT_REQUEST_RUNNING,
+	PT_REQUEST_APPENDING,
+	PT_REQUEST_WAITING,
+	PT_REQUEST_DUE,
+	PT_REQUEST_EXPIRED,
+	PT_REQUEST_UNCOMMITTED,
+	PT_REQUEST_ANSWERED,
+	PT_REQUEST_SENT,
+	PT_REQUEST_OVER
+} PtRequestState;
+
+typedef enum PtClientState
+{
+	PT_CLIENT_IDLE,
+	PT_CLIENT_RUNNABLE,
+	PT_CLIENT_WAITING,
+	PT_CLIENT_MOVING,
+	PT_CLIENT_REFUSED,
+	PT_CLIENT_GONE
+} PtClientState;
+
+typedef enum PtAnswersState
+{
+	PT_ANSWERS_NONE,
+	PT_ANSWERS_READY,
+	PT_ANSWERS_PARKED
+} PtAnswersState;
+
+/* How safe WAL must be before an answer leaves. */
+typedef enum PtDurability
+{
+	PT_DURABLE_HERE,			/* flushed */
+	PT_DURABLE_ON_STANDBYS		/* on synchronous standbys, too */
+} PtDurability;
+
+typedef struct PtClient
+{
+	PtListener *listener;
+	NetConn    *conn;
+	KafkaSession session;
+	PtClientState state;
+	PtAnswersState answers;
+	dlist_head	arrived;		/* requests not begun, by node */
+	dlist_head	begun;			/* requests begun and not sent, by node; both
+								 * in order */
+	struct PtRequest *waiting;	/* PT_CLIENT_WAITING; else NULL */
+	dlist_node	state_node;		/* on the listener's list for the state */
+	dlist_node	answers_node;	/* the same for answers */
+	PtClientSlot *slot;			/* for views */
+} PtClient;
+
+typedef struct PtRequest
+{
+	PtClient   *client;
+	PtRequestState state;
+	dlist_node	node;			/* on client->arrived or ->begun; on none when
+								 * SENT or OVER */
+	dlist_node	state_node;		/* on the listener's list for the state */
+	NetFrame	frame;
+	KafkaCall  *call;			/* NULL: ARRIVED */
+	/* APPENDING */
+	bool		tried;			/* only items with PT_BUSY are left */
+	TimestampTz give_up_at;		/* when busy partitions are waited for no
+								 * longer */
+	/* WAITING */
+	PtWait	   *waits;			/* call->nwaits of them; NULL: none registered */
+	int			nwaits;
+	NetTimer	timer;
+	/* UNCOMMITTED and ANSWERED */
+	XLogRecPtr	lsn;			/* must be durable before the answer leaves */
+	PtDurability durability;
+	NetMessage	message;
+} PtRequest;
+
+/* client.c */
+extern const NetHandler pt_client_handler;
+extern void pt_client_open(PtListener *l, int fd, const PtMoved *moved, const char *bytes);
+extern void pt_client_runnable(PtClient *client);
+extern void pt_client_answerable(PtClient *client);
+extern void pt_request_begun(PtRequest *request);
+extern void pt_request_send(PtRequest *request);
+extern void pt_request_forget(PtRequest *request, bool error);
+extern void pt_request_end(PtRequest *request);
+
+/* client_state.c */
+extern void pt_client_set_state(PtClient *client, PtClientState to);
+extern void pt_client_set_answers(PtClient *client, PtAnswersState to);
+extern void pt_request_set_state(PtRequest *request, PtRequestState to);
+extern void pt_request_make_due(PtRequest *request);
+extern void pt_request_expire(PtRequest *request);
+
+#endif							/* PT_SERVER_CLIENT_H */

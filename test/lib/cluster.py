@@ -96,7 +96,7 @@ class SqlError(Exception):
 class Cluster:
     """One data directory and its server."""
 
-    def __init__(self, name="main", settings=None, preload=True, listener=True):
+    def __init__(self, name="main", settings=None, preload=True, listener=True, environment=None):
         self.name = name
         self.dir = os.path.join(base_dir(), name)
         self.data = os.path.join(self.dir, "data")
@@ -105,6 +105,7 @@ class Cluster:
         self.kafka_port = free_port() if listener else 0
         self.settings = dict(settings or {})
         self.preload = preload
+        self.environment = environment      # what is added to the server's
         self.user = "postgres"
         self.process = None
         _clusters.append(self)
@@ -150,6 +151,7 @@ class Cluster:
 
     def start(self, check=True):
         done = subprocess.run([BINDIR + "/pg_ctl", "-D", self.data, "-l", self.log, "-w", "-t", "120", "start"],
+                              env={**os.environ, **(self.environment or {})},
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         if done.returncode != 0 and check:
             raise RuntimeError("server %s did not start:\n%s" % (self.name, self.log_tail()))

@@ -1,0 +1,283 @@
+/*-------------------------------------------------------------------------
+ *
+ * faults.c
+ *	  A disk that can be made to stand still or to fail, for tests.
+ *
+ * A library for LD_PRELOAD: before each call it looks whether the directory
+ * PGTOPIC_FAULTS has a file named after the operation (sync, read, write,
+ * extend).  Each line of that file is an action and a part of a path; the
+ * first whose part occurs in the path of the call's file decides:
+ *
+ *	  wait pg_wal		the call stands still until the file says otherwise
+ *	  EIO base/5		it fails with this error (EIO, ENOSPC)
+ *	  short base/		it reads or writes the first half
+ *
+ * faults.py writes the files.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define WAIT_US		2000
+
+typedef enum Action
+{
+	ACT_NONE,
+	ACT_WAIT,
+	ACT_EIO,
+	ACT_ENOSPC,
+	ACT_SHORT
+}			Action;
+
+static const struct
+{
+	const char *name;
+	Action		action;
+}			actions[] = {
+	{"wait", ACT_WAIT}, {"EIO", ACT_EIO}, {"ENOSPC", ACT_ENOSPC}, {"short", ACT_SHORT},
+};
+
+static const char *
+directory(void)
+{
+	static const char *dir = NULL;
+
+	if (dir == NULL)
+	{
+		dir = getenv("PGTOPIC_FAULTS");
+		if (dir == NULL)
+			dir = "";
+	}
+	return dir;
+}
+
+/* The action that a line asks for; part is what follows. */
+static Action
+parse(char *line, char **part)
+{
+	*part = strchr(line, ' ');
+	if (*part == NULL)
+		return ACT_NONE;
+	*(*part)++ = '\0';
+	(*part)[strcspn(*part, "\n")] = '\0';
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+	{
+		if (strcmp(line, actions[i].name) == 0)
+			return actions[i].action;
+	}
+	return ACT_NONE;
+}
+
+static Action
+look_up(const char *operation, int fd)
+{
+	char		name[PATH_MAX];
+	char		link[64];
+	char		path[PATH_MAX];
+	char		line[PATH_MAX];
+	Action		found = ACT_NONE;
+	ssize_t		len;
+	FILE	   *f;
+
+	if (directory()[0] == '\0')
+		return ACT_NONE;
+	snprintf(name, sizeof(name), "%s/%s", directory(), operation);
+	if (access(name, R_OK) != 0)
+		return ACT_NONE;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	if (len < 0)
+		return ACT_NONE;
+	path[len] = '\0';
+	f = fopen(name, "r");
+	if (f == NULL)
+		return ACT_NONE;
+	while (found == ACT_NONE && fgets(line, sizeof(line), f))
+	{
+		char	   *part;
+		Action		action = parse(line, &part);
+
+		if (action != ACT_NONE && strstr(path, part))
+			found = action;
+	}
+	fclose(f);
+	return found;
+}
+
+/* What is to become of a call, once it need not stand still any more. */
+static Action
+decide(const char *operation, int fd)
+{
+	int			save = errno;
+	Action		action;
+
+	while ((action = look_up(operation, fd)) == ACT_WAIT)
+		usleep(WAIT_US);
+	errno = save;
+	return action;
+}
+
+/* Sets errno; is it an action that makes the call fail? */
+static int
+fails(Action action)
+{
+	if (action == ACT_EIO)
+		errno = EIO;
+	else if (action == ACT_ENOSPC)
+		errno = ENOSPC;
+	return action == ACT_EIO || action == ACT_ENOSPC;
+}
+
+#define REAL(type, name) \
+	static type real = NULL; \
+	if (real == NULL) \
+		real = (type) dlsym(RTLD_NEXT, name)
+
+typedef int (*SyncCall) (int);
+typedef ssize_t (*ReadCall) (int, void *, size_t, off_t);
+typedef ssize_t (*WriteCall) (int, const void *, size_t, off_t);
+typedef ssize_t (*VectorCall) (int, const struct iovec *, int, off_t);
+typedef int (*ExtendCall) (int, off_t, off_t);
+
+static int
+sync_with(SyncCall real, int fd)
+{
+	return fails(decide("sync", fd)) ? -1 : real(fd);
+}
+
+static ssize_t
+read_with(ReadCall real, int fd, void *buf, size_t n, off_t at)
+{
+	Action		action = decide("read", fd);
+
+	return fails(action) ? -1 : real(fd, buf, action == ACT_SHORT ? n / 2 : n, at);
+}
+
+static ssize_t
+write_with(WriteCall real, int fd, const void *buf, size_t n, off_t at)
+{
+	Action		action = decide("write", fd);
+
+	return fails(action) ? -1 : real(fd, buf, action == ACT_SHORT ? n / 2 : n, at);
+}
+
+/* A short one does the first half of the vector, or of its only member. */
+static ssize_t
+vector_with(VectorCall real, const char *operation, int fd, const struct iovec *iov, int n, off_t at)
+{
+	Action		action = decide(operation, fd);
+	struct iovec half;
+
+	if (fails(action))
+		return -1;
+	if (action != ACT_SHORT)
+		return real(fd, iov, n, at);
+	if (n > 1)
+		return real(fd, iov, n / 2, at);
+	half.iov_base = iov[0].iov_base;
+	half.iov_len = iov[0].iov_len / 2;
+	return real(fd, &half, 1, at);
+}
+
+int
+fsync(int fd)
+{
+	REAL(SyncCall, "fsync");
+	return sync_with(real, fd);
+}
+
+int
+fdatasync(int fd)
+{
+	REAL(SyncCall, "fdatasync");
+	return sync_with(real, fd);
+}
+
+ssize_t
+pread(int fd, void *buf, size_t n, off_t at)
+{
+	REAL(ReadCall, "pread");
+	return read_with(real, fd, buf, n, at);
+}
+
+ssize_t
+pread64(int fd, void *buf, size_t n, off64_t at)
+{
+	REAL(ReadCall, "pread64");
+	return read_with(real, fd, buf, n, at);
+}
+
+ssize_t
+pwrite(int fd, const void *buf, size_t n, off_t at)
+{
+	REAL(WriteCall, "pwrite");
+	return write_with(real, fd, buf, n, at);
+}
+
+ssize_t
+pwrite64(int fd, const void *buf, size_t n, off64_t at)
+{
+	REAL(WriteCall, "pwrite64");
+	return write_with(real, fd, buf, n, at);
+}
+
+ssize_t
+preadv(int fd, const struct iovec *iov, int n, off_t at)
+{
+	REAL(VectorCall, "preadv");
+	return vector_with(real, "read", fd, iov, n, at);
+}
+
+ssize_t
+preadv64(int fd, const struct iovec *iov, int n, off64_t at)
+{
+	REAL(VectorCall, "preadv64");
+	return vector_with(real, "read", fd, iov, n, at);
+}
+
+ssize_t
+pwritev(int fd, const struct iovec *iov, int n, off_t at)
+{
+	REAL(VectorCall, "pwritev");
+	return vector_with(real, "write", fd, iov, n, at);
+}
+
+ssize_t
+pwritev64(int fd, const struct iovec *iov, int n, off64_t at)
+{
+	REAL(VectorCall, "pwritev64");
+	return vector_with(real, "write", fd, iov, n, at);
+}
+
+/* Returns the error instead of setting errno. */
+static int
+extend_with(ExtendCall real, int fd, off_t from, off_t n)
+{
+	return fails(decide("extend", fd)) ? errno : real(fd, from, n);
+}
+
+int
+posix_fallocate(int fd, off_t from, off_t n)
+{
+	REAL(ExtendCall, "posix_fallocate");
+	return extend_with(real, fd, from, n);
+}
+
+int
+posix_fallocate64(int fd, off64_t from, off64_t n)
+{
+	REAL(ExtendCall, "posix_fallocate64");
+	return extend_with(real, fd, from, n);
+}

@@ -280,6 +280,13 @@ CREATE FUNCTION as_jsonb(bytea) RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'pt_bytea_as_jsonb' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION as_jsonb(bytea) IS 'UTF-8 bytes that hold JSON';
 
+CREATE FUNCTION try_text(bytea) RETURNS text
+	AS 'MODULE_PATHNAME', 'pt_bytea_try_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION try_text(bytea) IS 'UTF-8 bytes as text; null for bytes that are none';
+CREATE FUNCTION try_jsonb(bytea) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'pt_bytea_try_jsonb' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION try_jsonb(bytea) IS 'UTF-8 bytes that hold JSON; null for bytes that hold none';
+
 CREATE CAST (bytea AS jsonb) WITH FUNCTION as_jsonb(bytea);
 
 CREATE FUNCTION bytea_json_field(bytea, text) RETURNS jsonb
@@ -338,28 +345,32 @@ CREATE OPERATOR CLASS position_timestamp_ops DEFAULT FOR TYPE timestamptz USING 
 --
 
 CREATE FUNCTION create_topic(name text, partitions int DEFAULT 1, config jsonb DEFAULT '{}') RETURNS topic
-	AS 'MODULE_PATHNAME', 'pt_create_topic' LANGUAGE C VOLATILE STRICT;
+	AS 'MODULE_PATHNAME', 'pt_create_topic' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION create_topic(text, int, jsonb) IS 'creates a topic';
 CREATE FUNCTION alter_topic(topic topic, config jsonb) RETURNS void
-	AS 'MODULE_PATHNAME', 'pt_alter_topic' LANGUAGE C VOLATILE STRICT;
+	AS 'MODULE_PATHNAME', 'pt_alter_topic' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION alter_topic(topic, jsonb) IS 'changes configs of a topic; null for the default';
 CREATE FUNCTION add_partitions(topic topic, total int) RETURNS void
-	AS 'MODULE_PATHNAME', 'pt_add_partitions' LANGUAGE C VOLATILE STRICT;
+	AS 'MODULE_PATHNAME', 'pt_add_partitions' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION add_partitions(topic, int) IS 'adds partitions to a topic, so that it has this many';
 CREATE FUNCTION drop_topic(topic topic) RETURNS void
-	AS 'MODULE_PATHNAME', 'pt_drop_topic' LANGUAGE C VOLATILE STRICT;
+	AS 'MODULE_PATHNAME', 'pt_drop_topic' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION drop_topic(topic) IS 'drops a topic with all its records';
 CREATE FUNCTION delete_records(partition partition, before_offset bigint) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'pt_delete_records' LANGUAGE C VOLATILE STRICT;
+	AS 'MODULE_PATHNAME', 'pt_delete_records' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION delete_records(partition, bigint)
 	IS 'deletes the records before an offset when the transaction commits; returns where the log starts then';
-CREATE FUNCTION delete_records(topic topic, before timestamptz DEFAULT NULL) RETURNS void
+CREATE FUNCTION delete_records(topic topic) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_delete_topic_records' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION delete_records(topic) IS 'deletes all records of a topic when the transaction commits';
+CREATE FUNCTION delete_records(topic topic, before timestamptz) RETURNS void
 	AS 'MODULE_PATHNAME', 'pt_delete_topic_records' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION delete_records(topic, timestamptz)
-	IS 'deletes all records of a topic, or those before the first that is not older, when the transaction commits';
+	IS 'deletes the records of a topic that lie before the first that is not older, when the transaction commits';
 CREATE FUNCTION create_topic_view(topic topic, format text DEFAULT 'text') RETURNS regclass
-	AS 'MODULE_PATHNAME', 'pt_create_topic_view' LANGUAGE C VOLATILE STRICT;
-COMMENT ON FUNCTION create_topic_view(topic, text) IS 'creates a view with key and value as text or jsonb';
+	AS 'MODULE_PATHNAME', 'pt_create_topic_view' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION create_topic_view(topic, text)
+	IS 'creates a view with key and value as text or jsonb; formats try_text and try_jsonb show null for what is neither';
 CREATE FUNCTION topic_configs(topic topic, OUT name text, OUT value text, OUT is_default bool, OUT type text,
 							  OUT documentation text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'pt_topic_configs' LANGUAGE C STABLE STRICT ROWS 30;
@@ -382,7 +393,7 @@ CREATE TRIGGER group_configs_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCAT
 	FOR EACH STATEMENT EXECUTE FUNCTION group_configs_changed();
 
 CREATE FUNCTION alter_group(group_id text, config jsonb) RETURNS void
-	AS 'MODULE_PATHNAME', 'pt_alter_group' LANGUAGE C VOLATILE STRICT;
+	AS 'MODULE_PATHNAME', 'pt_alter_group' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION alter_group(text, jsonb) IS 'changes configs of a group; null for the default';
 CREATE FUNCTION group_configs(group_id text, OUT name text, OUT value text, OUT is_default bool, OUT type text,
 							  OUT documentation text) RETURNS SETOF record
@@ -459,13 +470,14 @@ CREATE FUNCTION consume(topic topic, group_id text, max_records int DEFAULT 500,
 						OUT key bytea, OUT value bytea, OUT headers headers) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'pt_consume_records' LANGUAGE C VOLATILE ROWS 500;
 COMMENT ON FUNCTION consume(topic, text, int, interval)
-	IS 'reads on from the committed offset of a group, which moves if the transaction commits';
+	IS 'reads on from the committed offset of a group, which moves past all that is read if the transaction commits: bound it by max_records, not by LIMIT; a long wait holds back VACUUM';
 CREATE FUNCTION poll(topic topic, partition int, from_offset bigint, max_records int DEFAULT 500,
 					 timeout interval DEFAULT '0',
 					 OUT topic topic, OUT partition int, OUT "offset" bigint, OUT "timestamp" timestamptz,
 					 OUT key bytea, OUT value bytea, OUT headers headers) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'pt_poll_records' LANGUAGE C VOLATILE ROWS 500;
-COMMENT ON FUNCTION poll(topic, int, bigint, int, interval) IS 'reads a partition from an offset on';
+COMMENT ON FUNCTION poll(topic, int, bigint, int, interval)
+	IS 'reads a partition from an offset on; a long wait holds back VACUUM';
 
 --
 -- groups: committed offsets without reading

@@ -105,6 +105,7 @@ SECURITY LABEL FOR pgtopic ON TABLE topics."am_start#1" IS '{"start": 300}';
 SELECT log_start('am_start:1'), log_end('am_start:1');
 SECURITY LABEL FOR pgtopic ON TABLE topics."am_start#1" IS NULL;
 SECURITY LABEL FOR pgtopic ON TABLE topics."am_start#1" IS '{"start": -3}';
+SECURITY LABEL FOR pgtopic ON TABLE topics."am_start#1" IS '{"start": 60.5}';
 SECURITY LABEL FOR pgtopic ON TABLE topics."am_start#1" IS '{"start": "3"}';
 SECURITY LABEL FOR pgtopic ON TABLE topics."am_start#1" IS '{"start": 3, "name": "am_start"}';
 SECURITY LABEL FOR pgtopic ON TABLE topics.am_start IS '{"start": 3}';

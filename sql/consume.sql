@@ -39,9 +39,13 @@ SELECT count(*) FROM poll('cs_empty', 0, 0, timeout => '10 s');
 SELECT clock_timestamp() - :'t' < '5 s' AS at_once;
 COMMIT;
 SET statement_timeout = '200 ms';
-SELECT count(*) FROM poll('cs_empty', 0, 0, timeout => NULL);
-SELECT count(*) FROM consume('cs_empty', 'cs_wait', timeout => NULL);
+SELECT count(*) FROM poll('cs_empty', 0, 0, timeout => '1 h');
+SELECT count(*) FROM consume('cs_empty', 'cs_wait', timeout => '1 h');
 RESET statement_timeout;
+-- a null is the default: up to 500, without waiting
+SELECT count(*) FROM poll('cs_empty', 0, 0, max_records => NULL, timeout => NULL);
+SELECT count(*) FROM consume('cs_empty', 'cs_wait', max_records => NULL, timeout => NULL);
+SELECT count(*) FROM poll('cs', 0, 0, max_records => 0);
 
 -- consume: each group reads all, once
 SELECT count(*), count(DISTINCT (partition, "offset")) FROM consume('cs', 'cs_a');

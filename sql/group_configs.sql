@@ -14,6 +14,8 @@ SELECT * FROM group_configs;
 SELECT alter_group('g', '{"consumer.heartbeat.interval.ms": null, "consumer.session.timeout.ms": null}');
 SELECT * FROM group_configs;
 SELECT alter_group('g', '{}');
+SELECT alter_group('g', NULL);
+SELECT alter_group(NULL, '{}');
 
 -- refused
 SELECT alter_group('g', '{"consumer.session.timeout.ms": 44999}');

@@ -80,6 +80,16 @@ SELECT as_text('\xff');
 SELECT as_text('\x00');
 SELECT as_jsonb(convert_to('{"a": 1}', 'UTF8')), convert_to('[1]', 'UTF8')::jsonb;
 SELECT as_jsonb('not json');
+-- or null for what is neither, so that one record does not spoil a query
+SELECT try_text('\x4142') AS text, try_text('\xff') AS utf8, try_text('\x00') AS nul, try_jsonb('\xff') AS json_utf8, try_text(NULL) AS of_null;
+SELECT encode(v, 'escape') AS v, try_jsonb(v) AS j, try_jsonb(v) ->> 'a' AS a
+	FROM (SELECT convert_to(t, 'UTF8') FROM (VALUES ('{"a": 1}'), ('[1]'), ('not json'), (''), ('{"a": 1'), ('null'), ('"\u0000"'), ('"\ud800"'),
+		('1e200000'), ('[01]')) t(t)) v(v);
+SELECT try_jsonb(convert_to(repeat('[', 100000), 'UTF8')) AS deep, try_jsonb(convert_to('{"a": ' || repeat('[', 100) || repeat(']', 100) || '}', 'UTF8')) IS NULL AS not_deep;
+SELECT sum((try_jsonb(v) ->> 'a')::int), count(*) FROM (SELECT CASE WHEN i % 3 = 0 THEN 'no' ELSE '{"a": 1}' END::bytea AS v FROM generate_series(1, 30000) i) s;
+SET statement_timeout = '100 ms';
+SELECT count(try_jsonb(CASE WHEN i % 2 = 0 THEN 'no' ELSE '{"a": 1}' END::bytea)) FROM generate_series(1, 1000000000) i;
+RESET statement_timeout;
 SELECT v ->> 'name' AS name, v -> 'list' AS list, v -> 'list' ->> 1 AS second, v #>> '{deep,er}' AS deep, v ->> 'missing' AS missing
 	FROM (SELECT convert_to('{"name": "x", "list": [1, 2], "deep": {"er": "y"}}', 'UTF8') AS v) s;
 SELECT v -> 0 AS first, v ->> -1 AS last FROM (SELECT convert_to('["x", "y"]', 'UTF8') AS v) s;

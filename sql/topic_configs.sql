@@ -60,7 +60,9 @@ SELECT configs FROM topics WHERE topic = 'tc';
 SELECT alter_topic('tc', '{"segment.ms": {"a": 1}}');
 SELECT alter_topic('tc', '[1]');
 SELECT alter_topic('tc', '5');
-SELECT alter_topic('tc', NULL) IS NULL AS nothing;
+SELECT alter_topic('tc', '{"segment.ms": 1000.5}');
+SELECT alter_topic('tc', NULL);
+SELECT alter_topic(NULL, '{}');
 SELECT alter_topic('tc', '{"segment.ms": null, "preallocate": null, "cleanup.policy": null, "min.cleanable.dirty.ratio": null}');
 SELECT configs FROM topics WHERE topic = 'tc';
 

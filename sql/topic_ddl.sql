@@ -8,6 +8,7 @@ SET timezone = 'UTC';
 
 SELECT create_topic('td_one');
 SELECT create_topic('td_three', 3);
+SELECT create_topic('td_nulls', NULL, NULL);
 SELECT create_topic(name => 'td_conf', config => '{"retention.ms": 1000, "cleanup.policy": ["compact", "delete"], "preallocate": true}');
 \d topics.td_three
 \d topics."td_three#1"
@@ -28,6 +29,9 @@ SELECT create_topic('td_zero', 0);
 SELECT create_topic('td_many', 100001);
 SELECT create_topic('__consumer_offsets');
 SELECT create_topic('td_none') WHERE false;
+SELECT create_topic(NULL);
+SELECT add_partitions('td_one', NULL);
+SELECT drop_topic(NULL);
 CREATE TABLE topics.td_table (a int);
 SELECT create_topic('td_table');
 SELECT 'td_table'::topic::regclass;
@@ -122,12 +126,19 @@ SELECT create_topic_view('td_one'), create_topic_view('td_one', 'jsonb');
 SELECT produce('td_one', '{"a": [1, "x"]}'::jsonb, 'k');
 SELECT key, value, headers FROM topics.td_one_text;
 SELECT key, value -> 'a' -> 1 AS x FROM topics.td_one_jsonb;
+SELECT create_topic_view('td_one', 'try_text'), create_topic_view('td_one', 'try_jsonb');
+SELECT produce('td_one', '\xff'::bytea, '\xfe'::bytea), produce('td_one', 'no json', 'x');
+SELECT value FROM topics.td_one_text;
+SELECT value FROM topics.td_one_jsonb;
+SELECT key, value FROM topics.td_one_try_text;
+SELECT key, value -> 'a' ->> 1 AS x FROM topics.td_one_try_jsonb;
 SELECT create_topic_view('td_one', 'xml');
+SELECT create_topic_view('td_one', 'try_');
 SELECT create_topic_view('td_one');
 
 -- what depends on a topic is in the way
 SELECT drop_topic('td_one');
-DROP VIEW topics.td_one_text, topics.td_one_jsonb;
+DROP VIEW topics.td_one_text, topics.td_one_jsonb, topics.td_one_try_text, topics.td_one_try_jsonb;
 SELECT drop_topic('td_one');
 SELECT 'td_one'::topic::regclass;
 SELECT drop_topic('td_one');

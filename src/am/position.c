@@ -251,13 +251,16 @@ narrow_offset(PtPositionScan *ps, StrategyNumber strategy, int64 value)
 	}
 }
 
-/* Neither column is ever null in a log. */
+/*
+ * An offset is never null in a log.  A timestamp may be: of times every row is
+ * checked again, so a search for nulls, or for what is none, takes all.
+ */
 static void
 add_key(PtPositionScan *ps, ScanKey key)
 {
 	if (key->sk_flags & SK_ISNULL)
 	{
-		if (!(key->sk_flags & SK_SEARCHNOTNULL))
+		if (!(key->sk_flags & SK_SEARCHNOTNULL) && !(ps->by_time && (key->sk_flags & SK_SEARCHNULL)))
 			ps->empty = true;
 	}
 	else if (ps->by_time)
@@ -313,6 +316,15 @@ next_row(PtPositionScan *ps, PtRows *rows, bool forward)
 	return ps->now.offset > 0 && pt_rows_last_upto(rows, ps->now.offset - 1);
 }
 
+/* A null is before any time that is asked for. */
+static bool
+is_before(const PtPositionScan *ps, int64 ms)
+{
+	if (TIMESTAMP_IS_NOBEGIN(ps->lo_time))
+		return false;
+	return ms == PT_NO_TIMESTAMP || pt_ms_to_timestamptz(ms) < ps->lo_time;
+}
+
 /*
  * Moves on to the next row within the bounds.  Behind either end, the scan
  * stands nowhere again, as a btree's does, and another call would begin at the
@@ -333,7 +345,7 @@ matching_row(PtPositionScan *ps, PtRows *rows, bool forward)
 		Assert(rows->at == PT_ROWS_ON);
 		ps->now.on_row = true;
 		ps->now.offset = rows->record.offset;
-	} while (ps->by_time && pt_ms_to_timestamptz(rows->record.timestamp) < ps->lo_time);
+	} while (ps->by_time && is_before(ps, rows->record.timestamp));
 	return true;
 }
 
@@ -351,8 +363,7 @@ return_row(IndexScanDesc scan, PtRows *rows)
 	if (scan->xs_want_itup)
 	{
 		bool		isnull = false;
-		Datum		value = ps->by_time ?
-			TimestampTzGetDatum(pt_ms_to_timestamptz(rows->record.timestamp)) :
+		Datum		value = ps->by_time ? pt_timestamp_datum(rows->record.timestamp, &isnull) :
 			Int64GetDatum(rows->record.offset);
 
 		if (scan->xs_itup)

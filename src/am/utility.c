@@ -15,7 +15,7 @@
  * without coming by here again, so any log below the table that is named
  * counts.
  *
- * Sibling: ddl.c, what the table AM is asked.
+ * Siblings: publication.c; ddl.c, what the table AM is asked.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -204,14 +204,34 @@ before_rename(RenameStmt *stmt)
 	}
 }
 
+/* ERROR for a command on a topic, or on a table above one. */
+void
+pt_utility_refuse_topic(const RangeVar *rv, const char *what, const char *hint)
+{
+	Oid			relid = relation_oid(rv);
+
+	if (is_topic(relid))
+		reject(relid, what, hint);
+}
+
 /* A rule rewrites SQL only; what Kafka clients write would go around it. */
 static void
 before_rule(RuleStmt *stmt)
 {
-	Oid			relid = relation_oid(stmt->relation);
+	pt_utility_refuse_topic(stmt->relation, _("a rule"), _("Use a trigger, which also sees what clients produce."));
+}
 
-	if (is_topic(relid))
-		reject(relid, _("a rule"), _("Use a trigger, which also sees what clients produce."));
+static void
+before_create_publication(const CreatePublicationStmt *stmt)
+{
+	pt_publication_check(stmt->pubname, stmt->pubobjects, stmt->for_all_tables);
+}
+
+static void
+before_alter_publication(const AlterPublicationStmt *stmt)
+{
+	if (stmt->action != AP_DropObjects)
+		pt_publication_check(stmt->pubname, stmt->pubobjects, false);
 }
 
 /*
@@ -356,6 +376,12 @@ before_command(Node *stmt)
 	{
 		case T_AlterTableStmt:
 			before_alter_table((AlterTableStmt *) stmt);
+			break;
+		case T_CreatePublicationStmt:
+			before_create_publication((CreatePublicationStmt *) stmt);
+			break;
+		case T_AlterPublicationStmt:
+			before_alter_publication((AlterPublicationStmt *) stmt);
 			break;
 		case T_TruncateStmt:
 			before_truncate((TruncateStmt *) stmt);

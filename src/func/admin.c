@@ -32,9 +32,12 @@ PG_FUNCTION_INFO_V1(pt_create_topic_view);
 Datum
 pt_create_topic(PG_FUNCTION_ARGS)
 {
-	char	   *name = pt_arg_cstring(fcinfo, 0);
-	List	   *configs = pt_json_configs(PG_GETARG_JSONB_P(2));
+	int32		npartitions = PG_ARGISNULL(1) ? 1 : PG_GETARG_INT32(1);
+	List	   *configs = PG_ARGISNULL(2) ? NIL : pt_json_configs(PG_GETARG_JSONB_P(2));
+	char	   *name;
 
+	pt_arg_required(fcinfo, 0, "name");
+	name = pt_arg_cstring(fcinfo, 0);
 	PreventCommandIfReadOnly("create_topic()");
 
 	/*
@@ -46,7 +49,7 @@ pt_create_topic(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_RESERVED_NAME),
 				 errmsg("topic name \"%s\" is reserved", name),
 				 errdetail("The topic is created when it is first needed.")));
-	(void) pt_topic_create(name, PG_GETARG_INT32(1), configs, NULL);
+	(void) pt_topic_create(name, npartitions, configs, NULL);
 	PG_RETURN_DATUM(pt_topic_datum(name));
 }
 
@@ -63,6 +66,7 @@ Datum
 pt_alter_topic(PG_FUNCTION_ARGS)
 {
 	PreventCommandIfReadOnly("alter_topic()");
+	pt_arg_required(fcinfo, 1, "config");
 	pt_topic_alter_configs(pt_arg_topic(fcinfo, 0)->relid, pt_json_configs(PG_GETARG_JSONB_P(1)));
 	PG_RETURN_VOID();
 }
@@ -71,10 +75,10 @@ pt_alter_topic(PG_FUNCTION_ARGS)
 Datum
 pt_alter_group(PG_FUNCTION_ARGS)
 {
-	char	   *group = pt_arg_cstring(fcinfo, 0);
-
 	PreventCommandIfReadOnly("alter_group()");
-	pt_group_alter_configs(group, pt_json_configs(PG_GETARG_JSONB_P(1)));
+	pt_arg_required(fcinfo, 0, "group_id");
+	pt_arg_required(fcinfo, 1, "config");
+	pt_group_alter_configs(pt_arg_cstring(fcinfo, 0), pt_json_configs(PG_GETARG_JSONB_P(1)));
 	PG_RETURN_VOID();
 }
 
@@ -83,8 +87,17 @@ Datum
 pt_add_partitions(PG_FUNCTION_ARGS)
 {
 	PreventCommandIfReadOnly("add_partitions()");
+	pt_arg_required(fcinfo, 1, "total");
 	pt_topic_add_partitions(pt_arg_topic(fcinfo, 0)->relid, PG_GETARG_INT32(1));
 	PG_RETURN_VOID();
+}
+
+static bool
+is_view_format(const char *format)
+{
+	const char *base = strncmp(format, "try_", 4) == 0 ? format + 4 : format;
+
+	return strcmp(base, "text") == 0 || strcmp(base, "jsonb") == 0;
 }
 
 /* create_topic_view(topic, format) */
@@ -92,13 +105,13 @@ Datum
 pt_create_topic_view(PG_FUNCTION_ARGS)
 {
 	Oid			relid = pt_arg_topic(fcinfo, 0)->relid;
-	char	   *format = pt_arg_cstring(fcinfo, 1);
+	const char *format = PG_ARGISNULL(1) ? "text" : pt_arg_cstring(fcinfo, 1);
 
-	if (strcmp(format, "text") != 0 && strcmp(format, "jsonb") != 0)
+	if (!is_view_format(format))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown format of a topic view: \"%s\"", format),
-				 errhint("A format is \"text\" or \"jsonb\".")));
+				 errhint("A format is \"text\", \"jsonb\", \"try_text\" or \"try_jsonb\".")));
 	PreventCommandIfReadOnly("create_topic_view()");
 	PG_RETURN_OID(pt_topic_create_view(relid, format));
 }

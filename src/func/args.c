@@ -97,7 +97,7 @@ TimestampTz
 pt_arg_deadline(FunctionCallInfo fcinfo, int n)
 {
 	if (PG_ARGISNULL(n))
-		return DT_NOEND;
+		return GetCurrentTimestamp();
 	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 												   TimestampTzGetDatum(GetCurrentTimestamp()),
 												   PG_GETARG_DATUM(n)));

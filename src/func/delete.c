@@ -67,15 +67,22 @@ trim(Oid leaf, const char *name, int32 partition, int64 offset)
 Datum
 pt_delete_records(PG_FUNCTION_ARGS)
 {
-	PtPartition p = PG_GETARG_PARTITION(0);
-	int64		offset = PG_GETARG_INT64(1);
-	const PtTopic *topic = pt_topic_expect_name(p.topic);
-	Oid			relid = topic->relid;
-	char	   *name = pstrdup(topic->name);
+	PtPartition p;
+	int64		offset;
+	const PtTopic *topic;
+	Oid			relid;
+	char	   *name;
 	Relation	rel;
 	Oid			leaf;
 
 	PreventCommandIfReadOnly("delete_records()");
+	pt_arg_required(fcinfo, 0, "partition");
+	pt_arg_required(fcinfo, 1, "before_offset");
+	p = PG_GETARG_PARTITION(0);
+	offset = PG_GETARG_INT64(1);
+	topic = pt_topic_expect_name(p.topic);
+	relid = topic->relid;
+	name = pstrdup(topic->name);
 	check_deletable(topic);
 	rel = pt_open_partition(relid, p.number, RowExclusiveLock);
 	leaf = RelationGetRelid(rel);
@@ -108,13 +115,14 @@ offset_of_time(Oid leaf, const char *name, int32 partition, int64 ms)
 }
 
 /*
- * delete_records(topic, before): all records, or those before the first that
- * is not older
+ * delete_records(topic): all records; delete_records(topic, before): those
+ * before the first that is not older.  A null time, which a subquery without
+ * a row gives, too, must not delete everything.
  */
 Datum
 pt_delete_topic_records(PG_FUNCTION_ARGS)
 {
-	bool		all = PG_ARGISNULL(1);
+	bool		all = PG_NARGS() == 1;
 	const PtTopic *topic;
 	int			npartitions;
 	char	   *name;
@@ -122,6 +130,8 @@ pt_delete_topic_records(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("delete_records()");
 	topic = pt_arg_topic(fcinfo, 0);
+	if (!all)
+		pt_arg_required(fcinfo, 1, "before");
 	npartitions = topic->npartitions;
 	name = pstrdup(topic->name);
 	leaves = palloc(sizeof(Oid) * (npartitions + 1));

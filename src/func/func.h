@@ -49,7 +49,7 @@ extern PtString pt_arg_group(FunctionCallInfo fcinfo, int n);
 /* ERROR when the argument is null. */
 extern void pt_arg_required(FunctionCallInfo fcinfo, int n, const char *name);
 
-/* Now plus the interval in an argument; null waits forever. */
+/* Now plus the interval in an argument; null is no time at all. */
 extern TimestampTz pt_arg_deadline(FunctionCallInfo fcinfo, int n);
 
 /* ERROR unless the user may do this (ACL_xxx) with the topic's table. */

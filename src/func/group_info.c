@@ -89,7 +89,7 @@ pt_list_groups(PG_FUNCTION_ARGS)
 
 		values[0] = group_id_datum(group->group_id);
 		values[1] = Int32GetDatum(group->noffsets);
-		values[2] = TimestampTzGetDatum(pt_ms_to_timestamptz(group->last_commit));
+		values[2] = pt_timestamp_datum(group->last_commit, &nulls[2]);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
@@ -165,15 +165,14 @@ fill_lag(Relation rel, int64 committed, Datum *values, bool *nulls)
 	int64		start;
 	int64		end;
 	int64		next;
-	int64		timestamp = -1;
+	int64		timestamp = PT_NO_TIMESTAMP;
 
 	pt_partition_bounds(rel, &start, &end);
 	if (committed < end)
 		(void) pt_read_records(rel, GetActiveSnapshot(), Max(committed, start), 1, note_timestamp, &timestamp, &next);
 	values[0] = Int64GetDatum(start);
 	values[1] = Int64GetDatum(end);
-	nulls[2] = timestamp < 0;
-	values[2] = nulls[2] ? (Datum) 0 : TimestampTzGetDatum(pt_ms_to_timestamptz(timestamp));
+	values[2] = pt_timestamp_datum(timestamp, &nulls[2]);
 }
 
 /*
@@ -200,7 +199,7 @@ put_offset(ReturnSetInfo *rsinfo, PtString group_id, const PtCommittedOffset *co
 	nulls[4] = committed->leader_epoch < 0;
 	values[4] = Int32GetDatum(committed->leader_epoch);
 	values[5] = CStringGetTextDatum(pt_string_to_server(committed->metadata));
-	values[6] = TimestampTzGetDatum(pt_ms_to_timestamptz(committed->commit_time));
+	values[6] = pt_timestamp_datum(committed->commit_time, &nulls[6]);
 	fill_lag(rel, committed->offset, values + 7, nulls + 7);
 	relation_close(rel, AccessShareLock);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);

@@ -22,6 +22,7 @@
 #include "func/func.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "topic/json.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
@@ -139,16 +140,18 @@ bad_offsets(void)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid offsets"),
-			 errhint("Offsets are an object of partitions and numbers, as in {\"orders:0\": 15, \"orders:1\": 7}.")));
+			 errhint("Offsets are an object of partitions and whole numbers, as in {\"orders:0\": 15, \"orders:1\": 7}.")));
 }
 
-/* The number in a JSON value. */
+/* The number in a JSON value; ERROR unless it is whole. */
 static int64
 json_offset(const JsonbValue *v)
 {
-	if (v->type != jbvNumeric)
+	int64		offset;
+
+	if (!pt_json_int64(v, &offset))
 		bad_offsets();
-	return DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(v->val.numeric)));
+	return offset;
 }
 
 /* commit_offsets(group_id, offsets) */

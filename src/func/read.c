@@ -32,6 +32,7 @@ PG_FUNCTION_INFO_V1(pt_consume_records);
 PG_FUNCTION_INFO_V1(pt_poll_records);
 
 #define RESULT_COLUMNS	7
+#define DEFAULT_MAX_RECORDS	500 /* as in the SQL script */
 
 /* Where records go. */
 typedef struct Sink
@@ -70,7 +71,7 @@ sink_record(void *arg, int32 partition, const PtRecord *record)
 	values[0] = sink->topic;
 	values[1] = Int32GetDatum(partition);
 	values[2] = Int64GetDatum(record->offset);
-	values[3] = TimestampTzGetDatum(pt_ms_to_timestamptz(record->timestamp));
+	values[3] = pt_timestamp_datum(record->timestamp, &nulls[3]);
 	values[4] = bytes_or_null(record->key, record->key_len, &nulls[4]);
 	values[5] = bytes_or_null(record->value, record->value_len, &nulls[5]);
 	nulls[6] = record->header_count <= 0;
@@ -90,10 +91,8 @@ sink_poll_record(void *arg, const PtRecord *record)
 static int32
 read_max_records(FunctionCallInfo fcinfo, int n)
 {
-	int32		max;
+	int32		max = PG_ARGISNULL(n) ? DEFAULT_MAX_RECORDS : PG_GETARG_INT32(n);
 
-	pt_arg_required(fcinfo, n, "max_records");
-	max = PG_GETARG_INT32(n);
 	if (max < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

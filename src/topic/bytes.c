@@ -5,7 +5,9 @@
  *
  * What other systems put into a record is UTF-8, so that is how bytes are
  * read, whatever the encoding of the database.  The operators ->, ->> and #>>
- * do to bytes what they do to jsonb.
+ * do to bytes what they do to jsonb.  All of them fail for bytes that are no
+ * text or no JSON; try_text() and try_jsonb() are null for those, so that one
+ * record need not spoil a query.
  *
  * Siblings: headers.c.
  *
@@ -21,9 +23,12 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
+#include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(pt_bytea_as_text);
 PG_FUNCTION_INFO_V1(pt_bytea_as_jsonb);
+PG_FUNCTION_INFO_V1(pt_bytea_try_text);
+PG_FUNCTION_INFO_V1(pt_bytea_try_jsonb);
 PG_FUNCTION_INFO_V1(pt_bytea_json_field);
 PG_FUNCTION_INFO_V1(pt_bytea_json_field_text);
 PG_FUNCTION_INFO_V1(pt_bytea_json_element);
@@ -50,6 +55,12 @@ text_of(Datum datum)
 	bytea	   *bytes = DatumGetByteaPP(datum);
 
 	return pt_bytes_to_text(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+}
+
+static Datum
+text_datum_of(Datum datum)
+{
+	return CStringGetTextDatum(text_of(datum));
 }
 
 static Datum
@@ -81,13 +92,56 @@ call_jsonb(PGFunction function, FunctionCallInfo fcinfo)
 Datum
 pt_bytea_as_text(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(text_of(PG_GETARG_DATUM(0))));
+	return text_datum_of(PG_GETARG_DATUM(0));
 }
 
 Datum
 pt_bytea_as_jsonb(PG_FUNCTION_ARGS)
 {
 	return jsonb_of(PG_GETARG_DATUM(0));
+}
+
+/*
+ * Reads the argument, or returns null where it is not what it should be.  To
+ * catch an error without a subtransaction is right here only because the
+ * readers take nothing but memory.  What tells of the data is caught (JSON
+ * that is nested too deep is a limit of the program); anything else, such as
+ * the cancel of a query, is thrown on.
+ */
+static Datum
+try_reader(Datum (*read) (Datum), FunctionCallInfo fcinfo)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	volatile Datum result = (Datum) 0;
+
+	PG_TRY();
+	{
+		result = read(PG_GETARG_DATUM(0));
+	}
+	PG_CATCH();
+	{
+		int			category = ERRCODE_TO_CATEGORY(geterrcode());
+
+		if (category != ERRCODE_DATA_EXCEPTION && category != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(mcxt);
+		FlushErrorState();
+		fcinfo->isnull = true;
+	}
+	PG_END_TRY();
+	return result;
+}
+
+Datum
+pt_bytea_try_text(PG_FUNCTION_ARGS)
+{
+	return try_reader(text_datum_of, fcinfo);
+}
+
+Datum
+pt_bytea_try_jsonb(PG_FUNCTION_ARGS)
+{
+	return try_reader(jsonb_of, fcinfo);
 }
 
 Datum

@@ -433,13 +433,15 @@ pt_topic_alter_configs(Oid relid, List *configs)
 
 /*
  * NAME_text or NAME_jsonb beside the topic's table: a view with key and value
- * in a readable form.  Returns its OID.
+ * in a readable form; with "try_" before the format, null for what has another
+ * form.  Returns its OID.
  */
 Oid
 pt_topic_create_view(Oid relid, const char *format)
 {
 	const char *extension = get_namespace_name(pt_catalog_extension_schema());
 	Oid			schema = get_rel_namespace(relid);
+	bool		tries = strncmp(format, "try_", 4) == 0;
 	char		view[NAMEDATALEN];
 
 	check_may_create(schema);
@@ -447,8 +449,8 @@ pt_topic_create_view(Oid relid, const char *format)
 	pt_ddl_run(psprintf("CREATE VIEW %s AS SELECT partition, \"offset\", \"timestamp\", "
 						"%s(key) AS key, %s(value) AS value, headers FROM %s",
 						quote_qualified_identifier(get_namespace_name(schema), view),
-						quote_qualified_identifier(extension, "as_text"),
-						quote_qualified_identifier(extension, psprintf("as_%s", format)),
+						quote_qualified_identifier(extension, tries ? "try_text" : "as_text"),
+						quote_qualified_identifier(extension, tries ? format : psprintf("as_%s", format)),
 						pt_qualified_name(relid)));
 	return get_relname_relid(view, schema);
 }

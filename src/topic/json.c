@@ -66,6 +66,23 @@ pt_json_scalar(const JsonbValue *v, const char *what)
 	pg_unreachable();
 }
 
+bool
+pt_json_int64(const JsonbValue *v, int64 *result)
+{
+	char	   *end;
+	char	   *digits;
+
+	if (v->type != jbvNumeric)
+		return false;
+	/* 15.0 is 15 */
+	digits = DatumGetCString(DirectFunctionCall1(numeric_out,
+												 DirectFunctionCall1(numeric_trim_scale,
+																	 NumericGetDatum(v->val.numeric))));
+	errno = 0;
+	*result = strtoi64(digits, &end, 10);
+	return errno == 0 && *end == '\0';
+}
+
 /* The elements of an array, joined by commas. */
 static char *
 joined(JsonbContainer *array, const char *what)

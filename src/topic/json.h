@@ -35,6 +35,9 @@ extern bool pt_json_walk_next(PtJsonWalk *walk);
  */
 extern char *pt_json_scalar(const JsonbValue *v, const char *what);
 
+/* A number that is whole and fits; false for anything else. */
+extern bool pt_json_int64(const JsonbValue *v, int64 *result);
+
 /*
  * {"retention.ms": 1000, "cleanup.policy": ["compact", "delete"],
  * "segment.ms": null} as a list of PtConfigPair: an array is joined by commas.

@@ -91,11 +91,8 @@ parse_key(PtLabel *label, const char *key, JsonbValue *v)
 	}
 	else if (strcmp(key, "start") == 0)
 	{
-		if (v->type != jbvNumeric)
-			pt_label_bad("\"start\" must be a number.");
-		label->start = DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(v->val.numeric)));
-		if (label->start < 0)
-			pt_label_bad("\"start\" must not be negative.");
+		if (!pt_json_int64(v, &label->start) || label->start < 0)
+			pt_label_bad("\"start\" must be a whole number that is not negative.");
 		label->has_start = true;
 	}
 	else if (strcmp(key, "configs") == 0)

@@ -90,8 +90,7 @@ pt_slot_store(TupleTableSlot *slot, Relation rel, int32 partition, const PtRecor
 	values[PT_COL_PARTITION] = Int32GetDatum(partition);
 	isnull[PT_COL_OFFSET] = row->offset < 0;
 	values[PT_COL_OFFSET] = Int64GetDatum(row->offset);
-	isnull[PT_COL_TIMESTAMP] = false;
-	values[PT_COL_TIMESTAMP] = TimestampTzGetDatum(pt_ms_to_timestamptz(row->timestamp));
+	values[PT_COL_TIMESTAMP] = pt_timestamp_datum(row->timestamp, &isnull[PT_COL_TIMESTAMP]);
 	isnull[PT_COL_KEY] = row->key == NULL;
 	values[PT_COL_KEY] = row->key ? put_varlena(&at, row->key, row->key_len) : (Datum) 0;
 	isnull[PT_COL_VALUE] = row->value == NULL;
@@ -145,8 +144,8 @@ get_headers(Datum value, PtRecord *row)
 /*
  * The row that a slot holds, to be written.  Points into the slot, or into
  * memory of the current context where a value had to be detoasted.  A null
- * timestamp is that of the transaction.  ERROR for values that a log cannot
- * hold.
+ * timestamp is none, so that a dump restores it: the column's default is
+ * now().  ERROR for values that a log cannot hold.
  */
 void
 pt_slot_read(TupleTableSlot *slot, PtRecord *row)
@@ -165,8 +164,8 @@ pt_slot_read(TupleTableSlot *slot, PtRecord *row)
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("offset %lld is negative", (long long) row->offset),
 				 errhint("Leave the offset out (or null) to have it assigned when the transaction commits.")));
-	row->timestamp = pt_timestamptz_to_ms(isnull[PT_COL_TIMESTAMP] ? GetCurrentTransactionStartTimestamp() :
-										  DatumGetTimestampTz(values[PT_COL_TIMESTAMP]));
+	row->timestamp = isnull[PT_COL_TIMESTAMP] ? PT_NO_TIMESTAMP :
+		pt_timestamptz_to_ms(DatumGetTimestampTz(values[PT_COL_TIMESTAMP]));
 	row->key = get_bytes(values[PT_COL_KEY], isnull[PT_COL_KEY], &row->key_len);
 	row->value = get_bytes(values[PT_COL_VALUE], isnull[PT_COL_VALUE], &row->value_len);
 	if (!isnull[PT_COL_HEADERS])

@@ -12,8 +12,19 @@
 
 #include "utils/timestamp.h"
 
+/* Of a record that has none: SQL's null. */
+#define PT_NO_TIMESTAMP		(-1)
+
 extern int64 pt_now_ms(void);
 extern TimestampTz pt_ms_to_timestamptz(int64 ms);
 extern int64 pt_timestamptz_to_ms(TimestampTz timestamp);
+
+/* What SQL shows for a record's timestamp. */
+static inline Datum
+pt_timestamp_datum(int64 ms, bool *isnull)
+{
+	*isnull = ms == PT_NO_TIMESTAMP;
+	return *isnull ? (Datum) 0 : TimestampTzGetDatum(pt_ms_to_timestamptz(ms));
+}
 
 #endif							/* PT_TOPIC_TIMESTAMP_H */

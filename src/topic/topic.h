@@ -121,7 +121,7 @@ extern void pt_topic_drop(Oid relid);
 extern void pt_topic_add_partitions(Oid relid, int npartitions);
 extern void pt_topic_alter_configs(Oid relid, List *configs);
 
-/* Text or jsonb */
+/* "text" or "jsonb", perhaps with "try_" before it */
 extern Oid	pt_topic_create_view(Oid relid, const char *format);
 
 /* Checks one config; false with a reason (palloc'd). */

@@ -8,7 +8,7 @@
 # "postgres", anybody else's as himself).
 #
 # PGTOPIC_DESTDIR, when set, is a directory to install into instead of the
-# system's (Debian's setting extension_destdir makes the server look there).
+# system's (Debian's setting extension_destdir, from 18 on extension_control_path, makes the server look there).
 
 PT_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -179,7 +179,11 @@ preload_settings()
 {
 	echo "shared_preload_libraries = 'pgtopic'"
 	if [ -n "${PGTOPIC_DESTDIR:-}" ]; then
-		echo "extension_destdir = '$PGTOPIC_DESTDIR'"
+		if [ "$(pg_major)" -lt 18 ]; then
+			echo "extension_destdir = '$PGTOPIC_DESTDIR'"		# Debian's
+		else
+			echo "extension_control_path = '$PGTOPIC_DESTDIR$("$(pg_config_path)" --sharedir):\$system'"
+		fi
 		echo "dynamic_library_path = '$PGTOPIC_DESTDIR$("$(pg_config_path)" --pkglibdir):\$libdir'"
 	fi
 }

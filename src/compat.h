@@ -54,6 +54,11 @@ typedef RelFileNode RelFileLocator;
 #define pg_noreturn __attribute__((noreturn))
 #endif
 
+/* 16 can have files opened for direct I/O, which asks for aligned memory. */
+#if PG_VERSION_NUM < 160000
+#define PG_IO_ALIGN_SIZE 4096
+#endif
+
 /* 17 replaced the backend id by the proc number. */
 #if PG_VERSION_NUM < 170000
 #include "storage/backendid.h"

@@ -21,9 +21,9 @@
 
 #include "access/transam.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
 #include "fetch/internal.h"
+#include "io/io.h"
 #include "xact/xact.h"
 
 /* Pages read at a time where frames begin at most that many pages apart. */
@@ -59,7 +59,7 @@ get_scratch(void)
 {
 	if (scratch.pages == NULL)
 	{
-		scratch.pages = MemoryContextAlloc(TopMemoryContext, WALK_AHEAD * BLCKSZ);
+		scratch.pages = pt_pages_alloc(WALK_AHEAD);
 		scratch.npages = WALK_AHEAD;
 	}
 	scratch.used = 0;

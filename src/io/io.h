@@ -23,6 +23,7 @@ extern void pt_iovec_read(RelFileLocator locator, BlockNumber from, void **pages
 extern void pt_iovec_write(RelFileLocator locator, BlockNumber from, const void **pages, int n);
 
 /* pages_read.c */
+extern char *pt_pages_alloc(int n);
 extern int	pt_pages_read(const RelFileLocator *locator, BlockNumber first, char *to, int n, bool written,
 						  Buffer *recent);
 

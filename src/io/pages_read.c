@@ -35,11 +35,24 @@
 #include "storage/buf_internals.h"
 #include "storage/bufpage.h"
 #include "storage/checksum.h"
+#include "utils/memutils.h"
 
 #include "io/internal.h"
 
 static Buffer buffer_of(const RelFileLocator *locator, BlockNumber block);
 static bool page_is_verified(Page page, BlockNumber block);
+
+/*
+ * Memory for n pages, to be read into by pt_pages_read, for as long as the
+ * process lives.  Aligned as direct I/O demands (debug_io_direct).
+ */
+char *
+pt_pages_alloc(int n)
+{
+	char	   *memory = MemoryContextAllocHuge(TopMemoryContext, (Size) n * BLCKSZ + PG_IO_ALIGN_SIZE);
+
+	return (char *) TYPEALIGN(PG_IO_ALIGN_SIZE, memory);
+}
 
 /*
  * The buffer that a block is in; it may have got another block when the caller
@@ -74,11 +87,12 @@ page_is_verified(Page page, BlockNumber block)
 }
 
 /*
- * Reads at most n blocks from "first" on into "to" (n * BLCKSZ bytes), up to
- * the first one that is in a buffer, a segment's end, or one whose checksum is
- * wrong.  With "written" (see above) only the first is looked for in buffers.
- * Returns how many; 0: the first one must be had from its buffer, *recent, if
- * that is valid.  Call in a transaction; takes and leaves no pin.
+ * Reads at most n blocks from "first" on into "to" (n * BLCKSZ bytes of
+ * pt_pages_alloc), up to the first one that is in a buffer, a segment's end,
+ * or one whose checksum is wrong.  With "written" (see above) only the first
+ * is looked for in buffers. Returns how many; 0: the first one must be had
+ * from its buffer, *recent, if that is valid.  Call in a transaction; takes
+ * and leaves no pin.
  */
 int
 pt_pages_read(const RelFileLocator *locator, BlockNumber first, char *to, int n, bool written, Buffer *recent)
@@ -86,6 +100,7 @@ pt_pages_read(const RelFileLocator *locator, BlockNumber first, char *to, int n,
 	void	   *pages[PG_IOV_MAX];
 	int			absent = 0;
 
+	Assert(to == (char *) TYPEALIGN(PG_IO_ALIGN_SIZE, to));
 	n = (int) Min((BlockNumber) Min(n, PG_IOV_MAX), RELSEG_SIZE - first % RELSEG_SIZE);
 	*recent = buffer_of(locator, first);
 	while (absent < n && !BufferIsValid(absent == 0 ? *recent :

@@ -26,8 +26,8 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "utils/memutils.h"
 
+#include "io/io.h"
 #include "server/listener.h"
 
 /*
@@ -106,7 +106,7 @@ get_scratch(void)
 {
 	if (scratch.pages != NULL)
 		return;
-	scratch.pages = MemoryContextAllocHuge(TopMemoryContext, (Size) PT_SCRATCH_PAGES * BLCKSZ);
+	scratch.pages = pt_pages_alloc(PT_SCRATCH_PAGES);
 	scratch.npages = PT_SCRATCH_PAGES;
 }
 

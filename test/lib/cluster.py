@@ -41,6 +41,7 @@ def pg_config(what):
 
 
 BINDIR = pg_config("bindir")
+MAJOR = int(re.match(r"\D*(\d+)", pg_config("version")).group(1))
 
 
 def free_port():
@@ -127,7 +128,10 @@ class Cluster:
                   "fsync": "off", "shared_buffers": "64MB", "logging_collector": "off",
                   "log_line_prefix": "%m [%p] %b ", "restart_after_crash": "on", "max_wal_senders": 5}
         if DESTDIR:
-            values["extension_destdir"] = DESTDIR
+            if MAJOR < 18:
+                values["extension_destdir"] = DESTDIR       # Debian's
+            else:
+                values["extension_control_path"] = DESTDIR + pg_config("sharedir") + ":$system"
             values["dynamic_library_path"] = DESTDIR + pg_config("pkglibdir") + ":$libdir"
         if self.preload:
             values.update(read_settings(os.path.join(ROOT, "test", "regress.conf")))

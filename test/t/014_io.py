@@ -53,15 +53,46 @@ def test_on_disk():
     tap.equal(server.sql(DIGEST), digest, "the file has what the buffers had")
 
 
+def consumed():
+    """What a consumer gets of the topic, as a digest."""
+    server.wait_listener()
+    got = subprocess.run(["kcat", "-C", "-b", server.bootstrap, "-t", "io", "-o", "beginning", "-e", "-q"],
+                         stdout=subprocess.PIPE, check=True, timeout=120).stdout
+    return hashlib.md5(got.rstrip(b"\n")).hexdigest()
+
+
 def test_past_buffers():
     """a consumer that catches up reads the file, not the buffers"""
     server.wait_listener()
     before = int(server.sql(CACHED))
-    got = subprocess.run(["kcat", "-C", "-b", server.bootstrap, "-t", "io", "-o", "beginning", "-e", "-q"],
-                         stdout=subprocess.PIPE, check=True, timeout=120).stdout
-    tap.equal(hashlib.md5(got.rstrip(b"\n")).hexdigest(), digest, "a consumer gets the same bytes")
+    tap.equal(consumed(), digest, "a consumer gets the same bytes")
     after = int(server.sql(CACHED))
     tap.ok(after <= before + 64, "and drives nobody's pages out (%d pages of the log in buffers, %d before)" % (after, before))
+
+
+def direct_io():
+    """Has the server direct I/O, and the file system, too?"""
+    if server.sql("SELECT count(*) FROM pg_settings WHERE name = 'debug_io_direct'") == "0":
+        return False
+    try:
+        os.close(os.open(os.path.join(server.data, "PG_VERSION"), os.O_RDONLY | os.O_DIRECT))
+    except OSError:
+        return False
+    return True
+
+
+def test_direct_io():
+    """with direct I/O, memory that is read into past the buffers is aligned"""
+    if not direct_io():
+        tap.ok(True, "there is no direct I/O here")
+        return
+    server.set(debug_io_direct="data")
+    server.restart()
+    server.wait_up()
+    tap.equal(consumed(), digest, "a consumer gets the same bytes")
+    server.set(debug_io_direct="")
+    server.restart()
+    server.wait_up()
 
 
 def test_other_frames():
@@ -123,4 +154,4 @@ def test_damaged():
 
 
 pg.demote()
-tap.main([test_log_writer, test_on_disk, test_past_buffers, test_other_frames, test_damaged])
+tap.main([test_log_writer, test_on_disk, test_past_buffers, test_direct_io, test_other_frames, test_damaged])

@@ -290,7 +290,7 @@ expire_group(Expiry *e, PtLogState *log, const PtGroupOffsets *group)
 
 		if (!(idle && e->now - since >= e->retention) && !is_orphan(&offsets[i]))
 			continue;
-		offsets[i].offset = -1;
+		offsets[i].removed = true;
 		pt_offset_write(group->group_id, &offsets[i]);
 		removed++;
 	}

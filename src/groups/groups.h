@@ -32,8 +32,10 @@ typedef struct PtCommittedOffset
 	pg_uuid_t	topic_id;		/* all zeros: not known */
 	int32		partition;
 	int32		leader_epoch;	/* of the record before; -1: not known */
-	int64		offset;			/* of the next record; to be written: -1
-								 * removes */
+	int64		offset;			/* of the next record, but any number that a
+								 * client commits: some write -1 and -2 */
+	bool		removed;		/* to be written: no such offset any more;
+								 * never read */
 	int64		commit_time;	/* ms since 1970; to be written: -1 is now */
 	PtString	metadata;
 } PtCommittedOffset;

@@ -85,7 +85,7 @@ batches_end(Batches *b, int *nitems)
 	return b->items;
 }
 
-/* A committed offset, or with offset -1 its tombstone. */
+/* A committed offset, or the tombstone of one that is removed. */
 static void
 add_offset(Batches *b, PtString group_id, const PtCommittedOffset *committed, int64 now)
 {
@@ -93,11 +93,11 @@ add_offset(Batches *b, PtString group_id, const PtCommittedOffset *committed, in
 	StringInfoData key;
 	StringInfoData value = {0};
 
-	Assert(committed->offset >= -1 && committed->partition >= 0);
+	Assert(committed->partition >= 0);
 	pt_offset_key_write(&key, group_id, committed->topic, committed->partition);
 	record.key = key.data;
 	record.key_len = key.len;
-	if (committed->offset >= 0)
+	if (!committed->removed)
 	{
 		PtCommittedOffset stamped = *committed;
 
@@ -162,7 +162,7 @@ pt_offsets_delete(PtString group_id, int *nitems)
 	batches_begin(&b, leaf);
 	for (int i = 0; i < n; i++)
 	{
-		offsets[i].offset = -1;
+		offsets[i].removed = true;
 		add_offset(&b, group_id, &offsets[i], now);
 	}
 	if (pt_offset_cache_last_used(&log->locator, group_id) != 0)

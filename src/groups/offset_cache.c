@@ -331,7 +331,7 @@ put_offset(GroupEntry *group, const PtCommittedOffset *committed)
 	dsa_pointer *link;
 	dsa_pointer at;
 
-	Assert(committed->offset >= 0);
+	Assert(!committed->removed);
 	if (group->noffsets >= group->nbuckets)
 		grow_buckets(group);
 	link = find_link(group, hash, committed->topic, committed->partition);
@@ -508,6 +508,7 @@ copy_offset(const CachedOffset *cached, PtCommittedOffset *out)
 	out->partition = cached->partition;
 	out->leader_epoch = cached->leader_epoch;
 	out->offset = cached->offset;
+	out->removed = false;
 	out->commit_time = cached->commit_time;
 	out->metadata = pt_string_copy((PtString) {cached->data + cached->topic_len, cached->metadata_len});
 }

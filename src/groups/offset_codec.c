@@ -111,7 +111,7 @@ pt_offset_group_key_write(StringInfo buf, PtString group_id)
 void
 pt_offset_value_write(StringInfo buf, const PtCommittedOffset *committed)
 {
-	Assert(committed->offset >= 0);
+	Assert(!committed->removed);
 	Assert(committed->metadata.len >= 0);
 	Assert(committed->commit_time >= 0);
 	initStringInfo(buf);
@@ -253,13 +253,14 @@ pt_offset_value_read(const char *data, int len, PtCommittedOffset *committed)
 	if (version < 0)
 		return false;
 	memset(&committed->topic_id, 0, sizeof(committed->topic_id));
+	committed->removed = false;
 	committed->offset = take_int(&in, 8);
 	committed->leader_epoch = version >= 3 ? (int32) take_int(&in, 4) : -1;
 	committed->metadata = take_string(&in, version >= VALUE_VERSION);
 	committed->commit_time = take_int(&in, 8);
 	if (version >= VALUE_VERSION)
 		take_topic_id(&in, &committed->topic_id);
-	return in.at != NULL && committed->offset >= 0;
+	return in.at != NULL;
 }
 
 /* Reads versions 2 to 4; false for others, which have no time. */

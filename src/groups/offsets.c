@@ -59,6 +59,7 @@ typedef struct OwnOffset
 	char	   *key;			/* of the record */
 	int			key_len;
 	int64		offset;
+	bool		removed;
 	pg_uuid_t	topic_id;
 } OwnOffset;
 
@@ -315,7 +316,7 @@ pt_offset_find(PtString group_id, const PtTopic *topic, int32 partition, PtCommi
 		memset(committed, 0, sizeof(*committed));
 		committed->offset = mine->offset;
 		committed->commit_time = pt_now_ms();
-		return mine->offset >= 0;
+		return !mine->removed;
 	}
 	return pt_offset_cache_find(&log->locator, group_id, name, partition, committed) &&
 		pt_offset_is_of(committed, &topic_id);
@@ -330,7 +331,7 @@ pt_offset_check_room(const RelFileLocator *log, PtString group_id, const PtCommi
 {
 	PtCommittedOffset found;
 
-	if (committed->offset < 0 || !pt_offset_cache_full() ||
+	if (committed->removed || !pt_offset_cache_full() ||
 		pt_offset_cache_find(log, group_id, committed->topic, committed->partition, &found))
 		return;
 	ereport(ERROR,
@@ -349,6 +350,7 @@ remember_own(const RelFileLocator *log, const StringInfo key, const PtCommittedO
 	memcpy(mine->key, key->data, key->len);
 	mine->key_len = key->len;
 	mine->offset = committed->offset;
+	mine->removed = committed->removed;
 	mine->topic_id = committed->topic_id;
 }
 
@@ -375,7 +377,7 @@ add_record(Relation rel, StringInfo key, StringInfo value)
 }
 
 /*
- * Sets or (offset -1) removes one: a deferred record, which joins
+ * Sets one, or removes it: a deferred record, which joins
  * __consumer_offsets when the transaction commits.  The topic is created on
  * first use.  The caller has checked names and bounds.
  */
@@ -387,9 +389,9 @@ pt_offset_write(PtString group_id, const PtCommittedOffset *committed)
 	StringInfoData value = {0};
 	Relation	rel;
 
-	Assert(committed->offset >= -1 && committed->partition >= 0);
+	Assert(committed->partition >= 0);
 	pt_offset_key_write(&key, group_id, committed->topic, committed->partition);
-	if (committed->offset >= 0)
+	if (!committed->removed)
 		pt_offset_value_write(&value, committed);
 	rel = relation_open(pt_offsets_leaf(group_id, true), RowExclusiveLock);
 	pt_offset_cache_attach();
@@ -439,21 +441,21 @@ pt_offsets_remove(PtString group_id)
 	{
 		const OwnOffset *mine = find_own(&log->locator, group_id, offsets[i].topic, offsets[i].partition);
 
-		if (mine && mine->offset < 0)
+		if (mine && mine->removed)
 			continue;
-		offsets[i].offset = -1;
+		offsets[i].removed = true;
 		pt_offset_write(group_id, &offsets[i]);
 		removed++;
 	}
 	for (int i = 0; i < n_own; i++)
 	{
 		const OwnOffset *mine = pt_levels_at(&own, i);
-		PtCommittedOffset committed = {.offset = -1,.topic_id = mine->topic_id};
+		PtCommittedOffset committed = {.removed = true,.topic_id = mine->topic_id};
 		PtOffsetKey key;
 
 		if (!pt_offset_key_read(mine->key, mine->key_len, &key) || key.is_group ||
 			key.group_id.len != group_id.len || memcmp(key.group_id.data, group_id.data, group_id.len) != 0 ||
-			find_own(&log->locator, group_id, key.topic, key.partition)->offset < 0)
+			find_own(&log->locator, group_id, key.topic, key.partition)->removed)
 			continue;
 		committed.topic = key.topic;
 		committed.partition = key.partition;

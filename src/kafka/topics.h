@@ -49,6 +49,16 @@ extern const char *kafka_topic_collision(const char *name);
  */
 extern const char *kafka_replicas_problem(const int32 *brokers, int n);
 
+/* An id as a name, for kafka_name_uses. */
+static inline KafkaString
+kafka_id_name(const KafkaUuid *id)
+{
+	return (KafkaString)
+	{
+		(const char *) id->data, sizeof(id->data)
+	};
+}
+
 extern int *kafka_name_uses(KafkaCall *call, const KafkaString *first, size_t stride, int n);
 
 extern bool kafka_out_of_time(const KafkaCall *call, int32 timeout_ms);

@@ -16,6 +16,18 @@
 extern PtBatchStatus pt_batch_recompress(const char *data, size_t len, const PtTopicConfig *config,
 										 char **out, size_t *out_len);
 
+/* rules.c; in the order of what says most about a batch */
+typedef enum PtRecordRule
+{
+	PT_RULE_NONE,
+	PT_RULE_KEY,
+	PT_RULE_EARLIEST,
+	PT_RULE_LATEST
+} PtRecordRule;
+
+extern PtRecordRules pt_record_rules(const PtTopicConfig *config, int64 now);
+extern bool pt_check_rules(PtProduce *item, const PtRecordRules *rules);
+
 /* produce.c: rejects an item; a message is optional. */
 extern void pt_produce_reject(PtProduce *item, PtStatus status, const char *message);
 

@@ -76,8 +76,7 @@ static void append_group(Work **works, int n, PartState *parts, int *nparts);
 static bool open_part(PartState *part, Oid relid, Work **works, int n);
 static void append_part(PartState *part, Work **works, int n);
 static bool admit(PartState *part, Work *work);
-static bool check_config(PartState *part, Work *work);
-static bool check_timestamps(const PartState *part, Work *work);
+static bool check_size(const PartState *part, Work *work);
 static bool convert_item(const PartState *part, Work *work);
 static bool check_sequence(PartState *part, Work *work);
 static void report_failure(Work **works, int n, const ErrorData *edata);
@@ -165,6 +164,31 @@ pt_produce_batches_at_once(PtProduce *items, int n, XLogRecPtr *lsn)
 }
 
 /*
+ * What a producer is told of a batch that is none.  Damage on the way shows in
+ * the checksum or the length: such a batch may be sent again.  All else was
+ * made so, and would be the next time, too.
+ */
+PtStatus
+pt_status_of_batch(PtBatchStatus status)
+{
+	Assert(status != PT_BATCH_OK && status != PT_BATCH_END);
+	switch (status)
+	{
+		case PT_BATCH_BAD_CRC:
+		case PT_BATCH_BAD_LENGTH:
+			return PT_CORRUPT_BATCH;
+		case PT_BATCH_BAD_CODEC:
+			return PT_UNSUPPORTED_COMPRESSION;
+		case PT_BATCH_TOO_LARGE:
+			return PT_MESSAGE_TOO_LARGE;
+		case PT_BATCH_NO_MEMORY:
+			return PT_STORAGE_ERROR;
+		default:
+			return PT_INVALID_RECORD;
+	}
+}
+
+/*
  * What can be told from the bytes alone.  As in Kafka the records inside are
  * looked at, too, so that offsets, readers and indexes can rely on what the
  * batch's header says of them.
@@ -181,17 +205,18 @@ verify_item(Work *work, PtProduce *item)
 	item->status = PT_OK;
 	item->base_offset = item->append_time = item->start_offset = -1;
 	item->message[0] = '\0';
+	item->nrefused = 0;
 	if (item->verified)
 		return;
 	status = pt_batch_verify(item->data, item->length, &item->header);
 	if (status == PT_BATCH_OK)
 		status = pt_batch_verify_records(item->data, item->length, limit, &item->records);
-	if (status == PT_BATCH_BAD_MAGIC)
-		pt_produce_reject(item, PT_INVALID_RECORD, pt_batch_status_text(status));
-	else if (status != PT_BATCH_OK)
-		pt_produce_reject(item, PT_CORRUPT_BATCH, pt_batch_status_text(status));
+	if (status != PT_BATCH_OK)
+		pt_produce_reject(item, pt_status_of_batch(status), pt_batch_status_text(status));
 	else if (item->header.attributes & (PT_BATCH_TRANSACTIONAL | PT_BATCH_CONTROL))
 		pt_produce_reject(item, PT_INVALID_RECORD, "transactional and control batches are not accepted");
+	else if (item->header.attributes & PT_BATCH_LOG_APPEND_TIME)
+		pt_produce_reject(item, PT_INVALID_TIMESTAMP, "a producer does not set the timestamp type to LogAppendTime");
 	else if (item->header.max_timestamp != item->records.max_timestamp)
 	{
 		/*
@@ -215,6 +240,7 @@ reset_works(Work **works, int n)
 		item->status = PT_OK;
 		item->base_offset = item->append_time = item->start_offset = -1;
 		item->message[0] = '\0';
+		item->nrefused = 0;
 		works[i]->data = item->data;
 		works[i]->length = item->length;
 	}
@@ -519,42 +545,18 @@ append_part(PartState *part, Work **works, int n)
 static bool
 admit(PartState *part, Work *work)
 {
-	return check_config(part, work) && check_timestamps(part, work) &&
+	PtRecordRules rules = pt_record_rules(&part->config, part->now);
+
+	return check_size(part, work) && pt_check_rules(work->item, &rules) &&
 		check_sequence(part, work) && convert_item(part, work);
 }
 
+/* As the batch came, and again as it will be in the log. */
 static bool
-check_config(PartState *part, Work *work)
+check_size(const PartState *part, Work *work)
 {
 	if (work->length > (uint32) part->config.max_message_bytes)
 		pt_produce_reject(work->item, PT_MESSAGE_TOO_LARGE, "batch is larger than max.message.bytes");
-	else if (work->item->records.keyless && (part->config.cleanup_policy & PT_CLEANUP_COMPACT))
-		pt_produce_reject(work->item, PT_INVALID_RECORD, "records of a compacted topic must have a key");
-	return work->item->status == PT_OK;
-}
-
-/* Is "earlier" more than "limit" ms before "later"? */
-static bool
-further_than(int64 earlier, int64 later, int64 limit)
-{
-	return later > earlier && (uint64) later - (uint64) earlier > (uint64) limit;
-}
-
-static bool
-check_timestamps(const PartState *part, Work *work)
-{
-	const PtBatchHeader *h = &work->item->header;
-
-	if (part->config.log_append_time)
-		return true;
-	if (h->attributes & PT_BATCH_LOG_APPEND_TIME)
-		pt_produce_reject(work->item, PT_INVALID_TIMESTAMP, "the topic's message.timestamp.type is CreateTime");
-	else if (h->max_timestamp < 0)
-		return true;			/* none given */
-	else if (further_than(part->now, h->max_timestamp, part->config.timestamp_after_max_ms))
-		pt_produce_reject(work->item, PT_INVALID_TIMESTAMP, "timestamp is beyond message.timestamp.after.max.ms");
-	else if (further_than(work->item->records.min_timestamp, part->now, part->config.timestamp_before_max_ms))
-		pt_produce_reject(work->item, PT_INVALID_TIMESTAMP, "timestamp is beyond message.timestamp.before.max.ms");
 	return work->item->status == PT_OK;
 }
 
@@ -571,10 +573,12 @@ convert_item(const PartState *part, Work *work)
 
 		if (status != PT_BATCH_OK)
 		{
-			pt_produce_reject(work->item, PT_CORRUPT_BATCH, pt_batch_status_text(status));
+			pt_produce_reject(work->item, pt_status_of_batch(status), pt_batch_status_text(status));
 			return false;
 		}
 		work->length = (uint32) len;
+		if (!check_size(part, work))
+			return false;
 	}
 	if (part->config.log_append_time)
 	{

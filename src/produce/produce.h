@@ -19,6 +19,21 @@
 #include "log/log.h"
 #include "xact/xact.h"
 
+/* What a topic asks of each record. */
+typedef struct PtRecordRules
+{
+	bool		keyed;			/* a key */
+	int64		earliest;		/* a timestamp from here (ms) ... */
+	int64		latest;			/* ... to here, or none */
+} PtRecordRules;
+
+/* A record that breaks a rule. */
+typedef struct PtRefusedRecord
+{
+	int32		index;			/* in its batch */
+	const char *why;			/* static */
+} PtRefusedRecord;
+
 typedef struct PtProduce
 {
 	/* in; zeroed but for these */
@@ -33,7 +48,10 @@ typedef struct PtProduce
 	PtStatus	status;
 	int64		base_offset;	/* -1 on error */
 	int64		append_time;	/* ms, -1: the records have create time */
-	int64		start_offset;	/* log start */
+	int64		start_offset;	/* log start, -1: not known */
+	int32		nrefused;		/* records that broke one of these rules; see
+								 * pt_refused_records */
+	PtRecordRules rules;
 	char		message[128];	/* detail of an error, or empty */
 } PtProduce;
 
@@ -45,6 +63,11 @@ extern void pt_produce_batches(PtProduce *items, int n, XLogRecPtr *lsn);
  * not with synchronous standbys.
  */
 extern void pt_produce_batches_at_once(PtProduce *items, int n, XLogRecPtr *lsn);
+
+extern PtStatus pt_status_of_batch(PtBatchStatus status);
+
+/* rules.c */
+extern int32 pt_refused_records(const PtProduce *item, PtRefusedRecord **records);
 
 extern int64 pt_producer_ids_allocate(int n);
 

@@ -106,8 +106,9 @@ pt_batch_verify(const char *data, size_t len, PtBatchHeader *h)
 		return h->length > len ? PT_BATCH_TRUNCATED : PT_BATCH_BAD_LENGTH;
 	if (pt_crc32c(data + BATCH_AT_ATTRIBUTES, len - BATCH_AT_ATTRIBUTES) != h->crc)
 		return PT_BATCH_BAD_CRC;
-	if ((h->attributes & ~BATCH_PRODUCER_ATTRIBUTES) != 0 ||
-		(h->attributes & PT_BATCH_COMPRESSION_MASK) > PT_CODEC_LAST)
+	if ((h->attributes & PT_BATCH_COMPRESSION_MASK) > PT_CODEC_LAST)
+		return PT_BATCH_BAD_CODEC;
+	if ((h->attributes & ~BATCH_PRODUCER_ATTRIBUTES) != 0)
 		return PT_BATCH_BAD_ATTRIBUTES;
 	return batch_verify_counts(h);
 }

@@ -94,7 +94,7 @@ pt_decompress(PtCodec codec, const char *in, size_t in_len, size_t max, char **o
 	*out = NULL;
 	*out_len = 0;
 	if (ops == NULL)
-		return PT_BATCH_BAD_ATTRIBUTES;
+		return PT_BATCH_BAD_CODEC;
 	if (in_len > PG_INT32_MAX)
 		return PT_BATCH_BAD_LENGTH;
 
@@ -124,7 +124,7 @@ pt_compress_behind(PtCodec codec, int level, size_t reserve, const char *beside,
 
 	*out_len = 0;
 	if (ops == NULL)
-		return PT_BATCH_BAD_ATTRIBUTES;
+		return PT_BATCH_BAD_CODEC;
 	if (in_len > PG_INT32_MAX)
 		return PT_BATCH_BAD_LENGTH;
 

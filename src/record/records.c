@@ -153,7 +153,7 @@ pt_record_iter_begin(PtRecordIter *it, const char *data, size_t len, size_t max_
 	it->end = data + it->header.length;
 	codec = it->header.attributes & PT_BATCH_COMPRESSION_MASK;
 	if (codec > PT_CODEC_LAST)
-		status = PT_BATCH_BAD_ATTRIBUTES;
+		status = PT_BATCH_BAD_CODEC;
 	else if (codec != PT_CODEC_NONE)
 	{
 		size_t		raw_len;

@@ -25,6 +25,7 @@
 	X(PT_BATCH_BAD_MAGIC, "record format version is not 2") \
 	X(PT_BATCH_BAD_CRC, "CRC does not match") \
 	X(PT_BATCH_BAD_ATTRIBUTES, "batch attributes are invalid") \
+	X(PT_BATCH_BAD_CODEC, "compression codec is unknown") \
 	X(PT_BATCH_BAD_COUNT, "record count and offsets do not agree") \
 	X(PT_BATCH_BAD_RECORD, "a record is malformed") \
 	X(PT_BATCH_BAD_COMPRESSION, "compressed data is corrupt") \

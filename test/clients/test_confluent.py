@@ -37,6 +37,17 @@ def consume(topic, partition, offset, count, **settings):
     return found
 
 
+def test_no_transactions():
+    """init_transactions() fails for good, long before its timeout"""
+    started = time.monotonic()
+    try:
+        producer(transactional_id="x").init_transactions(60)
+        tap.ok(False, "an error")
+    except KafkaException as problem:
+        tap.ok(problem.args[0].fatal() and not problem.args[0].retriable(), "a fatal error: %s" % problem.args[0].name())
+    tap.ok(time.monotonic() - started < 30, "after %.1f s" % (time.monotonic() - started))
+
+
 def test_admin():
     """create, list, delete"""
     admin = AdminClient({"bootstrap.servers": server.bootstrap, "log_level": 0})
@@ -190,7 +201,7 @@ def main():
     server = pg.Cluster().init().start()
     server.sql("CREATE EXTENSION pgtopic")
     server.wait_listener()
-    tap.main([test_admin, test_codecs, test_delivery_reports, test_partitioner, test_errors, test_times, test_append_time,
+    tap.main([test_no_transactions, test_admin, test_codecs, test_delivery_reports, test_partitioner, test_errors, test_times, test_append_time,
               test_sizes, test_mixed_writers])
 
 

@@ -21,7 +21,7 @@ import tap             # noqa: E402
 server = client = None
 
 NONE, OUT_OF_RANGE, UNKNOWN_TOPIC, INVALID_TOPIC, REQUEST_TIMED_OUT = 0, 1, 3, 17, 7
-UNKNOWN_TOPIC_ID, INVALID_REQUEST, INVALID_RECORD, INVALID_TXN_STATE = 100, 42, 87, 48
+UNKNOWN_TOPIC_ID, INVALID_REQUEST, INVALID_RECORD, ID_NOT_ALLOWED = 100, 42, 87, 53
 SESSION_NOT_FOUND, BAD_SESSION_EPOCH, SESSION_TOPIC_ID = 70, 71, 106
 FENCED_EPOCH, UNKNOWN_EPOCH, NOT_LEADER = 74, 75, 6
 
@@ -233,11 +233,11 @@ def test_produce_errors():
     tap.equal(code(None), (INVALID_RECORD, True), "null records")
     tap.equal(code(b""), (INVALID_RECORD, True), "no records")
     tap.equal(code(one.encode() + one.encode()), (INVALID_RECORD, True), "two batches")
-    tap.equal(code(one.encode()[:-1]), (2, True), "a batch that is cut short")
-    tap.equal(code(one.encode()[:10]), (2, True), "less than a header")
+    tap.equal(code(one.encode()[:-1]), (INVALID_RECORD, True), "a batch that is cut short")
+    tap.equal(code(one.encode()[:10]), (INVALID_RECORD, True), "less than a header")
     tap.equal(code(raw.Batch([(None, "x")], attributes=0x10, producer_id=1, producer_epoch=0, base_sequence=0).encode()),
-              (INVALID_TXN_STATE, True), "a transactional batch")
-    tap.equal(code(one.encode(), transactional="t"), (INVALID_TXN_STATE, True), "a transactional id")
+              (ID_NOT_ALLOWED, True), "a transactional batch")
+    tap.equal(code(one.encode(), transactional="t"), (NONE, False), "a transactional id alone makes no transaction")
     tap.equal(code(raw.Batch([(None, "x")], attributes=4).encode(), version=6)[0], 76, "zstd before version 7")
 
     got = produce_raw("strict", [(0, one.encode()), (7, one.encode()), (1, b"junk" * 30), (1, one.encode())])
@@ -345,7 +345,9 @@ def test_delete_topics():
         {"Name": "twice"}, {"Name": None, "TopicId": topic_id("twice")}, {"Name": "single"}]})
     tap.equal([t["ErrorCode"] for t in got["Responses"]], [INVALID_REQUEST, INVALID_REQUEST, NONE], "what is named twice stays")
     got = client.call("DeleteTopics", 3, {"TimeoutMs": 5000, "TopicNames": ["twice", "twice"]})
-    tap.equal([t["ErrorCode"] for t in got["Responses"]], [INVALID_REQUEST] * 2, "twice by name")
+    tap.equal([t["ErrorCode"] for t in got["Responses"]], [INVALID_REQUEST], "twice by name, answered once")
+    got = client.call("DeleteTopics", 6, {"TimeoutMs": 5000, "Topics": [{"Name": None, "TopicId": topic_id("twice")}] * 2})
+    tap.equal([t["ErrorCode"] for t in got["Responses"]], [INVALID_REQUEST], "twice by id")
 
     server.sql("SELECT create_topic('in-use')")
     session = server.session()
@@ -427,7 +429,7 @@ def test_internal_topics():
 
 def test_other_answers():
     got = client.call("InitProducerId", 4, {"TransactionalId": "tx", "TransactionTimeoutMs": 1000})
-    tap.equal((got["ErrorCode"], got["ProducerId"], got["ProducerEpoch"]), (INVALID_REQUEST, -1, -1), "a transactional id is final")
+    tap.equal((got["ErrorCode"], got["ProducerId"], got["ProducerEpoch"]), (ID_NOT_ALLOWED, -1, -1), "a transactional id is final")
     got = client.call("InitProducerId", 3, {"TransactionalId": None, "TransactionTimeoutMs": 1, "ProducerId": 77, "ProducerEpoch": 5})
     first = got["ProducerId"]
     tap.equal((got["ErrorCode"], first != 77, got["ProducerEpoch"]), (NONE, True, 0), "without a transactional id always a new id")

@@ -161,9 +161,9 @@ test_no_codec(void)
 	size_t		cap = 0;
 	size_t		len;
 
-	CHECK_STATUS(pt_decompress(PT_CODEC_NONE, "abc", 3, 10, &out, &len), PT_BATCH_BAD_ATTRIBUTES);
-	CHECK_STATUS(pt_decompress((PtCodec) 5, "abc", 3, 10, &out, &len), PT_BATCH_BAD_ATTRIBUTES);
-	CHECK_STATUS(pt_compress((PtCodec) 7, 0, "abc", 3, &out, &cap, &len), PT_BATCH_BAD_ATTRIBUTES);
+	CHECK_STATUS(pt_decompress(PT_CODEC_NONE, "abc", 3, 10, &out, &len), PT_BATCH_BAD_CODEC);
+	CHECK_STATUS(pt_decompress((PtCodec) 5, "abc", 3, 10, &out, &len), PT_BATCH_BAD_CODEC);
+	CHECK_STATUS(pt_compress((PtCodec) 7, 0, "abc", 3, &out, &cap, &len), PT_BATCH_BAD_CODEC);
 	CHECK(out == NULL);
 }
 
@@ -186,7 +186,11 @@ test_damage(void)
 			PtBatchStatus status = pt_decompress(codec, part, cut, MEGABYTE, &out, &out_len);
 
 			SAY("codec %d cut at %zu", codec, cut);
-			/* Framed snappy that ends with its header, or a block, is complete. */
+
+			/*
+			 * Framed snappy that ends with its header, or a block, is
+			 * complete.
+			 */
 			CHECK(status == PT_BATCH_BAD_COMPRESSION || (codec == PT_CODEC_SNAPPY && cut == 16));
 			if (out != NULL)
 				pfree(out);
@@ -265,7 +269,11 @@ test_announced_lengths(void)
 	static const char snappy[] = "\xff\xff\xff\xff\x0f" "\x00" "a";
 	static const char xerial[] = "\x82SNAPPY\0" "\0\0\0\1" "\0\0\0\1" "\x7f\xff\xff\xff" "abc";
 	static const char negative[] = "\x82SNAPPY\0" "\0\0\0\1" "\0\0\0\1" "\xff\xff\xff\xff" "abc";
-	/* magic, descriptor with a content size of 8 bytes in one segment, 2^40 - 1, an empty last block */
+
+	/*
+	 * magic, descriptor with a content size of 8 bytes in one segment, 2^40 -
+	 * 1, an empty last block
+	 */
 	static const char zstd[] = "\x28\xb5\x2f\xfd" "\xe0" "\xff\xff\xff\xff\xff\0\0\0" "\1\0\0";
 
 	largest_malloc = 0;

@@ -18,6 +18,7 @@
 #include "postgres.h"
 
 #include "record/compress.h"
+#include "record/layout.h"
 #include "utils/timestamp.h"
 
 #include "kafka/topics.h"
@@ -64,10 +65,12 @@ check_batch(const KafkaRecords *records, int16 version, const char **message)
 		return KERR_INVALID_RECORD;
 	}
 	status = pt_batch_header_read(records->data, records->len, &h);
-	if (status != PT_BATCH_OK || h.length > records->len)
+	if (status == PT_BATCH_OK && h.length > records->len)
+		status = PT_BATCH_TRUNCATED;
+	if (status != PT_BATCH_OK)
 	{
-		*message = pt_batch_status_text(status != PT_BATCH_OK ? status : PT_BATCH_TRUNCATED);
-		return KERR_CORRUPT_MESSAGE;
+		*message = pt_batch_status_text(status);
+		return kafka_error_from_status(pt_status_of_batch(status));
 	}
 	if (h.length < records->len)
 	{
@@ -79,10 +82,10 @@ check_batch(const KafkaRecords *records, int16 version, const char **message)
 		*message = "Clients are not allowed to write control batches.";
 		return KERR_INVALID_RECORD;
 	}
-	if (h.attributes & PT_BATCH_TRANSACTIONAL)
+	if (h.base_offset != 0)
 	{
-		*message = "Kafka transactions are not supported.";
-		return KERR_INVALID_TXN_STATE;
+		*message = "The base offset of a produced record batch must be 0.";
+		return KERR_INVALID_RECORD;
 	}
 	if ((h.attributes & PT_BATCH_COMPRESSION_MASK) == PT_CODEC_ZSTD && version < ZSTD_FROM_VERSION)
 	{
@@ -100,6 +103,30 @@ count_partitions(const ProduceRequest *in)
 	for (int i = 0; i < in->topic_data.n; i++)
 		n += in->topic_data.items[i].partition_data.n;
 	return n;
+}
+
+/*
+ * Is there any batch of a transaction?  As in Kafka these make the request
+ * one, and not its transactional id.
+ */
+static bool
+is_transactional(const ProduceRequest *in)
+{
+	for (int i = 0; i < in->topic_data.n; i++)
+	{
+		const ProduceTopic *topic = &in->topic_data.items[i];
+
+		for (int j = 0; j < topic->partition_data.n; j++)
+		{
+			const KafkaRecords *records = &topic->partition_data.items[j].records;
+			PtBatchHeader h;
+
+			if (records->len > 0 && pt_batch_header_read(records->data, records->len, &h) == PT_BATCH_OK &&
+				h.magic == PT_BATCH_MAGIC && (h.attributes & PT_BATCH_TRANSACTIONAL))
+				return true;
+		}
+	}
+	return false;
 }
 
 /* An item for the engine, or an error in the response. */
@@ -218,9 +245,9 @@ produce_begin(KafkaCall *call)
 		walk_request(call, KERR_INVALID_REQUIRED_ACKS, NULL, false);
 		return KAFKA_REPLY;
 	}
-	if (in->transactional_id.len >= 0)
+	if (is_transactional(in))
 	{
-		walk_request(call, KERR_INVALID_TXN_STATE, "Kafka transactions are not supported.", false);
+		walk_request(call, KERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "Kafka transactions are not supported.", false);
 		return finish(call);
 	}
 	state->targets = MemoryContextAllocHuge(call->mcxt, sizeof(*state->targets) * Max(n, 1));
@@ -238,19 +265,44 @@ produce_begin(KafkaCall *call)
 	return KAFKA_APPEND;
 }
 
+/*
+ * Which records are to blame.  A client that sees any fails those, and may
+ * send the others again.
+ */
+static void
+name_refused(KafkaCall *call, const PtProduce *item, ProducePartitionResponse *out)
+{
+	PtRefusedRecord *refused;
+	int32		n = pt_refused_records(item, &refused);
+
+	Assert(n == 0 || out->error_code != KERR_NONE);
+	KAFKA_RESIZE(call, out->record_errors, ProduceRecordError, n);
+	for (int32 i = 0; i < n; i++)
+	{
+		out->record_errors.items[i].batch_index = refused[i].index;
+		out->record_errors.items[i].batch_index_error_message = kafka_string(refused[i].why);
+	}
+}
+
+/*
+ * Kafka tells where the log starts but for errors that say nothing about the
+ * log as it is.
+ */
 static void
 set_result(KafkaCall *call, const PtProduce *item, ProducePartitionResponse *out)
 {
 	int16		code = kafka_error_from_status(item->status);
 
 	if (code != KERR_NONE)
-	{
 		set_error(out, code, item->message[0] ? item->message : NULL);
-		return;
+	else
+	{
+		out->base_offset = item->base_offset;
+		out->log_append_time_ms = item->append_time;
 	}
-	out->base_offset = item->base_offset;
-	out->log_append_time_ms = item->append_time;
-	out->log_start_offset = item->start_offset;
+	if (code != KERR_MESSAGE_TOO_LARGE && code != KERR_CORRUPT_MESSAGE && code != KERR_KAFKA_STORAGE_ERROR)
+		out->log_start_offset = item->start_offset;
+	name_refused(call, item, out);
 }
 
 static KafkaOutcome

@@ -60,6 +60,7 @@ typedef struct FetchEntry
 	uint32		max_bytes;
 	int64		offset;
 	int16		error;
+	bool		unknown;		/* there is no such partition */
 	bool		included;		/* in the answer */
 	bool		diverging;
 	int32		diverging_epoch;
@@ -196,6 +197,7 @@ add_entry(KafkaCall *call, KafkaString topic, const KafkaUuid *id, const FetchPa
 	entry->max_bytes = Max(asked->partition_max_bytes, 0);
 	entry->part = part;
 	entry->fetch.relid = kafka_lookup(&state->lookup, topic, id, asked->partition, &entry->error);
+	entry->unknown = entry->error != KERR_NONE;
 	entry->fetch.leader_epoch = asked->current_leader_epoch;
 
 	/* There are no followers of ours that fetch this way. */
@@ -409,8 +411,10 @@ fetch_entry(FetchEntry *entry, uint64 left, bool at_least_one)
 }
 
 /*
- * Asks for all entries.  true when there is something to say: enough bytes, or
- * an error, or a client whose log diverged.
+ * Asks for all entries.  true when there is something to say: enough bytes, an
+ * error of reading, or a client whose log diverged.  As in Kafka a partition
+ * that does not exist is no reason to answer at once, as long as another one
+ * does: a consumer would ask again at once, and again.
  */
 static bool
 fetch_all(KafkaCall *call)
@@ -420,7 +424,8 @@ fetch_all(KafkaCall *call)
 	uint64		limit = Min(Max(in->max_bytes, 0), KAFKA_FETCH_BYTES_MAX);
 	uint64		left = limit;
 	uint64		bytes = 0;
-	bool		news = state->n == 0;
+	bool		news = false;
+	int			nknown = 0;
 
 	for (int i = 0; i < state->n; i++)
 	{
@@ -437,14 +442,15 @@ fetch_all(KafkaCall *call)
 			bytes += got;
 			left -= Min(got, left);
 		}
-		news |= entry->error != KERR_NONE || entry->diverging;
+		nknown += !entry->unknown;
+		news |= (entry->error != KERR_NONE && !entry->unknown) || entry->diverging;
 	}
-	return news || bytes >= Min((uint64) Max(in->min_bytes, 0), limit);
+	return news || nknown == 0 || bytes >= Min((uint64) Max(in->min_bytes, 0), limit);
 }
 
 /*
- * Names the logs that the server is to watch; all entries are without error
- * here.
+ * Names the logs that the server is to watch: those of all partitions that
+ * there are, which are without error here.
  */
 static KafkaOutcome
 wait_for_more(KafkaCall *call)
@@ -456,9 +462,12 @@ wait_for_more(KafkaCall *call)
 	call->nwaits = 0;
 	for (int i = 0; i < state->n; i++)
 	{
+		if (state->entries[i].unknown)
+			continue;
 		Assert(state->entries[i].fetch.span.state != NULL);
 		call->waits[call->nwaits++] = state->entries[i].fetch.span.state;
 	}
+	Assert(call->nwaits > 0);
 	return KAFKA_WAIT;
 }
 
@@ -511,7 +520,7 @@ fill_partition(const FetchRequest *in, const FetchEntry *entry, FetchPartitionRe
 {
 	out->partition_index = entry->partition;
 	out->error_code = entry->error;
-	out->aborted_transactions.n = in->isolation_level == 1 ? 0 : -1;
+	out->aborted_transactions.n = in->isolation_level == 1 || entry->unknown ? 0 : -1;
 	if (entry->error != KERR_NONE)
 	{
 		out->high_watermark = -1;

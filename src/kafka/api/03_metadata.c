@@ -99,11 +99,33 @@ create_topic(KafkaCall *call, KafkaString name, int16 *error)
 	return kafka_topic_find(name, NULL, error);
 }
 
+/* Is a topic asked for by its id? */
+static bool
+is_by_id(const MetadataTopic *asked)
+{
+	return asked->name.len < 0 || !kafka_uuid_is_zero(&asked->topic_id);
+}
+
+/*
+ * How often each topic is asked for: counted at the first of its kind, 0 at
+ * the others.
+ */
+static int *
+count_uses(KafkaCall *call)
+{
+	const MetadataRequest *in = call->request;
+	KafkaString *keys = MemoryContextAllocHuge(call->mcxt, sizeof(KafkaString) * (Size) Max(in->topics.n, 1));
+
+	for (int i = 0; i < in->topics.n; i++)
+		keys[i] = is_by_id(&in->topics.items[i]) ? kafka_id_name(&in->topics.items[i].topic_id) : in->topics.items[i].name;
+	return kafka_name_uses(call, keys, sizeof(KafkaString), in->topics.n);
+}
+
 /* false: the topic must be created, and not here. */
 static bool
 fill_one(KafkaCall *call, const MetadataTopic *asked, MetadataTopicResponse *out)
 {
-	bool		by_id = asked->name.len < 0 || !kafka_uuid_is_zero(&asked->topic_id);
+	bool		by_id = is_by_id(asked);
 	const PtTopic *topic;
 
 	topic = kafka_topic_find(asked->name, by_id ? &asked->topic_id : NULL, &out->error_code);
@@ -144,6 +166,7 @@ metadata_begin(KafkaCall *call)
 	const MetadataRequest *in = call->request;
 	MetadataResponse *out = call->response;
 	bool		all = call->api_version == 0 ? in->topics.n == 0 : in->topics.n < 0;
+	int		   *uses;
 
 	fill_broker(call);
 	if (in->include_cluster_authorized_operations)
@@ -154,9 +177,13 @@ metadata_begin(KafkaCall *call)
 		return KAFKA_REPLY;
 	}
 	KAFKA_RESIZE(call, out->topics, MetadataTopicResponse, in->topics.n);
+	uses = count_uses(call);
+	out->topics.n = 0;
 	for (int i = 0; i < in->topics.n; i++)
 	{
-		if (!fill_one(call, &in->topics.items[i], &out->topics.items[i]))
+		if (uses[i] == 0)
+			continue;			/* is answered already */
+		if (!fill_one(call, &in->topics.items[i], &out->topics.items[out->topics.n++]))
 			return KAFKA_MOVE;
 	}
 	return KAFKA_REPLY;

@@ -39,8 +39,10 @@ typedef struct CommitState
 } CommitState;
 
 /*
- * What of a partition can be wrong by itself.  Metadata may be any bytes, as
- * in Kafka: librdkafka's language bindings send a terminating zero along.
+ * What of a partition can be wrong by itself.  As in Kafka any offset may be
+ * committed, negative ones too: some clients write -1 and -2 where they mean
+ * "go by auto.offset.reset".  And metadata may be any bytes: librdkafka's
+ * language bindings send a terminating zero along.
  */
 static int16
 check_partition(const OffsetCommitPartition *in, const PtTopic *topic)
@@ -51,8 +53,6 @@ check_partition(const OffsetCommitPartition *in, const PtTopic *topic)
 		return KERR_UNKNOWN_TOPIC_OR_PARTITION;
 	if (metadata.len > pt_offset_metadata_max)
 		return KERR_OFFSET_METADATA_TOO_LARGE;
-	if (in->committed_offset < 0)
-		return KERR_INVALID_REQUEST;
 	return KERR_NONE;
 }
 
@@ -67,6 +67,7 @@ add_offset(CommitState *state, const OffsetCommitPartition *in, const PtTopic *t
 	committed->partition = in->partition_index;
 	committed->leader_epoch = in->committed_leader_epoch;
 	committed->offset = in->committed_offset;
+	committed->removed = false;
 	committed->commit_time = -1;
 	committed->metadata = (PtString)
 	{
@@ -133,6 +134,7 @@ check_member(KafkaCall *call)
 {
 	const OffsetCommitRequest *in = call->request;
 	CoordEvent	event = kafka_group_event(call, COORD_EV_COMMIT, in->group_id);
+	CoordGroupInfo info;
 	int16		error;
 
 	event.member_id = in->member_id;
@@ -141,6 +143,10 @@ check_member(KafkaCall *call)
 	error = kafka_group_check(call, &event);
 	/* what a group with members of its own says */
 	if (error == KERR_NONE && pt_group_sql_active(in->group_id))
+		error = KERR_UNKNOWN_MEMBER_ID;
+	/* a group that has committed offsets is one, of which it is no member */
+	if (error == KERR_ILLEGAL_GENERATION && !coord_find(kafka_groups(), in->group_id, &info) &&
+		pt_offsets_exist(in->group_id, true))
 		error = KERR_UNKNOWN_MEMBER_ID;
 	return error;
 }

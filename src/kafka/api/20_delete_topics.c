@@ -33,6 +33,37 @@ refuse(DeleteTopicResponse *out, int16 code, const char *message)
 }
 
 /*
+ * How often each topic of the request is named there: counted at the first of
+ * its kind, 0 at the others.  What is given by name and id at once is of no
+ * kind but its own.
+ */
+static int *
+count_uses(KafkaCall *call)
+{
+	const DeleteTopicsRequest *in = call->request;
+	KafkaString *keys;
+
+	if (call->api_version < 6)
+		return kafka_name_uses(call, in->topic_names.items, sizeof(KafkaString), in->topic_names.n);
+	keys = MemoryContextAllocHuge(call->mcxt, sizeof(KafkaString) * (Size) Max(in->topics.n, 1));
+	for (int i = 0; i < in->topics.n; i++)
+	{
+		const DeleteTopic *topic = &in->topics.items[i];
+
+		if (topic->name.len < 0)
+			keys[i] = kafka_id_name(&topic->topic_id);
+		else if (kafka_uuid_is_zero(&topic->topic_id))
+			keys[i] = topic->name;
+		else
+			keys[i] = (KafkaString)
+		{
+			(const char *) topic, sizeof(*topic)
+		};
+	}
+	return kafka_name_uses(call, keys, sizeof(KafkaString), in->topics.n);
+}
+
+/*
  * Which of the request's topics there are, in order of their OIDs; *n: how
  * many.  What occurs twice, by name or by id, is not deleted.
  */
@@ -123,11 +154,17 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 	int			nfound = 0;
 	Oid		   *found = error == KERR_NONE ? find_all(call, &nfound) : NULL;
 
+	int		   *uses = count_uses(call);
+
 	KAFKA_RESIZE(call, out->responses, DeleteTopicResponse, n);
+	out->responses.n = 0;
 	for (int i = 0; i < n; i++)
 	{
-		DeleteTopicResponse *result = &out->responses.items[i];
+		DeleteTopicResponse *result = &out->responses.items[out->responses.n];
 
+		if (uses[i] == 0)
+			continue;			/* is answered already */
+		out->responses.n++;
 		result->name = states ? in->topics.items[i].name : in->topic_names.items[i];
 		if (states)
 			result->topic_id = in->topics.items[i].topic_id;

@@ -5,10 +5,10 @@
  *
  * Ids come from the engine in blocks, so that most calls touch nothing shared.
  *
- * Kafka transactions are not supported: a transactional id is answered with
- * INVALID_REQUEST, which clients take as final.  (COORDINATOR_NOT_AVAILABLE
- * would be tried again for ever, an authorization error would send people
- * looking for an ACL.)
+ * Kafka transactions are not supported.  A transactional id is answered with
+ * TRANSACTIONAL_ID_AUTHORIZATION_FAILED, the one code that every client takes
+ * as final: librdkafka tries again after most others, INVALID_REQUEST too,
+ * until init_transactions() runs out of time.
  *
  * Siblings: ../call.c; ../../produce/produce.h (pt_producer_ids_allocate).
  *
@@ -50,7 +50,9 @@ init_producer_id_begin(KafkaCall *call)
 
 	if (in->transactional_id.len >= 0)
 	{
-		out->error_code = KERR_INVALID_REQUEST;
+		/* a client takes this as final, whatever it is made of */
+		out->error_code = in->transactional_id.len == 0 ? KERR_INVALID_REQUEST :
+			KERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
 		out->producer_epoch = -1;
 	}
 	else

@@ -143,10 +143,12 @@ delete_topic(KafkaCall *call, const OffsetDeleteTopic *in, const CoordDescriptio
 	int16		error;
 	const PtTopic *topic = kafka_offsets_topic(in->name, NULL, &name, &error);
 	pg_uuid_t	id = {{0}};
+	int32		npartitions = 0;
 
 	if (topic != NULL)
 	{
 		id = topic->id;
+		npartitions = topic->npartitions;
 		if (subscribed(d, name))
 			error = KERR_GROUP_SUBSCRIBED_TO_TOPIC;
 	}
@@ -158,13 +160,15 @@ delete_topic(KafkaCall *call, const OffsetDeleteTopic *in, const CoordDescriptio
 
 		target->partition_index = in->partitions.items[i].partition_index;
 		target->error_code = error;
-		if (error != KERR_NONE || !pt_offset_fetch(((OffsetDeleteRequest *) call->request)->group_id,
-												   name, &id, target->partition_index, true, &committed))
+		if (error == KERR_NONE && (target->partition_index < 0 || target->partition_index >= npartitions))
+			target->error_code = KERR_UNKNOWN_TOPIC_OR_PARTITION;
+		if (target->error_code != KERR_NONE || !pt_offset_fetch(((OffsetDeleteRequest *) call->request)->group_id,
+																name, &id, target->partition_index, true, &committed))
 			continue;
 		committed.topic = name;
 		committed.topic_id = id;
 		committed.partition = target->partition_index;
-		committed.offset = -1;
+		committed.removed = true;
 		state->offsets[state->n] = committed;
 		state->targets[state->n++] = target;
 	}

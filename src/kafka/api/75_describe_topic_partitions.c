@@ -90,7 +90,6 @@ fill_topic(KafkaCall *call, const PtTopic *topic, int32 first, int *left, Descri
 
 	memcpy(&out->topic_id, &topic->id, sizeof(out->topic_id));
 	out->is_internal = topic->internal;
-	out->topic_authorized_operations = KAFKA_TOPIC_OPERATIONS;
 	KAFKA_RESIZE(call, out->partitions, DescribedPartition, n);
 	for (int i = 0; i < n; i++)
 		fill_partition(topic, first + i, &out->partitions.items[i]);
@@ -136,6 +135,7 @@ describe_topic_partitions_begin(KafkaCall *call)
 		}
 		result = &out->topics.items[out->topics.n++];
 		result->name = names.items[i];
+		result->topic_authorized_operations = KAFKA_TOPIC_OPERATIONS;
 		topic = kafka_topic_find(names.items[i], NULL, &result->error_code);
 		if (topic == NULL)
 			continue;

@@ -78,7 +78,7 @@ read_client_id(const char *frame, size_t len, KafkaString *client_id)
 		return "header is truncated";
 	client_id->len = (int16) get16(frame + HEADER_FIXED);
 	client_id->data = frame + HEADER_FIXED + 2;
-	if (client_id->len < -1 || client_id->len > KAFKA_CLIENT_ID_MAX)
+	if (client_id->len < -1)
 		return "length of client id is invalid";
 	if (client_id->len > 0 && (size_t) client_id->len > len - HEADER_FIXED - 2)
 		return "header is truncated";
@@ -204,7 +204,7 @@ kafka_request_write(KafkaWriter *w, const KafkaApi *api, int16 version,
 	uint16		id_len = pg_hton16((uint16) len);
 	bool		flexible = kafka_api_flexible(api, version);
 
-	Assert(w->len == 0 && len <= KAFKA_CLIENT_ID_MAX);
+	Assert(w->len == 0 && len <= PG_INT16_MAX);
 	if (!kafka_write_bytes(w, &word, sizeof(word)) || !kafka_write_bytes(w, fixed, sizeof(fixed)))
 		return false;
 	word = pg_hton32((uint32) correlation_id);

@@ -22,9 +22,6 @@
 /* How much memory the structs of one request may take, whatever it says. */
 #define KAFKA_DECODE_BUDGET		(16 * 1024 * 1024)
 
-/* What a client may call itself; longer is no client. */
-#define KAFKA_CLIENT_ID_MAX		4096
-
 typedef struct KafkaRequestHeader
 {
 	int16		api_key;

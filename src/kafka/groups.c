@@ -144,7 +144,20 @@ client_host(const KafkaSession *session)
  * The coordinator
  */
 
-/* What the settings say now. */
+/* No member could keep to such settings: see tell_contradictions. */
+static bool
+bounds_contradict(void)
+{
+	return pt_group_min_session_timeout_ms > pt_group_max_session_timeout_ms;
+}
+
+static bool
+heartbeat_contradicts(void)
+{
+	return pt_group_consumer_heartbeat_interval_ms >= pt_group_consumer_session_timeout_ms;
+}
+
+/* What the settings say now; of two that contradict each other, one yields. */
 static CoordConfig
 current_config(void)
 {
@@ -153,15 +166,38 @@ current_config(void)
 	coord_config_defaults(&c);
 	c.memory_max = (size_t) pt_group_memory * 1024;
 	c.initial_rebalance_delay_ms = pt_group_initial_rebalance_delay_ms;
-	c.min_session_timeout_ms = pt_group_min_session_timeout_ms;
+	c.min_session_timeout_ms = bounds_contradict() ? 1 : pt_group_min_session_timeout_ms;
 	c.max_session_timeout_ms = pt_group_max_session_timeout_ms;
 	c.max_size = pt_group_max_size;
 	c.consumer_session_timeout_ms = pt_group_consumer_session_timeout_ms;
-	c.consumer_heartbeat_interval_ms = pt_group_consumer_heartbeat_interval_ms;
+	c.consumer_heartbeat_interval_ms = heartbeat_contradicts() ?
+		Max(pt_group_consumer_session_timeout_ms / 3, 1) : pt_group_consumer_heartbeat_interval_ms;
 	c.consumer_max_size = pt_group_max_size;
 	c.regex_valid = kafka_topic_regex_valid;
 	c.regex_matches = kafka_topic_regex_matches;
 	return c;
+}
+
+/* When the settings have changed. */
+static void
+tell_contradictions(const CoordConfig *applied)
+{
+	if (bounds_contradict())
+		ereport(WARNING,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" is not applied, because it is above \"%s\"",
+						"pgtopic.group_min_session_timeout", "pgtopic.group_max_session_timeout"),
+				 errdetail("They are %d ms and %d ms.", pt_group_min_session_timeout_ms, pt_group_max_session_timeout_ms),
+				 errhint("Lower the first, or raise the second.")));
+	if (heartbeat_contradicts())
+		ereport(WARNING,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" is not applied, because it is not below \"%s\"",
+						"pgtopic.group_consumer_heartbeat_interval", "pgtopic.group_consumer_session_timeout"),
+				 errdetail("They are %d ms and %d ms; members are told to send heartbeats every %d ms.",
+						   pt_group_consumer_heartbeat_interval_ms, pt_group_consumer_session_timeout_ms,
+						   applied->consumer_heartbeat_interval_ms),
+				 errhint("Lower the first, or raise the second.")));
 }
 
 static bool
@@ -188,6 +224,7 @@ create(void)
 	ctl.hcxt = groups_mcxt;
 	waiting = hash_create("Kafka calls that wait", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	config = current_config();
+	tell_contradictions(&config);
 	groups = coord_create(&config, pg_prng_uint64(&pg_global_prng_state));
 	MemoryContextSwitchTo(old);
 	changes_seen = configs_seen = 0;
@@ -232,6 +269,7 @@ prepare(void)
 	if (!same_config(&now, &config))
 	{
 		config = now;
+		tell_contradictions(&config);
 		coord_configure(groups, &config);
 	}
 }

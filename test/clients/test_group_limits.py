@@ -15,7 +15,8 @@ import damage  # noqa: E402
 import raw             # noqa: E402
 import tap             # noqa: E402
 
-NONE, NOT_AVAILABLE, UNKNOWN_MEMBER_ID, REBALANCE_IN_PROGRESS, MEMBER_ID_REQUIRED, GROUP_MAX_SIZE_REACHED = 0, 15, 25, 27, 79, 81
+NONE, NOT_AVAILABLE, UNKNOWN_MEMBER_ID, INVALID_SESSION_TIMEOUT, REBALANCE_IN_PROGRESS = 0, 15, 25, 26, 27
+MEMBER_ID_REQUIRED, GROUP_MAX_SIZE_REACHED = 79, 81
 MEMORY_MB = 16
 
 server = None
@@ -204,6 +205,45 @@ def random_request(rnd):
     ])
 
 
+def test_long_client_id():
+    """a client may call itself by 32,767 bytes, as in Kafka"""
+    with raw.Client(server.bootstrap, client_id="c" * 32767) as client:
+        tap.equal(client.call("Metadata", 9, {"Topics": []})["Topics"], [], "it gets its metadata")
+        joined = client.call("JoinGroup", 3, join_body("longnames"))
+        tap.equal(joined["ErrorCode"], NONE, "and joins a group")
+        tap.matches("^c{200,}-", joined["MemberId"], "with a member id after it")
+        client.call("LeaveGroup", 1, {"GroupId": "longnames", "MemberId": joined["MemberId"]})
+
+
+def test_contradictions():
+    """settings that contradict each other shut nobody out, and are told"""
+    def join(group, timeout):
+        with connect() as client:
+            joined = client.call("JoinGroup", 3, {**join_body(group), "SessionTimeoutMs": timeout})
+            client.call("LeaveGroup", 1, {"GroupId": group, "MemberId": joined["MemberId"]})
+            return joined["ErrorCode"]
+
+    server.sql("ALTER SYSTEM SET pgtopic.group_min_session_timeout = '60s'")
+    server.sql("ALTER SYSTEM SET pgtopic.group_max_session_timeout = '30s'")
+    server.sql("ALTER SYSTEM SET pgtopic.group_consumer_session_timeout = '4s'")
+    server.sql("ALTER SYSTEM SET pgtopic.group_consumer_heartbeat_interval = '5s'")
+    server.reload()
+    deadline = time.monotonic() + 60
+    while join("bounds", 30001) != INVALID_SESSION_TIMEOUT and time.monotonic() < deadline:
+        time.sleep(0.1)
+    tap.equal(join("bounds", 30001), INVALID_SESSION_TIMEOUT, "the longest session timeout holds")
+    tap.equal(join("bounds", 10000), NONE, "the shortest yields")
+    with connect() as client:
+        beat = client.call("ConsumerGroupHeartbeat", 0, {
+            "GroupId": "heartbeats", "MemberId": str(uuid.uuid4()), "MemberEpoch": 0, "RebalanceTimeoutMs": 6000,
+            "SubscribedTopicNames": ["t"], "TopicPartitions": []})
+    tap.ok(0 < beat["HeartbeatIntervalMs"] < 4000, "heartbeats come within a session (%d ms)" % beat["HeartbeatIntervalMs"])
+    for name in ("group_min_session_timeout", "group_consumer_heartbeat_interval"):
+        tap.matches('WARNING:  "pgtopic.%s" is not applied' % name, server.log_text(), "%s: the log says so" % name)
+    server.sql("ALTER SYSTEM RESET ALL")
+    server.reload()
+
+
 def test_damage():
     """damaged requests: each gets an answer or the end of its connection"""
     seed = int(os.environ.get("PGTOPIC_SEED", "1"))
@@ -222,7 +262,8 @@ def main():
     server.sql("CREATE EXTENSION pgtopic")
     server.sql("SELECT create_topic('t')")
     server.wait_listener()
-    tap.main([test_flood_of_ids, test_flood_of_members, test_huge_metadata, test_never_synced, test_damage, test_connections_that_vanish])
+    tap.main([test_flood_of_ids, test_flood_of_members, test_huge_metadata, test_never_synced, test_long_client_id, test_contradictions, test_damage,
+              test_connections_that_vanish])
 
 
 main()

@@ -223,9 +223,9 @@ static void
 test_exact_bytes(void)
 {
 	int32		nodes[] = {1, 2};
-	CreateTopicAssignment assignment = {.partition_index = 7, .broker_ids = {nodes, 2}};
-	ApiVersionsRequest versions = {.client_software_name = {"kcat", 4}, .client_software_version = {"1", 1}};
-	InitProducerIdRequest init = {.transactional_id = {"", -1}, .transaction_timeout_ms = -1, .producer_id = -1, .producer_epoch = -1};
+	CreateTopicAssignment assignment = {.partition_index = 7,.broker_ids = {nodes, 2}};
+	ApiVersionsRequest versions = {.client_software_name = {"kcat", 4},.client_software_version = {"1", 1}};
+	InitProducerIdRequest init = {.transactional_id = {"", -1},.transaction_timeout_ms = -1,.producer_id = -1,.producer_epoch = -1};
 
 	check_encoded(kafka_schema_CreateTopicAssignment(), 4, false, &assignment,
 				  "00000007" "00000002" "00000001" "00000002");
@@ -245,7 +245,7 @@ test_tagged_fields(void)
 	FetchPartitionResponse p;
 	ApiVersionsResponse v;
 	DescribeTopicPartitionsRequest d;
-	DescribeTopicCursor cursor = {.topic_name = {"t", 1}, .partition_index = 3};
+	DescribeTopicCursor cursor = {.topic_name = {"t", 1},.partition_index = 3};
 
 	kafka_defaults(kafka_schema_FetchPartitionResponse(), &p, 1);
 	p.current_leader.leader_id = 1;
@@ -272,7 +272,10 @@ test_unknown_tags(void)
 {
 	const KafkaSchema *schema = kafka_schema_ApiVersionsResponse();
 
-	/* tag 77 of two bytes, tag 1000000 of none, before and behind one that is known */
+	/*
+	 * tag 77 of two bytes, tag 1000000 of none, before and behind one that is
+	 * known
+	 */
 	CHECK(decode_hex(schema, 3, true, "0000" "01" "00000000" "03" "4d02abcd" "03" "01" "01" "c0843d" "00") == NULL);
 	/* longer than what is left */
 	CHECK(decode_hex(schema, 3, true, "0000" "01" "00000000" "01" "4d03abcd") != NULL);
@@ -293,7 +296,10 @@ test_hostile_lengths(void)
 	const KafkaSchema *metadata = kafka_schema_MetadataRequest();
 	const KafkaSchema *produce = kafka_schema_ProduceRequest();
 
-	/* counts: the largest there is, below -1, more than the bytes left, null where none may be */
+	/*
+	 * counts: the largest there is, below -1, more than the bytes left, null
+	 * where none may be
+	 */
 	CHECK(decode_hex(metadata, 1, false, "7fffffff" "0000") != NULL);
 	CHECK(decode_hex(metadata, 1, false, "80000000") != NULL);
 	CHECK(decode_hex(metadata, 1, false, "fffffffe") != NULL);
@@ -346,15 +352,24 @@ test_splices(void)
 	int			source1,
 				source2;
 	FetchPartitionResponse p[3];
-	FetchTopicResponse topic = {.topic = {"t", 1}, .partitions = {p, 3}};
+	FetchTopicResponse topic = {.topic = {"t", 1},.partitions = {p, 3}};
 	FetchResponse response;
 	KafkaWriter w = {.grow = writer_grow};
 
 	kafka_defaults(kafka_schema_FetchPartitionResponse(), p, 3);
 	kafka_defaults(kafka_schema_FetchResponse(), &response, 1);
-	p[0].records = (KafkaRecords) {NULL, 1000, &source1};
-	p[1].records = (KafkaRecords) {"abc", 3, NULL};
-	p[2].records = (KafkaRecords) {NULL, 2000000, &source2};
+	p[0].records = (KafkaRecords)
+	{
+		NULL, 1000, &source1
+	};
+	p[1].records = (KafkaRecords)
+	{
+		"abc", 3, NULL
+	};
+	p[2].records = (KafkaRecords)
+	{
+		NULL, 2000000, &source2
+	};
 	response.responses.items = &topic;
 	response.responses.n = 1;
 
@@ -391,6 +406,23 @@ read_header(const char *hex, KafkaRequestHeader *header)
 	return problem;
 }
 
+/* Metadata 1 with so many bytes of client id. */
+static const char *
+read_long_client_id(int len, KafkaRequestHeader *header)
+{
+	char	   *copy = malloc(14 + len);
+	const char *problem;
+
+	memcpy(copy, "\0\3\0\1\0\0\0\7", 8);
+	copy[8] = (char) (len >> 8);
+	copy[9] = (char) len;
+	memset(copy + 10, 'c', len);
+	memset(copy + 10 + len, 0xff, 4);
+	problem = kafka_request_header_read(copy, 14 + len, header);
+	free(copy);
+	return problem;
+}
+
 static void
 test_request_headers(void)
 {
@@ -409,6 +441,12 @@ test_request_headers(void)
 	CHECK(read_header("0003" "0009" "00000007" "ffff" "01" "05" "02" "abcd" "00", &h) == NULL);
 	CHECK_INT(h.client_id.len, -1);
 	CHECK_INT(h.body_len, 1);
+
+	/* the longest client id that there can be */
+	CHECK(read_long_client_id(PG_INT16_MAX, &h) == NULL);
+	CHECK_INT(h.client_id.len, PG_INT16_MAX);
+	CHECK_INT(h.body_len, 4);
+	CHECK(read_long_client_id(PG_INT16_MAX + 1, &h) != NULL);	/* a negative length */
 
 	/* cut short, absurd */
 	CHECK(read_header("000300010000", &h) != NULL);
@@ -444,7 +482,7 @@ test_bytes_behind_a_request(void)
 		size_t		len;
 		char	   *bytes = test_unhex(hexes[i], &len);
 		Memory		memory = {0};
-		KafkaArena	arena = {.alloc = memory_alloc, .arg = &memory, .budget = MEMORY_BUDGET};
+		KafkaArena	arena = {.alloc = memory_alloc,.arg = &memory,.budget = MEMORY_BUDGET};
 		KafkaRequestHeader h;
 		MetadataRequest request;
 
@@ -507,7 +545,7 @@ client_side(const KafkaApi *api, const KafkaSchema *schema, int version)
 	char	   *in = memory_alloc(&memory, schema->size);
 	char	   *out = memory_alloc(&memory, schema->size);
 	KafkaWriter w = {.grow = writer_grow};
-	KafkaArena	arena = {.alloc = memory_alloc, .arg = &memory, .budget = MEMORY_BUDGET};
+	KafkaArena	arena = {.alloc = memory_alloc,.arg = &memory,.budget = MEMORY_BUDGET};
 	KafkaRequestHeader h;
 	int32		correlation;
 	char	   *copy;
@@ -547,7 +585,7 @@ test_client_side(void)
 static void
 test_no_memory(void)
 {
-	KafkaArena	arena = {.alloc = no_alloc, .budget = MEMORY_BUDGET};
+	KafkaArena	arena = {.alloc = no_alloc,.budget = MEMORY_BUDGET};
 	KafkaWriter w = {.grow = no_grow};
 	MetadataRequest in;
 	char		bytes[] = {0, 0, 0, 1, 0, 1, 'a'};

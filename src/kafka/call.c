@@ -36,10 +36,12 @@
 #include "kafka/memory.h"
 
 /*
- * How long a transaction of a handler may wait for a lock: the clients of a
- * listener wait with it.
+ * How long a transaction of a handler may wait for a lock, and take in all:
+ * other requests to the administration worker wait with it.  It may run code
+ * of users (event triggers), which shall not have that worker for ever.
  */
-#define LOCK_TIMEOUT_MS "500ms"
+#define LOCK_PATIENCE "500ms"
+#define TRANSACTION_PATIENCE_MS 30000
 
 void		(*kafka_ready_hook) (KafkaCall *call);
 
@@ -154,7 +156,7 @@ run_and_commit(void *arg)
 	OwnTransaction *own = arg;
 
 	set_local("synchronous_commit", "off");
-	set_local("lock_timeout", LOCK_TIMEOUT_MS);
+	set_local("lock_timeout", LOCK_PATIENCE);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	own->fn(own->arg);
 	PopActiveSnapshot();
@@ -167,7 +169,7 @@ run_and_commit(void *arg)
  * and a new one is open when it returns.  fn has an active snapshot and leaves
  * what it has to say in arg.  When it throws, false is returned and the error
  * is in *error; what fn did is undone.  Waits for locks end soon with an
- * error.
+ * error, and so does what takes very long.
  */
 bool
 kafka_run_transaction(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error)
@@ -181,18 +183,40 @@ kafka_run_transaction(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaE
 	StartTransactionCommand();
 
 	/*
-	 * A process ends its wait for a lock by sending itself a SIGINT.  A
-	 * listener ignores those, since it has no query to cancel, except here.
+	 * A process ends what takes too long by sending itself a SIGINT.  A
+	 * worker ignores those, since it has no query to cancel, except here.
 	 */
 	sigaction(SIGINT, NULL, &usual);
 	pqsignal(SIGINT, StatementCancelHandler);
+	enable_timeout_after(STATEMENT_TIMEOUT, TRANSACTION_PATIENCE_MS);
 	ok = guard(call->mcxt, run_and_commit, &own, error);
+	disable_timeout(STATEMENT_TIMEOUT, false);
 	sigaction(SIGINT, &usual, NULL);
 
 	/* One that came too late must not hit what runs next. */
 	(void) get_timeout_indicator(LOCK_TIMEOUT, true);
 	QueryCancelPending = false;
 	return ok;
+}
+
+/*
+ * May the handler run commands here?  Only the administration worker does,
+ * where they may wait; a handler that finds itself elsewhere has the request
+ * move there.
+ */
+bool
+kafka_administrates(const KafkaCall *call)
+{
+	return call->session->plane == KAFKA_PLANE_ADMIN || call->session->plane == KAFKA_PLANE_ANY;
+}
+
+/* The handler's verdict that the request belongs to another worker. */
+KafkaOutcome
+kafka_move(KafkaCall *call, KafkaPlane plane)
+{
+	Assert(call->session->plane != KAFKA_PLANE_ANY && call->session->plane != plane);
+	call->move_to = plane;
+	return KAFKA_MOVE;
 }
 
 /* Logs an error that is ours, not the client's. */
@@ -284,7 +308,7 @@ run_step(void *arg)
 			break;
 	}
 	Assert(step->outcome != KAFKA_APPEND || call->nproduce > 0);
-	Assert(step->outcome != KAFKA_MOVE || (step->what == STEP_BEGIN && call->session->movable));
+	Assert(step->outcome != KAFKA_MOVE || (step->what == STEP_BEGIN && call->move_to != KAFKA_PLANE_ANY));
 	Assert(step->outcome != KAFKA_CLOSE || call->problem != NULL);
 	if (step->outcome == KAFKA_REPLY)
 		step->outcome = encode_reply(call);
@@ -376,7 +400,7 @@ report_activity(const KafkaCall *call)
 	char		text[NAMEDATALEN * 3];
 	int			n;
 
-	if (call->session->movable)
+	if (call->session->plane == KAFKA_PLANE_DATA)
 		return;
 	n = snprintf(text, sizeof(text), "%s of %s", call->api->name, call->session->client_id);
 	if (call->api->group_id_at != 0 && n < sizeof(text))

@@ -50,6 +50,14 @@
  */
 #define FEED_INTERVAL_MS	100
 
+/*
+ * How far the coordinator's clock moves from one turn of the control worker to
+ * the next, at most; and how long that one sleeps at most while the clock
+ * matters, so that nothing is lost of it.
+ */
+#define CLOCK_STEP_MS	1000
+#define CLOCK_SLEEP_MS	(CLOCK_STEP_MS / 2)
+
 typedef struct Waiting
 {
 	uint64		token;			/* hash key */
@@ -70,6 +78,10 @@ static uint64 changes_seen;		/* pt_topic_changes when the catalogs were looked a
 static int64 fed_at;			/* when that was */
 static uint64 configs_seen;		/* pt_group_configs_generation, likewise */
 static List *overridden;		/* groups with configs of their own, as the coordinator knows them */
+static int64 clock_ms;			/* of the coordinator, in the control worker */
+static int64 clock_set_at;		/* real time of that */
+
+static int64 real_ms(void);
 
 static int64 now_ms(void);
 static void feed_topics(void);
@@ -294,12 +306,37 @@ feed(bool urgent)
 }
 
 static int64
-now_ms(void)
+real_ms(void)
 {
 	instr_time	now;
 
 	INSTR_TIME_SET_CURRENT(now);
 	return (int64) INSTR_TIME_GET_MILLISEC(now);
+}
+
+/*
+ * The time of the coordinator.  In the control worker it is that of the turn:
+ * what a long step or a stopped process takes, members could not be heard in.
+ */
+static int64
+now_ms(void)
+{
+	return kafka_control_worker ? clock_ms : real_ms();
+}
+
+/*
+ * For the control worker: a turn begins, and what members had sent by now has
+ * been received.  If that took long, because the process stood still or was at
+ * something else, the members are not to blame: their time moves on by
+ * CLOCK_STEP_MS only.
+ */
+void
+kafka_control_heard(void)
+{
+	int64		now = real_ms();
+
+	clock_ms += Min(now - clock_set_at, CLOCK_STEP_MS);
+	clock_set_at = now;
 }
 
 /* Tells the coordinator what topics there are. */
@@ -625,7 +662,9 @@ kafka_control_wait(void)
 	if (groups == NULL || stepping)
 		return kafka_control_worker ? 0 : -1;	/* members of a coordinator that has gone are no members any more */
 	deadline = coord_next_deadline(groups);
-	return deadline == PG_INT64_MAX ? -1 : Max(deadline - now_ms(), 0);
+	if (deadline == PG_INT64_MAX)
+		return -1;
+	return Min(Max(deadline - now_ms(), 0), CLOCK_SLEEP_MS);
 }
 
 /*

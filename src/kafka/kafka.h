@@ -23,9 +23,10 @@
  *	PARK		(JoinGroup) resume when the kafka room says kafka_call_ready,
  *				or at call->deadline.  Until then later requests of the
  *				connection wait, as in Kafka.
- *	MOVE		this must run in the control worker: the connection goes there,
- *				and the request is begun anew.  begin has done nothing that
- *				counts.  Only where session->movable.
+ *	MOVE		this must run in the worker of the plane call->move_to: the
+ *				connection goes there, and the request is begun anew.  begin
+ *				has done nothing that the other one's does not expect.  Only
+ *				where session->plane is another one, and not ANY.
  *	NO_REPLY	acks=0.
  *	CLOSE		the bytes make no sense: call->problem says why; close the
  *				connection.
@@ -67,8 +68,8 @@ typedef struct KafkaSession
 	char		software_name[64];
 	char		software_version[64];
 	char		peer[64];		/* address of the client, for log lines */
-	bool		movable;		/* a listener's, which can give it to the
-								 * control worker */
+	KafkaPlane	plane;			/* of the worker that has it; ANY: of a
+								 * process that does everything itself */
 	struct KafkaFetchState *fetch;	/* fetch sessions (KIP-227) and cursors of
 									 * this connection */
 } KafkaSession;
@@ -122,6 +123,8 @@ typedef struct KafkaCall
 	int			npieces;
 	uint64		response_bytes;
 	bool		error;			/* there is an error code in it */
+	/* MOVE */
+	KafkaPlane	move_to;
 	/* CLOSE */
 	const char *problem;
 	instr_time	started;
@@ -158,10 +161,14 @@ extern void kafka_call_ready(KafkaCall *call);
 extern void (*kafka_ready_hook) (KafkaCall *call);
 
 /*
- * For the control worker: does what is due in groups, in a transaction, with
- * the caller's memory context being reset after the turn.  kafka_control_wait
- * says, in a transaction or not, after how many ms that is; 0: now, -1: never.
+ * For the control worker.  kafka_control_heard: a turn begins, with all that
+ * has arrived received; only this moves the clock of groups.
+ * kafka_control_turn: does what is due in groups, in a transaction, with the
+ * caller's memory context being reset after the turn.  kafka_control_wait
+ * says, in a transaction or not, after how many ms it may be; 0: it is now,
+ * -1: never.
  */
+extern void kafka_control_heard(void);
 extern void kafka_control_turn(void);
 extern int64 kafka_control_wait(void);
 

@@ -12,6 +12,8 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
+
 #include "kafka/groups.h"
 #include "kafka/offsets.h"
 #include "kafka/topics.h"
@@ -39,23 +41,53 @@ create_leaf(void *arg)
 }
 
 /*
- * Makes the call's items (for KAFKA_APPEND) of committed offsets of a group;
- * __consumer_offsets is created when there is none.  May commit the current
- * transaction and begin another.  Returns an error code.
+ * Sees to it that there is a partition of __consumer_offsets for the group.
+ * KAFKA_MOVE: the request must be begun elsewhere, where that is done, or back
+ * where it came from, now that it has been done.  Else KAFKA_REPLY, and *error
+ * says how it went.  May commit the current transaction and begin another.
+ */
+KafkaOutcome
+kafka_offsets_prepare(KafkaCall *call, KafkaString group_id, int16 *error)
+{
+	PtString	id = group_id;
+	KafkaError	thrown;
+
+	*error = KERR_NONE;
+	if (!OidIsValid(pt_offsets_leaf(id, false)) && !RecoveryInProgress())
+	{
+		if (!kafka_administrates(call))
+			return kafka_move(call, KAFKA_PLANE_ADMIN);
+		if (!kafka_run_transaction(call, create_leaf, &id, &thrown))
+		{
+			kafka_log_error(call, &thrown);
+			*error = kafka_group_error(thrown.code);
+			return KAFKA_REPLY;
+		}
+
+		/* somebody has dropped one partition of it */
+		if (!OidIsValid(pt_offsets_leaf(id, false)))
+		{
+			*error = KERR_COORDINATOR_NOT_AVAILABLE;
+			return KAFKA_REPLY;
+		}
+	}
+	if (call->session->plane == KAFKA_PLANE_ADMIN)
+		return kafka_move(call, KAFKA_PLANE_CONTROL);
+	return KAFKA_REPLY;
+}
+
+/*
+ * Makes the call's items (for KAFKA_APPEND) of committed offsets of a group.
+ * Returns an error code.
  */
 int16
 kafka_offsets_write(KafkaCall *call, KafkaString group_id, const PtCommittedOffset *offsets, int n)
 {
 	PtString	id = group_id;
-	KafkaError	error;
 
 	Assert(n > 0 && call->nproduce == 0);
-	if (!OidIsValid(pt_offsets_leaf(id, false)) &&
-		!kafka_run_transaction(call, create_leaf, &id, &error))
-	{
-		kafka_log_error(call, &error);
-		return kafka_group_error(error.code);
-	}
+	if (!OidIsValid(pt_offsets_leaf(id, false)))
+		return KERR_COORDINATOR_NOT_AVAILABLE;
 	call->produce = pt_offsets_commit(id, offsets, n, &call->nproduce);
 	Assert(call->nproduce > 0);
 	call->acks = -1;

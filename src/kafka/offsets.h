@@ -17,6 +17,8 @@
 
 extern const PtTopic *kafka_offsets_topic(KafkaString name, const KafkaUuid *id, PtString *found, int16 *error);
 
+extern KafkaOutcome kafka_offsets_prepare(KafkaCall *call, KafkaString group_id, int16 *error);
+
 extern int16 kafka_offsets_write(KafkaCall *call, KafkaString group_id, const PtCommittedOffset *offsets, int n);
 
 extern int16 kafka_offsets_written(const KafkaCall *call);

@@ -54,7 +54,8 @@ pt_client_open(PtListener *l, int fd, const PtMoved *moved, const char *bytes)
 
 	client->listener = l;
 	client->session.mcxt = mcxt;
-	client->session.movable = !pt_is_control(l);
+	client->session.plane = pt_plane_of(l);
+	client->sent_here = moved->begin;
 	take_session(&client->session, &moved->session, fd);
 	client->slot = moved->slot == PT_SLOT_NEW ? pt_client_slot_new(l->number, client->session.peer) :
 		pt_client_slot_take(moved->slot, moved->slot_serial, l->number);

@@ -48,7 +48,7 @@
  *      |              begin_phase  | V
  *      |          REFUSED ---------' MOVING
  *      |             ^                 |
- *      |             '---- refuse -----'
+ *      |             '---- refuse -----'--> IDLE, when it has no request
  *
  *   IDLE         for nothing: there are none, or they are being begun
  *   RUNNABLE     for the next turn: on l->runnable
@@ -138,6 +138,9 @@ typedef struct PtClient
 	dlist_head	begun;			/* requests begun and not sent, by node; both
 								 * in order */
 	struct PtRequest *waiting;	/* PT_CLIENT_WAITING; else NULL */
+	KafkaPlane	move_to;		/* PT_CLIENT_MOVING */
+	bool		sent_here;		/* the next request is to be begun here,
+								 * whatever its plane */
 	dlist_node	state_node;		/* on the listener's list for the state */
 	dlist_node	answers_node;	/* the same for answers */
 	PtClientSlot *slot;			/* for views */

@@ -25,7 +25,7 @@ extern int	pt_inbox_socket(void);
 /* client_move.c: clients whose next request belongs to another worker */
 extern void pt_client_move_init(PtListener *l);
 extern void pt_client_move_turn(PtListener *l);
-extern bool pt_client_move_needed(const PtListener *l, const PtRequest *request);
-extern void pt_client_move_start(PtClient *client);
+extern KafkaPlane pt_client_move_target(const PtListener *l, const PtRequest *request);
+extern void pt_client_move_start(PtClient *client, KafkaPlane to);
 
 #endif							/* PT_SERVER_CLIENT_MOVE_H */

@@ -41,6 +41,8 @@ typedef struct PtMoved
 								 * pt_inbox_send */
 	int			slot;			/* in the table of clients (counters.h), or */
 	uint64		slot_serial;
+	bool		begin;			/* the first request is for the receiver,
+								 * whatever its plane */
 	PtMovedSession session;
 } PtMoved;
 

@@ -8,8 +8,8 @@
  * While there is work the worker does not wait at all but polls, and a turn
  * takes everything that has become ready since the last (turn.c).
  *
- * The control worker is a listener that does not accept: clients come to it
- * while they ask for what belongs to it (client_move.c).
+ * The control and the administration worker are listeners that do not accept:
+ * clients come to them while they ask for what belongs there (client_move.c).
  *
  * Siblings: client.c, turn.c, log_waits.c, span_source.c, client_move.c,
  * inbox.c; committer.c.
@@ -85,6 +85,7 @@ static void set_limits(NetLimits *limits);
 static void bind_sockets(PtListener *l, uint32 wait_event);
 static bool bind_all(PtListener *l, bool tell);
 static void on_accepted(NetListener *from, int fd, void *arg);
+static const char *name_of(const PtListener *l);
 static int	connections_max(void);
 static void tell_refused(void);
 static void take_interrupts(PtListener *l);
@@ -103,8 +104,9 @@ pt_listener_main(Datum arg)
 
 	pt_worker_start(pt_database);
 	l->number = DatumGetInt32(arg);
-	wait_event = pt_is_control(l) ? pt_wait_event_new("PgtopicControlMain") : pt_wait_event_new("PgtopicListenerMain");
-	kafka_control_worker = pt_is_control(l);
+	wait_event = pt_wait_event_new(pt_plane_of(l) == KAFKA_PLANE_CONTROL ? "PgtopicControlMain" :
+								   pt_plane_of(l) == KAFKA_PLANE_ADMIN ? "PgtopicAdminMain" : "PgtopicListenerMain");
+	kafka_control_worker = pt_plane_of(l) == KAFKA_PLANE_CONTROL;
 	listener_start(l);
 	if (l->number == 0)
 		bind_sockets(l, wait_event);
@@ -132,7 +134,7 @@ listener_start(PtListener *l)
 	SetConfigOption("synchronous_commit", "off", PGC_USERSET, PGC_S_OVERRIDE);
 	XLogEnsureRecordSpace(32, 64);
 	pt_crc32c_for_server();
-	raise_file_limit(pt_is_control(l) ? connections_max() : pt_max_connections);
+	raise_file_limit(pt_plane_of(l) == KAFKA_PLANE_DATA ? pt_max_connections : connections_max());
 	keep_memory();
 	l->mcxt = AllocSetContextCreate(TopMemoryContext, "pgtopic listener", ALLOCSET_DEFAULT_SIZES);
 	l->turn_mcxt = AllocSetContextCreate(l->mcxt, "pgtopic turn", ALLOCSET_DEFAULT_SIZES);
@@ -150,7 +152,21 @@ listener_start(PtListener *l)
 	pt_inbox_init(l);
 	before_shmem_exit(listener_exit, (Datum) 0);
 	pt_server_attach(l->number, MyLatch);
-	pgstat_report_appname(pt_is_control(l) ? "pgtopic control" : psprintf("pgtopic listener %d", l->number));
+	pgstat_report_appname(name_of(l));
+}
+
+static const char *
+name_of(const PtListener *l)
+{
+	switch (pt_plane_of(l))
+	{
+		case KAFKA_PLANE_CONTROL:
+			return "pgtopic control";
+		case KAFKA_PLANE_ADMIN:
+			return "pgtopic admin";
+		default:
+			return psprintf("pgtopic listener %d", l->number);
+	}
 }
 
 static void
@@ -393,8 +409,7 @@ guarded_turn(PtListener *l)
 	else if (++failures >= PT_FAILURES_MAX)
 		ereport(FATAL,
 				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("the Kafka %s starts again after %d errors in a row",
-						pt_is_control(l) ? "control worker" : "listener", failures)));
+				 errmsg("the worker \"%s\" starts again after %d errors in a row", name_of(l), failures)));
 }
 
 static void

@@ -57,11 +57,16 @@ struct PtListener
 	PtClient   *current;		/* in whose call we are; to blame for an ERROR */
 };
 
-/* The control worker; else a listener proper. */
-static inline bool
-pt_is_control(const PtListener *l)
+/*
+ * Whose requests the worker serves: DATA is a listener proper, which accepts
+ * clients, CONTROL and ADMIN the two others.
+ */
+static inline KafkaPlane
+pt_plane_of(const PtListener *l)
 {
-	return l->number == pt_server_control();
+	if (l->number == pt_server_admin())
+		return KAFKA_PLANE_ADMIN;
+	return l->number == pt_server_control() ? KAFKA_PLANE_CONTROL : KAFKA_PLANE_DATA;
 }
 
 /* turn.c */

@@ -70,6 +70,18 @@ pt_server_control(void)
 	return pt_listener_workers;
 }
 
+int
+pt_server_admin(void)
+{
+	return pt_server_control() + 1;
+}
+
+int
+pt_server_workers(void)
+{
+	return pt_server_admin() + 1;
+}
+
 void
 pt_server_attach(int worker, Latch *latch)
 {
@@ -99,7 +111,7 @@ pt_server_wake(uint32 what)
 {
 	/* what we have published comes before we look who sleeps */
 	pg_memory_barrier();
-	for (int i = 0; i <= pt_server_control(); i++)
+	for (int i = 0; i < pt_server_workers(); i++)
 	{
 		Latch	   *latch = shared->listeners[i].latch;
 
@@ -137,7 +149,7 @@ pt_server_connections_all(void)
 {
 	int			n = 0;
 
-	for (int i = 0; i <= pt_server_control(); i++)
+	for (int i = 0; i < pt_server_workers(); i++)
 		n += pt_server_connections(i);
 	return n;
 }

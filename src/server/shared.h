@@ -15,10 +15,16 @@
 #include "storage/latch.h"
 
 #define PT_LISTENERS_MAX	16	/* pgtopic.listener_workers */
-#define PT_WORKERS_MAX		(PT_LISTENERS_MAX + 1)	/* with the control worker */
+#define PT_WORKERS_MAX		(PT_LISTENERS_MAX + 2)	/* with the control and
+													 * the administration
+													 * worker */
 
-/* The control worker's number: the first behind those of the listeners. */
+/* Their numbers: the first ones behind those of the listeners. */
 extern int	pt_server_control(void);
+extern int	pt_server_admin(void);
+
+/* How many workers serve clients. */
+extern int	pt_server_workers(void);
 
 /*
  * A listener worker is up (latch) or ends (NULL); resets its count of

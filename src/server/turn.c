@@ -109,9 +109,11 @@ pt_turn_init(PtListener *l)
 void
 pt_turn(PtListener *l)
 {
+	if (pt_plane_of(l) == KAFKA_PLANE_CONTROL)
+		kafka_control_heard();
 	begin_phase(l);
 	append_phase(l);
-	if (pt_is_control(l))
+	if (pt_plane_of(l) == KAFKA_PLANE_CONTROL)
 		control_phase(l);
 	pt_log_waits_check(l);
 	resume_phase(l);
@@ -194,7 +196,7 @@ begin_phase(PtListener *l)
 {
 	if (dlist_is_empty(&l->runnable))
 		return;
-	if (l->activity == PT_ACTIVITY_IDLE && !pt_is_control(l))
+	if (l->activity == PT_ACTIVITY_IDLE && pt_plane_of(l) == KAFKA_PLANE_DATA)
 		pgstat_report_activity(STATE_RUNNING, NULL);
 	l->activity = PT_ACTIVITY_WORKING;
 	pt_turn_transaction();
@@ -212,6 +214,8 @@ begin_phase(PtListener *l)
 /*
  * Begins the requests that arrived, up to one that waits or belongs to another
  * worker.  refuse: the first is turned down instead, wherever it belongs.
+ * Nobody stays with the administration worker: what a client asks next shall
+ * not wait for what that one does for another.
  */
 static void
 begin_client(PtListener *l, PtClient *client, bool refuse)
@@ -220,15 +224,19 @@ begin_client(PtListener *l, PtClient *client, bool refuse)
 	while (client->state == PT_CLIENT_IDLE && !dlist_is_empty(&client->arrived) && !net_conn_closing(client->conn))
 	{
 		PtRequest  *request = dlist_head_element(PtRequest, node, &client->arrived);
+		KafkaPlane	to = refuse || client->sent_here ? pt_plane_of(l) : pt_client_move_target(l, request);
 
-		if (!refuse && pt_client_move_needed(l, request))
+		if (to != pt_plane_of(l))
 		{
-			pt_client_move_start(client);
+			pt_client_move_start(client, to);
 			break;
 		}
+		client->sent_here = false;
 		begin_request(l, request, refuse);
 		refuse = false;
 	}
+	if (pt_plane_of(l) == KAFKA_PLANE_ADMIN && client->state == PT_CLIENT_IDLE && !net_conn_closing(client->conn))
+		pt_client_move_start(client, KAFKA_PLANE_DATA);
 	l->current = NULL;
 }
 
@@ -261,6 +269,7 @@ apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 {
 	PtClient   *client = request->client;
 	KafkaCall  *call = request->call;
+	KafkaPlane	to = call->move_to;
 
 	Assert(call != NULL && request->state == PT_REQUEST_RUNNING);
 	if (client->waiting == request && outcome != KAFKA_WAIT && outcome != KAFKA_PARK)
@@ -286,7 +295,7 @@ apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 			break;
 		case KAFKA_MOVE:
 			take_back(request);
-			pt_client_move_start(client);
+			pt_client_move_start(client, to);
 			break;
 		case KAFKA_NO_REPLY:
 			forget_request(request, false);

@@ -70,6 +70,7 @@ pt_workers_register(void)
 		register_worker(name, "pt_listener_main", Int32GetDatum(i));
 	}
 	register_worker("pgtopic control", "pt_listener_main", Int32GetDatum(pt_server_control()));
+	register_worker("pgtopic admin", "pt_listener_main", Int32GetDatum(pt_server_admin()));
 }
 
 void

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Connections that move between listeners and the control worker: order and bytes are kept whatever is
-pipelined, cut or large; a control worker that is busy, stopped or gone harms nobody who does not need it.
+"""Connections that move between listeners, the control and the administration worker: order and bytes are kept
+whatever is pipelined, cut or large; one that is busy, stopped or gone harms nobody who does not need it.
 """
 
 import os
@@ -18,7 +18,8 @@ import cluster as pg   # noqa: E402
 import raw             # noqa: E402
 import tap             # noqa: E402
 
-NONE, UNKNOWN_TOPIC, LEADER_NOT_AVAILABLE, COORDINATOR_NOT_AVAILABLE, TOPIC_EXISTS, NOT_CONTROLLER = 0, 3, 5, 15, 36, 41
+NONE, UNKNOWN_TOPIC, LEADER_NOT_AVAILABLE, COORDINATOR_NOT_AVAILABLE, TOPIC_EXISTS, NOT_CONTROLLER, MEMBER_ID_REQUIRED = \
+    0, 3, 5, 15, 36, 41, 79
 LISTENERS = 3
 SEED = int(os.environ.get("SEED") or time.time() * 1000) & 0x7FFFFFFF
 
@@ -31,6 +32,10 @@ def connect(**more):
 
 def control():
     return server.worker_pids("pgtopic control")[0]
+
+
+def admin():
+    return server.worker_pids("pgtopic admin")[0]
 
 
 def create(name, **more):
@@ -54,6 +59,14 @@ def fetch(topic, offset, wait=0):
 def values_of(answer):
     data = answer["Responses"][0]["Partitions"][0]["Records"] or b""
     return [value for _, _, _, value, _ in raw.read_batches(data)]
+
+
+def end_of(client):
+    """What comes before the connection ends."""
+    try:
+        return client.socket.recv(1)
+    except ConnectionError:
+        return b""
 
 
 def wire(client, requests):
@@ -162,19 +175,11 @@ def test_ends():
         c.socket.sendall(struct.pack(">i", len(frame)) + frame + struct.pack(">i", -2) + b"garbage")
         answer = c.receive("CreateTopics", 2)
         tap.ok(answer["Topics"][0]["ErrorCode"] in (NONE, NOT_CONTROLLER), "a request in front of garbage is answered")
-        try:
-            end = c.socket.recv(1)
-        except ConnectionError:
-            end = b""
-        tap.equal(end, b"", "and then the connection ends")
+        tap.equal(end_of(c), b"", "and then the connection ends")
     with connect() as c:
         frame = c.request_bytes("CreateTopics", 2, create("cut"))
         c.socket.sendall(struct.pack(">i", len(frame) - 7) + frame[:-7])
-        try:
-            end = c.socket.recv(1)
-        except ConnectionError:
-            end = b""
-        tap.equal(end, b"", "a damaged request of the control plane ends its connection")
+        tap.equal(end_of(c), b"", "a damaged request of the control plane ends its connection")
     with connect() as c:
         tap.equal(c.call("ApiVersions", 0)["ErrorCode"], NONE, "others are served")
 
@@ -256,38 +261,38 @@ def test_dropped():
 
 
 def test_auto_create():
-    """topics are created on demand in the control worker"""
+    """topics are created on demand in the administration worker"""
     with connect() as c:
         answer = c.call("Metadata", 4, metadata("demanded", auto_create=True))
         tap.equal(answer["Topics"][0]["ErrorCode"], NONE, "a topic is created on demand")
         c.call("Produce", 3, produce("demanded", b"x"))
         tap.equal(values_of(c.call("Fetch", 4, fetch("demanded", 0))), [b"x"], "and is there")
-        os.kill(control(), signal.SIGSTOP)
+        os.kill(admin(), signal.SIGSTOP)
         try:
             start = time.monotonic()
             answer = c.call("Metadata", 4, metadata("undemanded"))
             tap.equal(answer["Topics"][0]["ErrorCode"], UNKNOWN_TOPIC, "without demand it is not")
-            tap.ok(time.monotonic() - start < 2, "which takes no control worker")
+            tap.ok(time.monotonic() - start < 2, "which takes no administration worker")
             c.send("Metadata", 4, metadata("demanded2", auto_create=True))
             c.socket.settimeout(0.5)
             try:
                 c.receive("Metadata", 4)
-                tap.ok(False, "creating takes the control worker")
+                tap.ok(False, "creating takes the administration worker")
             except TimeoutError:
-                tap.ok(True, "creating takes the control worker")
+                tap.ok(True, "creating takes the administration worker")
         finally:
-            os.kill(control(), signal.SIGCONT)
+            os.kill(admin(), signal.SIGCONT)
         c.socket.settimeout(30)
         tap.equal(c.receive("Metadata", 4)["Topics"][0]["ErrorCode"], NONE, "and is done when that is there")
 
 
 def test_busy():
-    """a control worker that does nothing: its inbox fills, nobody else notices, nothing is lost"""
+    """an administration worker that does nothing: its inbox fills, nobody else notices, nothing is lost"""
     waiting = [connect() for _ in range(60)]
     with connect() as c:
         c.call("CreateTopics", 2, create("busy"))
         c.call("Produce", 3, produce("busy", b"-"))
-        os.kill(control(), signal.SIGSTOP)
+        os.kill(admin(), signal.SIGSTOP)
         try:
             for n, w in enumerate(waiting):
                 w.send("CreateTopics", 2, create("busy-%d" % n))
@@ -297,10 +302,11 @@ def test_busy():
                 start = time.monotonic()
                 c.call("Produce", 3, produce("busy", b"-"))
                 slowest = max(slowest, time.monotonic() - start)
+            tap.equal(c.call("JoinGroup", 5, join("busy", ""))["ErrorCode"], MEMBER_ID_REQUIRED, "groups are served, too")
             tap.ok(slowest < 1, "200 records are produced meanwhile, the slowest in %d ms" % (slowest * 1000))
             time.sleep(6)   # longer than one that is down would be waited for
         finally:
-            os.kill(control(), signal.SIGCONT)
+            os.kill(admin(), signal.SIGCONT)
         answers = [(w.receive("CreateTopics", 2)["Topics"][0]["ErrorCode"],
                     w.receive("Produce", 3)["Responses"][0]["PartitionResponses"][0]["ErrorCode"]) for w in waiting]
         tap.equal(answers, [(NONE, NONE)] * len(waiting), "then all 60 that waited are served")
@@ -309,25 +315,31 @@ def test_busy():
 
 
 def test_down():
-    """the control worker ends, and comes back by itself"""
-    with connect() as c, connect() as idle:
-        idle.call("DeleteTopics", 1, {"TopicNames": ["none"], "TimeoutMs": 1000})
-        old = control()
-        os.kill(old, signal.SIGTERM)
-        try:
-            end = idle.socket.recv(1)
-        except ConnectionError:
-            end = b""
-        tap.equal(end, b"", "its clients notice")
-        start = time.monotonic()
-        answer = c.call("CreateTopics", 2, create("after"))
-        tap.equal(answer["Topics"][0]["ErrorCode"], NONE, "a request waits for the next one (%.1f s)" % (time.monotonic() - start))
-        tap.ok(control() != old, "which is another process")
+    """the control and the administration worker end, and come back by themselves"""
+    for worker, idle_call, call, good in (
+            (control, ("JoinGroup", 5, join("after", "")), ("JoinGroup", 5, join("after", "")), MEMBER_ID_REQUIRED),
+            (admin, ("DeleteTopics", 1, {"TopicNames": ["none"], "TimeoutMs": 1000}), ("CreateTopics", 2, create("after")), NONE)):
+        with connect() as c, connect() as idle:
+            idle.call(*idle_call)
+            if worker is admin:
+                idle.call("ApiVersions", 0)     # which a listener serves
+            old = worker()
+            os.kill(old, signal.SIGTERM)
+            if worker is control:
+                tap.equal(end_of(idle), b"", "its clients notice")
+            else:
+                tap.equal(idle.call("ApiVersions", 0)["ErrorCode"], NONE, "who is not being served does not notice")
+            start = time.monotonic()
+            answer = c.call(*call)
+            tap.equal((answer["Topics"][0] if "Topics" in answer else answer)["ErrorCode"], good,
+                      "a request waits for the next one (%.1f s)" % (time.monotonic() - start))
+            tap.ok(worker() != old, "which is another process")
 
 
 def test_unreachable():
-    """a control worker that cannot be reached: errors to try again after, and all else goes on"""
-    os.unlink("%s/pg_stat_tmp/pgtopic_listener.%d" % (server.data, LISTENERS))
+    """workers that cannot be reached: errors to try again after, and all else goes on"""
+    for n in (LISTENERS, LISTENERS + 1):
+        os.unlink("%s/pg_stat_tmp/pgtopic_listener.%d" % (server.data, n))
     with connect() as c:
         start = time.monotonic()
         data, expected = wire(c, [("CreateTopics", 2, create("unreachable")), ("Produce", 3, produce("busy", b"behind"))])
@@ -336,20 +348,21 @@ def test_unreachable():
         tap.equal(created["Topics"][0]["ErrorCode"], NOT_CONTROLLER, "after %.1f s a request is refused" % (time.monotonic() - start))
         tap.ok(4 < time.monotonic() - start < 15, "not before some seconds")
         tap.equal(produced["Responses"][0]["PartitionResponses"][0]["ErrorCode"], NONE, "what is behind it is served")
+        c.call("JoinGroup", 5, join("unreachable", ""))
         start = time.monotonic()
         tap.equal([c.call("JoinGroup", 5, join("unreachable", ""))["ErrorCode"],
                    c.call("FindCoordinator", 2, {"Key": "unreachable"})["ErrorCode"] in (NONE, COORDINATOR_NOT_AVAILABLE),
                    c.call("Metadata", 4, metadata("unreachable", auto_create=True))["Topics"][0]["ErrorCode"]],
                   [COORDINATOR_NOT_AVAILABLE, True, LEADER_NOT_AVAILABLE], "groups and topics on demand have errors of their own")
         tap.ok(time.monotonic() - start < 2, "which come at once now")
-        tap.equal(c.call("Metadata", 4, metadata("busy"))["Topics"][0]["ErrorCode"], NONE, "what needs no control worker is served")
-        old = control()
-        os.kill(old, signal.SIGTERM)
+        tap.equal(c.call("Metadata", 4, metadata("busy"))["Topics"][0]["ErrorCode"], NONE, "what needs none of them is served")
+        for worker in (control, admin):
+            os.kill(worker(), signal.SIGTERM)
         deadline = time.monotonic() + 20
         while (code := c.call("CreateTopics", 2, create("unreachable"))["Topics"][0]["ErrorCode"]) == NOT_CONTROLLER \
                 and time.monotonic() < deadline:
             time.sleep(0.1)
-        tap.equal(code, NONE, "when it is back, so is all")
+        tap.equal(code, NONE, "when they are back, so is all")
 
 
 def test_moves_cost():
@@ -405,8 +418,8 @@ def test_everywhere():
 def test_nothing_left():
     """no descriptor and no crash is left behind"""
     time.sleep(0.5)
-    pids = server.worker_pids("pgtopic (control|listener)")
-    tap.equal(len(pids), LISTENERS + 1, "all workers are up")
+    pids = server.worker_pids("pgtopic (control|admin|listener)")
+    tap.equal(len(pids), LISTENERS + 2, "all workers are up")
     sockets = [sum(os.readlink("/proc/%d/fd/%s" % (pid, fd)).startswith(("socket:", "/memfd")) for fd in os.listdir("/proc/%d/fd" % pid))
                for pid in pids]
     # an inbox each, one listening socket, the statistics' and the postmaster's

@@ -56,14 +56,15 @@ def eventually(look, expected, what, seconds=10):
 def test_clients():
     """a client is seen as long as it is connected, wherever it is served"""
     listener, control = server.worker_pids("pgtopic listener")[0], server.worker_pids("pgtopic control")[0]
+    server.sql("SELECT create_topic('seen')")
     tap.equal(clients(), [], "nobody is there yet")
     with connect(client_id="watched \x01x") as c:
         c.call("ApiVersions", 3, {"ClientSoftwareName": "raw-test", "ClientSoftwareVersion": "1.2.3"})
         tap.equal(clients(), [["watched ?x", "raw-test", "1.2.3", "ANONYMOUS", "1", "", str(listener)]], "a client is seen")
         address = server.sql("SELECT address FROM clients")
         tap.equal(address, "127.0.0.1:%d" % c.socket.getsockname()[1], "with its address")
-        sent = len(c.request_bytes("CreateTopics", 2, create("seen"))) + 4
-        c.call("CreateTopics", 2, create("seen"))
+        sent = len(c.request_bytes("ListGroups", 1)) + 4
+        c.call("ListGroups", 1)
         tap.equal(clients(), [["watched ?x", "raw-test", "1.2.3", "ANONYMOUS", "2", "", str(control)]],
                   "the same one, in the control worker")
         tap.equal(server.sql("SELECT bytes_received > %d AND bytes_sent > 0 AND last_request_at > connected_at FROM clients" % sent),
@@ -82,7 +83,7 @@ def test_many():
         c.call("ApiVersions", 0)
     tap.equal(server.sql("SELECT count(*), count(DISTINCT client_id) FROM clients"), "50|50", "as many as there are slots are seen")
     for c in many[:30]:
-        c.call("CreateTopics", 2, create("seen"))
+        c.call("ListGroups", 1)
     tap.equal(server.sql("SELECT count(*), count(DISTINCT client_id), count(DISTINCT pid) FROM clients"), "50|50|2", "also when they move")
     for c in many:
         c.close()
@@ -136,7 +137,8 @@ def test_activity():
     """pg_stat_activity says what workers do"""
     with connect() as c, connect() as d:
         c.call("ApiVersions", 0)
-        d.call("CreateTopics", 2, create("seen"))
+        c.call("CreateTopics", 2, create("seen"))
+        d.call("ListGroups", 1)
         eventually(lambda: server.sql("SELECT state, query FROM pg_stat_activity WHERE backend_type = 'pgtopic listener 0'"),
                    "idle|1 Kafka connection", "the listener is idle and has a connection")
         eventually(lambda: server.sql("SELECT state, query FROM pg_stat_activity WHERE backend_type = 'pgtopic control'"),
@@ -144,7 +146,7 @@ def test_activity():
         blocker = server.session()
         blocker.sql("BEGIN; LOCK TABLE topics.seen")
         d.send("DeleteTopics", 1, {"TopicNames": ["seen"], "TimeoutMs": 20000})
-        eventually(lambda: server.sql("SELECT state, query, wait_event_type FROM pg_stat_activity WHERE backend_type = 'pgtopic control'"),
+        eventually(lambda: server.sql("SELECT state, query, wait_event_type FROM pg_stat_activity WHERE backend_type = 'pgtopic admin'"),
                    "active|DeleteTopics of raw|Lock", "a request that takes long is seen", 2)
         blocker.close()
         d.receive("DeleteTopics", 1)

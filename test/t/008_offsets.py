@@ -133,7 +133,7 @@ def test_crashes():
     committers.extend([KafkaCommitter("kafka-%d" % i) for i in range(3)] + [SqlCommitter("sql-%d" % i) for i in range(3)])
     for c in committers:
         c.start()
-    ways = ["postmaster", "immediate restart", "fast restart", "pgtopic listener", "pgtopic control", "pgtopic committer"]
+    ways = ["postmaster", "immediate restart", "fast restart", "pgtopic listener", "pgtopic control", "pgtopic admin", "pgtopic committer"]
     for i in range(ROUNDS):
         time.sleep(rng.uniform(0.5, 1.5))
         how = ways[i] if i < len(ways) else rng.choice(ways)

@@ -24,8 +24,8 @@ except ImportError:
 
 LISTENERS = 3
 PARTITIONS = 6
-WORKERS = ["pgtopic listener 0", "pgtopic listener 1", "pgtopic listener 2", "pgtopic control", "pgtopic committer",
-           "pgtopic log writer"]
+WORKERS = ["pgtopic listener 0", "pgtopic listener 1", "pgtopic listener 2", "pgtopic control", "pgtopic admin",
+           "pgtopic committer", "pgtopic log writer"]
 SEED = int(os.environ.get("PGTOPIC_SEED", str(random.randrange(1 << 30))))
 
 server = None

@@ -6,8 +6,8 @@
  * There is one broker, so what clients learn is which topics exist.  A topic
  * that is asked for by name and does not exist is created, if client and
  * server (setting pgtopic.auto_create_topics) both want that.  That is done in
- * the control worker, so that no listener waits for a lock: a listener gives
- * such a request away (KAFKA_MOVE).
+ * the administration worker, so that nobody else waits for a lock: the others
+ * give such a request away (KAFKA_MOVE).
  *
  * Siblings: ../call.c, ../topics.c, ../broker.c,
  * 75_describe_topic_partitions.c.
@@ -131,7 +131,7 @@ fill_one(KafkaCall *call, const MetadataTopic *asked, MetadataTopicResponse *out
 	topic = kafka_topic_find(asked->name, by_id ? &asked->topic_id : NULL, &out->error_code);
 	if (topic == NULL && !by_id && may_create(call->request, asked, out->error_code))
 	{
-		if (call->session->movable)
+		if (!kafka_administrates(call))
 			return false;
 		topic = create_topic(call, asked->name, &out->error_code);
 	}
@@ -184,7 +184,7 @@ metadata_begin(KafkaCall *call)
 		if (uses[i] == 0)
 			continue;			/* is answered already */
 		if (!fill_one(call, &in->topics.items[i], &out->topics.items[out->topics.n++]))
-			return KAFKA_MOVE;
+			return kafka_move(call, KAFKA_PLANE_ADMIN);
 	}
 	return KAFKA_REPLY;
 }

@@ -195,7 +195,10 @@ offset_commit_begin(KafkaCall *call)
 	walk_request(call, KERR_NONE);
 	if (state->n == 0)
 		return KAFKA_REPLY;
-	error = check_member(call);
+	if (kafka_offsets_prepare(call, in->group_id, &error) == KAFKA_MOVE)
+		return KAFKA_MOVE;
+	if (error == KERR_NONE)
+		error = check_member(call);
 	if (error == KERR_STALE_MEMBER_EPOCH || error == KERR_ILLEGAL_GENERATION)
 	{
 		keep_partitions_of_member(call);

@@ -28,8 +28,9 @@
  * field group_id names.
  *
  * The plane says which worker may run it: DATA a listener (what is fast and
- * never waits for a lock), CONTROL the control worker (groups, and whatever
- * changes or reads much), ANY both.
+ * never waits for a lock), CONTROL the control worker (groups), ADMIN the
+ * administration worker (whatever runs commands or reads much), ANY the first
+ * two.
  *
  * Produce is advertised from 0, as Kafka does, because librdkafka stops
  * compressing otherwise; a request of version 0 to 2 is told that it is not
@@ -50,46 +51,46 @@
 	X(15, DescribeGroups,			describe_groups,		   0, 0, 6, 5, CONTROL, COORDINATOR_NOT_AVAILABLE) \
 	X(16, ListGroups,				list_groups,			   0, 0, 5, 3, CONTROL, COORDINATOR_NOT_AVAILABLE) \
 	X(18, ApiVersions,				api_versions,			   0, 0, 4, 3, ANY, LEADER_NOT_AVAILABLE) \
-	X(19, CreateTopics,				create_topics,			   2, 2, 7, 5, CONTROL, NOT_CONTROLLER) \
-	X(20, DeleteTopics,				delete_topics,			   1, 1, 6, 4, CONTROL, NOT_CONTROLLER) \
-	X(21, DeleteRecords,			delete_records,			   0, 0, 2, 2, CONTROL, NOT_CONTROLLER) \
+	X(19, CreateTopics,				create_topics,			   2, 2, 7, 5, ADMIN, NOT_CONTROLLER) \
+	X(20, DeleteTopics,				delete_topics,			   1, 1, 6, 4, ADMIN, NOT_CONTROLLER) \
+	X(21, DeleteRecords,			delete_records,			   0, 0, 2, 2, ADMIN, NOT_CONTROLLER) \
 	X(22, InitProducerId,			init_producer_id,		   0, 0, 5, 2, ANY, LEADER_NOT_AVAILABLE) \
 	X(23, OffsetForLeaderEpoch,		offset_for_leader_epoch,   2, 2, 4, 4, ANY, LEADER_NOT_AVAILABLE) \
-	X(29, DescribeAcls,				describe_acls,					1, 1, 3, 2, CONTROL, NOT_CONTROLLER) \
-	X(30, CreateAcls,				create_acls,					1, 1, 3, 2, CONTROL, NOT_CONTROLLER) \
-	X(31, DeleteAcls,				delete_acls,					1, 1, 3, 2, CONTROL, NOT_CONTROLLER) \
-	X(32, DescribeConfigs,			describe_configs,				1, 1, 4, 4, CONTROL, NOT_CONTROLLER) \
-	X(33, AlterConfigs,				alter_configs,					0, 0, 2, 2, CONTROL, NOT_CONTROLLER) \
-	X(34, AlterReplicaLogDirs,		alter_replica_log_dirs,	   1, 1, 2, 2, CONTROL, NOT_CONTROLLER) \
-	X(35, DescribeLogDirs,			describe_log_dirs,		   1, 1, 5, 2, CONTROL, NOT_CONTROLLER) \
-	X(37, CreatePartitions,			create_partitions,		   0, 0, 3, 2, CONTROL, NOT_CONTROLLER) \
-	X(38, CreateDelegationToken,	create_delegation_token,		1, 1, 3, 2, CONTROL, NOT_CONTROLLER) \
-	X(39, RenewDelegationToken,		renew_delegation_token,			1, 1, 2, 2, CONTROL, NOT_CONTROLLER) \
-	X(40, ExpireDelegationToken,	expire_delegation_token,		1, 1, 2, 2, CONTROL, NOT_CONTROLLER) \
-	X(41, DescribeDelegationToken,	describe_delegation_token,		1, 1, 3, 2, CONTROL, NOT_CONTROLLER) \
+	X(29, DescribeAcls,				describe_acls,					1, 1, 3, 2, ADMIN, NOT_CONTROLLER) \
+	X(30, CreateAcls,				create_acls,					1, 1, 3, 2, ADMIN, NOT_CONTROLLER) \
+	X(31, DeleteAcls,				delete_acls,					1, 1, 3, 2, ADMIN, NOT_CONTROLLER) \
+	X(32, DescribeConfigs,			describe_configs,				1, 1, 4, 4, ADMIN, NOT_CONTROLLER) \
+	X(33, AlterConfigs,				alter_configs,					0, 0, 2, 2, ADMIN, NOT_CONTROLLER) \
+	X(34, AlterReplicaLogDirs,		alter_replica_log_dirs,	   1, 1, 2, 2, ADMIN, NOT_CONTROLLER) \
+	X(35, DescribeLogDirs,			describe_log_dirs,		   1, 1, 5, 2, ADMIN, NOT_CONTROLLER) \
+	X(37, CreatePartitions,			create_partitions,		   0, 0, 3, 2, ADMIN, NOT_CONTROLLER) \
+	X(38, CreateDelegationToken,	create_delegation_token,		1, 1, 3, 2, ADMIN, NOT_CONTROLLER) \
+	X(39, RenewDelegationToken,		renew_delegation_token,			1, 1, 2, 2, ADMIN, NOT_CONTROLLER) \
+	X(40, ExpireDelegationToken,	expire_delegation_token,		1, 1, 2, 2, ADMIN, NOT_CONTROLLER) \
+	X(41, DescribeDelegationToken,	describe_delegation_token,		1, 1, 3, 2, ADMIN, NOT_CONTROLLER) \
 	X(42, DeleteGroups,				delete_groups,			   0, 0, 2, 2, CONTROL, COORDINATOR_NOT_AVAILABLE) \
-	X(43, ElectLeaders,				elect_leaders,					0, 0, 2, 2, CONTROL, NOT_CONTROLLER) \
-	X(44, IncrementalAlterConfigs,	incremental_alter_configs,		0, 0, 1, 1, CONTROL, NOT_CONTROLLER) \
-	X(45, AlterPartitionReassignments,	alter_partition_reassignments,	0, 0, 1, 0, CONTROL, NOT_CONTROLLER) \
-	X(46, ListPartitionReassignments,	list_partition_reassignments,	0, 0, 0, 0, CONTROL, NOT_CONTROLLER) \
+	X(43, ElectLeaders,				elect_leaders,					0, 0, 2, 2, ADMIN, NOT_CONTROLLER) \
+	X(44, IncrementalAlterConfigs,	incremental_alter_configs,		0, 0, 1, 1, ADMIN, NOT_CONTROLLER) \
+	X(45, AlterPartitionReassignments,	alter_partition_reassignments,	0, 0, 1, 0, ADMIN, NOT_CONTROLLER) \
+	X(46, ListPartitionReassignments,	list_partition_reassignments,	0, 0, 0, 0, ADMIN, NOT_CONTROLLER) \
 	X(47, OffsetDelete,				offset_delete,			   0, 0, 0, LATEST, CONTROL, COORDINATOR_NOT_AVAILABLE, GROUP_IN(OffsetDeleteRequest)) \
-	X(48, DescribeClientQuotas,		describe_client_quotas,			0, 0, 1, 1, CONTROL, NOT_CONTROLLER) \
-	X(49, AlterClientQuotas,		alter_client_quotas,			0, 0, 1, 1, CONTROL, NOT_CONTROLLER) \
-	X(50, DescribeUserScramCredentials,	describe_user_scram_credentials,	0, 0, 0, 0, CONTROL, NOT_CONTROLLER) \
-	X(51, AlterUserScramCredentials,	alter_user_scram_credentials,	0, 0, 0, 0, CONTROL, NOT_CONTROLLER) \
-	X(55, DescribeQuorum,			describe_quorum,				0, 0, 2, 0, CONTROL, NOT_CONTROLLER) \
-	X(57, UpdateFeatures,			update_features,				0, 0, 2, 0, CONTROL, NOT_CONTROLLER) \
+	X(48, DescribeClientQuotas,		describe_client_quotas,			0, 0, 1, 1, ADMIN, NOT_CONTROLLER) \
+	X(49, AlterClientQuotas,		alter_client_quotas,			0, 0, 1, 1, ADMIN, NOT_CONTROLLER) \
+	X(50, DescribeUserScramCredentials,	describe_user_scram_credentials,	0, 0, 0, 0, ADMIN, NOT_CONTROLLER) \
+	X(51, AlterUserScramCredentials,	alter_user_scram_credentials,	0, 0, 0, 0, ADMIN, NOT_CONTROLLER) \
+	X(55, DescribeQuorum,			describe_quorum,				0, 0, 2, 0, ADMIN, NOT_CONTROLLER) \
+	X(57, UpdateFeatures,			update_features,				0, 0, 2, 0, ADMIN, NOT_CONTROLLER) \
 	X(60, DescribeCluster,			describe_cluster,		   0, 0, 2, 0, ANY, LEADER_NOT_AVAILABLE) \
-	X(61, DescribeProducers,		describe_producers,				0, 0, 0, 0, CONTROL, NOT_CONTROLLER) \
-	X(64, UnregisterBroker,			unregister_broker,				0, 0, 0, 0, CONTROL, NOT_CONTROLLER) \
-	X(65, DescribeTransactions,		describe_transactions,			0, 0, 0, 0, CONTROL, NOT_CONTROLLER) \
-	X(66, ListTransactions,			list_transactions,				0, 0, 2, 0, CONTROL, NOT_CONTROLLER) \
+	X(61, DescribeProducers,		describe_producers,				0, 0, 0, 0, ADMIN, NOT_CONTROLLER) \
+	X(64, UnregisterBroker,			unregister_broker,				0, 0, 0, 0, ADMIN, NOT_CONTROLLER) \
+	X(65, DescribeTransactions,		describe_transactions,			0, 0, 0, 0, ADMIN, NOT_CONTROLLER) \
+	X(66, ListTransactions,			list_transactions,				0, 0, 2, 0, ADMIN, NOT_CONTROLLER) \
 	X(68, ConsumerGroupHeartbeat,	consumer_group_heartbeat,  0, 0, 1, 0, CONTROL, COORDINATOR_NOT_AVAILABLE, GROUP_IN(ConsumerGroupHeartbeatRequest)) \
 	X(69, ConsumerGroupDescribe,	consumer_group_describe,   0, 0, 1, 0, CONTROL, COORDINATOR_NOT_AVAILABLE) \
-	X(74, ListConfigResources,		list_config_resources,			0, 0, 1, 0, CONTROL, NOT_CONTROLLER) \
+	X(74, ListConfigResources,		list_config_resources,			0, 0, 1, 0, ADMIN, NOT_CONTROLLER) \
 	X(75, DescribeTopicPartitions,	describe_topic_partitions, 0, 0, 0, 0, ANY, LEADER_NOT_AVAILABLE) \
-	X(80, AddRaftVoter,				add_raft_voter,					0, 0, 1, 0, CONTROL, NOT_CONTROLLER) \
-	X(81, RemoveRaftVoter,			remove_raft_voter,				0, 0, 0, 0, CONTROL, NOT_CONTROLLER)
+	X(80, AddRaftVoter,				add_raft_voter,					0, 0, 1, 0, ADMIN, NOT_CONTROLLER) \
+	X(81, RemoveRaftVoter,			remove_raft_voter,				0, 0, 0, 0, ADMIN, NOT_CONTROLLER)
 
 /* KAFKA_KEY_Produce and so on */
 typedef enum KafkaApiKey
@@ -112,7 +113,8 @@ typedef enum KafkaPlane
 {
 	KAFKA_PLANE_ANY,
 	KAFKA_PLANE_DATA,
-	KAFKA_PLANE_CONTROL
+	KAFKA_PLANE_CONTROL,
+	KAFKA_PLANE_ADMIN
 } KafkaPlane;
 
 typedef struct KafkaApi

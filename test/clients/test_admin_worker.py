@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+"""Administration beside groups: whatever it waits for or does, heartbeats, commits and other clients' metadata go on,
+and no member is expelled for what the server did.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "lib"), HERE]
+import cluster as pg   # noqa: E402
+import raw             # noqa: E402
+import tap             # noqa: E402
+
+NONE, UNKNOWN_TOPIC, TIMED_OUT = 0, 3, 7
+SESSION_MS = 6000
+PARTITIONS = 300
+
+server = None
+
+
+def connect(**more):
+    return raw.Client(server.bootstrap, **more)
+
+
+def create(name, partitions=1):
+    return {"Topics": [{"Name": name, "NumPartitions": partitions, "ReplicationFactor": 1}], "timeoutMs": 120000}
+
+
+def metadata(name):
+    return {"Topics": [{"Name": name}], "AllowAutoTopicCreation": False}
+
+
+def code(answer):
+    return answer["Topics"][0]["ErrorCode"]
+
+
+def wait_until_busy():
+    """Until the administration worker is at a request of ours."""
+    deadline = time.monotonic() + 60
+    while server.sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pgtopic admin' AND state = 'active' "
+                     "AND query LIKE 'CreateTopics of raw%'") == "0" and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+class Member:
+    """The only member of a group."""
+
+    def __init__(self, group, session_ms=SESSION_MS):
+        self.client = connect(timeout=60)
+        self.group = group
+        ask = {"GroupId": group, "SessionTimeoutMs": session_ms, "RebalanceTimeoutMs": 60000, "MemberId": "",
+               "ProtocolType": "consumer", "Protocols": [{"Name": "range", "Metadata": b"\0\0\0\0\0\0\0\0\0\0"}]}
+        ask["MemberId"] = self.client.call("JoinGroup", 5, ask)["MemberId"]
+        joined = self.client.call("JoinGroup", 5, ask)
+        assert joined["ErrorCode"] == NONE, joined
+        self.me = {"GroupId": group, "GenerationId": joined["GenerationId"], "MemberId": ask["MemberId"]}
+        self.client.call("SyncGroup", 1, dict(self.me, Assignments=[{"MemberId": ask["MemberId"], "Assignment": b"mine"}]))
+
+    def heartbeat(self):
+        return self.client.call("Heartbeat", 1, self.me)["ErrorCode"]
+
+    def commit(self, offset):
+        ask = {"GroupId": self.group, "GenerationIdOrMemberEpoch": self.me["GenerationId"], "MemberId": self.me["MemberId"],
+               "Topics": [{"Name": "read", "Partitions": [{"PartitionIndex": 0, "CommittedOffset": offset}]}]}
+        return self.client.call("OffsetCommit", 2, ask)["Topics"][0]["Partitions"][0]["ErrorCode"]
+
+
+class Beating(threading.Thread):
+    """Sends heartbeats and commits until told to stop; what went wrong, and the slowest."""
+
+    def __init__(self, member):
+        super().__init__(daemon=True)
+        self.member = member
+        self.errors = []
+        self.slowest = {"heartbeat": 0, "commit": 0}
+        self.done = 0
+        self.end = threading.Event()
+
+    def ask(self, what, *more):
+        start = time.monotonic()
+        error = getattr(self.member, what)(*more)
+        self.slowest[what] = max(self.slowest[what], time.monotonic() - start)
+        if error != NONE:
+            self.errors.append((what, error))
+
+    def run(self):
+        try:
+            while not self.end.wait(0.2):
+                self.ask("heartbeat")
+                self.ask("commit", self.done)
+                self.done += 1
+        except Exception as problem:    # pylint: disable=broad-except
+            self.errors.append(problem)
+
+    def finish(self, what):
+        self.end.set()
+        self.join(60)
+        tap.equal(self.errors[:3], [], "%s: the member was never expelled" % what)
+        tap.note("%s: %d heartbeats and commits; slowest heartbeat %.2f s, commit %.2f s"
+                 % (what, self.done, self.slowest["heartbeat"], self.slowest["commit"]))
+
+
+def test_offsets_topic():
+    """the first commit of all makes __consumer_offsets, which takes two moves"""
+    with connect() as c:
+        c.call("CreateTopics", 2, create("read"))
+    tap.equal(server.sql("SELECT count(*) FROM topics WHERE internal"), "0", "there are no committed offsets yet")
+    member = Member("first")
+    tap.equal(member.commit(7), NONE, "a member commits")
+    tap.equal(server.sql("SELECT \"offset\" FROM group_lag WHERE group_id = 'first'"), "7", "its commit is there")
+    tap.equal(member.heartbeat(), NONE, "and it is still a member")
+
+
+def test_trigger():
+    """an event trigger that takes its time"""
+    server.sql("""CREATE TABLE public.gate (open bool);
+        CREATE FUNCTION public.wait_for_gate() RETURNS event_trigger LANGUAGE plpgsql SET search_path = public, pg_catalog AS
+        $$ BEGIN WHILE NOT EXISTS (SELECT FROM gate) LOOP PERFORM pg_sleep(0.05); END LOOP; END $$;
+        CREATE EVENT TRIGGER waits ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION public.wait_for_gate()""")
+    member = Member("beside")
+    with connect() as slow, connect() as other, connect() as third:
+        slow.send("CreateTopics", 2, create("slow"))
+        slow.send("Metadata", 4, metadata("slow"))
+        wait_until_busy()
+        third.send("CreateTopics", 2, create("behind"))
+        tap.equal([member.heartbeat(), member.commit(1), member.heartbeat()], [NONE] * 3, "heartbeats and commits go on")
+        tap.equal([code(other.call("Metadata", 4, metadata(n))) for n in ("read", "slow")], [NONE, UNKNOWN_TOPIC],
+                  "others' metadata is answered")
+        server.sql("INSERT INTO public.gate VALUES (true)")
+        tap.equal([code(slow.receive("CreateTopics", 2)), code(slow.receive("Metadata", 4)), code(third.receive("CreateTopics", 2))],
+                  [NONE] * 3, "then the topics are created, in the order of the requests")
+    server.sql("DROP EVENT TRIGGER waits")
+
+
+def test_crash():
+    """the administration worker ends amid a request: a client sees the end of its connection, nothing is half there"""
+    server.sql("TRUNCATE public.gate; CREATE EVENT TRIGGER waits ON ddl_command_start WHEN TAG IN ('CREATE INDEX') "
+               "EXECUTE FUNCTION public.wait_for_gate()")
+    member = Member("survivor")
+    with connect() as c:
+        c.send("CreateTopics", 2, create("half"))
+        wait_until_busy()
+        os.kill(server.worker_pids("pgtopic admin")[0], signal.SIGTERM)
+        try:
+            end = c.socket.recv(1)
+        except ConnectionError:
+            end = b""
+        tap.equal(end, b"", "the client can try again")
+    tap.equal(member.heartbeat(), NONE, "groups do not notice")
+    server.sql("INSERT INTO public.gate VALUES (true)")
+    with connect() as c:
+        tap.equal(code(c.call("CreateTopics", 2, create("half"))), NONE, "trying again works")
+    server.sql("DROP EVENT TRIGGER waits")
+
+
+def test_locked():
+    """a topic that somebody holds locked"""
+    member = Member("locked")
+    session = server.session()
+    session.sql("BEGIN; LOCK TABLE topics.slow")
+    with connect() as c:
+        c.send("DeleteTopics", 1, {"TopicNames": ["slow"], "TimeoutMs": 20000})
+        tap.equal([member.heartbeat(), member.commit(2)], [NONE] * 2, "heartbeats and commits go on")
+        tap.equal(c.receive("DeleteTopics", 1)["Responses"][0]["ErrorCode"], TIMED_OUT, "it is not deleted")
+        session.sql("COMMIT")
+        tap.equal(c.call("DeleteTopics", 1, {"TopicNames": ["slow"], "TimeoutMs": 20000})["Responses"][0]["ErrorCode"], NONE,
+                  "afterwards it is")
+    session.close()
+
+
+def test_many():
+    """many partitions are created, added and deleted beside a group with short sessions"""
+    beating = Beating(Member("many"))
+    beating.start()
+    with connect(timeout=300) as c:
+        start = time.monotonic()
+        tap.equal(code(c.call("CreateTopics", 2, create("many", PARTITIONS))), NONE, "a topic with %d partitions is created" % PARTITIONS)
+        created = time.monotonic()
+        answer = c.call("DeleteTopics", 1, {"TopicNames": ["many"], "TimeoutMs": 120000})
+        tap.equal(answer["Responses"][0]["ErrorCode"], NONE, "and deleted")
+        tap.note("creating took %.1f s, deleting %.1f s" % (created - start, time.monotonic() - created))
+    beating.finish("beside that")
+
+
+def test_stopped():
+    """a control worker that stood still for longer than sessions last expels nobody whom it did not hear"""
+    member = Member("paused", session_ms=8000)
+    control = server.worker_pids("pgtopic control")[0]
+    os.kill(control, signal.SIGSTOP)
+    time.sleep(10)
+    os.kill(control, signal.SIGCONT)
+    with connect() as other:
+        for _ in range(3):      # turns of the worker
+            other.call("ListGroups", 1)
+    tap.equal(member.heartbeat(), NONE, "the member's session goes on where it stopped")
+    member.client.close()
+
+
+pg.demote()
+# what users have, but for the shared libraries
+server = pg.Cluster(settings={"pgtopic.group_initial_rebalance_delay": "0"}).init().start()
+server.sql("CREATE EXTENSION pgtopic")
+server.wait_listener()
+tap.main([test_offsets_topic, test_trigger, test_crash, test_locked, test_many, test_stopped])

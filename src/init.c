@@ -19,6 +19,7 @@
 #include "am/am.h"
 #include "groups/groups.h"
 #include "produce/produce.h"
+#include "xact/claims.h"
 #include "xact/commit.h"
 #include "xact/xact.h"
 #include "guc.h"
@@ -44,6 +45,7 @@ static const struct
 {
 	{pt_state_shmem_size, pt_state_shmem_init},
 	{pt_logwriter_shmem_size, pt_logwriter_shmem_init},
+	{pt_claims_shmem_size, pt_claims_shmem_init},
 	{pt_commit_shmem_size, pt_commit_shmem_init},
 	{pt_producers_shmem_size, pt_producers_shmem_init},
 	{pt_offsets_shmem_size, pt_offsets_shmem_init},

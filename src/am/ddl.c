@@ -113,7 +113,7 @@ old_end(Relation rel, PtLogInfo *start)
 {
 	PtLogState *state;
 
-	(void) pt_append_lock(RelationGetRelid(rel), false);
+	(void) pt_append_lock(RelationGetRelid(rel), PT_LOCK_WAIT);
 	state = pt_state_get(rel);
 	start->start_offset = pt_append_next_offset(rel, state);
 	start->start_ordinal = state->tail_ordinal;
@@ -303,8 +303,8 @@ copy_frames(Relation old_table, Relation new_table, TransactionId oldest_xmin, d
 	PtLogPos	sealed = 0;
 	bool		all_see = true;
 
-	(void) pt_append_lock(RelationGetRelid(old_table), false);
-	(void) pt_append_lock(RelationGetRelid(new_table), false);
+	(void) pt_append_lock(RelationGetRelid(old_table), PT_LOCK_WAIT);
+	(void) pt_append_lock(RelationGetRelid(new_table), PT_LOCK_WAIT);
 	state = pt_state_get(new_table);
 	pt_tails_before_append(state, RelationGetRelid(old_table));
 	pt_reader_begin(&r, old_table, GetAccessStrategy(BAS_BULKREAD));

@@ -125,7 +125,7 @@ pt_relation_vacuum(Relation rel, PtVacuumParams * params, BufferAccessStrategy b
 	double		rows;
 
 	pgstat_progress_start_command(PROGRESS_COMMAND_VACUUM, RelationGetRelid(rel));
-	if (pt_state_get(rel)->tail_cut != 0 && pt_append_lock(RelationGetRelid(rel), true))
+	if (pt_state_get(rel)->tail_cut != 0 && pt_append_lock(RelationGetRelid(rel), PT_LOCK_TRY))
 		pt_append_repair(rel, pt_state_get(rel));	/* an idle log would hold
 													 * back relfrozenxid */
 	frozen = pt_log_seal(rel, oldest_xmin);

@@ -196,7 +196,7 @@ append_slowly(Relation rel, Oid topic, int32 number, PtRecord *row, int64 expect
 	Oid			leaf = RelationGetRelid(rel);
 
 	pt_pending_append(leaf);
-	(void) pt_append_lock(leaf, false);
+	(void) pt_append_lock(leaf, PT_LOCK_WAIT);
 	row->offset = pt_append_next_offset(rel, pt_state_get(rel));
 	if (expected >= 0 && row->offset != expected)
 		ereport(ERROR,

@@ -207,7 +207,7 @@ take_leaf(Oid leaf)
 	if (rel == NULL)
 		return NULL;
 	relation_close(rel, NoLock);
-	return pt_append_lock(leaf, true) ? pt_offsets_follow(leaf, true) : NULL;
+	return pt_append_lock(leaf, PT_LOCK_TRY) ? pt_offsets_follow(leaf, true) : NULL;
 }
 
 static void

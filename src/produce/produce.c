@@ -6,8 +6,9 @@
  * The listener hands over everything that is ready in one turn of its loop.
  * What needs no lock (checksums) is checked first.  Then, in one transaction
  * with one xid and an asynchronous commit, each partition that can be locked
- * at once gets its batches; the others answer PT_BUSY.  Batches go to the log
- * as they are, byte for byte.
+ * at once gets its batches; the others answer PT_BUSY, and are claimed, so
+ * that an attempt soon succeeds.  Batches go to the log as they are, byte for
+ * byte.
  *
  * An ERROR spoils the whole transaction, so the items are then tried again one
  * by one, each in a transaction of its own; only the culprit gets the error.
@@ -37,6 +38,7 @@
 
 #include "guc.h"
 #include "produce/internal.h"
+#include "xact/claims.h"
 #include "xact/xact.h"
 
 /* One batch on its way. */
@@ -138,6 +140,7 @@ pt_produce_batches(PtProduce *items, int n, XLogRecPtr *lsn)
 		qsort(works, nworks, sizeof(Work *), compare_works);
 		produce_group(works, nworks, lsn);
 	}
+	pt_claims_sweep();
 	pfree(works);
 	pfree(all);
 }
@@ -407,7 +410,7 @@ open_part(PartState *part, Oid relid, Work **works, int n)
 		return reject_all(works, n, PT_UNKNOWN_PARTITION);
 	}
 	part->config = topic->config;
-	if (!pt_append_lock(relid, true))
+	if (!pt_append_lock(relid, PT_LOCK_CLAIM))
 	{
 		relation_close(part->rel, NoLock);
 		return reject_all(works, n, PT_BUSY);

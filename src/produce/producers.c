@@ -296,7 +296,7 @@ pt_producers_list(Oid relid, PtProducerState **states, int *n)
 		rel = try_relation_open(relid, NoLock);
 		if (rel == NULL)
 			return PT_UNKNOWN_PARTITION;
-		if (!pt_log_is(log, &pt_rel_locator(rel)) || !pt_append_lock(relid, true))
+		if (!pt_log_is(log, &pt_rel_locator(rel)) || !pt_append_lock(relid, PT_LOCK_TRY))
 		{
 			relation_close(rel, NoLock);
 			return PT_BUSY;

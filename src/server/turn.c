@@ -39,14 +39,16 @@
 
 #include "groups/groups.h"
 #include "produce/produce.h"
+#include "xact/claims.h"
 #include "xact/xact.h"
 #include "server/client_move.h"
 
 /*
- * Attempts to append to partitions that others have locked: the first come at
- * once, as another listener or a commit holds a lock for microseconds.
+ * When to try again to append to partitions that others have locked.  Mostly
+ * the one who releases a lock says so, and we need not wait for that long; it
+ * does not when its transaction is rolled back, or was prepared, or when all
+ * of a table was locked.
  */
-#define PT_BUSY_AT_ONCE		4
 #define PT_BUSY_SOON		20
 #define PT_BUSY_SOON_US		1000
 #define PT_BUSY_LATER_US	5000
@@ -347,6 +349,8 @@ append_phase(PtListener *l)
 	XLogRecPtr	lsn = InvalidXLogRecPtr;
 	int			n;
 
+	if (pt_claims_offered())
+		l->append_now = true;
 	if (!l->append_now)
 		return;
 	l->append_now = false;
@@ -415,13 +419,11 @@ append_again(PtListener *l)
 	if (dlist_is_empty(&l->appending))
 	{
 		l->busy_rounds = 0;
+		pt_claims_give_up();
 		return;
 	}
-	if (++l->busy_rounds <= PT_BUSY_AT_ONCE)
-		l->append_now = true;
-	else
-		net_timer_start(l->loop, &l->retry, net_now() +
-						(l->busy_rounds <= PT_BUSY_SOON ? PT_BUSY_SOON_US : PT_BUSY_LATER_US));
+	net_timer_start(l->loop, &l->retry, net_now() +
+					(++l->busy_rounds <= PT_BUSY_SOON ? PT_BUSY_SOON_US : PT_BUSY_LATER_US));
 }
 
 /* Is the item still to be appended? */
@@ -726,6 +728,7 @@ pt_turn_recover(PtListener *l)
 	 * not at once: an error that stays would be met again and again at full
 	 * speed
 	 */
+	pt_claims_give_up();
 	if (!dlist_is_empty(&l->appending))
 		net_timer_start(l->loop, &l->retry, net_now() + PT_BUSY_LATER_US);
 }

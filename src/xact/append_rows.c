@@ -44,7 +44,7 @@ pt_append_rows(Relation rel, const PtRecord *rows, int n, int64 expected_offset)
 			pt_row_check(rel, &rows[i], max_message_bytes, compacted);
 		pt_pending_append(relid);
 	}
-	(void) pt_append_lock(relid, false);
+	(void) pt_append_lock(relid, PT_LOCK_WAIT);
 	next = pt_append_next_offset(rel, pt_state_get(rel));
 	if (expected_offset >= 0 && next != expected_offset)
 		ereport(ERROR,

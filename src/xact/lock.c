@@ -10,7 +10,12 @@
  *
  * Which locks the transaction holds is remembered here, with the nesting
  * level that took them, for two reasons: taking one twice costs nothing, and
- * tails.c can release them early.
+ * they can be released as soon as the commit is known to the logs.
+ *
+ * Sessions wait for the lock.  A listener only tries, and claims what it did
+ * not get: sessions that come later let it go first (claims.c).
+ *
+ * Siblings: claims.c, tails.c (early release).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -24,6 +29,7 @@
 #include "storage/lock.h"
 #include "utils/resowner.h"
 
+#include "xact/claims.h"
 #include "xact/internal.h"
 
 /* Tells the append lock from other locks on the relation's pg_class row. */
@@ -44,13 +50,11 @@ typedef struct HeldLock
 
 static PtLevelStack locks = PT_LEVEL_STACK(HeldLock);
 
-/*
- * The server itself releases them, when a (sub)transaction aborts or all is
- * done.
- */
+/* The server itself releases them when a (sub)transaction aborts. */
 const PtXactKind pt_xact_locks = {
 	.name = "append locks",
 	.stack = &locks,
+	.committed = pt_append_locks_release,
 };
 
 static void
@@ -90,13 +94,47 @@ wait_for_lock(const LOCKTAG *tag)
 	return LockAcquire(tag, ExclusiveLock, false, false);
 }
 
+/* Tries; claims the lock where that is in vain. */
+static LockAcquireResult
+claim_lock(const LOCKTAG *tag)
+{
+	LockAcquireResult result = LOCKACQUIRE_NOT_AVAIL;
+
+	if (pt_claims_foreign(tag))
+	{
+		(void) pt_claim_make(tag);
+		return result;
+	}
+	result = LockAcquire(tag, ExclusiveLock, false, true);
+	if (result == LOCKACQUIRE_NOT_AVAIL && pt_claim_make(tag))
+		result = LockAcquire(tag, ExclusiveLock, false, true);
+	if (result != LOCKACQUIRE_NOT_AVAIL)
+		pt_claim_end(tag);
+	return result;
+}
+
+static LockAcquireResult
+take_lock(const LOCKTAG *tag, PtLockHow how)
+{
+	LockAcquireResult result;
+
+	if (how == PT_LOCK_CLAIM)
+		return claim_lock(tag);
+	if (how == PT_LOCK_WAIT)
+		pt_claims_let_pass(tag);
+	result = LockAcquire(tag, ExclusiveLock, false, true);
+	if (result == LOCKACQUIRE_NOT_AVAIL && how == PT_LOCK_WAIT)
+		result = wait_for_lock(tag);
+	return result;
+}
+
 /*
- * Takes the append lock of a leaf for the rest of the (sub)transaction.  With
- * dont_wait, false when another transaction holds it.  Whoever takes several
- * does so by ascending OID.
+ * Takes the append lock of a leaf for the rest of the (sub)transaction.
+ * false: another transaction holds it, or waits for it, and "how" says not to
+ * wait.  Whoever takes several does so by ascending OID.
  */
 bool
-pt_append_lock(Oid relid, bool dont_wait)
+pt_append_lock(Oid relid, PtLockHow how)
 {
 	ResourceOwner owner = CurrentResourceOwner;
 	LockAcquireResult result;
@@ -113,9 +151,7 @@ pt_append_lock(Oid relid, bool dont_wait)
 	 * early.
 	 */
 	CurrentResourceOwner = CurTransactionResourceOwner;
-	result = LockAcquire(&tag, ExclusiveLock, false, true);
-	if (result == LOCKACQUIRE_NOT_AVAIL && !dont_wait)
-		result = wait_for_lock(&tag);
+	result = take_lock(&tag, how);
 	CurrentResourceOwner = owner;
 	if (result == LOCKACQUIRE_NOT_AVAIL)
 		return false;
@@ -124,14 +160,16 @@ pt_append_lock(Oid relid, bool dont_wait)
 }
 
 /*
- * Releases all of them, when the top-level transaction's commit record is in
- * WAL.  Does not throw.
+ * Releases all of them, when the top-level transaction has committed and its
+ * logs know.  Does not throw.
  */
 void
 pt_append_locks_release(void)
 {
 	ResourceOwner owner = CurrentResourceOwner;
 
+	if (locks.n == 0)
+		return;
 	Assert(GetCurrentTransactionNestLevel() == 1);
 	CurrentResourceOwner = TopTransactionResourceOwner;
 	for (int i = 0; i < locks.n; i++)
@@ -142,6 +180,7 @@ pt_append_locks_release(void)
 		Assert(lock->held.level == 1);
 		append_lock_tag(&tag, lock->relid);
 		LockRelease(&tag, ExclusiveLock, false);
+		pt_claims_released(&tag);
 	}
 	CurrentResourceOwner = owner;
 	pt_levels_forget(&locks);

@@ -403,7 +403,7 @@ pt_pending_append_as(Oid relid, PtBatchProducer *producer)
 		while ((n = waiting_rels(relid, &relids)) > 0)
 		{
 			for (int i = 0; i < n; i++)
-				(void) pt_append_lock(relids[i], false);
+				(void) pt_append_lock(relids[i], PT_LOCK_WAIT);
 			for (int i = 0; i < n; i++)
 				append_rel(relids[i], producer);
 			pfree(relids);

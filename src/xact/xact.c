@@ -32,8 +32,8 @@
 static const PtXactKind *const own_kinds[] = {
 	&pt_xact_pending,
 	&pt_xact_tails,
-	&pt_xact_trims,
 	&pt_xact_locks,
+	&pt_xact_trims,
 	&pt_xact_leader_epoch,
 };
 

@@ -42,7 +42,13 @@ extern bool pt_index_rows_wanted(Relation rel);
 extern void pt_index_rows(Relation rel, const PtAppendBatch *batch, const PtRecord *rows, int n);
 
 /* lock.c: the append lock. */
-extern bool pt_append_lock(Oid relid, bool dont_wait);
+typedef enum PtLockHow
+{
+	PT_LOCK_WAIT,				/* until it can be had */
+	PT_LOCK_TRY,				/* now or not */
+	PT_LOCK_CLAIM				/* now, else claim it and try again soon */
+} PtLockHow;
+extern bool pt_append_lock(Oid relid, PtLockHow how);
 
 /*
  * xact.c: a kind of thing that a transaction holds.  NULL: nothing to do.  At

@@ -41,6 +41,7 @@
 #include "utils/wait_event.h"
 
 #include "kafka/api.h"
+#include "xact/claims.h"
 
 #define QUEUE_SIZE		65536
 #define RETRY_MS		10
@@ -209,6 +210,7 @@ append(KafkaCall *call)
 		}
 		call->lsn = Max(call->lsn, lsn);
 	}
+	pt_claims_give_up();
 	if (call->lsn != 0)
 	{
 		XLogFlush(call->lsn);

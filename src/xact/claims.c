@@ -180,10 +180,11 @@ pt_claim_make(const LOCKTAG *tag)
 	}
 	LWLockRelease(&shared->lock);
 	if (claim != NULL && i < 0)
-		own[nown++] = (OwnClaim)
 	{
-		.claim = claim,.renewed = true
-	};
+		own[nown].claim = claim;
+		own[nown++].renewed = true;
+	}
+	Assert(nown <= CLAIMS_MAX);
 	return claim != NULL;
 }
 
@@ -352,6 +353,7 @@ next_claim(Pass *pass, const LOCKTAG *tag, uint64 newest)
 
 	LWLockAcquire(&shared->lock, LW_SHARED);
 	claim = oldest_claim(tag, newest);
+	Assert(claim == NULL || (claim->number > 0 && claim->number <= newest));
 	if (claim != NULL && (pass->claim != claim || pass->number != claim->number))
 	{
 		pass->claim = claim;

@@ -195,6 +195,7 @@ put_offset(ReturnSetInfo *rsinfo, PtString group_id, const PtCommittedOffset *co
 		return;
 	values[0] = group_id_datum(group_id);
 	values[2] = Int32GetDatum(committed->partition);
+	nulls[3] = committed->offset < 0;	/* clients say "none" so */
 	values[3] = Int64GetDatum(committed->offset);
 	nulls[4] = committed->leader_epoch < 0;
 	values[4] = Int32GetDatum(committed->leader_epoch);

@@ -14,7 +14,7 @@ SETUP = """
 CREATE EXTENSION pgtopic;
 SELECT create_topic('orders', partitions => 2, config => '{"retention.ms": "3600000"}');
 INSERT INTO topics.orders (partition, key, value) SELECT i % 2, ('k' || i)::bytea, ('v' || i)::bytea FROM generate_series(1, 10000) i;
-SELECT count(*) FROM consume('orders', 'readers', max_records => 600);
+SELECT commit_offsets('readers', 'orders:0', 600);
 SELECT delete_records('orders:1', 100);
 CREATE TABLE watched (t topic DEFAULT 'orders', p partition DEFAULT 'orders:1');
 INSERT INTO watched DEFAULT VALUES;
@@ -52,7 +52,7 @@ def test_goes_on():
     """Offsets follow, a group reads on, a clients' listener comes up."""
     tap.equal(new.sql("SELECT append('orders:0', 'next'::text), append('orders:1', 'next'::text)"), "5000|5000",
               "the next offsets follow")
-    tap.equal(new.sql("SELECT count(*) FROM consume('orders', 'readers', max_records => 20000)"), "9402",
+    tap.equal(new.sql("SELECT count(*) FROM consume('orders', 'readers', max_records => 20000)"), "9302",
               "the group reads on")
     tap.equal(new.sql("INSERT INTO watched DEFAULT VALUES RETURNING t, p"), "orders|orders:1", "defaults work")
     new.wait_listener()

@@ -69,6 +69,8 @@ typedef struct KafkaError
 
 extern bool kafka_run_transaction(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error);
 
+extern bool kafka_try(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error);
+
 extern bool kafka_administrates(const KafkaCall *call);
 extern KafkaOutcome kafka_move(KafkaCall *call, KafkaPlane plane);
 

@@ -233,6 +233,24 @@ kafka_log_error(const KafkaCall *call, const KafkaError *error)
 }
 
 /*
+ * Runs fn, which reads one part of what a request asks for, such as one
+ * partition.  When it throws, false is returned with the error, which has been
+ * logged if it is ours; the other parts can still be answered.  As with a
+ * handler's own errors the caller's transaction has been aborted then and
+ * another one started, so nothing that belongs to it may be held.
+ */
+bool
+kafka_try(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error)
+{
+	Assert(CurrentMemoryContext == call->mcxt);
+	if (guard(call->mcxt, fn, arg, error))
+		return true;
+	Assert(error->code != KERR_NONE);
+	kafka_log_error(call, error);
+	return false;
+}
+
+/*
  * Answers
  */
 

@@ -19,7 +19,7 @@ import tap             # noqa: E402
 
 server = client = None
 
-NONE, OUT_OF_RANGE, CORRUPT, UNKNOWN_TOPIC, TOO_LARGE, INVALID_TIMESTAMP = 0, 1, 2, 3, 10, 32
+NONE, OUT_OF_RANGE, CORRUPT, UNKNOWN_TOPIC, TOO_LARGE, INVALID_TIMESTAMP, STORAGE_ERROR = 0, 1, 2, 3, 10, 32, 56
 ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, ID_NOT_ALLOWED, UNSUPPORTED_CODEC, INVALID_RECORD, UNKNOWN_TOPIC_ID = 22, 25, 53, 76, 87, 100
 LONG_WAIT_MS = 2000     # a fetch that waits for nothing; what is answered at once takes far less
 
@@ -188,6 +188,47 @@ def test_fetch_after_deletion():
     tap.ok(count <= 4, "%d fetches in three waits' time" % count)
 
 
+def damage(leaf):
+    """Flips bytes in the middle half of the pages that hold something."""
+    path = os.path.join(server.data, server.sql("SELECT pg_relation_filepath('%s')" % leaf))
+    server.stop()
+    with open(path, "r+b") as f:
+        used = [n for n in range(os.path.getsize(path) // 8192) if any(f.read(8192))]
+        for n in used[len(used) // 4:len(used) * 3 // 4]:
+            f.seek(n * 8192 + 4000)
+            f.write(b"damaged!" * 8)
+    server.start()
+    connect()
+
+
+def test_damaged_page():
+    """an error in one partition is that partition's: the others are read"""
+    topic, count = new_topic(3), 400
+    value = os.urandom(2000)
+    for i in range(count):
+        batch = raw.Batch([(b"k", value)], timestamp=1600000000000 + i * 1000).encode()
+        client.call("Produce", 9, {"Acks": 1, "TimeoutMs": 10000, "TransactionalId": None, "TopicData": [
+            {"Name": topic, "PartitionData": [{"Index": p, "Records": batch} for p in range(3)]}]})
+    leaf = server.sql("SELECT leaf FROM partitions WHERE topic = '%s' AND partition = 1" % topic)
+    damage(leaf)
+    middle = count // 2
+    for version in (4, 11, 12, 17):
+        name = topic if version < 13 else topic_id(topic)
+        parts = [{"Partition": p, "FetchOffset": middle, "PartitionMaxBytes": 10000} for p in range(3)]
+        got = client.call("Fetch", version, {
+            "MaxWaitMs": 100, "MinBytes": 1, "MaxBytes": 1 << 20, **({"SessionEpoch": -1} if version >= 7 else {}),
+            **({"ReplicaId": -1} if version < 15 else {}),
+            "Topics": [{("Topic" if version < 13 else "TopicId"): name, "Partitions": parts}]})
+        tap.equal([(p["ErrorCode"], len(p["Records"] or b"") > 0) for p in got["Responses"][0]["Partitions"]],
+                  [(NONE, True), (STORAGE_ERROR, False), (NONE, True)], "Fetch v%d" % version)
+        tap.equal(got.get("ErrorCode", NONE), NONE, "not an error of all")
+    asked = [{"PartitionIndex": p, "Timestamp": 1600000000000 + middle * 1000} for p in range(3)]
+    got = client.call("ListOffsets", 7, {"ReplicaId": -1, "Topics": [{"Name": topic, "Partitions": asked}]})
+    tap.equal([(p["ErrorCode"], p["Offset"]) for p in got["Topics"][0]["Partitions"]],
+              [(NONE, middle), (STORAGE_ERROR, -1), (NONE, middle)], "ListOffsets")
+    tap.equal(produce(topic, raw.Batch([(b"k", b"v")]))["BaseOffset"], count, "and the listener goes on")
+
+
 # --- groups
 
 def commit(group, topic, partition, offset, generation=-1, member="", version=8):
@@ -284,7 +325,7 @@ def test_transactional_ids():
     tap.equal(produce(topic, raw.Batch([(b"k", b"v")]), transactional_id="tx")["ErrorCode"], NONE, "an id alone makes no transaction")
 
 
-TESTS = [test_unknown_members, test_offset_delete, test_asked_twice, test_not_there, test_transactional_ids,
+TESTS = [test_unknown_members, test_offset_delete, test_asked_twice, test_not_there, test_transactional_ids, test_damaged_page,
          test_record_errors, test_damaged_batches, test_size_after_recompression, test_fetch_waits, test_fetch_after_deletion,
          test_any_offset]
 

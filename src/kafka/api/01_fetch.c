@@ -62,6 +62,7 @@ typedef struct FetchEntry
 	int16		error;
 	bool		unknown;		/* there is no such partition */
 	bool		included;		/* in the answer */
+	int32		last_fetched_epoch; /* to be compared with ours; -1: no more */
 	bool		diverging;
 	int32		diverging_epoch;
 	int64		diverging_end;
@@ -154,21 +155,23 @@ store_cursor(KafkaCall *call, const FetchEntry *entry)
  * log and ours went different ways.
  */
 static void
-check_divergence(FetchEntry *entry, const FetchPartition *asked)
+check_divergence(void *arg)
 {
+	FetchEntry *entry = arg;
+	int32		last = entry->last_fetched_epoch;
 	int32		epoch;
 	int64		end_offset;
 	PtStatus	status;
 
-	if (asked->last_fetched_epoch < 0)
-		return;
-	status = pt_epoch_end(entry->fetch.relid, asked->last_fetched_epoch, &epoch, &end_offset);
+	Assert(last >= 0);
+	entry->last_fetched_epoch = -1; /* once is enough */
+	status = pt_epoch_end(entry->fetch.relid, last, &epoch, &end_offset);
 	entry->error = kafka_read_error_from_status(status);
 	if (entry->error != KERR_NONE)
 		return;
 	if (epoch < 0)
 		entry->error = KERR_OFFSET_OUT_OF_RANGE;
-	else if (epoch < asked->last_fetched_epoch || end_offset < asked->fetch_offset)
+	else if (epoch < last || end_offset < entry->offset)
 	{
 		entry->diverging = true;
 		entry->diverging_epoch = epoch;
@@ -195,6 +198,7 @@ add_entry(KafkaCall *call, KafkaString topic, const KafkaUuid *id, const FetchPa
 	entry->partition = asked->partition;
 	entry->offset = asked->fetch_offset;
 	entry->max_bytes = Max(asked->partition_max_bytes, 0);
+	entry->last_fetched_epoch = asked->last_fetched_epoch;
 	entry->part = part;
 	entry->fetch.relid = kafka_lookup(&state->lookup, topic, id, asked->partition, &entry->error);
 	entry->unknown = entry->error != KERR_NONE;
@@ -206,7 +210,6 @@ add_entry(KafkaCall *call, KafkaString topic, const KafkaUuid *id, const FetchPa
 	if (entry->error != KERR_NONE)
 		return;
 	load_cursor(call, entry);
-	check_divergence(entry, asked);
 }
 
 static void
@@ -381,12 +384,29 @@ same_session(const FetchState *state)
  * Reading
  */
 
-/* Asks the engine for one entry; returns the bytes it gives. */
+static void
+read_log(void *arg)
+{
+	FetchEntry *entry = arg;
+
+	pt_fetch(&entry->fetch);
+	entry->error = kafka_read_error_from_status(entry->fetch.status);
+}
+
+/*
+ * Asks the engine for one entry; returns the bytes it gives.  An error of
+ * reading it, such as of a damaged page, is the error of this entry only.
+ */
 static uint64
-fetch_entry(FetchEntry *entry, uint64 left, bool at_least_one)
+fetch_entry(KafkaCall *call, FetchEntry *entry, uint64 left, bool at_least_one)
 {
 	PtFetch    *fetch = &entry->fetch;
+	KafkaError	error = {0};
 
+	if (entry->last_fetched_epoch >= 0 && !kafka_try(call, check_divergence, entry, &error))
+		entry->error = error.code;
+	if (entry->error != KERR_NONE)
+		return 0;
 	fetch->offset = entry->offset;
 	fetch->max_bytes = (uint32) Min(entry->max_bytes, left);
 	fetch->at_least_one = at_least_one && !entry->diverging;
@@ -395,9 +415,8 @@ fetch_entry(FetchEntry *entry, uint64 left, bool at_least_one)
 	fetch->cursor_file = entry->cursor_file;
 	fetch->span.state = NULL;
 	fetch->span.bytes_left = 0;
-	pt_fetch(fetch);
-
-	entry->error = kafka_read_error_from_status(fetch->status);
+	if (!kafka_try(call, read_log, entry, &error))
+		entry->error = error.code;
 	if (entry->error != KERR_NONE)
 		return 0;
 	if (fetch->span.bytes_left == 0)
@@ -438,7 +457,7 @@ fetch_all(KafkaCall *call)
 			 * The first batch is given whatever its size, so that a small
 			 * limit stops nobody.
 			 */
-			got = fetch_entry(entry, left, bytes == 0);
+			got = fetch_entry(call, entry, left, bytes == 0);
 			bytes += got;
 			left -= Min(got, left);
 		}

@@ -31,9 +31,16 @@ timestamp_known(int64 timestamp, int16 version)
 }
 
 static void
+list_offset(void *list)
+{
+	pt_list_offset(list);
+}
+
+static void
 list_partition(KafkaCall *call, const ListOffsetsPartition *in, Oid relid, ListOffsetsPartitionResponse *out)
 {
 	PtListOffset list = {.relid = relid,.timestamp = in->timestamp};
+	KafkaError	error = {0};
 
 	out->error_code = kafka_leader_epoch_check(in->current_leader_epoch);
 	if (out->error_code == KERR_NONE && !timestamp_known(in->timestamp, call->api_version))
@@ -41,8 +48,10 @@ list_partition(KafkaCall *call, const ListOffsetsPartition *in, Oid relid, ListO
 	if (out->error_code != KERR_NONE || in->timestamp == LIST_EARLIEST_PENDING_UPLOAD)
 		return;					/* offset -1: there is none */
 
-	pt_list_offset(&list);
-	out->error_code = kafka_read_error_from_status(list.status);
+	if (kafka_try(call, list_offset, &list, &error))
+		out->error_code = kafka_read_error_from_status(list.status);
+	else
+		out->error_code = error.code;
 	if (out->error_code != KERR_NONE)
 		return;
 	out->offset = list.offset;

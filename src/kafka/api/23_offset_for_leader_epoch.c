@@ -14,22 +14,41 @@
 
 #include "kafka/topics.h"
 
-static void
-find_end(const EpochPartition *in, Oid relid, EpochPartitionResponse *out)
+/* One partition's epoch, on its way to pt_epoch_end and back. */
+typedef struct EpochEnd
 {
-	int32		epoch = -1;
-	int64		end_offset = -1;
+	Oid			relid;
+	int32		epoch;
 	PtStatus	status;
+	int32		found;
+	int64		end_offset;
+} EpochEnd;
+
+static void
+epoch_end(void *arg)
+{
+	EpochEnd   *end = arg;
+
+	end->status = pt_epoch_end(end->relid, end->epoch, &end->found, &end->end_offset);
+}
+
+static void
+find_end(KafkaCall *call, const EpochPartition *in, Oid relid, EpochPartitionResponse *out)
+{
+	EpochEnd	end = {.relid = relid,.epoch = in->leader_epoch};
+	KafkaError	error = {0};
 
 	out->error_code = kafka_leader_epoch_check(in->current_leader_epoch);
 	if (out->error_code != KERR_NONE)
 		return;
-	status = pt_epoch_end(relid, in->leader_epoch, &epoch, &end_offset);
-	out->error_code = kafka_read_error_from_status(status);
+	if (kafka_try(call, epoch_end, &end, &error))
+		out->error_code = kafka_read_error_from_status(end.status);
+	else
+		out->error_code = error.code;
 	if (out->error_code != KERR_NONE)
 		return;
-	out->leader_epoch = epoch;
-	out->end_offset = end_offset;
+	out->leader_epoch = end.found;
+	out->end_offset = end.end_offset;
 }
 
 /*
@@ -63,7 +82,7 @@ walk_request(KafkaCall *call, int16 error)
 				continue;
 			relid = kafka_lookup(&lookup, topic->topic, NULL, partition->partition, &target->error_code);
 			if (OidIsValid(relid))
-				find_end(partition, relid, target);
+				find_end(call, partition, relid, target);
 		}
 	}
 }

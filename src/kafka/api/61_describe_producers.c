@@ -32,27 +32,49 @@ last_sequence(const PtProducerState *state)
 	return state->n == 0 ? -1 : pt_sequence_add(last->base_sequence, last->last_offset_delta);
 }
 
+/* The producers of one partition, on their way from pt_producers_list. */
+typedef struct Producers
+{
+	Oid			relid;
+	PtStatus	status;
+	PtProducerState *states;
+	int			n;
+} Producers;
+
+static void
+list_producers(void *arg)
+{
+	Producers  *producers = arg;
+
+	producers->status = pt_producers_list(producers->relid, &producers->states, &producers->n);
+}
+
 static void
 describe_partition(KafkaCall *call, Oid relid, DescribeProducersPartition *out)
 {
-	PtProducerState *states;
-	int			n;
-	PtStatus	status = pt_producers_list(relid, &states, &n);
+	Producers	producers = {.relid = relid};
+	KafkaError	error = {0};
 
-	if (status != PT_OK)
+	if (!kafka_try(call, list_producers, &producers, &error))
 	{
-		refuse(out, kafka_read_error_from_status(status), NULL);
+		refuse(out, error.code, error.message);
 		return;
 	}
-	KAFKA_RESIZE(call, out->active_producers, DescribeProducersState, n);
-	for (int i = 0; i < n; i++)
+	if (producers.status != PT_OK)
 	{
+		refuse(out, kafka_read_error_from_status(producers.status), NULL);
+		return;
+	}
+	KAFKA_RESIZE(call, out->active_producers, DescribeProducersState, producers.n);
+	for (int i = 0; i < producers.n; i++)
+	{
+		const PtProducerState *state = &producers.states[i];
 		DescribeProducersState *producer = &out->active_producers.items[i];
 
-		producer->producer_id = states[i].producer_id;
-		producer->producer_epoch = states[i].epoch;
-		producer->last_sequence = last_sequence(&states[i]);
-		producer->last_timestamp = states[i].last_timestamp;
+		producer->producer_id = state->producer_id;
+		producer->producer_epoch = state->epoch;
+		producer->last_sequence = last_sequence(state);
+		producer->last_timestamp = state->last_timestamp;
 		producer->coordinator_epoch = -1;
 		producer->current_txn_start_offset = -1;
 	}

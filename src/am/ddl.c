@@ -117,6 +117,7 @@ old_end(Relation rel, PtLogInfo *start)
 	state = pt_state_get(rel);
 	start->start_offset = pt_append_next_offset(rel, state);
 	start->start_ordinal = state->tail_ordinal;
+	pt_state_release(state);	/* TRUNCATE of many logs */
 }
 
 /*
@@ -280,12 +281,13 @@ pt_relation_copy_for_cluster(PT_COPY_FOR_CLUSTER_ARGS)
 	copy_frames(old_table, new_table, oldest_xmin, num_tuples);
 	if (amid)
 	{
-		PtLogState *state = pt_state_get(new_table);
+		PtLogView	view;
 
-		trim.pos = state->start_pos;
+		pt_log_view(new_table, &view);
+		trim.pos = view.start_pos;
 		*num_tuples -= trim.offset - start.start_offset;
-		XLogFlush(pt_trim_write(state, &trim));
-		pt_trim_publish(state, &trim);
+		XLogFlush(pt_trim_write(&view.locator, &trim));
+		pt_trim_publish(&view.locator, &trim);
 	}
 }
 
@@ -327,8 +329,6 @@ copy_frames(Relation old_table, Relation new_table, TransactionId oldest_xmin, d
 	pt_reader_end(&r);
 	if (sealed > 0)
 		seal_copied(new_table, state, sealed);
-	/* after the swap of files, the log belongs to the old table's OID */
-	state->relid = RelationGetRelid(old_table);
 	pt_tails_after_append();
 }
 

@@ -81,26 +81,20 @@ pt_index_fetch_rows(struct IndexFetchTableData *data)
 static bool
 find_tid(PtRows *rows, ItemPointer tid, Snapshot snapshot, bool *all_dead)
 {
-	PtLogState *state = rows->reader.state;
-	int64		ordinal = pt_tid_to_ordinal(tid, state->start_ordinal);
-	int64		end = state->tail_ordinal;
+	const PtLogView *view = &rows->reader.view;
+	int64		ordinal = pt_tid_to_ordinal(tid, view->start_ordinal);
 	PtVisibility why;
 	TransactionId xid;
 
 	Assert(!pt_tid_is_marker(tid));
-	Assert(ordinal >= state->start_ordinal);
+	Assert(ordinal >= view->start_ordinal);
 	*all_dead = false;
 	pt_rows_set_snapshot(rows, snapshot);
 	if (snapshot && snapshot->snapshot_type == SNAPSHOT_DIRTY)
 		snapshot->xmin = snapshot->xmax = InvalidTransactionId;
 	if (pt_rows_find(rows, ordinal, &why, &xid))
 		return true;
-
-	/*
-	 * An index entry is written after its record, so one that lies behind the
-	 * tail is of a record that was removed from the start of the log.
-	 */
-	*all_dead = why == PT_INVISIBLE && (TransactionIdIsValid(xid) || ordinal >= end);
+	*all_dead = why == PT_INVISIBLE && (TransactionIdIsValid(xid) || pt_view_tid_gone(view, tid));
 	return false;
 }
 

@@ -128,7 +128,7 @@ report_progress(TableScanDesc scan, BlockNumber *reported)
 {
 	PtRows	   *rows = pt_scan_rows(scan);
 	BlockNumber done = (BlockNumber) (pt_pos_block(rows->frame.pos) -
-									  pt_pos_block(rows->reader.state->start_pos));
+									  pt_pos_block(rows->reader.view.start_pos));
 
 	if (done != *reported)
 		pgstat_progress_update_param(PROGRESS_SCAN_BLOCKS_DONE, done);
@@ -142,7 +142,7 @@ report_total(TableScanDesc scan)
 
 	pgstat_progress_update_param(PROGRESS_SCAN_BLOCKS_TOTAL,
 								 (int64) (pt_pos_block(rows->limit) -
-										  pt_pos_block(rows->reader.state->start_pos)) + 1);
+										  pt_pos_block(rows->reader.view.start_pos)) + 1);
 }
 
 /*
@@ -222,9 +222,10 @@ tids_contain(PtIndexTids *tids, ItemPointer tid)
 static void
 check_tids_grow(Relation table)
 {
-	PtLogState *state = pt_state_get(table);
+	PtLogView	view;
 
-	if (state->start_ordinal / PT_TID_MODULUS != state->tail_ordinal / PT_TID_MODULUS)
+	pt_log_view(table, &view);
+	if (view.start_ordinal / PT_TID_MODULUS != view.tail_ordinal / PT_TID_MODULUS)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot build an index of \"%s\" concurrently now", RelationGetRelationName(table)),

@@ -66,10 +66,8 @@ pt_rows_begin(PtRows *rows, Relation rel, Snapshot snapshot, BufferAccessStrateg
 	rows->buf.mcxt = rows->mcxt;
 	rows->partition = pt_leaf_partition(rel);
 	pt_reader_begin(&rows->reader, rel, strategy);
-	rows->limit = rows->reader.state->tail_pos;
-	SpinLockAcquire(&rows->reader.state->mutex);
-	rows->start_offset = rows->reader.state->start_offset;
-	SpinLockRelease(&rows->reader.state->mutex);
+	rows->limit = rows->reader.view.tail_pos;
+	rows->start_offset = rows->reader.view.start_offset;
 	rows->stop = NO_LIMIT;
 	rows->current = -1;
 	pt_rows_set_snapshot(rows, snapshot);
@@ -542,7 +540,7 @@ seek_behind(PtRows *rows, int64 offset)
 	PtLogPos	pos;
 	PtFrame		frame;
 
-	if (offset >= r->state->tail_offset)
+	if (offset >= r->view.tail_offset)
 	{
 		pt_reader_seek_end(r);
 		return;
@@ -689,7 +687,7 @@ pt_rows_end_ordinal(PtRows *rows)
 {
 	pt_rows_reset(rows, PT_ROWS_END);
 	if (!pt_rows_prev(rows))
-		return rows->reader.state->start_ordinal;
+		return rows->reader.view.start_ordinal;
 	return pt_rows_ordinal(rows) + 1;
 }
 

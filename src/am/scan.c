@@ -240,7 +240,7 @@ static void
 begin_sampling(PtScan *scan)
 {
 	Assert(!scan->sampling);
-	scan->start_ordinal = scan->rows.reader.state->start_ordinal;
+	scan->start_ordinal = scan->rows.reader.view.start_ordinal;
 	scan->end_ordinal = Max(pt_rows_end_ordinal(&scan->rows), scan->start_ordinal);
 	scan->sampling = true;
 }

@@ -28,8 +28,9 @@
 #include "am/internal.h"
 #include "xact/xact.h"
 
+static void repair_cut(Relation rel);
 static bool entry_is_dead(ItemPointer tid, void *arg);
-static void vacuum_index(Relation rel, Relation index, double rows, bool remove,
+static void vacuum_index(Relation rel, Relation index, double rows, PtLogView *dead,
 						 BufferAccessStrategy bstrategy);
 static void vacuum_indexes(Relation rel, PtVacuumParams * params, double rows,
 						   BufferAccessStrategy bstrategy);
@@ -38,37 +39,29 @@ static void vacuum_indexes(Relation rel, PtVacuumParams * params, double rows,
 double
 pt_log_rows(Relation rel)
 {
-	PtLogState *state = pt_state_get(rel);
-	int64		rows;
+	PtLogView	view;
 
-	SpinLockAcquire(&state->mutex);
-	rows = state->committed.offset - state->start_offset;
-	SpinLockRelease(&state->mutex);
-	return (double) Max(rows, 0);
+	pt_log_view(rel, &view);
+	return (double) Max(view.committed.offset - view.start_offset, 0);
 }
 
 /*
  * VACUUM
  */
 
-/*
- * For index_bulk_delete: see find_tid in fetch.c about ordinals behind the
- * tail.
- */
+/* For index_bulk_delete. */
 static bool
 entry_is_dead(ItemPointer tid, void *arg)
 {
-	PtLogState *state = arg;
-
-	return pt_tid_to_ordinal(tid, state->start_ordinal) >= state->tail_ordinal;
+	return pt_view_tid_gone((const PtLogView *) arg, tid);
 }
 
 /*
- * What VACUUM does for one stored index: removes entries when need be, and
- * counts the others.
+ * What VACUUM does for one stored index: removes the entries of records that
+ * are gone from the log (dead; NULL: there are none), and counts the others.
  */
 static void
-vacuum_index(Relation rel, Relation index, double rows, bool remove, BufferAccessStrategy bstrategy)
+vacuum_index(Relation rel, Relation index, double rows, PtLogView *dead, BufferAccessStrategy bstrategy)
 {
 	IndexVacuumInfo info;
 	IndexBulkDeleteResult *stats = NULL;
@@ -80,8 +73,8 @@ vacuum_index(Relation rel, Relation index, double rows, bool remove, BufferAcces
 	info.message_level = DEBUG2;
 	info.num_heap_tuples = rows;
 	info.strategy = bstrategy;
-	if (remove)
-		stats = index_bulk_delete(&info, NULL, entry_is_dead, pt_state_get(rel));
+	if (dead)
+		stats = index_bulk_delete(&info, NULL, entry_is_dead, dead);
 	stats = index_vacuum_cleanup(&info, stats);
 	if (stats && !stats->estimated_count)
 		pt_vac_update_relstats(index, stats->num_pages, stats->num_index_tuples, false,
@@ -97,18 +90,38 @@ vacuum_index(Relation rel, Relation index, double rows, bool remove, BufferAcces
 static void
 vacuum_indexes(Relation rel, PtVacuumParams * params, double rows, BufferAccessStrategy bstrategy)
 {
-	bool		remove = pt_state_get(rel)->start_ordinal > 0 &&
-		params->index_cleanup != VACOPTVALUE_DISABLED;
+	PtLogView	view;
+	bool		remove;
 	Relation   *indexes;
 	int			n;
 
+	pt_log_view(rel, &view);
+	remove = view.start_ordinal > 0 && params->index_cleanup != VACOPTVALUE_DISABLED;
 	vac_open_indexes(rel, RowExclusiveLock, &n, &indexes);
 	for (int i = 0; i < n; i++)
 	{
 		if (!pt_index_is_position(indexes[i]))
-			vacuum_index(rel, indexes[i], rows, remove, bstrategy);
+			vacuum_index(rel, indexes[i], rows, remove ? &view : NULL, bstrategy);
 	}
 	vac_close_indexes(n, indexes, NoLock);
+}
+
+/*
+ * A frame that was cut short would hold back relfrozenxid as long as nobody
+ * appends.  Another time, when somebody appends just now, or when no entry is
+ * to be had.
+ */
+static void
+repair_cut(Relation rel)
+{
+	PtLogView	view;
+	PtLogState *state;
+	bool		full;
+
+	pt_log_view(rel, &view);
+	if (view.tail_cut != 0 && pt_append_lock(RelationGetRelid(rel), PT_LOCK_TRY) &&
+		(state = pt_state_try(rel, &full)) != NULL)
+		pt_append_repair(rel, state);
 }
 
 /*
@@ -125,9 +138,7 @@ pt_relation_vacuum(Relation rel, PtVacuumParams * params, BufferAccessStrategy b
 	double		rows;
 
 	pgstat_progress_start_command(PROGRESS_COMMAND_VACUUM, RelationGetRelid(rel));
-	if (pt_state_get(rel)->tail_cut != 0 && pt_append_lock(RelationGetRelid(rel), PT_LOCK_TRY))
-		pt_append_repair(rel, pt_state_get(rel));	/* an idle log would hold
-													 * back relfrozenxid */
+	repair_cut(rel);
 	frozen = pt_log_seal(rel, oldest_xmin);
 	Assert(TransactionIdPrecedesOrEquals(frozen, oldest_xmin));
 	rows = pt_log_rows(rel);

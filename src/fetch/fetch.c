@@ -53,6 +53,7 @@ static bool frame_committed(Walk *walk, const PtFrame *frame);
 static void collect_span(PtFetch *fetch, Walk *walk);
 static PtLogPos find_start(PtFetch *fetch, PtLogState *log, PtLogPos start_pos);
 static void check_walk(PtFetch *fetch, const Walk *walk, PtLogPos from);
+static void fetch_from(PtFetch *fetch, PtLogState *log);
 
 static void
 get_scratch(void)
@@ -233,19 +234,27 @@ pt_check_leader_epoch(int32 epoch)
 void
 pt_fetch(PtFetch *fetch)
 {
-	PtLogState *log = NULL;
+	PtLogState *log;
+
+	memset(&fetch->span, 0, sizeof(fetch->span));
+	fetch->high_watermark = fetch->start_offset = -1;
+	fetch->status = pt_log_find(fetch->relid, true, &log);
+	if (fetch->status != PT_OK)
+		return;
+	fetch->status = pt_check_leader_epoch(fetch->leader_epoch);
+	if (fetch->status == PT_OK)
+		fetch_from(fetch, log);
+	pt_state_release(log);		/* a request may name more than are in memory */
+}
+
+static void
+fetch_from(PtFetch *fetch, PtLogState *log)
+{
 	PtLogEnd	end;
 	PtLogPos	start_pos;
 	PtLogPos	from;
 	Walk		walk;
 
-	memset(&fetch->span, 0, sizeof(fetch->span));
-	fetch->high_watermark = fetch->start_offset = -1;
-	fetch->status = pt_log_find(fetch->relid, &log);
-	if (fetch->status == PT_OK)
-		fetch->status = pt_check_leader_epoch(fetch->leader_epoch);
-	if (fetch->status != PT_OK)
-		return;
 	pt_log_start(log, &fetch->start_offset, &start_pos);
 	end = pt_state_durable(log);
 	Assert(end.offset >= 0);

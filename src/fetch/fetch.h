@@ -134,7 +134,7 @@ extern bool pt_wait_for_logs(Oid *relids, const int64 *offsets, int n, Timestamp
 
 /* find_log.c: logs without relations */
 extern int64 pt_log_start_offset(PtLogState *log);
-extern PtStatus pt_log_find(Oid relid, PtLogState **log);
+extern PtStatus pt_log_find(Oid relid, bool dont_wait, PtLogState **log);
 extern void pt_log_start(PtLogState *log, int64 *offset, PtLogPos *pos);
 extern bool pt_log_is(const PtLogState *log, const RelFileLocator *locator);
 

@@ -6,8 +6,8 @@
  * A fetch may ask for a thousand partitions of which none has anything new, so
  * looking one up must not cost a lock and a relation cache entry.  A hash of
  * this process remembers the states of logs that it has seen; invalidation
- * messages (DROP, TRUNCATE) take entries out, and a state whose locator is
- * not the remembered one belongs to another log by now.
+ * messages (DROP, TRUNCATE) take entries out, and a state that cannot be
+ * pinned under the remembered locator belongs to another log by now.
  *
  * What is found this way is used without a relation lock.  If the table is
  * dropped meanwhile, reading its pages is an ERROR.
@@ -40,7 +40,8 @@ typedef struct KnownLog
 static HTAB *known;				/* NULL until first use */
 
 static void forget_log(Datum arg, Oid relid);
-static PtStatus look_up(Oid relid, PtLogState **log);
+static PtStatus look_up(Oid relid, bool dont_wait, PtLogState **log);
+static PtStatus take_state(Relation rel, bool dont_wait, PtLogState **log);
 
 /* Relation cache callback; InvalidOid: everything. */
 static void
@@ -71,11 +72,13 @@ create_known(void)
 }
 
 /*
- * The state of a leaf's log.  PT_UNKNOWN_PARTITION when there is no such leaf,
- * PT_BUSY when somebody holds its table exclusively.
+ * The state of a leaf's log, pinned: pt_state_release when many are looked at
+ * in one transaction.  PT_UNKNOWN_PARTITION when there is no such leaf,
+ * PT_STORAGE_ERROR when there is no memory for its state; PT_BUSY when
+ * somebody holds its table exclusively, or (dont_wait) is loading its state.
  */
 PtStatus
-pt_log_find(Oid relid, PtLogState **log)
+pt_log_find(Oid relid, bool dont_wait, PtLogState **log)
 {
 	KnownLog   *entry;
 
@@ -83,22 +86,22 @@ pt_log_find(Oid relid, PtLogState **log)
 	if (known == NULL)
 		create_known();
 	entry = hash_search(known, &relid, HASH_FIND, NULL);
-	if (entry && entry->log->loaded && !entry->log->volatile_load &&
-		RelFileLocatorEquals(entry->locator, entry->log->locator))
+	if (entry && pt_state_pin(entry->log, &entry->locator))
 	{
 		*log = entry->log;
 		return PT_OK;
 	}
-	return look_up(relid, log);
+	return look_up(relid, dont_wait, log);
 }
 
 /* The slow way, under a lock on the table. */
 static PtStatus
-look_up(Oid relid, PtLogState **log)
+look_up(Oid relid, bool dont_wait, PtLogState **log)
 {
 	Relation	rel;
 	int32		partition;
 	bool		is_leaf;
+	PtStatus	status = PT_UNKNOWN_PARTITION;
 
 	if (!OidIsValid(relid))
 		return PT_UNKNOWN_PARTITION;
@@ -107,19 +110,28 @@ look_up(Oid relid, PtLogState **log)
 	rel = try_relation_open(relid, NoLock);
 	is_leaf = rel != NULL && pt_topic_by_leaf(relid, &partition) != NULL;
 	if (is_leaf)
-	{
-		KnownLog   *entry;
-		bool		found;
-
-		*log = pt_state_get(rel);
-		entry = hash_search(known, &relid, HASH_ENTER, &found);
-		entry->locator = (*log)->locator;
-		entry->log = *log;
-	}
+		status = take_state(rel, dont_wait, log);
 	if (rel)
 		relation_close(rel, NoLock);
 	UnlockRelationOid(relid, AccessShareLock);
-	return is_leaf ? PT_OK : PT_UNKNOWN_PARTITION;
+	return status;
+}
+
+/* Pins the state of an open leaf, and remembers where it is. */
+static PtStatus
+take_state(Relation rel, bool dont_wait, PtLogState **log)
+{
+	Oid			relid = RelationGetRelid(rel);
+	KnownLog   *entry;
+	bool		full = false;
+
+	*log = dont_wait ? pt_state_try(rel, &full) : pt_state_get(rel);
+	if (*log == NULL)
+		return full ? PT_STORAGE_ERROR : PT_BUSY;
+	entry = hash_search(known, &relid, HASH_ENTER, NULL);
+	entry->locator = (*log)->locator;
+	entry->log = *log;
+	return PT_OK;
 }
 
 /* Start of the log, both numbers from the same moment. */

@@ -19,6 +19,8 @@
 #include "xact/xact.h"
 
 static bool next_visible(PtReader *reader, PtLogPos end, PtFrame *frame);
+static void look_up(PtLogState *log, PtListOffset *list);
+static void epoch_end(PtLogState *log, int32 epoch, int32 *found_epoch, int64 *end_offset);
 static void find_by_time(PtLogState *log, PtListOffset *list);
 static void find_max_timestamp(PtLogState *log, PtListOffset *list);
 static bool record_at_time(PtReader *reader, const PtFrame *frame, int64 start_offset,
@@ -44,14 +46,25 @@ void
 pt_list_offset(PtListOffset *list)
 {
 	PtLogState *log = NULL;
-	PtLogPos	start_pos;
 
 	list->offset = list->found_timestamp = -1;
 	list->leader_epoch = -1;
-	list->status = pt_log_find(list->relid, &log);
+	list->status = pt_log_find(list->relid, true, &log);
 	if (list->status != PT_OK)
 		return;
-	Assert(log != NULL);
+	look_up(log, list);
+	pt_state_release(log);
+	/* batches from before an upgrade or a restore may be of a higher one */
+	if (list->offset >= 0 && (list->leader_epoch < 0 || list->leader_epoch > pt_leader_epoch()))
+		list->leader_epoch = pt_leader_epoch();
+}
+
+static void
+look_up(PtLogState *log, PtListOffset *list)
+{
+	PtLogPos	start_pos;
+
+	Assert(log != NULL && list->offset == -1);
 	switch (list->timestamp)
 	{
 		case PT_LIST_LATEST:
@@ -69,9 +82,6 @@ pt_list_offset(PtListOffset *list)
 		default:
 			find_by_time(log, list);
 	}
-	/* batches from before an upgrade or a restore may be of a higher one */
-	if (list->offset >= 0 && (list->leader_epoch < 0 || list->leader_epoch > pt_leader_epoch()))
-		list->leader_epoch = pt_leader_epoch();
 }
 
 /* The first record of a batch with this timestamp or a later one. */
@@ -281,25 +291,34 @@ find_epoch_extent(PtReader *reader, const PtLogInfo *info, PtLogPos end, int32 e
 PtStatus
 pt_epoch_end(Oid relid, int32 epoch, int32 *found_epoch, int64 *end_offset)
 {
-	PtLogState *log = NULL;
-	PtStatus	status = pt_log_find(relid, &log);
+	PtLogState *log;
+	PtStatus	status = pt_log_find(relid, true, &log);
 	int32		current = pt_leader_epoch();
-	PtLogEnd	end;
+
+	*found_epoch = -1;
+	*end_offset = -1;
+	if (status != PT_OK)
+		return status;
+	if (epoch == current)
+	{
+		*found_epoch = epoch;
+		*end_offset = pt_state_durable(log).offset;
+	}
+	else if (epoch >= 0 && epoch < current)
+		epoch_end(log, epoch, found_epoch, end_offset);
+	pt_state_release(log);
+	return PT_OK;
+}
+
+/* The same for an epoch that is over. */
+static void
+epoch_end(PtLogState *log, int32 epoch, int32 *found_epoch, int64 *end_offset)
+{
+	PtLogEnd	end = pt_state_durable(log);
 	PtLogInfo	info;
 	PtReader	reader;
 	PtFrame		frame;
 
-	*found_epoch = -1;
-	*end_offset = -1;
-	if (status != PT_OK || epoch < 0 || epoch > current)
-		return status;
-	end = pt_state_durable(log);
-	if (epoch == current)
-	{
-		*found_epoch = epoch;
-		*end_offset = end.offset;
-		return PT_OK;
-	}
 	pt_locator_info(NULL, &log->locator, &info);
 	pt_reader_begin_state(&reader, log);
 	pt_reader_seek_extent(&reader, find_epoch_extent(&reader, &info, end.pos, epoch));
@@ -321,5 +340,4 @@ pt_epoch_end(Oid relid, int32 epoch, int32 *found_epoch, int64 *end_offset)
 	 */
 	if (*found_epoch < 0)
 		*found_epoch = epoch;
-	return PT_OK;
 }

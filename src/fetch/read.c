@@ -76,7 +76,7 @@ pt_read_records(Relation rel, Snapshot snapshot, int64 offset, int max,
 	PredicateLockRelation(rel, snapshot);
 	pgstat_count_heap_scan(rel);
 	pt_reader_begin(&reader, rel, NULL);
-	read.offset = Max(offset, pt_log_start_offset(reader.state));
+	read.offset = Max(offset, reader.view.start_offset);
 	pt_reader_seek_offset(&reader, read.offset);
 	while (read.n < max && pt_reader_next(&reader, &frame))
 	{

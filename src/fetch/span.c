@@ -129,9 +129,8 @@ pt_span_skip(PtSpan *span, const PtSpanMap *map, int n)
 bool
 pt_span_intact(const PtSpan *before)
 {
-	int64		start_offset;
-	PtLogPos	start_pos;
+	PtLogView	view = {.locator = before->locator,.live = before->state};
 
-	pt_log_start(before->state, &start_offset, &start_pos);
-	return pt_log_is(before->state, &before->locator) && before->pos >= start_pos;
+	pt_view_refresh(&view, NULL);
+	return before->pos >= view.start_pos;
 }

@@ -23,37 +23,33 @@
 
 #include "fetch/fetch.h"
 
+/*
+ * Looks at a log as it is now: of its entry, where that is in the place that
+ * the view remembers, else of the file (on a standby, always).
+ */
+static void
+look_at_log(Oid relid, PtLogView *view)
+{
+	Relation	rel;
+
+	if (view->live != NULL && pt_view_of(view, view->live, &view->locator))
+		return;
+	rel = relation_open(relid, AccessShareLock);
+	pt_log_view(rel, view);
+	relation_close(rel, NoLock);
+}
+
 /* Committed is enough: whoever reads makes it durable first if need be. */
 static bool
-any_moved(PtLogState **logs, const int64 *offsets, int n)
+any_moved(const Oid *relids, PtLogView *logs, const int64 *offsets, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
-		PtLogState *log = logs[i];
-		int64		end;
-
-		SpinLockAcquire(&log->mutex);
-		end = log->committed.offset;
-		SpinLockRelease(&log->mutex);
-		if (end > offsets[i])
+		look_at_log(relids[i], &logs[i]);
+		if (logs[i].committed.offset > offsets[i])
 			return true;
 	}
 	return false;
-}
-
-/*
- * On a standby, where states move with replay, each look reads the state anew.
- */
-static void
-find_logs(const Oid *relids, PtLogState **logs, int n)
-{
-	for (int i = 0; i < n; i++)
-	{
-		Relation	rel = relation_open(relids[i], AccessShareLock);
-
-		logs[i] = pt_state_get(rel);
-		relation_close(rel, NoLock);
-	}
 }
 
 /*
@@ -70,14 +66,13 @@ bool
 pt_wait_for_logs(Oid *relids, const int64 *offsets, int n, TimestampTz deadline)
 {
 	ConditionVariable *cv = pt_state_any_cv();
-	PtLogState **logs = palloc(Max(n, 1) * sizeof(PtLogState *));
+	PtLogView  *logs = palloc0_array(PtLogView, Max(n, 1));
 	bool		moved;
 
 	Assert(n >= 0);
 	Assert(InterruptHoldoffCount == 0); /* it can be cancelled */
-	find_logs(relids, logs, n);
 	ConditionVariablePrepareToSleep(cv);
-	while (!(moved = any_moved(logs, offsets, n)))
+	while (!(moved = any_moved(relids, logs, offsets, n)))
 	{
 		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
 
@@ -86,10 +81,7 @@ pt_wait_for_logs(Oid *relids, const int64 *offsets, int n, TimestampTz deadline)
 		left = Min(left, INT_MAX);	/* a sleep's limit; after a month we look
 									 * again */
 		if (RecoveryInProgress())
-		{
 			left = Min(left, RECOVERY_POLL_MS);
-			find_logs(relids, logs, n);
-		}
 		(void) ConditionVariableTimedSleep(cv, left, PG_WAIT_EXTENSION);
 	}
 	ConditionVariableCancelSleep();

@@ -85,10 +85,11 @@ static int64
 durable_end(const PtTopic *topic, int32 number)
 {
 	Relation	rel = pt_open_partition(topic->relid, number, AccessShareLock);
-	PtLogEnd	end = pt_state_durable(pt_state_get(rel));
+	PtLogView	view;
 
+	pt_log_view(rel, &view);
 	relation_close(rel, NoLock);
-	return end.offset;
+	return view.durable.offset;
 }
 
 /*

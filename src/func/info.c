@@ -121,12 +121,11 @@ pt_topics(PG_FUNCTION_ARGS)
 static void
 log_bounds(Relation rel, PtLogInfo *info, PtLogEnd *end)
 {
-	PtLogState *state = pt_state_get(rel);
+	PtLogView	view;
 
+	pt_log_view(rel, &view);
 	pt_log_info(rel, info);
-	SpinLockAcquire(&state->mutex);
-	*end = state->committed;
-	SpinLockRelease(&state->mutex);
+	*end = view.committed;
 }
 
 /* Of the row: start_offset, end_offset, records, bytes, extents. */

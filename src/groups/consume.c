@@ -66,15 +66,6 @@ give_record(void *arg, const PtRecord *record)
 	c->callback(c->arg, c->partition, record);
 }
 
-static void
-log_bounds(PtLogState *log, int64 *start, int64 *end)
-{
-	SpinLockAcquire(&log->mutex);
-	*start = log->start_offset;
-	*end = log->committed.offset;
-	SpinLockRelease(&log->mutex);
-}
-
 /*
  * What the current transaction can read of a partition: offsets from start up
  * to, not including, end.
@@ -82,18 +73,25 @@ log_bounds(PtLogState *log, int64 *start, int64 *end)
 void
 pt_partition_bounds(Relation rel, int64 *start, int64 *end)
 {
-	PtLogState *log = pt_state_get(rel);
-	TransactionId tail_xid = log->tail_xid;
+	PtLogView	view;
+	bool		own;
+
+	pt_log_view(rel, &view);
+	own = TransactionIdIsValid(view.tail_xid) && TransactionIdIsCurrentTransactionId(view.tail_xid);
 
 	/*
 	 * A transaction that has committed is seen by snapshots a moment before
 	 * it tells the log.
 	 */
-	if (TransactionIdIsValid(tail_xid) && !TransactionIdIsCurrentTransactionId(tail_xid))
+	if (TransactionIdIsValid(view.tail_xid) && !own && view.live != NULL)
+	{
 		pt_state_resolve_all();
-	log_bounds(log, start, end);
-	if (TransactionIdIsValid(tail_xid) && TransactionIdIsCurrentTransactionId(tail_xid))
-		*end = Max(*end, log->tail_offset); /* ours, as long as we hold the
+		pt_log_view(rel, &view);
+	}
+	*start = view.start_offset;
+	*end = view.committed.offset;
+	if (own)
+		*end = Max(*end, view.tail_offset); /* ours, as long as we hold the
 											 * append lock */
 }
 
@@ -105,17 +103,15 @@ pt_partition_bounds(Relation rel, int64 *start, int64 *end)
 static int64
 first_offset(const Consume *c, Relation rel, int32 partition)
 {
-	PtLogState *log = pt_state_get(rel);
+	PtLogView	view;
 	bool		is_own;
 	PtCommittedOffset found;
 	int64		offset = -1;
-	int64		start;
-	int64		end;
 
 	if (pt_offset_find(c->group_id, c->topic, partition, &found, &is_own))
 		offset = found.offset;
-	log_bounds(log, &start, &end);
-	if (offset > end && !is_own)
+	pt_log_view(rel, &view);
+	if (offset > view.committed.offset && !is_own)
 	{
 		/*
 		 * A transaction that has offset is seen by snapshots a moment before
@@ -123,10 +119,10 @@ first_offset(const Consume *c, Relation rel, int32 partition)
 		 * that we found.
 		 */
 		pt_state_resolve_all();
-		log_bounds(log, &start, &end);
+		pt_log_view(rel, &view);
 	}
-	if (offset < start || (offset > end && !is_own))
-		return start;
+	if (offset < view.start_offset || (offset > view.committed.offset && !is_own))
+		return view.start_offset;
 	return offset;
 }
 

@@ -184,7 +184,7 @@ forget_rest(const Expiry *e, const Oid *leaves, int n)
 	{
 		PtLogState *log;
 
-		if (pt_log_find(leaves[i], &log) != PT_OK)
+		if (pt_log_find(leaves[i], true, &log) != PT_OK)
 			return;				/* another time */
 		logs[i] = log->locator;
 	}

@@ -150,7 +150,7 @@ pt_offsets_follow(Oid leaf, bool dont_wait)
 		return NULL;
 	if (!dont_wait)
 		LockRelationOid(leaf, AccessShareLock);
-	status = pt_log_find(leaf, &log);
+	status = pt_log_find(leaf, dont_wait, &log);
 	if (status == PT_BUSY)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),

@@ -116,7 +116,7 @@ typedef struct KafkaCall
 	 * again
 	 */
 	TimestampTz deadline;
-	PtLogState **waits;
+	PtLogRef   *waits;
 	int			nwaits;
 	/* REPLY */
 	KafkaPiece *pieces;

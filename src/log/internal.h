@@ -46,6 +46,33 @@ extern XLogRecPtr pt_meta_trim(const RelFileLocator *locator, const PtLogStart *
 /* state.c: for redo */
 extern void pt_state_replay_meta(const RelFileLocator *locator, const xl_pt_meta *x);
 
+/* state.c: who changes an entry */
+extern void pt_state_adopt(PtLogState *state, const PtLogState *fresh);
+extern void pt_state_set_start(const RelFileLocator *locator, const PtLogStart *start);
+extern void pt_state_set_sealed(const RelFileLocator *locator, PtLogPos sealed);
+
+/* state_table.c */
+typedef void (*PtStateCallback) (PtLogState *state, const void *arg);
+extern Size pt_state_table_size(void);
+extern void pt_state_table_init(void);
+extern PtLogState *pt_state_claim(const RelFileLocator *locator);
+extern bool pt_state_peek(PtLogView *view, const RelFileLocator *locator);
+extern void pt_state_tell(const RelFileLocator *locator, PtStateCallback callback, const void *arg);
+extern void pt_state_each(void (*callback) (PtLogState *state));
+
+/* Can it be used?  What was loaded in recovery must be loaded again. */
+static inline bool
+pt_state_is_ready(const PtLogState *state)
+{
+	return state->loaded && !state->volatile_load;
+}
+
+/* view.c */
+extern void pt_view_fill(PtLogView *view, PtLogState *state, const RelFileLocator *locator);
+extern void pt_view_of_info(PtLogView *view, const RelFileLocator *locator, const PtLogInfo *info);
+extern void pt_durable_info(Relation rel, const RelFileLocator *locator, PtLogInfo *info);
+extern PtLogPos pt_view_sealed(PtLogView *view, Relation rel, PtLogPos pos);
+
 /* seal.c */
 extern void pt_frame_set(Relation rel, PtLogPos pos, uint32 length, uint32 flags);
 extern uint32 pt_frame_flag(Relation rel, PtLogPos pos, uint32 flags);
@@ -57,6 +84,7 @@ extern PtWalked pt_walk_first_batch(PtPageSource *source, uint64 block, PtFrame 
 
 /* reader.c */
 extern void pt_reader_check(const PtReader *r, PtWalked walked, uint64 block);
+extern void pt_reader_begin_info(PtReader *r, Relation rel, const PtLogInfo *info);
 extern PtLogPos pt_written_end(PtReader *r, PtLogPos from);
 extern bool pt_reader_lock_block(PtReader *r, uint64 block, Page *page);
 

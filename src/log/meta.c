@@ -121,6 +121,7 @@ pt_locator_info(Relation rel, const RelFileLocator *locator, PtLogInfo *info)
 	info->start_pos = meta->start_pos;
 	info->sealed_pos = meta->sealed_pos;
 	info->phys_extents = meta->phys_extents;
+	info->lsn = BufferGetLSNAtomic(buf);
 	UnlockReleaseBuffer(buf);
 }
 

@@ -46,23 +46,41 @@ pt_reader_begin(PtReader *r, Relation rel, BufferAccessStrategy strategy)
 	r->source = locked_pages;
 	r->rel = rel;
 	r->locator = pt_rel_locator(rel);
-	r->state = pt_state_get(rel);
+	pt_log_view(rel, &r->view);
 	r->strategy = strategy;
 	r->mcxt = CurrentMemoryContext;
 	r->extent = PG_UINT64_MAX;
 	pt_reader_seek_start(r);
 }
 
+/* The same when no more is known of the log than its meta page says. */
+void
+pt_reader_begin_info(PtReader *r, Relation rel, const PtLogInfo *info)
+{
+	memset(r, 0, sizeof(*r));
+	r->source = locked_pages;
+	r->rel = rel;
+	r->locator = pt_rel_locator(rel);
+	pt_view_of_info(&r->view, &r->locator, info);
+	r->mcxt = CurrentMemoryContext;
+	r->extent = PG_UINT64_MAX;
+	r->pos = info->start_pos;
+}
+
+/* The caller has the state pinned. */
 void
 pt_reader_begin_state(PtReader *r, PtLogState *state)
 {
 	memset(r, 0, sizeof(*r));
 	r->source = locked_pages;
 	r->locator = state->locator;
-	r->state = state;
+	SpinLockAcquire(&state->mutex);
+	pt_view_fill(&r->view, state, &r->locator);
+	SpinLockRelease(&state->mutex);
+	r->view.live = state;
 	r->mcxt = CurrentMemoryContext;
 	r->extent = PG_UINT64_MAX;
-	r->pos = state->start_pos;
+	r->pos = r->view.start_pos;
 }
 
 void
@@ -151,7 +169,7 @@ reader_get(PtPageSource *source, uint64 block, Page *page)
 {
 	PtReader   *r = (PtReader *) source;
 
-	source->sealed = pg_atomic_read_u64(&r->state->sealed_pos);
+	source->sealed = pt_view_sealed(&r->view, r->rel, pt_pos_make(block, PT_PAGE_END));
 	return pt_reader_lock_block(r, block, page);
 }
 
@@ -206,7 +224,8 @@ pt_reader_next(PtReader *r, PtFrame *frame)
 		{
 			if (found)
 				break;
-			if (r->pos >= r->state->start_pos)
+			pt_view_refresh(&r->view, r->rel);
+			if (r->pos >= r->view.start_pos)
 				return false;
 			pt_reader_seek_start(r);	/* overtaken by retention */
 			continue;
@@ -232,7 +251,7 @@ pt_reader_next(PtReader *r, PtFrame *frame)
 bool
 pt_reader_prev(PtReader *r, PtFrame *frame)
 {
-	PtLogPos	start = r->state->start_pos;
+	PtLogPos	start = r->view.start_pos;
 	uint64		block = pt_pos_block(r->pos);
 
 	r->skip_pos = 0;

@@ -17,8 +17,7 @@
 #include "utils/snapshot.h"
 
 #include "log/page.h"
-
-struct PtLogState;
+#include "log/state.h"
 
 /*
  * walk.c: frames in pages.
@@ -74,7 +73,7 @@ typedef struct PtReader
 	PtPageSource source;		/* the pages of this reader, share-locked */
 	Relation	rel;
 	RelFileLocator locator;
-	struct PtLogState *state;
+	PtLogView	view;
 	MemoryContext mcxt;			/* that data lives in */
 	BufferAccessStrategy strategy;
 	BlockNumber file_blocks;	/* length of the file when last asked */
@@ -100,7 +99,7 @@ extern void pt_reader_begin(PtReader *r, Relation rel, BufferAccessStrategy stra
  * Without a relation, and so without its lock: what is read may vanish (an
  * ERROR) when the log is dropped.
  */
-extern void pt_reader_begin_state(PtReader *r, struct PtLogState *state);
+extern void pt_reader_begin_state(PtReader *r, PtLogState *state);
 extern void pt_reader_end(PtReader *r);
 extern void pt_reader_unpin(PtReader *r);
 

@@ -163,7 +163,7 @@ pt_log_seal(Relation rel, TransactionId oldest_xmin)
 		 * therefore must be durable
 		 */
 		XLogFlush(pt_meta_seal(rel, sealed, newest));
-		pg_atomic_write_u64(&r.state->sealed_pos, sealed);
+		pt_state_set_sealed(&pt_rel_locator(rel), sealed);
 	}
 	return left;
 }

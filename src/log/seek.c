@@ -74,7 +74,7 @@ void
 pt_reader_seek_extent(PtReader *r, uint64 extent)
 {
 	uint64		block = extent * PT_EXTENT_BLOCKS;
-	PtLogPos	start = r->state->start_pos;
+	PtLogPos	start = r->view.start_pos;
 	PtFrame		frame;
 	bool		written;
 

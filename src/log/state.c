@@ -3,12 +3,11 @@
  * state.c
  *	  What all processes share about a log: its tail, its ends, its start.
  *
- * One PtLogState per relation file, in a shared hash table keyed by the file's
- * locator, so that TRUNCATE and rewrites get a state of their own and a
- * rollback leaves the old one untouched.  Everything here can be read back
- * from the log; that happens on first use after a start (load_state), and
- * again at every use while the server is in recovery, where the log moves
- * under us.
+ * One PtLogState per relation file (state_table.c), so that TRUNCATE and
+ * rewrites get a state of their own and a rollback leaves the old one
+ * untouched.  Everything here can be read back from the log; that happens on
+ * first use (state_load.c), and again at every use while the server is in
+ * recovery, where the log moves under us.
  *
  * The tail_ fields belong to whoever holds the append lock.  The ends are
  * under the mutex:
@@ -17,7 +16,8 @@
  *		ring		(end, commit LSN) of what is committed but not yet durable
  *		durable		follows the flush; this is what Kafka consumers may see
  *
- * Siblings: append.c moves the tail, ../xact/tails.c reports commits.
+ * Siblings: state_table.c keeps states, state_load.c reads them, append.c
+ * moves the tail, ../xact/tails.c reports commits.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -28,40 +28,51 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "miscadmin.h"
-#include "storage/lwlock.h"
+#include "common/hashfn.h"
 #include "storage/procarray.h"
 #include "storage/shmem.h"
-#include "utils/hsearch.h"
 
 #include "guc.h"
 #include "log/internal.h"
 
+/*
+ * Those who wait for logs, by a hash of the log's locator: a log that nobody
+ * has in memory can be waited for, too.  Logs that share one wake each other's
+ * waiters, who look for themselves.
+ */
+#define WAIT_BUCKETS	4096
+
+typedef struct PtWaitBucket
+{
+	pg_atomic_uint32 waiters;	/* watches of listener workers */
+	pg_atomic_uint32 moves;		/* goes up when a durable end has moved */
+} PtWaitBucket;
+
 typedef struct PtStateShared
 {
-	LWLock		lock;			/* the hash table, and loading of states */
 	ConditionVariable any_cv;
 	slock_t		waiting_mutex;
+	PtWaitBucket buckets[WAIT_BUCKETS];
 	int			nwaiting;		/* logs in waiting[] */
 	PtLogState *waiting[FLEXIBLE_ARRAY_MEMBER]; /* whose ring is not empty */
 } PtStateShared;
 
 static PtStateShared *shared;
-static HTAB *states;
 
-static PtLogState *find_or_enter(const RelFileLocator *locator);
-static void forget_dropped(void);
-static void load_state(PtLogState *state, Relation rel);
-static void load_tail(PtLogState *state, PtReader *r, const PtLogInfo *info);
-static void load_ends(PtLogState *state, PtReader *r);
 static void publish(PtLogState *state, XLogRecPtr lsn);
+static void resolve_prepared(PtLogState *state);
 static void add_waiting(PtLogState *state);
+
+static Size
+shared_size(void)
+{
+	return add_size(offsetof(PtStateShared, waiting), mul_size(pt_max_partitions, sizeof(PtLogState *)));
+}
 
 Size
 pt_state_shmem_size(void)
 {
-	return add_size(MAXALIGN(offsetof(PtStateShared, waiting) + mul_size(pt_max_partitions, sizeof(PtLogState *))),
-					hash_estimate_size(pt_max_partitions, sizeof(PtLogState)));
+	return add_size(MAXALIGN(shared_size()), pt_state_table_size());
 }
 
 /* Called with AddinShmemInitLock held. */
@@ -69,19 +80,20 @@ void
 pt_state_shmem_init(void)
 {
 	bool		found;
-	HASHCTL		ctl = {.keysize = sizeof(RelFileLocator),.entrysize = sizeof(PtLogState)};
 
-	shared = ShmemInitStruct("pgtopic log states",
-							 offsetof(PtStateShared, waiting) + pt_max_partitions * sizeof(PtLogState *), &found);
+	shared = ShmemInitStruct("pgtopic waiting logs", shared_size(), &found);
 	if (!found)
 	{
-		LWLockInitialize(&shared->lock, pt_lwlock_tranche_new("pgtopic_log_state"));
 		ConditionVariableInit(&shared->any_cv);
 		SpinLockInit(&shared->waiting_mutex);
 		shared->nwaiting = 0;
+		for (int i = 0; i < WAIT_BUCKETS; i++)
+		{
+			pg_atomic_init_u32(&shared->buckets[i].waiters, 0);
+			pg_atomic_init_u32(&shared->buckets[i].moves, 0);
+		}
 	}
-	pt_lwlock_tranche_name(shared->lock.tranche, "pgtopic_log_state");
-	states = pt_shmem_hash("pgtopic log state table", pt_max_partitions, &ctl, HASH_ELEM | HASH_BLOBS);
+	pt_state_table_init();
 }
 
 ConditionVariable *
@@ -91,222 +103,44 @@ pt_state_any_cv(void)
 }
 
 /*
- * The state of an open relation's log.  The pointer stays good while the
- * caller keeps the relation locked; without a lock its locator tells whether
- * it still is that log's.
- */
-PtLogState *
-pt_state_get(Relation rel)
-{
-	RelFileLocator locator = pt_rel_locator(rel);
-	PtLogState *state;
-
-	LWLockAcquire(&shared->lock, LW_SHARED);
-	state = hash_search(states, &locator, HASH_FIND, NULL);
-	if (state && state->loaded && !state->volatile_load)
-	{
-		LWLockRelease(&shared->lock);
-		return state;
-	}
-	LWLockRelease(&shared->lock);
-
-	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
-	state = find_or_enter(&locator);
-	if (!state->loaded || state->volatile_load)
-		load_state(state, rel);
-	LWLockRelease(&shared->lock);
-	return state;
-}
-
-/*
- * The entry of a log, with empty fields when new.  Table lock held
- * exclusively.
- */
-static PtLogState *
-find_or_enter(const RelFileLocator *locator)
-{
-	bool		found;
-	PtLogState *state = hash_search(states, locator, HASH_FIND, NULL);
-
-	if (state)
-		return state;
-	if (hash_get_num_entries(states) >= pt_max_partitions)
-		forget_dropped();
-	if (hash_get_num_entries(states) < pt_max_partitions)
-		state = hash_search(states, locator, HASH_ENTER_NULL, &found);
-	if (state == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("too many partitions are in use"),
-				 errhint("Increase the setting \"pgtopic.max_partitions\".")));
-	memset((char *) state + sizeof(RelFileLocator), 0, sizeof(PtLogState) - sizeof(RelFileLocator));
-	Assert(LWLockHeldByMeInMode(&shared->lock, LW_EXCLUSIVE));
-	SpinLockInit(&state->mutex);
-	pg_atomic_init_u64(&state->sealed_pos, 0);
-	pg_atomic_init_u32(&state->waiters, 0);
-	return state;
-}
-
-/*
- * A log has been made here: what was known of one that had the same locator is
- * void.
+ * Puts what has been read into the log's entry.  Nobody appends meanwhile: he
+ * would have the entry loaded.  But its start may have been moved, and its
+ * prepared transaction been decided.
  */
 void
-pt_state_forget(const RelFileLocator *locator)
+pt_state_adopt(PtLogState *state, const PtLogState *fresh)
 {
-	PtLogState *state;
+	uint64		sealed = pg_atomic_read_u64(&unconstify(PtLogState *, fresh)->sealed_pos);
 
-	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
-	state = hash_search(states, locator, HASH_FIND, NULL);
-	if (state)
-	{
-		SpinLockAcquire(&state->mutex);
-		state->loaded = false;
-		state->written_from = state->written_to = 0;
-		SpinLockRelease(&state->mutex);
-	}
-	LWLockRelease(&shared->lock);
-}
-
-/*
- * Drops entries whose files are gone, or wait, empty, for the next checkpoint
- * to remove them.
- */
-static void
-forget_dropped(void)
-{
-	HASH_SEQ_STATUS scan;
-	PtLogState *state;
-
-	hash_seq_init(&scan, states);
-	while ((state = hash_seq_search(&scan)) != NULL)
-	{
-		SMgrRelation file = pt_smgropen(state->locator);
-
-		if (state->ring_n == 0 && !state->waiting &&
-			(!smgrexists(file, MAIN_FORKNUM) || smgrnblocks(file, MAIN_FORKNUM) == 0))
-			hash_search(states, &state->locator, HASH_REMOVE, NULL);
-	}
-}
-
-/*
- * Reads everything from the log.  Commits found are made durable first: some
- * may be asynchronous.  A log that never had an extent has none, and whoever
- * creates a topic need not wait for the disk in here.
- */
-static void
-load_state(PtLogState *state, Relation rel)
-{
-	bool		recovering = RecoveryInProgress();	/* before the log is read:
-													 * replay may end
-													 * meanwhile */
-	PtReader	r;
-	PtLogInfo	info;
-
-	state->relid = RelationGetRelid(rel);
-	state->loaded = false;
-	memset(&r, 0, sizeof(r));
-	pt_log_info(rel, &info);
 	SpinLockAcquire(&state->mutex);
-	state->start_offset = info.start_offset;
-	state->start_ordinal = info.start_ordinal;
-	state->start_pos = info.start_pos;
-	state->ring_n = 0;
-	SpinLockRelease(&state->mutex);
-	pg_atomic_write_u64(&state->sealed_pos, info.sealed_pos);
-	pt_reader_begin_state(&r, state);
-	r.rel = rel;
-	load_tail(state, &r, &info);
-	load_ends(state, &r);
-	pt_reader_end(&r);
-	state->volatile_load = recovering;
-	if (!state->volatile_load && info.next_extent > 0)
-		XLogFlush(pt_wal_insert_end());
-	Assert(state->volatile_load ||
-		   (state->committed.pos <= state->tail_pos && state->committed.offset <= state->tail_offset));
-	state->durable = state->committed;
-	state->loaded = true;
-}
-
-/*
- * The tail: behind the last frame written.  Goes back page by page from the
- * end of the last extent, at most an extent and the batch that ends there.
- */
-static void
-load_tail(PtLogState *state, PtReader *r, const PtLogInfo *info)
-{
-	PtFrame		frame;
-	bool		any = false;
-
-	state->tail_pos = info->start_pos;
-	state->tail_offset = info->start_offset;
-	state->tail_ordinal = info->start_ordinal;
-	state->tail_xid = InvalidTransactionId;
-	state->tail_cut = 0;
-	state->tail_max_timestamp = -1;
-	state->tail_phys = PT_INVALID_EXTENT;
+	Assert(state->loading && (state->ring_n == 0 || !state->loaded));
+	state->tail_pos = fresh->tail_pos;
+	state->tail_offset = fresh->tail_offset;
+	state->tail_ordinal = fresh->tail_ordinal;
+	state->tail_xid = fresh->tail_xid;
+	state->tail_cut = fresh->tail_cut;
+	state->tail_max_timestamp = fresh->tail_max_timestamp;
+	state->tail_lsn = InvalidXLogRecPtr;
+	state->tail_phys = fresh->tail_phys;
+	state->tail_generation = 0;
+	state->file_blocks = fresh->file_blocks;
 	memset(state->tail_buffers, 0, sizeof(state->tail_buffers));
-	state->file_blocks = RelationGetNumberOfBlocks(r->rel);
-	if (info->next_extent == info->first_extent)
-		return;
-	pt_reader_seek_end(r);
-	if (pt_reader_prev(r, &frame))
-		pt_reader_seek_pos(r, frame.pos);
-	else
-		pt_reader_seek_pos(r, info->start_pos);
-	while (pt_reader_next(r, &frame))
+	state->committed = fresh->committed;
+	state->durable = fresh->durable;
+	state->ring_n = 0;
+	if (fresh->start_offset >= state->start_offset)
 	{
-		any = true;
-		state->tail_pos = frame.next;
-		state->tail_ordinal = frame.head.base_ordinal + frame.head.ordinals;
-		state->tail_xid = frame.head.xid;
-		if (!pt_reader_complete(r, &frame))
-			state->tail_cut = frame.pos;
+		state->start_offset = fresh->start_offset;
+		state->start_ordinal = fresh->start_ordinal;
+		state->start_pos = fresh->start_pos;
 	}
-	if (any)
-	{
-		pt_reader_seek_extent(r, pt_pos_extent(frame.pos));
-		while (pt_reader_next(r, &frame))
-			state->tail_max_timestamp = Max(state->tail_max_timestamp, frame.batch.max_timestamp);
-	}
-}
-
-/*
- * The committed end: behind the last frame whose transaction committed.
- * Behind it are aborted ones, and perhaps those of one prepared transaction.
- */
-static void
-load_ends(PtLogState *state, PtReader *r)
-{
-	PtFrame		frame;
-	bool		tail_known = false;
-
-	state->committed.offset = state->start_offset;
-	state->committed.pos = state->start_pos;
-	state->committed.lsn = InvalidXLogRecPtr;
-	pt_reader_seek_pos(r, state->tail_pos);
-	while (pt_reader_prev(r, &frame))
-	{
-		PtVisibility v = pt_frame_visible(r, &frame, NULL);
-
-		if (v == PT_IN_PROGRESS && !tail_known)
-		{
-			state->tail_offset = pt_batch_next_offset(&frame.batch);
-			state->tail_xid = frame.head.xid;
-			tail_known = true;
-		}
-		if (v == PT_VISIBLE)
-		{
-			state->committed.offset = pt_batch_next_offset(&frame.batch);
-			state->committed.pos = frame.next;
-			break;
-		}
-	}
-	if (!tail_known)
-	{
-		state->tail_offset = state->committed.offset;
-		state->tail_xid = InvalidTransactionId;
-	}
+	if (sealed > pg_atomic_read_u64(&state->sealed_pos))
+		pg_atomic_write_u64(&state->sealed_pos, sealed);
+	state->volatile_load = fresh->volatile_load;
+	state->loaded = true;
+	SpinLockRelease(&state->mutex);
+	if (!fresh->volatile_load)
+		resolve_prepared(state);
 }
 
 /*
@@ -393,20 +227,17 @@ resolve_prepared(PtLogState *state)
 		add_waiting(state);
 }
 
+static void
+resolve_loaded(PtLogState *state)
+{
+	if (state->loaded)
+		resolve_prepared(state);
+}
+
 void
 pt_state_resolve_all(void)
 {
-	HASH_SEQ_STATUS scan;
-	PtLogState *state;
-
-	LWLockAcquire(&shared->lock, LW_SHARED);
-	hash_seq_init(&scan, states);
-	while ((state = hash_seq_search(&scan)) != NULL)
-	{
-		if (state->loaded)
-			resolve_prepared(state);
-	}
-	LWLockRelease(&shared->lock);
+	pt_state_each(resolve_loaded);
 }
 
 /* The tail becomes the committed end; mutex held. */
@@ -461,6 +292,53 @@ add_waiting(PtLogState *state)
 }
 
 /*
+ * who waits
+ */
+
+static PtWaitBucket *
+bucket_of(const RelFileLocator *locator)
+{
+	return &shared->buckets[hash_bytes((const unsigned char *) locator, sizeof(*locator)) % WAIT_BUCKETS];
+}
+
+/*
+ * A listener worker wants to be woken from here on when this log's durable end
+ * moves; a full barrier.  To be undone with pt_log_unwatch.
+ */
+void
+pt_log_watch(const RelFileLocator *locator)
+{
+	pg_atomic_fetch_add_u32(&bucket_of(locator)->waiters, 1);
+}
+
+void
+pt_log_unwatch(const RelFileLocator *locator)
+{
+	uint32		before = pg_atomic_fetch_sub_u32(&bucket_of(locator)->waiters, 1);
+
+	Assert(before > 0);
+	(void) before;
+}
+
+/* Does a listener worker wait for this log, or for one like it? */
+bool
+pt_log_awaited(const RelFileLocator *locator)
+{
+	return pg_atomic_read_u32(&bucket_of(locator)->waiters) > 0;
+}
+
+/* Changes when the log's durable end moves, or that of one like it. */
+uint32
+pt_log_moves(const RelFileLocator *locator)
+{
+	return pg_atomic_read_u32(&bucket_of(locator)->moves);
+}
+
+/*
+ * durable ends
+ */
+
+/*
  * WAL is durable up to lsn: moves the durable end; true when it moved.  Wakes
  * SQL sessions that wait for the log.
  */
@@ -482,6 +360,7 @@ pt_state_advance(PtLogState *state, XLogRecPtr lsn)
 	SpinLockRelease(&state->mutex);
 	if (n == 0)
 		return false;
+	pg_atomic_fetch_add_u32(&bucket_of(&state->locator)->moves, 1);
 	ConditionVariableBroadcast(&shared->any_cv);
 	return true;
 }
@@ -506,7 +385,7 @@ pt_state_advance_all(XLogRecPtr lsn)
 		SpinLockRelease(&shared->waiting_mutex);
 		if (state == NULL)
 			break;
-		if (pt_state_advance(state, lsn) && pg_atomic_read_u32(&state->waiters) > 0)
+		if (pt_state_advance(state, lsn) && pt_log_awaited(&state->locator))
 			moved = true;
 		SpinLockAcquire(&shared->waiting_mutex);
 		SpinLockAcquire(&state->mutex);
@@ -543,22 +422,20 @@ pt_state_durable(PtLogState *state)
  * Called by the log writer, which takes the extents of a log in order: after a
  * gap the range begins anew.
  */
+static void
+note_written(PtLogState *state, const void *arg)
+{
+	uint64		extent = *(const uint64 *) arg;
+
+	if (state->written_to != extent)
+		state->written_from = extent;
+	state->written_to = extent + 1;
+}
+
 void
 pt_state_written(const RelFileLocator *locator, uint64 extent)
 {
-	PtLogState *state;
-
-	LWLockAcquire(&shared->lock, LW_SHARED);
-	state = hash_search(states, locator, HASH_FIND, NULL);
-	if (state)
-	{
-		SpinLockAcquire(&state->mutex);
-		if (state->written_to != extent)
-			state->written_from = extent;
-		state->written_to = extent + 1;
-		SpinLockRelease(&state->mutex);
-	}
-	LWLockRelease(&shared->lock);
+	pt_state_tell(locator, note_written, &extent);
 }
 
 bool
@@ -574,23 +451,72 @@ pt_state_is_written(PtLogState *state, const RelFileLocator *locator, uint64 ext
 }
 
 /*
+ * the start, and the sealed position, which others than the appender move
+ */
+
+static void
+note_start(PtLogState *state, const void *arg)
+{
+	const PtLogStart *start = arg;
+
+	/* no further than that: what follows may be on no standby yet */
+	if (state->durable.offset < start->offset)
+	{
+		state->durable.offset = start->offset;
+		state->durable.pos = start->pos;
+	}
+	if (state->start_offset < start->offset)
+	{
+		state->start_offset = start->offset;
+		state->start_ordinal = start->ordinal;
+		state->start_pos = start->pos;
+	}
+}
+
+/*
+ * The start of a log has been moved, and that is durable.  Who loads it just
+ * now may have read the old one: see pt_state_adopt.
+ */
+void
+pt_state_set_start(const RelFileLocator *locator, const PtLogStart *start)
+{
+	pt_state_tell(locator, note_start, start);
+}
+
+static void
+note_sealed(PtLogState *state, const void *arg)
+{
+	PtLogPos	sealed = *(const PtLogPos *) arg;
+
+	if (sealed > pg_atomic_read_u64(&state->sealed_pos))
+		pg_atomic_write_u64(&state->sealed_pos, sealed);
+}
+
+/* The same for the sealed position. */
+void
+pt_state_set_sealed(const RelFileLocator *locator, PtLogPos sealed)
+{
+	pt_state_tell(locator, note_sealed, &sealed);
+}
+
+static void
+note_meta(PtLogState *state, const void *arg)
+{
+	const xl_pt_meta *x = arg;
+
+	if (!state->loaded)
+		return;
+	state->start_offset = x->start_offset;
+	state->start_ordinal = x->start_ordinal;
+	state->start_pos = x->start_pos;
+	pg_atomic_write_u64(&state->sealed_pos, x->sealed_pos);
+}
+
+/*
  * Redo has changed the meta page: keep the state of a standby's readers right.
  */
 void
 pt_state_replay_meta(const RelFileLocator *locator, const xl_pt_meta *x)
 {
-	PtLogState *state;
-
-	LWLockAcquire(&shared->lock, LW_SHARED);
-	state = hash_search(states, locator, HASH_FIND, NULL);
-	if (state && state->loaded)
-	{
-		SpinLockAcquire(&state->mutex);
-		state->start_offset = x->start_offset;
-		state->start_ordinal = x->start_ordinal;
-		state->start_pos = x->start_pos;
-		SpinLockRelease(&state->mutex);
-		pg_atomic_write_u64(&state->sealed_pos, x->sealed_pos);
-	}
-	LWLockRelease(&shared->lock);
+	pt_state_tell(locator, note_meta, x);
 }

@@ -74,20 +74,18 @@ find_end(PtReader *r, const PtLogEnd *end, PtLogStart *start)
 bool
 pt_trim_find(Relation rel, int64 offset, PtLogStart *start)
 {
-	PtLogState *state = pt_state_get(rel);
 	PtReader	r;
 	PtLogEnd	end;
-	int64		old;
 	bool		found;
 
-	SpinLockAcquire(&state->mutex);
-	end = state->committed;
-	old = state->start_offset;
-	SpinLockRelease(&state->mutex);
-	if (offset <= old || offset > end.offset)
-		return false;
-	start->offset = offset;
 	pt_reader_begin(&r, rel, NULL);
+	end = r.view.committed;
+	if (offset <= r.view.start_offset || offset > end.offset)
+	{
+		pt_reader_end(&r);
+		return false;
+	}
+	start->offset = offset;
 	if (offset < end.offset)
 		found = find_record(&r, &end, start);
 	else
@@ -107,9 +105,9 @@ pt_trim_find(Relation rel, int64 offset, PtLogStart *start)
  * relation and no catalog; never goes back.
  */
 XLogRecPtr
-pt_trim_write(PtLogState *state, const PtLogStart *start)
+pt_trim_write(const RelFileLocator *locator, const PtLogStart *start)
 {
-	return pt_meta_trim(&state->locator, start);
+	return pt_meta_trim(locator, start);
 }
 
 /*
@@ -118,20 +116,7 @@ pt_trim_write(PtLogState *state, const PtLogStart *start)
  * old one after a crash.
  */
 void
-pt_trim_publish(PtLogState *state, const PtLogStart *start)
+pt_trim_publish(const RelFileLocator *locator, const PtLogStart *start)
 {
-	SpinLockAcquire(&state->mutex);
-	/* no further than that: what follows may be on no standby yet */
-	if (state->durable.offset < start->offset)
-	{
-		state->durable.offset = start->offset;
-		state->durable.pos = start->pos;
-	}
-	if (state->start_offset < start->offset)
-	{
-		state->start_offset = start->offset;
-		state->start_ordinal = start->ordinal;
-		state->start_pos = start->pos;
-	}
-	SpinLockRelease(&state->mutex);
+	pt_state_set_start(locator, start);
 }

@@ -397,6 +397,7 @@ open_part(PartState *part, Oid relid, Work **works, int n)
 {
 	const PtTopic *topic;
 	int32		partition;
+	bool		full;
 
 	if (!ConditionalLockRelationOid(relid, RowExclusiveLock))
 		return reject_all(works, n, PT_BUSY);
@@ -415,7 +416,12 @@ open_part(PartState *part, Oid relid, Work **works, int n)
 		relation_close(part->rel, NoLock);
 		return reject_all(works, n, PT_BUSY);
 	}
-	part->log = pt_state_get(part->rel);
+	part->log = pt_state_try(part->rel, &full);
+	if (part->log == NULL)
+	{
+		relation_close(part->rel, NoLock);
+		return reject_all(works, n, full ? PT_STORAGE_ERROR : PT_BUSY);
+	}
 	Assert(part->appended == false && part->nproducers == 0);
 	part->next_offset = pt_append_next_offset(part->rel, part->log);
 	part->now = pt_now_ms();

@@ -279,7 +279,7 @@ PtStatus
 pt_producers_list(Oid relid, PtProducerState **states, int *n)
 {
 	PtLogState *log = NULL;
-	PtStatus	status = pt_log_find(relid, &log);
+	PtStatus	status = pt_log_find(relid, true, &log);
 	RelFileLocator locator;
 
 	*states = NULL;

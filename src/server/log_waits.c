@@ -4,9 +4,10 @@
  *	  Requests that wait for a log to move (Fetch at the end of a log).
  *
  * A log for which somebody waits is "watched": the worker remembers where its
- * durable end was, and the log's shared state counts the worker among its
- * waiters, so that whoever moves the end sees to it that the worker is woken.
- * A turn then looks at the watched logs, not at every waiting request.
+ * durable end was, and counts itself among the log's waiters, so that whoever
+ * moves the end sees to it that the worker is woken.  A turn then looks at the
+ * watched logs, not at every waiting request.  A log may be watched that has
+ * no state in memory: what the log's moves are counted by is kept for all.
  *
  * A wake-up must not be lost between the handler's look at the log and the
  * registration of its wait.  For a log that is watched already nothing can be:
@@ -33,9 +34,10 @@
 
 typedef struct PtWatchedLog
 {
-	PtLogState *state;			/* hash key */
-	RelFileLocator locator;		/* of the log that the state was then */
-	PtLogPos	seen_pos;		/* durable end when we looked last */
+	RelFileLocator locator;		/* hash key */
+	PtLogState *state;			/* the log's, when we heard of it last */
+	uint32		seen_moves;		/* pt_log_moves() when we looked last */
+	PtLogPos	seen_pos;		/* durable end then, if it was known */
 	int64		seen_offset;
 	dlist_head	waits;
 	int64		idle_since;		/* when the last wait left; net_now() */
@@ -52,7 +54,7 @@ static HTAB *watched;
 static int64 looked_for_idle;
 static uint64 seen_gone;		/* pt_commit_gone_count() */
 
-static PtWatchedLog *watch_log(PtLogState *state, bool *fresh);
+static PtWatchedLog *watch_log(const PtLogRef *ref, bool *fresh);
 static void unwatch_log(PtWatchedLog *log);
 static bool log_moved(PtWatchedLog *log);
 static void unwatch_idle(void);
@@ -60,7 +62,7 @@ static void unwatch_idle(void);
 void
 pt_log_waits_init(PtListener *l)
 {
-	HASHCTL		ctl = {.keysize = sizeof(PtLogState *),.entrysize = sizeof(PtWatchedLog),.hcxt = l->mcxt};
+	HASHCTL		ctl = {.keysize = sizeof(RelFileLocator),.entrysize = sizeof(PtWatchedLog),.hcxt = l->mcxt};
 
 	watched = hash_create("pgtopic watched logs", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
@@ -85,7 +87,7 @@ pt_log_waits_register(PtRequest *request)
 		bool		fresh;
 
 		wait->request = request;
-		wait->log = watch_log(call->waits[i], &fresh);
+		wait->log = watch_log(&call->waits[i], &fresh);
 		dlist_push_tail(&wait->log->waits, &wait->node);
 		check |= fresh;
 	}
@@ -114,29 +116,21 @@ pt_log_waits_unregister(PtRequest *request)
 
 /* fresh: nobody has promised to wake us for this log before. */
 static PtWatchedLog *
-watch_log(PtLogState *state, bool *fresh)
+watch_log(const PtLogRef *ref, bool *fresh)
 {
 	bool		found;
-	PtWatchedLog *log = hash_search(watched, &state, HASH_ENTER, &found);
+	PtWatchedLog *log = hash_search(watched, &ref->locator, HASH_ENTER, &found);
 
-	/*
-	 * the state may have become another log's; those who wait for the old one
-	 * are told that it is gone
-	 */
-	*fresh = !found || !RelFileLocatorEquals(log->locator, state->locator);
-	if (*fresh)
+	*fresh = !found;
+	log->state = ref->state;
+	if (!found)
 	{
-		PtLogEnd	end;
-
-		/* the increment is a full barrier: from here on we are woken */
-		pg_atomic_fetch_add_u32(&state->waiters, 1);
-		end = pt_state_durable(state);
-		log->locator = state->locator;
-		log->seen_pos = end.pos;
-		log->seen_offset = end.offset;
+		pt_log_watch(&log->locator);
+		log->seen_moves = pt_log_moves(&log->locator);
+		log->seen_pos = 0;
+		log->seen_offset = -1;
 		log->idle_since = 0;
-		if (!found)
-			dlist_init(&log->waits);
+		dlist_init(&log->waits);
 	}
 	return log;
 }
@@ -144,25 +138,30 @@ watch_log(PtLogState *state, bool *fresh)
 static void
 unwatch_log(PtWatchedLog *log)
 {
-	PtLogState *state = log->state;
-
 	Assert(dlist_is_empty(&log->waits));
-	/* the state may have been given to another log, with a count of its own */
-	if (RelFileLocatorEquals(state->locator, log->locator))
-		pg_atomic_fetch_sub_u32(&state->waiters, 1);
-	hash_search(watched, &state, HASH_REMOVE, NULL);
+	pt_log_unwatch(&log->locator);
+	hash_search(watched, &log->locator, HASH_REMOVE, NULL);
 }
 
+/*
+ * A log that is no longer where we knew it may have moved, and so those who
+ * wait for it look themselves.
+ */
 static bool
 log_moved(PtWatchedLog *log)
 {
-	PtLogEnd	end = pt_state_durable(log->state);
+	uint32		moves = pt_log_moves(&log->locator);
+	PtLogView	view;
 
-	if (end.pos == log->seen_pos && end.offset == log->seen_offset &&
-		RelFileLocatorEquals(log->state->locator, log->locator))
+	if (moves == log->seen_moves)
 		return false;
-	log->seen_pos = end.pos;
-	log->seen_offset = end.offset;
+	log->seen_moves = moves;
+	if (!pt_view_of(&view, log->state, &log->locator))
+		return true;
+	if (view.durable.pos == log->seen_pos && view.durable.offset == log->seen_offset)
+		return false;
+	log->seen_pos = view.durable.pos;
+	log->seen_offset = view.durable.offset;
 	return true;
 }
 

@@ -195,7 +195,7 @@ after_commit(void)
 		PtLogState *state = ((TouchedLog *) pt_levels_at(&touched, i))->state;
 
 		(void) pt_state_advance(state, lsn);
-		if (pg_atomic_read_u32(&state->waiters) > 0)
+		if (pt_log_awaited(&state->locator))
 			awaited = true;
 	}
 	if (awaited)

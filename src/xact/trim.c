@@ -35,9 +35,10 @@ typedef struct PendingTrim
 	PtLevelItem held;			/* by the level that asked */
 	Oid			relid;
 	int64		offset;
-	bool		empty;			/* the log has nothing before; state and start
-								 * are known */
-	PtLogState *state;			/* set by prepare; NULL: nothing to do */
+	bool		empty;			/* the log has nothing before; locator and
+								 * start are known */
+	bool		prepared;		/* there is something to do */
+	RelFileLocator locator;
 	PtLogStart	start;
 } PendingTrim;
 
@@ -82,7 +83,7 @@ pt_trim_empty(Oid relid, PtLogState *log, int64 offset)
 		return;
 	trim = remember(relid, offset);
 	trim->empty = true;
-	trim->state = log;
+	trim->locator = log->locator;
 	trim->start = (PtLogStart)
 	{
 		.offset = offset,.ordinal = log->start_ordinal,.pos = log->start_pos
@@ -99,7 +100,7 @@ PtStatus
 pt_trim(Oid leaf, int64 offset, int64 *start)
 {
 	Relation	rel;
-	PtLogState *log;
+	PtLogView	view;
 	int64		end;
 
 	PreventCommandIfReadOnly("delete_records()");
@@ -107,11 +108,9 @@ pt_trim(Oid leaf, int64 offset, int64 *start)
 	rel = try_relation_open(leaf, RowExclusiveLock);
 	if (rel == NULL)
 		return PT_UNKNOWN_PARTITION;
-	log = pt_state_get(rel);
-	SpinLockAcquire(&log->mutex);
-	end = log->committed.offset;
-	*start = log->start_offset;
-	SpinLockRelease(&log->mutex);
+	pt_log_view(rel, &view);
+	end = view.committed.offset;
+	*start = view.start_offset;
 	relation_close(rel, NoLock);
 	if (offset == PT_TRIM_TO_END)
 		offset = end;
@@ -136,9 +135,8 @@ static void
 prepare(PendingTrim *trim)
 {
 	Relation	rel = try_relation_open(trim->relid, NoLock);
-	PtLogState *state = trim->state;
 
-	trim->state = NULL;
+	Assert(!trim->prepared);
 	if (rel == NULL)
 		return;
 	if (trim->empty)
@@ -147,11 +145,13 @@ prepare(PendingTrim *trim)
 		 * never a file that goes with our commit: redo would look for it in
 		 * vain
 		 */
-		if (RelFileLocatorEquals(pt_rel_locator(rel), state->locator))
-			trim->state = state;
+		trim->prepared = RelFileLocatorEquals(pt_rel_locator(rel), trim->locator);
 	}
-	else if (pt_trim_find(rel, trim->offset, &trim->start))
-		trim->state = pt_state_get(rel);
+	else
+	{
+		trim->locator = pt_rel_locator(rel);
+		trim->prepared = pt_trim_find(rel, trim->offset, &trim->start);
+	}
 	relation_close(rel, NoLock);
 }
 
@@ -186,7 +186,7 @@ write_start(const PendingTrim *trim)
 
 	PG_TRY();
 	{
-		lsn = pt_trim_write(trim->state, &trim->start);
+		lsn = pt_trim_write(&trim->locator, &trim->start);
 	}
 	PG_CATCH();
 	{
@@ -222,11 +222,10 @@ write_all(void)
 	for (int i = 0; i < trims.n; i++)
 	{
 		PendingTrim *trim = pt_levels_at(&trims, i);
-		XLogRecPtr	lsn = trim->state ? write_start(trim) : InvalidXLogRecPtr;
+		XLogRecPtr	lsn = trim->prepared ? write_start(trim) : InvalidXLogRecPtr;
 
-		if (XLogRecPtrIsInvalid(lsn))
-			trim->state = NULL;
-		else
+		trim->prepared = !XLogRecPtrIsInvalid(lsn);
+		if (trim->prepared)
 			last = lsn;
 	}
 	if (XLogRecPtrIsInvalid(last))
@@ -236,7 +235,7 @@ write_all(void)
 	{
 		PendingTrim *trim = pt_levels_at(&trims, i);
 
-		if (trim->state != NULL)
-			pt_trim_publish(trim->state, &trim->start);
+		if (trim->prepared)
+			pt_trim_publish(&trim->locator, &trim->start);
 	}
 }

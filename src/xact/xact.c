@@ -96,8 +96,12 @@ xact_callback(XactEvent event, void *arg)
 		case XACT_EVENT_ABORT:
 			forget_all();
 			break;
+		case XACT_EVENT_PARALLEL_COMMIT:
+		case XACT_EVENT_PARALLEL_ABORT:
+			pt_state_release_all(); /* they write nothing */
+			break;
 		default:
-			break;				/* parallel workers write nothing */
+			break;
 	}
 }
 
@@ -133,6 +137,7 @@ forget_all(void)
 		if (kinds[i]->forget)
 			kinds[i]->forget();
 	}
+	pt_state_release_all();		/* nobody has a pointer any more */
 }
 
 static void

@@ -477,14 +477,19 @@ wait_for_more(KafkaCall *call)
 	FetchState *state = call->state;
 
 	if (call->waits == NULL)
-		call->waits = MemoryContextAllocHuge(call->mcxt, sizeof(PtLogState *) * Max(state->n, 1));
+		call->waits = MemoryContextAllocHuge(call->mcxt, sizeof(PtLogRef) * Max(state->n, 1));
 	call->nwaits = 0;
 	for (int i = 0; i < state->n; i++)
 	{
+		const PtSpan *span = &state->entries[i].fetch.span;
+
 		if (state->entries[i].unknown)
 			continue;
-		Assert(state->entries[i].fetch.span.state != NULL);
-		call->waits[call->nwaits++] = state->entries[i].fetch.span.state;
+		Assert(span->state != NULL);
+		call->waits[call->nwaits++] = (PtLogRef)
+		{
+			.locator = span->locator,.state = span->state
+		};
 	}
 	Assert(call->nwaits > 0);
 	return KAFKA_WAIT;

@@ -1,0 +1,316 @@
+/*-------------------------------------------------------------------------
+ *
+ * state_load.c
+ *	  Reading the state of a log from the log itself.
+ *
+ * Who writes gets an entry in shared memory.  It is loaded by its first user,
+ * with no lock held; others who need that log wait for the entry's condition
+ * variable, and those who need another log do not.  What has been read is put
+ * into the entry at once, when it is complete.
+ *
+ * Who only reads needs no entry: pt_log_view copies one, or reads the log into
+ * memory of its own.
+ *
+ * Siblings: state_table.c finds and keeps entries, state.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "storage/ipc.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "guc.h"
+#include "log/internal.h"
+
+/* Who must not wait long waits for somebody else's loading until then. */
+#define LOADING_PATIENCE_MS		20
+
+static void read_tail(PtLogState *state, PtReader *r, const PtLogInfo *info);
+static void read_max_timestamp(PtLogState *state, PtReader *r);
+static void read_ends(PtLogState *state, PtReader *r);
+static void loading_failed(int code, Datum arg);
+
+/*
+ * reading
+ */
+
+/*
+ * Reads everything from the log into a state that is the caller's own (its
+ * tail_max_timestamp only for an append).  Commits found are made durable
+ * first: some may be asynchronous (pt_frame_visible does that), and so is what
+ * the meta page says.  The caller has the relation locked.
+ */
+static void
+read_state(PtLogState *fresh, Relation rel, bool for_append)
+{
+	bool		recovering = RecoveryInProgress();	/* before the log is read:
+													 * replay may end
+													 * meanwhile */
+	PtReader	r;
+	PtLogInfo	info;
+
+	memset(fresh, 0, sizeof(*fresh));
+	pt_durable_info(rel, &pt_rel_locator(rel), &info);
+	fresh->start_offset = info.start_offset;
+	fresh->start_ordinal = info.start_ordinal;
+	fresh->start_pos = info.start_pos;
+	pg_atomic_init_u64(&fresh->sealed_pos, info.sealed_pos);
+	pt_reader_begin_info(&r, rel, &info);
+	read_tail(fresh, &r, &info);
+	if (for_append)
+		read_max_timestamp(fresh, &r);
+	read_ends(fresh, &r);
+	pt_reader_end(&r);
+	fresh->loaded = true;
+	fresh->volatile_load = recovering;
+	Assert(recovering ||
+		   (fresh->committed.pos <= fresh->tail_pos && fresh->committed.offset <= fresh->tail_offset));
+	fresh->durable = fresh->committed;
+}
+
+/*
+ * The tail: behind the last frame written.  Goes back page by page from the
+ * end of the last extent, at most an extent and the batch that ends there.
+ */
+static void
+read_tail(PtLogState *state, PtReader *r, const PtLogInfo *info)
+{
+	PtFrame		frame;
+
+	state->tail_pos = info->start_pos;
+	state->tail_offset = info->start_offset;
+	state->tail_ordinal = info->start_ordinal;
+	state->tail_max_timestamp = -1;
+	state->tail_phys = PT_INVALID_EXTENT;
+	state->file_blocks = RelationGetNumberOfBlocks(r->rel);
+	if (info->next_extent == info->first_extent)
+		return;
+	pt_reader_seek_end(r);
+	if (pt_reader_prev(r, &frame))
+		pt_reader_seek_pos(r, frame.pos);
+	else
+		pt_reader_seek_pos(r, info->start_pos);
+	while (pt_reader_next(r, &frame))
+	{
+		state->tail_pos = frame.next;
+		state->tail_ordinal = frame.head.base_ordinal + frame.head.ordinals;
+		state->tail_xid = frame.head.xid;
+		if (!pt_reader_complete(r, &frame))
+			state->tail_cut = frame.pos;
+	}
+}
+
+/* The largest timestamp of the batches in the extent of the last one. */
+static void
+read_max_timestamp(PtLogState *state, PtReader *r)
+{
+	PtFrame		frame;
+
+	pt_reader_seek_pos(r, state->tail_pos);
+	if (!pt_reader_prev(r, &frame))
+		return;
+	pt_reader_seek_extent(r, pt_pos_extent(frame.pos));
+	while (pt_reader_next(r, &frame))
+		state->tail_max_timestamp = Max(state->tail_max_timestamp, frame.batch.max_timestamp);
+}
+
+/*
+ * The committed end: behind the last frame whose transaction committed.
+ * Behind it are aborted ones, and perhaps those of one prepared transaction.
+ */
+static void
+read_ends(PtLogState *state, PtReader *r)
+{
+	PtFrame		frame;
+	bool		tail_known = false;
+
+	state->committed.offset = state->start_offset;
+	state->committed.pos = state->start_pos;
+	state->committed.lsn = InvalidXLogRecPtr;
+	pt_reader_seek_pos(r, state->tail_pos);
+	while (pt_reader_prev(r, &frame))
+	{
+		PtVisibility v = pt_frame_visible(r, &frame, NULL);
+
+		if (v == PT_IN_PROGRESS && !tail_known)
+		{
+			state->tail_offset = pt_batch_next_offset(&frame.batch);
+			state->tail_xid = frame.head.xid;
+			tail_known = true;
+		}
+		if (v == PT_VISIBLE)
+		{
+			state->committed.offset = pt_batch_next_offset(&frame.batch);
+			state->committed.pos = frame.next;
+			break;
+		}
+	}
+	if (!tail_known)
+	{
+		state->tail_offset = state->committed.offset;
+		state->tail_xid = InvalidTransactionId;
+	}
+}
+
+/*
+ * loading
+ */
+
+/* true: the caller loads the entry now.  Else somebody does already. */
+static bool
+begin_loading(PtLogState *state)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		first;
+
+	SpinLockAcquire(&state->mutex);
+	Assert(state->pins > 0);
+	first = !state->loading;
+	state->loading = true;
+	if (first)
+		state->loading_since = now;
+	SpinLockRelease(&state->mutex);
+	return first;
+}
+
+static void
+end_loading(PtLogState *state)
+{
+	SpinLockAcquire(&state->mutex);
+	Assert(state->loading);
+	state->loading = false;
+	SpinLockRelease(&state->mutex);
+	ConditionVariableBroadcast(&state->loaded_cv);
+}
+
+/* Of errors, and of a process that ends amid its loading. */
+static void
+loading_failed(int code, Datum arg)
+{
+	end_loading((PtLogState *) DatumGetPointer(arg));
+}
+
+static bool
+is_loading(PtLogState *state)
+{
+	bool		loading;
+
+	SpinLockAcquire(&state->mutex);
+	loading = state->loading;
+	SpinLockRelease(&state->mutex);
+	return loading;
+}
+
+/*
+ * Loads an entry that we have pinned, unless somebody else is about it; then
+ * false.
+ */
+static bool
+load(PtLogState *state, Relation rel)
+{
+	PtLogState	fresh;
+
+	if (!begin_loading(state))
+		return false;
+	PG_ENSURE_ERROR_CLEANUP(loading_failed, PointerGetDatum(state));
+	{
+		read_state(&fresh, rel, true);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(loading_failed, PointerGetDatum(state));
+	pt_state_adopt(state, &fresh);
+	end_loading(state);
+	return true;
+}
+
+/*
+ * Waits until somebody else has loaded it, or failed to; at most until "until"
+ * (0: as long as it takes).
+ */
+static void
+await_loading(PtLogState *state, TimestampTz until)
+{
+	ConditionVariablePrepareToSleep(&state->loaded_cv);
+	while (is_loading(state))
+	{
+		long		left = -1;
+
+		if (until != 0 && (left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until)) <= 0)
+			break;
+		(void) ConditionVariableTimedSleep(&state->loaded_cv, left, PG_WAIT_EXTENSION);
+	}
+	ConditionVariableCancelSleep();
+}
+
+static void
+report_full(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("too many partitions are being written or read at the same time"),
+			 errdetail("There is memory for %d of them.", pt_max_partitions),
+			 errhint("Increase the setting \"pgtopic.max_partitions\", or use fewer partitions in one transaction.")));
+}
+
+/*
+ * The state of an open relation's log, read from its file when it is not in
+ * memory.  The caller has the relation locked, and is in a transaction: the
+ * pointer is good until pt_state_release or the transaction's end.  ERROR when
+ * all entries are in use.
+ */
+PtLogState *
+pt_state_get(Relation rel)
+{
+	RelFileLocator locator = pt_rel_locator(rel);
+	PtLogState *state = pt_state_claim(&locator);
+
+	Assert(IsTransactionState());
+	if (state == NULL)
+		report_full();
+	while (!pt_state_is_ready(state) && !load(state, rel))
+		await_loading(state, 0);
+	return state;
+}
+
+/*
+ * The same for those who must not wait long: NULL when somebody else has been
+ * loading it for a while, or (*full) when all entries are in use.
+ */
+PtLogState *
+pt_state_try(Relation rel, bool *full)
+{
+	RelFileLocator locator = pt_rel_locator(rel);
+	PtLogState *state = pt_state_claim(&locator);
+
+	Assert(IsTransactionState());
+	*full = state == NULL;
+	if (state == NULL || pt_state_is_ready(state) || load(state, rel))
+		return state;
+	/* mostly it takes no longer than one's own loading would */
+	await_loading(state, TimestampTzPlusMilliseconds(state->loading_since, LOADING_PATIENCE_MS));
+	if (pt_state_is_ready(state))
+		return state;
+	pt_state_release(state);
+	return NULL;
+}
+
+/*
+ * What is known of a log now, also when it has no entry: then it is read from
+ * the file, and nothing is kept.  The caller has the relation locked.
+ */
+void
+pt_log_view(Relation rel, PtLogView *view)
+{
+	RelFileLocator locator = pt_rel_locator(rel);
+	PtLogState	fresh;
+
+	if (pt_state_peek(view, &locator))
+		return;
+	read_state(&fresh, rel, false);
+	pt_view_fill(view, &fresh, &locator);
+}

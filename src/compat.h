@@ -21,6 +21,8 @@
 
 #include "access/xlog.h"
 #include "access/xlog_internal.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/bgworker_internals.h"
 #include "storage/bufmgr.h"
 #include "storage/smgr.h"
 #include "utils/rel.h"
@@ -323,6 +325,26 @@ pt_wal_insert_end(void)
 #else
 #define pt_wal_insert_end() GetXLogInsertEndRecPtr()
 #endif
+
+/* 18 made the list of registered background workers doubly linked. */
+static inline int
+pt_bgworkers_registered(void)
+{
+	int			n = 0;
+
+#if PG_VERSION_NUM < 180000
+	slist_iter	iter;
+
+	slist_foreach(iter, &BackgroundWorkerList)
+		n++;
+#else
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &BackgroundWorkerList)
+		n++;
+#endif
+	return n;
+}
 
 /* 18: the path of a file comes as a struct. */
 #if PG_VERSION_NUM < 180000

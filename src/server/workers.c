@@ -29,7 +29,10 @@
 
 #define PT_RESTART_S	1
 
+static int	nwanted;			/* workers that we want to have */
+
 static void register_worker(const char *name, const char *function, Datum arg);
+static void register_all(void);
 
 static void
 register_worker(const char *name, const char *function, Datum arg)
@@ -45,17 +48,37 @@ register_worker(const char *name, const char *function, Datum arg)
 	strlcpy(worker.bgw_function_name, function, sizeof(worker.bgw_function_name));
 	worker.bgw_main_arg = arg;
 	RegisterBackgroundWorker(&worker);
+	nwanted++;
 }
 
 /*
  * From _PG_init.  None under pg_upgrade, which drops the database that they
  * would be connected to.
+ *
+ * The server takes no more workers than max_worker_processes allows, those of
+ * others included, and goes on without the rest; then nothing may serve.
  */
 void
 pt_workers_register(void)
 {
+	int			before = pt_bgworkers_registered();
+	int			got;
+
 	if (IsBinaryUpgrade)
 		return;
+	register_all();
+	got = pt_bgworkers_registered() - before;
+	if (got < nwanted && IsPostmasterEnvironment && !IsUnderPostmaster)
+		ereport(WARNING,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("pgtopic has %d of the %d background workers that it needs, and does not work without the others",
+						got, nwanted),
+				 errhint("Set \"max_worker_processes\" to %d or more, and restart the server.", before + nwanted)));
+}
+
+static void
+register_all(void)
+{
 	/* also without a listener: SQL sessions append asynchronously, too */
 	register_worker("pgtopic committer", "pt_committer_main", (Datum) 0);
 	register_worker("pgtopic log writer", "pt_logwriter_main", (Datum) 0);

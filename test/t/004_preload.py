@@ -2,6 +2,7 @@
 """Without shared_preload_libraries there is one clear error; with it WAL tools know our records."""
 
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -35,6 +36,28 @@ def test_settings():
     server.stop()
 
 
+def test_workers():
+    """too few worker processes: a warning says how many there must be, and with these it serves"""
+    server = pg.Cluster("workers", settings={"max_worker_processes": 2, "pgtopic.listener_workers": 2}).init().start()
+    hint = re.search('WARNING:  pgtopic has [0-9]+ of the [0-9]+ background workers that it needs.*\n.*'
+                     'HINT:  Set "max_worker_processes" to ([0-9]+) or more', server.log_text())
+    tap.ok(hint, "the log says so, and what to set")
+    if hint:
+        server.stop()
+        needed = int(hint.group(1))
+        server.set(max_worker_processes=needed)
+        server.start().sql("CREATE EXTENSION pgtopic")
+        server.wait_listener()
+        tap.equal(server.log_text().count("WARNING:  pgtopic has"), 1, "with these it is silent")
+        tap.ok(server.worker_pids("pgtopic control"), "and all of its workers are there")
+        with open(os.path.join(pg.ROOT, "README.md"), encoding="utf8") as f:
+            says = re.search(r"needs ([a-z]+) background workers", f.read())
+        words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+        # without the server's own for subscriptions, and without the second listener
+        tap.equal(says and says.group(1), words[needed - 2], "README.md says how many by default")
+    server.stop()
+
+
 def test_wal():
     """pg_walinspect shows our records by name"""
     server = pg.Cluster("wal").init().start()
@@ -53,4 +76,4 @@ def test_wal():
 
 
 pg.demote()
-tap.main([test_without_preload, test_settings, test_wal])
+tap.main([test_without_preload, test_settings, test_workers, test_wal])

@@ -25,6 +25,8 @@ char	   *pt_listen_addresses;
 int			pt_port;
 char	   *pt_advertised_host;
 int			pt_listener_workers;
+int			pt_executor_workers;
+int			pt_executor_timeout_ms;
 int			pt_max_connections;
 int			pt_max_request_size;
 int			pt_idle_timeout_ms;
@@ -65,6 +67,12 @@ static const PtIntSetting int_settings[] = {
 	"0 turns the listener off."},
 	{"pgtopic.listener_workers", &pt_listener_workers, 1, 1, 16, PGC_POSTMASTER, 0,
 	"Number of listener worker processes.", NULL},
+	{"pgtopic.executor_workers", &pt_executor_workers, 2, 1, 16, PGC_POSTMASTER, 0,
+		"Number of processes that append to topics with triggers, constraints or indexed expressions for Kafka clients.",
+	"A partition is worked on by one at a time."},
+	{"pgtopic.executor_timeout", &pt_executor_timeout_ms, 30000, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS,
+		"Longest that appending one record batch of a Kafka client to such a topic may take.",
+	"It is cancelled then, or when its request times out."},
 	{"pgtopic.max_connections", &pt_max_connections, 10000, 1, 1000000, PGC_SIGHUP, 0,
 	"Most Kafka connections that one listener worker accepts.", NULL},
 	{"pgtopic.max_request_size", &pt_max_request_size, 100 * 1024 * 1024, 1024, 1024 * 1024 * 1024, PGC_SIGHUP, GUC_UNIT_BYTE,

@@ -19,6 +19,8 @@ extern char *pt_listen_addresses;	/* comma list; "" or port 0: no listener */
 extern int	pt_port;
 extern char *pt_advertised_host;	/* "": the first listen address */
 extern int	pt_listener_workers;
+extern int	pt_executor_workers;
+extern int	pt_executor_timeout_ms;
 extern int	pt_max_connections;
 extern int	pt_max_request_size;	/* bytes */
 extern int	pt_idle_timeout_ms; /* 0: never */

@@ -92,15 +92,6 @@ read_timestamp(FunctionCallInfo fcinfo, int n, const PtTopicConfig *config)
 	return ms;
 }
 
-/* Is there more to an INSERT into this leaf than the access method's part? */
-static bool
-needs_executor(Relation leaf)
-{
-	/* "partition" itself is never null here */
-	return leaf->trigdesc != NULL || RelationGetNumberOfAttributes(leaf) != PT_COLUMNS ||
-		pt_leaf_has_constraints(leaf, PT_COL_OFFSET);
-}
-
 static Datum
 bytes_datum(const char *data, int32 len)
 {
@@ -167,7 +158,7 @@ produce(FunctionCallInfo fcinfo, ValueReader read_value)
 	slow = topic->has_triggers;
 
 	rel = pt_open_partition(relid, number, RowExclusiveLock);
-	if (unlikely(slow || needs_executor(rel)))
+	if (unlikely(slow || pt_leaf_needs_executor(rel)))
 		insert_row(relid, number, &row);
 	else
 		pt_pending_add(rel, &row, NULL);
@@ -246,7 +237,7 @@ append(FunctionCallInfo fcinfo, ValueReader read_value)
 	slow = topic->has_triggers;
 
 	rel = pt_open_partition(relid, p.number, RowExclusiveLock);
-	if (slow || needs_executor(rel))
+	if (slow || pt_leaf_needs_executor(rel))
 		offset = append_slowly(rel, relid, p.number, &row, expected);
 	else
 		offset = pt_append_rows(rel, &row, 1, expected);

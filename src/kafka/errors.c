@@ -4,8 +4,8 @@
  *	  PostgreSQL's and the engine's errors in Kafka's words.
  *
  * What matters to a client is whether it may try again: codes for conditions
- * that pass (locks, a standby that is being promoted) are retriable ones, all
- * others are final.
+ * that pass (locks, a full disk, a standby that is being promoted) are
+ * retriable ones, all others are final.
  *
  * Siblings: errors.h, call.c.
  *
@@ -32,30 +32,50 @@ kafka_error_name(int16 code)
 	return "error";
 }
 
-/* For states that are not in the list by themselves. */
+/*
+ * The one place that says which errors have nothing to do with what was asked,
+ * so that the same request may succeed later: the code for it, one that
+ * clients try again after; KERR_NONE for all others.
+ */
 static int16
-error_from_class(int sqlstate)
+error_that_passes(int sqlstate)
 {
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	switch (sqlstate)
 	{
-		case MAKE_SQLSTATE('2', '2', '0', '0', '0'):	/* data exception */
-			return KERR_INVALID_REQUEST;
-		case MAKE_SQLSTATE('4', '0', '0', '0', '0'):	/* transaction rollback */
-		case MAKE_SQLSTATE('5', '5', '0', '0', '0'):	/* not in that state */
-		case MAKE_SQLSTATE('5', '7', '0', '0', '0'):	/* operator intervention */
-			return KERR_REQUEST_TIMED_OUT;
-		case MAKE_SQLSTATE('5', '8', '0', '0', '0'):	/* system error */
+		case ERRCODE_READ_ONLY_SQL_TRANSACTION:
+			return KERR_NOT_LEADER_OR_FOLLOWER;
+		case ERRCODE_CONFIGURATION_LIMIT_EXCEEDED:
+		case ERRCODE_OBJECT_IN_USE:
+			return KERR_NONE;	/* stays so until somebody acts */
+		case ERRCODE_DATA_CORRUPTED:
+		case ERRCODE_INDEX_CORRUPTED:
 			return KERR_KAFKA_STORAGE_ERROR;
 	}
-	return KERR_UNKNOWN_SERVER_ERROR;
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case ERRCODE_CONNECTION_EXCEPTION:	/* of a foreign table, say */
+		case ERRCODE_TRANSACTION_ROLLBACK:	/* deadlock, serialization */
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:	/* lock timeout, not
+														 * there yet */
+		case ERRCODE_OPERATOR_INTERVENTION: /* canceled, shutdown */
+			return KERR_REQUEST_TIMED_OUT;
+		case ERRCODE_INSUFFICIENT_RESOURCES:	/* memory, disk, connections */
+		case ERRCODE_SYSTEM_ERROR:
+			return KERR_KAFKA_STORAGE_ERROR;
+	}
+	return KERR_NONE;
 }
 
 /*
- * The one place where a thrown error becomes a code of the protocol.
+ * A thrown error as a code of the protocol.
  */
 int16
 kafka_error_from_sqlstate(int sqlstate)
 {
+	int16		passing = error_that_passes(sqlstate);
+
+	if (passing != KERR_NONE)
+		return passing;
 	switch (sqlstate)
 	{
 		case ERRCODE_DUPLICATE_TABLE:
@@ -70,8 +90,6 @@ kafka_error_from_sqlstate(int sqlstate)
 			return KERR_INVALID_TOPIC_EXCEPTION;
 		case ERRCODE_INSUFFICIENT_PRIVILEGE:
 			return KERR_TOPIC_AUTHORIZATION_FAILED;
-		case ERRCODE_READ_ONLY_SQL_TRANSACTION:
-			return KERR_NOT_LEADER_OR_FOLLOWER;
 		case ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST:
 		case ERRCODE_OBJECT_IN_USE:
 		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
@@ -79,12 +97,33 @@ kafka_error_from_sqlstate(int sqlstate)
 			return KERR_POLICY_VIOLATION;
 		case ERRCODE_FEATURE_NOT_SUPPORTED:
 			return KERR_INVALID_REQUEST;
-		case ERRCODE_DISK_FULL:
-		case ERRCODE_DATA_CORRUPTED:
-		case ERRCODE_INDEX_CORRUPTED:
-			return KERR_KAFKA_STORAGE_ERROR;
 	}
-	return error_from_class(sqlstate);
+	return ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_DATA_EXCEPTION ? KERR_INVALID_REQUEST : KERR_UNKNOWN_SERVER_ERROR;
+}
+
+/*
+ * The same for a batch that could not be appended.  What does not pass is what
+ * the table's constraints and triggers have against its records.
+ */
+static int16
+batch_error_from_sqlstate(int sqlstate)
+{
+	int16		passing = error_that_passes(sqlstate);
+
+	if (passing != KERR_NONE)
+		return passing;
+	if (sqlstate == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED)
+		return KERR_KAFKA_STORAGE_ERROR;	/* too many logs are in use */
+	if (ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_INTERNAL_ERROR)
+		return KERR_UNKNOWN_SERVER_ERROR;
+	return KERR_INVALID_RECORD;
+}
+
+int16
+kafka_error_from_batch(const PtProduce *batch)
+{
+	return batch->status == PT_FAILED ? batch_error_from_sqlstate(batch->sqlstate) :
+		kafka_error_from_status(batch->status);
 }
 
 int16
@@ -97,6 +136,7 @@ kafka_error_from_status(PtStatus status)
 									 * client wants to hear */
 			return KERR_NONE;
 		case PT_BUSY:
+		case PT_NEEDS_EXECUTOR:
 			return KERR_REQUEST_TIMED_OUT;
 		case PT_UNKNOWN_PARTITION:
 			return KERR_UNKNOWN_TOPIC_OR_PARTITION;
@@ -122,6 +162,8 @@ kafka_error_from_status(PtStatus status)
 			return KERR_UNKNOWN_LEADER_EPOCH;
 		case PT_STORAGE_ERROR:
 			return KERR_KAFKA_STORAGE_ERROR;
+		case PT_FAILED:
+			break;
 	}
 	return KERR_UNKNOWN_SERVER_ERROR;
 }

@@ -13,6 +13,7 @@
 #ifndef KAFKA_ERRORS_H
 #define KAFKA_ERRORS_H
 
+#include "produce/produce.h"
 #include "xact/status.h"
 #include "kafka/error_codes.h"
 
@@ -20,6 +21,7 @@ extern const char *kafka_error_name(int16 code);
 
 extern int16 kafka_error_from_sqlstate(int sqlstate);
 extern int16 kafka_error_from_status(PtStatus status);
+extern int16 kafka_error_from_batch(const PtProduce *batch);
 
 extern int16 kafka_read_error_from_status(PtStatus status);
 

@@ -101,7 +101,7 @@ kafka_offsets_written(const KafkaCall *call)
 	for (int i = 0; i < call->nproduce; i++)
 	{
 		if (call->produce[i].status != PT_OK)
-			return kafka_group_error(kafka_error_from_status(call->produce[i].status));
+			return kafka_group_error(kafka_error_from_batch(&call->produce[i]));
 	}
 	return KERR_NONE;
 }

@@ -45,6 +45,7 @@
 
 #define QUEUE_SIZE		65536
 #define RETRY_MS		10
+#define PATIENCE_MS		30000	/* of what has no deadline of its own */
 
 #define MESSAGE_BYTES	'B'
 #define MESSAGE_PROBLEM 'P'
@@ -190,24 +191,20 @@ copy_response(StringInfo out, KafkaCall *call)
 }
 
 /*
- * Appends the items, again and again while another transaction holds a
- * partition.
+ * Appends the items.  Nobody else is served here, so it may wait.
  */
 static KafkaOutcome
 append(KafkaCall *call)
 {
+	TimestampTz deadline = call->deadline != 0 ? call->deadline :
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PATIENCE_MS);
+
 	CommitTransactionCommand();
 	for (int i = 0; i < call->nproduce; i++)
 	{
 		XLogRecPtr	lsn = 0;
 
-		for (;;)
-		{
-			pt_produce_batches(&call->produce[i], 1, &lsn);
-			if (call->produce[i].status != PT_BUSY || GetCurrentTimestamp() >= call->deadline)
-				break;
-			nap();
-		}
+		pt_produce_execute(&call->produce[i], deadline, &lsn);
 		call->lsn = Max(call->lsn, lsn);
 	}
 	pt_claims_give_up();

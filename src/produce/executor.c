@@ -4,7 +4,8 @@
  *	  A client's batch through the executor, record by record.
  *
  * A partition with CHECK or NOT NULL constraints of the user's, row triggers
- * or foreign keys must not be filled behind their back.  Its batches are taken
+ * or foreign keys (pt_leaf_needs_executor) must not be filled behind their
+ * back.  Its batches are taken
  * apart and each record is inserted like a row of an INSERT; what comes out
  * waits in pending.c and is appended at the end of the batch.  A batch that
  * violates something is rolled back alone, in its own subtransaction.
@@ -12,6 +13,9 @@
  * The appended batch keeps the producer's identity.  If a BEFORE trigger drops
  * records the sequence numbers in the log have a gap, which the state in
  * memory covers.
+ *
+ * What users have put on a table may take its time, so all that is done in a
+ * process of its own, never in one that serves clients, and until a deadline.
  *
  * Sibling: produce.c.
  *
@@ -21,14 +25,19 @@
  */
 #include "postgres.h"
 
+#include <signal.h>
+
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
 
 #include "guc.h"
 #include "produce/internal.h"
@@ -36,23 +45,46 @@
 #include "topic/slot.h"
 #include "xact/xact.h"
 
+/* Code that catches its cancellation is cancelled again, so many ms later. */
+#define CANCEL_AGAIN_MS		1000
+
 static void insert_records_as_owner(Relation rel, const PtProduce *item, const PtBatchHeader *header);
 static void insert_records(Relation rel, const PtProduce *item, const PtBatchHeader *header);
 static void insert_row(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot);
 
-/*
- * Must records of this partition go through the executor?  Partition and
- * offset always have a value.
- */
-bool
-pt_produce_needs_executor(Relation rel)
+/* In a signal handler. */
+static void
+cancel_again(void)
 {
-	const TriggerDesc *triggers = rel->trigdesc;
+	kill(MyProcPid, SIGINT);
+}
 
-	if (triggers && (triggers->trig_insert_before_row || triggers->trig_insert_after_row ||
-					 triggers->trig_insert_instead_row || triggers->trig_insert_new_table))
-		return true;
-	return pt_leaf_has_constraints(rel, PT_COL_KEY);
+/*
+ * Called outside of a transaction, in a process whose SIGINT cancels.  The
+ * deadline is a statement timeout, which holds for waits of every kind.
+ */
+void
+pt_produce_execute(PtProduce *item, TimestampTz deadline, XLogRecPtr *lsn)
+{
+	static TimeoutId again = MAX_TIMEOUTS;
+
+	Assert(!IsTransactionState());
+	*lsn = InvalidXLogRecPtr;
+	if (GetCurrentTimestamp() >= deadline)
+	{
+		pt_produce_reject(item, PT_BUSY, "the request timed out before its batch had its turn");
+		return;
+	}
+	if (again == MAX_TIMEOUTS)
+		again = RegisterTimeout(USER_TIMEOUT, cancel_again);
+	enable_timeout_at(STATEMENT_TIMEOUT, deadline);
+	enable_timeout_every(again, TimestampTzPlusMilliseconds(deadline, CANCEL_AGAIN_MS), CANCEL_AGAIN_MS);
+	pt_produce_in_mode(PT_PRODUCE_WAIT, item, 1, lsn);
+	disable_timeout(again, false);
+	disable_timeout(STATEMENT_TIMEOUT, false);
+
+	/* one that came too late must not hit what runs next */
+	QueryCancelPending = false;
 }
 
 /*
@@ -90,7 +122,7 @@ pt_produce_slowly(Relation rel, PtProduce *item, const PtBatchHeader *header)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(mcxt);
 		CurrentResourceOwner = owner;
-		pt_produce_reject(item, PT_INVALID_RECORD, edata->message);
+		pt_produce_failed(item, edata);
 		FreeErrorData(edata);
 	}
 	PG_END_TRY();
@@ -100,19 +132,22 @@ pt_produce_slowly(Relation rel, PtProduce *item, const PtBatchHeader *header)
  * insert_records as the owner of the table: whoever may put a trigger or a
  * CHECK on it must not get the rights of the listener, a superuser, by that.
  * Deferred triggers would fire under our own name at the commit, so all are
- * made immediate.  An error restores the user with the subtransaction.
+ * made immediate.  Settings that the code changes are what they were when it
+ * ends.  An error restores both with the subtransaction.
  */
 static void
 insert_records_as_owner(Relation rel, const PtProduce *item, const PtBatchHeader *header)
 {
 	Oid			save_user;
 	int			save_context;
+	int			guc_level = NewGUCNestLevel();
 	ConstraintsSetStmt all_immediate = {.type = T_ConstraintsSetStmt,.constraints = NIL,.deferred = false};
 
 	AfterTriggerSetState(&all_immediate);
 	GetUserIdAndSecContext(&save_user, &save_context);
 	SetUserIdAndSecContext(rel->rd_rel->relowner, save_context | SECURITY_RESTRICTED_OPERATION);
 	insert_records(rel, item, header);
+	AtEOXact_GUC(false, guc_level);
 	SetUserIdAndSecContext(save_user, save_context);
 }
 

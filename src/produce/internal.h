@@ -28,8 +28,22 @@ typedef enum PtRecordRule
 extern PtRecordRules pt_record_rules(const PtTopicConfig *config, int64 now);
 extern bool pt_check_rules(PtProduce *item, const PtRecordRules *rules);
 
-/* produce.c: rejects an item; a message is optional. */
+/*
+ * produce.c: rejects an item; a message is optional.  The other is for an
+ * ERROR, and tells the server's log of it.
+ */
 extern void pt_produce_reject(PtProduce *item, PtStatus status, const char *message);
+extern void pt_produce_failed(PtProduce *item, const ErrorData *edata);
+
+/* How the batches of a call are appended. */
+typedef enum PtProduceMode
+{
+	PT_PRODUCE_TRY,				/* never waits, runs nobody's code */
+	PT_PRODUCE_FLUSH,			/* the same, but the commit flushes */
+	PT_PRODUCE_WAIT				/* waits for locks, runs whatever there is */
+} PtProduceMode;
+
+extern void pt_produce_in_mode(PtProduceMode mode, PtProduce *items, int n, XLogRecPtr *lsn);
 
 /*
  * producers.c.  The caller holds the append lock of the log throughout.
@@ -42,7 +56,6 @@ extern void pt_producers_put(const RelFileLocator *locator, const PtProducerStat
  * executor.c: appends the records of a batch through the executor, so that
  * constraints and row triggers see them.
  */
-extern bool pt_produce_needs_executor(Relation rel);
 extern void pt_produce_slowly(Relation rel, PtProduce *item, const PtBatchHeader *header);
 
 #endif							/* PT_PRODUCE_INTERNAL_H */

@@ -10,6 +10,10 @@
  * that an attempt soon succeeds.  Batches go to the log as they are, byte for
  * byte.
  *
+ * Where code of users would run, the answer is PT_NEEDS_EXECUTOR: a process
+ * that serves nobody else appends these, one at a time (executor.c), and then
+ * waits for what it needs.
+ *
  * An ERROR spoils the whole transaction, so the items are then tried again one
  * by one, each in a transaction of its own; only the culprit gets the error.
  *
@@ -37,7 +41,9 @@
 #include "utils/timestamp.h"
 
 #include "guc.h"
+#include "tell.h"
 #include "produce/internal.h"
+#include "topic/leaf.h"
 #include "xact/claims.h"
 #include "xact/xact.h"
 
@@ -55,6 +61,8 @@ typedef struct PartState
 	Relation	rel;
 	PtLogState *log;
 	PtTopicConfig config;
+	bool		slow;			/* row by row */
+	PtIndexRows indexes;
 	int64		next_offset;	/* of the next batch */
 	int64		now;			/* ms */
 	PtProducerState *producers; /* changed by this group */
@@ -68,8 +76,8 @@ typedef struct PartState
 static PartState *committing;
 static int	ncommitting;
 
-/* The commit flushes (pt_produce_batches_at_once). */
-static bool flush_at_once;
+/* Of the call that is under way. */
+static PtProduceMode mode;
 
 static void verify_item(Work *work, PtProduce *item);
 static void produce_group(Work **works, int n, XLogRecPtr *lsn);
@@ -100,6 +108,27 @@ pt_produce_reject(PtProduce *item, PtStatus status, const char *message)
 		strlcpy(item->message, message, sizeof(item->message));
 }
 
+void
+pt_produce_failed(PtProduce *item, const ErrorData *edata)
+{
+	static PtTold told;
+	int			untold;
+	bool		tell = pt_may_tell(&told, &untold);
+
+	item->sqlstate = edata->sqlerrcode;
+	pt_produce_reject(item, PT_FAILED, edata->message);
+	if (untold > 0)
+		ereport(LOG,
+				(errmsg("%d more record batches of Kafka clients could not be appended", untold)));
+	if (tell)
+		ereport(LOG,
+				(errcode(edata->sqlerrcode),
+				 errmsg("could not append a record batch of a Kafka client to table %u: %s",
+						item->relid, edata->message ? edata->message : ""),
+				 errdetail("The SQLSTATE is %s.", unpack_sql_state(edata->sqlerrcode)),
+				 edata->context ? errcontext("%s", edata->context) : 0));
+}
+
 /* By partition, in the order they came. */
 static int
 compare_works(const void *a, const void *b)
@@ -121,17 +150,27 @@ compare_works(const void *a, const void *b)
 void
 pt_produce_batches(PtProduce *items, int n, XLogRecPtr *lsn)
 {
+	pt_produce_in_mode(PT_PRODUCE_TRY, items, n, lsn);
+}
+
+void
+pt_produce_in_mode(PtProduceMode how, PtProduce *items, int n, XLogRecPtr *lsn)
+{
 	Work	   *all = MemoryContextAllocHuge(CurrentMemoryContext, n * sizeof(Work));
 	Work	  **works = MemoryContextAllocHuge(CurrentMemoryContext, n * sizeof(Work *));
 	int			nworks = 0;
 
 	Assert(!IsTransactionState());
+	mode = how;
 	*lsn = InvalidXLogRecPtr;
 	for (int i = 0; i < n; i++)
 	{
 		verify_item(&all[i], &items[i]);
 		if (items[i].status == PT_OK && RecoveryInProgress())
-			pt_produce_reject(&items[i], PT_STORAGE_ERROR, "the server is a standby");
+		{
+			items[i].sqlstate = ERRCODE_READ_ONLY_SQL_TRANSACTION;
+			pt_produce_reject(&items[i], PT_FAILED, "the server is a standby");
+		}
 		if (items[i].status == PT_OK)
 			works[nworks++] = &all[i];
 	}
@@ -148,16 +187,7 @@ pt_produce_batches(PtProduce *items, int n, XLogRecPtr *lsn)
 void
 pt_produce_batches_at_once(PtProduce *items, int n, XLogRecPtr *lsn)
 {
-	PG_TRY();
-	{
-		flush_at_once = true;
-		pt_produce_batches(items, n, lsn);
-	}
-	PG_FINALLY();
-	{
-		flush_at_once = false;
-	}
-	PG_END_TRY();
+	pt_produce_in_mode(PT_PRODUCE_FLUSH, items, n, lsn);
 
 	/*
 	 * a duplicate has nothing committed, and its first one may be somebody
@@ -311,7 +341,7 @@ produce_group(Work **works, int n, XLogRecPtr *lsn)
 
 		SetCurrentStatementStartTimestamp();
 		StartTransactionCommand();
-		synchronous_commit = flush_at_once ? SYNCHRONOUS_COMMIT_LOCAL_FLUSH : SYNCHRONOUS_COMMIT_OFF;
+		synchronous_commit = mode == PT_PRODUCE_FLUSH ? SYNCHRONOUS_COMMIT_LOCAL_FLUSH : SYNCHRONOUS_COMMIT_OFF;
 		MemoryContextSwitchTo(mcxt);
 		append_group(works, n, parts, &nparts);
 		committing = parts;
@@ -327,8 +357,6 @@ produce_group(Work **works, int n, XLogRecPtr *lsn)
 		ncommitting = 0;
 		MemoryContextSwitchTo(caller);
 		edata = CopyErrorData();
-		if (n == 1)
-			EmitErrorReport();
 		FlushErrorState();
 		AbortCurrentTransaction();
 		MemoryContextSwitchTo(caller);
@@ -351,12 +379,8 @@ static void
 report_failure(Work **works, int n, const ErrorData *edata)
 {
 	reset_works(works, n);
-	if (n > 1)
-		return;
-	if (ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
-		pt_produce_reject(works[0]->item, PT_INVALID_RECORD, edata->message);
-	else
-		pt_produce_reject(works[0]->item, PT_STORAGE_ERROR, edata->message);
+	if (n == 1)
+		pt_produce_failed(works[0]->item, edata);
 }
 
 /* In the transaction: all partitions of the group, by OID. */
@@ -388,39 +412,67 @@ reject_all(Work **works, int n, PtStatus status)
 	return false;
 }
 
+/* Opens and locks the relation of a partition that a topic has. */
+static PtStatus
+open_rel(PartState *part, Oid relid)
+{
+	const PtTopic *topic;
+	int32		partition;
+
+	if (mode == PT_PRODUCE_WAIT)
+		LockRelationOid(relid, RowExclusiveLock);
+	else if (!ConditionalLockRelationOid(relid, RowExclusiveLock))
+		return PT_BUSY;
+	part->rel = try_relation_open(relid, NoLock);
+	topic = part->rel ? pt_topic_by_leaf(relid, &partition) : NULL;
+	if (topic != NULL)
+	{
+		part->config = topic->config;
+		return PT_OK;
+	}
+	if (part->rel)
+		relation_close(part->rel, NoLock);
+	UnlockRelationOid(relid, RowExclusiveLock);
+	return PT_UNKNOWN_PARTITION;
+}
+
 /*
- * Opens a partition and takes its append lock, if both can be had at once;
- * else answers for its items and gives false.
+ * Takes the append lock and the state of the log.  What would run code of
+ * users is for those who may wait; it must not be in anybody's way here.
+ */
+static PtStatus
+lock_part(PartState *part, Oid relid)
+{
+	bool		full;
+
+	part->slow = pt_leaf_needs_executor(part->rel);
+	part->indexes = pt_index_rows_kind(part->rel);
+	if (mode != PT_PRODUCE_WAIT && (part->slow || part->indexes == PT_INDEXES_WITH_CODE))
+		return PT_NEEDS_EXECUTOR;
+	if (!pt_append_lock(relid, mode == PT_PRODUCE_WAIT ? PT_LOCK_WAIT : PT_LOCK_CLAIM))
+		return PT_BUSY;
+	part->log = mode == PT_PRODUCE_WAIT ? pt_state_get(part->rel) : pt_state_try(part->rel, &full);
+	if (part->log == NULL)
+		return full ? PT_STORAGE_ERROR : PT_BUSY;
+	return PT_OK;
+}
+
+/*
+ * Opens a partition and takes its append lock, if both can be had in this
+ * mode; else answers for its items and gives false.
  */
 static bool
 open_part(PartState *part, Oid relid, Work **works, int n)
 {
-	const PtTopic *topic;
-	int32		partition;
-	bool		full;
+	PtStatus	status = open_rel(part, relid);
 
-	if (!ConditionalLockRelationOid(relid, RowExclusiveLock))
-		return reject_all(works, n, PT_BUSY);
-	part->rel = try_relation_open(relid, NoLock);
-	topic = part->rel ? pt_topic_by_leaf(relid, &partition) : NULL;
-	if (topic == NULL)
-	{
-		if (part->rel)
-			relation_close(part->rel, NoLock);
-		UnlockRelationOid(relid, RowExclusiveLock);
-		return reject_all(works, n, PT_UNKNOWN_PARTITION);
-	}
-	part->config = topic->config;
-	if (!pt_append_lock(relid, PT_LOCK_CLAIM))
+	if (status != PT_OK)
+		return reject_all(works, n, status);
+	status = lock_part(part, relid);
+	if (status != PT_OK)
 	{
 		relation_close(part->rel, NoLock);
-		return reject_all(works, n, PT_BUSY);
-	}
-	part->log = pt_state_try(part->rel, &full);
-	if (part->log == NULL)
-	{
-		relation_close(part->rel, NoLock);
-		return reject_all(works, n, full ? PT_STORAGE_ERROR : PT_BUSY);
+		return reject_all(works, n, status);
 	}
 	Assert(part->appended == false && part->nproducers == 0);
 	part->next_offset = pt_append_next_offset(part->rel, part->log);
@@ -461,7 +513,7 @@ append_admitted(PartState *part, Work **works, int n)
 {
 	PtAppendBatch *batches = palloc0(n * sizeof(PtAppendBatch));
 
-	Assert(n > 0 && !pt_produce_needs_executor(part->rel));
+	Assert(n > 0 && !part->slow);
 	for (int i = 0; i < n; i++)
 	{
 		batches[i].data = works[i]->data;
@@ -471,7 +523,7 @@ append_admitted(PartState *part, Work **works, int n)
 	pt_tails_before_append(part->log, RelationGetRelid(part->rel));
 	pt_append(part->rel, part->log, batches, n, pt_leader_epoch_for_append());
 	Assert(part->next_offset == part->log->tail_offset);
-	if (pt_index_rows_wanted(part->rel))
+	if (part->indexes != PT_INDEXES_NONE)
 		index_batches(part->rel, batches, n);
 	pt_tails_after_append();
 	for (int i = 0; i < n; i++)
@@ -521,7 +573,6 @@ advance_producer(PartState *part, const Work *work)
 static void
 append_part(PartState *part, Work **works, int n)
 {
-	bool		slow = pt_produce_needs_executor(part->rel);
 	Work	  **admitted = palloc(n * sizeof(Work *));
 	int			nadmitted = 0;
 
@@ -532,7 +583,7 @@ append_part(PartState *part, Work **works, int n)
 		item->start_offset = part->log->start_offset;
 		if (!admit(part, works[i]))
 			continue;
-		if (slow)
+		if (part->slow)
 		{
 			append_slowly(part, works[i]);
 			if (item->status == PT_OK)

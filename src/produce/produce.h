@@ -52,9 +52,15 @@ typedef struct PtProduce
 	int32		nrefused;		/* records that broke one of these rules; see
 								 * pt_refused_records */
 	PtRecordRules rules;
+	int			sqlstate;		/* of PT_FAILED */
 	char		message[128];	/* detail of an error, or empty */
 } PtProduce;
 
+/*
+ * Where code of users would run (triggers, constraints, expressions of
+ * indexes), the items' status is PT_NEEDS_EXECUTOR: pt_produce_execute is for
+ * them.
+ */
 extern void pt_produce_batches(PtProduce *items, int n, XLogRecPtr *lsn);
 
 /*
@@ -63,6 +69,13 @@ extern void pt_produce_batches(PtProduce *items, int n, XLogRecPtr *lsn);
  * not with synchronous standbys.
  */
 extern void pt_produce_batches_at_once(PtProduce *items, int n, XLogRecPtr *lsn);
+
+/*
+ * The same for one item of any kind.  Waits for locks, and runs what users
+ * have put on the table; both end with an error at the deadline, or when the
+ * process gets a SIGINT.
+ */
+extern void pt_produce_execute(PtProduce *item, TimestampTz deadline, XLogRecPtr *lsn);
 
 extern PtStatus pt_status_of_batch(PtBatchStatus status);
 

@@ -20,14 +20,11 @@
 #include "storage/fd.h"
 #include "utils/memutils.h"
 
+#include "tell.h"
 #include "net/listen.h"
 #include "server/client_move.h"
 
-/* Lines about closed connections in the log. */
-#define PT_TELL_PER_SECOND	20
-
 static void take_session(KafkaSession *session, const PtMovedSession *moved, int fd);
-static bool may_tell(void);
 static void on_frame(NetConn *conn, const NetFrame *frame);
 static void on_half_closed(NetConn *conn);
 static void on_closed(NetConn *conn, const char *reason);
@@ -115,32 +112,23 @@ on_half_closed(NetConn *conn)
 }
 
 /*
- * May another connection's end be told?  Whoever makes thousands of bad
- * connections shall not fill the disk with the lines about them.
+ * Whoever makes thousands of bad connections shall not fill the disk with the
+ * lines about them.
  */
-static bool
-may_tell(void)
+static void
+tell_closed(const KafkaSession *session, const char *reason)
 {
-	static int64 second = 0;
-	static int	told = 0;
-	static int	untold = 0;
-	int64		now = net_now() / 1000000;
+	static PtTold told;
+	int			untold;
+	bool		tell = pt_may_tell(&told, &untold);
 
-	if (now != second)
-	{
-		if (untold > 0)
-			ereport(LOG,
-					(errmsg("closed %d more connections of Kafka clients", untold)));
-		second = now;
-		told = untold = 0;
-	}
-	if (told < PT_TELL_PER_SECOND)
-	{
-		told++;
-		return true;
-	}
-	untold++;
-	return false;
+	if (untold > 0)
+		ereport(LOG,
+				(errmsg("closed %d more connections of Kafka clients", untold)));
+	if (tell)
+		ereport(LOG,
+				(errmsg("closed the connection of Kafka client \"%s\" at %s: %s",
+						session->client_id, session->peer, reason)));
 }
 
 static void
@@ -149,10 +137,8 @@ on_closed(NetConn *conn, const char *reason)
 	PtClient   *client = net_conn_data(conn);
 	PtListener *l = client->listener;
 
-	if (reason != NULL && may_tell())
-		ereport(LOG,
-				(errmsg("closed the connection of Kafka client \"%s\" at %s: %s",
-						client->session.client_id, client->session.peer, reason)));
+	if (reason != NULL)
+		tell_closed(&client->session, reason);
 	Assert(client->conn == conn);
 	client->waiting = NULL;
 	pt_client_set_state(client, PT_CLIENT_GONE);
@@ -288,6 +274,7 @@ pt_request_end(PtRequest *request)
 {
 	Assert(request->client->waiting != request);
 	pt_request_set_state(request, PT_REQUEST_OVER);
+	pt_posted_forget(request);
 	pt_log_waits_unregister(request);
 	net_timer_stop(request->client->listener->loop, &request->timer);
 	net_frame_release(&request->frame);

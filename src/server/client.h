@@ -13,7 +13,7 @@
  *      ^                               | | | |                           |
  *      '-- KAFKA_MOVE ----- (turn.c)---' | | '-- KAFKA_APPEND -> APPENDING
  *                                        | |                       |     |
- *                   KAFKA_REPLY ---------' |       append_scatter  |     |
+ *                   KAFKA_REPLY ---------' |       settle_request  |     |
  *                       |                  |                       V     |
  *                       V     KAFKA_WAIT, KAFKA_PARK      DUE, EXPIRED --'
  *                  UNCOMMITTED             |                       ^
@@ -156,7 +156,8 @@ typedef struct PtRequest
 	NetFrame	frame;
 	KafkaCall  *call;			/* NULL: ARRIVED */
 	/* APPENDING */
-	bool		tried;			/* only items with PT_BUSY are left */
+	bool		tried;			/* only items with PT_BUSY or
+								 * PT_NEEDS_EXECUTOR are left */
 	TimestampTz give_up_at;		/* when busy partitions are waited for no
 								 * longer */
 	/* WAITING */

@@ -44,7 +44,7 @@ struct PtListener
 	dlist_head	parked;
 
 	bool		append_now;		/* some of them are to be tried this turn */
-	NetTimer	retry;			/* of those that were busy */
+	NetTimer	retry;			/* of those that were busy, or at a deadline */
 	int			busy_rounds;	/* attempts that left some busy, in a row */
 	XLogRecPtr	seen_flushed;	/* when parked was looked at last */
 	XLogRecPtr	seen_replicated;
@@ -75,6 +75,18 @@ extern void pt_turn(PtListener *l);
 extern bool pt_turn_pending(const PtListener *l);
 extern uint32 pt_turn_sleeps_for(const PtListener *l);
 extern void pt_turn_recover(PtListener *l);
+
+/* append.c */
+extern void pt_append_init(PtListener *l);
+extern void pt_append_phase(PtListener *l);
+extern void pt_append_recover(PtListener *l);
+
+/* posted.c: batches that executors have */
+extern bool pt_posted_collect(PtListener *l, PtRequest **request, PtProduce **item, XLogRecPtr *lsn);
+extern int	pt_posted_partitions(Oid *relids);
+extern bool pt_posted_add(PtListener *l, PtRequest *request, PtProduce *item);
+extern bool pt_posted_give_up(PtListener *l, PtRequest *request, bool now);
+extern void pt_posted_forget(PtRequest *request);
 
 /* log_waits.c */
 extern void pt_log_waits_init(PtListener *l);

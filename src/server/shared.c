@@ -19,6 +19,7 @@
 
 #include "guc.h"
 #include "server/counters.h"
+#include "server/jobs.h"
 #include "server/server.h"
 #include "server/shared.h"
 
@@ -40,7 +41,8 @@ static PtServerShared *shared;
 Size
 pt_server_shmem_size(void)
 {
-	return add_size(MAXALIGN(sizeof(PtServerShared)), MAXALIGN(pt_counters_shmem_size()));
+	return add_size(add_size(MAXALIGN(sizeof(PtServerShared)), MAXALIGN(pt_counters_shmem_size())),
+					MAXALIGN(pt_jobs_shmem_size()));
 }
 
 /* Called with AddinShmemInitLock held. */
@@ -50,6 +52,7 @@ pt_server_shmem_init(void)
 	bool		found;
 
 	pt_counters_shmem_init();
+	pt_jobs_shmem_init();
 	shared = ShmemInitStruct("pgtopic server", sizeof(PtServerShared), &found);
 	if (found)
 		return;
@@ -87,6 +90,7 @@ pt_server_attach(int worker, Latch *latch)
 {
 	Assert(worker >= 0 && worker < PT_WORKERS_MAX);
 	pt_client_slots_forget(worker);
+	pt_jobs_abandon(worker);
 	pg_atomic_write_u32(&shared->listeners[worker].connections, 0);
 	pg_atomic_write_u64(&shared->listeners[worker].files, 0);
 	shared->listeners[worker].latch = latch;
@@ -118,6 +122,15 @@ pt_server_wake(uint32 what)
 		if (latch != NULL && (pg_atomic_read_u32(&shared->listeners[i].sleeps_for) & what))
 			SetLatch(latch);
 	}
+}
+
+void
+pt_server_wake_worker(int worker)
+{
+	Latch	   *latch = shared->listeners[worker].latch;
+
+	if (latch != NULL)
+		SetLatch(latch);
 }
 
 void

@@ -48,6 +48,9 @@ extern void pt_server_sleeps_for(int worker, uint32 what);
  */
 extern void pt_server_wake(uint32 what);
 
+/* The same for one worker, whatever it sleeps for. */
+extern void pt_server_wake_worker(int worker);
+
 /*
  * A log has moved for which a listener waits.  pt_server_moves goes up with
  * each; who sees it unchanged need not look at the logs.

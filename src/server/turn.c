@@ -31,51 +31,23 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "pgstat.h"
-#include "replication/syncrep.h"
 #include "storage/bufmgr.h"
 #include "storage/lwlock.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "groups/groups.h"
-#include "produce/produce.h"
-#include "xact/claims.h"
 #include "xact/xact.h"
 #include "server/client_move.h"
 
-/*
- * When to try again to append to partitions that others have locked.  Mostly
- * the one who releases a lock says so, and we need not wait for that long; it
- * does not when its transaction is rolled back, or was prepared, or when all
- * of a table was locked.
- */
-#define PT_BUSY_SOON		20
-#define PT_BUSY_SOON_US		1000
-#define PT_BUSY_LATER_US	5000
-
-/* How long they are waited for when the request does not say. */
+/* How long a batch is tried when its request does not say. */
 #define PT_BUSY_PATIENCE_MS	30000
-
-/*
- * What is flushed at once (append_alone): requests up to this size, on a disk
- * that takes no longer.
- */
-#define PT_ALONE_BYTES_MAX		(16 * 1024)
-#define PT_ALONE_FLUSH_US_MAX	300
 
 static bool note_commits(PtListener *l);
 static void transaction_end(PtListener *l);
 static void begin_phase(PtListener *l);
 static void begin_client(PtListener *l, PtClient *client, bool refuse);
 static void begin_request(PtListener *l, PtRequest *request, bool refuse);
-static void append_phase(PtListener *l);
-static PtProduce *append_gather(PtListener *l, int *n);
-static void append_scatter(PtListener *l, const PtProduce *items, XLogRecPtr lsn);
-static bool append_take_back(PtRequest *request, const PtProduce **item, XLogRecPtr lsn);
-static bool append_alone(const PtListener *l);
-static void append_at_once(PtProduce *items, int n);
-static void append_again(PtListener *l);
-static void retry_due(NetTimer *timer);
 static int64 control_wait(void);
 static void control_phase(PtListener *l);
 static void tick_due(NetTimer *timer);
@@ -94,15 +66,13 @@ static void answer_client(PtListener *l, PtClient *client);
 void
 pt_turn_init(PtListener *l)
 {
+	pt_append_init(l);
 	dlist_init(&l->runnable);
 	dlist_init(&l->moving);
-	dlist_init(&l->appending);
 	dlist_init(&l->due);
 	dlist_init(&l->uncommitted);
 	dlist_init(&l->answerable);
 	dlist_init(&l->parked);
-	l->retry.due = retry_due;
-	l->retry.arg = l;
 	l->tick.due = tick_due;
 	l->tick.arg = l;
 	kafka_ready_hook = call_ready;
@@ -114,7 +84,7 @@ pt_turn(PtListener *l)
 	if (pt_plane_of(l) == KAFKA_PLANE_CONTROL)
 		kafka_control_heard();
 	begin_phase(l);
-	append_phase(l);
+	pt_append_phase(l);
 	if (pt_plane_of(l) == KAFKA_PLANE_CONTROL)
 		control_phase(l);
 	pt_log_waits_check(l);
@@ -339,183 +309,8 @@ forget_request(PtRequest *request, bool error)
 }
 
 /*
- * 2. Append
+ * 2. Append: append.c; and of the control worker
  */
-
-static void
-append_phase(PtListener *l)
-{
-	PtProduce  *items;
-	XLogRecPtr	lsn = InvalidXLogRecPtr;
-	int			n;
-
-	if (pt_claims_offered())
-		l->append_now = true;
-	if (!l->append_now)
-		return;
-	l->append_now = false;
-	items = append_gather(l, &n);
-	if (n > 0)
-	{
-		Assert(!IsTransactionState());
-		if (append_alone(l))
-			append_at_once(items, n);
-		else
-		{
-			pt_produce_batches(items, n, &lsn);
-			if (lsn != InvalidXLogRecPtr)
-				pt_commit_request(lsn);
-		}
-		MemoryContextSwitchTo(l->turn_mcxt);
-		l->commit_end_before = XactLastCommitEnd;
-	}
-	append_scatter(l, items, lsn);
-	append_again(l);
-}
-
-/*
- * Is there one small request to append whose answer waits for the flush,
- * nothing else in work here, and the disk quick?  Then waiting for it here
- * costs nobody anything, and saves the way to the committer and back.
- * Requests that come meanwhile are appended together, and go that way.
- */
-static bool
-append_alone(const PtListener *l)
-{
-	PtListener *m = unconstify(PtListener *, l);
-	PtRequest  *request = dlist_head_element(PtRequest, state_node, &m->appending);
-
-	return !dlist_has_next(&m->appending, &request->state_node) && !request->tried &&
-		request->call->acks != 0 && request->frame.len <= PT_ALONE_BYTES_MAX &&
-		dlist_is_empty(&m->due) && dlist_is_empty(&m->uncommitted) &&
-		dlist_is_empty(&m->answerable) && dlist_is_empty(&m->parked) &&
-		pt_server_flush_us() > 0 && pt_server_flush_us() <= PT_ALONE_FLUSH_US_MAX &&
-		(SyncRepStandbyNames == NULL || SyncRepStandbyNames[0] == '\0');
-}
-
-/*
- * Durable when it returns: the answer need not wait for anything, and those
- * who wait for the log are told.  The LSN is not published: the committer does
- * that, when it has moved the ends of all logs.
- */
-static void
-append_at_once(PtProduce *items, int n)
-{
-	int64		started = net_now();
-	XLogRecPtr	lsn;
-
-	pt_produce_batches_at_once(items, n, &lsn);
-	if (lsn == InvalidXLogRecPtr)
-		return;
-	pt_server_flush_took(net_now() - started);
-	pt_server_moved();
-	pt_server_wake(PT_SLEEPS_FOR_LOGS);
-}
-
-/* When those that are left are tried again. */
-static void
-append_again(PtListener *l)
-{
-	if (dlist_is_empty(&l->appending))
-	{
-		l->busy_rounds = 0;
-		pt_claims_give_up();
-		return;
-	}
-	net_timer_start(l->loop, &l->retry, net_now() +
-					(++l->busy_rounds <= PT_BUSY_SOON ? PT_BUSY_SOON_US : PT_BUSY_LATER_US));
-}
-
-/* Is the item still to be appended? */
-static inline bool
-item_pending(const PtRequest *request, const PtProduce *item)
-{
-	return !request->tried || item->status == PT_BUSY;
-}
-
-/* The items of all requests, side by side and in their order. */
-static PtProduce *
-append_gather(PtListener *l, int *n)
-{
-	PtProduce  *items;
-	dlist_iter	iter;
-	int			total = 0;
-
-	dlist_foreach(iter, &l->appending)
-		total += dlist_container(PtRequest, state_node, iter.cur)->call->nproduce;
-	items = MemoryContextAllocHuge(l->turn_mcxt, Max(total, 1) * sizeof(PtProduce));
-	*n = 0;
-	dlist_foreach(iter, &l->appending)
-	{
-		PtRequest  *request = dlist_container(PtRequest, state_node, iter.cur);
-
-		for (int i = 0; i < request->call->nproduce; i++)
-		{
-			if (item_pending(request, &request->call->produce[i]))
-				items[(*n)++] = request->call->produce[i];
-		}
-	}
-	return items;
-}
-
-/*
- * Gives the results to the requests; those that are complete are due to be
- * resumed.
- */
-static void
-append_scatter(PtListener *l, const PtProduce *items, XLogRecPtr lsn)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	dlist_mutable_iter iter;
-
-	dlist_foreach_modify(iter, &l->appending)
-	{
-		PtRequest  *request = dlist_container(PtRequest, state_node, iter.cur);
-		bool		busy = append_take_back(request, &items, lsn);
-
-		Assert(request->state == PT_REQUEST_APPENDING);
-		if (!busy)
-			pt_request_set_state(request, PT_REQUEST_DUE);
-		else if (now >= request->give_up_at)
-			pt_request_expire(request);
-	}
-}
-
-/*
- * Takes the request's items off *item; true when some are still busy.  A
- * duplicate was appended by somebody, at an LSN that we do not know: all WAL
- * that there is now will do.
- */
-static bool
-append_take_back(PtRequest *request, const PtProduce **item, XLogRecPtr lsn)
-{
-	KafkaCall  *call = request->call;
-	bool		busy = false;
-
-	for (int i = 0; i < call->nproduce; i++)
-	{
-		if (!item_pending(request, &call->produce[i]))
-			continue;
-		call->produce[i] = *(*item)++;
-		if (call->produce[i].status == PT_BUSY)
-			busy = true;
-		else if (call->produce[i].status == PT_OK)
-			call->lsn = Max(call->lsn, lsn);
-		else if (call->produce[i].status == PT_DUPLICATE_SEQUENCE)
-		{
-			call->lsn = Max(call->lsn, pt_wal_insert_end());
-			pt_commit_request(call->lsn);
-		}
-	}
-	request->tried = true;
-	return busy;
-}
-
-static void
-retry_due(NetTimer *timer)
-{
-	((PtListener *) timer->arg)->append_now = true;
-}
 
 /* ms until groups or expiry want their turn. */
 static int64
@@ -723,12 +518,5 @@ pt_turn_recover(PtListener *l)
 		pt_request_set_state(request, PT_REQUEST_OVER);
 		net_conn_close(request->client->conn, "the transaction of its request was lost");
 	}
-
-	/*
-	 * not at once: an error that stays would be met again and again at full
-	 * speed
-	 */
-	pt_claims_give_up();
-	if (!dlist_is_empty(&l->appending))
-		net_timer_start(l->loop, &l->retry, net_now() + PT_BUSY_LATER_US);
+	pt_append_recover(l);
 }

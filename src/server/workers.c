@@ -6,7 +6,7 @@
  * All start when the server accepts writes (on a standby: after promotion),
  * and again a second after they ended for whatever reason.
  *
- * Siblings: listener.c, committer.c, logwriter.c.
+ * Siblings: listener.c, executor.c, committer.c, logwriter.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -91,6 +91,13 @@ register_all(void)
 
 		snprintf(name, sizeof(name), "pgtopic listener %d", i);
 		register_worker(name, "pt_listener_main", Int32GetDatum(i));
+	}
+	for (int i = 0; i < pt_executor_workers; i++)
+	{
+		char		name[BGW_MAXLEN];
+
+		snprintf(name, sizeof(name), "pgtopic executor %d", i);
+		register_worker(name, "pt_executor_main", Int32GetDatum(i));
 	}
 	register_worker("pgtopic control", "pt_listener_main", Int32GetDatum(pt_server_control()));
 	register_worker("pgtopic admin", "pt_listener_main", Int32GetDatum(pt_server_admin()));

@@ -173,20 +173,25 @@ read_partition(Oid relid)
 }
 
 /*
- * Are there CHECKs, generated columns, or NOT NULL on this column or one
- * behind it?
+ * Must records go into an open leaf row by row, like those of an INSERT?  Else
+ * all that an INSERT does is what the access method does.  Partition, offset
+ * and timestamp always have a value in the end: NOT NULL says nothing of them.
  */
 bool
-pt_leaf_has_constraints(Relation rel, int first_column)
+pt_leaf_needs_executor(Relation rel)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
+	const TriggerDesc *triggers = rel->trigdesc;
 
-	Assert(first_column >= PT_COL_PARTITION);
+	Assert(desc->natts == PT_COLUMNS);
+	if (triggers && (triggers->trig_insert_before_row || triggers->trig_insert_after_row ||
+					 triggers->trig_insert_instead_row || triggers->trig_insert_new_table))
+		return true;
 	if (desc->constr == NULL)
 		return false;
 	if (desc->constr->num_check > 0 || desc->constr->has_generated_stored)
 		return true;
-	for (int i = first_column; desc->constr->has_not_null && i <= desc->natts; i++)
+	for (int i = PT_COL_KEY; desc->constr->has_not_null && i <= desc->natts; i++)
 	{
 		if (TupleDescAttr(desc, i - 1)->attnotnull)
 			return true;

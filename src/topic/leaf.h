@@ -19,7 +19,7 @@
 extern bool pt_leaf_is_log(Oid relid);
 extern int32 pt_leaf_number(Oid child);
 extern int32 pt_leaf_partition(Relation rel);
-extern bool pt_leaf_has_constraints(Relation rel, int first_column);
+extern bool pt_leaf_needs_executor(Relation rel);
 extern Oid	pt_leaf_identity(Relation rel);
 extern const PtTopicConfig *pt_leaf_config(Oid relid);
 

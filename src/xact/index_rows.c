@@ -18,6 +18,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
 #include "commands/defrem.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -30,20 +31,35 @@
 #include "topic/slot.h"
 #include "xact/internal.h"
 
+/* Does an entry of this index take expressions to be evaluated? */
+static bool
+has_code(Oid index)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;			/* dropped meanwhile */
+	result = !heap_attisnull(tuple, Anum_pg_index_indexprs, NULL) ||
+		!heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
 /*
- * Has the relation indexes that must be told of rows?  Position indexes, which
- * every partition has, store nothing.
+ * The indexes of the relation that must be told of rows.  Position indexes,
+ * which every partition has, store nothing.
  */
-bool
-pt_index_rows_wanted(Relation rel)
+PtIndexRows
+pt_index_rows_kind(Relation rel)
 {
 	Oid			position_am;
 	List	   *indexes;
 	ListCell   *lc;
-	bool		result = false;
+	PtIndexRows result = PT_INDEXES_NONE;
 
 	if (!rel->rd_rel->relhasindex)
-		return false;
+		return PT_INDEXES_NONE;
 	position_am = get_am_oid("topic_position", true);
 	indexes = RelationGetIndexList(rel);
 	foreach(lc, indexes)
@@ -53,7 +69,7 @@ pt_index_rows_wanted(Relation rel)
 		if (!HeapTupleIsValid(tuple))
 			continue;			/* dropped meanwhile */
 		if (((Form_pg_class) GETSTRUCT(tuple))->relam != position_am)
-			result = true;
+			result = Max(result, has_code(lfirst_oid(lc)) ? PT_INDEXES_WITH_CODE : PT_INDEXES_PLAIN);
 		ReleaseSysCache(tuple);
 	}
 	list_free(indexes);
@@ -90,7 +106,7 @@ insert_entries(Relation rel, ResultRelInfo *rri, EState *estate, const PtAppendB
 /*
  * The rows are those of a batch that this transaction has just appended to rel
  * (open, RowExclusiveLock): enters them into the secondary indexes.  Called
- * only when pt_index_rows_wanted says so.  The transaction may have no
+ * only when pt_index_rows_kind finds some.  The transaction may have no
  * snapshot yet.
  */
 void
@@ -103,7 +119,7 @@ pt_index_rows(Relation rel, const PtAppendBatch *batch, const PtRecord *rows, in
 	int			sec_context;
 	int			guc_level;
 
-	Assert(pt_index_rows_wanted(rel) && batch->base_ordinal >= 0);
+	Assert(pt_index_rows_kind(rel) != PT_INDEXES_NONE && batch->base_ordinal >= 0);
 	estate = CreateExecutorState();
 	old = MemoryContextSwitchTo(estate->es_query_cxt);
 	rri = makeNode(ResultRelInfo);

@@ -106,7 +106,7 @@ pt_row_batches_append(Relation rel, const PtRowSource *source)
 	b.source = source;
 	b.config = *pt_leaf_config(pt_leaf_identity(rel));
 	b.batch_bytes = Min(b.config.max_message_bytes, SQL_BATCH_BYTES);
-	b.has_index = pt_index_rows_wanted(rel);
+	b.has_index = pt_index_rows_kind(rel) != PT_INDEXES_NONE;
 	b.base_offset = -1;
 	b.log = pt_state_get(rel);
 	CheckForSerializableConflictIn(rel, NULL, InvalidBlockNumber);

@@ -16,6 +16,8 @@ typedef enum PtStatus
 	PT_OK,
 	PT_BUSY,					/* another transaction holds the append lock:
 								 * try again later */
+	PT_NEEDS_EXECUTOR,			/* it runs code of users, which an executor
+								 * process must do */
 	PT_UNKNOWN_PARTITION,
 	PT_OFFSET_OUT_OF_RANGE,
 	PT_CORRUPT_BATCH,
@@ -29,7 +31,9 @@ typedef enum PtStatus
 	PT_UNSUPPORTED_COMPRESSION,
 	PT_FENCED_LEADER_EPOCH,
 	PT_UNKNOWN_LEADER_EPOCH,
-	PT_STORAGE_ERROR			/* an ERROR was thrown; message says which */
+	PT_STORAGE_ERROR,			/* the server has no memory for it */
+	PT_FAILED					/* an ERROR was thrown: there is an SQLSTATE
+								 * and a message */
 } PtStatus;
 
 #endif							/* PT_XACT_STATUS_H */

@@ -38,7 +38,14 @@ extern void pt_pending_append_as(Oid relid, PtBatchProducer *producer);
 extern int64 pt_append_rows(Relation rel, const PtRecord *rows, int n, int64 expected_offset);
 
 /* index_rows.c */
-extern bool pt_index_rows_wanted(Relation rel);
+typedef enum PtIndexRows
+{
+	PT_INDEXES_NONE,			/* that must be told of rows */
+	PT_INDEXES_PLAIN,			/* of columns only */
+	PT_INDEXES_WITH_CODE		/* with expressions or predicates */
+} PtIndexRows;
+
+extern PtIndexRows pt_index_rows_kind(Relation rel);
 extern void pt_index_rows(Relation rel, const PtAppendBatch *batch, const PtRecord *rows, int n);
 
 /* lock.c: the append lock. */

@@ -291,7 +291,7 @@ name_refused(KafkaCall *call, const PtProduce *item, ProducePartitionResponse *o
 static void
 set_result(KafkaCall *call, const PtProduce *item, ProducePartitionResponse *out)
 {
-	int16		code = kafka_error_from_status(item->status);
+	int16		code = kafka_error_from_batch(item);
 
 	if (code != KERR_NONE)
 		set_error(out, code, item->message[0] ? item->message : NULL);

@@ -122,7 +122,7 @@ delete_groups_resume(KafkaCall *call, bool timed_out)
 
 	for (int i = 0; i < state->n; i++)
 	{
-		int16		error = kafka_group_error(kafka_error_from_status(call->produce[i].status));
+		int16		error = kafka_group_error(kafka_error_from_batch(&call->produce[i]));
 
 		if (error != KERR_NONE)
 			state->targets[i]->error_code = error;

@@ -399,6 +399,13 @@ CREATE FUNCTION group_configs(group_id text, OUT name text, OUT value text, OUT 
 							  OUT documentation text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'pt_group_configs' LANGUAGE C STABLE STRICT ROWS 2;
 COMMENT ON FUNCTION group_configs(text) IS 'all configs of a group';
+CREATE TABLE kept_broker_configs (
+	name text PRIMARY KEY,
+	value text NOT NULL
+);
+COMMENT ON TABLE kept_broker_configs IS 'configs of the broker that Kafka clients have set and that have no effect';
+SELECT pg_extension_config_dump('kept_broker_configs', '');
+
 CREATE FUNCTION broker_configs(OUT name text, OUT value text, OUT source text, OUT setting text, OUT type text,
 							   OUT documentation text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'pt_broker_configs' LANGUAGE C STABLE ROWS 60;

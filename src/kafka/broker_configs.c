@@ -14,8 +14,9 @@
  *	FIXED				always the default of the row
  *	OWN(fn)				made by a function
  *
- * What is the default of a topic's config is not in the table: these rows are
+ * Two kinds are not in the table.  What is the default of a topic's config is
  * made from the topics' own table (topic/configs.c), with its documentation.
+ * What may be changed and has no effect is in topic/kept_configs.c.
  *
  * Siblings: configs.h, settings.c (reads and changes settings).
  *
@@ -36,6 +37,7 @@
 #include "kafka/configs.h"
 #include "kafka/fetch_session.h"
 #include "topic/group_configs.h"
+#include "topic/kept_configs.h"
 
 PG_FUNCTION_INFO_V1(pt_broker_configs);
 
@@ -170,8 +172,6 @@ static const BrokerRow rows[] = {
 	"Topics can be deleted."},
 	{"fetch.max.bytes", "INT", "57671680", OWN(fetch_max_bytes),
 	"Most bytes that one fetch gets."},
-	{"follower.replication.throttled.rate", "LONG", "9223372036854775807", FIXED,
-	"There are no followers to throttle."},
 	{"group.consumer.assignors", "LIST", "uniform,range", FIXED,
 	"Server-side assignors of groups with the consumer protocol; the first is the default."},
 	{"group.consumer.heartbeat.interval.ms", "INT", "5000",
@@ -202,8 +202,6 @@ static const BrokerRow rows[] = {
 	"Most members of a group."},
 	{"group.min.session.timeout.ms", "INT", "6000", SETTING("pgtopic.group_min_session_timeout", 1),
 	"Shortest session timeout that a member of a classic group may ask for."},
-	{"leader.replication.throttled.rate", "LONG", "9223372036854775807", FIXED,
-	"There are no followers to throttle."},
 	{"listener.security.protocol.map", "STRING", "PLAINTEXT:PLAINTEXT", FIXED,
 	"Names of listeners and what is spoken there."},
 	{"listeners", "LIST", "PLAINTEXT://:9092", SHOWN("pgtopic.listen_addresses", listeners),
@@ -230,8 +228,6 @@ static const BrokerRow rows[] = {
 	"How long the offsets of a group are kept when it is no longer in use; 0 keeps them forever."},
 	{"offsets.topic.replication.factor", "SHORT", "3", OWN(one),
 	"There is one broker; standby servers replicate all topics."},
-	{"replica.alter.log.dirs.io.max.bytes.per.second", "LONG", "9223372036854775807", FIXED,
-	"Data are not moved between directories."},
 	{"sasl.enabled.mechanisms", "LIST", "", FIXED,
 	"There is no authentication on the listener."},
 	{"socket.request.max.bytes", "INT", "104857600", SETTING("pgtopic.max_request_size", 1),
@@ -301,6 +297,21 @@ make_topic_default(const PtConfigEntry *entry)
 	return config;
 }
 
+static KafkaConfig *
+make_kept(const PtConfigEntry *entry)
+{
+	KafkaConfig *config = palloc0(sizeof(KafkaConfig));
+
+	config->name = entry->name;
+	config->type = entry->type;
+	config->boot = entry->boot;
+	config->value = entry->value;
+	config->source = entry->is_default ? KAFKA_SOURCE_DEFAULT : KAFKA_SOURCE_DYNAMIC_BROKER;
+	config->kept = true;
+	config->documentation = entry->documentation;
+	return config;
+}
+
 static int
 by_name(const ListCell *a, const ListCell *b)
 {
@@ -322,6 +333,8 @@ kafka_broker_configs(void)
 		if (entry->broker != NULL)
 			configs = lappend(configs, make_topic_default(entry));
 	}
+	foreach(lc, pt_kept_config_list())
+		configs = lappend(configs, make_kept(lfirst(lc)));
 	list_sort(configs, by_name);
 	return configs;
 }
@@ -394,13 +407,42 @@ to_setting(const BrokerRow *row, const char *value, const char **out, KafkaError
 	return true;
 }
 
+/*
+ * Configs that a broker of Kafka lets be changed, and this server does not
+ * have.  They promise something, so they are not accepted and forgotten.
+ */
+static bool
+is_promise(const char *name)
+{
+	static const char *const names[] = {
+		"config.providers", "cordoned.log.dirs", "max.connection.creation.rate", "max.connections.per.ip",
+		"max.connections.per.ip.overrides", "metric.reporters", "principal.builder.class"
+	};
+
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		if (strcmp(names[i], name) == 0)
+			return true;
+	}
+	return strncmp(name, "ssl.", 4) == 0 || strncmp(name, "sasl.", 5) == 0 || strncmp(name, "listener.name.", 14) == 0;
+}
+
+/*
+ * The change of a setting that sets the broker's config, which is none of
+ * those that are only kept; false with the error.
+ */
 bool
 kafka_broker_config_change(const char *name, const char *value, KafkaSettingChange *change, KafkaError *error)
 {
 	const KafkaConfig *config = kafka_config_find(kafka_broker_configs(), name);
 
+	if (config == NULL && is_promise(name))
+		return kafka_refuse(error, KERR_INVALID_REQUEST,
+							psprintf("Cannot update these configs dynamically: [%s]. This server does not have what it configures.",
+									 name));
 	if (config == NULL)
 		return kafka_refuse(error, KERR_INVALID_CONFIG, psprintf("Unknown broker config name: %s", name));
+	Assert(!config->kept);
 	if (config->read_only)
 		return kafka_refuse(error, KERR_INVALID_REQUEST, why_fixed(config));
 	for (int i = 0; i < lengthof(rows); i++)

@@ -24,6 +24,7 @@
 #include "kafka/configs.h"
 #include "kafka/topics.h"
 #include "topic/group_configs.h"
+#include "topic/kept_configs.h"
 
 bool
 kafka_refuse(KafkaError *error, int16 code, const char *message)
@@ -415,7 +416,63 @@ real_changes(List *pairs, List *entries)
 	return real;
 }
 
-/* Broker and broker logger: settings of the server. */
+static void
+alter_kept(void *arg)
+{
+	const AlterResource *alter = arg;
+
+	pt_kept_configs_alter(alter->pairs);
+}
+
+/*
+ * Tells the changes of settings (List of KafkaSettingChange *) from those of
+ * configs that are only kept (List of PtConfigPair *), and checks the latter.
+ */
+static bool
+sort_changes(bool broker, List *pairs, List **settings, List **kept, KafkaError *error)
+{
+	ListCell   *lc;
+
+	*settings = *kept = NIL;
+	foreach(lc, pairs)
+	{
+		PtConfigPair *pair = lfirst(lc);
+		KafkaSettingChange *change;
+		char	   *reason;
+
+		if (broker && pt_kept_config_known(pair->name))
+		{
+			if (!pt_kept_config_check(pair->name, pair->value, &reason))
+				return kafka_refuse(error, KERR_INVALID_CONFIG, reason);
+			*kept = lappend(*kept, pair);
+			continue;
+		}
+		change = palloc0(sizeof(KafkaSettingChange));
+		if (!(broker ? kafka_broker_config_change : kafka_logger_config_change)
+			(pair->name, pair->value, change, error))
+			return false;
+		*settings = lappend(*settings, change);
+	}
+	return true;
+}
+
+/* What the server says of a value names its setting, which is what helps. */
+static bool
+alter_settings(KafkaCall *call, List *settings, bool validate_only, KafkaError *error)
+{
+	if (kafka_settings_alter(call, settings, validate_only, error))
+		return true;
+	if (error->sqlstate == ERRCODE_INVALID_PARAMETER_VALUE)
+		error->code = KERR_INVALID_CONFIG;
+	else if (error->sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		error->code = KERR_CLUSTER_AUTHORIZATION_FAILED;
+	return false;
+}
+
+/*
+ * Broker and broker logger: settings of the server, and what is only kept.
+ * All are checked before the first is changed.
+ */
 static bool
 change_settings(KafkaCall *call, int8 type, const KafkaConfigChange *changes, int n, bool replace,
 				bool validate_only, KafkaError *error)
@@ -423,8 +480,8 @@ change_settings(KafkaCall *call, int8 type, const KafkaConfigChange *changes, in
 	bool		broker = type == KAFKA_RESOURCE_BROKER;
 	List	   *entries = broker ? broker_entries() : NIL;
 	List	   *pairs;
-	List	   *settings = NIL;
-	ListCell   *lc;
+	List	   *settings;
+	AlterResource kept = {0};
 	const char *message;
 
 	if (!make_pairs(changes, n, entries, replace, &pairs, error))
@@ -434,27 +491,14 @@ change_settings(KafkaCall *call, int8 type, const KafkaConfigChange *changes, in
 		return true;
 	if (!kafka_admin_allowed(call, &message))
 		return kafka_refuse(error, KERR_CLUSTER_AUTHORIZATION_FAILED, message);
-	foreach(lc, pairs)
-	{
-		const PtConfigPair *pair = lfirst(lc);
-		KafkaSettingChange *change = palloc0(sizeof(KafkaSettingChange));
-
-		if (!(broker ? kafka_broker_config_change : kafka_logger_config_change)
-			(pair->name, pair->value, change, error))
-			return false;
-		settings = lappend(settings, change);
-	}
-	if (kafka_settings_alter(call, settings, validate_only, error))
+	if (!sort_changes(broker, pairs, &settings, &kept.pairs, error) ||
+		!alter_settings(call, settings, true, error))
+		return false;
+	if (validate_only)
 		return true;
-
-	/*
-	 * What the server says of a value names its setting, which is what helps.
-	 */
-	if (error->sqlstate == ERRCODE_INVALID_PARAMETER_VALUE)
-		error->code = KERR_INVALID_CONFIG;
-	else if (error->sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE)
-		error->code = KERR_CLUSTER_AUTHORIZATION_FAILED;
-	return false;
+	if (kept.pairs != NIL && !run_alter(call, alter_kept, &kept, error))
+		return false;
+	return alter_settings(call, settings, false, error);
 }
 
 /*

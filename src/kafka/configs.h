@@ -46,6 +46,7 @@ typedef struct KafkaConfig
 	const char *type;			/* as PtConfigEntry */
 	KafkaConfigSource source;
 	bool		read_only;
+	bool		kept;			/* can be changed, without effect */
 	const char *broker;			/* the broker's config that is the default;
 								 * NULL: none */
 	const char *setting;		/* PostgreSQL's setting that it is; NULL: none */
@@ -59,9 +60,6 @@ extern int8 kafka_config_type(const char *name);
 extern List *kafka_broker_configs(void);
 extern const KafkaConfig *kafka_config_find(List *configs, const char *name);
 
-/*
- * The change of a setting that sets the broker's config; false with the error.
- */
 extern bool kafka_broker_config_change(const char *name, const char *value, KafkaSettingChange *change,
 									   KafkaError *error);
 

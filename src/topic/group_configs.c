@@ -6,13 +6,11 @@
  *
  * Values are kept as a row of the extension's table group_configs (group_id,
  * configs), the configs as a JSON object of those that differ from the
- * default.  The table is read and written by the server's own statements, so
- * privileges, dumps and replicas need no work of their own.  Whoever writes
- * it, by these functions or by hand, fires the table's trigger, which
- * invalidates the table's relcache entry: that is how other processes learn of
- * it (pt_group_configs_generation).
+ * default.  Whoever writes it, by these functions or by hand, fires the
+ * table's trigger, which invalidates the table's relcache entry: that is how
+ * other processes learn of it (pt_group_configs_generation).
  *
- * Siblings: group_configs.h, config_value.c (checks).
+ * Siblings: group_configs.h, ext_table.c (the table), config_value.c (checks).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -20,21 +18,20 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "guc.h"
 #include "topic/config_value.h"
+#include "topic/ext_table.h"
 #include "topic/group_configs.h"
-#include "topic/internal.h"
-#include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/json.h"
-#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(pt_group_configs_changed);
+
+#define TABLE_NAME	"group_configs"
 
 /* What fits into the table's index. */
 #define GROUP_NAME_MAX	2000
@@ -65,40 +62,6 @@ static Oid	watched = InvalidOid;	/* the table, once somebody asked for the
  */
 
 /*
- * Its name for statements; NULL without the extension, or with one that has no
- * such table.
- */
-static char *
-table_name(Oid *relid)
-{
-	Oid			schema = pt_catalog_extension_schema();
-
-	*relid = OidIsValid(schema) ? get_relname_relid("group_configs", schema) : InvalidOid;
-	if (!OidIsValid(*relid))
-		return NULL;
-	return quote_qualified_identifier(get_namespace_name(schema), "group_configs");
-}
-
-/*
- * Runs a statement with up to two text parameters; SPI is connected, and rows
- * are in SPI_tuptable.
- */
-static void
-run(const char *sql, bool read_only, const char *arg1, const char *arg2)
-{
-	Oid			types[2] = {TEXTOID, TEXTOID};
-	Datum		values[2] = {(Datum) 0, (Datum) 0};
-	int			n = arg2 != NULL ? 2 : arg1 != NULL ? 1 : 0;
-
-	if (arg1 != NULL)
-		values[0] = CStringGetTextDatum(arg1);
-	if (arg2 != NULL)
-		values[1] = CStringGetTextDatum(arg2);
-	if (SPI_execute_with_args(sql, n, types, values, NULL, read_only, 0) < 0)
-		elog(ERROR, "could not run \"%s\"", sql);
-}
-
-/*
  * The pairs that a group has, in the current memory context.  Somebody may
  * have written the table by hand: what makes no sense counts as not set.
  */
@@ -107,16 +70,16 @@ read_configs(const char *group, bool for_update)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Oid			relid;
-	char	   *table = table_name(&relid);
+	char	   *table = pt_ext_table_name(TABLE_NAME, &relid);
 	List	   *pairs = NIL;
 
 	if (table == NULL)
 		return NIL;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
-	run(psprintf("SELECT e.key, e.value FROM %s g, pg_catalog.jsonb_each_text(g.configs) e "
-				 "WHERE g.group_id OPERATOR(pg_catalog.=) $1%s", table, for_update ? " FOR UPDATE OF g" : ""),
-		!for_update, group, NULL);
+	pt_ext_table_run(psprintf("SELECT e.key, e.value FROM %s g, pg_catalog.jsonb_each_text(g.configs) e "
+							  "WHERE g.group_id OPERATOR(pg_catalog.=) $1%s", table, for_update ? " FOR UPDATE OF g" : ""),
+					 !for_update, group, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		char	   *name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
@@ -165,22 +128,16 @@ as_json(List *pairs)
 static void
 write_configs(const char *group, List *pairs)
 {
-	Oid			relid;
-	char	   *table = table_name(&relid);
+	char	   *table = pt_ext_table_required(TABLE_NAME);
 
-	if (table == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("table \"group_configs\" of extension \"pgtopic\" does not exist"),
-				 errhint("Run ALTER EXTENSION pgtopic UPDATE.")));
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
 	if (pairs == NIL)
-		run(psprintf("DELETE FROM %s WHERE group_id OPERATOR(pg_catalog.=) $1", table), false, group, NULL);
+		pt_ext_table_run(psprintf("DELETE FROM %s WHERE group_id OPERATOR(pg_catalog.=) $1", table), false, group, NULL);
 	else
-		run(psprintf("INSERT INTO %s (group_id, configs) VALUES ($1, $2::pg_catalog.jsonb) "
-					 "ON CONFLICT (group_id) DO UPDATE SET configs = excluded.configs", table),
-			false, group, as_json(pairs));
+		pt_ext_table_run(psprintf("INSERT INTO %s (group_id, configs) VALUES ($1, $2::pg_catalog.jsonb) "
+								  "ON CONFLICT (group_id) DO UPDATE SET configs = excluded.configs", table),
+						 false, group, as_json(pairs));
 	SPI_finish();
 	PopActiveSnapshot();
 }
@@ -215,7 +172,7 @@ pt_group_configs_generation(void)
 		CacheRegisterRelcacheCallback(relcache_changed, (Datum) 0);
 		registered = true;
 	}
-	(void) table_name(&relid);
+	(void) pt_ext_table_name(TABLE_NAME, &relid);
 	if (relid != watched)		/* made, dropped or made again */
 	{
 		watched = relid;
@@ -353,14 +310,14 @@ pt_group_config_names(void)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Oid			relid;
-	char	   *table = table_name(&relid);
+	char	   *table = pt_ext_table_name(TABLE_NAME, &relid);
 	List	   *names = NIL;
 
 	if (table == NULL)
 		return NIL;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
-	run(psprintf("SELECT group_id FROM %s ORDER BY group_id", table), true, NULL, NULL);
+	pt_ext_table_run(psprintf("SELECT group_id FROM %s ORDER BY group_id", table), true, NULL, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		char	   *name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);

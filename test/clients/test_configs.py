@@ -398,13 +398,55 @@ def test_change_broker():
     refused("off again", change(BROKER, "1", ("num.partitions", SET, "3")), NOT_ALLOWED)
 
 
+def test_kept():
+    """configs that tune what this server does not have are checked and kept; what would promise something is refused"""
+    refused("guarded like all", change(BROKER, "1", ("log.cleaner.threads", SET, "2")), NOT_ALLOWED, "pgtopic.kafka_admin")
+    allow(True)
+    tap.equal(values(BROKER, "1", ["log.cleaner.threads"]), {"log.cleaner.threads": ("1", 5)}, "Kafka's default")
+    tap.equal(change(BROKER, "1", ("log.cleaner.threads", SET, "2"), dry=True), (NONE, None), "dry run")
+    tap.equal(server.sql("SELECT count(*) FROM kept_broker_configs"), "0", "which changes nothing")
+    tap.equal(change(BROKER, "1", ("log.cleaner.threads", SET, "2"), ("background.threads", SET, "20"), ("num.partitions", SET, "3")),
+              (NONE, None), "beside a setting")
+    tap.equal(values(BROKER, "1", ["log.cleaner.threads", "background.threads", "num.partitions"]),
+              {"log.cleaner.threads": ("2", 2), "background.threads": ("20", 2), "num.partitions": ("3", 2)}, "all are told")
+    tap.equal(synonyms(BROKER, "1", "log.cleaner.threads"), [("log.cleaner.threads", "2", 2), ("log.cleaner.threads", "1", 5)], "with synonyms")
+    got = describe(BROKER, "1", ["log.cleaner.threads"], IncludeDocumentation=True)["Configs"][0]
+    tap.ok("without effect" in got["Documentation"] and not got["ReadOnly"], "the documentation says so: " + got["Documentation"])
+    for what, operation, code, pattern in (
+            ("out of bounds", ("background.threads", SET, "0"), INVALID_CONFIG, "at least 1"),
+            ("no number", ("num.io.threads", SET, "x"), INVALID_CONFIG, "Not a number of type INT"),
+            ("security", ("ssl.client.auth", SET, "required"), INVALID_REQUEST, "does not have"),
+            ("of a listener", ("listener.name.plaintext.ssl.keystore.location", SET, "x"), INVALID_REQUEST, "does not have"),
+            ("a limit", ("max.connections.per.ip", SET, "1"), INVALID_REQUEST, "does not have"),
+            ("unknown", ("log.cleaner.thread", SET, "1"), INVALID_CONFIG, "Unknown broker config name")):
+        for dry in (True, False):
+            refused(what, change(BROKER, "1", operation, dry=dry), code, pattern)
+    refused("a kept one beside a setting that is wrong", change(BROKER, "1", ("log.cleaner.threads", SET, "5"), ("num.partitions", SET, "0")),
+            INVALID_CONFIG)
+    refused("and the other way round", change(BROKER, "1", ("log.cleaner.threads", SET, "-1"), ("num.partitions", SET, "7")), INVALID_CONFIG)
+    tap.equal(values(BROKER, "", ["log.cleaner.threads", "num.partitions"]),
+              {"log.cleaner.threads": ("2", 3), "num.partitions": ("3", 3)}, "neither was changed")
+    server.restart()
+    server.wait_listener()
+    reconnect()
+    tap.equal(values(BROKER, "1", ["background.threads"]), {"background.threads": ("20", 2)}, "is there after a restart")
+    tap.equal(change(BROKER, "1", ("log.cleaner.threads", DELETE, None)), (NONE, None), "delete")
+    tap.equal(values(BROKER, "1", ["log.cleaner.threads"]), {"log.cleaner.threads": ("1", 5)}, "brings the default back")
+    throttle = (("leader.replication.throttled.rate", SET, "1000"), ("follower.replication.throttled.rate", SET, "1000"))
+    tap.equal(change(BROKER, "1", *throttle), (NONE, None), "throttles of a reassignment")
+    tap.equal((replace(BROKER, "1", {"background.threads": "20"}), sorted(values(BROKER, ""))), ((NONE, None), ["background.threads"]),
+              "AlterConfigs takes the others back")
+    allow(False)
+
+
 def test_dump():
-    """configs of groups are dumped"""
+    """configs of groups and kept ones of the broker are dumped"""
     server.sql("SELECT alter_group('dumped', '{\"consumer.session.timeout.ms\": 50000}')")
     server.run("createdb", "copy")
     server.run(os.path.join(pg.BINDIR, "pg_dump"), "-Fc", "-f", server.dir + "/g.dump", "postgres")
     server.run(os.path.join(pg.BINDIR, "pg_restore"), "-d", "copy", server.dir + "/g.dump", check=False)
     tap.equal(server.sql("SELECT value FROM group_configs('dumped') WHERE NOT is_default", database="copy"), "50000", "and restored")
+    tap.equal(server.sql("TABLE kept_broker_configs", database="copy"), "background.threads|20", "those of the broker, too")
 
 
 def main():
@@ -415,7 +457,7 @@ def main():
     server.wait_listener()
     reconnect()
     tap.main([test_versions, test_describe_topic, test_change_topic, test_replace_topic, test_groups, test_list, test_broker,
-              test_broker_guarded, test_change_broker, test_dump])
+              test_broker_guarded, test_change_broker, test_kept, test_dump])
 
 
 main()

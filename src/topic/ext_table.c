@@ -1,0 +1,73 @@
+/*-------------------------------------------------------------------------
+ *
+ * ext_table.c
+ *	  The extension's own tables, read and written by statements.
+ *
+ * The tables are read and written by the server's own statements, so
+ * privileges, dumps and replicas need no work of ours.
+ *
+ * Siblings: ext_table.h; group_configs.c, kept_configs.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "topic/ext_table.h"
+#include "topic/internal.h"
+
+/*
+ * The name of a table of the extension, for statements; NULL without the
+ * extension, or with one that has no such table.
+ */
+char *
+pt_ext_table_name(const char *table, Oid *relid)
+{
+	Oid			schema = pt_catalog_extension_schema();
+
+	*relid = OidIsValid(schema) ? get_relname_relid(table, schema) : InvalidOid;
+	if (!OidIsValid(*relid))
+		return NULL;
+	return quote_qualified_identifier(get_namespace_name(schema), table);
+}
+
+/* The same; ERROR 42P01 when there is none. */
+char *
+pt_ext_table_required(const char *table)
+{
+	Oid			relid;
+	char	   *name = pt_ext_table_name(table, &relid);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table \"%s\" of extension \"pgtopic\" does not exist", table),
+				 errhint("Run ALTER EXTENSION pgtopic UPDATE.")));
+	return name;
+}
+
+/*
+ * Runs a statement with up to two text parameters; SPI is connected, and rows
+ * are in SPI_tuptable.
+ */
+void
+pt_ext_table_run(const char *sql, bool read_only, const char *arg1, const char *arg2)
+{
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	Datum		values[2] = {(Datum) 0, (Datum) 0};
+	int			n = arg2 != NULL ? 2 : arg1 != NULL ? 1 : 0;
+
+	Assert(arg1 != NULL || arg2 == NULL);
+	if (arg1 != NULL)
+		values[0] = CStringGetTextDatum(arg1);
+	if (arg2 != NULL)
+		values[1] = CStringGetTextDatum(arg2);
+	if (SPI_execute_with_args(sql, n, types, values, NULL, read_only, 0) < 0)
+		elog(ERROR, "could not run \"%s\"", sql);
+}

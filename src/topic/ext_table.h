@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ *
+ * ext_table.h
+ *	  The extension's own tables, read and written by statements.
+ *
+ * Siblings: ext_table.c; group_configs.c, kept_configs.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_TOPIC_EXT_TABLE_H
+#define PT_TOPIC_EXT_TABLE_H
+
+extern char *pt_ext_table_name(const char *table, Oid *relid);
+extern char *pt_ext_table_required(const char *table);
+extern void pt_ext_table_run(const char *sql, bool read_only, const char *arg1, const char *arg2);
+
+#endif							/* PT_TOPIC_EXT_TABLE_H */

@@ -123,6 +123,16 @@ def test_kafka():
         tap.equal(fetch(client, ["t"])["t"][:2], (NONE, end + 2), "and consumers see it")
 
 
+def test_producer_id():
+    """an id may be told when the sequence that it is from is flushed"""
+    with connect() as client:
+        disk.set("sync", WAL)
+        client.send("InitProducerId", 1, {"TransactionalId": None, "TransactionTimeoutMs": 1000})
+        tap.ok(silent(client.socket), "InitProducerId: no answer before the flush")
+        disk.clear("sync")
+        tap.equal(client.receive("InitProducerId", 1)["ErrorCode"], NONE, "an answer after it")
+
+
 def test_sql():
     """no COMMIT returns, and no other session gets the records, before the flush"""
     before = server.sql("SELECT count(*) FROM topics.t")
@@ -217,7 +227,7 @@ def main():
         raw.message("FetchRequest")
     except RuntimeError:
         tap.skip("no kafka-clients jar (test/clients/install)")
-    tap.main([test_setup] + [healed(t) for t in (test_one_alone, test_kafka, test_sql, test_full, test_log_writer, test_failed_flush)])
+    tap.main([test_setup] + [healed(t) for t in (test_one_alone, test_kafka, test_producer_id, test_sql, test_full, test_log_writer, test_failed_flush)])
 
 
 main()

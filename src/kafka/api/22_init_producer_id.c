@@ -19,21 +19,30 @@
 #include "postgres.h"
 
 #include "kafka/api.h"
+#include "xact/xact.h"
 
 #define PRODUCER_ID_BLOCK	100
 
+/*
+ * An id that nobody has.  It may be told once WAL is durable up to *lsn, or a
+ * crash would give it to somebody else.
+ */
 static int64
-next_producer_id(void)
+next_producer_id(XLogRecPtr *lsn)
 {
 	static int64 next;
 	static int	left;
+	static XLogRecPtr allocated_lsn;
 
 	if (left == 0)
 	{
 		next = pt_producer_ids_allocate(PRODUCER_ID_BLOCK);
 		left = PRODUCER_ID_BLOCK;
+		allocated_lsn = pt_wal_insert_end();
+		pt_commit_request(allocated_lsn);
 	}
 	left--;
+	*lsn = allocated_lsn;
 	return next++;
 }
 
@@ -57,7 +66,7 @@ init_producer_id_begin(KafkaCall *call)
 	}
 	else
 	{
-		out->producer_id = next_producer_id();
+		out->producer_id = next_producer_id(&call->lsn);
 		out->producer_epoch = 0;
 	}
 	return KAFKA_REPLY;

@@ -18,12 +18,13 @@
 #include "utils/guc.h"
 
 #include "guc.h"
+#include "kafka/broker.h"
 
 char	   *pt_topic_schema;
 char	   *pt_database;
 char	   *pt_listen_addresses;
 int			pt_port;
-char	   *pt_advertised_host;
+char	   *pt_advertised_listeners;
 int			pt_listener_workers;
 int			pt_executor_workers;
 int			pt_executor_timeout_ms;
@@ -127,6 +128,7 @@ typedef struct PtStringSetting
 	int			flags;
 	const char *what;
 	const char *more;
+	GucStringCheckHook check;
 } PtStringSetting;
 
 static const PtStringSetting string_settings[] = {
@@ -137,8 +139,9 @@ static const PtStringSetting string_settings[] = {
 	{"pgtopic.listen_addresses", &pt_listen_addresses, "127.0.0.1", PGC_POSTMASTER, GUC_LIST_INPUT,
 		"Addresses on which Kafka clients are served.",
 	"An empty string turns the listener off."},
-	{"pgtopic.advertised_host", &pt_advertised_host, "", PGC_SIGHUP, 0,
-	"Host name that clients are told to connect to.", "Empty: the first of pgtopic.listen_addresses."},
+	{"pgtopic.advertised_listeners", &pt_advertised_listeners, "", PGC_SIGHUP, GUC_LIST_INPUT,
+		"Where Kafka clients are told to connect to: one host or host:port for all, or one for each of pgtopic.listen_addresses.",
+	"Empty: the address by which a client came. Kafka's advertised.listeners.", kafka_advertised_check},
 };
 
 void
@@ -156,7 +159,7 @@ pt_guc_register(void)
 		const PtStringSetting *s = &string_settings[i];
 
 		DefineCustomStringVariable(s->name, s->what, s->more, s->variable, s->boot,
-								   s->context, s->flags, NULL, NULL, NULL);
+								   s->context, s->flags, s->check, NULL, NULL);
 	}
 	DefineCustomBoolVariable("pgtopic.auto_create_topics",
 							 "Creates a topic when a Kafka client asks for one that is not there.",

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * broker.c
- *	  Name and address of the broker that clients see.
+ *	  Who the broker is that clients see.
  *
- * Siblings: broker.h; Metadata and DescribeCluster answer from it.
+ * Siblings: broker.h, advertised.c (its address).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -11,60 +11,11 @@
  */
 #include "postgres.h"
 
-#include <unistd.h>
-
 #include "access/xlog.h"
 #include "common/hashfn.h"
 #include "port/pg_bswap.h"
 
-#include "guc.h"
 #include "kafka/broker.h"
-
-#define HOST_MAX	256
-
-/* Addresses that mean "any" are of no use to a client. */
-static bool
-is_wildcard(const char *host)
-{
-	return host[0] == '\0' || strcmp(host, "*") == 0 || strcmp(host, "0.0.0.0") == 0 ||
-		strcmp(host, "::") == 0;
-}
-
-/* The first of a comma-separated list, without blanks. */
-static void
-first_address(const char *list, char *host)
-{
-	size_t		len;
-
-	list += strspn(list, " \t");
-	len = Min(strcspn(list, ", \t"), HOST_MAX - 1);
-	memcpy(host, list, len);
-	host[len] = '\0';
-}
-
-/* Where clients connect to; in static memory. */
-const char *
-kafka_broker_host(void)
-{
-	static char host[HOST_MAX];
-
-	if (pt_advertised_host != NULL && pt_advertised_host[0] != '\0')
-	{
-		strlcpy(host, pt_advertised_host, sizeof(host));
-		return host;
-	}
-	first_address(pt_listen_addresses ? pt_listen_addresses : "", host);
-	if (is_wildcard(host) && (gethostname(host, sizeof(host)) != 0 || host[0] == '\0'))
-		strlcpy(host, "localhost", sizeof(host));
-	host[HOST_MAX - 1] = '\0';
-	return host;
-}
-
-int
-kafka_broker_port(void)
-{
-	return pt_port;
-}
 
 /*
  * The system identifier is what a primary and its replicas have in common;

@@ -10,6 +10,8 @@
 #ifndef KAFKA_BROKER_H
 #define KAFKA_BROKER_H
 
+#include "utils/guc.h"
+
 /* There is one broker, which is the controller and leads all partitions. */
 #define KAFKA_BROKER_ID			1
 
@@ -17,8 +19,16 @@
 #define KAFKA_FETCH_BYTES_MAX	(55 * 1024 * 1024)
 #define KAFKA_DESCRIBE_LIMIT	2000
 
-extern const char *kafka_broker_host(void);
-extern int	kafka_broker_port(void);
+/* advertised.c: where clients are told to connect to */
+typedef struct KafkaAdvertised
+{
+	char	   *host;
+	int			port;
+} KafkaAdvertised;
+
+extern KafkaAdvertised kafka_advertised(int listener);
+extern int	kafka_advertised_count(void);
+extern bool kafka_advertised_check(char **newval, void **extra, GucSource source);
 
 /*
  * 22 characters that stay the same over restarts and on all replicas; in

@@ -95,7 +95,18 @@ listeners(void)
 static char *
 advertised_listeners(void)
 {
-	return psprintf("PLAINTEXT://%s:%d", kafka_broker_host(), kafka_broker_port());
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < kafka_advertised_count(); i++)
+	{
+		KafkaAdvertised at = kafka_advertised(i);
+		bool		address = strchr(at.host, ':') != NULL;
+
+		appendStringInfo(&buf, "%sPLAINTEXT://%s%s%s:%d", i > 0 ? "," : "", address ? "[" : "", at.host,
+						 address ? "]" : "", at.port);
+	}
+	return buf.data;
 }
 
 /* Each listener worker accepts as many as the setting says. */
@@ -154,7 +165,7 @@ group_max_session_timeout(void)
 #define OWN(fn)				NULL, 0, fn
 
 static const BrokerRow rows[] = {
-	{"advertised.listeners", "LIST", NULL, SHOWN("pgtopic.advertised_host", advertised_listeners),
+	{"advertised.listeners", "LIST", NULL, SHOWN("pgtopic.advertised_listeners", advertised_listeners),
 	"Where clients are told to connect to."},
 	{"authorizer.class.name", "STRING", "", FIXED,
 	"There is no authorizer: who may connect may use all topics."},

@@ -68,6 +68,8 @@ typedef struct KafkaSession
 	char		software_name[64];
 	char		software_version[64];
 	char		peer[64];		/* address of the client, for log lines */
+	int			listener;		/* by which it came: its place in
+								 * pgtopic.listen_addresses */
 	KafkaPlane	plane;			/* of the worker that has it; ANY: of a
 								 * process that does everything itself */
 	struct KafkaFetchState *fetch;	/* fetch sessions (KIP-227) and cursors of

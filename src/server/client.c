@@ -79,6 +79,7 @@ take_session(KafkaSession *session, const PtMovedSession *moved, int fd)
 	strlcpy(session->client_id, moved->client_id, sizeof(session->client_id));
 	strlcpy(session->software_name, moved->software_name, sizeof(session->software_name));
 	strlcpy(session->software_version, moved->software_version, sizeof(session->software_version));
+	session->listener = moved->listener;
 	if (moved->peer[0] != '\0')
 		strlcpy(session->peer, moved->peer, sizeof(session->peer));
 	else

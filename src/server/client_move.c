@@ -218,6 +218,7 @@ hand_over(PtListener *l, PtClient *client)
 	strlcpy(moved.session.software_version, client->session.software_version,
 			sizeof(moved.session.software_version));
 	strlcpy(moved.session.peer, client->session.peer, sizeof(moved.session.peer));
+	moved.session.listener = client->session.listener;
 	moved.begin = !dlist_is_empty(&client->arrived);
 	n = collect_bytes(client, iov, words);
 	moved.slot = pt_client_slot_offer(client->slot, worker, &moved.slot_serial);

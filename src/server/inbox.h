@@ -32,6 +32,7 @@ typedef struct PtMovedSession
 	char		software_name[64];
 	char		software_version[64];
 	char		peer[64];		/* "": to be asked of the socket */
+	int			listener;		/* place in pgtopic.listen_addresses */
 } PtMovedSession;
 
 typedef struct PtMoved

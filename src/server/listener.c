@@ -73,6 +73,7 @@
 
 static PtListener listener;
 static NetListener *sockets[PT_LISTEN_SOCKETS_MAX];
+static int	numbers[PT_LISTEN_SOCKETS_MAX]; /* of addresses, for on_accepted */
 static int	nsockets;
 static long report_ms = -1;		/* until there is something to report; -1:
 								 * there is not */
@@ -255,13 +256,19 @@ bind_all(PtListener *l, bool tell)
 		ereport(FATAL,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid list syntax in parameter \"%s\"", "pgtopic.listen_addresses")));
+	if (list_length(hosts) > PT_LISTEN_SOCKETS_MAX)
+		ereport(FATAL,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" has more than %d addresses", "pgtopic.listen_addresses", PT_LISTEN_SOCKETS_MAX)));
 	foreach(cell, hosts)
 	{
 		char	   *host = lfirst(cell);
 		char		problem[128];
 		int			before = nsockets;
+		int		   *number = &numbers[foreach_current_index(cell)];
 
-		nsockets = net_listen(l->loop, host, pt_port, on_accepted, l, sockets, nsockets,
+		*number = foreach_current_index(cell);
+		nsockets = net_listen(l->loop, host, pt_port, on_accepted, number, sockets, nsockets,
 							  PT_LISTEN_SOCKETS_MAX, problem, sizeof(problem));
 		if (nsockets == before && tell)
 			ereport(LOG,
@@ -304,9 +311,9 @@ tell_refused(void)
 static void
 on_accepted(NetListener *from, int fd, void *arg)
 {
-	PtListener *l = arg;
+	PtListener *l = &listener;
 	int			worker = pt_server_least_loaded(l->number);
-	PtMoved		moved = {.slot = PT_SLOT_NEW};
+	PtMoved		moved = {.slot = PT_SLOT_NEW,.session.listener = *(const int *) arg};
 
 	if (pt_server_connections_all() >= connections_max())
 	{

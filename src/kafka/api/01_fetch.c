@@ -574,6 +574,7 @@ static void
 fill_endpoint(KafkaCall *call)
 {
 	FetchResponse *out = call->response;
+	KafkaAdvertised at = kafka_advertised(call->session->listener);
 	KafkaNodeEndpoint *endpoint;
 
 	if (out->node_endpoints.n > 0)
@@ -581,8 +582,8 @@ fill_endpoint(KafkaCall *call)
 	KAFKA_RESIZE(call, out->node_endpoints, KafkaNodeEndpoint, 1);
 	endpoint = &out->node_endpoints.items[0];
 	endpoint->node_id = KAFKA_BROKER_ID;
-	endpoint->host = kafka_string(kafka_broker_host());
-	endpoint->port = kafka_broker_port();
+	endpoint->host = kafka_string(at.host);
+	endpoint->port = at.port;
 }
 
 static bool

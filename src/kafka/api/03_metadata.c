@@ -149,13 +149,14 @@ static void
 fill_broker(KafkaCall *call)
 {
 	MetadataResponse *out = call->response;
+	KafkaAdvertised at = kafka_advertised(call->session->listener);
 	MetadataBroker *broker;
 
 	KAFKA_RESIZE(call, out->brokers, MetadataBroker, 1);
 	broker = &out->brokers.items[0];
 	broker->node_id = KAFKA_BROKER_ID;
-	broker->host = kafka_string(kafka_broker_host());
-	broker->port = kafka_broker_port();
+	broker->host = kafka_string(at.host);
+	broker->port = at.port;
 	out->cluster_id = kafka_string(kafka_cluster_id());
 	out->controller_id = KAFKA_BROKER_ID;
 }

@@ -48,14 +48,15 @@ check_key(int8 type, KafkaString key, const char **message)
 }
 
 static void
-answer_key(FindCoordinatorFound *found, KafkaString key, int16 error, const char *message)
+answer_key(FindCoordinatorFound *found, KafkaString key, int16 error, const char *message,
+		   const KafkaAdvertised *at)
 {
 	found->key = key;
 	found->error_code = error;
 	found->error_message = error == KERR_NONE ? kafka_string("") : kafka_string(message);
 	found->node_id = error == KERR_NONE ? KAFKA_BROKER_ID : -1;
-	found->host = kafka_string(error == KERR_NONE ? pstrdup(kafka_broker_host()) : "");
-	found->port = error == KERR_NONE ? kafka_broker_port() : -1;
+	found->host = kafka_string(error == KERR_NONE ? at->host : "");
+	found->port = error == KERR_NONE ? at->port : -1;
 }
 
 /* error: for all keys, or KERR_NONE */
@@ -67,6 +68,7 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 	bool		many = call->api_version >= 4;
 	int			n = many ? in->coordinator_keys.n : 1;
 	FindCoordinatorFound *found = KAFKA_NEW(call, FindCoordinatorFound, n);
+	KafkaAdvertised at = kafka_advertised(call->session->listener);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -74,7 +76,7 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 		const char *why = message;
 		int16		code = error != KERR_NONE ? error : check_key(in->key_type, key, &why);
 
-		answer_key(&found[i], key, code, why);
+		answer_key(&found[i], key, code, why, &at);
 	}
 	if (many)
 	{

@@ -51,6 +51,7 @@ describe_partition(KafkaCall *call, KafkaString topic, DescribeQuorumPartitionRe
 static void
 add_node(KafkaCall *call, DescribeQuorumResponse *out)
 {
+	KafkaAdvertised at = kafka_advertised(call->session->listener);
 	DescribeQuorumNode *node;
 
 	KAFKA_RESIZE(call, out->nodes, DescribeQuorumNode, 1);
@@ -58,8 +59,8 @@ add_node(KafkaCall *call, DescribeQuorumResponse *out)
 	node->node_id = KAFKA_BROKER_ID;
 	KAFKA_RESIZE(call, node->listeners, DescribeQuorumListener, 1);
 	node->listeners.items[0].name = kafka_string("PLAINTEXT");
-	node->listeners.items[0].host = kafka_string(kafka_broker_host());
-	node->listeners.items[0].port = (uint16) kafka_broker_port();
+	node->listeners.items[0].host = kafka_string(at.host);
+	node->listeners.items[0].port = (uint16) at.port;
 }
 
 static KafkaOutcome

@@ -29,6 +29,7 @@ describe_cluster_begin(KafkaCall *call)
 {
 	const DescribeClusterRequest *in = call->request;
 	DescribeClusterResponse *out = call->response;
+	KafkaAdvertised at = kafka_advertised(call->session->listener);
 	DescribeClusterBroker *broker;
 
 	if (in->endpoint_type != ENDPOINT_BROKER)
@@ -43,8 +44,8 @@ describe_cluster_begin(KafkaCall *call)
 	KAFKA_RESIZE(call, out->brokers, DescribeClusterBroker, 1);
 	broker = &out->brokers.items[0];
 	broker->broker_id = KAFKA_BROKER_ID;
-	broker->host = kafka_string(kafka_broker_host());
-	broker->port = kafka_broker_port();
+	broker->host = kafka_string(at.host);
+	broker->port = at.port;
 	out->cluster_id = kafka_string(kafka_cluster_id());
 	out->controller_id = KAFKA_BROKER_ID;
 	if (in->include_cluster_authorized_operations)

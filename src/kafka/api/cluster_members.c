@@ -32,10 +32,16 @@ static Refusal
 refuse_unregister_broker(const UnregisterBrokerRequest *in)
 {
 	if (in->broker_id == KAFKA_BROKER_ID)
-		return (Refusal) {KERR_INVALID_REQUEST,
-			psprintf("Broker %d is this server, which cannot be unregistered.", KAFKA_BROKER_ID)};
-	return (Refusal) {KERR_BROKER_ID_NOT_REGISTERED,
-		psprintf("Broker ID %d is not currently registered", in->broker_id)};
+		return (Refusal)
+	{
+		KERR_INVALID_REQUEST,
+			psprintf("Broker %d is this server, which cannot be unregistered.", KAFKA_BROKER_ID)
+	};
+	return (Refusal)
+	{
+		KERR_BROKER_ID_NOT_REGISTERED,
+			psprintf("Broker ID %d is not currently registered", in->broker_id)
+	};
 }
 
 /* cluster_id: may be null.  doing: "adding" or "removing" */
@@ -45,10 +51,16 @@ refuse_voter(KafkaString cluster_id, const char *doing)
 	const char *id = kafka_text(cluster_id);
 
 	if (cluster_id.len >= 0 && !pt_string_equal(cluster_id, kafka_string(kafka_cluster_id())))
-		return (Refusal) {KERR_INCONSISTENT_CLUSTER_ID,
-			psprintf("The given id \"%s\" doesn't match the cluster id \"%s\"", id ? id : "", kafka_cluster_id())};
-	return (Refusal) {KERR_UNSUPPORTED_VERSION,
-		psprintf("Cluster doesn't support %s voter because the kraft.version feature is 0", doing)};
+		return (Refusal)
+	{
+		KERR_INCONSISTENT_CLUSTER_ID,
+			psprintf("The given id \"%s\" doesn't match the cluster id \"%s\"", id ? id : "", kafka_cluster_id())
+	};
+	return (Refusal)
+	{
+		KERR_UNSUPPORTED_VERSION,
+			psprintf("Cluster doesn't support %s voter because the kraft.version feature is 0", doing)
+	};
 }
 
 static Refusal

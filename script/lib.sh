@@ -12,12 +12,13 @@
 
 PT_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# What it takes to build and run, to try it out, and to test.  (The linter does not see
+# What it takes to build and run, to try it out, to measure, and to test.  (The linter does not see
 # who sources us.)
 # shellcheck disable=SC2034
 {
 	PT_PACKAGES_BUILD="make gcc libc6-dev liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev"
 	PT_PACKAGES_QUICKSTART="kcat"
+	PT_PACKAGES_BENCH="librdkafka-dev pkg-config python3 default-jdk-headless maven"
 	PT_PACKAGES_TEST="kcat python3 python3-venv default-jdk-headless maven shellcheck clang"
 }
 

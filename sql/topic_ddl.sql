@@ -145,3 +145,22 @@ SELECT drop_topic('td_one');
 DROP TABLE topics.td_three;
 SELECT drop_topic(topic) FROM topics WHERE topic::text ~* '^td[._-]';
 SELECT count(*) FROM pg_seclabel WHERE provider = 'pgtopic' AND label LIKE '%td%';
+
+-- event triggers find their objects by the session's own search path
+CREATE TABLE public.ddl_audit (tag text);
+CREATE FUNCTION public.audit_ddl() RETURNS event_trigger LANGUAGE plpgsql AS
+  $$ BEGIN INSERT INTO ddl_audit VALUES (tg_tag); END $$;
+CREATE EVENT TRIGGER audit_ddl ON ddl_command_end EXECUTE FUNCTION public.audit_ddl();
+SELECT create_topic('audited', partitions => 2);
+SELECT drop_topic('audited');
+DROP EVENT TRIGGER audit_ddl;
+SELECT DISTINCT tag FROM ddl_audit WHERE tag LIKE '% TABLE' ORDER BY tag;
+DROP FUNCTION public.audit_ddl();
+DROP TABLE ddl_audit;
+
+-- what depends on a topic keeps it
+SELECT create_topic('needed');
+SELECT create_topic_view('needed');
+SELECT drop_topic('needed');
+DROP TABLE topics.needed CASCADE;
+SELECT to_regclass('topics.needed'), to_regclass('topics.needed_text');

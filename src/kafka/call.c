@@ -91,6 +91,24 @@ leave_context(MemoryContext old, bool transactional)
 }
 
 /*
+ * What was thrown, in the current memory context.  What depends on a topic is
+ * only in the detail.
+ */
+static void
+take_error(KafkaError *error)
+{
+	ErrorData  *edata = CopyErrorData();
+
+	FlushErrorState();
+	error->sqlstate = edata->sqlerrcode;
+	error->code = kafka_error_from_sqlstate(edata->sqlerrcode, pt_ddl_running);
+	pt_ddl_running = false;
+	error->message = edata->message ? edata->message : "";
+	if (edata->detail != NULL)
+		error->message = psprintf("%s: %s", error->message, edata->detail);
+}
+
+/*
  * Runs fn; when it throws, returns false with the error copied to mcxt,
  * nothing held, and a fresh transaction if there was one before.
  */
@@ -100,20 +118,15 @@ guard(MemoryContext mcxt, void (*fn) (void *arg), void *arg, KafkaError *error)
 	bool		in_transaction = IsTransactionState();
 	volatile bool ok = true;
 
+	pt_ddl_running = false;
 	PG_TRY();
 	{
 		fn(arg);
 	}
 	PG_CATCH();
 	{
-		ErrorData  *edata;
-
 		MemoryContextSwitchTo(mcxt);
-		edata = CopyErrorData();
-		FlushErrorState();
-		error->sqlstate = edata->sqlerrcode;
-		error->code = kafka_error_from_sqlstate(edata->sqlerrcode);
-		error->message = edata->message ? edata->message : "";
+		take_error(error);
 		ok = false;
 	}
 	PG_END_TRY();

@@ -67,15 +67,40 @@ error_that_passes(int sqlstate)
 }
 
 /*
+ * An error out of a command that we ran for the client.  The topic that it is
+ * about is locked by then, so what does not exist, or exists already, is
+ * something else, that an event trigger looks for.  And who raises an
+ * exception there has a policy.
+ */
+static bool
+is_of_users_code(int sqlstate)
+{
+	switch (sqlstate)
+	{
+		case ERRCODE_UNDEFINED_TABLE:
+		case ERRCODE_UNDEFINED_OBJECT:
+		case ERRCODE_DUPLICATE_TABLE:
+		case ERRCODE_DUPLICATE_OBJECT:
+		case ERRCODE_UNIQUE_VIOLATION:
+			return true;
+	}
+	return false;
+}
+
+/*
  * A thrown error as a code of the protocol.
+ * in_command: it came out of a command that we ran for the client, and may be
+ * an event trigger's.
  */
 int16
-kafka_error_from_sqlstate(int sqlstate)
+kafka_error_from_sqlstate(int sqlstate, bool in_command)
 {
 	int16		passing = error_that_passes(sqlstate);
 
 	if (passing != KERR_NONE)
 		return passing;
+	if (in_command && is_of_users_code(sqlstate))
+		return KERR_UNKNOWN_SERVER_ERROR;
 	switch (sqlstate)
 	{
 		case ERRCODE_DUPLICATE_TABLE:
@@ -90,6 +115,7 @@ kafka_error_from_sqlstate(int sqlstate)
 			return KERR_INVALID_TOPIC_EXCEPTION;
 		case ERRCODE_INSUFFICIENT_PRIVILEGE:
 			return KERR_TOPIC_AUTHORIZATION_FAILED;
+		case ERRCODE_RAISE_EXCEPTION:	/* a trigger's own */
 		case ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST:
 		case ERRCODE_OBJECT_IN_USE:
 		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:

@@ -19,7 +19,7 @@
 
 extern const char *kafka_error_name(int16 code);
 
-extern int16 kafka_error_from_sqlstate(int sqlstate);
+extern int16 kafka_error_from_sqlstate(int sqlstate, bool in_command);
 extern int16 kafka_error_from_status(PtStatus status);
 extern int16 kafka_error_from_batch(const PtProduce *batch);
 

@@ -9,7 +9,7 @@
  * PostgreSQL with it, and the other way round.
  *
  * Passwords of roles that could take the server over are never touched
- * (look_up), whatever pgtopic.kafka_admin says.
+ * (is_powerful), whatever pgtopic.kafka_admin says.
  *
  * Siblings: scram.h; api/50, api/51.
  *
@@ -19,13 +19,16 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/pg_authid.h"
 #include "common/base64.h"
 #include "common/cryptohash.h"
 #include "common/hmac.h"
 #include "common/sha2.h"
 #include "executor/spi.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -155,9 +158,41 @@ typedef struct Role
 {
 	bool		exists;
 	bool		has_credential;
-	bool		powerful;		/* may do more than a user of topics ever
-								 * needs */
+	bool		powerful;		/* may do, or come to do, more than a user of
+								 * topics ever needs */
 } Role;
+
+/* Has it by itself what a user of topics never needs? */
+static bool
+has_power(Form_pg_authid form)
+{
+	return form->rolsuper || form->rolreplication || form->rolbypassrls || form->rolcreaterole ||
+		form->rolcreatedb || strncmp(NameStr(form->rolname), "pg_", 3) == 0;
+}
+
+/*
+ * Has it that, or can it come by it: is it a member of such a role, by however
+ * many steps?  The server's own roles (pg_execute_server_program and all
+ * others, the owner of the database among them) are such roles.
+ */
+static bool
+is_powerful(Oid role)
+{
+	Relation	rel = table_open(AuthIdRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple;
+	bool		result = false;
+
+	while (!result && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_authid form = (Form_pg_authid) GETSTRUCT(tuple);
+
+		result = has_power(form) && is_member_of_role_nosuper(role, form->oid);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}
 
 static void
 look_up(const char *name, Role *role)
@@ -172,7 +207,7 @@ look_up(const char *name, Role *role)
 		return;
 	form = (Form_pg_authid) GETSTRUCT(tuple);
 	role->exists = true;
-	role->powerful = form->rolsuper || form->rolreplication || form->rolbypassrls || form->rolcreaterole;
+	role->powerful = is_powerful(form->oid);
 	password = SysCacheGetAttr(AUTHNAME, tuple, Anum_pg_authid_rolpassword, &isnull);
 	role->has_credential = !isnull && iterations_of(TextDatumGetCString(password)) > 0;
 	ReleaseSysCache(tuple);

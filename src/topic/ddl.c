@@ -5,9 +5,9 @@
  *
  * A topic is made of the same statements that a user could type and that
  * pg_dump writes: privileges, ownership, event triggers, locks and
- * dependencies are then the server's.  Names are always qualified and the
- * search path is set to pg_catalog while a statement runs, so that nobody's
- * objects come in between.
+ * dependencies are then the server's.  All names in them are qualified, and no
+ * operator occurs, so that nobody's objects come in between.  The search path
+ * stays as it is: event triggers run inside of our statements.
  *
  * Siblings: name.c makes the names, label.c the label.
  *
@@ -30,23 +30,23 @@
 #include "topic/internal.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+
+bool		pt_ddl_running = false;
 
 /* Runs a statement as if the user had typed it. */
 void
 pt_ddl_run(const char *sql)
 {
-	int			nestlevel = NewGUCNestLevel();
+	bool		within = pt_ddl_running;
 
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
 	SPI_connect();
+	pt_ddl_running = true;
 	if (SPI_execute(sql, false, 0) < 0)
 		elog(ERROR, "could not run \"%s\"", sql);
+	pt_ddl_running = within;
 	SPI_finish();
-	AtEOXact_GUC(true, nestlevel);
 }
 
 /* schema.name of a relation, quoted as need be. */
@@ -372,6 +372,8 @@ void
 pt_topic_drop(Oid relid)
 {
 	check_owner(existing_topic(relid));
+	LockRelationOid(relid, AccessExclusiveLock);
+	(void) existing_topic(relid);
 	pt_ddl_run(psprintf("DROP TABLE %s", pt_qualified_name(relid)));
 }
 

@@ -117,6 +117,12 @@ typedef struct PtConfigPair
 extern Oid	pt_topic_create(const char *name, int npartitions, List *configs, const pg_uuid_t *id);
 extern void pt_topic_drop(Oid relid);
 
+/*
+ * A statement of ours is running; after an error, it came out of one.  The
+ * catcher sets it to false.
+ */
+extern bool pt_ddl_running;
+
 /* To this many */
 extern void pt_topic_add_partitions(Oid relid, int npartitions);
 extern void pt_topic_alter_configs(Oid relid, List *configs);

@@ -223,12 +223,23 @@ def test_scram():
 
 def test_scram_powerful():
     """roles that could take the server over are never touched"""
-    server.sql("CREATE ROLE boss SUPERUSER PASSWORD 'pw'; CREATE ROLE maker CREATEROLE PASSWORD 'pw'; CREATE ROLE copier REPLICATION PASSWORD 'pw'")
-    for role in ("boss", "maker", "copier", server.sql("SELECT current_user")):
+    server.sql("CREATE ROLE boss SUPERUSER PASSWORD 'pw'; CREATE ROLE maker CREATEROLE PASSWORD 'pw'; CREATE ROLE copier REPLICATION PASSWORD 'pw'; "
+               "CREATE ROLE founder CREATEDB PASSWORD 'pw'; CREATE ROLE owner PASSWORD 'pw'; CREATE DATABASE owned OWNER owner; "
+               "ALTER DATABASE postgres OWNER TO owner")
+    # and those that can become one of these, or use what the server can do, by any number of steps
+    server.sql("CREATE ROLE deputy NOINHERIT PASSWORD 'pw' IN ROLE boss; CREATE ROLE clerk PASSWORD 'pw' IN ROLE deputy")
+    members = ["runner", "writer", "reader", "filler", "checker"]
+    for role, of in zip(members, ("pg_execute_server_program", "pg_write_server_files", "pg_read_server_files",
+                                  "pg_write_all_data", "pg_monitor")):
+        server.sql("CREATE ROLE %s PASSWORD 'pw' IN ROLE %s" % (role, of))
+    for role in ["boss", "maker", "copier", "founder", "owner", "deputy", "clerk", "pg_monitor"] + members + \
+            [server.sql("SELECT current_user")]:
         before = password_of(role)
         tap.equal(alter(upsertion(role)), [(role, NOT_ALLOWED)], "%s: set" % role)
         tap.ok(alter(deletions=[(role, SHA_256)])[0][1] in (NOT_ALLOWED, NOT_FOUND), "%s: remove" % role)
         tap.equal(password_of(role), before, "%s has what it had" % role)
+    server.sql("CREATE ROLE plain; CREATE ROLE simple IN ROLE plain")
+    tap.equal(alter(upsertion("simple")), [("simple", NONE)], "a member of a plain role is a plain role")
     tap.ok("SCRAM-SHA-256$" not in server.log_text(), "no password is in the server's log")
     allow(False)
     tap.equal(alter(upsertion("late")), [("late", NOT_ALLOWED)], "off again")

@@ -15,7 +15,7 @@ import cluster as pg   # noqa: E402
 import raw             # noqa: E402
 import tap             # noqa: E402
 
-NONE, UNKNOWN_TOPIC, TIMED_OUT = 0, 3, 7
+SERVER_ERROR, NONE, UNKNOWN_TOPIC, TIMED_OUT, POLICY_VIOLATION = -1, 0, 3, 7, 44
 SESSION_MS = 6000
 PARTITIONS = 300
 
@@ -157,6 +157,50 @@ def test_crash():
     server.sql("DROP EVENT TRIGGER waits")
 
 
+def test_users_code():
+    """event triggers find their objects by the usual search path; their errors are told apart from ours"""
+    server.sql("""CREATE TABLE public.audit (what text UNIQUE);
+        CREATE FUNCTION public.log_ddl() RETURNS event_trigger LANGUAGE plpgsql AS
+        $$ BEGIN INSERT INTO audit VALUES (tg_tag || clock_timestamp()); END $$;
+        CREATE EVENT TRIGGER audits ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION public.log_ddl();
+        CREATE EVENT TRIGGER audits_drops ON sql_drop WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION public.log_ddl()""")
+    delete = {"TopicNames": ["audited"], "TimeoutMs": 20000}
+    with connect() as c:
+        def creating():
+            answer = c.call("CreateTopics", 2, create("audited"))["Topics"][0]
+            return answer["ErrorCode"], answer["ErrorMessage"]
+
+        def deleting():
+            return c.call("DeleteTopics", 1, delete)["Responses"][0]["ErrorCode"]
+
+        tap.equal([creating()[0], deleting()], [NONE, NONE], "a trigger with unqualified names works")
+        server.sql("ALTER TABLE public.audit RENAME TO audit2")
+        tap.equal(creating(), (SERVER_ERROR, 'relation "audit" does not exist'), "what it does not find is no unknown topic")
+        server.sql("ALTER TABLE public.audit2 RENAME TO audit; ALTER TABLE public.audit ALTER what SET DEFAULT 'x'; "
+                   "CREATE OR REPLACE FUNCTION public.log_ddl() RETURNS event_trigger LANGUAGE plpgsql AS "
+                   "$$ BEGIN INSERT INTO audit DEFAULT VALUES; END $$")
+        tap.equal(creating()[0], SERVER_ERROR, "what it finds twice is no topic that exists")
+        server.sql("CREATE OR REPLACE FUNCTION public.log_ddl() RETURNS event_trigger LANGUAGE plpgsql AS "
+                   "$$ BEGIN RAISE EXCEPTION 'not on Sundays'; END $$")
+        tap.equal(creating(), (POLICY_VIOLATION, "not on Sundays"), "what it forbids is its policy")
+        server.sql("ALTER EVENT TRIGGER audits DISABLE")
+        tap.equal([creating()[0], deleting()], [NONE, POLICY_VIOLATION], "also for deleting")
+        server.sql("DROP EVENT TRIGGER audits; DROP EVENT TRIGGER audits_drops")
+        tap.equal(deleting(), NONE, "without it all is well")
+
+
+def test_depends():
+    """a topic that something depends on: the error says what"""
+    server.sql("SELECT create_topic('needed'); CREATE VIEW public.needs AS SELECT value FROM topics.needed")
+    with connect() as c:
+        answer = c.call("DeleteTopics", 5, {"TopicNames": ["needed"], "TimeoutMs": 20000})["Responses"][0]
+        tap.equal(answer["ErrorCode"], POLICY_VIOLATION, "it is not deleted")
+        tap.matches("view needs depends on table topics.needed", answer["ErrorMessage"], "for a view")
+        server.sql("DROP VIEW public.needs")
+        tap.equal(c.call("DeleteTopics", 5, {"TopicNames": ["needed"], "TimeoutMs": 20000})["Responses"][0]["ErrorCode"], NONE,
+                  "without it, it is")
+
+
 def test_locked():
     """a topic that somebody holds locked"""
     member = Member("locked")
@@ -205,4 +249,4 @@ pg.demote()
 server = pg.Cluster(settings={"pgtopic.group_initial_rebalance_delay": "0"}).init().start()
 server.sql("CREATE EXTENSION pgtopic")
 server.wait_listener()
-tap.main([test_offsets_topic, test_trigger, test_crash, test_locked, test_many, test_stopped])
+tap.main([test_offsets_topic, test_trigger, test_crash, test_users_code, test_depends, test_locked, test_many, test_stopped])

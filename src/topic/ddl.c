@@ -292,6 +292,42 @@ create_leaf(const char *relname, int number)
 						in_topic_schema(leaf), in_topic_schema(relname), number, number));
 }
 
+/*
+ * Partitions [from, to).  Each is locked until the transaction ends, and so is
+ * whatever the server makes with it: the table of locks is the bound of their
+ * number, and that is what the error tells.
+ */
+static void
+create_leaves(const char *relname, int from, int to)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		for (int i = from; i < to; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			create_leaf(relname, i);
+		}
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(mcxt);
+		edata = CopyErrorData();
+		if (edata->sqlerrcode != ERRCODE_OUT_OF_MEMORY)
+			PG_RE_THROW();
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("cannot create %d partitions at once: %s", to - from, edata->message),
+				 errdetail("All partitions of a topic are locked when it is created, dropped, or read as a whole."),
+				 errhint("Increase the setting \"max_locks_per_transaction\", now %d.", max_locks_per_xact)));
+	}
+	PG_END_TRY();
+}
+
 /* What is created once all is checked, with the rights of the current user. */
 static Oid
 create_tables(const char *name, const char *relname, Oid schema, int npartitions, List *configs, const pg_uuid_t *id)
@@ -313,8 +349,7 @@ create_tables(const char *name, const char *relname, Oid schema, int npartitions
 	pt_label_set(relid, &label);
 	create_index(relname, "offset");
 	create_index(relname, "timestamp");
-	for (int i = 0; i < npartitions; i++)
-		create_leaf(relname, i);
+	create_leaves(relname, 0, npartitions);
 	return relid;
 }
 
@@ -405,8 +440,7 @@ pt_topic_add_partitions(Oid relid, int npartitions)
 	if (had <= 1)
 		pt_ddl_run(psprintf("ALTER TABLE ONLY %s ALTER COLUMN partition SET DEFAULT %s",
 							in_topic_schema(relname), partition_default(name, npartitions)));
-	for (int i = had; i < npartitions; i++)
-		create_leaf(relname, i);
+	create_leaves(relname, had, npartitions);
 }
 
 /* Changes configs; a NULL value takes one back to its default. */

@@ -14,6 +14,7 @@ import tap             # noqa: E402
 
 try:
     from confluent_kafka import Consumer, Producer, TopicPartition
+    from confluent_kafka.admin import AdminClient, NewTopic
 except ImportError:
     tap.skip("confluent_kafka is not installed")
 
@@ -262,4 +263,22 @@ def test_crashes():
     tap.ok(got == {(int(p), int(o), v) for p, o, v in rows}, "a consumer gets what a query sees")
 
 
-tap.main([test_write_in_turn, test_wait_for_all, test_upkeep, test_too_many_at_once, test_prepared, test_crashes])
+def test_number_of_partitions():
+    """what bounds the partitions of a topic is the table of locks, and the error says so"""
+    server.set(max_locks_per_transaction=10, max_connections=20)
+    server.restart()
+    server.wait_listener()
+    try:
+        server.sql("SELECT create_topic('big', partitions => 3000)")
+        tap.ok(False, "an error is expected")
+    except pg.SqlError as error:
+        tap.matches("cannot create 3000 partitions at once: .*\n.*\n.*max_locks_per_transaction", str(error), "SQL is told")
+    admin = AdminClient({"bootstrap.servers": server.bootstrap, "log_level": 0})
+    problem = admin.create_topics([NewTopic("big", 3000, 1)], request_timeout=60)["big"].exception(90)
+    tap.equal(problem.args[0].name(), "POLICY_VIOLATION", "so is Kafka")
+    tap.matches("cannot create 3000 partitions at once", problem.args[0].str(), "with the reason")
+    tap.equal(server.sql("SELECT count(*) FROM topics WHERE topic::text = 'big'"), "0", "nothing is left of it")
+
+
+tap.main([test_write_in_turn, test_wait_for_all, test_upkeep, test_too_many_at_once, test_prepared, test_crashes,
+          test_number_of_partitions])

@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""A log whose state takes long to load, or cannot be, after a start: other logs go on."""
+
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "clients")]
+import cluster as pg   # noqa: E402
+import faults          # noqa: E402
+import raw             # noqa: E402
+import tap             # noqa: E402
+
+NONE, NOT_LEADER = 0, 6
+
+server = disk = None
+
+
+def produce(client, topic, value):
+    """Error code and base offset"""
+    body = {"Acks": -1, "TimeoutMs": 60000, "TopicData": [
+        {"Name": topic, "PartitionData": [{"Index": 0, "Records": raw.Batch([(None, value)]).encode()}]}]}
+    part = client.call("Produce", 9, body)["Responses"][0]["PartitionResponses"][0]
+    return part["ErrorCode"], part["BaseOffset"]
+
+
+def fetch(client, topic, offset):
+    """Error code and high watermark"""
+    body = {"ReplicaId": -1, "MaxWaitMs": 0, "MinBytes": 1, "MaxBytes": 1 << 20, "Topics": [
+        {"Topic": topic, "Partitions": [{"Partition": 0, "FetchOffset": offset, "PartitionMaxBytes": 1 << 20}]}]}
+    part = client.call("Fetch", 11, body)["Responses"][0]["Partitions"][0]
+    return part["ErrorCode"], part["HighWatermark"]
+
+
+def file_of(topic):
+    return server.sql("SELECT pg_relation_filepath('topics.\"%s#0\"')" % topic)
+
+
+def test_setup():
+    global server, disk
+    disk = faults.Disk()
+    server = pg.Cluster("main", {"autovacuum": "off"}, environment=disk.environment).init().start()
+    server.sql("CREATE EXTENSION pgtopic; SELECT create_topic(t) FROM unnest('{slow,fast,kafka,sql}'::text[]) t")
+    for topic in ("slow", "fast", "kafka", "sql"):
+        server.sql("SELECT produce('%s', 'first')" % topic)
+    tap.equal(server.sql("SELECT log_end('slow:0')"), "1", "a record is there")
+
+
+def test_others_go_on():
+    """while one log cannot be read"""
+    server.restart()
+    server.wait_listener()
+    disk.set("read", "wait " + file_of("slow"))
+    loading = server.session()
+    loading.send("SELECT append('slow:0', 'second')")
+    with raw.Client(server.bootstrap, timeout=60) as client:
+        tap.equal(produce(client, "kafka", "second"), (NONE, 1), "Kafka produces to another log, whose state is loaded then")
+        tap.equal(fetch(client, "kafka", 0), (NONE, 2), "and fetches it")
+        tap.equal(fetch(client, "fast", 0), (NONE, 1), "fetches one that nobody has touched before")
+        tap.equal(fetch(client, "slow", 0)[0], NOT_LEADER, "is told to try the slow one again")
+        tap.equal(produce(client, "kafka", "third"), (NONE, 2), "and is still served")
+    tap.equal(server.sql("SELECT append('sql:0', 'second')"), "1", "SQL appends to another log")
+    tap.equal(server.sql("SELECT count(*) FROM topics.sql; VACUUM topics.fast; ANALYZE topics.fast; SELECT log_end('fast:0')"),
+              "2\n1", "reads, vacuums and analyzes")
+    try:
+        server.sql("SET statement_timeout = '500ms'; SELECT append('slow:0', 'third')")
+        tap.ok(False, "an error is expected")
+    except pg.SqlError as error:
+        tap.matches("statement timeout", str(error), "who needs the slow one can be cancelled")
+    disk.clear("read")
+    tap.equal(loading.answer(), "1", "the slow one goes on when the disk does")
+    loading.close()
+    with raw.Client(server.bootstrap, timeout=60) as client:
+        tap.equal(fetch(client, "slow", 0), (NONE, 2), "and can be fetched")
+
+
+def test_failure():
+    """a load that fails is tried again by the next"""
+    server.restart()
+    server.wait_listener()
+    disk.set("read", "EIO " + file_of("slow"))
+    session = server.session()
+    tap.matches("could not read block", session.sql("SELECT append('slow:0', 'lost')"), "the session is told of the disk")
+    tap.matches("could not read block", server.session().sql("SELECT append('slow:0', 'lost')"), "so is the next")
+    disk.clear("read")
+    tap.equal(session.sql("SELECT append('slow:0', 'third')"), "2", "a disk in order is enough")
+    session.close()
+
+
+tap.main([test_setup, test_others_go_on, test_failure])

@@ -56,6 +56,11 @@ typedef RelFileNode RelFileLocator;
 #define pg_noreturn __attribute__((noreturn))
 #endif
 
+/* 17 renamed what holds the xid counters: for files with access/transam.h. */
+#if PG_VERSION_NUM < 170000
+#define TransamVariables ShmemVariableCache
+#endif
+
 /* 16 can have files opened for direct I/O, which asks for aligned memory. */
 #if PG_VERSION_NUM < 160000
 #define PG_IO_ALIGN_SIZE 4096

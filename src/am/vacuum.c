@@ -28,7 +28,7 @@
 #include "am/internal.h"
 #include "xact/xact.h"
 
-static void repair_cut(Relation rel);
+static void settle_tail(Relation rel);
 static bool entry_is_dead(ItemPointer tid, void *arg);
 static void vacuum_index(Relation rel, Relation index, double rows, PtLogView *dead,
 						 BufferAccessStrategy bstrategy);
@@ -107,21 +107,27 @@ vacuum_indexes(Relation rel, PtVacuumParams * params, double rows, BufferAccessS
 }
 
 /*
- * A frame that was cut short would hold back relfrozenxid as long as nobody
- * appends.  Another time, when somebody appends just now, or when no entry is
- * to be had.
+ * Perhaps nobody appends to a log for a long time after somebody failed there.
+ * A frame that was cut short would hold back relfrozenxid, and what became of
+ * an xid that has aborted must be found out before the server forgets it.
+ * Another time, when somebody has the append lock, who does it himself, or
+ * when no entry is to be had.
  */
 static void
-repair_cut(Relation rel)
+settle_tail(Relation rel)
 {
 	PtLogView	view;
 	PtLogState *state;
 	bool		full;
 
 	pt_log_view(rel, &view);
-	if (view.tail_cut != 0 && pt_append_lock(RelationGetRelid(rel), PT_LOCK_TRY) &&
-		(state = pt_state_try(rel, &full)) != NULL)
+	if ((view.tail_cut == 0 && !TransactionIdIsValid(view.tail_xid)) ||
+		!pt_append_lock(RelationGetRelid(rel), PT_LOCK_TRY))
+		return;
+	state = pt_state_try(rel, &full);
+	if (state != NULL)
 		pt_append_repair(rel, state);
+	pt_append_locks_release();
 }
 
 /*
@@ -138,7 +144,7 @@ pt_relation_vacuum(Relation rel, PtVacuumParams * params, BufferAccessStrategy b
 	double		rows;
 
 	pgstat_progress_start_command(PROGRESS_COMMAND_VACUUM, RelationGetRelid(rel));
-	repair_cut(rel);
+	settle_tail(rel);
 	frozen = pt_log_seal(rel, oldest_xmin);
 	Assert(TransactionIdPrecedesOrEquals(frozen, oldest_xmin));
 	rows = pt_log_rows(rel);

@@ -19,7 +19,6 @@
  */
 #include "postgres.h"
 
-#include "access/transam.h"
 #include "miscadmin.h"
 
 #include "fetch/internal.h"
@@ -49,7 +48,7 @@ static void get_scratch(void);
 static bool walk_get(PtPageSource *source, uint64 block, Page *page);
 static void walk_put(PtPageSource *source);
 static bool walk_next(Walk *walk, PtFrame *frame);
-static bool frame_committed(Walk *walk, const PtFrame *frame);
+static bool frame_committed(Walk *walk, const PtFrame *frame, bool *visible);
 static void collect_span(PtFetch *fetch, Walk *walk);
 static PtLogPos find_start(PtFetch *fetch, PtLogState *log, PtLogPos start_pos);
 static void check_walk(PtFetch *fetch, const Walk *walk, PtLogPos from);
@@ -66,21 +65,26 @@ get_scratch(void)
 	scratch.used = 0;
 }
 
-/* Below the durable end nothing is in progress. */
+/*
+ * Below the durable end nothing is in progress.  False, and *visible unknown,
+ * when the frame has been sealed since its page was read.
+ */
 static bool
-frame_committed(Walk *walk, const PtFrame *frame)
+frame_committed(Walk *walk, const PtFrame *frame, bool *visible)
 {
 	TransactionId xid = frame->head.xid;
-	bool		visible;
+	PtXidFate	fate;
 
-	if (pt_frame_decided(frame, &visible))
-		return visible;
+	if (pt_frame_decided(frame, visible))
+		return true;
+	*visible = true;
 	if (xid == walk->committed_xid)
 		return true;
-	if (!TransactionIdDidCommit(xid))
-		return false;
-	walk->committed_xid = xid;
-	return true;
+	fate = pt_xid_fate(xid);
+	*visible = fate == PT_XID_COMMITTED;
+	if (*visible)
+		walk->committed_xid = xid;
+	return fate != PT_XID_FORGOTTEN;
 }
 
 /*
@@ -155,8 +159,10 @@ collect_span(PtFetch *fetch, Walk *walk)
 
 	while (walk_next(walk, &frame))
 	{
-		bool		visible = frame_committed(walk, &frame);
+		bool		visible;
 
+		if (!frame_committed(walk, &frame, &visible))
+			return;				/* the next fetch sees it sealed */
 		if (span->bytes_left == 0)
 		{
 			CHECK_FOR_INTERRUPTS();

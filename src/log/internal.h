@@ -73,6 +73,10 @@ extern void pt_view_of_info(PtLogView *view, const RelFileLocator *locator, cons
 extern void pt_durable_info(Relation rel, const RelFileLocator *locator, PtLogInfo *info);
 extern PtLogPos pt_view_sealed(PtLogView *view, Relation rel, PtLogPos pos);
 
+/* aborted.c */
+extern const PtAborted *pt_aborted_run(const PtLogState *state, PtLogPos pos);
+extern void pt_aborted_add(PtLogState *state, PtLogPos from, PtLogPos to);
+
 /* seal.c */
 extern void pt_frame_set(Relation rel, PtLogPos pos, uint32 length, uint32 flags);
 extern uint32 pt_frame_flag(Relation rel, PtLogPos pos, uint32 flags);

@@ -153,6 +153,16 @@ typedef enum PtVisibility
 								 * behind it is either */
 } PtVisibility;
 
+/* What became of a transaction that is over. */
+typedef enum PtXidFate
+{
+	PT_XID_COMMITTED,
+	PT_XID_ABORTED,
+	PT_XID_FORGOTTEN			/* older than what the server remembers:
+								 * VACUUM has sealed all its frames */
+} PtXidFate;
+
+extern PtXidFate pt_xid_fate(TransactionId xid);
 extern bool pt_frame_decided(const PtFrame *frame, bool *visible);
 extern PtVisibility pt_frame_visible(PtReader *r, const PtFrame *frame, Snapshot snapshot);
 

@@ -141,7 +141,7 @@ pt_log_seal(Relation rel, TransactionId oldest_xmin)
 	{
 		if (!TransactionIdPrecedes(frame.head.xid, oldest_xmin))
 			break;
-		if (!(frame.head.flags & PT_FRAME_ABORTED) && !TransactionIdDidCommit(frame.head.xid))
+		if (!(frame.head.flags & PT_FRAME_ABORTED) && pt_xid_fate(frame.head.xid) != PT_XID_COMMITTED)
 		{
 			if (TransactionIdIsInProgress(frame.head.xid) || !pt_reader_complete(&r, &frame))
 				break;

@@ -125,6 +125,7 @@ pt_state_adopt(PtLogState *state, const PtLogState *fresh)
 	state->tail_generation = 0;
 	state->file_blocks = fresh->file_blocks;
 	memset(state->tail_buffers, 0, sizeof(state->tail_buffers));
+	memset(state->tail_aborted, 0, sizeof(state->tail_aborted));
 	state->committed = fresh->committed;
 	state->durable = fresh->durable;
 	state->ring_n = 0;
@@ -145,20 +146,25 @@ pt_state_adopt(PtLogState *state, const PtLogState *fresh)
 
 /*
  * The offset that follows the last frame that is committed or our own, going
- * back from the tail; for after an abort.  *xid is ours when that frame is.
+ * back from the tail to the committed end; for after an abort.  *xid is ours
+ * when that frame is, else Invalid.  The caller holds the append lock.
  */
 static int64
 offset_behind_aborted(PtLogState *state, Relation rel, TransactionId *xid)
 {
 	PtReader	r;
 	PtFrame		frame;
+	PtLogPos	from = 0;
+	PtLogPos	to = 0;
 	int64		result = state->committed.offset;
 
 	*xid = InvalidTransactionId;
 	pt_reader_begin(&r, rel, NULL);
 	pt_reader_seek_pos(&r, state->tail_pos);
-	while (pt_reader_prev(&r, &frame) && frame.pos >= state->committed.pos)
+	while (r.pos > state->committed.pos && pt_reader_prev(&r, &frame) && frame.pos >= state->committed.pos)
 	{
+		const PtAborted *run;
+
 		if (pt_frame_visible(&r, &frame, NULL) == PT_VISIBLE)
 		{
 			result = pt_batch_next_offset(&frame.batch);
@@ -166,8 +172,15 @@ offset_behind_aborted(PtLogState *state, Relation rel, TransactionId *xid)
 				*xid = frame.head.xid;	/* not resolved before we are */
 			break;
 		}
+		if (to == 0)
+			to = frame.pos + 1;
+		run = pt_aborted_run(state, frame.pos);
+		from = run ? run->from : frame.pos;
+		pt_reader_seek_pos(&r, from);
 	}
 	pt_reader_end(&r);
+	if (to > 0)
+		pt_aborted_add(state, from, to);
 	Assert(result >= state->committed.offset);
 	return result;
 }
@@ -180,17 +193,21 @@ void
 pt_state_settle(PtLogState *state, Relation rel)
 {
 	TransactionId xid = state->tail_xid;
+	PtXidFate	fate;
 
 	if (!TransactionIdIsValid(xid) || TransactionIdIsCurrentTransactionId(xid))
 		return;
 	Assert(!TransactionIdIsInProgress(xid));
-	if (TransactionIdDidCommit(xid))
-		pt_state_committed(state, TransactionIdGetCommitLSN(xid));
-	else
+	fate = pt_xid_fate(xid);
+	if (fate == PT_XID_COMMITTED)
 	{
-		state->tail_offset = offset_behind_aborted(state, rel, &xid);
-		state->tail_xid = xid;
+		pt_state_committed(state, TransactionIdGetCommitLSN(xid));
+		return;
 	}
+	state->tail_offset = offset_behind_aborted(state, rel, &xid);
+	state->tail_xid = xid;
+	if (fate == PT_XID_FORGOTTEN && state->tail_offset > state->committed.offset)
+		pt_state_committed(state, InvalidXLogRecPtr);	/* long durable */
 }
 
 /*
@@ -207,7 +224,7 @@ resolve_prepared(PtLogState *state)
 	XLogRecPtr	lsn;
 	bool		enlist = false;
 
-	if (!TransactionIdIsValid(xid) || TransactionIdIsInProgress(xid) || !TransactionIdDidCommit(xid))
+	if (!TransactionIdIsValid(xid) || TransactionIdIsInProgress(xid) || pt_xid_fate(xid) != PT_XID_COMMITTED)
 		return;
 
 	/*

@@ -37,6 +37,18 @@ typedef struct PtLogEnd
 	XLogRecPtr	lsn;			/* end of the commit record */
 } PtLogEnd;
 
+/*
+ * All frames that start in [from, to) are aborted, or hold no batch: who goes
+ * back over the log steps over them.
+ */
+typedef struct PtAborted
+{
+	PtLogPos	from;
+	PtLogPos	to;
+} PtAborted;
+
+#define PT_ABORTED_RUNS	4
+
 typedef struct PtLogState
 {
 	RelFileLocator locator;		/* of the log; zero: of none */
@@ -59,6 +71,8 @@ typedef struct PtLogState
 	PtLogPos	tail_cut;		/* frame not wholly written, 0: none */
 	int64		tail_max_timestamp; /* ms, of the tail's extent */
 	XLogRecPtr	tail_lsn;		/* of the last record that moved the tail */
+	PtAborted	tail_aborted[PT_ABORTED_RUNS];	/* in order; those that end at
+												 * 0 are unused */
 	uint32		tail_phys;		/* physical extent of the tail */
 	uint32		tail_generation;	/* of that */
 	BlockNumber file_blocks;	/* length of the file */

@@ -17,6 +17,7 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "storage/lwlock.h"
 #include "storage/procarray.h"
 #include "utils/snapmgr.h"
 
@@ -49,6 +50,39 @@ pt_frame_decided(const PtFrame *frame, bool *visible)
 	return !*visible || frame->sealed;
 }
 
+/*
+ * What became of a transaction that is over.  The server may forget old ones
+ * at any moment that nothing keeps them from being sealed, so it is held up
+ * while it is asked, as pg_xact_status() does.
+ */
+PtXidFate
+pt_xid_fate(TransactionId xid)
+{
+	PtXidFate	fate = PT_XID_FORGOTTEN;
+
+	Assert(TransactionIdIsNormal(xid));
+	LWLockAcquire(XactTruncationLock, LW_SHARED);
+	if (TransactionIdFollowsOrEquals(xid, TransamVariables->oldestClogXid))
+		fate = TransactionIdDidCommit(xid) ? PT_XID_COMMITTED : PT_XID_ABORTED;
+	LWLockRelease(XactTruncationLock);
+	return fate;
+}
+
+/*
+ * A transaction that is forgotten: its frames have been sealed since this one
+ * was read, and their flags say what became of it.
+ */
+static PtVisibility
+visible_by_flags(PtReader *r, const PtFrame *frame)
+{
+	PtFrame		again;
+
+	if (pt_walk_at(&r->source, frame->pos, &again) != PT_WALK_FRAME)
+		return PT_INVISIBLE;	/* and gone by now */
+	Assert(again.sealed);
+	return again.head.flags & PT_FRAME_HIDDEN ? PT_INVISIBLE : PT_VISIBLE;
+}
+
 static bool
 still_running(TransactionId xid, Snapshot snapshot)
 {
@@ -76,9 +110,14 @@ pt_frame_visible(PtReader *r, const PtFrame *frame, Snapshot snapshot)
 		return PT_VISIBLE;
 	if (!TransactionIdEquals(xid, r->aborted_xid))
 	{
+		PtXidFate	fate;
+
 		if (still_running(xid, snapshot))
 			return PT_IN_PROGRESS;
-		if (TransactionIdDidCommit(xid))
+		fate = pt_xid_fate(xid);
+		if (fate == PT_XID_FORGOTTEN)
+			return visible_by_flags(r, frame);
+		if (fate == PT_XID_COMMITTED)
 		{
 			flush_commit(xid);
 			r->committed_xid = xid;

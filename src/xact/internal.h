@@ -19,9 +19,6 @@ extern const PtXactKind pt_xact_trims;
 extern const PtXactKind pt_xact_locks;
 extern const PtXactKind pt_xact_leader_epoch;
 
-/* lock.c */
-extern void pt_append_locks_release(void);
-
 /* tails.c */
 extern void pt_tails_choose_release(void);
 

@@ -56,6 +56,7 @@ typedef enum PtLockHow
 	PT_LOCK_CLAIM				/* now, else claim it and try again soon */
 } PtLockHow;
 extern bool pt_append_lock(Oid relid, PtLockHow how);
+extern void pt_append_locks_release(void);
 
 /*
  * xact.c: a kind of thing that a transaction holds.  NULL: nothing to do.  At

@@ -262,7 +262,7 @@ def test_features():
             yield differs("results", results and [(r["Feature"], r["ErrorCode"]) for r in results],
                           [("group.version", NONE)] if version < 2 else None)
             for feature, level, kind in (("group.version", 0, 1), ("group.version", 0, 2), ("group.version", 0, 3), ("group.version", 2, 1),
-                                         ("group.version", -1, 1), ("metadata.version", 25, 1), ("", 1, 1)):
+                                         ("group.version", -1, 1), ("metadata.version", 26, 1), ("metadata.version", 24, 2), ("kraft.version", 1, 1), ("", 1, 1)):
                 code, message, results = update(version, feature, level, kind, dry)
                 yield differs("%s %d %d" % (feature, level, kind), (code, results or []), (BAD_UPDATE, []))
                 yield None if message else "says why"
@@ -270,7 +270,7 @@ def test_features():
             yield differs("upgrade type", update(version, "group.version", 1, 9)[0], BAD_UPDATE)
     each_version("UpdateFeatures", check)
     features = client.call("ApiVersions", 3, {"ClientSoftwareName": "raw", "ClientSoftwareVersion": "1"})["FinalizedFeatures"]
-    tap.equal([(f["Name"], f["MaxVersionLevel"]) for f in features], [("group.version", 1)], "the features are what they were")
+    tap.equal([(f["Name"], f["MaxVersionLevel"]) for f in features], [("group.version", 1), ("metadata.version", 25)], "the features are what they were")
 
 
 def test_quorum():

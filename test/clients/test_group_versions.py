@@ -134,13 +134,14 @@ def committed(group, *numbers, version=5, topic="t"):
 
 def test_advertised():
     me = {"ClientSoftwareName": "raw", "ClientSoftwareVersion": "1.0"}
-    tap.equal(client.call("ApiVersions", 3, me)["SupportedFeatures"], [], "no feature that may be 0 for clients that do not know of 0")
+    tap.equal([f["Name"] for f in client.call("ApiVersions", 3, me)["SupportedFeatures"]], ["metadata.version"],
+              "no feature that may be 0 for clients that do not know of 0")
     answer = client.call("ApiVersions", 4, me)
     got = {r["ApiKey"]: (r["MinVersion"], r["MaxVersion"]) for r in answer["ApiKeys"] if r["ApiKey"] in NAMES}
     tap.equal(got, EXPECTED, "the APIs and their versions")
-    tap.equal([(f["Name"], f["MinVersion"], f["MaxVersion"]) for f in answer["SupportedFeatures"]], [("group.version", 0, 1)],
+    tap.equal([(f["Name"], f["MinVersion"], f["MaxVersion"]) for f in answer["SupportedFeatures"]], [("group.version", 0, 1), ("metadata.version", 7, 25)],
               "group.version is a feature")
-    tap.equal([(f["Name"], f["MinVersionLevel"], f["MaxVersionLevel"]) for f in answer["FinalizedFeatures"]], [("group.version", 1, 1)],
+    tap.equal([(f["Name"], f["MinVersionLevel"], f["MaxVersionLevel"]) for f in answer["FinalizedFeatures"]], [("group.version", 1, 1), ("metadata.version", 25, 25)],
               "and finalized")
     tap.ok(answer["FinalizedFeaturesEpoch"] >= 0, "with an epoch")
 

@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "kafka/api.h"
+#include "kafka/features.h"
 
 /* For log lines and views: what is not printable is replaced. */
 static void
@@ -26,27 +27,35 @@ copy_printable(char *to, size_t size, KafkaString from)
 }
 
 /*
- * Features, of which clients make their choices: the consumer group protocol
- * of KIP-848 is there, Kafka's transactions 2 are not.  Below version 4 a
- * feature that may be at level 0 is not among those that are supported
- * (KAFKA-17011): Java clients from 3.3 to 3.7 end with an error over the 0.
+ * Below version 4 a feature that may be at level 0 is not among those that are
+ * supported (KAFKA-17011): Java clients from 3.3 to 3.7 end with an error over
+ * the 0.
  */
 static void
 fill_features(KafkaCall *call)
 {
-	static const char group_version[] = "group.version";
 	ApiVersionsResponse *out = call->response;
+	int			n = KAFKA_FEATURE_COUNT;
 
-	if (call->api_version >= 4)
+	KAFKA_RESIZE(call, out->supported_features, ApiSupportedFeature, n);
+	KAFKA_RESIZE(call, out->finalized_features, ApiFinalizedFeature, n);
+	out->supported_features.n = 0;
+	for (int i = 0; i < n; i++)
 	{
-		KAFKA_RESIZE(call, out->supported_features, ApiSupportedFeature, 1);
-		out->supported_features.items[0].name = kafka_string(group_version);
-		out->supported_features.items[0].max_version = 1;
+		const KafkaFeature *feature = &kafka_features[i];
+
+		out->finalized_features.items[i].name = kafka_string(feature->name);
+		out->finalized_features.items[i].max_version_level = feature->level;
+		out->finalized_features.items[i].min_version_level = feature->level;
+		if (feature->min_level > 0 || call->api_version >= 4)
+		{
+			ApiSupportedFeature *row = &out->supported_features.items[out->supported_features.n++];
+
+			row->name = kafka_string(feature->name);
+			row->min_version = feature->min_level;
+			row->max_version = feature->level;
+		}
 	}
-	KAFKA_RESIZE(call, out->finalized_features, ApiFinalizedFeature, 1);
-	out->finalized_features.items[0].name = kafka_string(group_version);
-	out->finalized_features.items[0].max_version_level = 1;
-	out->finalized_features.items[0].min_version_level = 1;
 	out->finalized_features_epoch = 0;
 }
 

@@ -3,11 +3,11 @@
  * 57_update_features.c
  *	  UpdateFeatures: the features are what they are.
  *
- * There is one, group.version, and its level is built in: asking for that
- * level succeeds, as nothing is left to be done. Any other update fails as a
- * whole, with the reason, as in a broker.
+ * Their levels are built in: asking for one that is there succeeds, as nothing
+ * is left to be done.  Any other update fails as a whole, with the reason, as
+ * in a broker.
  *
- * Siblings: 18_api_versions.c, which tells the features.
+ * Siblings: 18_api_versions.c, which tells the features; ../features.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -15,11 +15,9 @@
  */
 #include "postgres.h"
 
-#include "kafka/broker.h"
 #include "kafka/api.h"
-
-#define GROUP_VERSION		"group.version"
-#define GROUP_VERSION_LEVEL 1
+#include "kafka/broker.h"
+#include "kafka/features.h"
 
 #define UPGRADE_TYPE_UPGRADE	1
 #define UPGRADE_TYPE_UNSAFE		3
@@ -49,26 +47,39 @@ upgrade_type(const KafkaCall *call, const FeatureUpdate *in)
 		in->upgrade_type;
 }
 
+/* NULL: there is no such feature. */
+static const KafkaFeature *
+find_feature(KafkaString name)
+{
+	for (int i = 0; i < KAFKA_FEATURE_COUNT; i++)
+	{
+		if (pt_string_equal(name, kafka_string(kafka_features[i].name)))
+			return &kafka_features[i];
+	}
+	return NULL;
+}
+
 /* false when the update was refused */
 static bool
 check_update(const KafkaCall *call, const FeatureUpdate *in, UpdateFeaturesResponse *out)
 {
 	int			type = upgrade_type(call, in);
+	const KafkaFeature *feature = find_feature(in->feature);
 
 	if (type < UPGRADE_TYPE_UPGRADE || type > UPGRADE_TYPE_UNSAFE)
 		refuse_version(out, in, "The controller does not support the given upgrade type.");
 	else if (in->max_version_level < 0)
 		refuse_version(out, in, "A feature version cannot be less than 0.");
-	else if (!pt_string_equal(in->feature, kafka_string(GROUP_VERSION)))
+	else if (feature == NULL)
 		refuse_version(out, in, psprintf("Local controller %d does not support this feature.", KAFKA_BROKER_ID));
-	else if (in->max_version_level > GROUP_VERSION_LEVEL)
-		refuse_version(out, in, psprintf("Local controller %d only supports versions 0-%d", KAFKA_BROKER_ID,
-										 GROUP_VERSION_LEVEL));
-	else if (in->max_version_level < GROUP_VERSION_LEVEL && type == UPGRADE_TYPE_UPGRADE)
+	else if (in->max_version_level > feature->level || in->max_version_level < feature->min_level)
+		refuse_version(out, in, psprintf("Local controller %d only supports versions %d-%d", KAFKA_BROKER_ID,
+										 feature->min_level, feature->level));
+	else if (in->max_version_level < feature->level && type == UPGRADE_TYPE_UPGRADE)
 		refuse_version(out, in, "Can't downgrade the version of this feature without setting the upgrade type to either "
 					   "safe or unsafe downgrade.");
-	else if (in->max_version_level < GROUP_VERSION_LEVEL)
-		refuse_version(out, in, "This server cannot be told to do without its consumer group protocol.");
+	else if (in->max_version_level < feature->level)
+		refuse_version(out, in, "This server cannot be told to do without what it has.");
 	return out->error_code == KERR_NONE;
 }
 

@@ -1,0 +1,27 @@
+/*-------------------------------------------------------------------------
+ *
+ * features.h
+ *	  The features of a cluster that clients make their choices by.
+ *
+ * Siblings: features.c; api/18_api_versions.c (tells them),
+ * api/57_update_features.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef KAFKA_FEATURES_H
+#define KAFKA_FEATURES_H
+
+typedef struct KafkaFeature
+{
+	const char *name;
+	int16		min_level;
+	int16		level;			/* the highest one, which is final */
+} KafkaFeature;
+
+#define KAFKA_FEATURE_COUNT 2
+
+extern const KafkaFeature kafka_features[KAFKA_FEATURE_COUNT];
+
+#endif							/* KAFKA_FEATURES_H */

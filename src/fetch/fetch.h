@@ -130,7 +130,8 @@ typedef void (*PtRecordCallback) (void *arg, const PtRecord *record);
 extern int	pt_read_records(Relation rel, Snapshot snapshot, int64 offset, int max,
 							PtRecordCallback callback, void *arg, int64 *next);
 
-extern bool pt_wait_for_logs(Oid *relids, const int64 *offsets, int n, TimestampTz deadline);
+extern bool pt_wait_for_logs(const Oid *relids, const int64 *offsets, int n, uint64 changes,
+							 TimestampTz deadline);
 
 /* find_log.c: logs without relations */
 extern int64 pt_log_start_offset(PtLogState *log);

@@ -173,12 +173,7 @@ pt_func_topic(PtString name)
 {
 	const PtTopic *topic = pt_topic_expect_name(name);
 	Oid			relid = topic->relid;
-	PtTopic    *copy = palloc(sizeof(PtTopic));
 
 	pt_func_check_access(topic, ACL_SELECT);
-	topic = pt_topic_expect(relid);
-	*copy = *topic;
-	copy->leaves = palloc(sizeof(Oid) * (topic->npartitions + 1));
-	memcpy(copy->leaves, topic->leaves, sizeof(Oid) * topic->npartitions);
-	return copy;
+	return pt_topic_copy(pt_topic_expect(relid));
 }

@@ -124,32 +124,26 @@ pt_delete_topic_records(PG_FUNCTION_ARGS)
 {
 	bool		all = PG_NARGS() == 1;
 	const PtTopic *topic;
-	int			npartitions;
-	char	   *name;
-	Oid		   *leaves;
 
 	PreventCommandIfReadOnly("delete_records()");
-	topic = pt_arg_topic(fcinfo, 0);
+	topic = pt_topic_copy(pt_arg_topic(fcinfo, 0));
 	if (!all)
 		pt_arg_required(fcinfo, 1, "before");
-	npartitions = topic->npartitions;
-	name = pstrdup(topic->name);
-	leaves = palloc(sizeof(Oid) * (npartitions + 1));
-	memcpy(leaves, topic->leaves, sizeof(Oid) * npartitions);
 	check_deletable(topic);
-	for (int i = 0; i < npartitions; i++)
+	for (int i = 0; i < topic->npartitions; i++)
 	{
+		Oid			leaf = topic->leaves[i];
 		Relation	rel;
 		int64		offset = PT_TRIM_TO_END;
 
 		CHECK_FOR_INTERRUPTS();
-		rel = OidIsValid(leaves[i]) ? try_relation_open(leaves[i], RowExclusiveLock) : NULL;
+		rel = OidIsValid(leaf) ? try_relation_open(leaf, RowExclusiveLock) : NULL;
 		if (rel == NULL)
 			continue;			/* dropped meanwhile */
 		relation_close(rel, NoLock);
 		if (!all)
-			offset = offset_of_time(leaves[i], name, i, pt_timestamptz_to_ms(PG_GETARG_TIMESTAMPTZ(1)));
-		(void) trim(leaves[i], name, i, offset);
+			offset = offset_of_time(leaf, topic->name, i, pt_timestamptz_to_ms(PG_GETARG_TIMESTAMPTZ(1)));
+		(void) trim(leaf, topic->name, i, offset);
 	}
 	PG_RETURN_VOID();
 }

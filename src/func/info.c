@@ -38,15 +38,7 @@ copy_all_topics(void)
 	ListCell   *lc;
 
 	foreach(lc, pt_topic_all())
-	{
-		const PtTopic *topic = lfirst(lc);
-		PtTopic    *copy = palloc(sizeof(PtTopic));
-
-		*copy = *topic;
-		copy->leaves = palloc(sizeof(Oid) * (topic->npartitions + 1));
-		memcpy(copy->leaves, topic->leaves, sizeof(Oid) * topic->npartitions);
-		result = lappend(result, copy);
-	}
+		result = lappend(result, pt_topic_copy(lfirst(lc)));
 	return result;
 }
 

@@ -125,20 +125,21 @@ pt_consume_records(PG_FUNCTION_ARGS)
 
 /*
  * Reads once, under a snapshot of its own where the isolation level has one
- * per statement: so that after a wait it sees what it waited for.
+ * per statement: so that after a wait it sees what it waited for.  *leaf is
+ * the table that was read, which stays locked only if it had something.
  */
 static int
-poll_once(Relation rel, int64 *offset, int32 max, Sink *sink)
+poll_once(Oid topic, int64 *offset, int32 max, Sink *sink, Oid *leaf)
 {
-	Snapshot	snapshot;
+	Relation	rel = pt_open_partition(topic, sink->partition, AccessShareLock);
+	bool		keeps = IsolationUsesXactSnapshot();
+	Snapshot	snapshot = RegisterSnapshot(keeps ? GetActiveSnapshot() : GetLatestSnapshot());
 	int			n;
 
-	if (IsolationUsesXactSnapshot())
-		return pt_read_records(rel, GetActiveSnapshot(), *offset, max, sink_poll_record, sink, offset);
-
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	*leaf = RelationGetRelid(rel);
 	n = pt_read_records(rel, snapshot, *offset, max, sink_poll_record, sink, offset);
 	UnregisterSnapshot(snapshot);
+	relation_close(rel, n > 0 ? NoLock : AccessShareLock);
 	return n;
 }
 
@@ -150,7 +151,6 @@ pt_poll_records(PG_FUNCTION_ARGS)
 	int32		max;
 	int64		offset;
 	TimestampTz deadline;
-	Relation	rel;
 	Oid			leaf;
 	Sink		sink;
 
@@ -164,19 +164,19 @@ pt_poll_records(PG_FUNCTION_ARGS)
 	topic = pt_func_topic(PG_GETARG_TOPIC(0));
 	sink_begin(&sink, fcinfo, topic);
 	sink.partition = PG_GETARG_INT32(1);
-	rel = pt_open_partition(topic->relid, sink.partition, AccessShareLock);
-	leaf = RelationGetRelid(rel);
 
-	/*
-	 * A transaction that keeps its snapshot would wait for what it can never
-	 * see.
-	 */
-	while (poll_once(rel, &offset, max, &sink) == 0 && !IsolationUsesXactSnapshot() &&
-		   GetCurrentTimestamp() < deadline)
+	for (;;)
 	{
-		if (!pt_wait_for_logs(&leaf, &offset, 1, deadline))
+		uint64		changes = pt_topic_changes();
+
+		/*
+		 * A transaction that keeps its snapshot would wait for what it can
+		 * never see.
+		 */
+		if (poll_once(topic->relid, &offset, max, &sink, &leaf) > 0 || IsolationUsesXactSnapshot() ||
+			GetCurrentTimestamp() >= deadline)
 			break;
+		(void) pt_wait_for_logs(&leaf, &offset, 1, changes, deadline);
 	}
-	relation_close(rel, NoLock);
 	return (Datum) 0;
 }

@@ -25,6 +25,7 @@
 #include "guc.h"
 #include "fetch/fetch.h"
 #include "groups/internal.h"
+#include "topic/types.h"
 #include "xact/xact.h"
 
 /*
@@ -35,7 +36,8 @@
 
 typedef struct Consume
 {
-	const PtTopic *topic;
+	const PtTopic *topic;		/* ours */
+	uint64		changes;		/* pt_topic_changes() when it was looked up */
 	PtString	group_id;
 	int			max;
 	PtConsumeCallback callback;
@@ -173,7 +175,12 @@ consume_partition(Consume *c, int32 partition)
 	n = pt_read_records(rel, snapshot, offset, c->max, give_record, c, &next);
 	Assert(n == 0 || next > offset);
 	UnregisterSnapshot(snapshot);
-	relation_close(rel, NoLock);
+
+	/*
+	 * who has read nothing keeps nobody from TRUNCATE, least of all by
+	 * waiting
+	 */
+	relation_close(rel, n > 0 ? NoLock : AccessShareLock);
 	if (n > 0)
 		pt_offset_set(c->group_id, c->topic, partition, next, PT_STRING_EMPTY);
 	else
@@ -226,12 +233,29 @@ consume_round(Consume *c)
 }
 
 /*
+ * The topic as it is now, which may have more partitions than when the wait
+ * began, or be gone: ERROR.
+ */
+static void
+look_again(Consume *c)
+{
+	Oid			relid = c->topic->relid;
+
+	if (c->wait_leaves != NULL && c->changes == pt_topic_changes())
+		return;
+	c->changes = pt_topic_changes();
+	c->topic = pt_topic_copy(pt_topic_expect(relid));
+	c->wait_leaves = palloc(sizeof(Oid) * (c->topic->npartitions + 1));
+	c->wait_offsets = palloc(sizeof(int64) * (c->topic->npartitions + 1));
+}
+
+/*
  * One consume(): locks partitions that no other session of the group holds,
  * reads on from where the group is (it is nowhere: from the log's start), up
  * to max records in all, calls back for each, and moves the committed offsets.
  * Each time it begins behind the partition that was served last, so that all
- * get their turn.  Waits until there is something or the deadline has come.
- * Returns the number of records.
+ * get their turn.  Waits until there is something or the deadline has come,
+ * with no lock on the topic's tables.  Returns the number of records.
  */
 int
 pt_consume(const PtTopic *topic, PtString group_id, int max, TimestampTz deadline,
@@ -244,9 +268,7 @@ pt_consume(const PtTopic *topic, PtString group_id, int max, TimestampTz deadlin
 	pt_group_sql_use(group_id);
 	if (next_partition == 0)
 		next_partition = (uint32) MyProcPid;
-	c.wait_leaves = palloc(sizeof(Oid) * (topic->npartitions + 1));
-	c.wait_offsets = palloc(sizeof(int64) * (topic->npartitions + 1));
-	while ((total = consume_round(&c)) == 0)
+	while (look_again(&c), (total = consume_round(&c)) == 0)
 	{
 		TimestampTz until = deadline;
 
@@ -258,9 +280,7 @@ pt_consume(const PtTopic *topic, PtString group_id, int max, TimestampTz deadlin
 			break;
 		if (c.locked_out)
 			until = Min(until, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY_LOCKED_MS));
-		(void) pt_wait_for_logs(c.wait_leaves, c.wait_offsets, c.nwaits, until);
+		(void) pt_wait_for_logs(c.wait_leaves, c.wait_offsets, c.nwaits, c.changes, until);
 	}
-	pfree(c.wait_leaves);
-	pfree(c.wait_offsets);
 	return total;
 }

@@ -283,6 +283,18 @@ load(TopicEntry *entry)
 	MemoryContextDelete(scratch);
 }
 
+/* In the current memory context; it outlives whatever happens to the cache. */
+PtTopic *
+pt_topic_copy(const PtTopic *topic)
+{
+	PtTopic    *copy = palloc(sizeof(PtTopic));
+
+	*copy = *topic;
+	copy->leaves = palloc(sizeof(Oid) * (topic->npartitions + 1));
+	memcpy(copy->leaves, topic->leaves, sizeof(Oid) * topic->npartitions);
+	return copy;
+}
+
 /*
  * The topic whose table this is; NULL: none.  The answer "none" is kept, too,
  * until the table changes.

@@ -86,6 +86,7 @@ typedef struct PtTopic
 } PtTopic;
 
 extern const PtTopic *pt_topic_by_oid(Oid relid);	/* NULL: no topic */
+extern PtTopic *pt_topic_copy(const PtTopic *topic);	/* to be kept */
 extern const PtTopic *pt_topic_by_name(const char *name);
 extern const PtTopic *pt_topic_by_string(PtString name);
 extern const PtTopic *pt_topic_by_id(const pg_uuid_t *id);

@@ -11,7 +11,7 @@
  * old relation still: hence a resource release callback, of the last phase.
  *
  * Siblings: commit.c (wakes the committer, which wakes the listeners),
- * ../server/log_waits.c.
+ * ../server/log_waits.c; ../fetch/wait.c (sessions).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -24,6 +24,7 @@
 #include "access/xlog.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
+#include "storage/condition_variable.h"
 #include "utils/resowner.h"
 
 #include "xact/commit.h"
@@ -59,8 +60,10 @@ release_callback(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, voi
 	if (!dropped || !isTopLevel || phase != RESOURCE_RELEASE_AFTER_LOCKS || IsSubTransaction())
 		return;
 	dropped = false;
-	if (isCommit)
-		pt_commit_gone(XactLastCommitEnd);
+	if (!isCommit)
+		return;
+	pt_commit_gone(XactLastCommitEnd);
+	ConditionVariableBroadcast(pt_state_any_cv());
 }
 
 void

@@ -78,8 +78,14 @@ class Member(threading.Thread):
         if self.protocol == "classic":
             conf.update({"session.timeout.ms": 6000, "heartbeat.interval.ms": 500})
         consumer = Consumer(conf)
-        consumer.subscribe(["events"])
         pending = {}
+
+        def forget(_, partitions):
+            """What goes to another member is committed by that one: here it would go back."""
+            for p in partitions:
+                pending.pop(p.partition, None)
+
+        consumer.subscribe(["events"], on_revoke=forget, on_lost=forget)
         while not self.end.is_set():
             record = consumer.poll(0.1)
             if record is not None and record.error() is None:

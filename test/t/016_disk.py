@@ -133,6 +133,18 @@ def test_producer_id():
         tap.equal(client.receive("InitProducerId", 1)["ErrorCode"], NONE, "an answer after it")
 
 
+def test_admin():
+    """CreateTopics waits for the disk, groups go on meanwhile"""
+    body = {"Topics": [{"Name": "new", "NumPartitions": 1, "ReplicationFactor": 1}], "timeoutMs": 60000}
+    with connect() as admin, connect() as client:
+        disk.set("sync", WAL)
+        admin.send("CreateTopics", 5, body)
+        tap.ok(silent(admin.socket), "no answer before the flush")
+        tap.equal(client.call("Heartbeat", 2, {"GroupId": "g", "GenerationId": 1, "MemberId": "m"})["ErrorCode"], 25, "a heartbeat is answered")
+        disk.clear("sync")
+        tap.equal(admin.receive("CreateTopics", 5)["Topics"][0]["ErrorCode"], NONE, "an answer after it")
+
+
 def test_sql():
     """no COMMIT returns, and no other session gets the records, before the flush"""
     before = server.sql("SELECT count(*) FROM topics.t")
@@ -198,6 +210,21 @@ def test_log_writer():
     server.wait_listener()
 
 
+def test_unreadable():
+    """a file that cannot be read is its partition's error, and no other's"""
+    server.restart()
+    server.wait_listener()
+    path = server.sql("SELECT pg_relation_filepath('topics.\"u#0\"')")
+    disk.set("read", "EIO " + path)
+    with connect() as client:
+        got = fetch(client, ["u", "t"])
+        tap.equal(got["u"][0], STORAGE_ERROR, "KAFKA_STORAGE_ERROR")
+        tap.ok(got["t"][0] == NONE and got["t"][2] > 0, "the other partition of the same request is answered")
+    disk.clear("read")
+    with connect() as client:
+        tap.ok(fetch(client, ["u"])["u"][2] > 0, "later it is read")
+
+
 def test_failed_flush():
     """WAL cannot be flushed: the server restarts, and what it had acknowledged is there"""
     acknowledged = []
@@ -227,7 +254,8 @@ def main():
         raw.message("FetchRequest")
     except RuntimeError:
         tap.skip("no kafka-clients jar (test/clients/install)")
-    tap.main([test_setup] + [healed(t) for t in (test_one_alone, test_kafka, test_producer_id, test_sql, test_full, test_log_writer, test_failed_flush)])
+    tap.main([test_setup] + [healed(t) for t in (test_one_alone, test_kafka, test_producer_id, test_admin, test_sql, test_full, test_log_writer,
+                                                 test_unreadable, test_failed_flush)])
 
 
 main()

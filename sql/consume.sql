@@ -108,3 +108,14 @@ SELECT count(produce('cs_next', value, key)) FROM consume('cs', 'cs_chain');
 SELECT count(*) FROM topics.cs_next;
 
 SELECT drop_topic('cs'), drop_topic('cs_empty'), drop_topic('cs_next');
+
+-- what is in a log is read, whatever is admitted now
+SELECT create_topic('large_batch', config => '{"compression.type": "zstd"}');
+SELECT produce('large_batch', repeat('x', 200000));
+SET pgtopic.decompress_limit = '64kB';
+SELECT length(value) FROM topics.large_batch;
+SELECT length(value) FROM poll('large_batch', 0, from_offset => 0);
+SELECT length(value) FROM consume('large_batch', 'large');
+SELECT "offset" FROM seek('large', 'large_batch', now() - interval '1 hour');
+RESET pgtopic.decompress_limit;
+SELECT drop_topic('large_batch');

@@ -272,16 +272,17 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 
 /*
  * 19: a tranche of LWLocks gets its name once, with its number, and a hash
- * table in shared memory has one size.
+ * table in shared memory has one size.  Before, it would grow into memory that
+ * is left for others (locks).
  */
 #if PG_VERSION_NUM < 190000
 #define pt_lwlock_tranche_new(name) LWLockNewTrancheId()
 #define pt_lwlock_tranche_name(tranche, name) LWLockRegisterTranche(tranche, name)
-#define pt_shmem_hash(name, n, ctl, flags) ShmemInitHash(name, n, n, ctl, flags)
+#define pt_shmem_hash(name, n, ctl, flags) ShmemInitHash(name, n, n, ctl, (flags) | HASH_FIXED_SIZE)
 #else
 #define pt_lwlock_tranche_new(name) LWLockNewTrancheId(name)
 #define pt_lwlock_tranche_name(tranche, name) ((void) (tranche))
-#define pt_shmem_hash(name, n, ctl, flags) ShmemInitHash(name, n, ctl, flags)
+#define pt_shmem_hash(name, n, ctl, flags) ShmemInitHash(name, n, ctl, (flags) | HASH_FIXED_SIZE)
 #endif
 
 /* 19: signal handlers have a type of their own. */

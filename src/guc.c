@@ -19,6 +19,7 @@
 
 #include "guc.h"
 #include "kafka/broker.h"
+#include "record/batch.h"
 
 char	   *pt_topic_schema;
 char	   *pt_database;
@@ -111,12 +112,13 @@ static const PtIntSetting int_settings[] = {
 		"Memory in which a transaction's records wait for its commit.",
 	"Beyond it the transaction appends early and keeps the locks of its partitions to its end."},
 	{"pgtopic.max_partitions", &pt_max_partitions, 4096, 16, 1000000, PGC_POSTMASTER, 0,
-		"Partitions whose logs are remembered in shared memory.",
-	"One is remembered from its first use until it is dropped or the server restarts."},
+		"Partitions whose state is in shared memory.",
+	"There may be more, but no more are written or fetched by Kafka clients in the same moment, or written in one transaction."},
 	{"pgtopic.max_producers", &pt_max_producers, 10000, 16, 10000000, PGC_POSTMASTER, 0,
 	"Idempotent producers remembered at a time, counted per partition.", NULL},
-	{"pgtopic.decompress_limit", &pt_decompress_limit, 256 * 1024, 64, 1024 * 1024, PGC_SUSET, GUC_UNIT_KB,
-	"Most memory that decompressing one record batch may take.", NULL},
+	{"pgtopic.decompress_limit", &pt_decompress_limit, 256 * 1024, 64, PT_RECORDS_BYTES_MAX / 1024, PGC_SUSET, GUC_UNIT_KB,
+		"Most memory that decompressing one record batch may take.",
+	"A client's batch that takes more is refused; what is in a log already is read all the same."},
 };
 
 typedef struct PtStringSetting

@@ -104,15 +104,21 @@ pt_rows_reset(PtRows *rows, PtRowsAt at)
 
 /*
  * Only MVCC snapshots are told from each other; all others see the log as it
- * is now.
+ * is now.  Nothing that was found with another snapshot is believed: not whose
+ * transactions are over, and not that the current row is visible.  So the move
+ * after a change must be a seek.
  */
 void
 pt_rows_set_snapshot(PtRows *rows, Snapshot snapshot)
 {
 	if (snapshot && !IsMVCCSnapshot(snapshot))
 		snapshot = NULL;
-	if (rows->snapshot != snapshot)
-		rows->own_end = 0;
+	if (rows->snapshot == snapshot)
+		return;
+	if (rows->at == PT_ROWS_ON)
+		pt_rows_reset(rows, PT_ROWS_START);
+	pt_reader_forget_xids(&rows->reader);
+	rows->own_end = 0;
 	rows->snapshot = snapshot;
 }
 
@@ -290,7 +296,7 @@ open_batch(PtRows *rows)
 	PtBatchStatus status;
 
 	Assert(!rows->open);
-	status = pt_record_iter_begin(&rows->iter, data, rows->frame.head.length, MaxAllocSize);
+	status = pt_record_iter_begin(&rows->iter, data, rows->frame.head.length, PT_RECORDS_BYTES_MAX);
 	if (status != PT_BATCH_OK)
 		report_corrupt(rows, status);
 	Assert(rows->iter.header.base_offset == rows->frame.batch.base_offset);

@@ -93,7 +93,7 @@ record_at_time(PtReader *reader, const PtFrame *frame, int64 start_offset, PtLis
 	bool		found = false;
 
 	if (pt_record_iter_begin(&it, pt_reader_batch(reader, frame), frame->head.length,
-							 (size_t) pt_decompress_limit * 1024) != PT_BATCH_OK)
+							 PT_RECORDS_BYTES_MAX) != PT_BATCH_OK)
 		return false;
 	while (!found && pt_record_iter_next(&it, &record) == PT_BATCH_OK)
 		found = record.timestamp >= timestamp && record.offset >= start_offset;
@@ -165,7 +165,7 @@ first_batch_max(PtReader *reader, const PtFrame *frame, int64 start_offset)
 	int64		result = -1;
 
 	if (pt_record_iter_begin(&it, pt_reader_batch(reader, frame), frame->head.length,
-							 (size_t) pt_decompress_limit * 1024) != PT_BATCH_OK)
+							 PT_RECORDS_BYTES_MAX) != PT_BATCH_OK)
 		return result;
 	while (pt_record_iter_next(&it, &record) == PT_BATCH_OK)
 	{

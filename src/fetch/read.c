@@ -35,7 +35,7 @@ read_batch(Read *read, const char *data, const PtFrame *frame)
 {
 	PtRecordIter it;
 	PtRecord	record;
-	PtBatchStatus status = pt_record_iter_begin(&it, data, frame->head.length, (size_t) pt_decompress_limit * 1024);
+	PtBatchStatus status = pt_record_iter_begin(&it, data, frame->head.length, PT_RECORDS_BYTES_MAX);
 
 	while (status == PT_BATCH_OK && read->n < read->max)
 	{

@@ -186,7 +186,7 @@ follow_piece(PtLogState *log, PtLogPos end, FollowedLog *at)
 		bytes += frame.head.length;
 		if (pt_frame_visible(&reader, &frame, NULL) != PT_VISIBLE ||
 			pt_record_iter_begin(&it, pt_reader_batch(&reader, &frame), frame.head.length,
-								 (size_t) pt_decompress_limit * 1024) != PT_BATCH_OK)
+								 PT_RECORDS_BYTES_MAX) != PT_BATCH_OK)
 			continue;
 		while (pt_record_iter_next(&it, &record) == PT_BATCH_OK)
 			pt_offset_cache_apply(&log->locator, &record);

@@ -103,6 +103,9 @@ extern void pt_reader_begin_state(PtReader *r, PtLogState *state);
 extern void pt_reader_end(PtReader *r);
 extern void pt_reader_unpin(PtReader *r);
 
+/* To be called when frames are asked about with another snapshot. */
+extern void pt_reader_forget_xids(PtReader *r);
+
 /* Positions so that next gives ... */
 extern void pt_reader_seek_start(PtReader *r);	/* the first frame retained */
 

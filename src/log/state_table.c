@@ -103,7 +103,7 @@ pt_state_table_init(void)
 	}
 	pt_lwlock_tranche_name(table->lock.tranche, "pgtopic_log_state");
 	index_of = pt_shmem_hash("pgtopic log state table", pt_max_partitions, &ctl,
-							 HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
+							 HASH_ELEM | HASH_BLOBS);
 }
 
 /*

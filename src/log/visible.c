@@ -91,6 +91,14 @@ still_running(TransactionId xid, Snapshot snapshot)
 	return TransactionIdIsInProgress(xid);
 }
 
+/* What is known of xids is known for one snapshot. */
+void
+pt_reader_forget_xids(PtReader *r)
+{
+	r->committed_xid = InvalidTransactionId;
+	r->aborted_xid = InvalidTransactionId;
+}
+
 /*
  * Is the frame visible to the snapshot?  NULL: to anyone now (committed or
  * own).  Flushes WAL when it says visible of a commit that was not flushed.

@@ -167,7 +167,7 @@ insert_records(Relation rel, const PtProduce *item, const PtBatchHeader *header)
 	InitResultRelInfo(rri, rel, 0, NULL, 0);
 	estate->es_output_cid = GetCurrentCommandId(true);
 	AfterTriggerBeginQuery();
-	status = pt_record_iter_begin(&it, item->data, item->length, (size_t) pt_decompress_limit * 1024);
+	status = pt_record_iter_begin(&it, item->data, item->length, PT_RECORDS_BYTES_MAX);
 	while (status == PT_BATCH_OK && (status = pt_record_iter_next(&it, &record)) == PT_BATCH_OK)
 	{
 		record.offset = -1;

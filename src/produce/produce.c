@@ -493,7 +493,7 @@ index_batches(Relation rel, const PtAppendBatch *batches, int n)
 		PtRecord   *rows;
 
 		rows = MemoryContextAllocHuge(CurrentMemoryContext, h->record_count * sizeof(PtRecord));
-		status = pt_record_iter_begin(&it, batches[i].data, batches[i].length, (size_t) pt_decompress_limit * 1024);
+		status = pt_record_iter_begin(&it, batches[i].data, batches[i].length, PT_RECORDS_BYTES_MAX);
 		while (status == PT_BATCH_OK && nrows < h->record_count &&
 			   (status = pt_record_iter_next(&it, &rows[nrows])) == PT_BATCH_OK)
 			nrows++;

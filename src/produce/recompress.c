@@ -35,7 +35,7 @@ pt_batch_recompress(const char *data, size_t len, const PtTopicConfig *config, c
 	char	   *built;
 
 	Assert(config->compression != PT_COMPRESSION_PRODUCER);
-	status = pt_record_iter_begin(&it, data, len, (size_t) pt_decompress_limit * 1024);
+	status = pt_record_iter_begin(&it, data, len, PT_RECORDS_BYTES_MAX);
 	if (status != PT_BATCH_OK)
 		return status;
 	memset(&builder, 0, sizeof(builder));

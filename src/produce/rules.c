@@ -72,7 +72,7 @@ walk_broken(const PtRecordRules *rules, const char *data, uint32 length,
 	PtRecordIter it;
 	PtRecord	record;
 	int32		n = 0;
-	PtBatchStatus status = pt_record_iter_begin(&it, data, length, (size_t) pt_decompress_limit * 1024);
+	PtBatchStatus status = pt_record_iter_begin(&it, data, length, PT_RECORDS_BYTES_MAX);
 
 	for (int32 i = 0; status == PT_BATCH_OK && (status = pt_record_iter_next(&it, &record)) == PT_BATCH_OK; i++)
 	{

@@ -123,6 +123,13 @@ extern void pt_batch_set_offset(char *data, int64 base_offset, int32 leader_epoc
 extern void pt_batch_set_append_time(char *data, int64 timestamp);
 
 /*
+ * What is in a log is read when its records take no more than this
+ * decompressed; the setting pgtopic.decompress_limit, at most as large, says
+ * what is admitted.  So lowering it makes nothing unreadable.
+ */
+#define PT_RECORDS_BYTES_MAX	((size_t) 1 << 30)
+
+/*
  * Iterates over the records of a verified batch.  begin decompresses when need
  * be into memory of the current context (at most max_decompressed bytes); end
  * frees it.  Records point into the batch or that memory.  next returns

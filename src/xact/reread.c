@@ -72,7 +72,7 @@ open_batch(Relation rel, MemoryContext mcxt, const char *data, const PtFrame *fr
 	}
 	memcpy(reread->data, data, frame->head.length);
 	status = pt_record_iter_begin(&reread->iter, reread->data, frame->head.length,
-								  (size_t) pt_decompress_limit * 1024);
+								  PT_RECORDS_BYTES_MAX);
 	MemoryContextSwitchTo(old);
 	if (status != PT_BATCH_OK)
 		ereport(ERROR,

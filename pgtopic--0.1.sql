@@ -646,6 +646,14 @@ CREATE VIEW listener_stats AS
 	SELECT api, api_key, requests, errors, bytes_received, bytes_sent, p50_ms, p99_ms, max_ms FROM list_listener_stats();
 COMMENT ON VIEW listener_stats IS 'requests of Kafka clients by API';
 
+CREATE FUNCTION list_produce_stats(OUT verified bigint, OUT bytes_verified bigint, OUT appended bigint,
+								   OUT duplicates bigint, OUT refused bigint, OUT executed bigint,
+								   OUT busy_tries bigint) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_produce_stats' LANGUAGE C VOLATILE ROWS 1;
+CREATE VIEW produce_stats AS
+	SELECT verified, bytes_verified, appended, duplicates, refused, executed, busy_tries FROM list_produce_stats();
+COMMENT ON VIEW produce_stats IS 'record batches of Kafka clients, and what became of them';
+
 CREATE FUNCTION reset_listener_stats() RETURNS void
 	AS 'MODULE_PATHNAME', 'pt_reset_listener_stats' LANGUAGE C VOLATILE;
 REVOKE ALL ON FUNCTION reset_listener_stats() FROM PUBLIC;
@@ -653,4 +661,4 @@ COMMENT ON FUNCTION reset_listener_stats() IS 'starts counting anew';
 
 GRANT EXECUTE ON FUNCTION list_clients() TO pg_monitor;
 GRANT SELECT ON clients TO pg_monitor;
-GRANT SELECT ON listener_stats TO PUBLIC;
+GRANT SELECT ON listener_stats, produce_stats TO PUBLIC;

@@ -48,6 +48,7 @@ static const struct
 	{pt_claims_shmem_size, pt_claims_shmem_init},
 	{pt_commit_shmem_size, pt_commit_shmem_init},
 	{pt_producers_shmem_size, pt_producers_shmem_init},
+	{pt_produce_counters_shmem_size, pt_produce_counters_shmem_init},
 	{pt_offsets_shmem_size, pt_offsets_shmem_init},
 	{pt_server_shmem_size, pt_server_shmem_init},
 };

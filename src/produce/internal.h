@@ -45,9 +45,13 @@ typedef enum PtProduceMode
 
 extern void pt_produce_in_mode(PtProduceMode mode, PtProduce *items, int n, XLogRecPtr *lsn);
 
+/* counters.c */
+extern void pt_produce_count(PtProduceCounter counter, uint64 n);
+
 /*
  * producers.c.  The caller holds the append lock of the log throughout.
  */
+extern bool pt_producers_at_hand(const PtLogState *log);
 extern void pt_producers_load(Relation rel, PtLogState *log);
 extern void pt_producers_get(const RelFileLocator *locator, int64 producer_id, PtProducerState *state);
 extern void pt_producers_put(const RelFileLocator *locator, const PtProducerState *state);

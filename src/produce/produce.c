@@ -10,7 +10,8 @@
  * that an attempt soon succeeds.  Batches go to the log as they are, byte for
  * byte.
  *
- * Where code of users would run, the answer is PT_NEEDS_EXECUTOR: a process
+ * Where code of users would run, or the producers of a large log are not known
+ * since the server started, the answer is PT_NEEDS_EXECUTOR: a process
  * that serves nobody else appends these, one at a time (executor.c), and then
  * waits for what it needs.
  *
@@ -141,6 +142,29 @@ compare_works(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* What came of an attempt. */
+static void
+count_items(const PtProduce *items, int n)
+{
+	uint64		counted[PT_PRODUCE_COUNTERS] = {0};
+
+	for (int i = 0; i < n; i++)
+	{
+		if (items[i].status == PT_BUSY)
+			counted[PT_TRIES_BUSY]++;
+		else if (items[i].status == PT_OK)
+			counted[PT_BATCHES_APPENDED]++;
+		else if (items[i].status == PT_DUPLICATE_SEQUENCE)
+			counted[PT_BATCHES_DUPLICATE]++;
+		else if (items[i].status != PT_NEEDS_EXECUTOR)
+			counted[PT_BATCHES_REFUSED]++;
+	}
+	if (mode == PT_PRODUCE_WAIT)
+		counted[PT_BATCHES_EXECUTED] = n;
+	for (int i = 0; i < PT_PRODUCE_COUNTERS; i++)
+		pt_produce_count(i, counted[i]);
+}
+
 /*
  * Appends n batches, in order, as one transaction that it starts and commits
  * itself (called outside of one), asynchronously: *lsn is the end of the
@@ -180,6 +204,7 @@ pt_produce_in_mode(PtProduceMode how, PtProduce *items, int n, XLogRecPtr *lsn)
 		produce_group(works, nworks, lsn);
 	}
 	pt_claims_sweep();
+	count_items(items, n);
 	pfree(works);
 	pfree(all);
 }
@@ -241,6 +266,8 @@ verify_item(Work *work, PtProduce *item)
 	item->nrefused = 0;
 	if (item->verified)
 		return;
+	pt_produce_count(PT_BATCHES_VERIFIED, 1);
+	pt_produce_count(PT_BYTES_VERIFIED, item->length);
 	status = pt_batch_verify(item->data, item->length, &item->header);
 	if (status == PT_BATCH_OK)
 		status = pt_batch_verify_records(item->data, item->length, limit, &item->records);
@@ -436,12 +463,24 @@ open_rel(PartState *part, Oid relid)
 	return PT_UNKNOWN_PARTITION;
 }
 
+static bool
+any_idempotent(Work **works, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (works[i]->item->header.producer_id >= 0)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Takes the append lock and the state of the log.  What would run code of
- * users is for those who may wait; it must not be in anybody's way here.
+ * users, or must read through much of the log first, is for those who may
+ * wait; it must not be in anybody's way here.
  */
 static PtStatus
-lock_part(PartState *part, Oid relid)
+lock_part(PartState *part, Oid relid, Work **works, int n)
 {
 	bool		full;
 
@@ -454,6 +493,8 @@ lock_part(PartState *part, Oid relid)
 	part->log = mode == PT_PRODUCE_WAIT ? pt_state_get(part->rel) : pt_state_try(part->rel, &full);
 	if (part->log == NULL)
 		return full ? PT_STORAGE_ERROR : PT_BUSY;
+	if (mode != PT_PRODUCE_WAIT && any_idempotent(works, n) && !pt_producers_at_hand(part->log))
+		return PT_NEEDS_EXECUTOR;
 	return PT_OK;
 }
 
@@ -468,7 +509,7 @@ open_part(PartState *part, Oid relid, Work **works, int n)
 
 	if (status != PT_OK)
 		return reject_all(works, n, status);
-	status = lock_part(part, relid);
+	status = lock_part(part, relid, works, n);
 	if (status != PT_OK)
 	{
 		relation_close(part->rel, NoLock);

@@ -58,8 +58,8 @@ typedef struct PtProduce
 
 /*
  * Where code of users would run (triggers, constraints, expressions of
- * indexes), the items' status is PT_NEEDS_EXECUTOR: pt_produce_execute is for
- * them.
+ * indexes), or much has to be read first, the items' status is
+ * PT_NEEDS_EXECUTOR: pt_produce_execute is for them.
  */
 extern void pt_produce_batches(PtProduce *items, int n, XLogRecPtr *lsn);
 
@@ -88,6 +88,24 @@ extern PtStatus pt_producers_list(Oid relid, PtProducerState **states, int *n);
 
 /* Of a transaction: what its batches say of producers. */
 extern const PtXactKind pt_xact_producers;
+
+/* counters.c: batches, in the order of the view's columns */
+typedef enum PtProduceCounter
+{
+	PT_BATCHES_VERIFIED,
+	PT_BYTES_VERIFIED,
+	PT_BATCHES_APPENDED,
+	PT_BATCHES_DUPLICATE,
+	PT_BATCHES_REFUSED,
+	PT_BATCHES_EXECUTED,		/* by executors, with whatever result */
+	PT_TRIES_BUSY,				/* of batches whose partition was not free */
+	PT_PRODUCE_COUNTERS
+} PtProduceCounter;
+
+extern void pt_produce_counted(uint64 *values);
+extern void pt_produce_counters_reset(void);
+extern Size pt_produce_counters_shmem_size(void);
+extern void pt_produce_counters_shmem_init(void);
 
 /* producers.c */
 extern Size pt_producers_shmem_size(void);

@@ -12,8 +12,9 @@
  * with it.  The first idempotent batch of a log after a start therefore
  * rebuilds its producers from the newest LOAD_EXTENTS extents of the log: a
  * batch that a client sends again is among the last ones that were written
- * before.  A producer that is not found starts anew with any sequence number,
- * as in Kafka after producer.id.expiration.ms.
+ * before.  That takes its time, and is an executor's work where there is much
+ * (produce.c).  A producer that is not found starts anew with any sequence
+ * number, as in Kafka after producer.id.expiration.ms.
  *
  * When the table is full the entry that has not been used for a while goes
  * (clock algorithm).
@@ -40,6 +41,8 @@
 #include "xact/xact.h"
 
 #define LOAD_EXTENTS	128		/* MiB of log, see above */
+#define QUICK_EXTENTS	2		/* MiB that can be walked through while
+								 * clients wait */
 
 typedef struct ProducerSlot
 {
@@ -308,6 +311,15 @@ pt_producers_list(Oid relid, PtProducerState **states, int *n)
 	*states = palloc(sizeof(PtProducerState) * Max(*n, 1));
 	*n = copy_states(&locator, *states, *n);
 	return PT_OK;
+}
+
+/*
+ * Are the producers of a log known, or found in no time?
+ */
+bool
+pt_producers_at_hand(const PtLogState *log)
+{
+	return pt_pos_extent(log->tail_pos) - pt_pos_extent(log->start_pos) < QUICK_EXTENTS || is_loaded(&log->locator);
 }
 
 /*

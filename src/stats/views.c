@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * views.c
- *	  The C side of the views clients and listener_stats.
+ *	  The C side of the views clients, listener_stats and produce_stats.
  *
- * Siblings: ../server/counters.h, where it all is.
+ * Siblings: ../server/counters.h and ../produce/counters.c, where it all is.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+#include "produce/produce.h"
 #include "server/counters.h"
 
 /* Who a client is as long as nobody has to say so. */
@@ -24,6 +25,7 @@
 
 PG_FUNCTION_INFO_V1(pt_clients);
 PG_FUNCTION_INFO_V1(pt_listener_stats);
+PG_FUNCTION_INFO_V1(pt_produce_stats);
 PG_FUNCTION_INFO_V1(pt_reset_listener_stats);
 
 /* Columns are put one after another. */
@@ -135,9 +137,26 @@ pt_listener_stats(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* list_produce_stats(): one row. */
+Datum
+pt_produce_stats(PG_FUNCTION_ARGS)
+{
+	uint64		counted[PT_PRODUCE_COUNTERS];
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Row			row = {0};
+
+	InitMaterializedSRF(fcinfo, 0);
+	pt_produce_counted(counted);
+	for (int i = 0; i < PT_PRODUCE_COUNTERS; i++)
+		put(&row, Int64GetDatum((int64) counted[i]));
+	tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
+	return (Datum) 0;
+}
+
 Datum
 pt_reset_listener_stats(PG_FUNCTION_ARGS)
 {
 	pt_counters_reset();
+	pt_produce_counters_reset();
 	PG_RETURN_VOID();
 }

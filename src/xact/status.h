@@ -16,8 +16,8 @@ typedef enum PtStatus
 	PT_OK,
 	PT_BUSY,					/* another transaction holds the append lock:
 								 * try again later */
-	PT_NEEDS_EXECUTOR,			/* it runs code of users, which an executor
-								 * process must do */
+	PT_NEEDS_EXECUTOR,			/* it runs code of users or takes its time: an
+								 * executor process must do that */
 	PT_UNKNOWN_PARTITION,
 	PT_OFFSET_OUT_OF_RANGE,
 	PT_CORRUPT_BATCH,

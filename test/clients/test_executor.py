@@ -263,18 +263,24 @@ def test_deadlock():
         CREATE FUNCTION both_rows() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             UPDATE two SET n = n + 1 WHERE i = 1;
+            PERFORM pg_advisory_xact_lock_shared(1);
             UPDATE two SET n = n + 1 WHERE i = 2;
             RETURN NEW;
         END $$;
         CREATE TRIGGER both_rows BEFORE INSERT ON topics.locking FOR EACH ROW EXECUTE FUNCTION both_rows()""")
+    gate = server.session()
+    gate.sql("SELECT pg_advisory_lock(1)")
     session = server.session()
-    session.sql("SET deadlock_timeout = '60s'; BEGIN; UPDATE two SET n = n + 1 WHERE i = 2")
-    waiting = Later("locking", "x")
+    session.sql("SET deadlock_timeout = '600s'; BEGIN; UPDATE two SET n = n + 1 WHERE i = 2")
+    waiting = Later("locking", "x", timeout_ms=50000)
     executors_wait()
     session.send("UPDATE two SET n = n + 1 WHERE i = 1; COMMIT")
-    tap.equal(waiting.answer()[0], TIMED_OUT, "the batch gives way")
+    until(lambda: server.sql("SELECT count(*) FROM pg_locks WHERE NOT granted") == "2", "the session to wait, too")
+    gate.sql("SELECT pg_advisory_unlock(1)")
+    tap.equal(waiting.answer()[0::2], (TIMED_OUT, "deadlock detected"), "the batch gives way")
     session.answer()
     session.close()
+    gate.close()
     tap.equal(produce("locking", "x")[:2], (NONE, 0), "and is appended later")
     tap.equal(server.sql("SELECT string_agg(n::text, ',' ORDER BY i) FROM two"), "2,2", "both are there once")
 
@@ -373,8 +379,7 @@ def test_killed_executor():
     tap.equal(produce("killed", "a", **more)[:2], (NONE, 0), "before")
     waiting = Later("moody", "sleep")
     executors_wait()
-    for executor in server.worker_pids("pgtopic executor"):
-        os.kill(executor, signal.SIGKILL)
+    os.kill(server.worker_pids("pgtopic executor")[0], signal.SIGKILL)
     tap.ok(isinstance(waiting.answer(), Exception), "the connections end")
     server.wait_up()
     until(connects, "a new connection")
@@ -382,6 +387,37 @@ def test_killed_executor():
     more["base_sequence"] = 1
     tap.equal(produce("killed", "b", **more)[:2], (NONE, 1), "and the next")
     tap.equal(values("killed"), "a,b", "what is there")
+
+
+def test_producers_of_a_large_log():
+    """what producers a large log has is found by an executor after a start, while others are served"""
+    pid = new_producer()
+    server.sql("SELECT create_topic('long'), create_topic('short')")
+
+    def send(topic, sequence, **more):
+        return Later(topic, "x" * 900000, producer_id=pid, producer_epoch=0, base_sequence=sequence, **more)
+
+    for i in range(5):
+        tap.equal(send("long", i).answer()[:2], (NONE, i), "0.9 MB")
+    tap.equal(send("short", 0).answer()[:2], (NONE, 0), "a short log")
+    server.restart()
+    until(connects, "a new connection")
+    executors = server.worker_pids("pgtopic executor")
+    for executor in executors:
+        os.kill(executor, signal.SIGSTOP)
+    try:
+        waiting = send("long", 4)
+        until(lambda: waiting.got or server.sql("SELECT count(*) FROM clients WHERE api = 'Produce'") == "1", "the batch")
+        tap.equal(send("short", 0).answer()[:2], (NONE, 0), "the short log knows a duplicate without an executor")
+        tap.equal(produce("free", "meanwhile")[0], NONE, "others are served")
+        tap.equal(waiting.got, None, "the long log takes an executor")
+    finally:
+        for executor in executors:
+            os.kill(executor, signal.SIGCONT)
+    tap.equal(waiting.answer()[:2], (NONE, 4), "which finds the duplicate")
+    executed = server.sql("SELECT executed FROM produce_stats")
+    tap.equal(send("long", 5).answer()[:2], (NONE, 5), "the next")
+    tap.equal(server.sql("SELECT executed FROM produce_stats"), executed, "is the listener's again")
 
 
 def test_large_and_many():
@@ -402,7 +438,7 @@ def test_nothing_left():
 
 TESTS = [test_row_lock, test_timeout, test_pipelined, test_trigger_that_produces, test_trigger_waits_for_a_partition,
          test_sleep_and_errors, test_errors_in_the_log_are_bounded, test_executor_timeout, test_slow_partitions, test_deadlock,
-         test_indexed_expression, test_terminated_executor, test_client_leaves, test_listener_ends, test_killed_executor,
+         test_indexed_expression, test_terminated_executor, test_client_leaves, test_listener_ends, test_killed_executor, test_producers_of_a_large_log,
          test_large_and_many, test_nothing_left]
 
 

@@ -37,6 +37,11 @@ def values(topic):
                       "FROM topics.\"%s\"" % topic)
 
 
+def stats():
+    names = ["verified", "bytes_verified", "appended", "duplicates", "refused", "executed", "busy_tries"]
+    return dict(zip(names, map(int, server.sql("SELECT %s FROM produce_stats" % ", ".join(names)).split("|"))))
+
+
 def new_producer():
     return client.call("InitProducerId", 4, {"TransactionalId": None, "TransactionTimeoutMs": 1000})["ProducerId"]
 
@@ -170,6 +175,10 @@ def test_busy_partition():
     tap.equal(produce("busy", (1, raw.Batch([(None, "free")])))[1][:2], (NONE, 0), "the free one")
     tap.ok(time.time() - begun < 1, "at once")
     tap.equal(answers, {}, "the busy one waits")
+    before = stats()
+    while stats()["busy_tries"] < before["busy_tries"] + 3:
+        time.sleep(0.02)
+    tap.equal(stats()["verified"], before["verified"], "however often it is tried, it has been verified once")
     session.sql("COMMIT")
     thread.join(20)
     session.close()

@@ -32,10 +32,8 @@
 #include "postmaster/bgworker.h"
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
-#include "replication/walsender_private.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/lwlock.h"
 
 #include "xact/commit.h"
 #include "xact/xact.h"
@@ -53,13 +51,12 @@
 #define PT_STANDBY_POLL_MAX	32
 
 static int	replication_wait_mode(void);
-static XLogRecPtr replicated_lsn(XLogRecPtr flushed);
 static bool committer_turn(bool *moved);
 static void committer_exit(int code, Datum arg);
 
 /*
  * What a commit waits for on synchronous standbys: SYNC_REP_WAIT_xxx, or
- * SYNC_REP_NO_WAIT.
+ * SYNC_REP_NO_WAIT.  The settings are the server's, not those of a session.
  */
 static int
 replication_wait_mode(void)
@@ -77,24 +74,6 @@ replication_wait_mode(void)
 		default:
 			return SYNC_REP_NO_WAIT;
 	}
-}
-
-/*
- * How much of the WAL flushed here is as safe on standbys as the configuration
- * demands.
- */
-static XLogRecPtr
-replicated_lsn(XLogRecPtr flushed)
-{
-	int			mode = replication_wait_mode();
-	XLogRecPtr	lsn;
-
-	if (mode == SYNC_REP_NO_WAIT)
-		return flushed;
-	LWLockAcquire(SyncRepLock, LW_SHARED);
-	lsn = WalSndCtl->lsn[mode];
-	LWLockRelease(SyncRepLock);
-	return Min(lsn, flushed);
 }
 
 /*
@@ -125,7 +104,7 @@ committer_turn(bool *moved)
 		flushed = GetFlushRecPtr(NULL);
 		pt_server_flush_took(net_now() - started);
 	}
-	replicated = replicated_lsn(flushed);
+	replicated = pt_commit_safe(flushed);
 	if (requests == seen_requests && replicated == seen_replicated)
 		return requested > replicated;
 
@@ -167,6 +146,7 @@ pt_committer_main(Datum arg)
 	standbys = pt_wait_event_new("PgtopicCommitterStandbys");
 	before_shmem_exit(committer_exit, (Datum) 0);
 	pt_commit_attach(MyLatch);
+	pt_commit_set_wait_mode(replication_wait_mode());
 	pgstat_report_appname("pgtopic committer");
 
 	for (;;)
@@ -177,6 +157,7 @@ pt_committer_main(Datum arg)
 		/* before looking, so that a request made while we look wakes us */
 		ResetLatch(MyLatch);
 		(void) pt_worker_interrupts();
+		pt_commit_set_wait_mode(replication_wait_mode());
 		waiting = committer_turn(&moved);
 		poll_ms = moved ? PT_STANDBY_POLL_MIN : Min(poll_ms * 2, PT_STANDBY_POLL_MAX);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (waiting ? WL_TIMEOUT : 0),

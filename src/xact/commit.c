@@ -5,7 +5,7 @@
  *
  * Whoever commits without flushing asks here for its commit record to be made
  * durable; the committer process (../server/committer.c) flushes for all who
- * asked meanwhile at once, and publishes how far it got.  All of it is four
+ * asked meanwhile at once, and publishes how far it got.  All of it is
  * counters that only grow, so no lock is needed.
  *
  * Siblings: tails.c and ../produce/produce.c (who ask).
@@ -17,6 +17,9 @@
 #include "postgres.h"
 
 #include "port/atomics.h"
+#include "replication/syncrep.h"
+#include "replication/walsender_private.h"
+#include "storage/lwlock.h"
 #include "storage/shmem.h"
 
 #include "xact/commit.h"
@@ -29,8 +32,12 @@ typedef struct PtCommitShared
 	pg_atomic_uint64 requested;
 	pg_atomic_uint64 flushed;
 	pg_atomic_uint64 replicated;	/* never ahead of flushed */
+	pg_atomic_uint32 wait_mode; /* see pt_commit_safe */
 	Latch	   *volatile latch; /* of the committer, NULL: not running */
 } PtCommitShared;
+
+/* As long as no committer has run. */
+#define WAIT_MODE_UNKNOWN	((uint32) SYNC_REP_WAIT_APPLY + 1)
 
 static PtCommitShared *shared;
 
@@ -56,6 +63,7 @@ pt_commit_shmem_init(void)
 	pg_atomic_init_u64(&shared->requested, 0);
 	pg_atomic_init_u64(&shared->flushed, 0);
 	pg_atomic_init_u64(&shared->replicated, 0);
+	pg_atomic_init_u32(&shared->wait_mode, WAIT_MODE_UNKNOWN);
 	shared->latch = NULL;
 }
 
@@ -129,6 +137,38 @@ XLogRecPtr
 pt_commit_flushed(void)
 {
 	return pg_atomic_read_u64(&shared->flushed);
+}
+
+/*
+ * By the committer: what the server's settings want a commit to wait for on
+ * synchronous standbys, SYNC_REP_WAIT_xxx or SYNC_REP_NO_WAIT.
+ */
+void
+pt_commit_set_wait_mode(int wait_mode)
+{
+	Assert(wait_mode >= SYNC_REP_NO_WAIT && wait_mode <= SYNC_REP_WAIT_APPLY);
+	pg_atomic_write_u32(&shared->wait_mode, (uint32) wait_mode);
+}
+
+/*
+ * How much of the WAL up to lsn, which is flushed here, is as safe on standbys
+ * as the server's settings demand.  Consumers are shown no more than that,
+ * whatever a session wants its own commit to wait for.  Does not throw.
+ */
+XLogRecPtr
+pt_commit_safe(XLogRecPtr lsn)
+{
+	uint32		wait_mode = pg_atomic_read_u32(&shared->wait_mode);
+	XLogRecPtr	replicated;
+
+	if (wait_mode == WAIT_MODE_UNKNOWN)
+		return InvalidXLogRecPtr;	/* the committer finds out when it starts */
+	if ((int) wait_mode == SYNC_REP_NO_WAIT)
+		return lsn;
+	LWLockAcquire(SyncRepLock, LW_SHARED);
+	replicated = WalSndCtl->lsn[wait_mode];
+	LWLockRelease(SyncRepLock);
+	return Min(replicated, lsn);
 }
 
 /* And is safe on synchronous standbys up to here. */

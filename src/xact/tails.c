@@ -170,6 +170,7 @@ static void
 after_commit(void)
 {
 	XLogRecPtr	lsn = XactLastCommitEnd;
+	XLogRecPtr	safe;
 	bool		awaited = false;
 
 	if (touched.n == 0)
@@ -190,16 +191,18 @@ after_commit(void)
 		pt_commit_request(lsn);
 		return;
 	}
+	safe = pt_commit_safe(lsn);
 	for (int i = 0; i < touched.n; i++)
 	{
 		PtLogState *state = ((TouchedLog *) pt_levels_at(&touched, i))->state;
 
-		(void) pt_state_advance(state, lsn);
+		(void) pt_state_advance(state, safe);
 		if (pt_log_awaited(&state->locator))
 			awaited = true;
 	}
-	if (awaited)
-		pt_commit_request(lsn); /* the committer wakes the listener's fetches */
+	/* the committer wakes the listener's fetches, and follows standbys */
+	if (awaited || safe < lsn)
+		pt_commit_request(lsn);
 }
 
 static void

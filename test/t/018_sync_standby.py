@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""Consumers are shown what synchronous standbys have, whatever a session wants its own commits to wait for."""
+
+import os
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import cluster as pg   # noqa: E402
+import tap             # noqa: E402
+
+primary = standby = None
+
+
+def end():
+    """The end of the log that Kafka clients are told."""
+    out = subprocess.run(["kcat", "-Q", "-b", primary.bootstrap, "-t", "safe:0:-1"], stdout=subprocess.PIPE, check=True,
+                         text=True, timeout=120).stdout
+    return out.split()[-1]
+
+
+def becomes(expected):
+    deadline = time.monotonic() + 120
+    while end() != expected and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return end()
+
+
+def test_without_standby():
+    """the standby is away"""
+    global primary, standby
+    primary = pg.Cluster("primary").init().start()
+    primary.sql("CREATE EXTENSION pgtopic; SELECT create_topic('safe'); SELECT append('safe:0', 'zero')")
+    standby = primary.standby()
+    primary.set(synchronous_standby_names="*", synchronous_commit="on")
+    primary.restart()
+    primary.wait_up()
+    primary.wait_listener()
+    for level in ("local", "off"):
+        primary.sql("SET synchronous_commit = %s; SELECT append('safe:0', '%s')" % (level, level))
+        tap.equal(end(), "1", "synchronous_commit = %s in a session shows consumers nothing that no standby has" % level)
+    subprocess.run(["kcat", "-P", "-b", primary.bootstrap, "-t", "safe", "-X", "acks=1"], input="leader", text=True,
+                   check=True, timeout=120)
+    tap.equal(end(), "1", "nor does acks=1")
+    tap.equal(primary.sql("SELECT count(*) FROM topics.safe"), "4", "SQL sees its own commits")
+
+
+def test_with_standby():
+    """it comes"""
+    standby.start()
+    tap.equal(becomes("4"), "4", "then consumers see all of it")
+    primary.sql("SELECT append('safe:0', 'on')")
+    tap.equal(end(), "5", "and a commit that has waited at once")
+    standby.stop()
+    primary.sql("SET synchronous_commit = local; SELECT append('safe:0', 'local')")
+    tap.equal(end(), "5", "not what came after the standby had gone")
+
+
+pg.demote()
+tap.main([test_without_standby, test_with_standby])

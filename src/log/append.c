@@ -63,7 +63,7 @@ static void place_batch(PtAppendBatch *b, int64 offset, int32 epoch);
 static PtLogPos end_of_source(PtAppendSource *src, PtLogPos pos);
 static void lock_run(Relation rel, PtLogState *state, PtAppendRun *run, PtLogPos end);
 static void fill_run(PtAppendSource *src, PtAppendRun *run, PtLogState *state);
-static void log_run(PtAppendRun *run, PtLogState *state);
+static void log_run(Relation rel, PtAppendRun *run, PtLogState *state);
 static void append_writeback(Relation rel, PtLogState *state, PtLogPos from);
 
 int64
@@ -174,7 +174,7 @@ pt_append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n, int32 
 		Assert(run.nblocks > 0 && run.nblocks <= PT_APPEND_BLOCKS);
 		START_CRIT_SECTION();
 		fill_run(&src, &run, state);
-		log_run(&run, state);
+		log_run(rel, &run, state);
 		END_CRIT_SECTION();
 		for (int i = 0; i < run.nblocks; i++)
 			UnlockReleaseBuffer(run.buffers[i]);
@@ -386,7 +386,7 @@ fill_run(PtAppendSource *src, PtAppendRun *run, PtLogState *state)
 
 /* One WAL record for a run; critical section. */
 static void
-log_run(PtAppendRun *run, PtLogState *state)
+log_run(Relation rel, PtAppendRun *run, PtLogState *state)
 {
 	xl_pt_append *x = &run->record.head;
 	XLogRecPtr	lsn;
@@ -400,7 +400,7 @@ log_run(PtAppendRun *run, PtLogState *state)
 
 		XLogRegisterBuffer((uint8) i, run->buffers[i],
 						   at == PT_PAGE_FIRST ? REGBUF_WILL_INIT | REGBUF_STANDARD :
-						   REGBUF_STANDARD | REGBUF_KEEP_DATA);
+						   pt_wal_page_flags(rel) | REGBUF_KEEP_DATA);
 		XLogRegisterBufData((uint8) i, page + at, run->lower[i] - at);
 	}
 	XLogSetRecordFlags(XLOG_INCLUDE_ORIGIN);

@@ -10,6 +10,8 @@
 #ifndef PT_LOG_INTERNAL_H
 #define PT_LOG_INTERNAL_H
 
+#include "access/xloginsert.h"
+
 #include "log/log.h"
 #include "log/wal.h"
 
@@ -34,6 +36,19 @@ typedef struct PtDirPlace
 } PtDirPlace;
 extern bool pt_dir_place(uint64 extent, PtDirPlace *place);
 extern BlockNumber pt_dir_block(const PtMetaPage *meta, const PtDirPlace *place);
+
+/*
+ * How a record registers a page that it changes without initialising it.  With
+ * wal_level = minimal, what a file had when the transaction made it (ALTER
+ * TABLE SET TABLESPACE copies it) is put into WAL at the commit, behind our
+ * records.  Before that, redo must not look at what a loss of power has left
+ * of the page, so it gets an image.
+ */
+static inline uint8
+pt_wal_page_flags(Relation rel)
+{
+	return REGBUF_STANDARD | (RelationNeedsWAL(rel) ? 0 : REGBUF_FORCE_IMAGE);
+}
 
 /* meta.c */
 extern Buffer pt_read_block(Relation rel, const RelFileLocator *locator, BlockNumber block,

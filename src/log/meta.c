@@ -32,7 +32,7 @@ static uint32 choose_physical(Relation rel, const PtMetaPage *meta, xl_pt_extent
 static void choose_directory(const PtMetaPage *meta, const PtDirPlace *place, xl_pt_extent *x);
 static Buffer lock_dir_page(Relation rel, const PtMetaPage *meta, const PtDirPlace *place, uint32 dir_phys,
 							bool init);
-static void log_extent(Buffer metabuf, Buffer dirbuf, Buffer prevbuf, const xl_pt_extent *x);
+static void log_extent(Relation rel, Buffer metabuf, Buffer dirbuf, Buffer prevbuf, const xl_pt_extent *x);
 
 /*
  * Pins a block of the main fork, through the relation when there is one (which
@@ -237,7 +237,7 @@ pt_extent_take(Relation rel, const PtDirEntry *next, int64 prev_max_timestamp)
 		prevbuf = lock_dir_page(rel, meta, &prev, PT_INVALID_EXTENT, false);
 	Assert(x.entry.phys < x.phys_extents && x.free_extent <= meta->first_extent);
 	Assert(x.dir_phys == PT_INVALID_EXTENT || x.dir_phys != x.entry.phys);
-	log_extent(metabuf, dirbuf, prevbuf, &x);
+	log_extent(rel, metabuf, dirbuf, prevbuf, &x);
 	if (BufferIsValid(prevbuf))
 		UnlockReleaseBuffer(prevbuf);
 	if (BufferIsValid(dirbuf))
@@ -347,7 +347,7 @@ lock_dir_page(Relation rel, const PtMetaPage *meta, const PtDirPlace *place, uin
 
 /* The change and its WAL record, on locked pages. */
 static void
-log_extent(Buffer metabuf, Buffer dirbuf, Buffer prevbuf, const xl_pt_extent *x)
+log_extent(Relation rel, Buffer metabuf, Buffer dirbuf, Buffer prevbuf, const xl_pt_extent *x)
 {
 	PtDirPlace	place;
 	XLogRecPtr	lsn;
@@ -358,20 +358,20 @@ log_extent(Buffer metabuf, Buffer dirbuf, Buffer prevbuf, const xl_pt_extent *x)
 	MarkBufferDirty(metabuf);
 	XLogBeginInsert();
 	XLogRegisterData((char *) x, sizeof(*x));
-	XLogRegisterBuffer(0, metabuf, REGBUF_STANDARD);
+	XLogRegisterBuffer(0, metabuf, pt_wal_page_flags(rel));
 	if (BufferIsValid(dirbuf))
 	{
 		(void) pt_dir_place(x->extent, &place);
 		init = place.slot == 0;
 		pt_dir_apply(BufferGetPage(dirbuf), x, init);
 		MarkBufferDirty(dirbuf);
-		XLogRegisterBuffer(1, dirbuf, init ? REGBUF_WILL_INIT | REGBUF_STANDARD : REGBUF_STANDARD);
+		XLogRegisterBuffer(1, dirbuf, init ? REGBUF_WILL_INIT | REGBUF_STANDARD : pt_wal_page_flags(rel));
 	}
 	if (BufferIsValid(prevbuf))
 	{
 		pt_dir_apply_prev(BufferGetPage(prevbuf), x);
 		MarkBufferDirty(prevbuf);
-		XLogRegisterBuffer(2, prevbuf, REGBUF_STANDARD);
+		XLogRegisterBuffer(2, prevbuf, pt_wal_page_flags(rel));
 	}
 	lsn = XLogInsert(PT_RMGR_ID, PT_WAL_EXTENT);
 	PageSetLSN(BufferGetPage(metabuf), lsn);

@@ -44,7 +44,7 @@ lock_frame(Relation rel, PtLogPos pos, PtFrameHeader **head)
 
 /* Changes the frame and gives its page back. */
 static void
-change_frame(Buffer buf, PtLogPos pos, PtFrameHeader *head, uint32 length, uint32 flags)
+change_frame(Relation rel, Buffer buf, PtLogPos pos, PtFrameHeader *head, uint32 length, uint32 flags)
 {
 	xl_pt_frame x = {.length = length,.flags = flags,.at = (uint16) pt_pos_byte(pos)};
 	XLogRecPtr	lsn;
@@ -56,7 +56,7 @@ change_frame(Buffer buf, PtLogPos pos, PtFrameHeader *head, uint32 length, uint3
 	MarkBufferDirty(buf);
 	XLogBeginInsert();
 	XLogRegisterData((char *) &x, sizeof(x));
-	XLogRegisterBuffer(0, buf, REGBUF_STANDARD);
+	XLogRegisterBuffer(0, buf, pt_wal_page_flags(rel));
 	lsn = XLogInsert(PT_RMGR_ID, PT_WAL_FRAME); /* PageSetLSN evaluates its
 												 * argument twice */
 	PageSetLSN(BufferGetPage(buf), lsn);
@@ -71,7 +71,7 @@ pt_frame_set(Relation rel, PtLogPos pos, uint32 length, uint32 flags)
 	PtFrameHeader *head;
 	Buffer		buf = lock_frame(rel, pos, &head);
 
-	change_frame(buf, pos, head, length, flags);
+	change_frame(rel, buf, pos, head, length, flags);
 }
 
 /*
@@ -85,7 +85,7 @@ pt_frame_flag(Relation rel, PtLogPos pos, uint32 flags)
 	Buffer		buf = lock_frame(rel, pos, &head);
 	uint32		length = head->length;
 
-	change_frame(buf, pos, head, length, head->flags | flags);
+	change_frame(rel, buf, pos, head, length, head->flags | flags);
 	return length;
 }
 

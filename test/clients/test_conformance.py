@@ -20,7 +20,8 @@ import tap             # noqa: E402
 server = client = None
 
 NONE, OUT_OF_RANGE, CORRUPT, UNKNOWN_TOPIC, TOO_LARGE, INVALID_TIMESTAMP, STORAGE_ERROR = 0, 1, 2, 3, 10, 32, 56
-ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, ID_NOT_ALLOWED, UNSUPPORTED_CODEC, INVALID_RECORD, UNKNOWN_TOPIC_ID = 22, 25, 53, 76, 87, 100
+INVALID_TOPIC, ILLEGAL_GENERATION, INVALID_GROUP_ID, UNKNOWN_MEMBER_ID, ID_NOT_ALLOWED, UNSUPPORTED_CODEC = 17, 22, 24, 25, 53, 76
+INVALID_RECORD, UNKNOWN_TOPIC_ID = 87, 100
 LONG_WAIT_MS = 2000     # a fetch that waits for nothing; what is answered at once takes far less
 
 
@@ -290,6 +291,80 @@ def test_offset_delete():
     tap.equal(committed(group, topic, 0)[1], -1, "the one that was there is gone")
 
 
+LENGTHS = (1, 2, 3, 7, 8, 15, 16, 31, 32, 63, 64, 126, 127, 128, 129, 254, 255, 256, 257, 1023, 1024, 4095, 4096)
+
+
+def odd_bytes(length, zeros=True):
+    """Bytes that are UTF-8, with zero bytes at both ends and between them."""
+    text = bytearray(65 + i * 31 % 62 for i in range(length))
+    if zeros:
+        text[0] = text[length // 2] = text[-1] = 0
+    return bytes(text)
+
+
+def test_strings():
+    """what clients call themselves and send along comes back as it was, whatever its length; a zero byte is a byte"""
+    topic = new_topic()
+    group = "strings-" + topic
+    wrong = []
+    for length in LENGTHS:
+        meta = odd_bytes(length)
+        for version in (7, 8):      # int16 and varint lengths
+            client.call("OffsetCommit", version, {"GroupId": group, "GenerationIdOrMemberEpoch": -1, "MemberId": "", "Topics": [
+                {"Name": topic, "Partitions": [{"PartitionIndex": 0, "CommittedOffset": length, "CommittedMetadata": meta}]}]})
+            got = committed(group, topic, 0)
+            if got != (NONE, length, meta.decode()):
+                wrong.append(("metadata", version, length, got))
+        name = odd_bytes(length, zeros=False)
+        if (commit(name, topic, 0, length), committed(name, topic, 0)) != (NONE, (NONE, length, "m")):
+            wrong.append(("group", length))
+        if commit(name + b"\0", topic, 0, 1) != INVALID_GROUP_ID:
+            wrong.append(("group with a zero byte", length))
+    tap.equal(wrong, [], "metadata and ids of groups")
+    server.restart()
+    connect()
+    tap.equal([length for length in LENGTHS if committed(odd_bytes(length, zeros=False), topic, 0)[1] != length], [], "groups are there after a restart")
+
+    wrong = []
+    for length in LENGTHS:
+        group, text = ("%d-%s" % (length, topic)), odd_bytes(length)
+        body = {"GroupId": group, "SessionTimeoutMs": 30000, "RebalanceTimeoutMs": 30000, "MemberId": "", "GroupInstanceId": text,
+                "ProtocolType": text, "Protocols": [{"Name": text, "Metadata": text}]}
+        with raw.Client(server.bootstrap, client_id=text.decode()) as odd:
+            joined = odd.call("JoinGroup", 9, body)
+            if (joined["ProtocolType"], joined["ProtocolName"], [m["Metadata"] for m in joined["Members"]]) != (text.decode(), text.decode(), [text]):
+                wrong.append(("JoinGroup", length, joined))
+            me = {"GroupId": group, "GenerationId": 1, "MemberId": joined["MemberId"], "GroupInstanceId": text}
+            synced = odd.call("SyncGroup", 5, {**me, "ProtocolType": text, "ProtocolName": text,
+                                               "Assignments": [{"MemberId": joined["MemberId"], "Assignment": text}]})
+            if (synced["ErrorCode"], synced["Assignment"]) != (NONE, text):
+                wrong.append(("SyncGroup", length, synced))
+            if odd.call("Heartbeat", 4, me)["ErrorCode"] != NONE:
+                wrong.append(("Heartbeat", length))
+            for field in ("MemberId", "GroupInstanceId"):       # cut, or longer by a zero byte: somebody else
+                for other in (me[field][:-1], me[field] + (b"\0" if field == "GroupInstanceId" else "\0")):
+                    if len(other) and odd.call("Heartbeat", 4, {**me, field: other})["ErrorCode"] == NONE:
+                        wrong.append((field, length, other))
+            described = odd.call("DescribeGroups", 5, {"Groups": [group]})["Groups"][0]
+            member = described["Members"][0]
+            if (described["ProtocolType"], described["ProtocolData"], member["GroupInstanceId"], member["MemberMetadata"],
+                    member["MemberAssignment"]) != (text.decode(),) * 3 + (text,) * 2:
+                wrong.append(("DescribeGroups", length, described))
+            odd.call("LeaveGroup", 4, {"GroupId": group, "Members": [{"MemberId": joined["MemberId"], "GroupInstanceId": text}]})
+    tap.equal(wrong, [], "members of groups")
+
+    wrong = []
+    for length in LENGTHS:
+        name = odd_bytes(length)
+        got = client.call("CreateTopics", 5, {"timeoutMs": 5000, "Topics": [{"Name": name, "NumPartitions": 1, "ReplicationFactor": 1}]})["Topics"][0]
+        wrong += [(length, got)] if (got["ErrorCode"], got["Name"]) != (INVALID_TOPIC, name.decode()) else []
+        name = odd_bytes(length, zeros=False) if length > 249 else b"z" * length
+        got = client.call("CreateTopics", 5, {"timeoutMs": 5000, "validateOnly": True,
+                                              "Topics": [{"Name": name, "NumPartitions": 1, "ReplicationFactor": 1}]})["Topics"][0]
+        wrong += [(length, got)] if got["ErrorCode"] != (NONE if length <= 249 else INVALID_TOPIC) else []
+    tap.equal(wrong, [], "names of topics: up to 249 characters, and none with a zero byte")
+
+
 # --- topics
 
 def test_asked_twice():
@@ -325,7 +400,7 @@ def test_transactional_ids():
     tap.equal(produce(topic, raw.Batch([(b"k", b"v")]), transactional_id="tx")["ErrorCode"], NONE, "an id alone makes no transaction")
 
 
-TESTS = [test_unknown_members, test_offset_delete, test_asked_twice, test_not_there, test_transactional_ids, test_damaged_page,
+TESTS = [test_unknown_members, test_offset_delete, test_asked_twice, test_not_there, test_transactional_ids, test_damaged_page, test_strings,
          test_record_errors, test_damaged_batches, test_size_after_recompression, test_fetch_waits, test_fetch_after_deletion,
          test_any_offset]
 

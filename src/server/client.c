@@ -69,7 +69,7 @@ pt_client_open(PtListener *l, int fd, const PtMoved *moved, const char *bytes)
 			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 			 errmsg("could not take a connection from %s: %m", client->session.peer)));
 	pt_client_slot_free(client->slot);
-	pt_server_connections_add(l->number, -1);
+	(void) pt_server_connections_add(l->number, l->life, -1);
 	MemoryContextDelete(mcxt);
 }
 
@@ -150,7 +150,7 @@ on_closed(NetConn *conn, const char *reason)
 		l->current = NULL;
 	kafka_session_end(&client->session);
 	pt_client_slot_free(client->slot);
-	pt_server_connections_add(l->number, -1);
+	(void) pt_server_connections_add(l->number, l->life, -1);
 	MemoryContextDelete(client->session.mcxt);
 }
 

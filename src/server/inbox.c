@@ -184,6 +184,26 @@ send_datagram(int from, int worker, int fd, int file, const PtMoved *moved,
 	return errno == ENOENT || errno == ECONNREFUSED ? PT_INBOX_DOWN : PT_INBOX_FULL;
 }
 
+/* As pt_inbox_send; the connection counts for the worker already. */
+static PtInboxResult
+send_counted(int from, int worker, int fd, const PtMoved *moved, const struct iovec *bytes, int nbytes)
+{
+	PtInboxResult result;
+	int			file;
+
+	if (moved->len <= PT_INLINE_MAX)
+		return send_datagram(from, worker, fd, -1, moved, bytes, nbytes);
+	if (!pt_server_files_add(worker, moved->life, moved->len, PT_FILES_MAX))
+		return PT_INBOX_FULL;
+	file = put_into_file(bytes, nbytes);
+	result = file < 0 ? PT_INBOX_FULL : send_datagram(from, worker, fd, file, moved, bytes, nbytes);
+	if (file >= 0)
+		close(file);
+	if (result != PT_INBOX_DONE)
+		pt_server_files_taken(worker, moved->life, moved->len);
+	return result;
+}
+
 /*
  * What cannot be had now may be there later: everything but a worker that is
  * not up is "full".
@@ -192,35 +212,18 @@ PtInboxResult
 pt_inbox_send(int from, int worker, int fd, PtMoved *moved, const struct iovec *bytes, int nbytes)
 {
 	PtInboxResult result;
-	int			file = -1;
 
 	Assert(nbytes <= PT_INBOX_IOVECS);
 	moved->magic = PT_MOVED_MAGIC;
 	moved->len = 0;
 	for (int i = 0; i < nbytes; i++)
 		moved->len += bytes[i].iov_len;
-	if (!pt_server_up(worker))
+	moved->life = pt_server_up(worker);
+	if (moved->life == 0 || !pt_server_connections_add(worker, moved->life, 1))
 		return PT_INBOX_DOWN;
-	if (moved->len > PT_INLINE_MAX)
-	{
-		if (!pt_server_files_add(worker, moved->len, PT_FILES_MAX))
-			return PT_INBOX_FULL;
-		file = put_into_file(bytes, nbytes);
-		result = file < 0 ? PT_INBOX_FULL : PT_INBOX_DONE;
-	}
-	else
-		result = PT_INBOX_DONE;
-	pt_server_connections_add(worker, 1);
-	if (result == PT_INBOX_DONE)
-		result = send_datagram(from, worker, fd, file, moved, bytes, nbytes);
-	if (file >= 0)
-		close(file);
+	result = send_counted(from, worker, fd, moved, bytes, nbytes);
 	if (result != PT_INBOX_DONE)
-	{
-		pt_server_connections_add(worker, -1);
-		if (moved->len > PT_INLINE_MAX)
-			pt_server_files_taken(worker, moved->len);
-	}
+		(void) pt_server_connections_add(worker, moved->life, -1);
 	return result;
 }
 
@@ -291,7 +294,10 @@ inbox_take(PtListener *l)
 	}
 	Assert(moved.len > PT_INLINE_MAX || n == sizeof(moved) + moved.len);
 	if (moved.len > PT_INLINE_MAX)
-		pt_server_files_taken(l->number, moved.len);
+		pt_server_files_taken(l->number, moved.life, moved.len);
+	/* counted for the worker that was here before, which has ended */
+	if (moved.life != l->life)
+		(void) pt_server_connections_add(l->number, l->life, 1);
 	take_client(l, fds[0], fds[1], &moved, bytes);
 	return true;
 }
@@ -315,7 +321,7 @@ take_client(PtListener *l, int fd, int file, const PtMoved *moved, const char *b
 						moved->session.client_id, moved->session.peer)));
 		if (fd >= 0)
 			close(fd);
-		pt_server_connections_add(l->number, -1);
+		(void) pt_server_connections_add(l->number, l->life, -1);
 	}
 	else
 		pt_client_open(l, fd, moved, bytes);

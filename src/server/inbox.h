@@ -40,6 +40,8 @@ typedef struct PtMoved
 	uint32		magic;
 	uint64		len;			/* bytes received and not worked on; set by
 								 * pt_inbox_send */
+	uint16		life;			/* of the worker for which it was counted; set
+								 * by pt_inbox_send */
 	int			slot;			/* in the table of clients (counters.h), or */
 	uint64		slot_serial;
 	bool		begin;			/* the first request is for the receiver,

@@ -152,7 +152,7 @@ listener_start(PtListener *l)
 	pt_client_move_init(l);
 	pt_inbox_init(l);
 	before_shmem_exit(listener_exit, (Datum) 0);
-	pt_server_attach(l->number, MyLatch);
+	l->life = pt_server_attach(l->number, MyLatch);
 	pgstat_report_appname(name_of(l));
 }
 
@@ -173,7 +173,7 @@ name_of(const PtListener *l)
 static void
 listener_exit(int code, Datum arg)
 {
-	pt_server_attach(listener.number, NULL);
+	(void) pt_server_attach(listener.number, NULL);
 	pt_log_waits_forget_all();
 }
 
@@ -327,7 +327,7 @@ on_accepted(NetListener *from, int fd, void *arg)
 		close(fd);
 		return;
 	}
-	pt_server_connections_add(l->number, 1);
+	(void) pt_server_connections_add(l->number, l->life, 1);
 	pt_client_open(l, fd, &moved, NULL);
 }
 

@@ -27,6 +27,7 @@ typedef enum PtActivity
 struct PtListener
 {
 	int			number;
+	uint16		life;			/* pt_server_attach */
 	PtActivity	activity;
 	TimestampTz now;			/* when this turn began */
 	MemoryContext mcxt;			/* lives as long as the worker */

@@ -22,6 +22,7 @@
 #include "server/jobs.h"
 #include "server/server.h"
 #include "server/shared.h"
+#include "server/tally.h"
 
 typedef struct PtServerShared
 {
@@ -30,13 +31,15 @@ typedef struct PtServerShared
 	struct
 	{
 		Latch	   *volatile latch; /* NULL: not up */
-		pg_atomic_uint32 connections;
+		pg_atomic_uint64 connections;	/* tally.h */
 		pg_atomic_uint32 sleeps_for;	/* PT_SLEEPS_FOR_xxx */
-		pg_atomic_uint64 files; /* bytes in files on their way to it */
+		pg_atomic_uint64 files; /* bytes in files on their way; tally.h */
 	}			listeners[PT_WORKERS_MAX];
 } PtServerShared;
 
 static PtServerShared *shared;
+
+static bool tally(pg_atomic_uint64 *word, uint16 life, int64 n, uint64 max);
 
 Size
 pt_server_shmem_size(void)
@@ -61,7 +64,7 @@ pt_server_shmem_init(void)
 	for (int i = 0; i < PT_WORKERS_MAX; i++)
 	{
 		shared->listeners[i].latch = NULL;
-		pg_atomic_init_u32(&shared->listeners[i].connections, 0);
+		pg_atomic_init_u64(&shared->listeners[i].connections, 0);
 		pg_atomic_init_u32(&shared->listeners[i].sleeps_for, 0);
 		pg_atomic_init_u64(&shared->listeners[i].files, 0);
 	}
@@ -85,21 +88,51 @@ pt_server_workers(void)
 	return pt_server_admin() + 1;
 }
 
-void
+uint16
 pt_server_attach(int worker, Latch *latch)
 {
+	pg_atomic_uint64 *connections = &shared->listeners[worker].connections;
+	pg_atomic_uint64 *files = &shared->listeners[worker].files;
+
 	Assert(worker >= 0 && worker < PT_WORKERS_MAX);
 	pt_client_slots_forget(worker);
 	pt_jobs_abandon(worker);
-	pg_atomic_write_u32(&shared->listeners[worker].connections, 0);
-	pg_atomic_write_u64(&shared->listeners[worker].files, 0);
+	pg_atomic_write_u64(connections, pt_tally_next(pg_atomic_read_u64(connections)));
+	pg_atomic_write_u64(files, pt_tally_next(pg_atomic_read_u64(files)));
+	Assert(pt_tally_life(pg_atomic_read_u64(connections)) == pt_tally_life(pg_atomic_read_u64(files)));
+	pg_write_barrier();
 	shared->listeners[worker].latch = latch;
+	return pt_tally_life(pg_atomic_read_u64(connections));
 }
 
-bool
+uint16
 pt_server_up(int worker)
 {
-	return shared->listeners[worker].latch != NULL;
+	Assert(worker >= 0 && worker < PT_WORKERS_MAX);
+	if (shared->listeners[worker].latch == NULL)
+		return 0;
+	pg_read_barrier();
+	return pt_tally_life(pg_atomic_read_u64(&shared->listeners[worker].connections));
+}
+
+/*
+ * false: the worker's life is over, or the sum would be more than max; what
+ * comes first may be more than that.
+ */
+static bool
+tally(pg_atomic_uint64 *word, uint16 life, int64 n, uint64 max)
+{
+	uint64		before = pg_atomic_read_u64(word);
+	uint64		sum;
+
+	do
+	{
+		if (!pt_tally_add(before, life, n, &sum))
+			return false;
+		if (n > 0 && pt_tally_count(before) > 0 && pt_tally_count(sum) > max)
+			return false;
+	} while (!pg_atomic_compare_exchange_u64(word, &before, sum));
+	return true;
 }
 
 void
@@ -145,16 +178,16 @@ pt_server_moves(void)
 	return pg_atomic_read_u64(&shared->moves);
 }
 
-void
-pt_server_connections_add(int worker, int n)
+bool
+pt_server_connections_add(int worker, uint16 life, int n)
 {
-	pg_atomic_fetch_add_u32(&shared->listeners[worker].connections, n);
+	return tally(&shared->listeners[worker].connections, life, n, PT_TALLY_COUNT_MASK);
 }
 
 int
 pt_server_connections(int worker)
 {
-	return (int) pg_atomic_read_u32(&shared->listeners[worker].connections);
+	return (int) pt_tally_count(pg_atomic_read_u64(&shared->listeners[worker].connections));
 }
 
 int
@@ -168,21 +201,15 @@ pt_server_connections_all(void)
 }
 
 bool
-pt_server_files_add(int worker, uint64 bytes, uint64 max)
+pt_server_files_add(int worker, uint16 life, uint64 bytes, uint64 max)
 {
-	pg_atomic_uint64 *files = &shared->listeners[worker].files;
-	uint64		before = pg_atomic_fetch_add_u64(files, bytes);
-
-	if (before == 0 || before + bytes <= max)
-		return true;
-	pg_atomic_fetch_sub_u64(files, bytes);
-	return false;
+	return tally(&shared->listeners[worker].files, life, bytes, max);
 }
 
 void
-pt_server_files_taken(int worker, uint64 bytes)
+pt_server_files_taken(int worker, uint16 life, uint64 bytes)
 {
-	pg_atomic_fetch_sub_u64(&shared->listeners[worker].files, bytes);
+	(void) tally(&shared->listeners[worker].files, life, -(int64) bytes, PT_TALLY_COUNT_MASK);
 }
 
 int

@@ -27,11 +27,14 @@ extern int	pt_server_admin(void);
 extern int	pt_server_workers(void);
 
 /*
- * A listener worker is up (latch) or ends (NULL); resets its count of
- * connections.
+ * A listener worker is up (latch) or ends (NULL).  A life of it begins, and
+ * its number is returned, which is not 0.  What is counted for the worker
+ * begins at 0; counting for an earlier life does nothing (tally.h).
  */
-extern void pt_server_attach(int worker, Latch *latch);
-extern bool pt_server_up(int worker);
+extern uint16 pt_server_attach(int worker, Latch *latch);
+
+/* The number of the worker's life; 0: it is not up. */
+extern uint16 pt_server_up(int worker);
 
 /*
  * What a listener worker is about to sleep for.  It says so before it looks
@@ -58,18 +61,21 @@ extern void pt_server_wake_worker(int worker);
 extern void pt_server_moved(void);
 extern uint64 pt_server_moves(void);
 
-/* Connections of a worker: counted where a connection is given to it. */
-extern void pt_server_connections_add(int worker, int n);
+/*
+ * Connections of a worker: counted where a connection is given to it.  false:
+ * that life of the worker is over, and nothing is counted.
+ */
+extern bool pt_server_connections_add(int worker, uint16 life, int n);
 extern int	pt_server_connections(int worker);
 extern int	pt_server_connections_all(void);
 
 /*
- * Bytes that lie in files on their way to a worker.  false: with these there
- * would be more than max (unless there are no others), and they are not
- * counted.
+ * Bytes that lie in files on their way to a worker.  They are not counted, and
+ * false is returned, when with them there would be more than max (unless there
+ * are no others), or that life of the worker is over.
  */
-extern bool pt_server_files_add(int worker, uint64 bytes, uint64 max);
-extern void pt_server_files_taken(int worker, uint64 bytes);
+extern bool pt_server_files_add(int worker, uint16 life, uint64 bytes, uint64 max);
+extern void pt_server_files_taken(int worker, uint16 life, uint64 bytes);
 
 /*
  * The listener, of those that are up, with the fewest connections; "self" when

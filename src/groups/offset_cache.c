@@ -11,6 +11,10 @@
  * Records come in their order (offset_follow.c), so a tombstone just removes
  * what it is about.
  *
+ * The area lies in the server's main shared memory, as large as
+ * pgtopic.offset_memory at the start asks for: dynamic shared memory may be
+ * scarce (/dev/shm of a container).  Only what goes beyond is taken there.
+ *
  * Keys are hashes with secret seeds, so nobody can make groups collide.
  *
  * The table of registry.c lives in the same memory.
@@ -26,6 +30,7 @@
 
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/memutils.h"
@@ -35,6 +40,7 @@
 #include "xact/xact.h"
 
 #define BUCKETS_MIN			4
+#define AREA_EXTRA			((Size) 4 * 1024 * 1024)
 
 typedef struct GroupKey
 {
@@ -71,27 +77,48 @@ typedef struct CachedOffset
 
 typedef struct OffsetsShared
 {
-	LWLock		lock;			/* while the area is made */
 	int			tranche;		/* of dsa and dshash */
 	uint64		seeds[2];
 	int64		started;		/* ms */
 	pg_atomic_uint64 bytes;		/* of committed offsets and groups, without what the allocator adds */
-	dsa_handle	area;			/* DSM_HANDLE_INVALID: not created yet */
 	dshash_table_handle groups;
 	dshash_table_handle members;
 } OffsetsShared;
 
 static OffsetsShared *shared;
 
+static void create_tables(void);
+static dshash_parameters table_parameters(size_t key_size, size_t entry_size);
+static GroupEntry *find_group(const RelFileLocator *log, PtString group_id);
+
 /* of this process; NULL: not attached */
 static dsa_area *area;
 static dshash_table *groups;
 static dshash_table *members;
 
+/*
+ * Of the area, at the start.  The setting counts what committed offsets and
+ * groups take; the allocator and its tables add to that.
+ */
+static Size
+area_size(void)
+{
+	Size		limit = mul_size(pt_offset_memory, 1024);
+
+	return MAXALIGN(add_size(add_size(limit, limit / 2), AREA_EXTRA));
+}
+
 Size
 pt_offset_cache_shmem_size(void)
 {
-	return MAXALIGN(sizeof(OffsetsShared));
+	return add_size(MAXALIGN(sizeof(OffsetsShared)), area_size());
+}
+
+/* The area begins behind the struct. */
+static void *
+area_place(void)
+{
+	return (char *) shared + MAXALIGN(sizeof(OffsetsShared));
 }
 
 /* Called with AddinShmemInitLock held. */
@@ -100,18 +127,36 @@ pt_offset_cache_shmem_init(void)
 {
 	bool		found;
 
-	shared = ShmemInitStruct("pgtopic committed offsets", sizeof(OffsetsShared), &found);
+	shared = ShmemInitStruct("pgtopic committed offsets", pt_offset_cache_shmem_size(), &found);
 	if (!found)
 	{
 		shared->tranche = pt_lwlock_tranche_new("pgtopic_offsets");
-		LWLockInitialize(&shared->lock, shared->tranche);
 		if (!pg_strong_random(shared->seeds, sizeof(shared->seeds)))
 			elog(ERROR, "could not make random seeds");
 		shared->started = pt_now_ms();
 		pg_atomic_init_u64(&shared->bytes, 0);
-		shared->area = DSM_HANDLE_INVALID;
+		create_tables();
 	}
 	pt_lwlock_tranche_name(shared->tranche, "pgtopic_offsets");
+}
+
+/* In the postmaster, which then lets go of the area: its children attach. */
+static void
+create_tables(void)
+{
+	dshash_parameters group_params = table_parameters(sizeof(GroupKey), sizeof(GroupEntry));
+	dshash_parameters member_params = table_parameters(sizeof(PtGroupMembersKey), sizeof(PtGroupMembers));
+	dsa_area   *made = dsa_create_in_place(area_place(), area_size(), shared->tranche, NULL);
+	dshash_table *table;
+
+	dsa_pin(made);
+	table = dshash_create(made, &group_params, NULL);
+	shared->groups = dshash_get_hash_table_handle(table);
+	dshash_detach(table);
+	table = dshash_create(made, &member_params, NULL);
+	shared->members = dshash_get_hash_table_handle(table);
+	dshash_detach(table);
+	dsa_detach(made);
 }
 
 static dshash_parameters
@@ -131,7 +176,7 @@ table_parameters(size_t key_size, size_t entry_size)
 
 /*
  * Makes the cache usable in this process, before anything else is done with
- * it.  The first process creates it.
+ * it.
  */
 void
 pt_offset_cache_attach(void)
@@ -143,29 +188,14 @@ pt_offset_cache_attach(void)
 	if (members != NULL)
 		return;
 	old = MemoryContextSwitchTo(TopMemoryContext);
-	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
-	if (shared->area == DSM_HANDLE_INVALID)
+	if (area == NULL)
 	{
-		area = dsa_create(shared->tranche);
-		dsa_pin(area);
+		area = dsa_attach_in_place(area_place(), NULL);
+		on_shmem_exit(dsa_on_shmem_exit_release_in_place, PointerGetDatum(area_place()));
 		dsa_pin_mapping(area);
-		groups = dshash_create(area, &group_params, NULL);
-		members = dshash_create(area, &member_params, NULL);
-		shared->groups = dshash_get_hash_table_handle(groups);
-		shared->members = dshash_get_hash_table_handle(members);
-		shared->area = dsa_get_handle(area);
 	}
-	else
-	{
-		if (area == NULL)
-		{
-			area = dsa_attach(shared->area);
-			dsa_pin_mapping(area);
-		}
-		groups = dshash_attach(area, &group_params, shared->groups, NULL);
-		members = dshash_attach(area, &member_params, shared->members, NULL);
-	}
-	LWLockRelease(&shared->lock);
+	groups = dshash_attach(area, &group_params, shared->groups, NULL);
+	members = dshash_attach(area, &member_params, shared->members, NULL);
 	MemoryContextSwitchTo(old);
 }
 
@@ -392,21 +422,27 @@ enter_group(const RelFileLocator *log, PtString group_id)
 {
 	GroupKey	key;
 	GroupEntry *group;
-	bool		found;
+	dsa_pointer id;
+	bool		found = false;
 
 	make_group_key(&key, log, group_id);
-	group = dshash_find_or_insert(groups, &key, &found);
-	if (found)
+	group = find_group(log, group_id);
+	if (group)
 		return group;
-	memset((char *) group + sizeof(GroupKey), 0, sizeof(GroupEntry) - sizeof(GroupKey));
-	group->id = allocate(Max(group_id.len, 1), DSA_ALLOC_NO_OOM);
-	if (!DsaPointerIsValid(group->id))
+	id = allocate(Max(group_id.len, 1), 0);
+	PG_TRY();
 	{
-		dshash_delete_entry(groups, group);
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of shared memory for committed offsets")));
+		group = dshash_find_or_insert(groups, &key, &found);
 	}
+	PG_CATCH();
+	{
+		release(id, Max(group_id.len, 1));
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	Assert(!found);				/* one process at a time follows a leaf */
+	memset((char *) group + sizeof(GroupKey), 0, sizeof(GroupEntry) - sizeof(GroupKey));
+	group->id = id;
 	pg_atomic_fetch_add_u64(&shared->bytes, sizeof(GroupEntry));
 	group->id_len = group_id.len;
 	memcpy(dsa_get_address(area, group->id), group_id.data, group_id.len);

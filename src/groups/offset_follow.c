@@ -54,6 +54,7 @@ typedef struct FollowShared
 static FollowShared *shared;
 static HTAB *followed;
 
+static void follow_or_explain(PtLogState *log, PtLogPos end, FollowedLog *at);
 static void follow_piece(PtLogState *log, PtLogPos end, FollowedLog *at);
 
 /* Of both halves of the room's shared memory. */
@@ -153,11 +154,43 @@ pt_offset_follow(PtLogState *log)
 		at.next_pos = Max(at.next_pos, followed_to(log).next_pos);
 		if (at.next_pos < end)
 		{
-			follow_piece(log, end, &at);
+			follow_or_explain(log, end, &at);
 			set_followed(&at);
 		}
 		LWLockRelease(lock);
 	}
+}
+
+/*
+ * follow_piece, whose want of shared memory would stay: the error says what
+ * there is to do.
+ */
+static void
+follow_or_explain(PtLogState *log, PtLogPos end, FollowedLog *at)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		follow_piece(log, end, at);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(mcxt);
+		edata = CopyErrorData();
+		if (edata->sqlerrcode != ERRCODE_OUT_OF_MEMORY && edata->sqlerrcode != ERRCODE_DISK_FULL)
+			PG_RE_THROW();
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("not enough shared memory for committed offsets"),
+				 errdetail("%s", edata->message),
+				 errhint("Increase the setting \"pgtopic.offset_memory\", now %d kB, and restart the server.",
+						 pt_offset_memory)));
+	}
+	PG_END_TRY();
 }
 
 /* Applies the next records below end, and moves *at behind them. */

@@ -123,30 +123,31 @@ pt_func_check_access(const PtTopic *topic, AclMode mode)
 }
 
 /*
- * The lock stays to the end of the transaction, as that of a statement would.
+ * Opens a partition of a topic that was just looked up.  The lock stays to the
+ * end of the transaction, as that of a statement would.  NULL: the table was
+ * dropped under our hands.  Getting the lock has brought us the invalidation,
+ * so who looks again sees what there is instead.
  */
+Relation
+pt_try_partition(const PtTopic *topic, int32 number, LOCKMODE lockmode)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (number < 0 || number >= topic->npartitions || !OidIsValid(topic->leaves[number]))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("topic \"%s\" has no partition %d", topic->name, number)));
+	return try_relation_open(topic->leaves[number], lockmode);
+}
+
+/* The same of a topic whose name is not at hand; ERROR when it was dropped. */
 Relation
 pt_open_partition(Oid relid, int32 number, LOCKMODE lockmode)
 {
-	for (;;)
-	{
-		const PtTopic *topic = pt_topic_expect(relid);
-		Relation	rel;
+	Relation	rel;
 
-		if (number < 0 || number >= topic->npartitions || !OidIsValid(topic->leaves[number]))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("topic \"%s\" has no partition %d", topic->name, number)));
-		rel = try_relation_open(topic->leaves[number], lockmode);
-		if (rel)
-			return rel;
-
-		/*
-		 * Dropped under our hands.  Getting the lock has brought us the
-		 * invalidation, so the next round sees what there is instead.
-		 */
-		CHECK_FOR_INTERRUPTS();
-	}
+	while ((rel = pt_try_partition(pt_topic_expect(relid), number, lockmode)) == NULL)
+		;
+	return rel;
 }
 
 /* UTF-8, as the engine wants it. */

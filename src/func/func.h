@@ -59,6 +59,7 @@ extern void pt_func_check_access(const PtTopic *topic, AclMode mode);
 extern PtTopic *pt_func_topic(PtString name);
 
 /* Opens the leaf of a partition; ERROR when there is none of that number. */
+extern Relation pt_try_partition(const PtTopic *topic, int32 number, LOCKMODE lockmode);
 extern Relation pt_open_partition(Oid topic, int32 number, LOCKMODE lockmode);
 
 /* choose.c: ERROR when the topic has no partition at all. */

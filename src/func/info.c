@@ -205,17 +205,30 @@ pt_group_configs(PG_FUNCTION_ARGS)
 	return return_configs(fcinfo, pt_group_config_list(pt_arg_cstring(fcinfo, 0)));
 }
 
+/*
+ * The bounds of the partition in the first argument, now.  One that is dropped
+ * while we wait for its lock, and made again, is looked up again.
+ */
+static void
+bounds_of_argument(FunctionCallInfo fcinfo, PtLogInfo *info, PtLogEnd *end)
+{
+	PtPartition p = PG_GETARG_PARTITION(0);
+	Relation	rel;
+
+	while ((rel = pt_try_partition(pt_topic_expect_name(p.topic), p.number, AccessShareLock)) == NULL)
+		;
+	log_bounds(rel, info, end);
+	relation_close(rel, AccessShareLock);
+}
+
 /* The first offset that is retained. */
 Datum
 pt_func_log_start(PG_FUNCTION_ARGS)
 {
-	PtPartition p = PG_GETARG_PARTITION(0);
-	Relation	rel = pt_open_partition(pt_topic_expect_name(p.topic)->relid, p.number, AccessShareLock);
 	PtLogInfo	info;
 	PtLogEnd	end;
 
-	log_bounds(rel, &info, &end);
-	relation_close(rel, AccessShareLock);
+	bounds_of_argument(fcinfo, &info, &end);
 	PG_RETURN_INT64(info.start_offset);
 }
 
@@ -223,12 +236,9 @@ pt_func_log_start(PG_FUNCTION_ARGS)
 Datum
 pt_func_log_end(PG_FUNCTION_ARGS)
 {
-	PtPartition p = PG_GETARG_PARTITION(0);
-	Relation	rel = pt_open_partition(pt_topic_expect_name(p.topic)->relid, p.number, AccessShareLock);
 	PtLogInfo	info;
 	PtLogEnd	end;
 
-	log_bounds(rel, &info, &end);
-	relation_close(rel, AccessShareLock);
+	bounds_of_argument(fcinfo, &info, &end);
 	PG_RETURN_INT64(end.offset);
 }

@@ -136,34 +136,61 @@ forbid_where_read_only(const char *function)
 	PreventCommandIfParallelMode(function);
 }
 
+/* Where a row goes. */
+typedef struct Target
+{
+	PtString	name;			/* of the topic */
+	bool		choose;			/* the partition, by the row's key */
+	int32		number;
+	Oid			topic;
+	Relation	leaf;
+	bool		slow;			/* by an INSERT */
+}			Target;
+
+/*
+ * Opens the leaf that a row goes to; argument n of the call is the row's
+ * timestamp.  A topic that is dropped while we wait for its lock, and made
+ * again, is looked up again, as a table would be.
+ */
+static void
+open_target(Target * target, FunctionCallInfo fcinfo, int n, PtRecord *row)
+{
+	do
+	{
+		/* stays as it is until the next look-up */
+		const PtTopic *topic = pt_topic_expect_name(target->name);
+
+		pt_func_check_access(topic, ACL_INSERT);
+		row->timestamp = read_timestamp(fcinfo, n, &topic->config);
+		if (target->choose)
+			target->number = pt_choose_partition(topic, row->key, row->key_len);
+		target->topic = topic->relid;
+		target->leaf = pt_try_partition(topic, target->number, RowExclusiveLock);
+		target->slow = topic->has_triggers;
+	} while (unlikely(target->leaf == NULL));
+	target->slow |= pt_leaf_needs_executor(target->leaf);
+}
+
 /* produce(topic, value, key, headers, partition, timestamp) */
 static Datum
 produce(FunctionCallInfo fcinfo, ValueReader read_value)
 {
-	const PtTopic *topic;
-	Oid			relid;
-	int32		number;
-	bool		slow;
+	Target		target = {.choose = PG_ARGISNULL(4)};
 	PtRecord	row;
-	Relation	rel;
 
-	/* stays as it is until the next look-up, which pt_open_partition makes */
-	topic = pt_arg_topic(fcinfo, 0);
+	pt_arg_required(fcinfo, 0, "topic");
 	forbid_where_read_only("produce()");
-	relid = topic->relid;
-	pt_func_check_access(topic, ACL_INSERT);
+	target.name = PG_GETARG_TOPIC(0);
+	if (!target.choose)
+		target.number = PG_GETARG_INT32(4);
 	read_row(fcinfo, read_value, &row);
-	row.timestamp = read_timestamp(fcinfo, 5, &topic->config);
-	number = PG_ARGISNULL(4) ? pt_choose_partition(topic, row.key, row.key_len) : PG_GETARG_INT32(4);
-	slow = topic->has_triggers;
-
-	rel = pt_open_partition(relid, number, RowExclusiveLock);
-	if (unlikely(slow || pt_leaf_needs_executor(rel)))
-		insert_row(relid, number, &row);
+	open_target(&target, fcinfo, 5, &row);
+	if (unlikely(target.slow))
+		insert_row(target.topic, target.number, &row);
 	else
-		pt_pending_add(rel, &row, NULL);
-	relation_close(rel, NoLock);
-	PG_RETURN_DATUM(pt_partition_datum(PG_GETARG_TOPIC(0), number));
+		pt_pending_add(target.leaf, &row, NULL);
+	relation_close(target.leaf, NoLock);
+	PG_RETURN_DATUM(pt_partition_datum(target.name, target.number));
 }
 
 Datum
@@ -216,32 +243,25 @@ read_expected(FunctionCallInfo fcinfo, int n)
 static Datum
 append(FunctionCallInfo fcinfo, ValueReader read_value)
 {
+	Target		target = {0};
 	PtPartition p;
-	Oid			relid;
-	const PtTopic *topic;
-	bool		slow;
 	PtRecord	row;
-	Relation	rel;
 	int64		expected;
 	int64		offset;
 
 	pt_arg_required(fcinfo, 0, "partition");
 	forbid_where_read_only("append()");
 	p = PG_GETARG_PARTITION(0);
-	topic = pt_topic_expect_name(p.topic);
-	relid = topic->relid;
-	pt_func_check_access(topic, ACL_INSERT);
+	target.name = p.topic;
+	target.number = p.number;
 	read_row(fcinfo, read_value, &row);
-	row.timestamp = read_timestamp(fcinfo, 4, &topic->config);
 	expected = read_expected(fcinfo, 5);
-	slow = topic->has_triggers;
-
-	rel = pt_open_partition(relid, p.number, RowExclusiveLock);
-	if (slow || pt_leaf_needs_executor(rel))
-		offset = append_slowly(rel, relid, p.number, &row, expected);
+	open_target(&target, fcinfo, 4, &row);
+	if (target.slow)
+		offset = append_slowly(target.leaf, target.topic, target.number, &row, expected);
 	else
-		offset = pt_append_rows(rel, &row, 1, expected);
-	relation_close(rel, NoLock);
+		offset = pt_append_rows(target.leaf, &row, 1, expected);
+	relation_close(target.leaf, NoLock);
 	PG_RETURN_INT64(offset);
 }
 

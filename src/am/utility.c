@@ -78,10 +78,13 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 {
 	ProcessUtility_hook_type next = prev_process_utility ? prev_process_utility : standard_ProcessUtility;
 	bool		resolves = ends_prepared(pstmt->utilityStmt);
+	bool		known = pt_ddl_take_leaf();
 
-	before_command(pstmt->utilityStmt);
+	if (!known)
+		before_command(pstmt->utilityStmt);
 	next(pstmt, query, read_only_tree, context, params, env, dest, qc);
-	after_command(pstmt->utilityStmt);
+	if (!known)
+		after_command(pstmt->utilityStmt);
 	if (resolves)
 		pt_prepared_resolved();
 }

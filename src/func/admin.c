@@ -49,6 +49,7 @@ pt_create_topic(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_RESERVED_NAME),
 				 errmsg("topic name \"%s\" is reserved", name),
 				 errdetail("The topic is created when it is first needed.")));
+	pt_topic_check_locks(npartitions);
 	(void) pt_topic_create(name, npartitions, configs, NULL);
 	PG_RETURN_DATUM(pt_topic_datum(name));
 }
@@ -56,8 +57,11 @@ pt_create_topic(PG_FUNCTION_ARGS)
 Datum
 pt_drop_topic(PG_FUNCTION_ARGS)
 {
+	const PtTopic *topic = pt_arg_topic(fcinfo, 0);
+
 	PreventCommandIfReadOnly("drop_topic()");
-	pt_topic_drop(pt_arg_topic(fcinfo, 0)->relid);
+	pt_topic_check_locks(topic->npartitions);
+	pt_topic_drop(topic->relid);
 	PG_RETURN_VOID();
 }
 
@@ -88,6 +92,7 @@ pt_add_partitions(PG_FUNCTION_ARGS)
 {
 	PreventCommandIfReadOnly("add_partitions()");
 	pt_arg_required(fcinfo, 1, "total");
+	pt_topic_check_locks(PG_GETARG_INT32(1));
 	pt_topic_add_partitions(pt_arg_topic(fcinfo, 0)->relid, PG_GETARG_INT32(1));
 	PG_RETURN_VOID();
 }

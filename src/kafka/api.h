@@ -67,6 +67,7 @@ typedef struct KafkaError
 	const char *message;		/* in the call's memory */
 } KafkaError;
 
+extern bool kafka_run_in(MemoryContext mcxt, void (*fn) (void *arg), void *arg, KafkaError *error);
 extern bool kafka_run_transaction(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error);
 
 extern bool kafka_try(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error);

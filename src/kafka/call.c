@@ -187,6 +187,13 @@ run_and_commit(void *arg)
 bool
 kafka_run_transaction(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error)
 {
+	return kafka_run_in(call->mcxt, fn, arg, error);
+}
+
+/* The same without a call: the error is copied to mcxt, where we return. */
+bool
+kafka_run_in(MemoryContext mcxt, void (*fn) (void *arg), void *arg, KafkaError *error)
+{
 	OwnTransaction own = {fn, arg};
 	struct sigaction usual;
 	bool		ok;
@@ -202,7 +209,7 @@ kafka_run_transaction(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaE
 	sigaction(SIGINT, NULL, &usual);
 	pqsignal(SIGINT, StatementCancelHandler);
 	enable_timeout_after(STATEMENT_TIMEOUT, TRANSACTION_PATIENCE_MS);
-	ok = guard(call->mcxt, run_and_commit, &own, error);
+	ok = guard(mcxt, run_and_commit, &own, error);
 	disable_timeout(STATEMENT_TIMEOUT, false);
 	sigaction(SIGINT, &usual, NULL);
 

@@ -174,6 +174,10 @@ extern void kafka_control_heard(void);
 extern void kafka_control_turn(void);
 extern int64 kafka_control_wait(void);
 
+/* For the administration worker, likewise. */
+extern void kafka_admin_turn(MemoryContext mcxt);
+extern int64 kafka_admin_wait(void);
+
 /* Set by the control worker: its groups are those that count. */
 extern bool kafka_control_worker;
 

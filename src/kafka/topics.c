@@ -267,9 +267,9 @@ create_topic(void *arg)
 }
 
 /*
- * Creates a topic in a transaction of its own.  configs: List of PtConfigPair,
- * in the call's memory.  false with the error, which has been logged if it is
- * ours.
+ * Creates a topic in a transaction of its own, or several.  configs: List of
+ * PtConfigPair, in the call's memory.  false with the error, which has been
+ * logged if it is ours.
  */
 bool
 kafka_topic_create(KafkaCall *call, const char *name, int npartitions, List *configs, KafkaError *error)
@@ -286,7 +286,9 @@ kafka_topic_create(KafkaCall *call, const char *name, int npartitions, List *con
 		};
 		return false;
 	}
-	if (kafka_run_transaction(call, create_topic, &new, error))
+	if (npartitions > pt_topic_piece() ?
+		kafka_topic_create_in_pieces(call, name, npartitions, configs, error) :
+		kafka_run_transaction(call, create_topic, &new, error))
 		return true;
 	kafka_log_error(call, error);
 	return false;

@@ -66,6 +66,12 @@ extern bool kafka_out_of_time(const KafkaCall *call, int32 timeout_ms);
 extern bool kafka_topic_create(KafkaCall *call, const char *name, int npartitions, List *configs,
 							   KafkaError *error);
 
+/* topic_pieces.c */
+extern bool kafka_topic_create_in_pieces(KafkaCall *call, const char *name, int npartitions, List *configs,
+										 KafkaError *error);
+extern bool kafka_topic_delete(KafkaCall *call, Oid relid, int npartitions, KafkaError *error);
+extern bool kafka_topic_grow(KafkaCall *call, Oid relid, int had, int npartitions, KafkaError *error);
+
 /* replicas and in-sync replicas of every partition: the one broker */
 extern int32 kafka_replica_nodes[1];
 

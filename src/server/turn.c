@@ -50,6 +50,7 @@ static void begin_client(PtListener *l, PtClient *client, bool refuse);
 static void begin_request(PtListener *l, PtRequest *request, bool refuse);
 static int64 control_wait(void);
 static void control_phase(PtListener *l);
+static void admin_phase(PtListener *l);
 static void tick_due(NetTimer *timer);
 static void resume_phase(PtListener *l);
 static void resume_request(PtListener *l, PtRequest *request);
@@ -87,6 +88,8 @@ pt_turn(PtListener *l)
 	pt_append_phase(l);
 	if (pt_plane_of(l) == KAFKA_PLANE_CONTROL)
 		control_phase(l);
+	if (pt_plane_of(l) == KAFKA_PLANE_ADMIN)
+		admin_phase(l);
 	pt_log_waits_check(l);
 	resume_phase(l);
 	answer_phase(l);
@@ -343,6 +346,27 @@ control_phase(PtListener *l)
 		wait_ms = control_wait();
 	}
 	net_timer_start(l->loop, &l->tick, net_now() + wait_ms * 1000);
+}
+
+/*
+ * The administration worker's own: a piece of what is to be removed of topics,
+ * between requests.
+ */
+static void
+admin_phase(PtListener *l)
+{
+	int64		wait_ms = kafka_admin_wait();
+
+	if (wait_ms == 0)
+	{
+		pt_turn_transaction();
+		kafka_admin_turn(l->turn_mcxt);
+		MemoryContextSwitchTo(l->turn_mcxt);
+		transaction_end(l);
+		wait_ms = kafka_admin_wait();
+	}
+	if (wait_ms >= 0)
+		net_timer_start(l->loop, &l->tick, net_now() + wait_ms * 1000);
 }
 
 /* Only wakes the worker: every turn looks. */

@@ -274,6 +274,8 @@ pt_catalog_load(Oid relid, PtTopic *topic)
 	if (!candidate || !OidIsValid(pt_am_topic_log()) || !has_partition_key(relid))
 		return false;
 	label = pt_label_get(relid);
+	if (label && label->unfinished)
+		return false;
 	load_leaves(relid, topic);
 	if (label == NULL && topic->npartitions == 0)
 		return false;

@@ -9,7 +9,8 @@
  * operator occurs, so that nobody's objects come in between.  The search path
  * stays as it is: event triggers run inside of our statements.
  *
- * Siblings: name.c makes the names, label.c the label.
+ * Siblings: name.c makes the names, label.c the label; pieces.c has topics
+ * that are too large for one transaction.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -237,7 +238,7 @@ partition_default(const char *name, int npartitions)
  * assigns it after NOT NULL is checked.
  */
 static Oid
-create_parent(const char *name, const char *relname, Oid schema, int npartitions)
+create_table(const char *name, const char *table, int npartitions)
 {
 	Oid			extension = pt_catalog_extension_schema();
 
@@ -248,9 +249,9 @@ create_parent(const char *name, const char *relname, Oid schema, int npartitions
 						"key pg_catalog.bytea, "
 						"value pg_catalog.bytea, "
 						"headers %s) PARTITION BY LIST (partition)",
-						in_topic_schema(relname), partition_default(name, npartitions),
+						in_topic_schema(table), partition_default(name, npartitions),
 						quote_qualified_identifier(get_namespace_name(extension), "headers")));
-	return get_relname_relid(relname, schema);
+	return get_relname_relid(table, pt_catalog_schema());
 }
 
 /*
@@ -258,8 +259,8 @@ create_parent(const char *name, const char *relname, Oid schema, int npartitions
  * where a topic that was renamed has left its own behind, another one is
  * taken.
  */
-static void
-free_name(const char *relname, const char *suffix, char *out)
+void
+pt_ddl_free_name(const char *relname, const char *suffix, char *out)
 {
 	Oid			schema = pt_catalog_schema();
 
@@ -270,35 +271,54 @@ free_name(const char *relname, const char *suffix, char *out)
 
 /* An index that stores nothing and lets the planner find offsets and times. */
 static void
-create_index(const char *relname, const char *column)
+create_index(const char *table, const char *stem, const char *column)
 {
 	char		index[NAMEDATALEN];
 
-	free_name(relname, psprintf("#%s", column), index);
+	pt_ddl_free_name(stem, psprintf("#%s", column), index);
 	pt_ddl_run(psprintf("CREATE INDEX %s ON %s USING topic_position (%s)",
-						quote_identifier(index), in_topic_schema(relname), quote_identifier(column)));
+						quote_identifier(index), in_topic_schema(table), quote_identifier(column)));
+}
+
+/* The next CREATE TABLE is create_leaf's: see pt_ddl_take_leaf. */
+static bool next_is_leaf = false;
+
+/*
+ * For the utility hook: is the statement that begins now a partition of our
+ * own?  Then it is as it must be, and nothing waits for it: what the hook
+ * looks at for others takes longer with each partition that the topic has.
+ */
+bool
+pt_ddl_take_leaf(void)
+{
+	bool		result = next_is_leaf;
+
+	next_is_leaf = false;
+	return result;
 }
 
 /*
  * A partition.  Its own default of the column lets one INSERT into it by name.
  */
 static void
-create_leaf(const char *relname, int number)
+create_leaf(const char *table, const char *stem, int number)
 {
 	char		leaf[NAMEDATALEN];
 
-	free_name(relname, psprintf("#%d", number), leaf);
+	pt_ddl_free_name(stem, psprintf("#%d", number), leaf);
+	next_is_leaf = true;
 	pt_ddl_run(psprintf("CREATE TABLE %s PARTITION OF %s (partition DEFAULT %d) FOR VALUES IN (%d) USING topic_log",
-						in_topic_schema(leaf), in_topic_schema(relname), number, number));
+						in_topic_schema(leaf), in_topic_schema(table), number, number));
 }
 
 /*
- * Partitions [from, to).  Each is locked until the transaction ends, and so is
- * whatever the server makes with it: the table of locks is the bound of their
- * number, and that is what the error tells.
+ * Partitions [from, to) of a table, with names that begin with the stem; both
+ * are the topic's relation name, as a rule.  Each is locked until the
+ * transaction ends, and so is whatever the server makes with it: the table of
+ * locks is the bound of their number, and that is what the error tells.
  */
-static void
-create_leaves(const char *relname, int from, int to)
+void
+pt_ddl_create_leaves(const char *table, const char *stem, int from, int to)
 {
 	MemoryContext mcxt = CurrentMemoryContext;
 
@@ -307,7 +327,7 @@ create_leaves(const char *relname, int from, int to)
 		for (int i = from; i < to; i++)
 		{
 			CHECK_FOR_INTERRUPTS();
-			create_leaf(relname, i);
+			create_leaf(table, stem, i);
 		}
 	}
 	PG_CATCH();
@@ -328,13 +348,19 @@ create_leaves(const char *relname, int from, int to)
 	PG_END_TRY();
 }
 
-/* What is created once all is checked, with the rights of the current user. */
-static Oid
-create_tables(const char *name, const char *relname, Oid schema, int npartitions, List *configs, const pg_uuid_t *id)
+/*
+ * The table of a topic without partitions, with its label and its indexes,
+ * when all has been checked; it belongs to the current user.
+ */
+Oid
+pt_ddl_create_parent(const char *name, const char *table, int npartitions, List *configs,
+					 const pg_uuid_t *id, bool unfinished)
 {
 	PtLabel		label;
+	char		relname[NAMEDATALEN];
 	Oid			relid;
 
+	pt_name_relation(name, relname);
 	memset(&label, 0, sizeof(label));
 	label.name = strcmp(name, relname) == 0 ? NULL : unconstify(char *, name);
 	label.has_id = true;
@@ -343,13 +369,13 @@ create_tables(const char *name, const char *relname, Oid schema, int npartitions
 	else
 		random_id(&label.id);
 	label.internal = pt_topic_name_is_internal(name);
+	label.unfinished = unfinished;
 	label.configs = pt_config_merge(NIL, configs);
 
-	relid = create_parent(name, relname, schema, npartitions);
+	relid = create_table(name, table, npartitions);
 	pt_label_set(relid, &label);
-	create_index(relname, "offset");
-	create_index(relname, "timestamp");
-	create_leaves(relname, 0, npartitions);
+	create_index(table, relname, "offset");
+	create_index(table, relname, "timestamp");
 	return relid;
 }
 
@@ -367,6 +393,37 @@ schema_owner(Oid schema)
 }
 
 /*
+ * All about a new topic that can be checked before it has an owner; its schema
+ * is made when it is not there, and its relation's name is told.
+ */
+void
+pt_ddl_check_new(const char *name, int npartitions, List *configs, Oid *schema, char *relname)
+{
+	check_name(name);
+	check_partitions(npartitions);
+	check_configs(configs);
+	if (!OidIsValid(pt_am_topic_log()) || !OidIsValid(pt_catalog_extension_schema()))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"pgtopic\" is not installed in this database"),
+				 errhint("Use CREATE EXTENSION pgtopic.")));
+	*schema = ensure_schema();
+	pt_name_relation(name, relname);
+}
+
+/*
+ * May the current user make it, and is the name free?  If so it stays free to
+ * the end of the transaction.
+ */
+void
+pt_ddl_check_free(Oid schema, const char *name, const char *relname)
+{
+	check_may_create(schema);
+	lock_name(schema, relname);
+	check_free(schema, name, relname);
+}
+
+/*
  * Creates a topic that belongs to the current user; see topic.h for errors.
  * The broker's own topics, which the first session that needs them creates,
  * belong to the owner of the schema.
@@ -380,35 +437,31 @@ pt_topic_create(const char *name, int npartitions, List *configs, const pg_uuid_
 	Oid			save_user;
 	int			save_context;
 
-	check_name(name);
-	check_partitions(npartitions);
-	check_configs(configs);
-	if (!OidIsValid(pt_am_topic_log()) || !OidIsValid(pt_catalog_extension_schema()))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("extension \"pgtopic\" is not installed in this database"),
-				 errhint("Use CREATE EXTENSION pgtopic.")));
-
-	schema = ensure_schema();
-	pt_name_relation(name, relname);
+	pt_ddl_check_new(name, npartitions, configs, &schema, relname);
 	GetUserIdAndSecContext(&save_user, &save_context);
 	if (pt_topic_name_is_internal(name))
 		SetUserIdAndSecContext(schema_owner(schema), save_context | SECURITY_LOCAL_USERID_CHANGE);
-	check_may_create(schema);
-	lock_name(schema, relname);
-	check_free(schema, name, relname);
-	relid = create_tables(name, relname, schema, npartitions, configs, id);
+	pt_ddl_check_free(schema, name, relname);
+	relid = pt_ddl_create_parent(name, relname, npartitions, configs, id, false);
+	pt_ddl_create_leaves(relname, relname, 0, npartitions);
 	SetUserIdAndSecContext(save_user, save_context);
 	return relid;
+}
+
+/* Locks a topic of the current user's; ERROR when it is there no more. */
+const PtTopic *
+pt_ddl_lock_topic(Oid relid, LOCKMODE mode)
+{
+	check_owner(existing_topic(relid));
+	LockRelationOid(relid, mode);
+	return existing_topic(relid);
 }
 
 /* DROP TABLE: what depends on it, such as a view, is an error. */
 void
 pt_topic_drop(Oid relid)
 {
-	check_owner(existing_topic(relid));
-	LockRelationOid(relid, AccessExclusiveLock);
-	(void) existing_topic(relid);
+	(void) pt_ddl_lock_topic(relid, AccessExclusiveLock);
 	pt_ddl_run(psprintf("DROP TABLE %s", pt_qualified_name(relid)));
 }
 
@@ -425,9 +478,7 @@ pt_topic_add_partitions(Oid relid, int npartitions)
 	int			had;
 
 	check_partitions(npartitions);
-	check_owner(existing_topic(relid));
-	LockRelationOid(relid, ShareUpdateExclusiveLock);
-	topic = existing_topic(relid);
+	topic = pt_ddl_lock_topic(relid, ShareUpdateExclusiveLock);
 	had = topic->npartitions;
 	name = pstrdup(topic->name);
 	relname = get_rel_name(relid);
@@ -440,7 +491,7 @@ pt_topic_add_partitions(Oid relid, int npartitions)
 	if (had <= 1)
 		pt_ddl_run(psprintf("ALTER TABLE ONLY %s ALTER COLUMN partition SET DEFAULT %s",
 							in_topic_schema(relname), partition_default(name, npartitions)));
-	create_leaves(relname, had, npartitions);
+	pt_ddl_create_leaves(relname, relname, had, npartitions);
 }
 
 /* Changes configs; a NULL value takes one back to its default. */
@@ -451,9 +502,7 @@ pt_topic_alter_configs(Oid relid, List *configs)
 	PtLabel    *label;
 
 	check_configs(configs);
-	check_owner(existing_topic(relid));
-	LockRelationOid(relid, ShareUpdateExclusiveLock);
-	topic = existing_topic(relid);
+	topic = pt_ddl_lock_topic(relid, ShareUpdateExclusiveLock);
 	label = pt_label_get(relid);
 	if (label == NULL)
 	{

@@ -47,6 +47,7 @@ typedef struct PtLabel
 	bool		has_id;
 	pg_uuid_t	id;
 	bool		internal;
+	bool		unfinished;		/* being made or deleted in pieces: no topic */
 	List	   *configs;		/* of PtConfigPair, no NULL values */
 	/* of a partition, which has nothing else */
 	bool		has_start;
@@ -74,6 +75,13 @@ extern void pt_config_apply(List *pairs, PtTopicConfig *config);
 /* ddl.c */
 extern void pt_label_set(Oid relid, const PtLabel *label);
 extern void pt_ddl_run(const char *sql);
+extern void pt_ddl_check_new(const char *name, int npartitions, List *configs, Oid *schema, char *relname);
+extern void pt_ddl_check_free(Oid schema, const char *name, const char *relname);
+extern Oid	pt_ddl_create_parent(const char *name, const char *table, int npartitions, List *configs,
+								 const pg_uuid_t *id, bool unfinished);
+extern void pt_ddl_create_leaves(const char *table, const char *stem, int from, int to);
+extern void pt_ddl_free_name(const char *relname, const char *suffix, char *out);
+extern const PtTopic *pt_ddl_lock_topic(Oid relid, LOCKMODE mode);
 extern char *pt_qualified_name(Oid relid);
 
 #endif							/* PT_TOPIC_INTERNAL_H */

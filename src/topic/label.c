@@ -89,6 +89,12 @@ parse_key(PtLabel *label, const char *key, JsonbValue *v)
 			pt_label_bad("\"internal\" must be true or false.");
 		label->internal = v->val.boolean;
 	}
+	else if (strcmp(key, "unfinished") == 0)
+	{
+		if (v->type != jbvBool)
+			pt_label_bad("\"unfinished\" must be true or false.");
+		label->unfinished = v->val.boolean;
+	}
 	else if (strcmp(key, "start") == 0)
 	{
 		if (!pt_json_int64(v, &label->start) || label->start < 0)
@@ -166,6 +172,11 @@ pt_label_text(const PtLabel *label)
 	if (label->internal)
 	{
 		appendStringInfo(&buf, "%s\"internal\": true", sep);
+		sep = ", ";
+	}
+	if (label->unfinished)
+	{
+		appendStringInfo(&buf, "%s\"unfinished\": true", sep);
 		sep = ", ";
 	}
 	if (label->configs != NIL)

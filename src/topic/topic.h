@@ -126,6 +126,22 @@ extern bool pt_ddl_running;
 
 /* To this many */
 extern void pt_topic_add_partitions(Oid relid, int npartitions);
+
+/* For the utility hook. */
+extern bool pt_ddl_take_leaf(void);
+
+/* pieces.c */
+extern void pt_topic_check_locks(int npartitions);
+extern int	pt_topic_piece(void);
+extern Oid	pt_topic_begin(const char *name, int npartitions, List *configs);
+extern void pt_topic_fill(Oid relid, const char *name, int from, int to);
+extern void pt_topic_finish(Oid relid, const char *name);
+extern void pt_topic_hide(Oid relid);
+extern bool pt_topic_remove_piece(Oid relid);
+extern List *pt_topic_unfinished(void);
+extern bool pt_topic_claim(Oid relid);
+extern void pt_topic_unclaim(Oid relid);
+
 extern void pt_topic_alter_configs(Oid relid, List *configs);
 
 /* "text" or "jsonb", perhaps with "try_" before it */

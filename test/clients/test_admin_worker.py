@@ -17,7 +17,7 @@ import tap             # noqa: E402
 
 SERVER_ERROR, NONE, UNKNOWN_TOPIC, TIMED_OUT, POLICY_VIOLATION = -1, 0, 3, 7, 44
 SESSION_MS = 6000
-PARTITIONS = 300
+PARTITIONS = 3000
 
 server = None
 
@@ -230,6 +230,76 @@ def test_many():
     beating.finish("beside that")
 
 
+def unfinished():
+    return server.sql("SELECT count(*) FROM pg_class WHERE relname LIKE 'pieces%'")
+
+
+def test_pieces():
+    """a topic that is made or deleted in pieces is never half there, whatever happens on the way"""
+    n = 600
+    server.sql("""CREATE TABLE public.stop_at (leaf text);
+        CREATE FUNCTION public.stop() RETURNS event_trigger LANGUAGE plpgsql AS
+        $$ BEGIN
+            IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() JOIN stop_at ON object_identity LIKE '%' || leaf || '%') THEN
+                RAISE EXCEPTION 'stopped';
+            END IF;
+        END $$;
+        CREATE EVENT TRIGGER stops ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION public.stop();
+        INSERT INTO stop_at VALUES ('pieces#500')""")
+    with connect(timeout=120) as c:
+        tap.equal(code(c.call("CreateTopics", 2, create("pieces", n))), POLICY_VIOLATION, "an error in the last piece")
+        tap.equal(unfinished(), "0", "takes all others back")
+        server.sql("DELETE FROM public.stop_at")
+        server.sql("CREATE OR REPLACE FUNCTION public.stop() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN "
+                   "WHILE EXISTS (SELECT FROM pg_event_trigger_ddl_commands() JOIN stop_at ON object_identity LIKE '%' || leaf || '%') "
+                   "LOOP PERFORM pg_sleep(0.05); END LOOP; END $$; INSERT INTO public.stop_at VALUES ('pieces#300')")
+        c.send("CreateTopics", 2, create("pieces", n))
+        wait_until_busy()
+        deadline = time.monotonic() + 60
+        while int(unfinished()) < 250 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        with connect() as other:
+            tap.equal(code(other.call("Metadata", 4, metadata("pieces"))), UNKNOWN_TOPIC, "while it is made, there is no such topic")
+        tap.equal(server.sql("SELECT count(*) FROM topics WHERE topic::text LIKE 'pieces%'"), "0", "for SQL neither")
+        pid = server.worker_pids("pgtopic admin")[0]
+        os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while server.worker_pids("pgtopic admin") in ([], [pid]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    server.wait_up()
+    server.wait_listener()
+    server.sql("DROP EVENT TRIGGER stops")
+    deadline = time.monotonic() + 120
+    while unfinished() != "0" and time.monotonic() < deadline:
+        time.sleep(0.2)
+    tap.equal(unfinished(), "0", "after a crash, what was made is removed")
+    with connect(timeout=120) as c:
+        tap.equal(code(c.call("CreateTopics", 2, create("pieces", n))), NONE, "then it is made")
+        tap.equal(server.sql("SELECT count(*), count(DISTINCT leaf) FROM partitions WHERE topic::text = 'pieces'"), "%d|%d" % (n, n),
+                  "with all its partitions")
+        more = {"Topics": [{"Name": "pieces", "Count": n + 400, "Assignments": None}], "TimeoutMs": 60000, "ValidateOnly": False}
+        tap.equal(c.call("CreatePartitions", 0, more)["Results"][0]["ErrorCode"], NONE, "it grows")
+        server.sql("CREATE VIEW public.of_pieces AS SELECT * FROM topics.pieces")
+        delete = {"TopicNames": ["pieces"], "TimeoutMs": 60000}
+        answer = c.call("DeleteTopics", 5, delete)["Responses"][0]
+        tap.equal(answer["ErrorCode"], POLICY_VIOLATION, "what depends on it keeps it")
+        tap.matches("view (public.)?of_pieces depends on it", answer["ErrorMessage"], "with its name")
+        server.sql("DROP VIEW public.of_pieces")
+        session = server.session()
+        session.sql("BEGIN; LOCK TABLE topics.\"pieces#7\"")
+        tap.equal(c.call("DeleteTopics", 5, delete)["Responses"][0]["ErrorCode"], NONE, "it is deleted, though somebody has a partition")
+        tap.equal([code(c.call("Metadata", 4, metadata("pieces"))), unfinished() != "0"], [UNKNOWN_TOPIC, True],
+                  "it is not there any more, and its tables are")
+        tap.equal(code(c.call("CreateTopics", 2, create("pieces", 3))), NONE, "its name is free")
+        session.close()
+    server.sql("SELECT drop_topic('pieces')")
+    os.kill(server.worker_pids("pgtopic admin")[0], signal.SIGTERM)      # sooner than in half a minute
+    deadline = time.monotonic() + 120
+    while unfinished() != "0" and time.monotonic() < deadline:
+        time.sleep(0.2)
+    tap.equal(unfinished(), "0", "the tables go when they are free")
+
+
 def test_stopped():
     """a control worker that stood still for longer than sessions last expels nobody whom it did not hear"""
     member = Member("paused", session_ms=8000)
@@ -249,4 +319,4 @@ pg.demote()
 server = pg.Cluster(settings={"pgtopic.group_initial_rebalance_delay": "0"}).init().start()
 server.sql("CREATE EXTENSION pgtopic")
 server.wait_listener()
-tap.main([test_offsets_topic, test_trigger, test_crash, test_users_code, test_depends, test_locked, test_many, test_stopped])
+tap.main([test_offsets_topic, test_trigger, test_crash, test_users_code, test_depends, test_locked, test_many, test_pieces, test_stopped])

@@ -20,12 +20,6 @@
 #include "kafka/topics.h"
 
 static void
-drop_topic(void *arg)
-{
-	pt_topic_drop(*(Oid *) arg);
-}
-
-static void
 refuse(DeleteTopicResponse *out, int16 code, const char *message)
 {
 	out->error_code = code;
@@ -106,7 +100,6 @@ delete_one(KafkaCall *call, KafkaString name, const KafkaUuid *id, const Oid *fo
 {
 	const PtTopic *topic = kafka_topic_known(name, id, &out->error_code);
 	KafkaError	error;
-	Oid			relid;
 
 	if (topic == NULL)
 		return;
@@ -122,12 +115,8 @@ delete_one(KafkaCall *call, KafkaString name, const KafkaUuid *id, const Oid *fo
 		refuse(out, KERR_INVALID_TOPIC_EXCEPTION, "The topic is internal: SQL can drop it with DROP TABLE.");
 		return;
 	}
-	relid = topic->relid;
-	if (!kafka_run_transaction(call, drop_topic, &relid, &error))
-	{
-		kafka_log_error(call, &error);
+	if (!kafka_topic_delete(call, topic->relid, topic->npartitions, &error))
 		refuse(out, error.code, error.message);
-	}
 }
 
 /* Since version 6: either a name or an id. */

@@ -21,26 +21,12 @@
 /* As for CreateTopics: more at once is a mistake. */
 #define PARTITIONS_PER_REQUEST	10000
 
-typedef struct Growth
-{
-	Oid			relid;
-	int			npartitions;
-} Growth;
-
 static bool
 refuse(CreatePartitionsResult *out, int16 code, const char *message)
 {
 	out->error_code = code;
 	out->error_message = kafka_string(message);
 	return false;
-}
-
-static void
-add_partitions(void *arg)
-{
-	const Growth *growth = arg;
-
-	pt_topic_add_partitions(growth->relid, growth->npartitions);
 }
 
 /* Is the count one that the topic can grow to? */
@@ -85,7 +71,6 @@ handle_topic(KafkaCall *call, const CreatePartitionsTopic *in, CreatePartitionsR
 {
 	const CreatePartitionsRequest *request = call->request;
 	const PtTopic *topic;
-	Growth		growth;
 	KafkaError	error;
 
 	topic = kafka_topic_known(in->name, NULL, &out->error_code);
@@ -99,13 +84,8 @@ handle_topic(KafkaCall *call, const CreatePartitionsTopic *in, CreatePartitionsR
 	if (!check_count(topic, in->count, out) ||
 		!check_assignments(in, in->count - topic->npartitions, out) || request->validate_only)
 		return;
-	growth.relid = topic->relid;
-	growth.npartitions = in->count;
-	if (!kafka_run_transaction(call, add_partitions, &growth, &error))
-	{
-		kafka_log_error(call, &error);
+	if (!kafka_topic_grow(call, topic->relid, topic->npartitions, in->count, &error))
 		refuse(out, error.code, error.message);
-	}
 }
 
 static KafkaOutcome

@@ -26,6 +26,7 @@
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/lwlock.h"
+#include "utils/resowner.h"
 
 #include "xact/internal.h"
 #include "topic/types.h"
@@ -47,6 +48,7 @@ static PtLevelStack trims = PT_LEVEL_STACK(PendingTrim);
 static PendingTrim *remember(Oid relid, int64 offset);
 static void prepare(PendingTrim *trim);
 static void prepare_all(bool two_phase);
+static void release_owner(ResourceOwner owner);
 static XLogRecPtr write_start(const PendingTrim *trim);
 static void write_all(void);
 
@@ -174,18 +176,36 @@ prepare_all(bool two_phase)
 }
 
 /*
+ * Gives back what an owner has, as an abort would: pins, and from 19 on the
+ * content locks of buffers.
+ */
+static void
+release_owner(ResourceOwner owner)
+{
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_BEFORE_LOCKS, false, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_LOCKS, false, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_AFTER_LOCKS, false, false);
+	ResourceOwnerDelete(owner);
+}
+
+/*
  * The commit is done, and so an error must not get out of here: a log that
- * could not be changed keeps its old start.
+ * could not be changed keeps its old start.  What the error leaves behind has
+ * an owner of its own; all else belongs to the commit that we are in.
  */
 static XLogRecPtr
 write_start(const PendingTrim *trim)
 {
 	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner commit_owner = CurrentResourceOwner;
 	uint32		holdoff = InterruptHoldoffCount;
+	ResourceOwner volatile owner = NULL;
 	XLogRecPtr volatile lsn = InvalidXLogRecPtr;
 
 	PG_TRY();
 	{
+		owner = ResourceOwnerCreate(commit_owner, "pgtopic trim");
+		CurrentResourceOwner = owner;
 		lsn = pt_trim_write(&trim->locator, &trim->start);
 	}
 	PG_CATCH();
@@ -195,11 +215,6 @@ write_start(const PendingTrim *trim)
 		MemoryContextSwitchTo(old);
 		edata = CopyErrorData();
 		FlushErrorState();
-
-		/*
-		 * what an abort would do, but for what belongs to the commit that we
-		 * are in
-		 */
 		LWLockReleaseAll();
 		UnlockBuffers();
 		InterruptHoldoffCount = holdoff;
@@ -210,6 +225,9 @@ write_start(const PendingTrim *trim)
 				 errhint("Delete them again.")));
 	}
 	PG_END_TRY();
+	CurrentResourceOwner = commit_owner;
+	if (owner != NULL)
+		release_owner(owner);
 	return lsn;
 }
 

@@ -34,17 +34,18 @@ SELECT count(*) FROM topics.am_copy;
 INSERT INTO topics.am_copy (partition, key, value, headers, "timestamp")
 	SELECT i % 2, ('key ' || i)::bytea, decode(md5(i::text), 'hex'), headers('n', i::text), '2024-01-01'::timestamptz + i * interval '1 ms'
 	FROM generate_series(1, 20000) i;
-COPY (SELECT * FROM topics.am_copy ORDER BY partition, "offset") TO '/tmp/pgtopic_am_copy.txt';
-COPY (SELECT * FROM topics.am_copy ORDER BY partition, "offset") TO '/tmp/pgtopic_am_copy.bin' (FORMAT binary);
+SELECT current_setting('data_directory') || '/am_copy.txt' AS text_file, current_setting('data_directory') || '/am_copy.bin' AS binary_file \gset
+COPY (SELECT * FROM topics.am_copy ORDER BY partition, "offset") TO :'text_file';
+COPY (SELECT * FROM topics.am_copy ORDER BY partition, "offset") TO :'binary_file' (FORMAT binary);
 SELECT create_topic('am_copy_text', 2), create_topic('am_copy_binary', 2);
-COPY topics.am_copy_text FROM '/tmp/pgtopic_am_copy.txt';
-COPY topics.am_copy_binary FROM '/tmp/pgtopic_am_copy.bin' (FORMAT binary);
+COPY topics.am_copy_text FROM :'text_file';
+COPY topics.am_copy_binary FROM :'binary_file' (FORMAT binary);
 SELECT count(*) FROM (SELECT * FROM topics.am_copy EXCEPT SELECT * FROM topics.am_copy_text) d;
 SELECT count(*) FROM (SELECT * FROM topics.am_copy EXCEPT SELECT * FROM topics.am_copy_binary) d;
 SELECT partition, count(*), min("offset"), max("offset") FROM topics.am_copy_text GROUP BY 1 ORDER BY 1;
 SELECT partition, count(*), min("offset"), max("offset") FROM topics.am_copy_binary GROUP BY 1 ORDER BY 1;
 -- the same offsets again are refused
-COPY topics.am_copy_text FROM '/tmp/pgtopic_am_copy.txt';
+COPY topics.am_copy_text FROM :'text_file';
 
 -- FREEZE means nothing here, but is no error
 BEGIN;
@@ -56,4 +57,3 @@ COMMIT;
 SELECT partition, "offset", value FROM topics.am_copy_text;
 
 SELECT drop_topic('am_copy'), drop_topic('am_copy_text'), drop_topic('am_copy_binary');
-\! rm -f /tmp/pgtopic_am_copy.txt /tmp/pgtopic_am_copy.bin

@@ -47,8 +47,9 @@ SELECT as_text(value) FROM topics.am_index WHERE key = 'successor';
 
 -- by COPY, with a buffer so small that rows are appended early
 SET pgtopic.produce_buffer = '64kB';
-COPY (SELECT 0, NULL::bigint, now(), 'copied'::bytea, ('{"n": ' || i || '}')::bytea, NULL::headers FROM generate_series(20000, 29999) i) TO '/tmp/pgtopic_am_index.copy';
-COPY topics.am_index FROM '/tmp/pgtopic_am_index.copy';
+SELECT current_setting('data_directory') || '/am_index.copy' AS file \gset
+COPY (SELECT 0, NULL::bigint, now(), 'copied'::bytea, ('{"n": ' || i || '}')::bytea, NULL::headers FROM generate_series(20000, 29999) i) TO :'file';
+COPY topics.am_index FROM :'file';
 RESET pgtopic.produce_buffer;
 SELECT count(*), min((value ->> 'n')::int), max((value ->> 'n')::int) FROM topics.am_index WHERE key = 'copied';
 SELECT count(*) FROM topics.am_index WHERE (value ->> 'n')::int BETWEEN 20000 AND 29999;
@@ -121,4 +122,3 @@ DROP ROLE am_index_owner;
 DROP FUNCTION am_index_user(bytea);
 
 SELECT drop_topic('am_index');
-\! rm -f /tmp/pgtopic_am_index.copy

@@ -115,6 +115,10 @@ oldest_left(PtReader *r, PtLogPos pos, TransactionId oldest_xmin)
  * log (at most oldest_xmin).  The caller holds a lock that keeps a second
  * VACUUM away.
  *
+ * ERROR XX001 when an unsealed frame's transaction is forgotten: relfrozenxid
+ * keeps the server from that, so the header is damaged, and what became of the
+ * transaction must not be guessed.
+ *
  * An aborted frame that is still cut is left for pt_append_repair: its
  * length must not be passed over while it can change.
  */
@@ -127,6 +131,7 @@ pt_log_seal(Relation rel, TransactionId oldest_xmin)
 	PtLogPos	sealed;
 	TransactionId newest = InvalidTransactionId;
 	TransactionId left;
+	PtXidFate	fate;
 
 	pt_log_info(rel, &info);
 	pt_reader_begin(&r, rel, GetAccessStrategy(BAS_VACUUM));
@@ -141,7 +146,13 @@ pt_log_seal(Relation rel, TransactionId oldest_xmin)
 	{
 		if (!TransactionIdPrecedes(frame.head.xid, oldest_xmin))
 			break;
-		if (!(frame.head.flags & PT_FRAME_ABORTED) && pt_xid_fate(frame.head.xid) != PT_XID_COMMITTED)
+		fate = frame.head.flags & PT_FRAME_ABORTED ? PT_XID_ABORTED : pt_xid_fate(frame.head.xid);
+		if (fate == PT_XID_FORGOTTEN)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("transaction %u of the frame at position %llu of \"%s\" is older than any the server knows of",
+							frame.head.xid, (unsigned long long) frame.pos, RelationGetRelationName(rel))));
+		if (!(frame.head.flags & PT_FRAME_ABORTED) && fate == PT_XID_ABORTED)
 		{
 			if (TransactionIdIsInProgress(frame.head.xid) || !pt_reader_complete(&r, &frame))
 				break;

@@ -30,6 +30,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 
+#include "tell.h"
 #include "kafka/api.h"
 #include "kafka/frame.h"
 #include "kafka/groups.h"
@@ -239,17 +240,25 @@ kafka_move(KafkaCall *call, KafkaPlane plane)
 	return KAFKA_MOVE;
 }
 
-/* Logs an error that is ours, not the client's. */
+/* Logs an error that is ours, not the client's; so many a second. */
 void
 kafka_log_error(const KafkaCall *call, const KafkaError *error)
 {
+	static PtTold told;
+	int			untold;
+
 	/* What a client did wrong is told to the client only. */
-	if (error->code != KERR_UNKNOWN_SERVER_ERROR && error->code != KERR_KAFKA_STORAGE_ERROR)
+	if (!kafka_error_is_ours(error->sqlstate, error->code))
 		return;
-	ereport(LOG,
-			(errcode(error->sqlstate),
-			 errmsg("%s request of Kafka client \"%s\" at %s failed: %s",
-					call->api->name, call->session->client_id, call->session->peer, error->message)));
+	if (pt_may_tell(&told, &untold))
+		ereport(LOG,
+				(errcode(error->sqlstate),
+				 errmsg("%s request of Kafka client \"%s\" at %s failed: %s",
+						call->api->name, call->session->client_id, call->session->peer, error->message),
+				 errdetail("The SQLSTATE is %s.", unpack_sql_state(error->sqlstate))));
+	if (untold > 0)
+		ereport(LOG,
+				(errmsg("%d more requests of Kafka clients failed", untold)));
 }
 
 /*
@@ -267,6 +276,7 @@ kafka_try(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error)
 		return true;
 	Assert(error->code != KERR_NONE);
 	kafka_log_error(call, error);
+	error->code = kafka_read_error(error->code);
 	return false;
 }
 

@@ -88,6 +88,16 @@ is_of_users_code(int sqlstate)
 }
 
 /*
+ * Is an error the server's, rather than what a client has asked for?  Then its
+ * log should have it.
+ */
+bool
+kafka_error_is_ours(int sqlstate, int16 code)
+{
+	return code == KERR_UNKNOWN_SERVER_ERROR || error_that_passes(sqlstate) != KERR_NONE;
+}
+
+/*
  * A thrown error as a code of the protocol.
  * in_command: it came out of a command that we ran for the client, and may be
  * an event trigger's.
@@ -195,12 +205,17 @@ kafka_error_from_status(PtStatus status)
 }
 
 /*
- * The same for APIs that read, where PT_BUSY is a table locked by DDL:
- * consumers take NOT_LEADER_OR_FOLLOWER as "refresh metadata and try again",
- * and a timeout as a bug of ours.
+ * The code for APIs that read: consumers take NOT_LEADER_OR_FOLLOWER as
+ * "refresh metadata and try again", and a timeout as a bug of ours.
  */
+int16
+kafka_read_error(int16 code)
+{
+	return code == KERR_REQUEST_TIMED_OUT ? KERR_NOT_LEADER_OR_FOLLOWER : code;
+}
+
 int16
 kafka_read_error_from_status(PtStatus status)
 {
-	return status == PT_BUSY ? KERR_NOT_LEADER_OR_FOLLOWER : kafka_error_from_status(status);
+	return kafka_read_error(kafka_error_from_status(status));
 }

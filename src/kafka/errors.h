@@ -23,6 +23,9 @@ extern int16 kafka_error_from_sqlstate(int sqlstate, bool in_command);
 extern int16 kafka_error_from_status(PtStatus status);
 extern int16 kafka_error_from_batch(const PtProduce *batch);
 
+extern bool kafka_error_is_ours(int sqlstate, int16 code);
+
+extern int16 kafka_read_error(int16 code);
 extern int16 kafka_read_error_from_status(PtStatus status);
 
 #endif							/* KAFKA_ERRORS_H */

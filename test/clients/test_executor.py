@@ -218,6 +218,52 @@ def test_sleep_and_errors():
         tap.ok("SQLSTATE is " + state in server.log_text(), "is in the log")
 
 
+def test_errors_of_commands():
+    """an event trigger's errors: what passes can be tried again, for the rest there is a reason"""
+    server.sql("""CREATE TABLE next_error (state text); INSERT INTO next_error VALUES ('');
+        CREATE FUNCTION ddl_error() RETURNS event_trigger LANGUAGE plpgsql AS $$
+        DECLARE what text := (SELECT state FROM public.next_error);
+        BEGIN RAISE EXCEPTION 'not today' USING ERRCODE = what; END $$;
+        CREATE EVENT TRIGGER refuses ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION ddl_error()""")
+    expected = {"40001": TIMED_OUT, "40P01": TIMED_OUT, "55P03": TIMED_OUT, "57014": TIMED_OUT, "08006": TIMED_OUT, "53100": STORAGE,
+                "53200": STORAGE, "58030": STORAGE, "XX001": STORAGE, "25006": 6, "P0001": 44, "53400": 44, "22023": 42, "XX000": -1}
+    for state, code in expected.items():
+        server.sql("UPDATE next_error SET state = '%s'" % state)
+        got = client.call("CreateTopics", 5, {"Topics": [{"Name": "never", "NumPartitions": 1, "ReplicationFactor": 1}],
+                                              "timeoutMs": 10000})["Topics"][0]
+        tap.equal((got["ErrorCode"], got["ErrorMessage"]), (code, "not today"), "SQLSTATE " + state)
+        logged = "CreateTopics request of Kafka client \"raw\"" in server.log_text().split("SQLSTATE is " + state)[-2].split("\n")[-2] \
+            if "SQLSTATE is " + state in server.log_text() else False
+        tap.equal(logged, code in (TIMED_OUT, STORAGE, 6, -1), "is in the log if it is the server's")
+    server.sql("DROP EVENT TRIGGER refuses")
+
+
+def test_errors_of_the_coordinator():
+    """committed offsets are records, too: a trigger on their topic, and what becomes of its errors"""
+    def commit(offset):
+        return client.call("OffsetCommit", 7, {"GroupId": "g", "GenerationIdOrMemberEpoch": -1, "MemberId": "", "Topics": [
+            {"Name": "free", "Partitions": [{"PartitionIndex": 0, "CommittedOffset": offset}]}]})["Topics"][0]["Partitions"][0]["ErrorCode"]
+
+    def committed():
+        return server.sql("SELECT \"offset\" FROM group_lag WHERE group_id = 'g'")
+
+    tap.equal(commit(1), NONE, "without a trigger")
+    server.sql("""CREATE FUNCTION offsets_error() RETURNS trigger LANGUAGE plpgsql AS $$
+        DECLARE what text := (SELECT state FROM public.next_error);
+        BEGIN
+            IF what <> '' THEN RAISE EXCEPTION 'not today' USING ERRCODE = what; END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER refuses BEFORE INSERT ON topics.__consumer_offsets FOR EACH ROW EXECUTE FUNCTION offsets_error()""")
+    for state, code in {"40001": 15, "57014": 15, "53100": 15, "25006": 16, "P0001": 28}.items():
+        server.sql("UPDATE next_error SET state = '%s'" % state)
+        tap.equal(commit(2), code, "SQLSTATE " + state)
+    tap.equal(committed(), "1", "nothing has moved")
+    server.sql("UPDATE next_error SET state = ''")
+    tap.equal((commit(3), committed()), (NONE, "3"), "with a trigger that lets it pass")
+    server.sql("DROP TRIGGER refuses ON topics.__consumer_offsets")
+
+
 def test_errors_in_the_log_are_bounded():
     """a producer that only makes errors does not fill the disk"""
     before = server.log_text().count("could not append a record batch")
@@ -437,7 +483,7 @@ def test_nothing_left():
 
 
 TESTS = [test_row_lock, test_timeout, test_pipelined, test_trigger_that_produces, test_trigger_waits_for_a_partition,
-         test_sleep_and_errors, test_errors_in_the_log_are_bounded, test_executor_timeout, test_slow_partitions, test_deadlock,
+         test_sleep_and_errors, test_errors_of_commands, test_errors_of_the_coordinator, test_errors_in_the_log_are_bounded, test_executor_timeout, test_slow_partitions, test_deadlock,
          test_indexed_expression, test_terminated_executor, test_client_leaves, test_listener_ends, test_killed_executor, test_producers_of_a_large_log,
          test_large_and_many, test_nothing_left]
 

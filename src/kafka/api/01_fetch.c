@@ -736,6 +736,7 @@ fetch_fail(KafkaCall *call, int16 code, const char *message)
 	const FetchRequest *in = call->request;
 	FetchResponse *out = call->response;
 
+	code = kafka_read_error(code);
 	if (call->api_version >= SESSIONS_SINCE)
 	{
 		answer_error(call, code);

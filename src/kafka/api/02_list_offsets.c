@@ -105,7 +105,7 @@ list_offsets_begin(KafkaCall *call)
 static void
 list_offsets_fail(KafkaCall *call, int16 code, const char *message)
 {
-	walk_request(call, code);
+	walk_request(call, kafka_read_error(code));
 }
 
 const KafkaHandler kafka_handler_list_offsets = {

@@ -72,12 +72,14 @@ init_producer_id_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/* Of the codes for what passes this is the one that all clients know here. */
 static void
 init_producer_id_fail(KafkaCall *call, int16 code, const char *message)
 {
 	InitProducerIdResponse *out = call->response;
 
-	out->error_code = code;
+	out->error_code = code == KERR_REQUEST_TIMED_OUT || code == KERR_KAFKA_STORAGE_ERROR ?
+		KERR_COORDINATOR_LOAD_IN_PROGRESS : code;
 	out->producer_epoch = -1;
 }
 

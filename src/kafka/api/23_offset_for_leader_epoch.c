@@ -97,7 +97,7 @@ offset_for_leader_epoch_begin(KafkaCall *call)
 static void
 offset_for_leader_epoch_fail(KafkaCall *call, int16 code, const char *message)
 {
-	walk_request(call, code);
+	walk_request(call, kafka_read_error(code));
 }
 
 const KafkaHandler kafka_handler_offset_for_leader_epoch = {

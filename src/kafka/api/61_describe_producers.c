@@ -125,7 +125,7 @@ describe_producers_begin(KafkaCall *call)
 static void
 describe_producers_fail(KafkaCall *call, int16 code, const char *message)
 {
-	walk_request(call, code, message);
+	walk_request(call, kafka_read_error(code), message);
 }
 
 const KafkaHandler kafka_handler_describe_producers = {

@@ -145,7 +145,7 @@ typedef struct Target
 	Oid			topic;
 	Relation	leaf;
 	bool		slow;			/* by an INSERT */
-}			Target;
+} Target;
 
 /*
  * Opens the leaf that a row goes to; argument n of the call is the row's
@@ -153,7 +153,7 @@ typedef struct Target
  * again, is looked up again, as a table would be.
  */
 static void
-open_target(Target * target, FunctionCallInfo fcinfo, int n, PtRecord *row)
+open_target(Target *target, FunctionCallInfo fcinfo, int n, PtRecord *row)
 {
 	do
 	{

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * test_frame.c
- *	  For tests: a frame of another kind than a batch at the end of a log.
+ *	  For tests: frames that nothing writes yet, at the end of a log.
  *
- * Nothing writes snapshots of producers yet, but readers must pass over them.
- * The extension's script does not declare the function; sql/engine_frames.sql
- * does.
+ * Snapshots of producers, which readers must pass over, and batches that have
+ * been compacted, whose records are fewer than their offsets.  The extension's
+ * script does not declare the functions; the tests do.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -20,19 +20,18 @@
 #include "xact/xact.h"
 
 PG_FUNCTION_INFO_V1(pt_test_append_producers);
+PG_FUNCTION_INFO_V1(pt_test_append_batch);
 
 /*
- * (leaf regclass, data bytea) returns void: appends the data as a frame of
- * kind PRODUCERS.  Like append() it holds the partition to the end of the
- * transaction.
+ * Appends the data as a frame of this kind.  Like append() it holds the
+ * partition to the end of the transaction.
  */
-Datum
-pt_test_append_producers(PG_FUNCTION_ARGS)
+static void
+append_frame(Oid relid, const bytea *data, uint32 kind)
 {
-	Oid			relid = PG_GETARG_OID(0);
-	bytea	   *data = PG_GETARG_BYTEA_P(1);
+	uint32		length = VARSIZE(data) - VARHDRSZ;
 	PtAppendBatch frame = {
-		.data = VARDATA(data),.length = VARSIZE(data) - VARHDRSZ,.kind = PT_FRAME_KIND_PRODUCERS
+		.data = memcpy(palloc(length + 1), VARDATA(data), length),.length = length,.base_offset = -1,.kind = kind
 	};
 	Relation	rel;
 	PtLogState *log;
@@ -48,5 +47,20 @@ pt_test_append_producers(PG_FUNCTION_ARGS)
 	pt_append(rel, log, &frame, 1, PT_KEEP_EPOCH);
 	pt_tails_after_append();
 	table_close(rel, NoLock);
+}
+
+/* (leaf regclass, data bytea) returns void: a snapshot of producers */
+Datum
+pt_test_append_producers(PG_FUNCTION_ARGS)
+{
+	append_frame(PG_GETARG_OID(0), PG_GETARG_BYTEA_P(1), PT_FRAME_KIND_PRODUCERS);
+	PG_RETURN_VOID();
+}
+
+/* (leaf regclass, data bytea) returns void: a record batch, not verified */
+Datum
+pt_test_append_batch(PG_FUNCTION_ARGS)
+{
+	append_frame(PG_GETARG_OID(0), PG_GETARG_BYTEA_P(1), PT_FRAME_KIND_BATCH);
 	PG_RETURN_VOID();
 }

@@ -5,8 +5,10 @@ import os
 import struct
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "clients")]
 import cluster as pg   # noqa: E402
+import raw             # noqa: E402
 import tap             # noqa: E402
 
 # Of the meta page: where its fields begin, and the fields (src/log/page.h, PtMetaPage).
@@ -47,6 +49,27 @@ def test_stitching():
     server.stop()
 
 
+def test_compacted():
+    """a batch that has lost records takes as many ordinals as offsets: TIDs are given once, also after a restart"""
+    server = pg.Cluster("compacted").init().start()
+    server.sql("CREATE EXTENSION pgtopic; SELECT create_topic('t');"
+               "CREATE FUNCTION append_batch(regclass, bytea) RETURNS void AS 'pgtopic', 'pt_test_append_batch' LANGUAGE C")
+    batch = raw.Batch([(None, "a"), (None, "b")], last_offset_delta=9).encode()
+    server.sql("SELECT append('t:0', 'first'::text); SELECT append_batch('topics.\"t#0\"', '\\x%s')" % batch.hex())
+    server.sql("SELECT append('t:0', 'second'::text)")
+    server.kill9()
+    server.start()
+    server.sql("SELECT append('t:0', 'third'::text)")
+    rows = server.rows("SELECT \"offset\", as_text(value), ctid FROM topics.t ORDER BY \"offset\"")
+    tap.equal([row[:2] for row in rows], [["0", "first"], ["1", "a"], ["2", "b"], ["11", "second"], ["12", "third"]], "offsets go on behind it")
+    places = [[int(n) for n in row[2].strip("()").split(",")] for row in rows]
+    tap.equal([place[1] - places[0][1] for place in places], [0, 1, 2, 11, 12], "so do ordinals")
+    server.sql("VACUUM FULL topics.t; SELECT append('t:0', 'fourth'::text)")
+    tids = [row[0] for row in server.rows("SELECT ctid FROM topics.t")]
+    tap.equal(len(set(tids)), 6, "also after VACUUM FULL each TID is one row's")
+    server.stop()
+
+
 def test_other_builds():
     """a log of another version or with extents of another size is refused, and the server lives"""
     server = pg.Cluster("builds").init()
@@ -78,4 +101,4 @@ def test_other_builds():
 
 
 pg.demote()
-tap.main([test_decoding, test_stitching, test_other_builds])
+tap.main([test_decoding, test_stitching, test_compacted, test_other_builds])

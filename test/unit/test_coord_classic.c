@@ -17,7 +17,8 @@
 #define SESSION 10000
 #define REBALANCE 60000
 #define DELAY 3000
-#define SETTLE (2 * DELAY)		/* until a new group of several has its generation */
+#define SETTLE (2 * DELAY)		/* until a new group of several has its
+								 * generation */
 #define FIVE_MINUTES 300000
 
 /* What came back for a token, with copies of its strings. */
@@ -49,7 +50,10 @@ static int	changed_to;			/* members in the last change */
 static CoordBytes
 B(const char *s)
 {
-	return (CoordBytes) {s, s == NULL ? -1 : (int32) strlen(s)};
+	return (CoordBytes)
+	{
+		s, s == NULL ? -1 : (int32) strlen(s)
+	};
 }
 
 static void
@@ -162,6 +166,9 @@ event_of(CoordEventType type, const char *member, const char *instance, int gene
 	return event;
 }
 
+/* What joins say their protocols are of. */
+static const char *join_type = "consumer";
+
 /* protocols: "range=x,sticky=y" */
 static Answer *
 join_full(int version, const char *member, const char *instance, const char *protocols, int session, int rebalance)
@@ -176,15 +183,21 @@ join_full(int version, const char *member, const char *instance, const char *pro
 		int			len = strcspn(p, ",");
 		int			name = strcspn(p, "=");
 
-		list[n].name = (CoordBytes) {p, name};
-		list[n++].metadata = (CoordBytes) {p + name + 1, len - name - 1};
+		list[n].name = (CoordBytes)
+		{
+			p, name
+		};
+		list[n++].metadata = (CoordBytes)
+		{
+			p + name + 1, len - name - 1
+		};
 		p += len + (p[len] == ',');
 	}
 	event.u.join = (CoordJoin)
 	{
 		.session_timeout_ms = session,
 			.rebalance_timeout_ms = rebalance,
-			.protocol_type = B("consumer"),
+			.protocol_type = B(join_type),
 			.nprotocols = n,
 			.protocols = list,
 			.reason = B(NULL),
@@ -263,7 +276,10 @@ leave_full(const CoordLeaveMember *members, int n)
 {
 	CoordEvent	event = event_of(COORD_EV_LEAVE, "", NULL, 0);
 
-	event.u.leave = (CoordLeave) {n, members};
+	event.u.leave = (CoordLeave)
+	{
+		n, members
+	};
 	return step(&event);
 }
 
@@ -391,7 +407,8 @@ test_initial_delay_grows(void)
 	pass(2000);
 	b = join_full(3, "", NULL, "range=x", SESSION, 7000);
 	pass(1000);
-	CHECK(!a->there && !b->there);	/* somebody came: prolonged by another delay */
+	CHECK(!a->there && !b->there);	/* somebody came: prolonged by another
+									 * delay */
 	pass(1000);
 	c = join_full(3, "", NULL, "range=x", SESSION, 7000);
 	pass(1999);
@@ -461,6 +478,9 @@ test_wrong_generation(void)
 	CHECK_INT(sync_full(a->member, NULL, 1, "sticky", NULL, NULL, NULL, NULL)->error, COORD_INCONSISTENT_GROUP_PROTOCOL);
 	CHECK_INT(join("other", "range=x")->error, COORD_UNKNOWN_MEMBER_ID);
 	CHECK_INT(join("", "sticky=x")->error, COORD_INCONSISTENT_GROUP_PROTOCOL);
+	join_type = "connect";
+	CHECK_INT(join("", "range=x")->error, COORD_INCONSISTENT_GROUP_PROTOCOL);
+	join_type = "consumer";
 	CHECK_INT(join(a->member, "sticky=x")->error, COORD_INCONSISTENT_GROUP_PROTOCOL);
 	CHECK_INT(delete_group("g"), COORD_NON_EMPTY_GROUP);
 }
@@ -836,7 +856,11 @@ test_static_returns(void)
 	CHECK_INT(heartbeat_static(a->member, "two", 1), COORD_UNKNOWN_MEMBER_ID);
 	CHECK_INT(heartbeat(a->member, 1), COORD_UNKNOWN_MEMBER_ID);
 	CHECK_INT(heartbeat_static(again->member, "one", 1), COORD_NONE);
-	/* version 8 knows nothing of skipping: another one leads, as far as it knows */
+
+	/*
+	 * version 8 knows nothing of skipping: another one leads, as far as it
+	 * knows
+	 */
 	b = join_full(8, "", "one", "range=x", SESSION, REBALANCE);
 	CHECK_INT(b->error, COORD_NONE);
 	CHECK_INT(strcmp(b->leader, again->member), 0);
@@ -1085,8 +1109,14 @@ test_memory_bounded(void)
 	config.memory_max = 1024 * 1024;
 	coord_configure(groups, &config);
 	memset(big, 'x', 100000);
-	protocol = (CoordProtocol) {B("range"), B(big)};
-	event.u.join = (CoordJoin) {SESSION, REBALANCE, B("consumer"), 1, &protocol, B(NULL)};
+	protocol = (CoordProtocol)
+	{
+		B("range"), B(big)
+	};
+	event.u.join = (CoordJoin)
+	{
+		SESSION, REBALANCE, B("consumer"), 1, &protocol, B(NULL)
+	};
 	event.api_version = 3;
 	for (int i = 0; i < 100; i++)
 	{
@@ -1185,7 +1215,10 @@ test_member_id_is_bounded(void)
 		memcpy(client + i, "\303\244", 2);
 	client[598] = '\0';
 	event.client_id = B(client);
-	event.u.join = (CoordJoin) {SESSION, REBALANCE, B("consumer"), 1, &protocol, B(NULL)};
+	event.u.join = (CoordJoin)
+	{
+		SESSION, REBALANCE, B("consumer"), 1, &protocol, B(NULL)
+	};
 	a = step(&event);
 	CHECK_INT(a->error, COORD_MEMBER_ID_REQUIRED);
 	CHECK_INT(strlen(a->member), 254 + 37);

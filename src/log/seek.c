@@ -41,15 +41,39 @@ pt_reader_seek_pos(PtReader *r, PtLogPos pos)
 	r->skip_pos = 0;
 }
 
-/* Positions behind everything: prev gives the last frame. */
+/*
+ * Positions behind everything: prev gives the last frame.  Pages are written
+ * in order, so that the first one that is not is found by bisection.
+ */
 void
 pt_reader_seek_end(PtReader *r)
 {
 	PtLogInfo	info;
+	uint64		lo;
+	uint64		hi;
 
 	pt_locator_info(r->rel, &r->locator, &info);
-	pt_reader_seek_pos(r, info.next_extent == info.first_extent ? info.start_pos :
-					   pt_pos_make(info.next_extent * PT_EXTENT_BLOCKS - 1, PT_PAGE_END));
+	if (info.next_extent == info.first_extent)
+	{
+		pt_reader_seek_pos(r, info.start_pos);
+		return;
+	}
+	hi = info.next_extent * PT_EXTENT_BLOCKS;
+	lo = hi - PT_EXTENT_BLOCKS;
+	while (lo < hi)
+	{
+		uint64		mid = lo + (hi - lo) / 2;
+		Page		page;
+
+		if (pt_reader_lock_block(r, mid, &page))
+		{
+			LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
+			lo = mid + 1;
+		}
+		else
+			hi = mid;
+	}
+	pt_reader_seek_pos(r, pt_pos_make(lo, PT_PAGE_FIRST));
 }
 
 /*

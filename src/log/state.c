@@ -356,15 +356,17 @@ pt_log_moves(const RelFileLocator *locator)
  */
 
 /*
- * WAL is durable up to lsn: moves the durable end; true when it moved.  Wakes
- * SQL sessions that wait for the log.
+ * pt_state_advance of an entry that is not pinned: when nothing waits in its
+ * ring any more it may be another log's at once, so *locator is whose end has
+ * moved.
  */
-bool
-pt_state_advance(PtLogState *state, XLogRecPtr lsn)
+static bool
+advance(PtLogState *state, XLogRecPtr lsn, RelFileLocator *locator)
 {
 	int			n = 0;
 
 	SpinLockAcquire(&state->mutex);
+	*locator = state->locator;
 	for (; n < state->ring_n && state->ring[n].lsn <= lsn; n++)
 	{
 		if (state->ring[n].offset >= state->durable.offset) /* trimming may have
@@ -377,9 +379,21 @@ pt_state_advance(PtLogState *state, XLogRecPtr lsn)
 	SpinLockRelease(&state->mutex);
 	if (n == 0)
 		return false;
-	pg_atomic_fetch_add_u32(&bucket_of(&state->locator)->moves, 1);
+	pg_atomic_fetch_add_u32(&bucket_of(locator)->moves, 1);
 	ConditionVariableBroadcast(&shared->any_cv);
 	return true;
+}
+
+/*
+ * WAL is durable up to lsn: moves the durable end; true when it moved.  Wakes
+ * SQL sessions that wait for the log.
+ */
+bool
+pt_state_advance(PtLogState *state, XLogRecPtr lsn)
+{
+	RelFileLocator locator;
+
+	return advance(state, lsn, &locator);
 }
 
 /*
@@ -394,6 +408,7 @@ pt_state_advance_all(XLogRecPtr lsn)
 	for (int i = 0;; i++)
 	{
 		PtLogState *state = NULL;
+		RelFileLocator locator;
 		bool		done = false;
 
 		SpinLockAcquire(&shared->waiting_mutex);
@@ -402,7 +417,7 @@ pt_state_advance_all(XLogRecPtr lsn)
 		SpinLockRelease(&shared->waiting_mutex);
 		if (state == NULL)
 			break;
-		if (pt_state_advance(state, lsn) && pt_log_awaited(&state->locator))
+		if (advance(state, lsn, &locator) && pt_log_awaited(&locator))
 			moved = true;
 		SpinLockAcquire(&shared->waiting_mutex);
 		SpinLockAcquire(&state->mutex);
@@ -477,7 +492,7 @@ note_start(PtLogState *state, const void *arg)
 	const PtLogStart *start = arg;
 
 	/* no further than that: what follows may be on no standby yet */
-	if (state->durable.offset < start->offset)
+	if (state->loaded && state->durable.offset < start->offset)
 	{
 		state->durable.offset = start->offset;
 		state->durable.pos = start->pos;

@@ -87,4 +87,23 @@ def test_failure():
     session.close()
 
 
-tap.main([test_setup, test_others_go_on, test_failure])
+def test_termination():
+    """a session that is terminated while it loads leaves nothing behind"""
+    server.restart()
+    disk.set("read", "wait " + file_of("slow"))
+    session = server.session()
+    pid = session.sql("SELECT pg_backend_pid()")
+    session.send("SELECT append('slow:0', 'lost')")
+    while server.sql("SELECT count(*) FROM pg_locks WHERE pid = %s AND locktype = 'object' AND mode = 'ExclusiveLock'" % pid) != "1":
+        pass                    # it comes to the log with the append lock
+    server.sql("SELECT pg_terminate_backend(%s)" % pid)
+    disk.clear("read")
+    try:
+        session.answer()
+        tap.ok(False, "the session ends")
+    except pg.SqlError:
+        tap.ok(True, "the session ends")
+    tap.equal(server.sql("SELECT append('slow:0', 'fourth')"), "3", "another loads it again")
+
+
+tap.main([test_setup, test_others_go_on, test_failure, test_termination])

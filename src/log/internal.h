@@ -70,6 +70,7 @@ extern void pt_state_set_sealed(const RelFileLocator *locator, PtLogPos sealed);
 typedef void (*PtStateCallback) (PtLogState *state, const void *arg);
 extern Size pt_state_table_size(void);
 extern void pt_state_table_init(void);
+extern int	pt_state_pinned(void);
 extern PtLogState *pt_state_claim(const RelFileLocator *locator);
 extern bool pt_state_peek(PtLogView *view, const RelFileLocator *locator);
 extern void pt_state_tell(const RelFileLocator *locator, PtStateCallback callback, const void *arg);

@@ -31,6 +31,10 @@
 /* Who must not wait long waits for somebody else's loading until then. */
 #define LOADING_PATIENCE_MS		20
 
+/* Who needs an entry waits so long for one, and looks so often. */
+#define FULL_PATIENCE_MS		5000
+#define FULL_POLL_MS			10
+
 static void read_tail(PtLogState *state, PtReader *r, const PtLogInfo *info);
 static void read_max_timestamp(PtLogState *state, PtReader *r);
 static void read_ends(PtLogState *state, PtReader *r);
@@ -247,6 +251,25 @@ await_loading(PtLogState *state, TimestampTz until)
 	ConditionVariableCancelSleep();
 }
 
+/*
+ * An entry for the log, when all are in use: those of commits that wait for
+ * their flush are free in a moment, and so are those of most transactions.
+ * NULL: not within FULL_PATIENCE_MS, or it is us who have most of them.
+ */
+static PtLogState *
+await_entry(const RelFileLocator *locator)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FULL_PATIENCE_MS);
+	PtLogState *state;
+
+	ConditionVariablePrepareToSleep(pt_state_any_cv());
+	while ((state = pt_state_claim(locator)) == NULL && GetCurrentTimestamp() < until &&
+		   pt_state_pinned() <= pt_max_partitions / 2)
+		(void) ConditionVariableTimedSleep(pt_state_any_cv(), FULL_POLL_MS, PG_WAIT_EXTENSION);
+	ConditionVariableCancelSleep();
+	return state;
+}
+
 static void
 report_full(void)
 {
@@ -261,7 +284,7 @@ report_full(void)
  * The state of an open relation's log, read from its file when it is not in
  * memory.  The caller has the relation locked, and is in a transaction: the
  * pointer is good until pt_state_release or the transaction's end.  ERROR when
- * all entries are in use.
+ * all entries stay in use.
  */
 PtLogState *
 pt_state_get(Relation rel)
@@ -270,7 +293,7 @@ pt_state_get(Relation rel)
 	PtLogState *state = pt_state_claim(&locator);
 
 	Assert(IsTransactionState());
-	if (state == NULL)
+	if (state == NULL && (state = await_entry(&locator)) == NULL)
 		report_full();
 	while (!pt_state_is_ready(state) && !load(state, rel))
 		await_loading(state, 0);

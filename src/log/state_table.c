@@ -66,6 +66,7 @@ static HTAB *index_of;
 static uint16 *pins;
 static int *pinned;
 static int	npinned;
+static int	nheld;				/* entries with a count */
 static int	pinned_cap;
 
 static int	evict(void);
@@ -152,6 +153,7 @@ pin(PtLogState *state, const RelFileLocator *locator)
 		if (same)
 		{
 			state->pins++;
+			nheld++;
 			state->recent = true;
 		}
 		SpinLockRelease(&state->mutex);
@@ -173,9 +175,17 @@ static void
 unpin(PtLogState *state)
 {
 	SpinLockAcquire(&state->mutex);
-	Assert(state->pins > 0);
+	Assert(state->pins > 0 && nheld > 0);
 	state->pins--;
+	nheld--;
 	SpinLockRelease(&state->mutex);
+}
+
+/* How many entries this process has pinned. */
+int
+pt_state_pinned(void)
+{
+	return nheld;
 }
 
 /*

@@ -492,7 +492,7 @@ lock_part(PartState *part, Oid relid, Work **works, int n)
 		return PT_BUSY;
 	part->log = mode == PT_PRODUCE_WAIT ? pt_state_get(part->rel) : pt_state_try(part->rel, &full);
 	if (part->log == NULL)
-		return full ? PT_STORAGE_ERROR : PT_BUSY;
+		return PT_BUSY;			/* being loaded, or all entries are in use now */
 	if (mode != PT_PRODUCE_WAIT && any_idempotent(works, n) && !pt_producers_at_hand(part->log))
 		return PT_NEEDS_EXECUTOR;
 	return PT_OK;

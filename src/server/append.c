@@ -78,6 +78,7 @@ static void collect_results(PtListener *l);
 static PtProduce *gather(PtListener *l, Gathered **from, int *n);
 static void append_group(PtListener *l, PtProduce *items, const Gathered *from, int n);
 static void item_done(PtRequest *request, const PtProduce *item, XLogRecPtr lsn);
+static void append_later(PtListener *l, int64 delay_us);
 static bool append_alone(const PtListener *l);
 static void append_at_once(PtProduce *items, int n);
 static void post_item(PtListener *l, PtRequest *request, PtProduce *item);
@@ -94,6 +95,25 @@ pt_append_init(PtListener *l)
 	l->retry.arg = l;
 }
 
+/* Something has happened for which requests may have waited. */
+void
+pt_append_now(PtListener *l)
+{
+	net_timer_stop(l->loop, &l->retry);
+	l->append = PT_APPEND_NOW;
+}
+
+/* Unless they are tried before that anyway. */
+static void
+append_later(PtListener *l, int64 delay_us)
+{
+	if (l->append == PT_APPEND_NOW)
+		return;
+	Assert(!dlist_is_empty(&l->appending));
+	net_timer_start(l->loop, &l->retry, net_now() + delay_us);
+	l->append = PT_APPEND_LATER;
+}
+
 void
 pt_append_phase(PtListener *l)
 {
@@ -104,10 +124,11 @@ pt_append_phase(PtListener *l)
 	Assert(!IsTransactionState());
 	collect_results(l);
 	if (pt_claims_offered())
-		l->append_now = true;
-	if (!l->append_now)
+		pt_append_now(l);
+	Assert((l->append == PT_APPEND_LATER) == l->retry.armed);
+	if (l->append != PT_APPEND_NOW)
 		return;
-	l->append_now = false;
+	l->append = PT_APPEND_REST;
 	items = gather(l, &from, &n);
 	if (n > 0)
 		append_group(l, items, from, n);
@@ -127,7 +148,7 @@ collect_results(PtListener *l)
 	{
 		if (item != NULL)
 			item_done(request, item, lsn);
-		l->append_now = true;
+		pt_append_now(l);
 	}
 }
 
@@ -191,13 +212,13 @@ gather(PtListener *l, Gathered **from, int *n)
 		{
 			PtProduce  *item = &request->call->produce[i];
 
-			if (request->tried && !is_pending(item))
+			if (!is_pending(item))
 				continue;
 			if (is_held(item->relid))
 				item->status = PT_NEEDS_EXECUTOR;
-			if (request->tried && item->status == PT_NEEDS_EXECUTOR)
+			if (item->status == PT_NEEDS_EXECUTOR)
 				hold(l, item->relid);
-			else if (!is_held(item->relid))
+			else
 			{
 				(*from)[*n].request = request;
 				(*from)[*n].origin = item;
@@ -242,7 +263,7 @@ append_alone(const PtListener *l)
 	PtListener *m = unconstify(PtListener *, l);
 	PtRequest  *request = dlist_head_element(PtRequest, state_node, &m->appending);
 
-	return !dlist_has_next(&m->appending, &request->state_node) && !request->tried &&
+	return !dlist_has_next(&m->appending, &request->state_node) && l->busy_rounds == 0 &&
 		request->call->acks != 0 && request->frame.len <= PT_ALONE_BYTES_MAX &&
 		dlist_is_empty(&m->due) && dlist_is_empty(&m->uncommitted) &&
 		dlist_is_empty(&m->answerable) && dlist_is_empty(&m->parked) &&
@@ -351,7 +372,6 @@ settle_request(PtListener *l, PtRequest *request, TimestampTz now)
 		pending |= is_pending(item);
 		busy |= item->status == PT_BUSY;
 	}
-	request->tried = true;
 	if (!pending)
 		pt_request_set_state(request, PT_REQUEST_DUE);
 	else if (!in_time &&
@@ -372,17 +392,16 @@ try_again(PtListener *l, bool busy, TimestampTz now, TimestampTz next)
 		l->busy_rounds = 0;
 		pt_claims_give_up();
 		if (next != DT_NOEND)
-			net_timer_start(l->loop, &l->retry, net_now() + (next - now));
+			append_later(l, next - now);
 	}
 	else
-		net_timer_start(l->loop, &l->retry, net_now() +
-						(++l->busy_rounds <= PT_BUSY_SOON ? PT_BUSY_SOON_US : PT_BUSY_LATER_US));
+		append_later(l, ++l->busy_rounds <= PT_BUSY_SOON ? PT_BUSY_SOON_US : PT_BUSY_LATER_US);
 }
 
 static void
 retry_due(NetTimer *timer)
 {
-	((PtListener *) timer->arg)->append_now = true;
+	pt_append_now(timer->arg);
 }
 
 /*
@@ -394,6 +413,8 @@ pt_append_recover(PtListener *l)
 {
 	held = NULL;
 	pt_claims_give_up();
-	if (!dlist_is_empty(&l->appending))
-		net_timer_start(l->loop, &l->retry, net_now() + PT_BUSY_LATER_US);
+	if (dlist_is_empty(&l->appending))
+		return;
+	l->append = PT_APPEND_REST;
+	append_later(l, PT_BUSY_LATER_US);
 }

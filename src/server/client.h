@@ -156,8 +156,6 @@ typedef struct PtRequest
 	NetFrame	frame;
 	KafkaCall  *call;			/* NULL: ARRIVED */
 	/* APPENDING */
-	bool		tried;			/* only items with PT_BUSY or
-								 * PT_NEEDS_EXECUTOR are left */
 	TimestampTz give_up_at;		/* when busy partitions are waited for no
 								 * longer */
 	/* WAITING */

@@ -17,6 +17,22 @@
 #include "server/client.h"
 #include "server/shared.h"
 
+/*
+ * When the requests on l->appending are tried again.
+ *
+ *            pt_append_now                   retry_due, pt_append_now
+ *   REST --------------------> NOW <----------------------------- LATER
+ *    |  ^                       | |                                ^ ^
+ *    |  '--- pt_append_phase ---' '------ pt_append_recover -------' |
+ *    '------------------------- append_later ------------------------'
+ */
+typedef enum PtAppendState
+{
+	PT_APPEND_REST,				/* when something happens */
+	PT_APPEND_LATER,			/* when the timer "retry" is due */
+	PT_APPEND_NOW				/* in the next append phase */
+} PtAppendState;
+
 /* What the worker has done since it told pg_stat_activity that it is idle. */
 typedef enum PtActivity
 {
@@ -44,7 +60,7 @@ struct PtListener
 	dlist_head	answerable;
 	dlist_head	parked;
 
-	bool		append_now;		/* some of them are to be tried this turn */
+	PtAppendState append;		/* append.c alone changes it */
 	NetTimer	retry;			/* of those that were busy, or at a deadline */
 	int			busy_rounds;	/* attempts that left some busy, in a row */
 	XLogRecPtr	seen_flushed;	/* when parked was looked at last */
@@ -79,6 +95,7 @@ extern void pt_turn_recover(PtListener *l);
 
 /* append.c */
 extern void pt_append_init(PtListener *l);
+extern void pt_append_now(PtListener *l);
 extern void pt_append_phase(PtListener *l);
 extern void pt_append_recover(PtListener *l);
 

@@ -120,7 +120,7 @@ pt_posted_give_up(PtListener *l, PtRequest *request, bool now)
 		if (pt_job_withdraw(l->number, i))
 		{
 			clear(p);
-			l->append_now = true;	/* for those behind it */
+			pt_append_now(l);	/* for those behind it */
 		}
 		else if (now)
 			pt_posted_forget(request);
@@ -143,6 +143,6 @@ pt_posted_forget(PtRequest *request)
 		pt_job_abandon(l->number, i);
 		posted[i].request = NULL;
 		posted[i].item = NULL;
-		l->append_now = true;
+		pt_append_now(l);
 	}
 }

@@ -106,7 +106,7 @@ pt_turn_pending(const PtListener *l)
 {
 	PtListener *m = unconstify(PtListener *, l);
 
-	return !dlist_is_empty(&m->runnable) || l->append_now || !dlist_is_empty(&m->due) ||
+	return !dlist_is_empty(&m->runnable) || l->append == PT_APPEND_NOW || !dlist_is_empty(&m->due) ||
 		!dlist_is_empty(&m->answerable) || net_group_busy(l->group) ||
 		l->seen_moves != pt_server_moves() ||
 		(!dlist_is_empty(&m->parked) &&
@@ -258,11 +258,12 @@ apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 			pt_request_set_state(request, PT_REQUEST_UNCOMMITTED);
 			break;
 		case KAFKA_APPEND:
-			request->tried = false;
+			for (int i = 0; i < call->nproduce; i++)
+				call->produce[i].status = PT_BUSY;	/* yet to be tried */
 			request->give_up_at = call->deadline != 0 ? call->deadline :
 				TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PT_BUSY_PATIENCE_MS);
-			l->append_now = true;
 			pt_request_set_state(request, PT_REQUEST_APPENDING);
+			pt_append_now(l);
 			break;
 		case KAFKA_WAIT:
 		case KAFKA_PARK:

@@ -10,9 +10,9 @@
  * waits in pending.c and is appended at the end of the batch.  A batch that
  * violates something is rolled back alone, in its own subtransaction.
  *
- * The appended batch keeps the producer's identity.  If a BEFORE trigger drops
- * records the sequence numbers in the log have a gap, which the state in
- * memory covers.
+ * The appended batch keeps the producer's identity, and ends with the sequence
+ * number that the producer's did, also when a trigger has dropped or added
+ * records.  If it has dropped all, only the state in memory knows.
  *
  * What users have put on a table may take its time, so all that is done in a
  * process of its own, never in one that serves clients, and until a deadline.
@@ -97,8 +97,13 @@ pt_produce_slowly(Relation rel, PtProduce *item, const PtBatchHeader *header)
 {
 	MemoryContext mcxt = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	PtBatchProducer producer = {header->producer_id, header->producer_epoch, header->base_sequence};
+	PtRowProducer producer = {
+		.batch = {header->producer_id, header->producer_epoch, header->base_sequence},
+		.sent = header->record_count
+	};
 
+	if (header->producer_id >= 0)
+		producer.last_sequence = pt_sequence_add(header->base_sequence, header->last_offset_delta);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(mcxt);
 	PG_TRY();

@@ -77,8 +77,9 @@ typedef struct PartState
 static PartState *committing;
 static int	ncommitting;
 
-/* Of the call that is under way. */
+/* Of the call that is under way; for the log, the partition opened last. */
 static PtProduceMode mode;
+static char appending_to[NAMEDATALEN];
 
 static void verify_item(Work *work, PtProduce *item);
 static void produce_group(Work **works, int n, XLogRecPtr *lsn);
@@ -124,8 +125,8 @@ pt_produce_failed(PtProduce *item, const ErrorData *edata)
 	if (tell)
 		ereport(LOG,
 				(errcode(edata->sqlerrcode),
-				 errmsg("could not append a record batch of a Kafka client to table %u: %s",
-						item->relid, edata->message ? edata->message : ""),
+				 errmsg("could not append a record batch of a Kafka client to \"%s\": %s",
+						appending_to, edata->message ? edata->message : ""),
 				 errdetail("The SQLSTATE is %s.", unpack_sql_state(edata->sqlerrcode)),
 				 edata->context ? errcontext("%s", edata->context) : 0));
 }
@@ -439,6 +440,15 @@ reject_all(Work **works, int n, PtStatus status)
 	return false;
 }
 
+/* What waits or fails from here on concerns this partition. */
+static void
+tell_where(Relation rel)
+{
+	strlcpy(appending_to, RelationGetRelationName(rel), sizeof(appending_to));
+	if (mode == PT_PRODUCE_WAIT)
+		pgstat_report_activity(STATE_RUNNING, psprintf("appending a record batch to \"%s\"", appending_to));
+}
+
 /* Opens and locks the relation of a partition that a topic has. */
 static PtStatus
 open_rel(PartState *part, Oid relid)
@@ -446,11 +456,14 @@ open_rel(PartState *part, Oid relid)
 	const PtTopic *topic;
 	int32		partition;
 
+	snprintf(appending_to, sizeof(appending_to), "%u", relid);	/* until it has a name */
 	if (mode == PT_PRODUCE_WAIT)
 		LockRelationOid(relid, RowExclusiveLock);
 	else if (!ConditionalLockRelationOid(relid, RowExclusiveLock))
 		return PT_BUSY;
 	part->rel = try_relation_open(relid, NoLock);
+	if (part->rel)
+		tell_where(part->rel);
 	topic = part->rel ? pt_topic_by_leaf(relid, &partition) : NULL;
 	if (topic != NULL)
 	{

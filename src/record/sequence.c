@@ -50,6 +50,14 @@ pt_sequence_add(int32 sequence, int32 delta)
 	return (int32) (((uint32) sequence + (uint32) delta) & PG_INT32_MAX);
 }
 
+int32
+pt_sequence_sub(int32 sequence, int32 delta)
+{
+	Assert(sequence >= 0 && delta >= 0);
+
+	return (int32) (((uint32) sequence - (uint32) delta) & PG_INT32_MAX);
+}
+
 /* The remembered batch with exactly these sequences, or NULL. */
 static const PtSequenceBatch *
 sequence_find(const PtProducerState *state, int32 base_sequence, int32 last_offset_delta)

@@ -72,4 +72,7 @@ extern void pt_sequence_append(PtProducerState *state, const PtBatchHeader *batc
  */
 extern int32 pt_sequence_add(int32 sequence, int32 delta);
 
+/* The same, before it. */
+extern int32 pt_sequence_sub(int32 sequence, int32 delta);
+
 #endif							/* PT_RECORD_SEQUENCE_H */

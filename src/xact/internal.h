@@ -31,7 +31,7 @@ typedef struct PtRowSource
 	void		(*set_offset) (void *arg, int64 i, int64 offset);	/* where it went; may be
 																	 * NULL */
 	int64		n;
-	PtBatchProducer *producer;	/* its sequence moves on; NULL: none */
+	PtRowProducer *producer;	/* NULL: none */
 } PtRowSource;
 
 extern void pt_row_batches_append(Relation rel, const PtRowSource *source);

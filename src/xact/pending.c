@@ -320,7 +320,7 @@ set_row_offset(void *arg, int64 i, int64 offset)
  * index expressions add meanwhile wait for the next round.
  */
 static void
-append_rel(Oid relid, PtBatchProducer *producer)
+append_rel(Oid relid, PtRowProducer *producer)
 {
 	PtPendingRel *p = find_rel(relid);
 	int64		first = first_waiting(p);
@@ -387,10 +387,10 @@ pt_pending_append(Oid relid)
 }
 
 /*
- * The same; the batches become those of a producer, whose sequence moves on.
+ * The same; the batches become those of a producer.
  */
 void
-pt_pending_append_as(Oid relid, PtBatchProducer *producer)
+pt_pending_append_as(Oid relid, PtRowProducer *producer)
 {
 	if (pending_rels == NULL || appending)
 		return;

@@ -170,16 +170,25 @@ keep_row(RowBatches *b, const PtRecord *row)
 	b->rows[i] = *row;
 }
 
-/* What the configs and the producer say about a finished batch. */
+/*
+ * What the configs and the producer say about a finished batch.  Triggers may
+ * have dropped or added records: then every batch ends with the sequence from
+ * which the producer goes on.  That is what has to be found in the log when
+ * the server has started again.
+ */
 static void
 stamp_batch(const RowBatches *b, char *data)
 {
-	PtBatchProducer *producer = b->source->producer;
+	PtRowProducer *producer = b->source->producer;
 
 	if (producer)
 	{
-		pt_batch_set_producer(data, producer);
-		producer->base_sequence = pt_sequence_add(producer->base_sequence, b->builder.count);
+		PtBatchProducer *batch = &producer->batch;
+
+		if (b->source->n != producer->sent)
+			batch->base_sequence = pt_sequence_sub(producer->last_sequence, b->builder.count - 1);
+		pt_batch_set_producer(data, batch);
+		batch->base_sequence = pt_sequence_add(batch->base_sequence, b->builder.count);
 	}
 	if (b->config.log_append_time)
 		pt_batch_set_append_time(data, pt_now_ms());

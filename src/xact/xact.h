@@ -32,7 +32,16 @@
 extern void pt_pending_add(Relation rel, const PtRecord *row, ItemPointer tid);
 extern bool pt_pending_get(Relation rel, ItemPointer tid, PtRecord *row);
 extern void pt_pending_append(Oid relid);
-extern void pt_pending_append_as(Oid relid, PtBatchProducer *producer);
+
+/* Whose rows they are, when a Kafka client has sent them. */
+typedef struct PtRowProducer
+{
+	PtBatchProducer batch;		/* of the next batch: its sequence moves on */
+	int32		sent;			/* records that it sent */
+	int32		last_sequence;	/* of these */
+} PtRowProducer;
+
+extern void pt_pending_append_as(Oid relid, PtRowProducer *producer);
 
 /* append_rows.c */
 extern int64 pt_append_rows(Relation rel, const PtRecord *rows, int n, int64 expected_offset);

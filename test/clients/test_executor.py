@@ -107,6 +107,8 @@ def test_row_lock():
     got = client.call("Produce", 9, request("referring", raw.Batch([("u2", "other partition")]), partition=1))
     tap.equal(got["Responses"][0]["PartitionResponses"][0]["ErrorCode"], NONE, "another partition with the same constraint, too")
     tap.equal(waiting.got, None, "the one that waits still does")
+    tap.equal(server.sql("SELECT query FROM pg_stat_activity WHERE application_name LIKE 'pgtopic executor%' AND state = 'active'"),
+              'appending a record batch to "referring#0"', "as can be seen")
     session.sql("COMMIT")
     tap.equal(waiting.answer()[:2], (NONE, 0), "until the lock is gone")
     session.close()
@@ -132,6 +134,7 @@ def test_timeout():
     tap.equal(produce("referring", ("u1", "once"), **more)[0], NONE, "and once more")
     tap.equal(values("referring"), before.replace("waits", "waits,once"), "it is there once")
     tap.matches("canceling statement due to statement timeout", server.log_text(), "the server's log tells of it")
+    tap.matches('a Kafka client to "referring#0"', server.log_text(), "and names the partition")
     tap.matches("SQLSTATE is 57014", server.log_text(), "with the SQLSTATE")
 
 

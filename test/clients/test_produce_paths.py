@@ -113,6 +113,29 @@ def test_slow_sequences():
     tap.equal(values("slow_sequences"), "a,b,c,d", "what is there")
 
 
+def test_sequences_of_changed_batches():
+    """triggers drop and add records of an idempotent producer; after a crash it goes on where it was"""
+    server.sql("""SELECT create_topic('changed');
+        CREATE FUNCTION change() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NEW.value = 'drop' THEN RETURN NULL; END IF;
+            IF NEW.value = 'more' THEN PERFORM produce('changed', 'added'), produce('changed', 'added'); END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER change BEFORE INSERT ON topics.changed FOR EACH ROW EXECUTE FUNCTION change()""")
+    pid = new_producer()
+    sequence = 2147483640       # wraps around on the way
+
+    def send(*records):
+        return one("changed", *[(None, r) for r in records], producer_id=pid, producer_epoch=0, base_sequence=sequence)[0]
+
+    for records in (("a", "drop", "b", "drop"), ("c", "more"), ("more", "drop"), ("d",)):
+        tap.equal(send(*records), NONE, "a batch: %s" % ",".join(records))
+        sequence = (sequence + len(records)) % 2147483648
+        crash()
+    tap.equal(sorted(values("changed").split(",")), sorted("a b c more added added more added added d".split()), "what is there")
+
+
 def crash():
     global client
     server.restart("immediate")
@@ -214,8 +237,9 @@ def test_nothing_left():
     tap.ok("leak" not in server.log_text(), "the server complains of nothing that was left open")
 
 
-TESTS = [test_check_constraint, test_triggers, test_foreign_key, test_slow_sequences, test_secondary_index, test_configs,
-         test_busy_partition, test_producers_are_bounded, test_wrong_timestamp, test_nothing_left]
+TESTS = [test_check_constraint, test_triggers, test_foreign_key, test_slow_sequences,
+         test_sequences_of_changed_batches, test_secondary_index, test_configs, test_busy_partition,
+         test_producers_are_bounded, test_wrong_timestamp, test_nothing_left]
 
 
 def main():

@@ -141,6 +141,9 @@ test_wrap(void)
 	CHECK_INT(pt_sequence_add(PG_INT32_MAX, PG_INT32_MAX), PG_INT32_MAX - 1);
 	CHECK_INT(pt_sequence_add(PG_INT32_MAX - 4, 4), PG_INT32_MAX);
 	CHECK_INT(pt_sequence_add(0, 0), 0);
+	CHECK_INT(pt_sequence_sub(0, 0), 0);
+	CHECK_INT(pt_sequence_sub(0, 1), PG_INT32_MAX);
+	CHECK_INT(pt_sequence_sub(pt_sequence_add(PG_INT32_MAX - 1, 7), 7), PG_INT32_MAX - 1);
 
 	pt_sequence_init(&s, PRODUCER);
 	append(&s, 0, PG_INT32_MAX - 9, 10, 100);	/* ends with INT32_MAX */

@@ -77,6 +77,7 @@ static KafkaCall *asking;		/* whose event it is; it needs no wake-up */
 static uint64 changes_seen;		/* pt_topic_changes when the catalogs were looked at last */
 static int64 fed_at;			/* when that was */
 static uint64 configs_seen;		/* pt_group_configs_generation, likewise */
+static bool configs_due;		/* they could not be read then */
 static List *overridden;		/* groups with configs of their own, as the coordinator knows them */
 static int64 clock_ms;			/* of the coordinator, in the control worker */
 static int64 clock_set_at;		/* real time of that */
@@ -85,7 +86,7 @@ static int64 real_ms(void);
 
 static int64 now_ms(void);
 static void feed_topics(void);
-static void feed_configs(void);
+static bool feed_configs(void);
 static void step(const CoordEvent *event);
 
 /*
@@ -297,10 +298,12 @@ feed(bool urgent)
 	uint64		seen = pt_topic_changes();
 	int64		now = now_ms();
 
+	if (configs_due)
+		configs_due = !feed_configs();
 	if (changes_seen == seen || (!urgent && changes_seen != 0 && now < fed_at + FEED_INTERVAL_MS))
 		return;
 	feed_topics();
-	feed_configs();
+	configs_due = !feed_configs();
 	changes_seen = seen;
 	fed_at = now;
 }
@@ -369,9 +372,9 @@ feed_topics(void)
 
 /*
  * Tells the coordinator which groups have configs of their own, and which have
- * them no more.
+ * them no more.  false: not now, as somebody has their table locked.
  */
-static void
+static bool
 feed_configs(void)
 {
 	uint64		now = pt_group_configs_generation();
@@ -380,7 +383,9 @@ feed_configs(void)
 	MemoryContext old;
 
 	if (now == configs_seen)
-		return;
+		return true;
+	if (!pt_group_configs_lock())
+		return false;
 	names = pt_group_config_names();
 	foreach(lc, overridden)
 		coord_override(groups, pt_string_from_server(lfirst(lc)), &(CoordOverrides) {0});
@@ -403,6 +408,7 @@ feed_configs(void)
 	}
 	list_free_deep(names);
 	configs_seen = now;
+	return true;
 }
 
 /*

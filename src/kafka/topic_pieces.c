@@ -38,7 +38,7 @@ typedef struct Pieces
 	int			from;			/* of the next piece, */
 	int			to;				/* and its end */
 	bool		done;			/* nothing is left to remove */
-}			Pieces;
+} Pieces;
 
 static int64
 now_ms(void)
@@ -69,7 +69,7 @@ begin(void *arg)
 static void
 fill(void *arg)
 {
-	const		Pieces *pieces = arg;
+	const Pieces *pieces = arg;
 
 	pt_topic_fill(pieces->relid, pieces->name, pieces->from, pieces->to);
 }
@@ -77,7 +77,7 @@ fill(void *arg)
 static void
 finish(void *arg)
 {
-	const		Pieces *pieces = arg;
+	const Pieces *pieces = arg;
 
 	pt_topic_finish(pieces->relid, pieces->name);
 }
@@ -108,14 +108,14 @@ remove_piece(void *arg)
 static void
 grow(void *arg)
 {
-	const		Pieces *pieces = arg;
+	const Pieces *pieces = arg;
 
 	pt_topic_add_partitions(pieces->relid, pieces->to);
 }
 
 /* Runs fn for [from, to), piece by piece. */
 static bool
-run_pieces(KafkaCall *call, Pieces * pieces, void (*fn) (void *arg), KafkaError *error)
+run_pieces(KafkaCall *call, Pieces *pieces, void (*fn) (void *arg), KafkaError *error)
 {
 	while (pieces->from < pieces->npartitions)
 	{
@@ -132,7 +132,7 @@ run_pieces(KafkaCall *call, Pieces * pieces, void (*fn) (void *arg), KafkaError 
  * it has what he wants: there is no such topic.
  */
 static void
-remove_all(KafkaCall *call, Pieces * pieces)
+remove_all(KafkaCall *call, Pieces *pieces)
 {
 	KafkaError	error;
 

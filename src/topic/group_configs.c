@@ -25,6 +25,7 @@
 #include "topic/config_value.h"
 #include "topic/ext_table.h"
 #include "topic/group_configs.h"
+#include "storage/lmgr.h"
 #include "utils/inval.h"
 #include "utils/json.h"
 #include "utils/snapmgr.h"
@@ -346,11 +347,12 @@ pt_group_alter_configs(const char *group, List *changes)
 	write_configs(group, merged);
 }
 
-void
-pt_group_drop_configs(const char *group)
+bool
+pt_group_configs_lock(void)
 {
-	if (read_configs(group, false) != NIL)
-		write_configs(group, NIL);
+	Oid			relid;
+
+	return pt_ext_table_name(TABLE_NAME, &relid) == NULL || ConditionalLockRelationOid(relid, AccessShareLock);
 }
 
 bool

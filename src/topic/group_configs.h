@@ -33,6 +33,12 @@ extern List *pt_group_config_list(const char *group);
 extern List *pt_group_config_names(void);
 
 /*
+ * May the configs be read without waiting for somebody who has their table
+ * locked?  Then they may to the end of the transaction.
+ */
+extern bool pt_group_configs_lock(void);
+
+/*
  * Would these changes (List of PtConfigPair *, NULL for the default) be fine?
  * false with a reason (palloc'd).
  */
@@ -40,9 +46,6 @@ extern bool pt_group_check_configs(const char *group, List *changes, char **reas
 
 /* Makes them; ERROR 22023 where pt_group_check_configs says no. */
 extern void pt_group_alter_configs(const char *group, List *changes);
-
-/* Forgets all that a group has; no error when that is nothing. */
-extern void pt_group_drop_configs(const char *group);
 
 /* What code asks for, and in what bounds a group may have it (ms). */
 typedef struct PtGroupConfig

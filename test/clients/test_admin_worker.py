@@ -216,6 +216,21 @@ def test_locked():
     session.close()
 
 
+def test_configs_locked():
+    """the table of groups' configs is locked when the control worker begins to read it"""
+    session = server.session()
+    session.sql("BEGIN; LOCK TABLE group_configs")
+    pid = server.worker_pids("pgtopic control")[0]
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 60
+    while server.worker_pids("pgtopic control") in ([], [pid]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    member = Member("unconfigured")
+    tap.equal(member.heartbeat(), NONE, "members come and stay")
+    session.sql("COMMIT")
+    session.close()
+
+
 def test_many():
     """many partitions are created, added and deleted beside a group with short sessions"""
     beating = Beating(Member("many"))
@@ -319,4 +334,4 @@ pg.demote()
 server = pg.Cluster(settings={"pgtopic.group_initial_rebalance_delay": "0"}).init().start()
 server.sql("CREATE EXTENSION pgtopic")
 server.wait_listener()
-tap.main([test_offsets_topic, test_trigger, test_crash, test_users_code, test_depends, test_locked, test_many, test_pieces, test_stopped])
+tap.main([test_offsets_topic, test_trigger, test_crash, test_users_code, test_depends, test_locked, test_configs_locked, test_many, test_pieces, test_stopped])

@@ -71,7 +71,7 @@ typedef void (*PtStateCallback) (PtLogState *state, const void *arg);
 extern Size pt_state_table_size(void);
 extern void pt_state_table_init(void);
 extern int	pt_state_pinned(void);
-extern PtLogState *pt_state_claim(const RelFileLocator *locator);
+extern PtLogState *pt_state_claim(const RelFileLocator *locator, bool may_evict);
 extern bool pt_state_peek(PtLogView *view, const RelFileLocator *locator);
 extern void pt_state_tell(const RelFileLocator *locator, PtStateCallback callback, const void *arg);
 extern void pt_state_each(void (*callback) (PtLogState *state));

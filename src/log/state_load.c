@@ -263,7 +263,7 @@ await_entry(const RelFileLocator *locator)
 	PtLogState *state;
 
 	ConditionVariablePrepareToSleep(pt_state_any_cv());
-	while ((state = pt_state_claim(locator)) == NULL && GetCurrentTimestamp() < until &&
+	while ((state = pt_state_claim(locator, true)) == NULL && GetCurrentTimestamp() < until &&
 		   pt_state_pinned() <= pt_max_partitions / 2)
 		(void) ConditionVariableTimedSleep(pt_state_any_cv(), FULL_POLL_MS, PG_WAIT_EXTENSION);
 	ConditionVariableCancelSleep();
@@ -290,7 +290,7 @@ PtLogState *
 pt_state_get(Relation rel)
 {
 	RelFileLocator locator = pt_rel_locator(rel);
-	PtLogState *state = pt_state_claim(&locator);
+	PtLogState *state = pt_state_claim(&locator, true);
 
 	Assert(IsTransactionState());
 	if (state == NULL && (state = await_entry(&locator)) == NULL)
@@ -308,7 +308,7 @@ PtLogState *
 pt_state_try(Relation rel, bool *full)
 {
 	RelFileLocator locator = pt_rel_locator(rel);
-	PtLogState *state = pt_state_claim(&locator);
+	PtLogState *state = pt_state_claim(&locator, true);
 
 	Assert(IsTransactionState());
 	*full = state == NULL;
@@ -323,8 +323,27 @@ pt_state_try(Relation rel, bool *full)
 }
 
 /*
- * What is known of a log now, also when it has no entry: then it is read from
- * the file, and nothing is kept.  The caller has the relation locked.
+ * Fills a view from an entry that has never been used, so that it need not be
+ * read the next time.  false: there is none, or somebody else is loading the
+ * log.
+ */
+static bool
+view_of_new_entry(Relation rel, PtLogView *view, const RelFileLocator *locator)
+{
+	PtLogState *state;
+	bool		good;
+
+	if (RecoveryInProgress() || (state = pt_state_claim(locator, false)) == NULL)
+		return false;
+	good = (pt_state_is_ready(state) || load(state, rel)) && pt_view_of(view, state, locator);
+	pt_state_release(state);
+	return good;
+}
+
+/*
+ * What is known of a log now, also when all entries have been given to others:
+ * then it is read from the file, and nothing is kept.  The caller has the
+ * relation locked.
  */
 void
 pt_log_view(Relation rel, PtLogView *view)
@@ -332,7 +351,7 @@ pt_log_view(Relation rel, PtLogView *view)
 	RelFileLocator locator = pt_rel_locator(rel);
 	PtLogState	fresh;
 
-	if (pt_state_peek(view, &locator))
+	if (pt_state_peek(view, &locator) || view_of_new_entry(rel, view, &locator))
 		return;
 	read_state(&fresh, rel, false);
 	pt_view_fill(view, &fresh, &locator);

@@ -276,11 +276,11 @@ give_to(PtLogState *state, const RelFileLocator *locator)
 }
 
 /*
- * The entry of a log, pinned, loaded or not; a new one when it has none.
- * NULL: all are in use.
+ * The entry of a log, pinned, loaded or not; a new one when it has none, or
+ * (may_evict) another log's.  NULL: all are in use.
  */
 PtLogState *
-pt_state_claim(const RelFileLocator *locator)
+pt_state_claim(const RelFileLocator *locator, bool may_evict)
 {
 	PtStateIndex *entry;
 	PtLogState *state = find(locator);
@@ -293,7 +293,12 @@ pt_state_claim(const RelFileLocator *locator)
 	entry = hash_search(index_of, locator, HASH_FIND, NULL);
 	if (entry == NULL)
 	{
-		int			at = table->nused < pt_max_partitions ? table->nused++ : evict();
+		int			at = -1;
+
+		if (table->nused < pt_max_partitions)
+			at = table->nused++;
+		else if (may_evict)
+			at = evict();
 
 		if (at >= 0)
 		{

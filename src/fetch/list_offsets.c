@@ -139,17 +139,18 @@ extent_timestamps(PtLogState *log, const PtLogInfo *info)
 {
 	uint64		n = info->next_extent - info->first_extent;
 	int64	   *result = MemoryContextAllocHuge(CurrentMemoryContext, (n + 1) * sizeof(int64));
+	PtDirEntry	entries[PT_DIR_PER_PAGE];
+	int			got;
 
-	for (uint64 i = 0; i < n; i++)
+	for (uint64 i = 0; i < n; i += Max(got, 1))
 	{
-		PtDirEntry	entry;
-
+		got = pt_extents_read(NULL, &log->locator, info->first_extent + i, entries, (int) Min(n - i, lengthof(entries)));
 		result[i] = -1;
-		if (i + 1 == n)
-			result[i] = PG_INT64_MAX;
-		else if (pt_extent_lookup(NULL, &log->locator, info->first_extent + i, &entry))
-			result[i] = entry.max_timestamp;
+		for (int j = 0; j < got; j++)
+			result[i + j] = entries[j].max_timestamp;
 	}
+	if (n > 0)
+		result[n - 1] = PG_INT64_MAX;
 	return result;
 }
 

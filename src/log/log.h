@@ -71,6 +71,7 @@ extern void pt_log_info(Relation rel, PtLogInfo *info);
  * without a relation (NULL).
  */
 extern void pt_locator_info(Relation rel, const RelFileLocator *locator, PtLogInfo *info);
+extern int	pt_extents_read(Relation rel, const RelFileLocator *locator, uint64 extent, PtDirEntry *entries, int max);
 extern bool pt_extent_lookup(Relation rel, const RelFileLocator *locator, uint64 extent, PtDirEntry *entry);
 
 /* Creates the storage of a new log; first offset and ordinal as given. */

@@ -132,22 +132,23 @@ pt_log_info(Relation rel, PtLogInfo *info)
 }
 
 /*
- * Copies an entry out of a directory page; false when the page is none of this
- * log's now.
+ * Copies n entries, from a place on, out of a directory page; false when the
+ * page is none of this log's now.
  */
 static bool
-read_dir_entry(Relation rel, const RelFileLocator *locator, BlockNumber block,
-			   const PtDirPlace *place, PtDirEntry *entry)
+read_dir_entries(Relation rel, const RelFileLocator *locator, BlockNumber block,
+				 const PtDirPlace *place, PtDirEntry *entries, int n)
 {
 	Buffer		buf = pt_read_block(rel, locator, block, NULL);
 	Page		page = BufferGetPage(buf);
 	bool		found = false;
 
+	Assert(n > 0 && place->slot + n <= PT_DIR_PER_PAGE);
 	LockBuffer(buf, BUFFER_LOCK_SHARE);
 	if (!PageIsNew(page) && pt_page_special(page)->kind == PT_PAGE_DIRECTORY &&
 		pt_page_special(page)->block == place->page)
 	{
-		*entry = pt_dir_page(page)[place->slot];
+		memcpy(entries, &pt_dir_page(page)[place->slot], n * sizeof(PtDirEntry));
 		found = true;
 	}
 	UnlockReleaseBuffer(buf);
@@ -155,26 +156,41 @@ read_dir_entry(Relation rel, const RelFileLocator *locator, BlockNumber block,
 }
 
 /*
- * The directory entry of a logical extent; false when it is not (or no longer)
- * there.
+ * The directory entries of logical extents from this one on, at most max and
+ * only those of one page; returns how many.  0: the extent is not (or no
+ * longer) there.
  */
-bool
-pt_extent_lookup(Relation rel, const RelFileLocator *locator, uint64 extent, PtDirEntry *entry)
+int
+pt_extents_read(Relation rel, const RelFileLocator *locator, uint64 extent, PtDirEntry *entries, int max)
 {
 	Buffer		buf = lock_meta(rel, locator, BUFFER_LOCK_SHARE);
 	const PtMetaPage *meta = pt_meta_page(BufferGetPage(buf));
 	bool		there = extent >= meta->first_extent && extent < meta->next_extent;
 	PtDirPlace	place;
 	BlockNumber block = InvalidBlockNumber;
+	int			n = there ? (int) Min((uint64) max, meta->next_extent - extent) : 0;
 
 	if (there && pt_dir_place(extent, &place))
+	{
 		block = pt_dir_block(meta, &place);
+		n = Min(n, PT_DIR_PER_PAGE - (int) place.slot);
+	}
 	else if (there)
-		*entry = meta->entries[place.slot];
+	{
+		n = Min(n, PT_DIR_INLINE - (int) place.slot);
+		memcpy(entries, &meta->entries[place.slot], n * sizeof(PtDirEntry));
+	}
 	UnlockReleaseBuffer(buf);
-	if (!there)
-		return false;
-	return block == InvalidBlockNumber || read_dir_entry(rel, locator, block, &place, entry);
+	if (block != InvalidBlockNumber && !read_dir_entries(rel, locator, block, &place, entries, n))
+		return 0;
+	return n;
+}
+
+/* One entry; false when it is not (or no longer) there. */
+bool
+pt_extent_lookup(Relation rel, const RelFileLocator *locator, uint64 extent, PtDirEntry *entry)
+{
+	return pt_extents_read(rel, locator, extent, entry, 1) == 1;
 }
 
 /*
@@ -264,7 +280,7 @@ choose_physical(Relation rel, const PtMetaPage *meta, xl_pt_extent *x)
 
 		if (!pt_dir_place(extent, &place))
 			entry = meta->entries[place.slot];
-		else if (!read_dir_entry(rel, &pt_rel_locator(rel), pt_dir_block(meta, &place), &place, &entry))
+		else if (!read_dir_entries(rel, &pt_rel_locator(rel), pt_dir_block(meta, &place), &place, &entry, 1))
 			continue;
 		if (entry.phys != PT_INVALID_EXTENT)
 		{

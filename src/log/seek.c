@@ -211,15 +211,18 @@ void
 pt_reader_seek_timestamp(PtReader *r, int64 timestamp_ms)
 {
 	PtLogInfo	info;
+	PtDirEntry	entries[PT_DIR_PER_PAGE];
+	int			n;
 
 	pt_locator_info(r->rel, &r->locator, &info);
-	for (uint64 extent = info.first_extent; extent + 1 < info.next_extent; extent++)
+	for (uint64 extent = info.first_extent; extent + 1 < info.next_extent; extent += Max(n, 1))
 	{
-		PtDirEntry	entry;
-
-		if (pt_extent_lookup(r->rel, &r->locator, extent, &entry) && entry.max_timestamp >= timestamp_ms)
+		n = pt_extents_read(r->rel, &r->locator, extent, entries, lengthof(entries));
+		for (int i = 0; i < n && extent + i + 1 < info.next_extent; i++)
 		{
-			pt_reader_seek_extent(r, extent);
+			if (entries[i].max_timestamp < timestamp_ms)
+				continue;
+			pt_reader_seek_extent(r, extent + i);
 			return;
 		}
 	}

@@ -233,13 +233,34 @@ def test_wrong_timestamp():
     tap.equal((answer["Timestamp"], answer["Offset"]), (1700000005000, 1), "the largest is that of a record")
 
 
+def test_time_in_a_long_log():
+    """looking for a time where the directory of the log has more than one page"""
+    server.sql("""SELECT create_topic('long', 1, '{"max.message.bytes": "3000000", "message.timestamp.before.max.ms": "9000000000000"}')""")
+    server.sql("""SET pgtopic.produce_buffer = '2MB';
+        SELECT count(produce('long'::topic, repeat('x', 2000000)::bytea, NULL::bytea, NULL, 0, to_timestamp(1000000 + i)))
+        FROM generate_series(0, 249) i""")
+    extents = int(server.sql("SELECT extents FROM partitions WHERE topic = 'long'"))
+    tap.ok(extents > 160 + 250, "it has %d extents" % extents)
+
+    def at(ms):
+        found = client.call("ListOffsets", 7, {"ReplicaId": -1, "Topics": [{"Name": "long", "Partitions": [
+            {"PartitionIndex": 0, "Timestamp": ms}]}]})["Topics"][0]["Partitions"][0]
+        return found["Offset"], found["Timestamp"]
+
+    tap.equal([at(1000 * (1000000 + i) - 1) for i in (0, 1, 79, 80, 81, 100, 204, 205, 206, 248, 249)],
+              [(i, 1000 * (1000000 + i)) for i in (0, 1, 79, 80, 81, 100, 204, 205, 206, 248, 249)], "each time is found")
+    tap.equal(at(1000 * 1000250), (-1, -1), "and nothing behind the last")
+    tap.equal(at(-3), (249, 1000 * 1000249), "the largest, too")
+    server.sql("SELECT drop_topic('long')")
+
+
 def test_nothing_left():
     tap.ok("leak" not in server.log_text(), "the server complains of nothing that was left open")
 
 
 TESTS = [test_check_constraint, test_triggers, test_foreign_key, test_slow_sequences,
          test_sequences_of_changed_batches, test_secondary_index, test_configs, test_busy_partition,
-         test_producers_are_bounded, test_wrong_timestamp, test_nothing_left]
+         test_producers_are_bounded, test_wrong_timestamp, test_time_in_a_long_log, test_nothing_left]
 
 
 def main():

@@ -329,6 +329,10 @@ def test_down():
                 tap.equal(end_of(idle), b"", "its clients notice")
             else:
                 tap.equal(idle.call("ApiVersions", 0)["ErrorCode"], NONE, "who is not being served does not notice")
+            # one that has the signal and has not noticed would take the connection along
+            deadline = time.monotonic() + 60
+            while os.path.exists("/proc/%d" % old) and time.monotonic() < deadline:
+                time.sleep(0.005)
             start = time.monotonic()
             answer = c.call(*call)
             tap.equal((answer["Topics"][0] if "Topics" in answer else answer)["ErrorCode"], good,

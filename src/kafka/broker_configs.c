@@ -266,6 +266,7 @@ make_config(const BrokerRow *row)
 	KafkaConfig *config = palloc0(sizeof(KafkaConfig));
 	KafkaSetting setting;
 
+	Assert(row->mul == 0 || row->setting != NULL);
 	config->name = row->name;
 	config->type = row->type;
 	config->boot = config->value = row->boot;
@@ -393,6 +394,7 @@ to_setting(const BrokerRow *row, const char *value, const char **out, KafkaError
 	char	   *end;
 	int64		number;
 
+	Assert(row->setting != NULL && row->mul > 0);
 	*out = value;
 	if (value == NULL)
 		return true;

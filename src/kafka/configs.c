@@ -98,6 +98,7 @@ find_twice(const KafkaConfigResource *resources, int n)
 	const KafkaConfigResource **sorted = palloc(sizeof(*sorted) * Max(n, 1));
 	bool	   *twice = palloc0(sizeof(bool) * Max(n, 1));
 
+	Assert(n >= 0);
 	for (int i = 0; i < n; i++)
 		sorted[i] = &resources[i];
 	qsort(sorted, n, sizeof(*sorted), compare_resources);
@@ -433,6 +434,7 @@ sort_changes(bool broker, List *pairs, List **settings, List **kept, KafkaError 
 {
 	ListCell   *lc;
 
+	Assert(pairs != NIL);
 	*settings = *kept = NIL;
 	foreach(lc, pairs)
 	{

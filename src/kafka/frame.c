@@ -173,7 +173,7 @@ kafka_response_write(KafkaWriter *w, const KafkaApi *api, int16 version,
 	uint32		word = 0;
 	bool		flexible = kafka_api_flexible(api, version);
 
-	Assert(w->len == 0);
+	Assert(w->len == 0 && version >= api->min_version && version <= api->max_version);
 
 	/* the length, filled in below, and the header */
 	if (!kafka_write_bytes(w, &word, sizeof(word)))

@@ -81,6 +81,7 @@ kafka_setting_get(const char *name, KafkaSetting *setting)
 static void
 check_change(const KafkaSettingChange *change)
 {
+	Assert(change->name != NULL && find_setting(change->name) != NULL);
 	if (find_setting(change->name)->source > PGC_S_FILE)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

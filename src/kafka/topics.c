@@ -69,6 +69,7 @@ kafka_topic_known(KafkaString name, const KafkaUuid *id, int16 *error)
 Oid
 kafka_partition_find(const PtTopic *topic, int32 partition, int16 *error)
 {
+	Assert(topic != NULL);
 	if (partition < 0 || partition >= topic->npartitions || !OidIsValid(topic->leaves[partition]))
 	{
 		*error = KERR_UNKNOWN_TOPIC_OR_PARTITION;

@@ -38,6 +38,7 @@ typedef struct ProduceState
 static void
 set_error(ProducePartitionResponse *out, int16 code, const char *message)
 {
+	Assert(code != KERR_NONE);
 	out->error_code = code;
 	out->base_offset = -1;
 	out->error_message = kafka_string(message);

@@ -511,6 +511,7 @@ is_news(const FetchState *state, const FetchEntry *entry)
 {
 	if (!state->incremental || entry->error != KERR_NONE || entry->diverging || entry_bytes(entry) > 0)
 		return true;
+	Assert(entry->part != NULL);
 	return entry->fetch.high_watermark != entry->part->told_high_watermark ||
 		entry->fetch.start_offset != entry->part->told_start_offset;
 }
@@ -522,6 +523,7 @@ note_told(KafkaCall *call, KafkaFetchSession *session, FetchEntry *entry)
 	KafkaFetchPart *part = entry->part;
 	bool		failed = entry->error != KERR_NONE;
 
+	Assert(part == NULL || session != NULL);
 	if (!failed)
 		store_cursor(call, entry);
 	if (part == NULL)
@@ -603,6 +605,7 @@ next_run(const FetchState *state, int i, int *end)
 	const FetchEntry *first = &state->entries[i];
 	int			n = 0;
 
+	Assert(first->included);
 	for (; i < state->n; i++)
 	{
 		const FetchEntry *entry = &state->entries[i];
@@ -623,6 +626,7 @@ fill_topic(KafkaCall *call, int first, int end, int n, FetchTopicResponse *out)
 	FetchState *state = call->state;
 	FetchPartitionResponse *partition;
 
+	Assert(n > 0 && first < end && end <= state->n);
 	out->topic = state->entries[first].topic;
 	out->topic_id = state->entries[first].topic_id;
 	KAFKA_RESIZE(call, out->partitions, FetchPartitionResponse, n);
@@ -682,6 +686,7 @@ answer_error(KafkaCall *call, int16 code)
 {
 	FetchResponse *out = call->response;
 
+	Assert(code != KERR_NONE && out->responses.n == 0);
 	out->error_code = code;
 	return KAFKA_REPLY;
 }

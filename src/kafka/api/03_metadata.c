@@ -30,6 +30,7 @@ fill_partition(const PtTopic *topic, int32 index, int32 leader_epoch, MetadataPa
 {
 	bool		there = OidIsValid(topic->leaves[index]);
 
+	Assert(index >= 0 && index < topic->npartitions);
 	out->error_code = there ? KERR_NONE : KERR_LEADER_NOT_AVAILABLE;
 	out->partition_index = index;
 	out->leader_id = there ? KAFKA_BROKER_ID : -1;

@@ -62,6 +62,7 @@ add_offset(CommitState *state, const OffsetCommitPartition *in, const PtTopic *t
 {
 	PtCommittedOffset *committed = &state->offsets[state->n];
 
+	Assert(topic != NULL && in->partition_index >= 0 && in->partition_index < topic->npartitions);
 	committed->topic = name;
 	committed->topic_id = topic->id;
 	committed->partition = in->partition_index;
@@ -178,6 +179,7 @@ keep_partitions_of_member(KafkaCall *call)
 		state->offsets[n] = state->offsets[i];
 		state->targets[n++] = state->targets[i];
 	}
+	Assert(n <= state->n);
 	state->n = n;
 }
 
@@ -222,6 +224,7 @@ offset_commit_resume(KafkaCall *call, bool timed_out)
 	CommitState *state = call->state;
 	int16		error = kafka_offsets_written(call);
 
+	Assert(state->n > 0);
 	for (int i = 0; i < state->n; i++)
 		state->targets[i]->error_code = error;
 	return KAFKA_REPLY;

@@ -45,6 +45,7 @@ grow(KafkaCall *call, const KafkaSchema *schema, void *items, int n, int *cap)
 {
 	void	   *more;
 
+	Assert(n >= 0 && n <= *cap);
 	if (n < *cap)
 		return items;
 	*cap = Max(8, *cap * 2);

@@ -58,6 +58,7 @@ add_synonym(DescribeConfigsResourceResult *out, const char *name, const char *va
 {
 	DescribeConfigsSynonym *synonym = &out->synonyms.items[out->synonyms.n++];
 
+	Assert(out->synonyms.n <= 3);
 	if (value == NULL)
 	{
 		out->synonyms.n--;

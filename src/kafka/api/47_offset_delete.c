@@ -169,6 +169,7 @@ delete_topic(KafkaCall *call, const OffsetDeleteTopic *in, const CoordDescriptio
 		committed.topic_id = id;
 		committed.partition = target->partition_index;
 		committed.removed = true;
+		Assert(target->error_code == KERR_NONE && committed.removed);
 		state->offsets[state->n] = committed;
 		state->targets[state->n++] = target;
 	}
@@ -226,6 +227,7 @@ offset_delete_resume(KafkaCall *call, bool timed_out)
 	OffsetDeleteState *state = call->state;
 	int16		error = kafka_offsets_written(call);
 
+	Assert(state->n > 0);
 	for (int i = 0; i < state->n; i++)
 		state->targets[i]->error_code = error;
 	return KAFKA_REPLY;

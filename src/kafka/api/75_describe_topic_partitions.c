@@ -88,6 +88,7 @@ fill_topic(KafkaCall *call, const PtTopic *topic, int32 first, int *left, Descri
 {
 	int			n = Min(Max(topic->npartitions - first, 0), *left);
 
+	Assert(first >= 0 && *left > 0);
 	memcpy(&out->topic_id, &topic->id, sizeof(out->topic_id));
 	out->is_internal = topic->internal;
 	KAFKA_RESIZE(call, out->partitions, DescribedPartition, n);

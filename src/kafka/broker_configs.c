@@ -385,8 +385,8 @@ why_fixed(const KafkaConfig *config)
 }
 
 /*
- * Kafka's value as the setting's: ERROR-free, as the setting itself is checked
- * later.
+ * Converts Kafka's value to the setting's.  It does not throw; bounds are
+ * checked later, with the setting.
  */
 static bool
 to_setting(const BrokerRow *row, const char *value, const char **out, KafkaError *error)

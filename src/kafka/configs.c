@@ -89,8 +89,8 @@ compare_resources(const void *a, const void *b)
 }
 
 /*
- * Which resources are named more than once.  Sorted, so that a long request is
- * no work for hours.
+ * Finds the resources that are named more than once: true at each of them.
+ * They are sorted first, so that a long request does not take quadratic time.
  */
 static bool *
 find_twice(const KafkaConfigResource *resources, int n)
@@ -215,8 +215,8 @@ resolve_list(const KafkaConfigChange *change, List *entries, PtConfigPair *pair,
 }
 
 /*
- * As in Kafka, taking back a config that a topic or group cannot have changes
- * nothing.
+ * The changes without those that take back a config that a topic or group
+ * cannot have.  As in Kafka these change nothing.
  */
 static List *
 without_unknown(List *pairs, List *entries)
@@ -396,9 +396,9 @@ broker_entries(void)
 }
 
 /*
- * Without those that take back what is not set: they change nothing, so they
- * are nobody's concern.  (Kafka's tools do so on their way,
- * kafka-reassign-partitions with throttles.)
+ * The changes without those that take back what is not set.  These change
+ * nothing, so anybody may ask for them.  Kafka's tools do:
+ * kafka-reassign-partitions takes back throttles that it has not set.
  */
 static List *
 real_changes(List *pairs, List *entries)
@@ -458,7 +458,10 @@ sort_changes(bool broker, List *pairs, List **settings, List **kept, KafkaError 
 	return true;
 }
 
-/* What the server says of a value names its setting, which is what helps. */
+/*
+ * Changes settings.  Where the server refuses a value, its own message is
+ * told, since it names the setting.
+ */
 static bool
 alter_settings(KafkaCall *call, List *settings, bool validate_only, KafkaError *error)
 {

@@ -107,7 +107,10 @@ make_room(int new_sessions, int nparts)
 	return true;
 }
 
-/* Not to be guessed, so that no client meets another's session by accident. */
+/*
+ * A random id, so that a client does not use another one's session by
+ * accident.
+ */
 static int32
 new_id(void)
 {

@@ -36,8 +36,9 @@
 #include "topic/group_configs.h"
 
 /*
- * The coordinator answers every call, so this is for those whose time has no
- * end: about the longest rebalance timeout that a client can ask for.
+ * A parked call needs a deadline.  The coordinator answers every call, so this
+ * one is never met: it is about the longest rebalance timeout that a client
+ * can ask for.
  */
 #define PARK_MS		(INT64CONST(25) * 24 * 3600 * 1000)
 
@@ -45,8 +46,8 @@
 #define MESSAGE_ID_MAX	256
 
 /*
- * How old what the coordinator knows of the catalogs may be, where it does not
- * matter much.
+ * How old the coordinator's knowledge of the catalogs may be when an event
+ * does not depend on it.
  */
 #define FEED_INTERVAL_MS	100
 
@@ -606,8 +607,8 @@ kafka_group_ask(KafkaCall *call, CoordEvent *event, KafkaGroupAnswer answer)
 }
 
 /*
- * Early is who waits for nothing any more: its client has closed its side of
- * the connection.
+ * Resumes a parked call.  It may be called before there is an answer, when the
+ * client has closed its side of the connection: then the call goes on waiting.
  */
 KafkaOutcome
 kafka_group_resume(KafkaCall *call, bool timed_out)

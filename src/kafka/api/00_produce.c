@@ -204,8 +204,8 @@ walk_request(KafkaCall *call, int16 error, const char *message, bool add)
 }
 
 /*
- * What acks=0 gets is silence, or the end of the connection, so that the
- * client looks for what changed.
+ * A request with acks=0 gets no answer.  An error ends its connection instead,
+ * so that the client asks for metadata again.
  */
 static KafkaOutcome
 finish(KafkaCall *call)

@@ -505,7 +505,7 @@ entry_bytes(const FetchEntry *entry)
 	return entry->error != KERR_NONE || entry->diverging ? 0 : entry->fetch.span.bytes_left;
 }
 
-/* Does the client not know this yet? */
+/* Is there something about the entry that the client does not know yet? */
 static bool
 is_news(const FetchState *state, const FetchEntry *entry)
 {
@@ -534,7 +534,7 @@ note_told(KafkaCall *call, KafkaFetchSession *session, FetchEntry *entry)
 		kafka_fetch_session_requeue(session, part);
 }
 
-/* Errors that a change of leader explains come with who it is now. */
+/* Should the answer name the leader, as it may have changed? */
 static bool
 names_leader(int16 error)
 {

@@ -80,7 +80,7 @@ may_create(const MetadataRequest *in, const MetadataTopic *asked, int16 error)
 {
 	return error == KERR_UNKNOWN_TOPIC_OR_PARTITION && in->allow_auto_topic_creation &&
 		pt_auto_create_topics && !RecoveryInProgress() &&
-	/* whoever needs an internal topic makes it, with what it must have */
+	/* an internal topic is made by those who need it, with its configs */
 		!pt_topic_name_is_internal(kafka_text(asked->name));
 }
 

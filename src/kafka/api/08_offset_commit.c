@@ -39,10 +39,10 @@ typedef struct CommitState
 } CommitState;
 
 /*
- * What of a partition can be wrong by itself.  As in Kafka any offset may be
- * committed, negative ones too: some clients write -1 and -2 where they mean
- * "go by auto.offset.reset".  And metadata may be any bytes: librdkafka's
- * language bindings send a terminating zero along.
+ * Checks one partition by itself.  As in Kafka any offset may be committed,
+ * negative ones too: some clients write -1 and -2 to say "go by
+ * auto.offset.reset".  Metadata may be any bytes: librdkafka's language
+ * bindings send a terminating zero along.
  */
 static int16
 check_partition(const OffsetCommitPartition *in, const PtTopic *topic)
@@ -127,8 +127,8 @@ count_partitions(const OffsetCommitRequest *in)
 }
 
 /*
- * May it commit?  A request from outside of the group is one of a tool or of a
- * consumer without a group.
+ * May the member commit?  Tools and consumers that assign partitions to
+ * themselves commit without being a member.
  */
 static int16
 check_member(KafkaCall *call)
@@ -153,9 +153,9 @@ check_member(KafkaCall *call)
 }
 
 /*
- * An epoch that is past is good for the partitions that the member has had
- * ever since (KIP-1251).  Those that are left are still to be committed; the
- * others have their errors.
+ * A past epoch is still good for the partitions that the member has kept since
+ * then (KIP-1251).  These stay in the list of what to commit; the others get
+ * their errors.
  */
 static void
 keep_partitions_of_member(KafkaCall *call)

@@ -57,8 +57,8 @@ topic_error(const PtTopic *topic)
 }
 
 /*
- * Up to the end that consumers see, which is below that of the log for a
- * moment only.
+ * Up to the end that consumers see.  It is behind the log's own end only until
+ * the log is flushed.
  */
 static bool
 resolve_end(Deletion *deletion, int16 *error)

@@ -3,14 +3,14 @@
  * assign_range.c
  *	  The "range" assignor, and the list of assignors.
  *
- * Each topic is cut into as many contiguous ranges as it has subscribers,
- * the longer ones first, and the ranges go to the subscribers in one order
- * that is the same for all topics.  So topics with equally many partitions
- * and the same subscribers are co-partitioned: who has partition 3 of one has
- * partition 3 of the other.
+ * Each topic is cut into as many contiguous ranges as it has subscribers, the
+ * longer ranges first.  The subscribers get them in an order that is the same
+ * for all topics.  So topics with the same number of partitions and the same
+ * subscribers are co-partitioned: the member that has partition 3 of one topic
+ * has partition 3 of the other.
  *
- * The order is what makes it sticky: static members first, by instance id
- * (which a restart keeps), then dynamic ones by member id.
+ * The order makes the assignment sticky: static members first, by instance id
+ * (which survives a restart), then dynamic members by member id.
  *
  * Sibling: assign_uniform.c.
  *
@@ -44,7 +44,10 @@ typedef struct RangeMember
 	int			number;
 } RangeMember;
 
-/* Assign ranges; what the members had does not matter. */
+/*
+ * Computes the new ranges.  The owners on entry do not matter: the order of
+ * the members makes the result sticky.
+ */
 void
 coord_assign_range(CoordAssignment *assignment)
 {
@@ -70,6 +73,10 @@ coord_assign_range(CoordAssignment *assignment)
 	pfree(subscribers);
 }
 
+/*
+ * Counts the members that subscribe to each topic.  subscribers[] comes in
+ * zeroed.
+ */
 static void
 count_subscribers(const CoordAssignment *assignment, int32 *subscribers)
 {
@@ -87,9 +94,9 @@ count_subscribers(const CoordAssignment *assignment, int32 *subscribers)
 }
 
 /*
- * Give a member its range of each of its topics.  dealt: how many subscribers
- * of each topic have theirs.  With s subscribers, p = q * s + r partitions,
- * the k-th range starts at k * q + min(k, r).
+ * Gives one member its range of each of its topics.  dealt[t] is the number
+ * of subscribers of topic t that have theirs already.  With s subscribers and
+ * p = q * s + r partitions, range k starts at k * q + min(k, r).
  */
 static void
 deal(CoordAssignment *assignment, int member, const int32 *subscribers, int32 *dealt)
@@ -117,7 +124,10 @@ deal(CoordAssignment *assignment, int member, const int32 *subscribers, int32 *d
 	}
 }
 
-/* Static members by instance id, then dynamic ones by member id. */
+/*
+ * The order of qsort: static members by instance id, then dynamic members by
+ * member id.  Ids are unique, so there are no ties.
+ */
 static int
 compare_members(const void *a, const void *b)
 {
@@ -133,6 +143,9 @@ compare_members(const void *a, const void *b)
 	return compare_bytes(x->member_id, y->member_id);
 }
 
+/*
+ * Compares bytes; of two ids with a common start the shorter one is first.
+ */
 static int
 compare_bytes(CoordBytes a, CoordBytes b)
 {
@@ -141,7 +154,10 @@ compare_bytes(CoordBytes a, CoordBytes b)
 	return order != 0 ? order : a.len - b.len;
 }
 
-/* Do all members subscribe to the same topics?  (True of none and of one.) */
+/*
+ * Returns true if all members subscribe to the same topics.  Groups with no
+ * member or one member are homogeneous.
+ */
 bool
 coord_assign_homogeneous(const CoordAssignment *assignment)
 {
@@ -160,7 +176,9 @@ coord_assign_homogeneous(const CoordAssignment *assignment)
 	return true;
 }
 
-/* Assignor names are ASCII and case matters, as in Kafka. */
+/*
+ * Returns the number of an assignor, or -1.  As in Kafka, case matters.
+ */
 int
 coord_assignor_number(const char *name)
 {
@@ -172,6 +190,9 @@ coord_assignor_number(const char *name)
 	return -1;
 }
 
+/*
+ * Returns the name of an assignor; the number must be one of the list.
+ */
 const char *
 coord_assignor_name(int number)
 {
@@ -179,6 +200,9 @@ coord_assignor_name(int number)
 	return assignors[number].name;
 }
 
+/*
+ * Returns the assignor of that name, or NULL.
+ */
 CoordAssignor
 coord_assignor(const char *name)
 {

@@ -4,21 +4,21 @@
  *	  The "uniform" assignor: balanced first, then with as few partitions
  *	  moved as possible.
  *
- * Where all members subscribe to the same topics, the sizes of any two
- * members differ by one at most, and no assignment of such sizes moves fewer
- * partitions: a member keeps what it has up to its quota, the quotas that are
- * one larger go to members that need them to keep what they have, and only
- * what is left over changes hands.
+ * If all members subscribe to the same topics, the numbers of partitions of
+ * any two members differ by one at most, and no balanced assignment moves
+ * fewer partitions.  A member keeps what it has up to its quota.  The larger
+ * quotas go to members that need them to keep what they have.  Only the
+ * partitions that are left over move.
  *
- * Where subscriptions differ, that is not always possible.  Partitions that
- * nobody has go, topic by topic, to the subscriber with the fewest; the topics
- * with the most partitions per subscriber go first, as they leave the least
- * choice.  Then each topic is balanced by itself: while its subscriber with
- * the most partitions (of all topics) has two more than the one with the
- * fewest, it gives it one.  This is repeated until nothing moves, or for
- * BALANCE_PASSES at most: each pass lowers the sum of the squares of the
- * sizes, so it ends anyway, but subscriptions can be made for which it would
- * take long.
+ * If subscriptions differ, such a balance does not always exist.  Partitions
+ * without an owner go, topic by topic, to the subscriber with the fewest
+ * partitions.  Topics with the most partitions per subscriber go first,
+ * because they leave the least choice.  Then each topic is balanced by itself:
+ * while its subscriber with the most partitions (of all topics) has at least
+ * two more than its subscriber with the fewest, one partition moves between
+ * them.  This is repeated until nothing moves, BALANCE_PASSES times at most.
+ * Each move lowers the sum of the squares of the sizes, so it would end by
+ * itself, but clients could choose subscriptions for which that takes long.
  *
  * Sibling: assign_range.c.
  *
@@ -30,23 +30,25 @@
 
 #define BALANCE_PASSES 16
 
-/* What both forms work with. */
+/* The working state of both variants. */
 typedef struct Uniform
 {
-	CoordAssignment *assignment;
-	int32	   *size;			/* [n_members]: partitions that each has */
+	CoordAssignment *assignment;	/* the caller's */
+	int32	   *size;			/* [n_members]: number of partitions that each
+								 * has now */
 
 	/*
-	 * Subscribers of topic t: subscriber[start[t] .. start[t + 1]),
-	 * ascending.
+	 * The subscribers of topic t, in ascending order, are
+	 * subscriber[start[t]] to subscriber[start[t + 1] - 1].
 	 */
 	int32	   *start;
 	int32	   *subscriber;
 } Uniform;
 
 /*
- * Members in a binary heap by size, ties by number; the root has the least or
- * (most: true) the greatest size.
+ * A binary heap of member numbers, ordered by size and then by number.  The
+ * root is the member with the smallest size, or with the largest size if
+ * "most" is set.
  */
 typedef struct Heap
 {
@@ -72,6 +74,10 @@ static bool balance_topic(Uniform *u, int topic, int32 *spare, int32 *next);
 static void heap_make(Heap *heap);
 static void heap_sift(Heap *heap, int i);
 
+/*
+ * Balances the target and keeps as much of the last one as that allows.  The
+ * header of the file says what is guaranteed.
+ */
 void
 coord_assign_uniform(CoordAssignment *assignment)
 {
@@ -89,6 +95,10 @@ coord_assign_uniform(CoordAssignment *assignment)
 	uniform_free(&u);
 }
 
+/*
+ * Prepares the working state; uniform_free() frees it.  All sizes are 0 until
+ * drop_unsubscribed() has counted.
+ */
 static void
 uniform_init(Uniform *u, CoordAssignment *assignment)
 {
@@ -105,7 +115,10 @@ uniform_free(Uniform *u)
 	pfree(u->size);
 }
 
-/* Turn the topics of each member into the members of each topic. */
+/*
+ * Inverts the subscriptions: from the topics of each member to the members of
+ * each topic.  This is a counting sort.
+ */
 static void
 list_subscribers(Uniform *u)
 {
@@ -139,8 +152,8 @@ list_subscribers(Uniform *u)
 }
 
 /*
- * Take partitions from members that no longer subscribe to their topic; count
- * what each keeps.
+ * Takes partitions from members that no longer subscribe to the topic, and
+ * counts the partitions that each member keeps.
  */
 static void
 drop_unsubscribed(Uniform *u)
@@ -149,8 +162,7 @@ drop_unsubscribed(Uniform *u)
 
 	for (int t = 0; t < a->n_topics; t++)
 	{
-		int			checked = COORD_NOBODY; /* neighbours often have the same
-											 * owner */
+		int			checked = COORD_NOBODY; /* the last owner that passed */
 
 		for (int p = a->first[t]; p < a->first[t + 1]; p++)
 		{
@@ -170,6 +182,9 @@ drop_unsubscribed(Uniform *u)
 	}
 }
 
+/*
+ * Does the member subscribe to the topic?  A binary search.
+ */
 static bool
 subscribes(const CoordAssignMember *member, int topic)
 {
@@ -189,8 +204,9 @@ subscribes(const CoordAssignMember *member, int topic)
 }
 
 /*
- * All members subscribe to the same topics: keep up to the quota, then fill up
- * to it.
+ * Assigns when all members subscribe to the same topics.  Each member keeps
+ * partitions up to its quota; the partitions that are left go to members
+ * below theirs.
  */
 static void
 assign_homogeneous(Uniform *u)
@@ -201,7 +217,7 @@ assign_homogeneous(Uniform *u)
 
 	make_quotas(u, quota);
 
-	/* Owners above their quota give up their last partitions. */
+	/* Members above their quota give up their last partitions. */
 	for (int p = a->first[a->n_topics] - 1; p >= 0; p--)
 	{
 		int			owner = a->owner[p];
@@ -213,7 +229,7 @@ assign_homogeneous(Uniform *u)
 		}
 	}
 
-	/* What is free goes to those below theirs, in runs. */
+	/* Members below their quota take the free partitions, in runs. */
 	for (int j = 0; j < a->members[0].n_topics; j++)
 	{
 		int			topic = a->members[0].topics[j];
@@ -233,9 +249,10 @@ assign_homogeneous(Uniform *u)
 }
 
 /*
- * Quotas that add up to the number of partitions and differ by one at most.
- * The larger ones go to members that have that many already, then to the
- * first ones.
+ * Makes quotas that differ by one at most and add up to the number of
+ * partitions.  The larger quotas go first to members that have that many
+ * partitions already, so that fewer move, then to the members with the lowest
+ * numbers.
  */
 static void
 make_quotas(const Uniform *u, int32 *quota)
@@ -264,7 +281,9 @@ make_quotas(const Uniform *u, int32 *quota)
 	Assert(extra == 0);
 }
 
-/* Partitions of the topics of a homogeneous group. */
+/*
+ * Counts the partitions of the topics of a homogeneous group.
+ */
 static int32
 pool_size(const Uniform *u)
 {
@@ -280,6 +299,10 @@ pool_size(const Uniform *u)
 	return n;
 }
 
+/*
+ * Assigns when subscriptions differ: hands out the free partitions, then
+ * balances topic by topic until nothing moves.
+ */
 static void
 assign_heterogeneous(Uniform *u)
 {
@@ -304,8 +327,8 @@ assign_heterogeneous(Uniform *u)
 }
 
 /*
- * Give each partition of a topic that nobody has to the subscriber with the
- * fewest.
+ * Gives each partition of the topic that has no owner to the subscriber with
+ * the fewest partitions.  The heap is made only if there is such a partition.
  */
 static void
 hand_out(Uniform *u, int topic)
@@ -332,7 +355,7 @@ hand_out(Uniform *u, int topic)
 		pfree(heap.members);
 }
 
-/* What topics are sorted by. */
+/* The sort key of topics_by_density(). */
 typedef struct TopicDensity
 {
 	int			topic;
@@ -340,7 +363,11 @@ typedef struct TopicDensity
 	int64		subscribers;
 } TopicDensity;
 
-/* Topic numbers, those with the most partitions per subscriber first. */
+/*
+ * Returns the topic numbers in the order in which they are handed out: the
+ * topic with the most partitions per subscriber first.  The caller frees the
+ * array.
+ */
 static int *
 topics_by_density(const Uniform *u)
 {
@@ -360,6 +387,11 @@ topics_by_density(const Uniform *u)
 	return order;
 }
 
+/*
+ * Compares partitions per subscriber, without a division.  On a tie the topic
+ * with fewer subscribers goes first, then the lower number, so that the order
+ * is total.
+ */
 static int
 compare_density(const void *a, const void *b)
 {
@@ -376,14 +408,15 @@ compare_density(const void *a, const void *b)
 }
 
 /*
- * Move partitions of one topic from the subscribers with the most partitions
- * to those with the fewest, while that makes the difference smaller.
+ * Moves partitions of one topic from the subscribers with the most partitions
+ * to those with the fewest, as long as that makes the difference smaller.
+ * Returns true if a partition was moved.  spare[] and next[] are work space.
  *
- * spare[member] heads a list, through next[], of the partitions of this topic
- * that the member has.  Givers and takers are two heaps over the same sizes;
- * that is sound because no member is both: who gives had at least two more
- * than the least, so it has more than the least ever after, and the greatest
- * size among givers never grows.
+ * spare[member] heads a list, linked by next[], of the member's partitions of
+ * this topic.  Givers and takers are two heaps over the same sizes.  This is
+ * sound because no member is ever in both roles: a giver had at least two
+ * partitions more than the smallest member, so it stays above the smallest
+ * size, and the largest size among givers never grows.
  */
 static bool
 balance_topic(Uniform *u, int topic, int32 *spare, int32 *next)
@@ -437,6 +470,9 @@ balance_topic(Uniform *u, int topic, int32 *spare, int32 *next)
 	return moved;
 }
 
+/*
+ * The order of a heap: a is nearer to the root than b.
+ */
 static bool
 heap_before(const Heap *heap, int32 a, int32 b)
 {
@@ -445,6 +481,9 @@ heap_before(const Heap *heap, int32 a, int32 b)
 	return a < b;
 }
 
+/*
+ * Orders the members of a heap that was just filled.
+ */
 static void
 heap_make(Heap *heap)
 {
@@ -452,7 +491,10 @@ heap_make(Heap *heap)
 		heap_sift(heap, i);
 }
 
-/* The size of the member at i has changed for the worse: let it sink. */
+/*
+ * Restores the order after the member at i has moved away from the root's
+ * end: lets it sink.
+ */
 static void
 heap_sift(Heap *heap, int i)
 {

@@ -3,12 +3,16 @@
  * classic.c
  *	  Requests to groups of the classic protocol, and what views ask of them.
  *
- * JoinGroup.  A client without a member id gets one.  A static one (group
- * instance id) joins with it at once, in the place of the member that had that
- * instance id.  A dynamic one is sent away with it from version 4 on
- * (KIP-394), so that a client which never gets the answer leaves no member
- * behind.  SyncGroup: the leader's brings the assignment, all others wait for
- * it.  LeaveGroup: several members at once, each with its own result
+ * JoinGroup: a client without a member id gets one.  A static member (one with
+ * a group instance id) joins with the new id at once, in the place of the
+ * member that had the instance id.  A dynamic member, from version 4 on, gets
+ * the id in an error and has to come back with it (KIP-394).  So a client that
+ * never sees the answer leaves no member behind.
+ *
+ * SyncGroup: the leader's request brings the assignment; all others wait for
+ * it.
+ *
+ * LeaveGroup: several members may leave at once, each with its own result
  * (KIP-345).
  *
  * Siblings: classic_member.c, classic_rebalance.c; README.md draws the states.
@@ -21,12 +25,15 @@
 
 #include "coord/classic.h"
 
-#define VERSION_MEMBER_ID_REQUIRED 4
-#define VERSION_SKIP_ASSIGNMENT 9
+#define VERSION_MEMBER_ID_REQUIRED 4	/* from this version of JoinGroup on:
+										 * KIP-394 */
+#define VERSION_SKIP_ASSIGNMENT 9	/* from this version on the response has
+									 * SkipAssignment (KIP-814) */
 
 /*
- * Is this a member?  A member with an instance id is fenced once another one
- * has joined with that: its id was replaced.
+ * Checks that the client is a member of the group.  A member with an instance
+ * id is fenced when another client has joined with the same instance id: the
+ * member id was replaced.
  */
 static CoordError
 classic_check(const CoordGroups *groups, const CoordGroup *group, CoordBytes member_id, CoordBytes instance_id)
@@ -43,6 +50,9 @@ classic_check(const CoordGroups *groups, const CoordGroup *group, CoordBytes mem
 	return classic_member_find(groups, group, member_id) == NULL ? COORD_UNKNOWN_MEMBER_ID : COORD_NONE;
 }
 
+/*
+ * Answers a SyncGroup with the member's assignment.
+ */
 static void
 classic_sync_answer(CoordGroups *groups, ClassicMember *member, uint64 token)
 {
@@ -60,9 +70,12 @@ classic_sync_answer(CoordGroups *groups, ClassicMember *member, uint64 token)
  */
 
 /*
- * Is there room?  While joins are collected those count that have joined, so
- * that when the maximum was lowered, or members come back from an older
- * generation, it is the last who are turned away.
+ * Returns true if the group has room for the client; "member" is NULL if it
+ * is not a member yet.
+ *
+ * While joins are collected, only members that have joined count.  When the
+ * maximum was lowered, or members come back from an older generation, those
+ * that join last are refused.
  */
 static bool
 join_fits(const CoordGroups *groups, const CoordGroup *group, const ClassicMember *member)
@@ -82,7 +95,8 @@ join_fits(const CoordGroups *groups, const CoordGroup *group, const ClassicMembe
 }
 
 /*
- * Turns a client away; a member or pending member that it was it is no longer.
+ * Refuses a client because the group is full.  If the client was a member, or
+ * had an id and had not joined with it, it is removed.
  */
 static void
 join_refuse_full(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, ClassicMember *member)
@@ -97,6 +111,9 @@ join_refuse_full(CoordGroups *groups, CoordGroup *group, const CoordEvent *event
 	classic_rebalance_try(groups, group);
 }
 
+/*
+ * Adds a member.  Its JoinGroup is answered when the rebalance ends.
+ */
 static void
 join_add(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, CoordBytes member_id)
 {
@@ -108,9 +125,9 @@ join_add(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, CoordB
 }
 
 /*
- * A static member is back, with no memory of its id.  If the group is stable
- * and its coming changes nothing of what was agreed, it gets its old
- * assignment and nobody else notices.
+ * A static member is back and does not know its id.  If the group is stable
+ * and the protocol stays the same, the member gets its old assignment and the
+ * other members notice nothing.
  */
 static void
 join_replace(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, ClassicMember *old, CoordBytes member_id)
@@ -128,7 +145,10 @@ join_replace(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, Cl
 			reply->u.join.skip_assignment = member == classic->leader;
 		else
 		{
-			/* it must not assign: it is told that its former self leads */
+			/*
+			 * below version 9 the old id is named as the leader, so that the
+			 * client does not assign
+			 */
 			reply->u.join.leader = leader;
 			reply->u.join.nmembers = 0;
 		}
@@ -136,14 +156,17 @@ join_replace(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, Cl
 	}
 
 	/*
-	 * Otherwise it has to wait.  In CompletingRebalance, too: the assignment
-	 * that the leader makes is for the old id.
+	 * Otherwise the member waits for a rebalance.  This includes
+	 * CompletingRebalance: the assignment that the leader makes is for the
+	 * old id.
 	 */
 	classic_member_await(groups, member, event->token);
 	classic_rebalance(groups, group);
 }
 
-/* No member id yet. */
+/*
+ * A JoinGroup without a member id.
+ */
 static void
 join_unknown(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 {
@@ -162,7 +185,10 @@ join_unknown(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 	}
 }
 
-/* A member joins again. */
+/*
+ * A member sends JoinGroup again.  The group rebalances if the request
+ * changes something; otherwise the member gets the answer that it has missed.
+ */
 static void
 join_again(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, ClassicMember *member)
 {
@@ -176,14 +202,14 @@ join_again(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, Clas
 			rebalance = true;
 			break;
 		case COORD_COMPLETING_REBALANCE:
-			/* the same again: it has lost our answer */
+			/* the same request again: the client has lost the answer */
 			rebalance = !classic_member_matches(member, &event->u.join);
 			break;
 		default:
 
 			/*
-			 * the leader asks for a rebalance by joining, as when topics have
-			 * changed
+			 * the leader joins to ask for a rebalance, for example when
+			 * topics have changed
 			 */
 			rebalance = member == classic->leader || !classic_member_matches(member, &event->u.join);
 			break;
@@ -198,7 +224,10 @@ join_again(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, Clas
 	classic_rebalance(groups, group);
 }
 
-/* A client that has a member id. */
+/*
+ * A JoinGroup with a member id: the client joins with an id that it was
+ * given, or joins again.
+ */
 static void
 join_known(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, ClassicMember *member)
 {
@@ -219,6 +248,9 @@ join_known(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, Clas
 		join_again(groups, group, event, member);
 }
 
+/*
+ * Handles a JoinGroup for a group that has its CoordClassic.
+ */
 static void
 classic_join(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 {
@@ -235,6 +267,9 @@ classic_join(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 		join_known(groups, group, event, member);
 }
 
+/*
+ * CoordKindOps.join: makes the state of a classic group for its first member.
+ */
 static void
 classic_dispatch_join(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 {
@@ -248,7 +283,8 @@ classic_dispatch_join(CoordGroups *groups, CoordGroup *group, const CoordEvent *
  */
 
 /*
- * What the client believes to be the group's protocol (version 5) must be it.
+ * Checks a SyncGroup.  From version 5 on the client says which protocol it
+ * believes the group to have; a wrong one is an error.
  */
 static CoordError
 sync_check(const CoordGroups *groups, const CoordGroup *group, const CoordEvent *event)
@@ -270,8 +306,8 @@ sync_check(const CoordGroups *groups, const CoordGroup *group, const CoordEvent 
 }
 
 /*
- * Members that the leader left out have no partitions; ids that are no
- * members' are ignored.
+ * Stores the leader's assignment.  Members that it leaves out get no
+ * partitions; ids of clients that are not members are ignored.
  */
 static void
 assignment_take(CoordGroups *groups, CoordGroup *group, const CoordSync *sync)
@@ -290,7 +326,9 @@ assignment_take(CoordGroups *groups, CoordGroup *group, const CoordSync *sync)
 	}
 }
 
-/* The assignment is there: all who wait for theirs get it. */
+/*
+ * Makes the group stable and answers all SyncGroup requests that wait.
+ */
 static void
 assignment_give(CoordGroups *groups, CoordGroup *group)
 {
@@ -306,11 +344,19 @@ assignment_give(CoordGroups *groups, CoordGroup *group)
 			continue;
 		member->awaiting_sync = false;
 		classic_sync_answer(groups, member, member->sync_token);
-		/* while it waited its session may have ended without effect */
+
+		/*
+		 * its session may have ended while it waited, which has no effect
+		 * then
+		 */
 		classic_session_restart(groups, member, member->session_timeout_ms);
 	}
 }
 
+/*
+ * A SyncGroup in CompletingRebalance waits.  If it is the leader's, it brings
+ * the assignment and everybody is answered.
+ */
 static void
 sync_completing(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, ClassicMember *member)
 {
@@ -326,6 +372,9 @@ sync_completing(CoordGroups *groups, CoordGroup *group, const CoordEvent *event,
 	}
 }
 
+/*
+ * CoordKindOps.sync
+ */
 static void
 classic_sync(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 {
@@ -360,7 +409,10 @@ classic_sync(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
  * LeaveGroup
  */
 
-/* An administrator names static members by their instance ids alone. */
+/*
+ * Removes one of the members that a LeaveGroup names.  An administrator names
+ * static members by instance id and sends no member id.
+ */
 static CoordError
 leave_one(CoordGroups *groups, CoordGroup *group, const CoordLeaveMember *leaving)
 {
@@ -390,7 +442,10 @@ leave_one(CoordGroups *groups, CoordGroup *group, const CoordLeaveMember *leavin
 	return COORD_NONE;
 }
 
-/* However many leave, there is one rebalance. */
+/*
+ * CoordKindOps.leave: there is one rebalance, whatever the number of members
+ * that leave.
+ */
 static void
 classic_leave(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 {
@@ -412,6 +467,10 @@ classic_leave(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
  * All others
  */
 
+/*
+ * CoordKindOps.heartbeat: restarts the member's session.  The error tells it
+ * to join again while joins are collected.
+ */
 static CoordError
 classic_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 {
@@ -430,10 +489,12 @@ classic_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEvent *even
 }
 
 /*
- * Commits are for members of the current generation, and for anybody while the
- * group has no members.  Between join and sync partitions may be changing
- * hands: commits have to wait.  A transaction's offsets are checked if it says
- * who it is (KIP-447), and are not bound to the phase.
+ * CoordKindOps.commit: may these offsets be committed?
+ *
+ * Members of the current generation may commit; anybody may while the group
+ * has no members.  Between join and sync partitions may change their owner,
+ * so commits have to wait.  A transaction's offsets are checked only if the
+ * request says who the member is (KIP-447), and the phase does not matter.
  */
 static CoordError
 classic_commit(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
@@ -466,19 +527,27 @@ classic_commit(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 	return COORD_NONE;
 }
 
-/* Everybody may read offsets. */
+/*
+ * CoordKindOps.fetch: everybody may read offsets.
+ */
 static CoordError
 classic_fetch(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 {
 	return COORD_NONE;
 }
 
+/*
+ * CoordKindOps.topics: in classic groups the members watch topics themselves.
+ */
 static void
 classic_topics(CoordGroups *groups, CoordGroup *group)
 {
 }
 
-/* Members, if there are any, are told to look for the coordinator again. */
+/*
+ * CoordKindOps.release: removes all members and ids, and frees the state.
+ * Requests that wait are answered with NOT_COORDINATOR.
+ */
 static void
 classic_release(CoordGroups *groups, CoordGroup *group)
 {
@@ -503,18 +572,28 @@ classic_release(CoordGroups *groups, CoordGroup *group)
 	group->classic = NULL;
 }
 
+/*
+ * CoordKindOps.state
+ */
 static CoordState
 classic_state(const CoordGroup *group)
 {
 	return group->classic == NULL ? COORD_EMPTY : group->classic->state;
 }
 
+/*
+ * CoordKindOps.protocol_type
+ */
 static CoordBytes
 classic_protocol_type(const CoordGroup *group)
 {
 	return group->classic == NULL ? PT_STRING("") : group->classic->protocol_type;
 }
 
+/*
+ * CoordKindOps.describe: the members with their metadata and assignments,
+ * which are empty unless the group is stable.
+ */
 static void
 classic_describe(const CoordGroups *groups, const CoordGroup *group, CoordDescription *out)
 {

@@ -15,20 +15,26 @@
 
 #include "coord/internal.h"
 
-/* A protocol (an assignor, to consumers) that at least one member supports. */
+/*
+ * A protocol (for consumers: an assignor) that at least one member supports,
+ * or that was chosen for this generation.
+ */
 typedef struct ClassicProtocol
 {
 	CoordNode	node;			/* in classic->protocols; the key is its name */
-	int			nmembers;		/* that support it */
-	int			votes;			/* while a protocol is chosen */
+	int			nmembers;		/* number of members that support it */
+	int			votes;			/* used while a protocol is chosen, otherwise
+								 * 0 */
 } ClassicProtocol;
 
+/* A protocol that a member supports. */
 typedef struct ClassicSupport
 {
 	ClassicProtocol *protocol;
-	CoordBytes	metadata;
+	CoordBytes	metadata;		/* the member's, for this protocol; never null */
 } ClassicSupport;
 
+/* A member of a classic group. */
 typedef struct ClassicMember
 {
 	CoordNode	node;			/* in classic->members; the key is the member
@@ -42,62 +48,67 @@ typedef struct ClassicMember
 	int32		session_timeout_ms;
 	int32		rebalance_timeout_ms;
 	int			nsupported;
-	ClassicSupport *supported;	/* in order of preference; one block with the
-								 * metadata */
-	CoordBytes	assignment;		/* empty: none; data is a block of its own */
-	bool		is_new;			/* has not seen the end of a rebalance yet */
-	bool		awaiting_join;	/* a JoinGroup waits for the rebalance:
-								 * join_token */
-	bool		awaiting_sync;	/* a SyncGroup waits for the leader's:
-								 * sync_token */
-	bool		pending_sync;	/* got a generation, and has not asked for its
-								 * assignment */
+	ClassicSupport *supported;	/* in the member's order of preference; one
+								 * block with the metadata */
+	CoordBytes	assignment;		/* empty: none; otherwise a block of its own */
+	bool		is_new;			/* no rebalance has ended since it joined */
+	bool		awaiting_join;	/* a JoinGroup with join_token waits for the
+								 * end of the rebalance */
+	bool		awaiting_sync;	/* a SyncGroup with sync_token waits for the
+								 * leader's */
+	bool		pending_sync;	/* has the generation, but has not asked for
+								 * its assignment */
 	uint64		join_token;
 	uint64		sync_token;
-	CoordTimer	session;
+	CoordTimer	session;		/* fires when its session ends */
 } ClassicMember;
 
-/* A member id that was given out with MEMBER_ID_REQUIRED (KIP-394). */
+/*
+ * A member id that was given out with MEMBER_ID_REQUIRED (KIP-394).  The
+ * client has not joined with it yet.
+ */
 typedef struct ClassicPending
 {
 	CoordNode	node;			/* in classic->pending */
 	dlist_node	link;			/* in classic->pending_order */
 	CoordGroup *group;
-	CoordTimer	expiry;
+	CoordTimer	expiry;			/* fires when the client has not come back in
+								 * time */
 } ClassicPending;
 
+/* The state of a classic group. */
 typedef struct CoordClassic
 {
 	CoordState	state;
-	bool		initial;		/* preparing, and it was empty before: members
-								 * get time to turn up */
-	bool		more_joined;	/* since the initial delay was last prolonged */
-	int32		delay_ms;		/* of the initial delay that is running, */
-	int32		remaining_ms;	/* and how far it may be prolonged */
+	bool		initial;		/* preparing, and the group was empty before:
+								 * the initial delay is running */
+	bool		more_joined;	/* since the initial delay was last extended */
+	int32		delay_ms;		/* length of the initial delay that is running */
+	int32		remaining_ms;	/* how much it may still be extended */
 	int32		generation;
 	CoordBytes	protocol_type;	/* a block of its own; empty before the first
 								 * member */
-	ClassicProtocol *protocol;	/* chosen for this generation, NULL while
-								 * there is none */
-	ClassicMember *leader;		/* NULL when there are no members */
-	CoordTable	members;
-	CoordTable	instances;
-	CoordTable	protocols;
-	CoordTable	pending;
-	dlist_head	order;			/* members as they came */
+	ClassicProtocol *protocol;	/* of this generation; NULL if there is none */
+	ClassicMember *leader;		/* NULL if there are no members */
+	CoordTable	members;		/* ClassicMember, by member id */
+	CoordTable	instances;		/* ClassicMember, by instance id; static
+								 * members only */
+	CoordTable	protocols;		/* ClassicProtocol, by name */
+	CoordTable	pending;		/* ClassicPending, by member id */
+	dlist_head	order;			/* members, the oldest first */
 	dlist_head	pending_order;
-	int			nawaiting_join;
-	int			npending_sync;
-	CoordTimer	join;			/* preparing: the rebalance goes on without
-								 * who is late */
-	CoordTimer	sync;			/* completing, stable: who has not synced is
-								 * removed */
+	int			nawaiting_join; /* number of members with awaiting_join */
+	int			npending_sync;	/* number of members with pending_sync */
+	CoordTimer	join;			/* preparing: goes on without the members that
+								 * are late */
+	CoordTimer	sync;			/* completing or stable: removes members that
+								 * have not synced */
 	CoordGroup *group;
 } CoordClassic;
 
 /*
- * Kafka removes a member that never was in a generation when its first
- * JoinGroup has waited for so long: its client is probably gone.
+ * The session of a new member while its first JoinGroup waits.  Kafka removes
+ * the member after this time, because its client is probably gone.
  */
 #define CLASSIC_NEW_MEMBER_TIMEOUT_MS (5 * 60 * 1000)
 
@@ -130,7 +141,9 @@ extern CoordReply *classic_join_answer(CoordGroups *groups, ClassicMember *membe
 extern void classic_session_restart(CoordGroups *groups, ClassicMember *member, int32 timeout_ms);
 extern bool classic_all_joined(const CoordGroup *group);
 
-/* of what has been checked */
+/*
+ * Returns the state of a group that is known to be a classic one.
+ */
 static inline CoordClassic *
 classic_of(const CoordGroup *group)
 {

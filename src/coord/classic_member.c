@@ -1,12 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * classic_member.c
- *	  Members of classic groups: who there is, what protocols they support.
+ *	  The members of a classic group and the protocols that they support.
  *
- * For each protocol the group counts the members that support it.  Those
- * supported by all are the candidates; there is at least one as long as there
- * are members, because a JoinGroup that supports none of them is refused
- * (classic_supports), and leaving takes no candidate away.
+ * For each protocol the group counts the members that support it.  The
+ * protocols that all members support are the candidates for the next
+ * generation.  There is at least one candidate as long as there are members: a
+ * JoinGroup that supports none is refused (classic_supports), and a member
+ * that leaves takes no candidate away.
  *
  * Siblings: classic.h.
  *
@@ -18,7 +19,10 @@
 
 #include "coord/classic.h"
 
-/* An empty group, new as one of this kind. */
+/*
+ * Makes the state of an empty classic group; coord_classic_ops.release frees
+ * it.
+ */
 CoordClassic *
 classic_make(CoordGroups *groups, CoordGroup *group)
 {
@@ -35,6 +39,9 @@ classic_make(CoordGroups *groups, CoordGroup *group)
 	return classic;
 }
 
+/*
+ * Finds a member by its id; NULL if there is none.
+ */
 ClassicMember *
 classic_member_find(const CoordGroups *groups, const CoordGroup *group, CoordBytes member_id)
 {
@@ -43,6 +50,9 @@ classic_member_find(const CoordGroups *groups, const CoordGroup *group, CoordByt
 	return node == NULL ? NULL : coord_container(ClassicMember, node, node);
 }
 
+/*
+ * Finds a static member by its instance id; NULL if there is none.
+ */
 ClassicMember *
 classic_instance_find(const CoordGroups *groups, const CoordGroup *group, CoordBytes instance_id)
 {
@@ -51,6 +61,9 @@ classic_instance_find(const CoordGroups *groups, const CoordGroup *group, CoordB
 	return node == NULL ? NULL : coord_container(ClassicMember, instance, node);
 }
 
+/*
+ * Finds a protocol by name; a null name counts as the empty one.
+ */
 static ClassicProtocol *
 protocol_find(const CoordGroups *groups, const CoordClassic *classic, CoordBytes name)
 {
@@ -61,6 +74,9 @@ protocol_find(const CoordGroups *groups, const CoordClassic *classic, CoordBytes
 	return node == NULL ? NULL : coord_container(ClassicProtocol, node, node);
 }
 
+/*
+ * Finds a protocol by name, or makes one that no member supports yet.
+ */
 static ClassicProtocol *
 protocol_get(CoordGroups *groups, CoordClassic *classic, CoordBytes name)
 {
@@ -77,7 +93,10 @@ protocol_get(CoordGroups *groups, CoordClassic *classic, CoordBytes name)
 	return protocol;
 }
 
-/* The protocol of the generation that begins; NULL: the group is empty. */
+/*
+ * Sets the protocol of the generation that begins; NULL if the group is
+ * empty.  Frees the last one if no member supports it any more.
+ */
 void
 classic_choose(CoordGroups *groups, CoordGroup *group, ClassicProtocol *protocol)
 {
@@ -94,8 +113,8 @@ classic_choose(CoordGroups *groups, CoordGroup *group, ClassicProtocol *protocol
 }
 
 /*
- * One member fewer supports each; those of none go, unless chosen for this
- * generation.
+ * Frees a member's list of protocols.  A protocol that no member supports any
+ * more is freed, unless it is the one of this generation.
  */
 static void
 supported_drop(CoordGroups *groups, CoordClassic *classic, ClassicSupport *supported, int nsupported)
@@ -114,8 +133,8 @@ supported_drop(CoordGroups *groups, CoordClassic *classic, ClassicSupport *suppo
 }
 
 /*
- * Copies the protocols of a JoinGroup.  A name that comes twice counts once:
- * the first is what the client prefers.
+ * Copies the protocols of a JoinGroup into the member.  If a name occurs
+ * twice, the first one counts, because the client prefers it.
  */
 static void
 supported_set(CoordGroups *groups, ClassicMember *member, const CoordJoin *join)
@@ -134,7 +153,7 @@ supported_set(CoordGroups *groups, ClassicMember *member, const CoordJoin *join)
 		ClassicProtocol *protocol = protocol_get(groups, classic, join->protocols[i].name);
 		ClassicSupport *support;
 
-		/* "votes" marks what this member has named already */
+		/* "votes" marks the protocols that this member has named already */
 		if (protocol->votes != 0)
 			continue;
 		protocol->votes = 1;
@@ -149,7 +168,11 @@ supported_set(CoordGroups *groups, ClassicMember *member, const CoordJoin *join)
 	Assert(at <= (char *) member->supported + size);
 }
 
-/* Would a member with these protocols find a candidate that it supports? */
+/*
+ * Returns true if a member with these protocols may join: at least one of
+ * them is supported by all present members.  The first member may bring any
+ * protocol.
+ */
 bool
 classic_supports(const CoordGroups *groups, const CoordGroup *group, const CoordJoin *join)
 {
@@ -170,8 +193,11 @@ classic_supports(const CoordGroups *groups, const CoordGroup *group, const Coord
 }
 
 /*
- * Each member votes for the candidate it prefers; most votes win, the earlier
- * voter's in a tie.
+ * Chooses the protocol of the next generation.  Each member votes for the one
+ * that it prefers among those that all support.  The protocol with the most
+ * votes wins; in a tie, the one whose voter joined first.  The second pass
+ * finds the winner and sets all votes back to 0.  NULL if there are no
+ * members.
  */
 ClassicProtocol *
 classic_vote(const CoordGroup *group)
@@ -210,6 +236,10 @@ classic_vote(const CoordGroup *group)
 	return winner;
 }
 
+/*
+ * Allocates a member with its strings in one block.  It has no protocols and
+ * is in no table.
+ */
 static ClassicMember *
 member_make(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, CoordBytes member_id)
 {
@@ -232,7 +262,10 @@ member_make(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, Coo
 	return member;
 }
 
-/* Timeouts and protocols as of a JoinGroup. */
+/*
+ * Sets timeouts and protocols from a JoinGroup.  Protocols that the member
+ * had are not freed.
+ */
 static void
 member_set(CoordGroups *groups, ClassicMember *member, const CoordJoin *join)
 {
@@ -243,9 +276,9 @@ member_set(CoordGroups *groups, ClassicMember *member, const CoordJoin *join)
 }
 
 /*
- * A new member, whose JoinGroup waits from now on.  The caller has checked
- * that classic_supports its protocols, and that neither id nor instance id are
- * taken.
+ * Adds a member, and lets its JoinGroup wait.  The first member decides the
+ * group's protocol type, and the oldest one is the leader.  The caller has
+ * checked that classic_supports() allows it and that neither id is taken.
  */
 ClassicMember *
 classic_member_add(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, CoordBytes member_id)
@@ -276,7 +309,9 @@ classic_member_add(CoordGroups *groups, CoordGroup *group, const CoordEvent *eve
 	return member;
 }
 
-/* Answers whatever of the member's requests waits. */
+/*
+ * Answers the member's requests that wait with an error.
+ */
 static void
 member_dismiss(CoordGroups *groups, ClassicMember *member, CoordError error, CoordBytes member_id)
 {
@@ -296,7 +331,9 @@ member_dismiss(CoordGroups *groups, ClassicMember *member, CoordError error, Coo
 	Assert(classic->nawaiting_join >= 0);
 }
 
-/* Frees a member that is in no table and no list any more. */
+/*
+ * Frees a member that is in no table and no list any more.
+ */
 static void
 member_free(CoordGroups *groups, ClassicMember *member)
 {
@@ -309,9 +346,9 @@ member_free(CoordGroups *groups, ClassicMember *member)
 }
 
 /*
- * Removes a member; what it waits for is answered with the error "waiting".
- * What that means for the group's phase is the caller's business.  The oldest
- * member left is the leader if this one was.
+ * Removes a member and answers its requests that wait with the error
+ * "waiting".  If it was the leader, the oldest remaining member becomes the
+ * leader.  The caller has to see to the group's phase.
  */
 void
 classic_member_remove(CoordGroups *groups, ClassicMember *member, CoordError waiting)
@@ -335,9 +372,9 @@ classic_member_remove(CoordGroups *groups, ClassicMember *member, CoordError wai
 }
 
 /*
- * A static member comes back under a new id: the old one is fenced, the new
- * one takes its place, its assignment and the lead.  Its JoinGroup does not
- * wait yet.
+ * Replaces a static member that has come back under a new id.  The old id is
+ * fenced.  The new member takes its place in the order, its assignment and
+ * its leadership.  Its JoinGroup does not wait yet.
  */
 ClassicMember *
 classic_member_replace(CoordGroups *groups, ClassicMember *old, const CoordEvent *event, CoordBytes member_id)
@@ -365,19 +402,24 @@ classic_member_replace(CoordGroups *groups, ClassicMember *old, const CoordEvent
 	return member;
 }
 
-/* A member joined again: its protocols and timeouts may be others now. */
+/*
+ * Takes the protocols and timeouts of a member that has joined again.
+ */
 void
 classic_member_update(CoordGroups *groups, ClassicMember *member, const CoordEvent *event)
 {
 	ClassicSupport *supported = member->supported;
 	int			nsupported = member->nsupported;
 
-	/* new before old, so that protocols in both stay */
+	/* the new ones first, so that protocols in both lists stay */
 	member_set(groups, member, &event->u.join);
 	supported_drop(groups, classic_of(member->group), supported, nsupported);
 }
 
-/* Does a JoinGroup say what the member said last time? */
+/*
+ * Returns true if a JoinGroup has the same protocols and metadata as the
+ * member's last one.
+ */
 bool
 classic_member_matches(const ClassicMember *member, const CoordJoin *join)
 {
@@ -396,8 +438,9 @@ classic_member_matches(const ClassicMember *member, const CoordJoin *join)
 }
 
 /*
- * Its JoinGroup waits for the end of the rebalance.  A client that sends
- * another one has given up the first, which gets some answer.
+ * Lets the member's JoinGroup wait for the end of the rebalance.  A client
+ * that sends another one has given up on the first, which is answered with an
+ * error.
  */
 void
 classic_member_await(CoordGroups *groups, ClassicMember *member, uint64 token)
@@ -411,7 +454,10 @@ classic_member_await(CoordGroups *groups, ClassicMember *member, uint64 token)
 	Assert(classic_of(member->group)->nawaiting_join <= member->group->nmembers);
 }
 
-/* It has asked for its assignment, or need not any more. */
+/*
+ * Notes that the member has asked for its assignment, or does not have to any
+ * more.  When the last one has, the deadline is cancelled.
+ */
 void
 classic_member_synced(CoordGroups *groups, ClassicMember *member)
 {
@@ -426,6 +472,9 @@ classic_member_synced(CoordGroups *groups, ClassicMember *member)
 		coord_timer_cancel(groups, &classic->sync);
 }
 
+/*
+ * Replaces the member's assignment with a copy; an empty one takes no memory.
+ */
 void
 classic_member_assign(CoordGroups *groups, ClassicMember *member, CoordBytes assignment)
 {
@@ -441,7 +490,9 @@ classic_member_assign(CoordGroups *groups, ClassicMember *member, CoordBytes ass
 	}
 }
 
-/* Its metadata for the protocol of this generation. */
+/*
+ * Returns the member's metadata for the protocol of this generation.
+ */
 CoordBytes
 classic_member_metadata(const ClassicMember *member)
 {
@@ -457,6 +508,10 @@ classic_member_metadata(const ClassicMember *member)
 	return PT_STRING("");
 }
 
+/*
+ * Finds an id that was given out and not yet joined with; NULL if there is
+ * none.
+ */
 ClassicPending *
 classic_pending_find(const CoordGroups *groups, const CoordGroup *group, CoordBytes member_id)
 {
@@ -465,6 +520,10 @@ classic_pending_find(const CoordGroups *groups, const CoordGroup *group, CoordBy
 	return node == NULL ? NULL : coord_container(ClassicPending, node, node);
 }
 
+/*
+ * Timer: the client did not come back with its id.  A rebalance may have
+ * waited for it.
+ */
 static void
 pending_expired(CoordGroups *groups, CoordTimer *timer)
 {
@@ -477,7 +536,10 @@ pending_expired(CoordGroups *groups, CoordTimer *timer)
 	coord_group_settle(groups, group);
 }
 
-/* Gives out a member id; whoever got it has that long to join with it. */
+/*
+ * Remembers a member id that was given out.  The client has timeout_ms to
+ * join with it.
+ */
 void
 classic_pending_add(CoordGroups *groups, CoordGroup *group, CoordBytes member_id, int32 timeout_ms)
 {
@@ -494,6 +556,9 @@ classic_pending_add(CoordGroups *groups, CoordGroup *group, CoordBytes member_id
 	coord_timer_arm(groups, &pending->expiry, groups->now + timeout_ms, pending_expired);
 }
 
+/*
+ * Forgets a member id that was given out.
+ */
 void
 classic_pending_remove(CoordGroups *groups, ClassicPending *pending)
 {

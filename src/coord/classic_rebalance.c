@@ -4,22 +4,20 @@
  *	  The phases of a classic group.
  *
  *	Empty				no members.
- *	PreparingRebalance	JoinGroup requests are collected: until all members
- *						have joined, or those that have not are given up (the
- *						longest rebalance timeout of the members).  When the
- *						group was empty before, members get
- *						group.initial.rebalance.delay.ms to turn up, and as
- *						much again whenever one did, up to the rebalance
- *						timeout.
- *	CompletingRebalance	the generation has begun, all know its members; the
- *						leader's SyncGroup brings the assignment.
- *	Stable				the assignment is there.
+ *	PreparingRebalance	JoinGroup requests are collected until all members
+ *						have joined, or until the longest rebalance timeout of
+ *						the members is over.  If the group was empty before,
+ *						it waits group.initial.rebalance.delay.ms for members,
+ *						and again for that time whenever one has joined, up to
+ *						the rebalance timeout.
+ *	CompletingRebalance	the generation has begun and its members are known;
+ *						the leader's SyncGroup brings the assignment.
+ *	Stable				the members have their assignments.
  *
- * A member that got a generation must ask for its assignment within the
- * rebalance timeout.
+ * A member of a generation must ask for its assignment within the rebalance
+ * timeout.
  *
- * Siblings: classic.h; classic.c has the requests that lead from one to the
- * next.
+ * Siblings: classic.h; classic.c (the requests that change the phase).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -29,13 +27,16 @@
 
 #include "coord/classic.h"
 
-/* How often we look whether static members have come back, at most. */
+/* Shortest time between two looks whether static members have come back. */
 #define WAIT_FOR_STATIC_MS 1000
 
 static void join_time_over(CoordGroups *groups, CoordTimer *timer);
 static void sync_time_over(CoordGroups *groups, CoordTimer *timer);
 static void initial_delay_over(CoordGroups *groups, CoordTimer *timer);
 
+/*
+ * True if all members have joined and nobody has an id to join with.
+ */
 bool
 classic_all_joined(const CoordGroup *group)
 {
@@ -43,6 +44,9 @@ classic_all_joined(const CoordGroup *group)
 	return classic_of(group)->nawaiting_join == group->nmembers && group->npending == 0;
 }
 
+/*
+ * Returns the longest rebalance timeout of the members, in ms.
+ */
 static int32
 rebalance_timeout(const CoordClassic *classic)
 {
@@ -55,9 +59,9 @@ rebalance_timeout(const CoordClassic *classic)
 }
 
 /*
- * The session of a member is over.  One whose request waits here lives as long
- * as the request does (and gets a new session with the answer), but a client
- * that has never heard of us again since its first JoinGroup is given up.
+ * Timer: the session of a member is over.  If one of its requests waits here,
+ * the member stays, and gets a new session with the answer.  But a new member
+ * whose first JoinGroup waits for too long is removed.
  */
 static void
 session_over(CoordGroups *groups, CoordTimer *timer)
@@ -76,6 +80,9 @@ session_over(CoordGroups *groups, CoordTimer *timer)
 	coord_group_settle(groups, group);
 }
 
+/*
+ * Starts the member's session again.
+ */
 void
 classic_session_restart(CoordGroups *groups, ClassicMember *member, int32 timeout_ms)
 {
@@ -83,8 +90,8 @@ classic_session_restart(CoordGroups *groups, ClassicMember *member, int32 timeou
 }
 
 /*
- * SyncGroup requests that wait are of a generation that will never have an
- * assignment.
+ * Cancels the assignment of a generation that will never have one: answers
+ * the SyncGroup requests that wait.
  */
 static void
 assignment_cancel(CoordGroups *groups, CoordClassic *classic)
@@ -105,7 +112,9 @@ assignment_cancel(CoordGroups *groups, CoordClassic *classic)
 	}
 }
 
-/* No member has to sync in the phase that begins. */
+/*
+ * In the phase that begins no member has to sync.
+ */
 static void
 pending_sync_clear(CoordGroups *groups, CoordClassic *classic)
 {
@@ -121,7 +130,8 @@ pending_sync_clear(CoordGroups *groups, CoordClassic *classic)
 }
 
 /*
- * The group must collect JoinGroup requests, from whatever state but that one.
+ * Begins PreparingRebalance, from any other state.  If all members have
+ * joined already, the rebalance is completed at once.
  */
 void
 classic_rebalance_prepare(CoordGroups *groups, CoordGroup *group)
@@ -148,7 +158,10 @@ classic_rebalance_prepare(CoordGroups *groups, CoordGroup *group)
 		coord_timer_arm(groups, &classic->join, groups->now + timeout_ms, join_time_over);
 }
 
-/* Who is in the group or what they want has changed. */
+/*
+ * To be called when the members or their protocols have changed: begins a
+ * rebalance, or looks whether the one that is under way can be completed.
+ */
 void
 classic_rebalance(CoordGroups *groups, CoordGroup *group)
 {
@@ -158,7 +171,10 @@ classic_rebalance(CoordGroups *groups, CoordGroup *group)
 		classic_rebalance_prepare(groups, group);
 }
 
-/* Ends the collecting if all are there, but not the delay of a new group. */
+/*
+ * Completes a rebalance if all members have joined.  The initial delay of a
+ * new group is not cut short.
+ */
 void
 classic_rebalance_try(CoordGroups *groups, CoordGroup *group)
 {
@@ -168,6 +184,10 @@ classic_rebalance_try(CoordGroups *groups, CoordGroup *group)
 		classic_rebalance_complete(groups, group);
 }
 
+/*
+ * Timer: the initial delay is over.  It is extended if members have joined
+ * since, up to the rebalance timeout.
+ */
 static void
 initial_delay_over(CoordGroups *groups, CoordTimer *timer)
 {
@@ -189,6 +209,9 @@ initial_delay_over(CoordGroups *groups, CoordTimer *timer)
 	coord_group_settle(groups, group);
 }
 
+/*
+ * Timer: members that have not joined by now are late.
+ */
 static void
 join_time_over(CoordGroups *groups, CoordTimer *timer)
 {
@@ -199,8 +222,8 @@ join_time_over(CoordGroups *groups, CoordTimer *timer)
 }
 
 /*
- * Dynamic members that did not join in time are out; static ones keep their
- * place.
+ * Removes the dynamic members that have not joined.  Static members keep
+ * their place until their session ends.
  */
 static void
 absent_remove(CoordGroups *groups, CoordClassic *classic)
@@ -216,7 +239,10 @@ absent_remove(CoordGroups *groups, CoordClassic *classic)
 	}
 }
 
-/* Sees to a leader that has joined; false if no member has. */
+/*
+ * Makes sure that the leader is a member that has joined.  Returns false if
+ * no member has.
+ */
 static bool
 leader_elect(CoordClassic *classic)
 {
@@ -239,7 +265,7 @@ leader_elect(CoordClassic *classic)
 }
 
 /*
- * The members, for the leader: made once, however many ask for it in a step.
+ * Makes the list of members that the leader gets, in memory of the step.
  */
 static CoordJoinMember *
 members_list(CoordGroups *groups, const CoordGroup *group)
@@ -260,7 +286,10 @@ members_list(CoordGroups *groups, const CoordGroup *group)
 	return members;
 }
 
-/* Tells a member of the generation that there is. */
+/*
+ * Answers a JoinGroup with the present generation.  Only the leader gets the
+ * list of members.
+ */
 CoordReply *
 classic_join_answer(CoordGroups *groups, ClassicMember *member, uint64 token)
 {
@@ -283,8 +312,8 @@ classic_join_answer(CoordGroups *groups, ClassicMember *member, uint64 token)
 }
 
 /*
- * The next generation begins: all whose JoinGroup waits are told, all have to
- * sync.
+ * Begins the next generation: answers all JoinGroup requests that wait.  From
+ * now on each member has to sync.
  */
 static void
 generation_begin(CoordGroups *groups, CoordGroup *group)
@@ -312,9 +341,9 @@ generation_begin(CoordGroups *groups, CoordGroup *group)
 }
 
 /*
- * Ends PreparingRebalance, with those who have joined.  If none has, but
- * static members have their place, it goes on until they join or their
- * sessions end.
+ * Ends PreparingRebalance with the members that have joined.  If none has
+ * joined, but static members have their place, it goes on until they join or
+ * their sessions end.
  */
 void
 classic_rebalance_complete(CoordGroups *groups, CoordGroup *group)
@@ -326,7 +355,7 @@ classic_rebalance_complete(CoordGroups *groups, CoordGroup *group)
 	absent_remove(groups, classic);
 	if (group->nmembers > 0 && !leader_elect(classic))
 	{
-		/* whatever the members said, this must not keep us busy */
+		/* a lower bound, because the timeout is the members' choice */
 		int32		timeout_ms = Max(rebalance_timeout(classic), WAIT_FOR_STATIC_MS);
 
 		classic->initial = false;
@@ -348,7 +377,8 @@ classic_rebalance_complete(CoordGroups *groups, CoordGroup *group)
 }
 
 /*
- * Members that got a generation and never asked for their assignment are out.
+ * Timer: removes the members that have the generation and did not ask for
+ * their assignment.
  */
 static void
 sync_time_over(CoordGroups *groups, CoordTimer *timer)

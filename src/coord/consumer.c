@@ -3,15 +3,15 @@
  * consumer.c
  *	  Consumer groups of KIP-848: heartbeats, which join, go on and leave.
  *
- * A heartbeat makes or finds the member, takes what the request says has
- * changed, bumps the group epoch if that matters to others, brings the target
- * up to date, leads the member towards it, and answers with what it may read
- * if that is news.
+ * A heartbeat finds or makes the member, takes what the request says has
+ * changed, bumps the group epoch if other members are affected, updates the
+ * target, moves the member towards it, and answers with the member's
+ * assignment if that has changed.
  *
- * The words of the errors are for users; clients act on the codes.  A
- * heartbeat of a member of a group that does not exist gets UNKNOWN_MEMBER_ID,
- * where Kafka has GROUP_ID_NOT_FOUND: groups live in memory here, and with
- * that code a client joins again after a restart instead of giving up.
+ * The messages of errors are for users; clients act on the codes.  A heartbeat
+ * for a group that does not exist gets UNKNOWN_MEMBER_ID, where Kafka answers
+ * GROUP_ID_NOT_FOUND.  Our groups live in memory: after a restart the code
+ * makes a client join again instead of giving up.
  *
  * Siblings: consumer.h (lists all files), assign.h.
  *
@@ -26,8 +26,8 @@
 #include "coord/consumer.h"
 
 /*
- * A rough upper estimate of what a member takes besides its strings and
- * partitions.
+ * Rough upper estimates of what a member takes, without its strings, and of
+ * what a partition takes, in bytes.
  */
 #define MEMBER_SIZE 4096
 #define PARTITION_SIZE 64
@@ -49,6 +49,10 @@ static void leave_for_a_while(CoordGroups *groups, ConsumerMember *member);
 /* For printf: %.*s */
 #define BYTES_ARG(b) (int) Max((b).len, 0), (b).data == NULL ? "" : (b).data
 
+/*
+ * Handles a ConsumerGroupHeartbeat; "group" is NULL if there is none of that
+ * id.  The event is answered in this step.
+ */
 void
 coord_consumer_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 {
@@ -81,8 +85,8 @@ coord_consumer_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEven
 	}
 
 	/*
-	 * A group that has just been a classic one has yet to see its topics: that
-	 * bumps, too.
+	 * A group that was a classic one until now has not counted its topics
+	 * yet; consumer_bump() notices this, too.
 	 */
 	changed = take_news(groups, member, event);
 	if (changed || event->generation == CONSUMER_JOIN)
@@ -94,7 +98,9 @@ coord_consumer_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEven
 	coord_group_settle(groups, group);
 }
 
-/* Answer with an error and words. */
+/*
+ * Answers with an error code and a message.
+ */
 static void
 refuse(CoordGroups *groups, const CoordEvent *event, CoordError error, const char *format,...)
 {
@@ -111,7 +117,10 @@ refuse(CoordGroups *groups, const CoordEvent *event, CoordError error, const cha
 	reply->u.consumer.nassigned = -1;
 }
 
-/* Checks that need no group; answers if one fails. */
+/*
+ * Makes the checks that need no group.  If one fails, it answers with the
+ * error and returns false.
+ */
 static bool
 heartbeat_valid(CoordGroups *groups, const CoordEvent *event)
 {
@@ -154,7 +163,10 @@ heartbeat_valid(CoordGroups *groups, const CoordEvent *event)
 	return true;
 }
 
-/* Not null, and nothing but blanks. */
+/*
+ * True if the string is not null and has nothing but blanks and control
+ * characters.
+ */
 static bool
 blank(CoordBytes bytes)
 {
@@ -166,7 +178,10 @@ blank(CoordBytes bytes)
 	return bytes.len >= 0;
 }
 
-/* What is wrong with a request, or NULL; in the order in which Kafka looks. */
+/*
+ * Returns what is wrong with a request, or NULL.  The checks are in Kafka's
+ * order, so that a request with two faults gets the same error.
+ */
 static const char *
 heartbeat_complaint(const CoordEvent *event)
 {
@@ -200,7 +215,10 @@ heartbeat_complaint(const CoordEvent *event)
 	return NULL;
 }
 
-/* Is there memory for what the request may add?  Answers if not. */
+/*
+ * Returns true if there is memory for what the request may add; answers with
+ * an error if not.
+ */
 static bool
 heartbeat_fits(CoordGroups *groups, const CoordGroup *group, const CoordEvent *event)
 {
@@ -208,7 +226,7 @@ heartbeat_fits(CoordGroups *groups, const CoordGroup *group, const CoordEvent *e
 	size_t		size = MEMBER_SIZE + 4 * (pt_string_size(event->group_id) + pt_string_size(event->member_id) +
 										  pt_string_size(event->group_instance_id));
 
-	/* Most heartbeats only say that the member is alive. */
+	/* most heartbeats only say that the member is alive */
 	if (event->generation > 0 && in->nsubscribed < 0 && in->subscribed_topic_regex.len < 0)
 		return true;
 	size += pt_string_size(event->client_id) * 2 + pt_string_size(event->client_host) + pt_string_size(in->rack_id);
@@ -229,8 +247,9 @@ heartbeat_fits(CoordGroups *groups, const CoordGroup *group, const CoordEvent *e
 }
 
 /*
- * The group that a new member joins: made, or turned into one of this kind.
- * NULL: answered.
+ * Returns the group that a member joins.  It is created, or turned into a
+ * consumer group, if necessary.  NULL: the request was answered with an
+ * error.
  */
 static CoordGroup *
 join_group(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
@@ -267,8 +286,9 @@ join_group(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 }
 
 /*
- * A member that joins, or one that joins again: with the epoch 0 it says that
- * it has nothing and wants all it should have.  NULL: answered.
+ * Returns the member that joins, for a heartbeat with epoch 0.  A member may
+ * join again: it says that it has no partitions and wants all of its
+ * assignment.  NULL: the request was answered with an error.
  */
 static ConsumerMember *
 join_member(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, bool *is_new)
@@ -294,7 +314,7 @@ join_member(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, boo
 		member = consumer_member_find(groups, consumer, member_id);
 	if (member != NULL)
 	{
-		/* An id is of one instance for all its life. */
+		/* the instance id of a member never changes */
 		if (event->group_instance_id.len >= 0 &&
 			!pt_string_equal(member->instance_id, event->group_instance_id))
 		{
@@ -311,8 +331,8 @@ join_member(CoordGroups *groups, CoordGroup *group, const CoordEvent *event, boo
 }
 
 /*
- * The member that a heartbeat is from.  NULL: there is none, or it is fenced;
- * answered.
+ * Returns the member that sends the heartbeat.  NULL: it is not a member, or
+ * it is fenced, and the request was answered with that error.
  */
 static ConsumerMember *
 known_member(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
@@ -356,8 +376,9 @@ known_member(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 }
 
 /*
- * Is the epoch the member's?  The one before is good, too, if the member has
- * nothing but what it may read: then the answer with the new epoch was lost.
+ * Checks the member epoch.  The previous epoch is valid as well if the member
+ * has no partitions except assigned ones: the answer with the new epoch was
+ * lost.  Answers with an error and returns false if the epoch is wrong.
  */
 static bool
 epoch_valid(CoordGroups *groups, const ConsumerMember *member, const CoordEvent *event)
@@ -377,8 +398,8 @@ epoch_valid(CoordGroups *groups, const ConsumerMember *member, const CoordEvent 
 }
 
 /*
- * Take what the heartbeat says about the member.  Does it subscribe to
- * something else now?
+ * Takes what the heartbeat says about the member.  Returns true if it
+ * subscribes to other topics now.
  */
 static bool
 take_news(CoordGroups *groups, ConsumerMember *member, const CoordEvent *event)
@@ -412,8 +433,9 @@ take_news(CoordGroups *groups, ConsumerMember *member, const CoordEvent *event)
 }
 
 /*
- * The assignment is in the answer to a full request (the member wants to
- * know), and when it has changed.
+ * Answers a heartbeat.  The response contains the assignment if it has
+ * changed, if the member joins, or if the request had all of its fields,
+ * which says that the member does not know its assignment.
  */
 static void
 heartbeat_answer(CoordGroups *groups, ConsumerMember *member, const CoordEvent *event, bool assigned_changed)
@@ -433,7 +455,10 @@ heartbeat_answer(CoordGroups *groups, ConsumerMember *member, const CoordEvent *
 														   &reply->u.consumer.nassigned);
 }
 
-/* Epoch -1: the member is out.  Epoch -2: a static member will be back. */
+/*
+ * A member leaves: for good with epoch -1, for a while with epoch -2 (static
+ * members).
+ */
 static void
 leave(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 {
@@ -460,8 +485,9 @@ leave(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 }
 
 /*
- * A static member goes, and keeps what it has until its session ends: nothing
- * is reassigned meanwhile.  What it was to give up, it has.
+ * A static member is away.  It keeps its partitions until its session ends,
+ * so that nothing is assigned to others meanwhile.  It has stopped reading,
+ * so that partitions it was to give up are free.
  */
 static void
 leave_for_a_while(CoordGroups *groups, ConsumerMember *member)

@@ -67,10 +67,7 @@ extern void consumer_target_update(CoordGroups *groups, CoordConsumer *consumer)
 extern void consumer_topics_changed(CoordGroups *groups, CoordGroup *group);
 extern int	consumer_assignor(const CoordGroups *groups, const CoordConsumer *consumer);
 
-/*
- * consumer_reconcile.c: has what the member may read changed?  nowned -1: it
- * did not say what it has
- */
+/* consumer_reconcile.c; nowned is -1 if the member did not say what it has */
 extern bool consumer_reconcile(CoordGroups *groups, ConsumerMember *member, bool subscription_changed,
 							   const CoordTopicPartitions *owned, int nowned);
 
@@ -87,10 +84,7 @@ extern bool consumer_can_downgrade(const CoordGroups *groups, const CoordConsume
 extern void consumer_downgrade(CoordGroups *groups, CoordGroup *group);
 extern void consumer_downgrade_empty(CoordGroups *groups, CoordGroup *group);
 
-/*
- * members leave or are fenced; the group may be a classic one, or gone,
- * afterwards
- */
+/* the group may be a classic one, or have no state, afterwards */
 extern void consumer_fence(CoordGroups *groups, CoordGroup *group, ConsumerMember *const *members, int n);
 
 /* consumer_view.c */

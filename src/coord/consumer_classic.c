@@ -3,13 +3,13 @@
  * consumer_classic.c
  *	  Members of a consumer group that still speak the classic protocol.
  *
- * To them the group looks like a classic one in which nobody is ever chosen to
- * assign: the generation is their member epoch, JoinGroup is answered at once
- * and says which partitions to give up (those that SyncGroup leaves out),
- * Heartbeat sends them back to JoinGroup when there is something to do.
- * JoinGroup and SyncGroup do what a heartbeat of the other protocol does; a
- * member that is told to join and does not, or joins and does not sync, is
- * fenced after its rebalance timeout.
+ * To such a member the group looks like a classic group in which it is never
+ * the leader.  The generation is its member epoch.  JoinGroup is answered at
+ * once.  SyncGroup brings the assignment; partitions that it leaves out have
+ * to be given up.  Heartbeat sends the member to JoinGroup when its assignment
+ * has to change.  JoinGroup does what a heartbeat of the consumer protocol
+ * does.  A member that does not join when it is told to, or joins and does not
+ * sync, is fenced after its rebalance timeout.
  *
  * Siblings: consumer.h, consumer_migrate.c, consumer_protocol.h.
  *
@@ -37,6 +37,11 @@ static CoordError check_member(const CoordGroups *groups, const CoordConsumer *c
 static CoordBytes make_assignment(CoordGroups *groups, const ConsumerMember *member);
 static bool waits_for_others(const ConsumerMember *member);
 
+/*
+ * CoordKindOps.join.  Does what a heartbeat does for other members: takes
+ * what the request says, updates the target, reconciles.  The JoinGroup is
+ * answered in this step.
+ */
 void
 consumer_classic_join(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 {
@@ -59,7 +64,8 @@ consumer_classic_join(CoordGroups *groups, CoordGroup *group, const CoordEvent *
 	if (error == COORD_NONE && replaces_last_consumer(groups, group, event, &member))
 	{
 		/*
-		 * What is left, and the member itself, is a matter of classic groups.
+		 * The rest of the group, and the member itself, continue as a classic
+		 * group.
 		 */
 		consumer_fence(groups, group, &member, 1);
 		if (group->nmembers == 0)
@@ -91,7 +97,10 @@ consumer_classic_join(CoordGroups *groups, CoordGroup *group, const CoordEvent *
 	reply->u.join.protocol_name = coord_step_bytes(groups, member->classic->protocols[0].name);
 }
 
-/* May it join?  Its first protocol's metadata is what it subscribes to. */
+/*
+ * Checks whether the client may join.  The metadata of its first protocol
+ * says what it subscribes to; it is read into *subscription.
+ */
 static CoordError
 join_allowed(CoordGroups *groups, const CoordGroup *group, const CoordEvent *event,
 			 ProtocolSubscription *subscription)
@@ -112,6 +121,9 @@ join_allowed(CoordGroups *groups, const CoordGroup *group, const CoordEvent *eve
 	return COORD_NONE;
 }
 
+/*
+ * True if the list has a protocol of that name.
+ */
 static bool
 names_protocol(const CoordProtocol *protocols, int nprotocols, CoordBytes name)
 {
@@ -124,8 +136,8 @@ names_protocol(const CoordProtocol *protocols, int nprotocols, CoordBytes name)
 }
 
 /*
- * Is there a protocol that all classic members support, and this one?  So that
- * the group can become a classic one again.
+ * Returns true if the request names a protocol that all classic members
+ * support.  Otherwise the group could not become a classic one again.
  */
 static bool
 protocols_supported(const CoordConsumer *consumer, const CoordJoin *join)
@@ -153,10 +165,12 @@ protocols_supported(const CoordConsumer *consumer, const CoordJoin *join)
 }
 
 /*
- * The member that joins.  NULL: it may not, see *error.  Ids that were given
- * out with MEMBER_ID_REQUIRED are not kept: any id is as good as one of these,
- * but who comes with an id that nobody has and says that it has partitions was
- * a member once, and must learn that it lost them.
+ * Returns the member that joins, or NULL and an error in *error.
+ *
+ * Ids that were given out with MEMBER_ID_REQUIRED are not kept, so a client
+ * may join with any id.  But if nobody has the id and the client says that it
+ * has partitions, it was a member before, and has to learn that it has lost
+ * them.
  */
 static ConsumerMember *
 join_member(CoordGroups *groups, CoordConsumer *consumer, const CoordEvent *event,
@@ -167,7 +181,7 @@ join_member(CoordGroups *groups, CoordConsumer *consumer, const CoordEvent *even
 
 	if (event->group_instance_id.len >= 0 && member_id.len > 0)
 	{
-		/* It says that it is this static member already. */
+		/* the client says that it is this static member already */
 		if (member == NULL)
 			*error = COORD_UNKNOWN_MEMBER_ID;
 		else if (!pt_string_equal(member->node.key, member_id))
@@ -191,8 +205,8 @@ join_member(CoordGroups *groups, CoordConsumer *consumer, const CoordEvent *even
 }
 
 /*
- * Take what the JoinGroup says about the member.  Does it subscribe to
- * something else now?
+ * Takes what the JoinGroup says about the member.  Returns true if it
+ * subscribes to other topics now.
  */
 static bool
 take_news(CoordGroups *groups, ConsumerMember *member, const CoordEvent *event,
@@ -213,7 +227,10 @@ take_news(CoordGroups *groups, ConsumerMember *member, const CoordEvent *event,
 	return consumer_member_subscribe(groups, member, subscription->topics, subscription->ntopics, COORD_NULL_BYTES);
 }
 
-/* What the member says it has, by ids; topics that are gone it cannot have. */
+/*
+ * Converts what the member says it has from topic names to ids.  Topics that
+ * do not exist any more are left out.
+ */
 static CoordTopicPartitions *
 owned_by_id(CoordGroups *groups, const ProtocolSubscription *subscription, int *n)
 {
@@ -237,8 +254,8 @@ owned_by_id(CoordGroups *groups, const ProtocolSubscription *subscription, int *
 }
 
 /*
- * Does this JoinGroup take the place of the only member that speaks the
- * consumer protocol?
+ * Returns true if this JoinGroup replaces the only member that speaks the
+ * consumer protocol: a static member that comes back with the classic one.
  */
 static bool
 replaces_last_consumer(const CoordGroups *groups, const CoordGroup *group, const CoordEvent *event,
@@ -257,7 +274,10 @@ replaces_last_consumer(const CoordGroups *groups, const CoordGroup *group, const
 		consumer_can_downgrade(groups, consumer, 1, replaced);
 }
 
-/* Is the request from a member that speaks the classic protocol? */
+/*
+ * Checks that the request is from a member that speaks the classic protocol,
+ * and that the generation is its epoch.
+ */
 static CoordError
 check_member(const CoordGroups *groups, const CoordConsumer *consumer, const CoordEvent *event, ConsumerMember **member)
 {
@@ -274,8 +294,9 @@ check_member(const CoordGroups *groups, const CoordConsumer *consumer, const Coo
 }
 
 /*
- * There is a newer target: the member has to join again.  One that has yet to
- * give up partitions has joined already, and learns by SyncGroup which.
+ * CoordKindOps.sync.  If there is a newer target, the member has to join
+ * again.  If it still has partitions to give up, it has joined already, and
+ * this response says which partitions it keeps.
  */
 void
 consumer_classic_sync(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
@@ -308,8 +329,8 @@ consumer_classic_sync(CoordGroups *groups, CoordGroup *group, const CoordEvent *
 }
 
 /*
- * What the member may read, as the embedded protocol has it; dropped topics
- * are left out.
+ * Writes the member's assignment in the embedded protocol, without topics
+ * that do not exist any more.
  */
 static CoordBytes
 make_assignment(CoordGroups *groups, const ConsumerMember *member)
@@ -332,6 +353,11 @@ make_assignment(CoordGroups *groups, const ConsumerMember *member)
 	return consumer_protocol_write_assignment(groups, member->classic->version, topics, kept);
 }
 
+/*
+ * CoordKindOps.heartbeat.  Sends the member to JoinGroup if there is a newer
+ * target, if it has partitions to give up, or if partitions that it waits for
+ * are free now.
+ */
 CoordError
 consumer_classic_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 {
@@ -343,8 +369,8 @@ consumer_classic_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEv
 	consumer_session_start(groups, member);
 
 	/*
-	 * Topics may have changed, or members gone, with nobody else there to
-	 * notice.
+	 * Topics may have changed, or members may have left, and this may be the
+	 * only member to notice.
 	 */
 	consumer_target_update(groups, member->consumer);
 	if (member->epoch < member->consumer->target_epoch || member->state == CONSUMER_UNREVOKED ||
@@ -356,7 +382,10 @@ consumer_classic_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEv
 	return COORD_NONE;
 }
 
-/* Is any of what the member should have still held by somebody else? */
+/*
+ * Returns true if another member still holds a partition of the member's
+ * target.
+ */
 static bool
 waits_for_others(const ConsumerMember *member)
 {
@@ -371,7 +400,10 @@ waits_for_others(const ConsumerMember *member)
 	return false;
 }
 
-/* LeaveGroup: tools remove members of either protocol with it. */
+/*
+ * CoordKindOps.leave.  Tools use LeaveGroup to remove members of both
+ * protocols.
+ */
 void
 consumer_classic_leave(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 {

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * consumer_member.c
- *	  Members of consumer groups: what is kept of them, and their timers.
+ *	  The members of consumer groups and their timers.
  *
- * A member is one allocation for itself and its ids, and one for each string
- * that may change.  Subscriptions are shared: in a group where all subscribe
- * to the same there is one, so that joining costs the same with five members
- * and with five thousand.
+ * A member and its ids are one allocation; each string that may change is
+ * another.  Members with the same subscription share one.  In most groups all
+ * members subscribe to the same topics, so joining costs the same with five
+ * members and with five thousand.
  *
  * Siblings: consumer.h, consumer.c (fencing, which the timers end in).
  *
@@ -30,7 +30,9 @@ static void fire_rebalance(CoordGroups *groups, CoordTimer *timer);
 static void fire_join(CoordGroups *groups, CoordTimer *timer);
 static void fire_sync(CoordGroups *groups, CoordTimer *timer);
 
-/* Called when the group has just become one of this kind. */
+/*
+ * Makes the state of a group that has become a consumer group.
+ */
 CoordConsumer *
 consumer_create(CoordGroups *groups, CoordGroup *group)
 {
@@ -45,7 +47,9 @@ consumer_create(CoordGroups *groups, CoordGroup *group)
 	return consumer;
 }
 
-/* Frees everything that the group knows as one of this kind. */
+/*
+ * CoordKindOps.release: removes all members and frees the group's state.
+ */
 void
 consumer_release(CoordGroups *groups, CoordGroup *group)
 {
@@ -67,6 +71,9 @@ consumer_release(CoordGroups *groups, CoordGroup *group)
 	group->consumer = NULL;
 }
 
+/*
+ * Finds a member by its id; NULL if there is none.
+ */
 ConsumerMember *
 consumer_member_find(const CoordGroups *groups, const CoordConsumer *consumer, CoordBytes id)
 {
@@ -75,7 +82,10 @@ consumer_member_find(const CoordGroups *groups, const CoordConsumer *consumer, C
 	return node == NULL ? NULL : coord_container(ConsumerMember, node, node);
 }
 
-/* By instance id; a null one is nobody's. */
+/*
+ * Finds a static member by its instance id.  NULL if there is none, or if the
+ * id is null.
+ */
 ConsumerMember *
 consumer_member_static(const CoordGroups *groups, const CoordConsumer *consumer, CoordBytes id)
 {
@@ -84,7 +94,10 @@ consumer_member_static(const CoordGroups *groups, const CoordConsumer *consumer,
 	return node == NULL ? NULL : coord_container(ConsumerMember, by_instance, node);
 }
 
-/* A new member at epoch 0, that subscribes to nothing and has nothing. */
+/*
+ * Adds a member at epoch 0, without a subscription and without partitions.  No
+ * timer is armed.
+ */
 ConsumerMember *
 consumer_member_add(CoordGroups *groups, CoordConsumer *consumer, CoordBytes member_id, CoordBytes instance_id)
 {
@@ -113,6 +126,9 @@ consumer_member_add(CoordGroups *groups, CoordConsumer *consumer, CoordBytes mem
 	return member;
 }
 
+/*
+ * Frees a member that is in no table and no list any more.
+ */
 static void
 member_free(CoordGroups *groups, ConsumerMember *member)
 {
@@ -127,7 +143,8 @@ member_free(CoordGroups *groups, ConsumerMember *member)
 }
 
 /*
- * Forget the member; what it had is free.  The epoch is the caller's to bump.
+ * Removes the member and makes its partitions free.  The caller has to bump
+ * the group epoch.
  */
 void
 consumer_member_remove(CoordGroups *groups, ConsumerMember *member)
@@ -152,8 +169,9 @@ consumer_member_remove(CoordGroups *groups, ConsumerMember *member)
 }
 
 /*
- * A member with another id takes over all that a static member has, and starts
- * at epoch 0.  The old one is gone.  No timer of the new one is armed.
+ * Replaces a static member by one with another id, which takes over its
+ * subscription and its partitions and starts at epoch 0.  The old member is
+ * removed.  No timer of the new one is armed.
  */
 ConsumerMember *
 consumer_member_replace(CoordGroups *groups, ConsumerMember *old, CoordBytes member_id)
@@ -168,8 +186,8 @@ consumer_member_replace(CoordGroups *groups, ConsumerMember *old, CoordBytes mem
 	member = consumer_member_add(groups, consumer, member_id, old->instance_id);
 
 	/*
-	 * What is kept changes hands; the old one gets what a new member starts
-	 * with.
+	 * Everything that is kept moves to the new member; the old one gets what
+	 * the new one began with, and consumer_member_remove() frees that.
 	 */
 	copy = *old;
 	old->instance_id = COORD_NULL_BYTES;
@@ -200,7 +218,9 @@ consumer_member_replace(CoordGroups *groups, ConsumerMember *old, CoordBytes mem
 	return member;
 }
 
-/* Keep a copy of a string that may change; null leaves it as it is. */
+/*
+ * Replaces a string by a copy of the value; a null value changes nothing.
+ */
 void
 consumer_member_string(CoordGroups *groups, CoordBytes *at, CoordBytes value)
 {
@@ -214,7 +234,9 @@ consumer_member_string(CoordGroups *groups, CoordBytes *at, CoordBytes value)
 	*at = pt_string_put(&copy, value);
 }
 
-/* The member votes for an assignor, or (-1) for none. */
+/*
+ * Sets the assignor that the member votes for; -1: none.
+ */
 void
 consumer_member_vote(ConsumerMember *member, int assignor)
 {
@@ -229,8 +251,8 @@ consumer_member_vote(ConsumerMember *member, int assignor)
 }
 
 /*
- * The member speaks the classic protocol and said this, or (NULL) the consumer
- * protocol.
+ * Sets whether the member speaks the classic protocol, and what it said with
+ * that.  NULL: it speaks the consumer protocol.  Takes over the memory.
  */
 void
 consumer_member_classic(CoordGroups *groups, ConsumerMember *member, ConsumerClassic *classic)
@@ -249,9 +271,9 @@ consumer_member_classic(CoordGroups *groups, ConsumerMember *member, ConsumerCla
 }
 
 /*
- * The member subscribes to these names and this regular expression, and
- * nothing else.  Was that something else before?  The expression must be
- * valid.
+ * Sets what the member subscribes to: these names and this regular
+ * expression, which must be valid (null or empty: none).  Returns true if
+ * that is something else than before.
  */
 bool
 consumer_member_subscribe(CoordGroups *groups, ConsumerMember *member, const CoordBytes *names, int nnames,
@@ -278,7 +300,10 @@ consumer_member_subscribe(CoordGroups *groups, ConsumerMember *member, const Coo
 	return old != member->subscription;
 }
 
-/* Regex and names, each with its length in front, in memory of the step. */
+/*
+ * Makes the canonical form of a subscription: the regular expression and the
+ * sorted names, each with its length, in memory of the step.
+ */
 static CoordBytes
 subscription_key(CoordGroups *groups, const CoordBytes *names, int nnames, CoordBytes regex)
 {
@@ -306,6 +331,9 @@ subscription_key(CoordGroups *groups, const CoordBytes *names, int nnames, Coord
 	};
 }
 
+/*
+ * Returns the subscription with that key, and makes it if there is none.
+ */
 static ConsumerSubscription *
 subscription_get(CoordGroups *groups, CoordConsumer *consumer, CoordBytes key,
 				 const CoordBytes *names, int nnames, CoordBytes regex)
@@ -322,7 +350,7 @@ subscription_get(CoordGroups *groups, CoordConsumer *consumer, CoordBytes key,
 	subscription->node.key = pt_string_put(&at, key);
 	subscription->nnames = nnames;
 
-	/* The names are in the key, one after the other, behind the regex. */
+	/* the key contains the names, one after the other, behind the regex */
 	at = unconstify(char *, subscription->node.key.data) + sizeof(int32) + pt_string_size(regex);
 	for (int i = 0; i < nnames; i++)
 	{
@@ -340,6 +368,9 @@ subscription_get(CoordGroups *groups, CoordConsumer *consumer, CoordBytes key,
 	return subscription;
 }
 
+/*
+ * One member less has the subscription; the last one frees it.
+ */
 static void
 subscription_let_go(CoordGroups *groups, CoordConsumer *consumer, ConsumerSubscription *subscription)
 {
@@ -353,6 +384,9 @@ subscription_let_go(CoordGroups *groups, CoordConsumer *consumer, ConsumerSubscr
 	coord_free(groups, subscription);
 }
 
+/*
+ * The order of qsort: by bytes, the shorter name first.
+ */
 static int
 compare_names(const void *a, const void *b)
 {
@@ -364,8 +398,13 @@ compare_names(const void *a, const void *b)
 	return order != 0 ? order : x->len - y->len;
 }
 
-/* Timers.  The heap lets go of one before it fires. */
+/*
+ * The timers.  A timer is not in the heap any more when it fires.
+ */
 
+/*
+ * Starts the member's session again.
+ */
 void
 consumer_session_start(CoordGroups *groups, ConsumerMember *member)
 {
@@ -375,6 +414,10 @@ consumer_session_start(CoordGroups *groups, ConsumerMember *member)
 	coord_timer_arm(groups, &member->session, groups->now + timeout, fire_session);
 }
 
+/*
+ * Returns when the member's rebalance timeout is over if it starts now, in
+ * ms.
+ */
 static int64
 rebalance_deadline(const CoordGroups *groups, const ConsumerMember *member)
 {
@@ -382,8 +425,8 @@ rebalance_deadline(const CoordGroups *groups, const ConsumerMember *member)
 }
 
 /*
- * The member has that long to give up what is in revoking; each change of it
- * starts anew.
+ * Gives the member its rebalance timeout to give up what is in "revoking".
+ * Each change of "revoking" starts it again.
  */
 void
 consumer_rebalance_start(CoordGroups *groups, ConsumerMember *member)
@@ -394,8 +437,8 @@ consumer_rebalance_start(CoordGroups *groups, ConsumerMember *member)
 }
 
 /*
- * A member that was told to join again has that long to do so, from when it
- * was first told.
+ * Gives a classic member its rebalance timeout to join again.  The time runs
+ * from when it was first told to join.
  */
 void
 consumer_join_start(CoordGroups *groups, ConsumerMember *member)
@@ -405,6 +448,9 @@ consumer_join_start(CoordGroups *groups, ConsumerMember *member)
 		coord_timer_arm(groups, &member->join, rebalance_deadline(groups, member), fire_join);
 }
 
+/*
+ * Gives a classic member its rebalance timeout to ask for its assignment.
+ */
 void
 consumer_sync_start(CoordGroups *groups, ConsumerMember *member)
 {
@@ -412,6 +458,9 @@ consumer_sync_start(CoordGroups *groups, ConsumerMember *member)
 	coord_timer_arm(groups, &member->sync, rebalance_deadline(groups, member), fire_sync);
 }
 
+/*
+ * Fences the member whose time is over.
+ */
 static void
 fire_fence(CoordGroups *groups, ConsumerMember *member)
 {
@@ -421,12 +470,18 @@ fire_fence(CoordGroups *groups, ConsumerMember *member)
 	coord_group_settle(groups, group);
 }
 
+/*
+ * Timer: the member's session is over.
+ */
 static void
 fire_session(CoordGroups *groups, CoordTimer *timer)
 {
 	fire_fence(groups, coord_container(ConsumerMember, session, timer));
 }
 
+/*
+ * Timer: the member has not given up its partitions.
+ */
 static void
 fire_rebalance(CoordGroups *groups, CoordTimer *timer)
 {
@@ -436,12 +491,18 @@ fire_rebalance(CoordGroups *groups, CoordTimer *timer)
 		fire_fence(groups, member);
 }
 
+/*
+ * Timer: the member has not joined again.
+ */
 static void
 fire_join(CoordGroups *groups, CoordTimer *timer)
 {
 	fire_fence(groups, coord_container(ConsumerMember, join, timer));
 }
 
+/*
+ * Timer: the member has not asked for its assignment.
+ */
 static void
 fire_sync(CoordGroups *groups, CoordTimer *timer)
 {
@@ -449,7 +510,7 @@ fire_sync(CoordGroups *groups, CoordTimer *timer)
 }
 
 /*
- * A member with another id takes the place of a static one.
+ * A client takes the place of a static member under another id.
  */
 ConsumerMember *
 consumer_join_static(CoordGroups *groups, CoordConsumer *consumer, ConsumerMember *existing, CoordBytes member_id)
@@ -457,8 +518,8 @@ consumer_join_static(CoordGroups *groups, CoordConsumer *consumer, ConsumerMembe
 	ConsumerMember *other = consumer_member_find(groups, consumer, member_id);
 
 	/*
-	 * The id is that of yet another member, which the client cannot be as
-	 * well.
+	 * The new id may belong to another member.  The client cannot be both, so
+	 * that one is removed.
 	 */
 	if (other != NULL)
 	{
@@ -468,7 +529,9 @@ consumer_join_static(CoordGroups *groups, CoordConsumer *consumer, ConsumerMembe
 	return consumer_member_replace(groups, existing, member_id);
 }
 
-/* What a classic member said, in one block of memory. */
+/*
+ * Copies what a classic member said into one block of memory.
+ */
 ConsumerClassic *
 consumer_classic_copy(CoordGroups *groups, int32 session_timeout_ms, const CoordProtocol *protocols, int nprotocols)
 {

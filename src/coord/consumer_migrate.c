@@ -1,13 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * consumer_migrate.c
- *	  Classic groups become consumer groups, and back, while they are in use.
+ *	  Turns classic groups into consumer groups, and back, while in use.
  *
  * The first member with the consumer protocol turns a classic group of
- * consumers into a consumer group: the others go on with the classic protocol,
- * at an epoch that is the generation, with the partitions of the last
- * assignment.  When the last such member is gone the group is a classic one
- * again, whose generation is the epoch, and which rebalances.
+ * consumers into a consumer group.  The other members keep the classic
+ * protocol and the partitions of their last assignment; the generation becomes
+ * their epoch.  When the last member with the consumer protocol has left, the
+ * group becomes a classic one again, whose generation is the epoch, and
+ * rebalances.
  *
  * Siblings: consumer.h, consumer_classic.c, classic.h.
  *
@@ -22,8 +23,9 @@
 #include "coord/consumer_protocol.h"
 
 /*
- * A member on its way from one kind of group to the other.  Strings are the
- * old group's, which can be read until the next step even when they are freed.
+ * A member that moves from one kind of group to the other.  The strings
+ * belong to the old group; they can be read until the next step even when
+ * they are freed.
  */
 typedef struct Migrant
 {
@@ -35,10 +37,11 @@ typedef struct Migrant
 	int32		rebalance_timeout_ms;
 	int			nprotocols;
 	CoordProtocol *protocols;
-	CoordBytes	assignment;		/* empty: none */
-	bool		unsynced;		/* has not heard of that assignment yet */
-	ProtocolSubscription subscription;	/* upgrade: of its chosen protocol */
-	ProtocolAssignment assigned;	/* upgrade */
+	CoordBytes	assignment;		/* of the old group; empty: none */
+	bool		unsynced;		/* has not asked for that assignment yet */
+	ProtocolSubscription subscription;	/* upgrade: of the protocol that was
+										 * chosen */
+	ProtocolAssignment assigned;	/* upgrade: the assignment, decoded */
 } Migrant;
 
 static Migrant *classic_migrants(CoordGroups *groups, const CoordGroup *group);
@@ -53,8 +56,8 @@ static CoordBytes target_assignment(CoordGroups *groups, const ConsumerMember *m
 static void classic_settle_in(CoordGroups *groups, CoordGroup *group, const Migrant *migrant);
 
 /*
- * Turn a classic group with members into a consumer group.  NULL, or why that
- * is not possible; then nothing has changed.
+ * Turns a classic group with members into a consumer group.  Returns NULL, or
+ * why that is not possible; then nothing has changed.
  */
 const char *
 consumer_upgrade(CoordGroups *groups, CoordGroup *group)
@@ -78,8 +81,8 @@ consumer_upgrade(CoordGroups *groups, CoordGroup *group)
 		return complaint;
 
 	/*
-	 * Whoever waits for the end of a rebalance finds that there is another
-	 * one.
+	 * Requests that wait for the end of a rebalance are told that there is
+	 * another one.
 	 */
 	while (!dlist_is_empty(&classic_of(group)->order))
 		classic_member_remove(groups, dlist_container(ClassicMember, link, dlist_head_node(&classic_of(group)->order)),
@@ -96,6 +99,9 @@ consumer_upgrade(CoordGroups *groups, CoordGroup *group)
 	return NULL;
 }
 
+/*
+ * Collects the members of a classic group, in memory of the step.
+ */
 static Migrant *
 classic_migrants(CoordGroups *groups, const CoordGroup *group)
 {
@@ -129,7 +135,10 @@ classic_migrants(CoordGroups *groups, const CoordGroup *group)
 	return migrants;
 }
 
-/* Read what the members subscribe to and what they have. */
+/*
+ * Decodes what the members subscribe to and what they have.  Returns NULL, or
+ * what is wrong.
+ */
 static const char *
 read_migrants(CoordGroups *groups, const CoordGroup *group, Migrant *migrants, int n)
 {
@@ -158,6 +167,10 @@ read_migrants(CoordGroups *groups, const CoordGroup *group, Migrant *migrants, i
 	return NULL;
 }
 
+/*
+ * Makes a migrant a member of the consumer group.  It speaks the classic
+ * protocol and has the partitions of its last assignment.
+ */
 static void
 consumer_settle_in(CoordGroups *groups, CoordConsumer *consumer, const Migrant *migrant)
 {
@@ -182,9 +195,10 @@ consumer_settle_in(CoordGroups *groups, CoordConsumer *consumer, const Migrant *
 }
 
 /*
- * A member that has not asked for the last assignment yet goes on with what it
- * said it had when it joined (KIP-429), also with what that assignment takes
- * from it: nobody gets that before it has given it up.
+ * Handles a member that has not asked for its last assignment yet.  It goes
+ * on with the partitions that it named when it joined (KIP-429), including
+ * those that the assignment takes from it.  They are put into "revoking", so
+ * that nobody else gets them before the member has given them up.
  */
 static void
 consumer_settle_claims(CoordGroups *groups, CoordConsumer *consumer, const Migrant *migrant)
@@ -206,8 +220,9 @@ consumer_settle_claims(CoordGroups *groups, CoordConsumer *consumer, const Migra
 }
 
 /*
- * Those of the partitions that exist and that no member has, as a set.  An
- * assignor of a client's own may have given one to two members.
+ * Returns those of the partitions that exist and that no member has, as a
+ * sorted set in memory of the step.  A client's own assignor may have given a
+ * partition to two members.
  */
 static ConsumerPart *
 free_parts(CoordGroups *groups, CoordConsumer *consumer, const ProtocolTopic *topics, int ntopics, int *n)
@@ -247,6 +262,9 @@ free_parts(CoordGroups *groups, CoordConsumer *consumer, const ProtocolTopic *to
 	return parts;
 }
 
+/*
+ * The order of a set; the epoch is not part of it.
+ */
 static int
 compare_parts(const void *a, const void *b)
 {
@@ -259,7 +277,8 @@ compare_parts(const void *a, const void *b)
 }
 
 /*
- * Would the group consist of classic members only, without those that leave?
+ * Returns true if the group becomes a classic one when these members leave:
+ * all others speak the classic protocol, and the policy allows it.
  */
 bool
 consumer_can_downgrade(const CoordGroups *groups, const CoordConsumer *consumer, int nleaving,
@@ -274,8 +293,8 @@ consumer_can_downgrade(const CoordGroups *groups, const CoordConsumer *consumer,
 	Assert(left >= 0 && classic >= 0 && classic <= left);
 
 	/*
-	 * If all were classic before, the group could not become a classic one
-	 * then.
+	 * if all members were classic before, the group could not become a
+	 * classic one at that time, and it stays as it is
 	 */
 	return left > 0 && classic == left && consumer->nclassic < consumer->group->nmembers &&
 		(policy == COORD_MIGRATION_DOWNGRADE || policy == COORD_MIGRATION_BIDIRECTIONAL) &&
@@ -283,8 +302,8 @@ consumer_can_downgrade(const CoordGroups *groups, const CoordConsumer *consumer,
 }
 
 /*
- * Turn a consumer group, all members of which speak the classic protocol, into
- * a classic group.
+ * Turns a consumer group into a classic group, which rebalances.  All of its
+ * members must speak the classic protocol.
  */
 void
 consumer_downgrade(CoordGroups *groups, CoordGroup *group)
@@ -307,7 +326,10 @@ consumer_downgrade(CoordGroups *groups, CoordGroup *group)
 	classic_rebalance(groups, group);
 }
 
-/* The same of a group without members, whose generation is not to go back. */
+/*
+ * Turns a consumer group without members into a classic one.  It keeps the
+ * epoch as its generation, which must not go back.
+ */
 void
 consumer_downgrade_empty(CoordGroups *groups, CoordGroup *group)
 {
@@ -319,6 +341,9 @@ consumer_downgrade_empty(CoordGroups *groups, CoordGroup *group)
 	classic_of(group)->generation = epoch;
 }
 
+/*
+ * Collects the members of a consumer group, in memory of the step.
+ */
 static Migrant *
 consumer_migrants(CoordGroups *groups, const CoordConsumer *consumer)
 {
@@ -348,7 +373,9 @@ consumer_migrants(CoordGroups *groups, const CoordConsumer *consumer)
 	return migrants;
 }
 
-/* A member's target as the embedded protocol has it. */
+/*
+ * Writes a member's target in the embedded protocol.
+ */
 static CoordBytes
 target_assignment(CoordGroups *groups, const ConsumerMember *member)
 {
@@ -371,8 +398,8 @@ target_assignment(CoordGroups *groups, const ConsumerMember *member)
 }
 
 /*
- * A member of a classic group that has joined, though no JoinGroup of it
- * waits.
+ * Makes a migrant a member of the classic group.  It counts as one that has
+ * joined, although it has no JoinGroup that waits.
  */
 static void
 classic_settle_in(CoordGroups *groups, CoordGroup *group, const Migrant *migrant)
@@ -403,10 +430,11 @@ classic_settle_in(CoordGroups *groups, CoordGroup *group, const Migrant *migrant
 }
 
 /*
- * Members are out, because they left or did not keep in time.  If only members
- * with the classic protocol are left, the group becomes a classic one, in
- * which they are still members of the generation that their epoch is: they
- * hear of the rebalance, and can commit before it.
+ * Removes members that have left or whose time is over.
+ *
+ * If only members with the classic protocol remain, the group becomes a
+ * classic one.  Their epoch is its generation, so they can commit until they
+ * hear of the rebalance.
  */
 void
 consumer_fence(CoordGroups *groups, CoordGroup *group, ConsumerMember *const *members, int n)

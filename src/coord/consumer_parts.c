@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * consumer_parts.c
- *	  Sets of partitions of consumer groups, and who owns what.
+ *	  Sets of partitions of consumer groups, and the owners of partitions.
  *
- * A set is an array sorted by (slot of the topic, partition).  Slots are given
- * to topics as they are first subscribed to, and taken back when nobody
- * subscribes to them or holds partitions of them.
+ * A set is an array, sorted by the slot of the topic and the partition.  A
+ * topic gets a slot when the first member subscribes to it, and loses it when
+ * no target has it and no member holds one of its partitions.
  *
  * Siblings: consumer.h, consumer_reconcile.c.
  *
@@ -19,7 +19,9 @@
 
 #define FIRST_SLOTS 4
 
-/* The partition in the set, or NULL. */
+/*
+ * Finds a partition in a set; NULL if it is not there.
+ */
 ConsumerPart *
 consumer_part_find(const ConsumerParts *set, int32 topic, int32 partition)
 {
@@ -41,7 +43,10 @@ consumer_part_find(const ConsumerParts *set, int32 topic, int32 partition)
 	return NULL;
 }
 
-/* The set becomes a copy of parts, which must not be its own memory. */
+/*
+ * Replaces a set by a copy of "parts", which must be sorted and must not be
+ * the set's own memory.  The owners are the caller's business.
+ */
 void
 consumer_parts_replace(CoordGroups *groups, ConsumerParts *set, const ConsumerPart *parts, int n)
 {
@@ -58,7 +63,9 @@ consumer_parts_replace(CoordGroups *groups, ConsumerParts *set, const ConsumerPa
 	}
 }
 
-/* The same partitions?  Epochs do not count. */
+/*
+ * True if both have the same partitions.  Epochs do not count.
+ */
 bool
 consumer_parts_equal(const ConsumerParts *set, const ConsumerPart *parts, int n)
 {
@@ -72,6 +79,9 @@ consumer_parts_equal(const ConsumerParts *set, const ConsumerPart *parts, int n)
 	return true;
 }
 
+/*
+ * Finds the group's entry of a topic; NULL if the group does not use it.
+ */
 ConsumerTopic *
 consumer_topic_find(const CoordGroups *groups, const CoordConsumer *consumer, const CoordUuid *id)
 {
@@ -81,7 +91,9 @@ consumer_topic_find(const CoordGroups *groups, const CoordConsumer *consumer, co
 	return node == NULL ? NULL : coord_container(ConsumerTopic, node, node);
 }
 
-/* A slot that is free; makes more when there is none. */
+/*
+ * Returns a free slot; doubles the array if there is none.
+ */
 static int
 free_slot(CoordGroups *groups, CoordConsumer *consumer)
 {
@@ -107,7 +119,10 @@ free_slot(CoordGroups *groups, CoordConsumer *consumer)
 	return used;
 }
 
-/* The group's view of a topic, with room for all of its partitions. */
+/*
+ * Returns the group's entry of a topic, with room for all of its partitions.
+ * It is made if there is none.
+ */
 ConsumerTopic *
 consumer_topic_get(CoordGroups *groups, CoordConsumer *consumer, const CoordTopicEntry *entry)
 {
@@ -142,8 +157,8 @@ consumer_topic_get(CoordGroups *groups, CoordConsumer *consumer, const CoordTopi
 }
 
 /*
- * Take back the slots of topics that nobody holds partitions of and that are
- * in no target.
+ * Frees the entries, and so the slots, of topics that are in no target and of
+ * which nobody holds a partition.
  */
 void
 consumer_topics_sweep(CoordGroups *groups, CoordConsumer *consumer)
@@ -172,7 +187,9 @@ consumer_topics_sweep(CoordGroups *groups, CoordConsumer *consumer)
 	}
 }
 
-/* Does the member still have any of the set, by what it says it has? */
+/*
+ * True if the member still has a partition of the set, as far as it says.
+ */
 bool
 consumer_owns_any(const CoordGroups *groups, const ConsumerMember *member, const ConsumerParts *set,
 				  const CoordTopicPartitions *owned, int nowned)
@@ -191,7 +208,7 @@ consumer_owns_any(const CoordGroups *groups, const ConsumerMember *member, const
 }
 
 /*
- * Does the member have nothing but what is in the set, by what it says it has?
+ * True if the member has no partition outside the set, as far as it says.
  */
 bool
 consumer_owns_only(const CoordGroups *groups, const ConsumerMember *member, const ConsumerParts *set,
@@ -212,7 +229,10 @@ consumer_owns_only(const CoordGroups *groups, const ConsumerMember *member, cons
 	return true;
 }
 
-/* Who may be reading the partition, or NULL. */
+/*
+ * Returns the member that may be reading the partition, or NULL.  The slot
+ * must be in use and the partition below its number of partitions.
+ */
 ConsumerMember *
 consumer_owner(const CoordConsumer *consumer, int32 topic, int32 partition)
 {
@@ -224,6 +244,10 @@ consumer_owner(const CoordConsumer *consumer, int32 topic, int32 partition)
 	return t->owner[partition];
 }
 
+/*
+ * Changes the owner of all partitions of a set, from one member or NULL to
+ * another.
+ */
 static void
 set_owner(ConsumerMember *member, const ConsumerParts *set, ConsumerMember *from, ConsumerMember *to)
 {
@@ -239,7 +263,10 @@ set_owner(ConsumerMember *member, const ConsumerParts *set, ConsumerMember *from
 	}
 }
 
-/* The member owns what is in its sets; nobody else may. */
+/*
+ * Makes the member the owner of all partitions in its sets.  They must be
+ * free.
+ */
 void
 consumer_hold(ConsumerMember *member)
 {
@@ -247,7 +274,10 @@ consumer_hold(ConsumerMember *member)
 	set_owner(member, &member->revoking, NULL, member);
 }
 
-/* The member owns nothing any more; its sets are about to change. */
+/*
+ * Makes all partitions of the member free.  To be called before its sets
+ * change; consumer_hold() follows.
+ */
 void
 consumer_let_go(ConsumerMember *member)
 {
@@ -255,7 +285,9 @@ consumer_let_go(ConsumerMember *member)
 	set_owner(member, &member->revoking, member, NULL);
 }
 
-/* A set by topics, with ids, in memory of the step. */
+/*
+ * Groups a set by topic, with topic ids, in memory of the step.
+ */
 CoordTopicPartitions *
 consumer_parts_export(CoordGroups *groups, const CoordConsumer *consumer, const ConsumerParts *set, int *n)
 {

@@ -1,12 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * consumer_protocol.c
- *	  Read and write the "consumer" protocol inside the classic one.
+ *	  Reads and writes the "consumer" protocol inside the classic one.
  *
- * All integers are big-endian; strings have an int16 length, bytes and arrays
- * an int32 one, -1 is null.  Clients made these bytes, and the broker usually
- * passes them on unseen: nothing in them is trusted, and no count allocates
- * more than what is left of the input could hold.
+ * The format is that of Kafka's ConsumerProtocolSubscription.json and
+ * ConsumerProtocolAssignment.json.  All integers are big-endian.  Strings have
+ * an int16 length, bytes and arrays an int32 length; -1 is null.  The bytes
+ * come from a client, so they are not trusted: an array never allocates more
+ * than the rest of the input could hold.
  *
  * Siblings: consumer_protocol.h.
  *
@@ -18,11 +19,11 @@
 
 #include "coord/consumer_protocol.h"
 
-#define VERSION_MAX 3
+#define VERSION_MAX 3			/* the newest version that we read */
 
 /*
- * What is left of the input; once bad, it stays so and everything read is
- * empty.
+ * The rest of the input.  After an error "bad" stays set, and everything that
+ * is read is empty.
  */
 typedef struct Input
 {
@@ -31,6 +32,9 @@ typedef struct Input
 	bool		bad;
 } Input;
 
+/*
+ * Reads a big-endian integer of 1 to 8 bytes.
+ */
 static uint64
 read_integer(Input *in, int size)
 {
@@ -60,7 +64,10 @@ read_int32(Input *in)
 	return (int32) (uint32) read_integer(in, 4);
 }
 
-/* len bytes; -1 is null where that may be. */
+/*
+ * Reads len bytes.  -1 means null where that is allowed, and is an error
+ * elsewhere.
+ */
 static CoordBytes
 read_bytes(Input *in, int32 len, bool nullable)
 {
@@ -89,8 +96,8 @@ read_string(Input *in, bool nullable)
 }
 
 /*
- * The number of elements of an array, each of which takes "least" bytes or
- * more.
+ * Reads the number of elements of an array.  Each element takes at least
+ * "least" bytes, so a number that the input cannot hold is an error.
  */
 static int
 read_count(Input *in, size_t least)
@@ -106,6 +113,9 @@ read_count(Input *in, size_t least)
 	return n;
 }
 
+/*
+ * Reads an array of topics with their partitions, into memory of the step.
+ */
 static ProtocolTopic *
 read_topics(CoordGroups *groups, Input *in, int *n)
 {
@@ -124,7 +134,11 @@ read_topics(CoordGroups *groups, Input *in, int *n)
 	return topics;
 }
 
-/* The version in front of both forms. */
+/*
+ * Reads the version at the beginning of both messages.  A newer one is read
+ * like the newest that we know, because newer versions only add fields at the
+ * end.
+ */
 static int16
 read_version(Input *in)
 {
@@ -135,6 +149,10 @@ read_version(Input *in)
 	return Min(version, VERSION_MAX);
 }
 
+/*
+ * Reads ConsumerProtocolSubscription, the metadata of JoinGroup.  See the
+ * header for the memory.  Returns false if it is malformed.
+ */
 bool
 consumer_protocol_read_subscription(CoordGroups *groups, CoordBytes input, ProtocolSubscription *out)
 {
@@ -158,6 +176,10 @@ consumer_protocol_read_subscription(CoordGroups *groups, CoordBytes input, Proto
 	return !in.bad;
 }
 
+/*
+ * Reads ConsumerProtocolAssignment, which SyncGroup gives to a member.
+ * Returns false if it is malformed.
+ */
 bool
 consumer_protocol_read_assignment(CoordGroups *groups, CoordBytes input, ProtocolAssignment *out)
 {
@@ -170,6 +192,9 @@ consumer_protocol_read_assignment(CoordGroups *groups, CoordBytes input, Protoco
 	return !in.bad;
 }
 
+/*
+ * Writes a big-endian integer; returns the place behind it.
+ */
 static char *
 write_integer(char *at, int32 value, int size)
 {
@@ -178,6 +203,10 @@ write_integer(char *at, int32 value, int size)
 	return at;
 }
 
+/*
+ * Writes ConsumerProtocolAssignment in the version that the member has shown
+ * to understand, without user data, in memory of the step.
+ */
 CoordBytes
 consumer_protocol_write_assignment(CoordGroups *groups, int16 version, const ProtocolTopic *assigned, int nassigned)
 {

@@ -1,18 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * consumer_reconcile.c
- *	  Lead a member of a consumer group from what it has to what it should
- *	  have.
+ *	  Moves a member of a consumer group from what it has to its target.
  *
- * One call per heartbeat.  First what is not in the target is taken out of
- * "assigned" and put into "revoking": the member goes on at its epoch
- * (CONSUMER_UNREVOKED) until it says that it has given up all of it.  Then it
- * moves to the epoch of the target, and is given what nobody else holds; while
- * others still hold some of it, it waits for that with what it has
- * (CONSUMER_UNRELEASED).
+ * This happens in each heartbeat, in two steps (KIP-848):
  *
- * Topics that the member no longer subscribes to are taken at once, even
- * when the target that knows of it is still to be made.
+ *	- What is not in the target moves from "assigned" to "revoking".  The
+ *	  member stays at its epoch (CONSUMER_UNREVOKED) until it says that it has
+ *	  given up all of that.
+ *	- Then the member moves to the epoch of the target and gets the partitions
+ *	  that nobody else holds.  While others hold some, it goes on with what it
+ *	  has (CONSUMER_UNRELEASED).
+ *
+ * Partitions of topics to which the member no longer subscribes are taken at
+ * once, even if the new target has not been made yet.
  *
  * Siblings: consumer.h, consumer_parts.c.
  *
@@ -24,17 +25,17 @@
 
 #include "coord/consumer.h"
 
-/* Where a member goes: sets in memory of the step. */
+/* The state that a member moves to.  The arrays are in memory of the step. */
 typedef struct Next
 {
-	ConsumerPart *assigned;		/* sorted; newly given ones are merged in at
-								 * the end */
+	ConsumerPart *assigned;		/* sorted; merge_given() adds the newly given
+								 * ones */
 	int			nassigned;
-	ConsumerPart *given;
+	ConsumerPart *given;		/* newly given: free partitions of its target */
 	int			ngiven;
-	ConsumerPart *revoking;
+	ConsumerPart *revoking;		/* what it has to give up */
 	int			nrevoking;
-	bool		unreleased;
+	bool		unreleased;		/* others still hold partitions of its target */
 } Next;
 
 static void make_next(CoordGroups *groups, ConsumerMember *member, Next *next);
@@ -48,6 +49,11 @@ static int	compare_parts(const void *a, const void *b);
 static bool owns(const CoordGroups *groups, const ConsumerMember *member, const ConsumerPart *parts, int n,
 				 const CoordTopicPartitions *owned, int nowned);
 
+/*
+ * Moves the member towards its target; to be called with each of its
+ * heartbeats.  "owned" is what the member says it has; nowned is -1 if it
+ * does not say.  Returns true if its assignment has changed.
+ */
 bool
 consumer_reconcile(CoordGroups *groups, ConsumerMember *member, bool subscription_changed,
 				   const CoordTopicPartitions *owned, int nowned)
@@ -75,11 +81,14 @@ consumer_reconcile(CoordGroups *groups, ConsumerMember *member, bool subscriptio
 	}
 	Assert(member->state != CONSUMER_STABLE || member->revoking.n == 0);
 
-	/* Blocks that were freed in this step can still be read. */
+	/* blocks that were freed in this step can still be read */
 	return !consumer_parts_equal(&member->assigned, before.parts, before.n);
 }
 
-/* Who does not say what it has is taken to have everything. */
+/*
+ * True if the member still has one of the partitions.  A member that does not
+ * say what it has is assumed to have everything.
+ */
 static bool
 owns(const CoordGroups *groups, const ConsumerMember *member, const ConsumerPart *parts, int n,
 	 const CoordTopicPartitions *owned, int nowned)
@@ -89,6 +98,11 @@ owns(const CoordGroups *groups, const ConsumerMember *member, const ConsumerPart
 	return nowned < 0 || consumer_owns_any(groups, member, &set, owned, nowned);
 }
 
+/*
+ * Takes the next step towards the target: first the member has to give up
+ * what is not in its target, then it moves to the target's epoch and gets the
+ * partitions that are free.
+ */
 static void
 go_on(CoordGroups *groups, ConsumerMember *member, const CoordTopicPartitions *owned, int nowned)
 {
@@ -106,7 +120,9 @@ go_on(CoordGroups *groups, ConsumerMember *member, const CoordTopicPartitions *o
 	move_to(groups, member, next.unreleased ? CONSUMER_UNRELEASED : CONSUMER_STABLE, consumer->target_epoch, &next);
 }
 
-/* Compare what the member has with its target. */
+/*
+ * Compares what the member has with its target and fills *next.
+ */
 static void
 make_next(CoordGroups *groups, ConsumerMember *member, Next *next)
 {
@@ -137,8 +153,8 @@ make_next(CoordGroups *groups, ConsumerMember *member, Next *next)
 			continue;
 
 		/*
-		 * What the member itself is giving up and should have again after all
-		 * is not in its way.
+		 * partitions that the member itself is giving up, and should have
+		 * after all, are not in its way
 		 */
 		if (owner != NULL && owner != member)
 			next->unreleased = true;
@@ -150,7 +166,10 @@ make_next(CoordGroups *groups, ConsumerMember *member, Next *next)
 	}
 }
 
-/* By slot: does the member subscribe to the topic, and does it exist? */
+/*
+ * Returns an array by slot: true if the topic exists and the member
+ * subscribes to it.
+ */
 static bool *
 subscribed_slots(CoordGroups *groups, const ConsumerMember *member)
 {
@@ -183,8 +202,8 @@ subscribed_slots(CoordGroups *groups, const ConsumerMember *member)
 }
 
 /*
- * Its subscription changed, but not its target: take what it no longer
- * subscribes to.
+ * The subscription has changed, but the target has not: takes the partitions
+ * of topics to which the member no longer subscribes.
  */
 static void
 drop_unsubscribed(CoordGroups *groups, ConsumerMember *member, const CoordTopicPartitions *owned, int nowned)
@@ -217,7 +236,9 @@ drop_unsubscribed(CoordGroups *groups, ConsumerMember *member, const CoordTopicP
 	move_to(groups, member, state, member->epoch, &next);
 }
 
-/* What is given goes to its place among what is kept. */
+/*
+ * Merges the given partitions into the assigned ones.
+ */
 static void
 merge_given(CoordGroups *groups, Next *next)
 {
@@ -226,6 +247,9 @@ merge_given(CoordGroups *groups, Next *next)
 	qsort(next->assigned, next->nassigned, sizeof(ConsumerPart), compare_parts);
 }
 
+/*
+ * The order of a set; the epoch is not part of it.
+ */
 static int
 compare_parts(const void *a, const void *b)
 {
@@ -238,8 +262,8 @@ compare_parts(const void *a, const void *b)
 }
 
 /*
- * The member is there; the time to give up what is in revoking starts with
- * each change.
+ * Moves the member to a state, an epoch and these sets.  Each change starts
+ * the time anew in which it has to give up what is in "revoking".
  */
 static void
 move_to(CoordGroups *groups, ConsumerMember *member, ConsumerState state, int32 epoch, const Next *next)

@@ -1,18 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * consumer_target.c
- *	  Epochs of consumer groups, and the target assignment of an epoch.
+ *	  The epochs of consumer groups, and the target assignment of an epoch.
  *
- * The group epoch is bumped when members come or go, subscribe to something
- * else, or when a topic that is subscribed to is created, dropped, or gets
- * partitions (the sum of the topics' hashes tells).  The target is made by the
- * next heartbeat of any member, so that changes that come together cost one
+ * The group epoch is bumped when members come, go, or subscribe to something
+ * else, and when a topic to which the group subscribes is created, dropped, or
+ * gets partitions (the sum of the topics' hashes tells).  The next heartbeat
+ * of any member makes the target, so that changes that come together cost one
  * assignment.
  *
- * Making it: the topics that anybody subscribes to are numbered in the order
- * of their slots, so that what an assignor gives out comes sorted as sets are;
- * each distinct subscription becomes a list of numbers, and the last target
- * the owners to begin with.
+ * The input of an assignor is made as follows.  The topics to which the group
+ * subscribes are numbered in the order of their slots, so that the result is
+ * sorted as sets are.  Each distinct subscription becomes a list of these
+ * numbers.  The last target says who the owners were.
  *
  * Siblings: consumer.h, assign.h (the assignors), consumer_reconcile.c.
  *
@@ -24,13 +24,13 @@
 
 #include "coord/consumer.h"
 
-/* Topics that a group subscribes to, each once. */
+/* The topics to which a group subscribes, each once. */
 typedef struct Topics
 {
 	int			n;
 	CoordTopicEntry **entries;
-	ConsumerTopic **topics;		/* as the group knows them, by slot; made on
-								 * demand */
+	ConsumerTopic **topics;		/* the group's entries; number_topics() sorts
+								 * by slot */
 } Topics;
 
 static Topics collect_topics(CoordGroups *groups, const CoordConsumer *consumer);
@@ -46,8 +46,8 @@ static int	compare_slots(const void *a, const void *b);
 static int	compare_numbers(const void *a, const void *b);
 
 /*
- * Bump the group epoch if something changed, or if the topics subscribed to
- * have.  Was it bumped?
+ * Bumps the group epoch if "changed" is set, or if the topics to which the
+ * group subscribes have changed.  Returns true if it was bumped.
  */
 bool
 consumer_bump(CoordGroups *groups, CoordConsumer *consumer, bool changed)
@@ -62,7 +62,9 @@ consumer_bump(CoordGroups *groups, CoordConsumer *consumer, bool changed)
 	return true;
 }
 
-/* After a TOPICS event. */
+/*
+ * CoordKindOps.topics: the set of topics has changed.
+ */
 void
 consumer_topics_changed(CoordGroups *groups, CoordGroup *group)
 {
@@ -70,7 +72,10 @@ consumer_topics_changed(CoordGroups *groups, CoordGroup *group)
 		(void) consumer_bump(groups, group->consumer, false);
 }
 
-/* The assignor with the most votes; the default one when there are none. */
+/*
+ * Returns the number of the assignor with the most votes, or of the default
+ * one if there are no votes.
+ */
 int
 consumer_assignor(const CoordGroups *groups, const CoordConsumer *consumer)
 {
@@ -86,7 +91,10 @@ consumer_assignor(const CoordGroups *groups, const CoordConsumer *consumer)
 	return best;
 }
 
-/* Bring the target up to the group epoch, unless the last one is too young. */
+/*
+ * Makes the target of the group epoch, unless there is one already, or the
+ * last one was made less than the assignment interval ago.
+ */
 void
 consumer_target_update(CoordGroups *groups, CoordConsumer *consumer)
 {
@@ -111,7 +119,10 @@ consumer_target_update(CoordGroups *groups, CoordConsumer *consumer)
 	consumer_topics_sweep(groups, consumer);
 }
 
-/* Every existing topic that somebody subscribes to, in memory of the step. */
+/*
+ * Collects all existing topics to which somebody subscribes, in memory of the
+ * step.
+ */
 static Topics
 collect_topics(CoordGroups *groups, const CoordConsumer *consumer)
 {
@@ -147,6 +158,9 @@ collect_topics(CoordGroups *groups, const CoordConsumer *consumer)
 	return topics;
 }
 
+/*
+ * Adds a topic, unless it was added before.  The stamp tells.
+ */
 static void
 collect_entry(CoordTopicSet *set, Topics *topics, CoordTopicEntry *entry)
 {
@@ -156,7 +170,9 @@ collect_entry(CoordTopicSet *set, Topics *topics, CoordTopicEntry *entry)
 	topics->entries[topics->n++] = entry;
 }
 
-/* Changes with the topics, whatever their order. */
+/*
+ * Returns a hash of the topics that does not depend on their order.
+ */
 static uint64
 hash_topics(CoordGroups *groups, const CoordConsumer *consumer)
 {
@@ -169,7 +185,7 @@ hash_topics(CoordGroups *groups, const CoordConsumer *consumer)
 }
 
 /*
- * Give the topics slots, sort them by these, and mark each entry with its
+ * Gives the topics slots, sorts them by slot, and marks each entry with its
  * number.
  */
 static void
@@ -193,8 +209,8 @@ number_topics(CoordGroups *groups, CoordConsumer *consumer, Topics *topics)
 }
 
 /*
- * Each distinct subscription as a list of topic numbers, ascending, in memory
- * of the step.
+ * Turns each distinct subscription into an ascending list of topic numbers,
+ * in memory of the step.
  */
 static void
 number_subscriptions(CoordGroups *groups, CoordConsumer *consumer)
@@ -233,7 +249,10 @@ number_subscriptions(CoordGroups *groups, CoordConsumer *consumer)
 	}
 }
 
-/* The numbers of what a subscription's regular expression matches. */
+/*
+ * Adds the numbers of the topics that the subscription's regular expression
+ * matches; returns how many these are.
+ */
 static int
 number_one(CoordTopicSet *set, const ConsumerSubscription *subscription, int32 *numbers)
 {
@@ -248,7 +267,7 @@ number_one(CoordTopicSet *set, const ConsumerSubscription *subscription, int32 *
 }
 
 /*
- * What the assignor is given: members, topics, and who has what in the last
+ * Makes the assignor's input: members, topics, and the owners in the last
  * target.
  */
 static CoordAssignment
@@ -297,8 +316,8 @@ make_problem(CoordGroups *groups, CoordConsumer *consumer, const Topics *topics)
 }
 
 /*
- * What the assignor gave out becomes the members' targets; those that stay the
- * same are left alone.
+ * Takes the assignor's output as the members' targets.  A target that stays
+ * the same is not copied.
  */
 static void
 set_targets(CoordGroups *groups, CoordConsumer *consumer, const Topics *topics, const CoordAssignment *assignment)
@@ -329,7 +348,10 @@ set_targets(CoordGroups *groups, CoordConsumer *consumer, const Topics *topics, 
 		}
 	}
 
-	/* fill[m] is now where the parts of m end, and those of m + 1 begin. */
+	/*
+	 * fill[m] is now the end of the parts of member m and the start of those
+	 * of m + 1
+	 */
 	dlist_foreach(iter, &consumer->members)
 	{
 		ConsumerMember *m = dlist_container(ConsumerMember, link, iter.cur);

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * consumer_verify.c
- *	  Is everything that is kept of a consumer group consistent?  For tests;
- *	  far too slow for a server.
+ *	  Checks that the state of a consumer group is consistent.  For tests; it
+ *	  is too slow for a server.
  *
  * Siblings: verify.c (all groups), consumer_types.h (the invariants).
  *
@@ -17,8 +17,8 @@
 #include "coord/consumer.h"
 
 /*
- * Sorted, without duplicates, of topics that the group has slots for; held by
- * "owner", if that is given.
+ * A set is sorted, has no duplicates, and all of its topics have slots.  If
+ * "owner" is given, it holds all of the partitions.
  */
 static void
 parts_verify(const CoordConsumer *consumer, const ConsumerParts *set, const ConsumerMember *owner)
@@ -36,6 +36,9 @@ parts_verify(const CoordConsumer *consumer, const ConsumerParts *set, const Cons
 	}
 }
 
+/*
+ * A member's epoch, sets and timers fit together.
+ */
 static void
 member_verify(const CoordConsumer *consumer, const ConsumerMember *member)
 {
@@ -47,14 +50,17 @@ member_verify(const CoordConsumer *consumer, const ConsumerMember *member)
 	parts_verify(consumer, &member->revoking, member);
 	parts_verify(consumer, &member->target, NULL);
 	Assert((member->revoking.n > 0) <= (member->state == CONSUMER_UNREVOKED));
-	/* somebody will notice should it vanish, or keep what it must give up */
+	/* a timer notices if the member vanishes, or keeps what it must give up */
 	Assert(member->session.slot != 0);
 	Assert(member->classic != NULL || member->state != CONSUMER_UNREVOKED || member->rebalance.slot != 0);
 	Assert(member->classic == NULL || member->rebalance.slot == 0);
 	Assert(member->classic != NULL || (member->join.slot == 0 && member->sync.slot == 0));
 }
 
-/* Each topic has a slot, and counts what is owned of it. */
+/*
+ * Each topic is in its slot and its count of owners is right.  Returns the
+ * number of partitions that have an owner.
+ */
 static int
 topics_verify(const CoordConsumer *consumer)
 {
@@ -79,6 +85,9 @@ topics_verify(const CoordConsumer *consumer)
 	return nowned;
 }
 
+/*
+ * Each subscription is counted once, and each member has one.
+ */
 static void
 subscriptions_verify(const CoordConsumer *consumer, int nmembers)
 {
@@ -97,6 +106,9 @@ subscriptions_verify(const CoordConsumer *consumer, int nmembers)
 	Assert(n == consumer->by_subscription.n && subscribers == nmembers);
 }
 
+/*
+ * Fails an Assert if the state of a consumer group is not consistent.
+ */
 void
 consumer_verify(const CoordGroup *group)
 {

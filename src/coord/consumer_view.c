@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * consumer_view.c
- *	  Consumer groups: who may commit and fetch offsets, and how a group is
- *	  described.
+ *	  Consumer groups: who may commit and fetch offsets, and the description
+ *	  of a group.
  *
  * Siblings: consumer.h, describe.c.
  *
@@ -18,7 +18,9 @@ static CoordError wrong_epoch(const ConsumerMember *member);
 static const CoordTopicPartitions *describe_set(const CoordGroups *groups, const CoordConsumer *consumer,
 												const ConsumerParts *set, int *n);
 
-/* With the protocol of the member the name of the error changes. */
+/*
+ * Returns the error for a wrong epoch in the words of the member's protocol.
+ */
 static CoordError
 wrong_epoch(const ConsumerMember *member)
 {
@@ -26,8 +28,9 @@ wrong_epoch(const ConsumerMember *member)
 }
 
 /*
- * Members commit with their epoch; who is no member, only while there are
- * none.  A transaction need not say who it is.
+ * CoordKindOps.commit.  Members commit with their epoch.  Other clients may
+ * commit only while the group has no members.  A transaction's offsets do not
+ * need to name the member.
  */
 CoordError
 consumer_commit(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
@@ -47,7 +50,10 @@ consumer_commit(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 	return event->generation == member->epoch ? COORD_NONE : wrong_epoch(member);
 }
 
-/* Anybody may fetch offsets; who says that it is a member must be one. */
+/*
+ * CoordKindOps.fetch.  Anybody may fetch offsets, but a client that says it
+ * is a member has to be one.
+ */
 CoordError
 consumer_fetch(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 {
@@ -62,9 +68,8 @@ consumer_fetch(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 }
 
 /*
- * KIP-1251: a commit with an epoch that is past is good for a partition which
- * the member has had ever since.  To be asked for each partition when the
- * event COMMIT was refused for its epoch.
+ * A commit with an older epoch is allowed for a partition that the member has
+ * had since that epoch (KIP-1251); see coord.h.
  */
 CoordError
 coord_commit_partition(const CoordGroups *groups, CoordBytes group_id, CoordBytes member_id, int32 epoch,
@@ -90,6 +95,9 @@ coord_commit_partition(const CoordGroups *groups, CoordBytes group_id, CoordByte
 	return COORD_NONE;
 }
 
+/*
+ * CoordKindOps.state: Stable means that all members have the whole target.
+ */
 CoordState
 consumer_state(const CoordGroup *group)
 {
@@ -110,19 +118,28 @@ consumer_state(const CoordGroup *group)
 	return COORD_STABLE;
 }
 
+/*
+ * CoordKindOps.protocol_type
+ */
 CoordBytes
 consumer_protocol_type(const CoordGroup *group)
 {
 	return PT_STRING("consumer");
 }
 
-/* A string of a description that may not be null. */
+/*
+ * Replaces null by an empty string; the field of the description is not
+ * nullable.
+ */
 static CoordBytes
 not_null(CoordBytes bytes)
 {
 	return bytes.len < 0 ? PT_STRING("") : bytes;
 }
 
+/*
+ * CoordKindOps.describe: the members with what they have and their targets.
+ */
 void
 consumer_describe(const CoordGroups *groups, const CoordGroup *group, CoordDescription *out)
 {
@@ -166,7 +183,10 @@ consumer_describe(const CoordGroups *groups, const CoordGroup *group, CoordDescr
 	Assert(infos - out->members == group->nmembers);
 }
 
-/* A set by topics that exist, with their names, in one palloc'd block. */
+/*
+ * Groups a set by topic, with names, in one palloc'd block.  Topics that do
+ * not exist any more are left out.
+ */
 static const CoordTopicPartitions *
 describe_set(const CoordGroups *groups, const CoordConsumer *consumer, const ConsumerParts *set, int *n)
 {

@@ -11,23 +11,23 @@
  *
  * How it is driven:
  *
- *	- one event per request.  JOIN and SYNC may be answered by a later step,
+ *	- One event per request.  JOIN and SYNC may be answered by a later step,
  *	  all others are answered by their own.  Each token is answered exactly
- *	  once; tokens nobody waits for any more (the connection is gone) are
- *	  answered all the same, and ignored by the caller.
- *	- COORD_EV_TICK when coord_next_deadline() has come.  Only it makes
- *	  deadlines count: requests that have arrived go first, so that a stopped
- *	  server does not throw out members whose heartbeats it has not read.
- *	- time may jump and may stand still; if it goes back, the coordinator's
- *	  stands still.
- *	- COORD_EV_TOPICS whenever topics have changed, and once before anything
- *	  else.
+ *	  once, also if its connection is gone; the caller ignores such answers.
+ *	- COORD_EV_TICK when the time of coord_next_deadline() has come.  Deadlines
+ *	  count only then.  The caller handles the requests that have arrived
+ *	  first, so that a server that was stopped for a while does not remove
+ *	  members whose heartbeats it has not read yet.
+ *	- Time may jump forward and may stand still.  If the caller's clock goes
+ *	  back, the coordinator's time stands still.
+ *	- COORD_EV_TOPICS whenever topics have changed, and once before all other
+ *	  events.
  *
- * What it counts as its memory (groups, members, their metadata and
- * assignments; hash tables on top) stays below config.memory_max: past that,
- * what would make it grow gets COORDINATOR_NOT_AVAILABLE.  Should palloc
- * itself fail before, in the middle of a step, throw the coordinator away:
- * clients join again.
+ * The memory that is counted (groups, members with their metadata and
+ * assignments, hash tables) stays below config.memory_max.  An event that
+ * would need more is answered with COORDINATOR_NOT_AVAILABLE.  If palloc
+ * itself fails in the middle of a step, the caller has to throw the
+ * coordinator away; clients join again.
  *
  * Siblings: types.h, event.h, reply.h; internal.h is the room's own.
  *
@@ -40,9 +40,13 @@
 
 #include "coord/reply.h"
 
+/* One coordinator with all of its groups. */
 typedef struct CoordGroups CoordGroups;
 
-/* group.consumer.migration.policy */
+/*
+ * The setting group.consumer.migration.policy: which switches between the
+ * classic and the consumer protocol a group with members may make.
+ */
 typedef enum CoordMigration
 {
 	COORD_MIGRATION_DISABLED,
@@ -51,7 +55,7 @@ typedef enum CoordMigration
 	COORD_MIGRATION_BIDIRECTIONAL
 } CoordMigration;
 
-/* Kafka's settings, named as there; times in ms. */
+/* Kafka's settings, with its names.  Times are in ms, memory in bytes. */
 typedef struct CoordConfig
 {
 	size_t		memory_max;
@@ -61,48 +65,52 @@ typedef struct CoordConfig
 	int32		initial_rebalance_delay_ms;
 	int32		min_session_timeout_ms;
 	int32		max_session_timeout_ms;
-	int32		max_size;
+	int32		max_size;		/* members of a classic group */
 	/* group.consumer.* */
 	int32		consumer_session_timeout_ms;
 	int32		consumer_heartbeat_interval_ms;
 	int32		consumer_assignment_interval_ms;	/* between two assignments
-													 * of a group; Kafka has
-													 * 1000, we 0: they are
-													 * cheap, and members need
-													 * not wait */
-	int32		consumer_max_size;
+													 * of a group; Kafka's
+													 * default is 1000, ours
+													 * is 0, because assigning
+													 * is cheap and members
+													 * should not wait */
+	int32		consumer_max_size;	/* members of a consumer group */
 	CoordMigration consumer_migration_policy;
 	const char *consumer_default_assignor;	/* "uniform" or "range" */
 
 	/*
-	 * Regular expressions of subscriptions, with the caller's engine.  valid
-	 * returns NULL or what is wrong with it (in memory that lasts until the
-	 * next call).  matches is only asked about valid ones.
+	 * The caller's engine for regular expressions.  regex_valid returns NULL,
+	 * or says what is wrong with the expression, in memory that lasts until
+	 * the next call.  regex_matches is asked about valid ones only.
 	 */
 	const char *(*regex_valid) (void *arg, CoordBytes regex);
 	bool		(*regex_matches) (void *arg, CoordBytes regex, CoordBytes topic);
-	void	   *arg;
+	void	   *arg;			/* is passed to both */
 } CoordConfig;
 
 /*
- * Kafka's defaults; no regex functions (then every regular expression is
- * invalid).
+ * Sets Kafka's defaults.  There are no regex functions, so that every regular
+ * expression is invalid.
  */
 extern void coord_config_defaults(CoordConfig *config);
 
 /*
- * Everything is allocated in a memory context below the current one.  The same
- * config, seed, events and times give the same replies.
+ * Makes a coordinator in a memory context of its own, below the current one.
+ * The same config, seed, events and times give the same replies.
  */
 extern CoordGroups *coord_create(const CoordConfig *config, uint64 seed);
 extern void coord_destroy(CoordGroups *groups);
 
-/* New settings; those of groups under way stay until their next rebalance. */
+/*
+ * Sets new settings.  A group that is in a rebalance uses the old ones until
+ * the next.
+ */
 extern void coord_configure(CoordGroups *groups, const CoordConfig *config);
 
 /*
- * Settings of one group, for members with the consumer protocol; 0 or less: as
- * in the config.
+ * Settings of one group, for members that speak the consumer protocol.  A
+ * value of 0 or less means: as in CoordConfig.
  */
 typedef struct CoordOverrides
 {
@@ -111,56 +119,64 @@ typedef struct CoordOverrides
 } CoordOverrides;
 
 /*
- * Whether the group is in memory or not; kept until set to nothing.  Not to be
- * called within a step.
+ * Sets the overrides of a group, whether it is in memory or not.  They stay
+ * until both values are set to 0 or less.  Must not be called during a step.
  */
 extern void coord_override(CoordGroups *groups, CoordBytes group_id, const CoordOverrides *values);
 
-/* "out" is filled; what it points to is valid until the next step. */
+/*
+ * Handles one event.  "out" is filled; what it points to is valid until the
+ * next step.
+ */
 extern void coord_step(CoordGroups *groups, const CoordEvent *event, int64 now_ms, CoordReplies *out);
 
-/* When the next TICK is due, in ms; PG_INT64_MAX: nothing waits. */
+/*
+ * Returns when the next COORD_EV_TICK is due, in ms; PG_INT64_MAX: no timer
+ * is armed.
+ */
 extern int64 coord_next_deadline(const CoordGroups *groups);
 
 /*
- * Read-only views.  Arrays are palloc'd in the current memory context; the
- * strings in them point into the groups, valid until the next step.
+ * Read-only views.  Arrays are palloc'd in the current memory context.  The
+ * strings in them point into the groups and are valid until the next step.
  *
- * find and describe: false when the group is not in memory (it may still have
- * offsets: an "Empty" group for a client; if it does not, "Dead").
+ * coord_find and coord_describe return false if the group is not in memory.
+ * Clients see such a group as "Empty" if it has offsets, otherwise as "Dead".
  */
 extern bool coord_find(const CoordGroups *groups, CoordBytes group_id, CoordGroupInfo *info);
 extern bool coord_describe(const CoordGroups *groups, CoordBytes group_id, CoordDescription *out);
 extern CoordGroupInfo *coord_list(const CoordGroups *groups, int *n);
 
 /*
- * Do filters of ListGroups (none: n = 0; case does not matter) let the group
- * through?
+ * Returns true if the filters of a ListGroups let the group through.  An
+ * empty filter (n = 0) lets all through; case does not matter.
  */
 extern bool coord_list_matches(const CoordGroupInfo *info, const CoordBytes *states, int nstates,
 							   const CoordBytes *types, int ntypes);
 
-/* "PreparingRebalance", ... */
+/* The name that Kafka has for the state, such as "PreparingRebalance". */
 extern const char *coord_state_name(CoordState state);
 
-/* "classic", "consumer"; of an empty one "classic" */
+/* "classic" or "consumer"; "classic" for an empty group */
 extern const char *coord_kind_name(CoordKind kind);
 
 /*
- * KIP-1251: when COMMIT was refused with STALE_MEMBER_EPOCH or (classic
- * members) ILLEGAL_GENERATION in a group of kind consumer, single partitions
- * may be good all the same: those that the member has had since that epoch or
- * longer.  The error for one partition.
+ * May the offset of this partition be committed, although COMMIT was refused?
+ *
+ * KIP-1251: after STALE_MEMBER_EPOCH, or ILLEGAL_GENERATION for classic
+ * members, in a group of kind consumer, single partitions may still be
+ * committed: those that the member has had since that epoch or longer.
+ * Returns the error of the partition.
  */
 extern CoordError coord_commit_partition(const CoordGroups *groups, CoordBytes group_id, CoordBytes member_id,
 										 int32 epoch, const CoordUuid *topic_id, int32 partition);
 
-/* For views of statistics. */
+/* For statistics: bytes that are counted, and groups in memory. */
 extern size_t coord_memory_used(const CoordGroups *groups);
 extern int	coord_ngroups(const CoordGroups *groups);
 
 #ifdef USE_ASSERT_CHECKING
-/* Fails an Assert when what is kept is not consistent.  Walks everything. */
+/* Fails an Assert if the state is not consistent.  Walks everything. */
 extern void coord_verify(const CoordGroups *groups);
 #endif
 

@@ -13,6 +13,9 @@
 
 #include "coord/internal.h"
 
+/*
+ * Returns the name that Kafka's protocol has for the state.
+ */
 const char *
 coord_state_name(CoordState state)
 {
@@ -36,12 +39,19 @@ coord_state_name(CoordState state)
 	return "Dead";
 }
 
+/*
+ * Returns the name of the kind.  A client sees an empty group as a classic
+ * one.
+ */
 const char *
 coord_kind_name(CoordKind kind)
 {
 	return kind == COORD_KIND_CONSUMER ? "consumer" : "classic";
 }
 
+/*
+ * Fills the part that list, find and describe have in common.
+ */
 static void
 group_info(const CoordGroup *group, CoordGroupInfo *info)
 {
@@ -61,6 +71,9 @@ group_info(const CoordGroup *group, CoordGroupInfo *info)
 	Assert(info->protocol_type.len >= 0);
 }
 
+/*
+ * Fills "info" if the group is in memory; see coord.h.
+ */
 bool
 coord_find(const CoordGroups *groups, CoordBytes group_id, CoordGroupInfo *info)
 {
@@ -72,6 +85,9 @@ coord_find(const CoordGroups *groups, CoordBytes group_id, CoordGroupInfo *info)
 	return true;
 }
 
+/*
+ * Fills "out" if the group is in memory; see coord.h.
+ */
 bool
 coord_describe(const CoordGroups *groups, CoordBytes group_id, CoordDescription *out)
 {
@@ -88,6 +104,10 @@ coord_describe(const CoordGroups *groups, CoordBytes group_id, CoordDescription 
 	return true;
 }
 
+/*
+ * Lists all groups in memory, in the order in which they were made; see
+ * coord.h.
+ */
 CoordGroupInfo *
 coord_list(const CoordGroups *groups, int *n)
 {
@@ -103,6 +123,9 @@ coord_list(const CoordGroups *groups, int *n)
 	return infos;
 }
 
+/*
+ * True if the name is in the list; an empty list has all names.
+ */
 static bool
 name_among(const char *name, const CoordBytes *names, int n)
 {
@@ -114,6 +137,9 @@ name_among(const char *name, const CoordBytes *names, int n)
 	return n == 0;
 }
 
+/*
+ * Applies the filters of ListGroups; see coord.h.
+ */
 bool
 coord_list_matches(const CoordGroupInfo *info, const CoordBytes *states, int nstates,
 				   const CoordBytes *types, int ntypes)
@@ -122,6 +148,9 @@ coord_list_matches(const CoordGroupInfo *info, const CoordBytes *states, int nst
 		name_among(coord_kind_name(info->kind), types, ntypes);
 }
 
+/*
+ * Returns the number of groups in memory.
+ */
 int
 coord_ngroups(const CoordGroups *groups)
 {

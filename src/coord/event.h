@@ -17,6 +17,7 @@
 
 #include "coord/types.h"
 
+/* The types of events.  CoordEvent.u has the part that belongs to each. */
 typedef enum CoordEventType
 {
 	COORD_EV_TICK,				/* time has passed; no answer */
@@ -24,44 +25,50 @@ typedef enum CoordEventType
 	COORD_EV_JOIN,				/* JoinGroup: may be answered steps later */
 	COORD_EV_SYNC,				/* SyncGroup: may be answered steps later */
 	COORD_EV_HEARTBEAT,			/* this and all below are answered at once */
-	COORD_EV_LEAVE,
-	COORD_EV_CONSUMER_HEARTBEAT,
-	COORD_EV_COMMIT,
-	COORD_EV_FETCH,
-	COORD_EV_DELETE
+	COORD_EV_LEAVE,				/* LeaveGroup */
+	COORD_EV_CONSUMER_HEARTBEAT,	/* ConsumerGroupHeartbeat */
+	COORD_EV_COMMIT,			/* OffsetCommit, TxnOffsetCommit: may these
+								 * offsets be committed? */
+	COORD_EV_FETCH,				/* OffsetFetch: may the offsets be read? */
+	COORD_EV_DELETE				/* DeleteGroups: forget the group */
 } CoordEventType;
 
+/* A protocol of a JoinGroup: its name and the member's metadata for it. */
 typedef struct CoordProtocol
 {
 	CoordBytes	name;
 	CoordBytes	metadata;
 } CoordProtocol;
 
+/* JoinGroup */
 typedef struct CoordJoin
 {
 	int32		session_timeout_ms;
 	int32		rebalance_timeout_ms;	/* below 0 (version 0): the session
-										 * timeout */
+										 * timeout counts */
 	CoordBytes	protocol_type;
 	int			nprotocols;		/* in the client's order of preference */
 	const CoordProtocol *protocols;
 	CoordBytes	reason;			/* for log lines; may be null */
 } CoordJoin;
 
+/* The assignment of one member, as the leader made it. */
 typedef struct CoordSyncAssignment
 {
 	CoordBytes	member_id;
 	CoordBytes	assignment;
 } CoordSyncAssignment;
 
+/* SyncGroup */
 typedef struct CoordSync
 {
 	CoordBytes	protocol_type;	/* null below version 5 */
 	CoordBytes	protocol_name;	/* null below version 5 */
-	int			nassignments;	/* the leader's; none from others */
+	int			nassignments;	/* only the leader sends any */
 	const CoordSyncAssignment *assignments;
 } CoordSync;
 
+/* One of the members that leave. */
 typedef struct CoordLeaveMember
 {
 	CoordBytes	member_id;
@@ -69,14 +76,20 @@ typedef struct CoordLeaveMember
 	CoordBytes	reason;			/* may be null */
 } CoordLeaveMember;
 
-/* Below version 3 the handler makes one member of the request's member id. */
+/*
+ * LeaveGroup.  Below version 3 the handler makes one member of the request's
+ * member id.
+ */
 typedef struct CoordLeave
 {
 	int			nmembers;
 	const CoordLeaveMember *members;
 } CoordLeave;
 
-/* ConsumerGroupHeartbeat; a null field has not changed since the last one. */
+/*
+ * ConsumerGroupHeartbeat (KIP-848).  A null field has not changed since the
+ * last heartbeat.
+ */
 typedef struct CoordConsumerHeartbeat
 {
 	CoordBytes	rack_id;
@@ -89,11 +102,13 @@ typedef struct CoordConsumerHeartbeat
 	const CoordTopicPartitions *owned;
 } CoordConsumerHeartbeat;
 
+/* OffsetCommit or TxnOffsetCommit. */
 typedef struct CoordCommit
 {
 	bool		transactional;	/* TxnOffsetCommit */
 } CoordCommit;
 
+/* A topic that exists. */
 typedef struct CoordTopic
 {
 	CoordUuid	id;
@@ -101,18 +116,19 @@ typedef struct CoordTopic
 	int32		npartitions;
 } CoordTopic;
 
-/* All topics; replaces what was known. */
+/* All topics that exist.  They replace those of the last event. */
 typedef struct CoordTopics
 {
 	int			ntopics;
 	const CoordTopic *topics;
 } CoordTopics;
 
+/* An event.  Fields that its type does not need are ignored. */
 typedef struct CoordEvent
 {
 	CoordEventType type;
-	uint64		token;			/* comes back in the reply; must be unique
-								 * among those not answered */
+	uint64		token;			/* comes back in the reply; unique among the
+								 * requests that are not answered */
 	int16		api_version;	/* of the request; decides what the client
 								 * understands */
 	CoordBytes	group_id;
@@ -121,11 +137,13 @@ typedef struct CoordEvent
 									 * dynamic */
 
 	/*
-	 * Generation, member epoch.  COMMIT and FETCH: -1 when the client is no
-	 * member.  CONSUMER_HEARTBEAT: 0 joins, -1 leaves, -2 leaves for a while.
+	 * The generation, or the member epoch.  COMMIT and FETCH: -1 if the
+	 * client is not a member.  CONSUMER_HEARTBEAT: 0 joins, -1 leaves, -2
+	 * leaves for a while (static members).
 	 */
 	int32		generation;
-	CoordBytes	client_id;		/* of the connection: JOIN, CONSUMER_HEARTBEAT */
+	CoordBytes	client_id;		/* of the connection; for JOIN and
+								 * CONSUMER_HEARTBEAT */
 	CoordBytes	client_host;
 	union
 	{

@@ -3,9 +3,10 @@
  * group.c
  *	  The table of groups.
  *
- * A group without members and without ids given out is empty.  One that had
- * members is kept for a while (its generation, and that it is there for tools
- * to see), others go at once.  Empty groups also go when memory is short.
+ * A group is empty when it has no members and no ids that were given out.  An
+ * empty group that had members is kept for a while, so that its generation
+ * goes on and tools see it; others are freed at once.  All empty groups may be
+ * freed when memory is short.
  *
  * Siblings: step.c (who handles an event), memory.c, timers.c, reply.c.
  *
@@ -18,13 +19,16 @@
 #include "coord/internal.h"
 
 /*
- * Kafka's member ids are client id and uuid; both must fit a string of the
- * protocol.
+ * Longest prefix of a member id.  Kafka's member ids are the client id and a
+ * UUID, and both together must fit a string of the protocol.
  */
 #define MEMBER_PREFIX_MAX 255
 
 static void group_linger_over(CoordGroups *groups, CoordTimer *timer);
 
+/*
+ * Sets Kafka's defaults; see coord.h.
+ */
 void
 coord_config_defaults(CoordConfig *config)
 {
@@ -42,6 +46,9 @@ coord_config_defaults(CoordConfig *config)
 	config->consumer_default_assignor = "uniform";
 }
 
+/*
+ * Takes new settings.  Deadlines that are armed stay as they are.
+ */
 void
 coord_configure(CoordGroups *groups, const CoordConfig *config)
 {
@@ -50,6 +57,9 @@ coord_configure(CoordGroups *groups, const CoordConfig *config)
 	groups->config = *config;
 }
 
+/*
+ * Finds a group in memory; NULL if there is none.
+ */
 CoordGroup *
 coord_group_find(const CoordGroups *groups, CoordBytes group_id)
 {
@@ -58,7 +68,10 @@ coord_group_find(const CoordGroups *groups, CoordBytes group_id)
 	return node == NULL ? NULL : coord_container(CoordGroup, node, node);
 }
 
-/* Finds it, or makes an empty one, which the caller must settle in the end. */
+/*
+ * Finds a group, or makes an empty one.  The caller has to call
+ * coord_group_settle() in the end.
+ */
 CoordGroup *
 coord_group_get(CoordGroups *groups, CoordBytes group_id)
 {
@@ -77,8 +90,8 @@ coord_group_get(CoordGroups *groups, CoordBytes group_id)
 }
 
 /*
- * The group has another kind from now on.  It must have no members; what the
- * old kind knows of it is freed.
+ * Changes the kind of a group that has no members.  The state of the old kind
+ * is freed.
  */
 void
 coord_group_become(CoordGroups *groups, CoordGroup *group, CoordKind kind)
@@ -93,7 +106,10 @@ coord_group_become(CoordGroups *groups, CoordGroup *group, CoordKind kind)
 	group->ops = groups->kinds[kind];
 }
 
-/* The group has "more" members, or fewer; the caller is told of it. */
+/*
+ * Adds "more" (may be negative) to the number of members.  The group is put
+ * on the list of changes that the step's replies tell.
+ */
 void
 coord_group_count(CoordGroups *groups, CoordGroup *group, int more)
 {
@@ -109,6 +125,9 @@ coord_group_count(CoordGroups *groups, CoordGroup *group, int more)
 	}
 }
 
+/*
+ * A group that is not empty any more does not wait to be forgotten.
+ */
 static void
 group_linger_stop(CoordGroups *groups, CoordGroup *group)
 {
@@ -119,8 +138,8 @@ group_linger_stop(CoordGroups *groups, CoordGroup *group)
 }
 
 /*
- * The group's memory stays until the next step, as its changes are still to be
- * told.
+ * Removes a group that has no members.  Its memory stays until the next step,
+ * because the replies of this step may still point into it.
  */
 void
 coord_group_forget(CoordGroups *groups, CoordGroup *group)
@@ -133,8 +152,8 @@ coord_group_forget(CoordGroups *groups, CoordGroup *group)
 }
 
 /*
- * An event or a timer is done with the group.  An empty one starts to linger,
- * or it is freed: the caller must not look at it again.
+ * To be called when an event or a timer is done with the group.  An empty
+ * group starts to linger, or is freed: the caller must not use it after this.
  */
 void
 coord_group_settle(CoordGroups *groups, CoordGroup *group)
@@ -150,18 +169,24 @@ coord_group_settle(CoordGroups *groups, CoordGroup *group)
 	}
 }
 
+/*
+ * Timer: an empty group has lingered long enough.
+ */
 static void
 group_linger_over(CoordGroups *groups, CoordTimer *timer)
 {
 	CoordGroup *group = coord_container(CoordGroup, linger, timer);
 
-	/* the heap has let go of the timer, the list of idle groups not yet */
+	/* the timer has left the heap, but the group is still in the list */
 	dlist_delete(&group->idle);
 	Assert(coord_group_empty(group));
 	coord_group_forget(groups, group);
 }
 
-/* A new member id, "prefix-uuid", in memory of the step. */
+/*
+ * Makes a member id, "prefix-UUID", in memory of the step.  A long prefix is
+ * cut.  The UUID is random: version 4 of RFC 9562.
+ */
 CoordBytes
 coord_member_id(CoordGroups *groups, CoordBytes prefix)
 {
@@ -170,7 +195,7 @@ coord_member_id(CoordGroups *groups, CoordBytes prefix)
 	int			len = Min(Max(prefix.len, 0), MEMBER_PREFIX_MAX);
 	char	   *id;
 
-	/* never half a UTF-8 character */
+	/* do not cut within a UTF-8 character */
 	if (len < prefix.len)
 	{
 		while (len > 0 && ((uint8) prefix.data[len] & 0xC0) == 0x80)
@@ -179,7 +204,7 @@ coord_member_id(CoordGroups *groups, CoordBytes prefix)
 	id = coord_step_alloc(groups, len + 38);
 	if (len > 0)
 		memcpy(id, prefix.data, len);
-	/* version 4, variant 1 */
+	/* version 4, variant 10 in binary */
 	snprintf(id + len, 38, "-%08x-%04x-4%03x-%04x-%012llx",
 			 (uint32) (high >> 32), (uint32) (high >> 16) & 0xFFFF, (uint32) high & 0xFFF,
 			 ((uint32) (low >> 48) & 0x3FFF) | 0x8000, (unsigned long long) (low & UINT64CONST(0xFFFFFFFFFFFF)));
@@ -190,8 +215,10 @@ coord_member_id(CoordGroups *groups, CoordBytes prefix)
 }
 
 /*
- * May the coordinator grow by about "size" bytes?  To be asked before anything
- * is changed.  Forgets empty groups to make room, except "keep" (may be NULL).
+ * Returns true if the coordinator may grow by about "size" bytes.  To be
+ * called before anything is changed.  If memory is short, it forgets empty
+ * groups, the one that is empty for longest first, but not "keep" (may be
+ * NULL).
  */
 bool
 coord_group_reserve(CoordGroups *groups, size_t size, const CoordGroup *keep)

@@ -3,8 +3,8 @@
  * internal.h
  *	  What the files of the coord room share: groups, topics, replies.
  *
- * A group is looked up, created and forgotten in group.c; what its members do
- * is up to its kind, reached through CoordKindOps: classic*.c and consumer*.c.
+ * group.c finds, makes and forgets groups.  What happens in a group depends on
+ * its kind: the functions of CoordKindOps, in classic*.c and consumer*.c.
  *
  * Siblings: coord.h (the door), memory.h, table.h, timers.h, classic.h,
  * consumer.h.
@@ -26,23 +26,24 @@
 typedef struct CoordGroup CoordGroup;
 
 /*
- * What the kinds of groups do differently.  The group has members or pending
- * ones, except where said.  Requests are answered with the functions of
- * reply.c, now or later.
+ * The operations of a kind of group.  The group has members or ids that were
+ * given out, except where noted.  They answer requests with the functions of
+ * reply.c, at once or in a later step.
  */
 typedef struct CoordKindOps
 {
-	/* a JoinGroup (of a classic client); the group may be empty */
+	/* JoinGroup of a classic client; the group may be empty */
 	void		(*join) (CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
+	/* SyncGroup, LeaveGroup, Heartbeat of a classic client */
 	void		(*sync) (CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
 	void		(*leave) (CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
 	CoordError	(*heartbeat) (CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
-	/* the group may be empty */
+	/* OffsetCommit and OffsetFetch; the group may be empty */
 	CoordError	(*commit) (CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
 	CoordError	(*fetch) (CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
-	/* topics were replaced */
+	/* the set of topics has changed */
 	void		(*topics) (CoordGroups *groups, CoordGroup *group);
-	/* answers and frees everything of the group's kind */
+	/* answers the requests that wait, and frees the state of this kind */
 	void		(*release) (CoordGroups *groups, CoordGroup *group);
 	/* views; the group may be empty */
 	CoordState	(*state) (const CoordGroup *group);
@@ -53,41 +54,48 @@ typedef struct CoordKindOps
 extern const CoordKindOps coord_classic_ops;
 extern const CoordKindOps coord_consumer_ops;
 
+/* A group in memory. */
 struct CoordGroup
 {
-	CoordNode	node;			/* in groups->by_id; the key is the group's id */
+	CoordNode	node;			/* in groups->by_id; the key is the group id */
 	dlist_node	link;			/* in groups->all, in the order of creation */
 	CoordKind	kind;
 	const CoordKindOps *ops;	/* NULL for kind empty */
-	struct CoordClassic *classic;	/* kind classic */
-	struct CoordConsumer *consumer; /* kind consumer */
+	struct CoordClassic *classic;	/* NULL unless of kind classic; may be
+									 * NULL then, too */
+	struct CoordConsumer *consumer; /* NULL unless of kind consumer; may be
+									 * NULL then, too */
 
 	/*
-	 * kept up to date by the kind; both 0: the group is empty, and will be
-	 * forgotten
+	 * Kept up to date by the kind.  If both are 0, the group is empty and
+	 * will be forgotten.
 	 */
 	int			nmembers;
-	int			npending;		/* ids given out, and not yet joined with */
+	int			npending;		/* ids that were given out and not joined with */
 
-	bool		keep;			/* once had members: forgotten only after a
-								 * while */
-	CoordTimer	linger;			/* armed while it is empty and in groups->idle */
-	dlist_node	idle;
-	bool		changed;		/* in groups->changed */
+	bool		keep;			/* has had members: forgotten only after
+								 * empty_linger_ms */
+	CoordTimer	linger;			/* armed while the group is empty and in
+								 * groups->idle */
+	dlist_node	idle;			/* in groups->idle */
+	bool		changed;		/* is in groups->changed */
 	dlist_node	changed_link;
-	int			told;			/* number of members that was last told */
+	int			told;			/* number of members that the replies have
+								 * told last */
 };
 
+/* The coordinator. */
 struct CoordGroups
 {
-	CoordConfig config;
+	CoordConfig config;			/* by kind; NULL for kind empty */
 	const CoordKindOps *kinds[COORD_KIND_CONSUMER + 1]; /* NULL: kind empty */
-	pg_prng_state prng;
-	uint64		hash_seed;
-	int64		now;			/* of the current step; never goes back */
-	CoordTable	by_id;
-	dlist_head	all;
-	dlist_head	idle;			/* empty groups, the first is empty for
+	pg_prng_state prng;			/* for member ids */
+	uint64		hash_seed;		/* of all tables */
+	int64		now;			/* time of the current step in ms; never goes
+								 * back */
+	CoordTable	by_id;			/* CoordGroup, by group id */
+	dlist_head	all;			/* groups in the order of creation */
+	dlist_head	idle;			/* empty groups; the first is empty for
 								 * longest */
 	struct CoordTopicSet *topics;	/* topics.c */
 	CoordTable	overrides;		/* overrides.c */
@@ -95,20 +103,21 @@ struct CoordGroups
 	CoordTimer **heap;
 	int			nheap;
 	int			heap_cap;
-	uint64		timer_seq;
+	uint64		timer_seq;		/* number of timers armed so far */
 	/* memory.c */
 #ifndef FRONTEND
 	MemoryContext mcxt;
 #endif
-	size_t		used;
-	dlist_head	blocks;			/* all that are in use (FRONTEND only) */
-	struct CoordBlock *freed;	/* by this step */
+	size_t		used;			/* bytes that coord_alloc has counted */
+	dlist_head	blocks;			/* all blocks in use (FRONTEND only) */
+	struct CoordBlock *freed;	/* blocks that this step has freed */
 	struct CoordChunk *step;	/* memory that lasts until the next step */
 	/* reply.c */
 	CoordReply *replies;
 	int			nreplies;
 	int			replies_cap;
-	dlist_head	changed;		/* groups whose number of members may have */
+	dlist_head	changed;		/* groups whose number of members may have
+								 * changed */
 	int			nchanged;
 };
 
@@ -118,7 +127,7 @@ extern void coord_reply_message(CoordGroups *groups, CoordReply *reply, const ch
 extern CoordReply *coord_reply_join(CoordGroups *groups, uint64 token, CoordError error, CoordBytes member_id);
 extern void coord_reply_sync(CoordGroups *groups, uint64 token, CoordError error);
 
-/* zeroed results, one for each member of the request, that name it */
+/* results with the names of the request's members and no error */
 extern CoordLeftMember *coord_reply_leave(CoordGroups *groups, const CoordEvent *event);
 extern void coord_replies_give(CoordGroups *groups, CoordReplies *out);
 
@@ -138,11 +147,11 @@ coord_group_empty(const CoordGroup *group)
 	return group->nmembers == 0 && group->npending == 0;
 }
 
-/* consumer.c, topics.c: "group" is NULL when there is none of that id */
+/* consumer.c, topics.c; "group" is NULL if there is none of that id */
 extern void coord_consumer_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEvent *event);
 extern void coord_topics_replace(CoordGroups *groups, const CoordTopics *topics);
 
-/* overrides.c: as set for the group, else as configured */
+/* overrides.c: the value of the group, otherwise of the config; ms */
 extern int32 coord_group_session_timeout(const CoordGroups *groups, CoordBytes group_id);
 extern int32 coord_group_heartbeat_interval(const CoordGroups *groups, CoordBytes group_id);
 

@@ -3,15 +3,15 @@
  * memory.c
  *	  The memory of the coordinator: counted, bounded, and freed a step late.
  *
- * Every block has its size in front.  coord_free puts blocks on a list that
- * coord_step_reset, at the beginning of the next step, really frees: replies
- * of this step may still point into them.
+ * Each block has its size in front.  coord_free() only puts a block on a list;
+ * coord_step_reset() frees the list when the next step begins.  Until then the
+ * replies of this step may point into the block.
  *
- * The bound is not checked by each allocation, which nobody could unwind in
- * the middle of a change.  An event that makes the coordinator grow asks
- * coord_group_reserve for an upper estimate first; then it allocates, and
- * cannot fail (other than by the machine running out of memory, which in the
- * server is an error that ends the coordinator).
+ * Allocations do not check the bound, because a change could not be undone in
+ * the middle.  An event that makes the coordinator grow first asks
+ * coord_group_reserve() whether there is room for an upper estimate.  After
+ * that it allocates freely.  If the machine itself is out of memory, that is
+ * an error in the server, which ends the coordinator.
  *
  * Siblings: memory.h, internal.h.
  *
@@ -23,14 +23,14 @@
 
 #include "coord/internal.h"
 
-/* In front of each block; keeps what follows MAXALIGNed. */
+/* The header of each block.  Its size keeps the data behind it MAXALIGNed. */
 typedef struct CoordBlock
 {
-	size_t		size;			/* with this header */
-	struct CoordBlock *next;	/* once freed */
+	size_t		size;			/* in bytes, with this header */
+	struct CoordBlock *next;	/* in groups->freed */
 #ifdef FRONTEND
-	dlist_node	link;			/* the frontend has no memory contexts that
-								 * could be deleted */
+	dlist_node	link;			/* in groups->blocks; the frontend has no
+								 * memory context that could be deleted */
 #endif
 } CoordBlock;
 
@@ -40,13 +40,17 @@ StaticAssertDecl(sizeof(CoordBlock) % MAXIMUM_ALIGNOF == 0, "blocks must stay al
 typedef struct CoordChunk
 {
 	struct CoordChunk *next;
-	size_t		used;
-	size_t		size;
+	size_t		used;			/* bytes, with this header */
+	size_t		size;			/* bytes, with this header */
 } CoordChunk;
 
 #define CHUNK_HEADER MAXALIGN(sizeof(CoordChunk))
 #define CHUNK_SIZE (8 * 1024)
 
+/*
+ * Allocates from the server's memory context, or with malloc.  Both fail with
+ * an error; NULL is never returned.
+ */
 static void *
 raw_alloc(CoordGroups *groups, size_t size)
 {
@@ -57,6 +61,10 @@ raw_alloc(CoordGroups *groups, size_t size)
 #endif
 }
 
+/*
+ * Allocates zeroed memory that is counted.  The bound is not checked here;
+ * see the header of the file.
+ */
 void *
 coord_alloc(CoordGroups *groups, size_t size)
 {
@@ -73,6 +81,10 @@ coord_alloc(CoordGroups *groups, size_t size)
 	return block + 1;
 }
 
+/*
+ * Puts a block on the list that the next step frees; it does not count any
+ * more from now on.  NULL does nothing.
+ */
 void
 coord_free(CoordGroups *groups, void *ptr)
 {
@@ -91,7 +103,10 @@ coord_free(CoordGroups *groups, void *ptr)
 	groups->freed = block;
 }
 
-/* Memory that lasts until the next step begins. */
+/*
+ * Allocates memory that lasts until the next step begins.  It is not zeroed
+ * and not counted.
+ */
 void *
 coord_step_alloc(CoordGroups *groups, size_t size)
 {
@@ -115,6 +130,9 @@ coord_step_alloc(CoordGroups *groups, size_t size)
 	return result;
 }
 
+/*
+ * Copies bytes into memory of the step.  Null stays null.
+ */
 CoordBytes
 coord_step_bytes(CoordGroups *groups, CoordBytes bytes)
 {
@@ -124,8 +142,8 @@ coord_step_bytes(CoordGroups *groups, CoordBytes bytes)
 }
 
 /*
- * Really frees what the last step freed, and the memory of that step but for
- * one small chunk.
+ * Frees what the last step has put aside, and the memory of that step.  One
+ * chunk of normal size is kept for the next.
  */
 void
 coord_step_reset(CoordGroups *groups)
@@ -157,12 +175,18 @@ coord_step_reset(CoordGroups *groups)
 	groups->step = spare;
 }
 
+/*
+ * Returns the number of bytes that coord_alloc has counted.
+ */
 size_t
 coord_memory_used(const CoordGroups *groups)
 {
 	return groups->used;
 }
 
+/*
+ * Frees the coordinator and everything that it has.
+ */
 void
 coord_destroy(CoordGroups *groups)
 {

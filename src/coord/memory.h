@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * memory.h
- *	  The memory of the coordinator, and how bytes are kept in it.
+ *	  The memory of the coordinator.
  *
- * Everything that is kept is from coord_alloc, which counts it.  coord_free
- * only puts a block aside until the next step begins, so that replies may
- * point to whatever was there when they were made.
+ * State that outlives a step is allocated with coord_alloc(), which counts it.
+ * coord_free() puts a block aside until the next step begins, so that replies
+ * may point to state that the step has freed.
  *
  * Siblings: memory.c, internal.h.
  *
@@ -19,12 +19,12 @@
 #include "coord/coord.h"
 
 extern void *coord_alloc(CoordGroups *groups, size_t size); /* zeroed */
-extern void coord_free(CoordGroups *groups, void *ptr); /* NULL is fine */
+extern void coord_free(CoordGroups *groups, void *ptr); /* NULL is allowed */
 
-/* Not zeroed */
+/* Lasts until the next step begins; not zeroed. */
 extern void *coord_step_alloc(CoordGroups *groups, size_t size);
 
-/* A copy */
+/* A copy in memory of the step. */
 extern CoordBytes coord_step_bytes(CoordGroups *groups, CoordBytes bytes);
 extern void coord_step_reset(CoordGroups *groups);
 

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * overrides.c
- *	  Settings of single groups, which go before those of the coordinator.
+ *	  Settings of single groups, which override those of the coordinator.
  *
- * They are kept by group id, whether or not the group is in memory, and as
- * long as whoever set them does not take them back.
+ * They are kept by group id, whether the group is in memory or not, until they
+ * are removed.
  *
  * Siblings: coord.h (coord_override), consumer.c.
  *
@@ -16,12 +16,16 @@
 
 #include "coord/internal.h"
 
+/* The overrides of one group. */
 typedef struct Override
 {
 	CoordNode	node;			/* key: the group id */
 	CoordOverrides values;
 } Override;
 
+/*
+ * Finds the overrides of a group; NULL if it has none.
+ */
 static Override *
 override_find(const CoordGroups *groups, CoordBytes group_id)
 {
@@ -30,6 +34,9 @@ override_find(const CoordGroups *groups, CoordBytes group_id)
 	return node == NULL ? NULL : coord_container(Override, node, node);
 }
 
+/*
+ * Sets or removes the overrides of a group; see coord.h.
+ */
 void
 coord_override(CoordGroups *groups, CoordBytes group_id, const CoordOverrides *values)
 {
@@ -56,6 +63,9 @@ coord_override(CoordGroups *groups, CoordBytes group_id, const CoordOverrides *v
 	override->values = *values;
 }
 
+/*
+ * Returns the session timeout of the group's members, in ms.
+ */
 int32
 coord_group_session_timeout(const CoordGroups *groups, CoordBytes group_id)
 {
@@ -66,6 +76,9 @@ coord_group_session_timeout(const CoordGroups *groups, CoordBytes group_id)
 	return groups->config.consumer_session_timeout_ms;
 }
 
+/*
+ * Returns the heartbeat interval of the group's members, in ms.
+ */
 int32
 coord_group_heartbeat_interval(const CoordGroups *groups, CoordBytes group_id)
 {

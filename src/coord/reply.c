@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * reply.c
- *	  Replies of a step, and which groups it changed.
+ *	  The replies of a step, and the groups that it has changed.
  *
- * The array of replies is reused from step to step and grows as needed (a
- * rebalance answers all members at once); a large one is given back.
+ * The array of replies is used again by the next step and grows when needed (a
+ * rebalance answers all members at once).  A large array is freed.
  *
  * Siblings: reply.h (their form), internal.h.
  *
@@ -17,9 +17,13 @@
 #include "coord/internal.h"
 
 #define FIRST_REPLIES 16
-#define SPARE_REPLIES 256		/* an array up to this size is kept */
+#define SPARE_REPLIES 256	/* a larger array is freed after the step */
 
-/* A zeroed reply; it belongs to the caller until the next one is asked for. */
+/*
+ * Appends a reply to the step's replies.  Its other fields are zero; the
+ * caller may fill them until it asks for the next one, which may move the
+ * array.
+ */
 CoordReply *
 coord_reply(CoordGroups *groups, uint64 token, CoordEventType type, CoordError error)
 {
@@ -46,6 +50,9 @@ coord_reply(CoordGroups *groups, uint64 token, CoordEventType type, CoordError e
 	return reply;
 }
 
+/*
+ * Sets the message of an error, for users.
+ */
 void
 coord_reply_message(CoordGroups *groups, CoordReply *reply, const char *message)
 {
@@ -53,8 +60,8 @@ coord_reply_message(CoordGroups *groups, CoordReply *reply, const char *message)
 }
 
 /*
- * A JoinGroup response with an error, or one whose other fields the caller
- * fills.
+ * Replies to a JoinGroup, with an error, or with COORD_NONE and fields that
+ * the caller fills.
  */
 CoordReply *
 coord_reply_join(CoordGroups *groups, uint64 token, CoordError error, CoordBytes member_id)
@@ -70,7 +77,9 @@ coord_reply_join(CoordGroups *groups, uint64 token, CoordError error, CoordBytes
 	return reply;
 }
 
-/* A SyncGroup response with an error. */
+/*
+ * Replies to a SyncGroup with an error.
+ */
 void
 coord_reply_sync(CoordGroups *groups, uint64 token, CoordError error)
 {
@@ -82,6 +91,10 @@ coord_reply_sync(CoordGroups *groups, uint64 token, CoordError error)
 	reply->u.sync.assignment = PT_STRING("");
 }
 
+/*
+ * Replies to a LeaveGroup and returns the results of its members, all of them
+ * without an error yet.
+ */
 CoordLeftMember *
 coord_reply_leave(CoordGroups *groups, const CoordEvent *event)
 {
@@ -101,6 +114,10 @@ coord_reply_leave(CoordGroups *groups, const CoordEvent *event)
 	return left;
 }
 
+/*
+ * Fills *out with the replies of the step and with the groups whose number of
+ * members has changed.
+ */
 void
 coord_replies_give(CoordGroups *groups, CoordReplies *out)
 {
@@ -126,7 +143,7 @@ coord_replies_give(CoordGroups *groups, CoordReplies *out)
 	out->replies = groups->replies;
 
 	/*
-	 * the next step begins with an empty array; this one stays readable until
+	 * the next step begins with an empty array; this one can be read until
 	 * then
 	 */
 	if (groups->replies_cap > SPARE_REPLIES)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * reply.h
- *	  What the coordinator answers, and how it describes its groups.
+ *	  The answers of the coordinator, and the descriptions of its groups.
  *
  * Everything in a reply is valid until the next step and must not be changed.
  *
@@ -16,6 +16,7 @@
 
 #include "coord/event.h"
 
+/* A member, as the leader gets it. */
 typedef struct CoordJoinMember
 {
 	CoordBytes	member_id;
@@ -23,19 +24,23 @@ typedef struct CoordJoinMember
 	CoordBytes	metadata;		/* of the protocol that was chosen */
 } CoordJoinMember;
 
+/* Answer to JoinGroup. */
 typedef struct CoordJoinReply
 {
 	int32		generation;		/* -1 in errors */
 	CoordBytes	protocol_type;	/* null in errors */
-	CoordBytes	protocol_name;	/* null in errors: below version 7 send it as
-								 * empty */
-	CoordBytes	leader;			/* never null */
-	bool		skip_assignment;	/* the leader must not assign (version 9) */
-	CoordBytes	member_id;		/* never null; also with MEMBER_ID_REQUIRED */
-	int			nmembers;		/* for the leader only */
+	CoordBytes	protocol_name;	/* null in errors; send it as empty below
+								 * version 7 */
+	CoordBytes	leader;			/* member id; never null */
+	bool		skip_assignment;	/* the leader must not assign (from
+									 * version 9 on) */
+	CoordBytes	member_id;		/* never null; MEMBER_ID_REQUIRED comes with
+								 * the new id */
+	int			nmembers;		/* 0 unless the member is the leader */
 	const CoordJoinMember *members;
 } CoordJoinReply;
 
+/* Answer to SyncGroup. */
 typedef struct CoordSyncReply
 {
 	CoordBytes	protocol_type;	/* null in errors */
@@ -43,6 +48,7 @@ typedef struct CoordSyncReply
 	CoordBytes	assignment;		/* never null */
 } CoordSyncReply;
 
+/* The result for one member that leaves. */
 typedef struct CoordLeftMember
 {
 	CoordBytes	member_id;
@@ -51,8 +57,8 @@ typedef struct CoordLeftMember
 } CoordLeftMember;
 
 /*
- * In the order of the request.  Below version 3 its only member's error is the
- * error.
+ * Answer to LeaveGroup, in the order of the request.  Below version 3 the
+ * error of the only member is the error of the response.
  */
 typedef struct CoordLeaveReply
 {
@@ -60,21 +66,23 @@ typedef struct CoordLeaveReply
 	const CoordLeftMember *members;
 } CoordLeaveReply;
 
+/* Answer to ConsumerGroupHeartbeat. */
 typedef struct CoordConsumerHeartbeatReply
 {
 	CoordBytes	member_id;
-	int32		member_epoch;
+	int32		member_epoch;	/* -1 or -2 when the member has left */
 	int32		heartbeat_interval_ms;
-	int			nassigned;		/* -1: null, the member knows */
+	int			nassigned;		/* -1: null, because nothing has changed */
 	const CoordTopicPartitions *assigned;
 } CoordConsumerHeartbeatReply;
 
+/* An answer to one event. */
 typedef struct CoordReply
 {
-	uint64		token;
+	uint64		token;			/* of the event */
 	CoordEventType type;		/* of the event that is answered */
 	CoordError	error;
-	CoordBytes	message;		/* error message for a user, or null */
+	CoordBytes	message;		/* of an error, for users; or null */
 	union
 	{
 		CoordJoinReply join;
@@ -84,14 +92,15 @@ typedef struct CoordReply
 	}			u;
 } CoordReply;
 
-/* A group whose number of members changed in this step. */
+/* A group whose number of members has changed in this step. */
 typedef struct CoordChange
 {
 	CoordBytes	group_id;
 	CoordKind	kind;
-	int			nmembers;		/* now */
+	int			nmembers;		/* after the step */
 } CoordChange;
 
+/* All that a step gives. */
 typedef struct CoordReplies
 {
 	int			nreplies;
@@ -110,6 +119,7 @@ typedef struct CoordGroupInfo
 	int			nmembers;
 } CoordGroupInfo;
 
+/* One member of a described group. */
 typedef struct CoordMemberInfo
 {
 	CoordBytes	member_id;
@@ -117,7 +127,7 @@ typedef struct CoordMemberInfo
 	CoordBytes	client_id;
 	CoordBytes	client_host;
 	bool		classic;		/* speaks the classic protocol */
-	/* kind classic; empty unless the group is stable */
+	/* kind classic; both are empty unless the group is stable */
 	CoordBytes	metadata;
 	CoordBytes	assignment;
 	/* kind consumer */
@@ -132,14 +142,15 @@ typedef struct CoordMemberInfo
 	const CoordTopicPartitions *target;
 } CoordMemberInfo;
 
+/* What DescribeGroups and ConsumerGroupDescribe tell. */
 typedef struct CoordDescription
 {
 	CoordGroupInfo info;
-	CoordBytes	protocol_name;	/* classic: chosen protocol, empty unless
-								 * stable; consumer: assignor */
+	CoordBytes	protocol_name;	/* classic: the chosen protocol, empty unless
+								 * stable; consumer: the assignor */
 	int32		generation;		/* classic: generation; consumer: group epoch */
-	int32		assignment_epoch;	/* consumer */
-	const CoordMemberInfo *members; /* info.nmembers of them */
+	int32		assignment_epoch;	/* consumer: epoch of the target */
+	const CoordMemberInfo *members; /* info.nmembers entries */
 } CoordDescription;
 
 #endif							/* COORD_REPLY_H */

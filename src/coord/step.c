@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * step.c
- *	  A step of the coordinator: which group an event goes to.
+ *	  A step of the coordinator: dispatches an event to its group.
  *
- * A step is: free what the last one left behind, let the event change one
- * group (or let due timers change many), hand out the replies.
+ * A step frees what the last step has left behind, lets the event change one
+ * group (or lets due timers change many), and hands out the replies.
  *
  * Siblings: group.c (the table of groups); classic.c and consumer.c (what the
  * kinds of groups do with an event); describe.c (views).
@@ -17,9 +17,12 @@
 
 #include "coord/internal.h"
 
-/* A rough upper estimate of what an event without arrays may add. */
+/* Rough upper estimate of what an event without arrays adds, in bytes. */
 #define EVENT_SIZE 4096
 
+/*
+ * Makes a coordinator; see coord.h.
+ */
 CoordGroups *
 coord_create(const CoordConfig *config, uint64 seed)
 {
@@ -45,6 +48,9 @@ coord_create(const CoordConfig *config, uint64 seed)
 	return groups;
 }
 
+/*
+ * Estimates the memory that a JoinGroup may add, in bytes; never too little.
+ */
 static size_t
 join_size(const CoordEvent *event)
 {
@@ -59,6 +65,10 @@ join_size(const CoordEvent *event)
 	return size;
 }
 
+/*
+ * JoinGroup: checks what does not depend on the kind of the group, and makes
+ * the group if necessary.  A group without members becomes a classic one.
+ */
 static void
 dispatch_join(CoordGroups *groups, const CoordEvent *event)
 {
@@ -87,6 +97,9 @@ dispatch_join(CoordGroups *groups, const CoordEvent *event)
 	coord_group_settle(groups, group);
 }
 
+/*
+ * SyncGroup: only members of a group that is in memory can sync.
+ */
 static void
 dispatch_sync(CoordGroups *groups, const CoordEvent *event)
 {
@@ -108,6 +121,9 @@ dispatch_sync(CoordGroups *groups, const CoordEvent *event)
 	}
 }
 
+/*
+ * LeaveGroup: if there is no such group, each of the members is unknown.
+ */
 static void
 dispatch_leave(CoordGroups *groups, const CoordEvent *event)
 {
@@ -129,6 +145,9 @@ dispatch_leave(CoordGroups *groups, const CoordEvent *event)
 	}
 }
 
+/*
+ * Heartbeat: as SyncGroup.
+ */
 static CoordError
 dispatch_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 {
@@ -140,10 +159,12 @@ dispatch_heartbeat(CoordGroups *groups, CoordGroup *group, const CoordEvent *eve
 }
 
 /*
- * May the offsets be committed?  Kafka answers a member of a group that it
- * does not know with GROUP_ID_NOT_FOUND from version 9 on; there a group is
- * forgotten only with its offsets.  We forget groups when the server restarts,
- * and to clients that code is fatal: UNKNOWN_MEMBER_ID makes them join again.
+ * May the offsets be committed?
+ *
+ * From version 9 on Kafka answers a member of a group that it does not know
+ * with GROUP_ID_NOT_FOUND, because it forgets a group only with its offsets.
+ * Our groups are forgotten when the server restarts, and the code is fatal to
+ * clients.  UNKNOWN_MEMBER_ID makes them join again.
  */
 static CoordError
 dispatch_commit(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
@@ -157,7 +178,9 @@ dispatch_commit(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 	return COORD_ILLEGAL_GENERATION;
 }
 
-/* Only groups without members can be deleted. */
+/*
+ * DeleteGroups: only groups without members can be deleted.
+ */
 static CoordError
 dispatch_delete(CoordGroups *groups, CoordGroup *group)
 {
@@ -170,8 +193,7 @@ dispatch_delete(CoordGroups *groups, CoordGroup *group)
 }
 
 /*
- * Events that are always answered at once, with an error code and nothing
- * else.
+ * Events that are answered at once, with an error code and nothing else.
  */
 static void
 dispatch_plain(CoordGroups *groups, const CoordEvent *event)
@@ -198,6 +220,9 @@ dispatch_plain(CoordGroups *groups, const CoordEvent *event)
 	coord_reply(groups, event->token, event->type, error);
 }
 
+/*
+ * Handles one event; see coord.h.
+ */
 void
 coord_step(CoordGroups *groups, const CoordEvent *event, int64 now_ms, CoordReplies *out)
 {

@@ -1,9 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * table.c
- *	  Hash tables by bytes, whose nodes are part of what they hold.
+ *	  Hash tables with intrusive nodes and bytes as keys.
  *
- * Chained, with a power of two of buckets, grown when there are as many nodes.
+ * Nodes of a bucket are chained.  The number of buckets is a power of two; it
+ * is doubled when there are as many nodes.
  *
  * Siblings: table.h, memory.c.
  *
@@ -18,12 +19,18 @@
 
 #define FIRST_BUCKETS 8
 
+/*
+ * Hashes a key with the seed of the coordinator.
+ */
 static uint32
 table_hash(const CoordGroups *groups, CoordBytes key)
 {
 	return (uint32) hash_bytes_extended((const unsigned char *) key.data, Max(key.len, 0), groups->hash_seed);
 }
 
+/*
+ * Finds a node by its key; NULL if there is none, or if the key is null.
+ */
 CoordNode *
 coord_table_find(const CoordGroups *groups, const CoordTable *table, CoordBytes key)
 {
@@ -41,7 +48,7 @@ coord_table_find(const CoordGroups *groups, const CoordTable *table, CoordBytes 
 }
 
 /*
- * Doubles the buckets.  Chains are short, so that their order does not matter.
+ * Doubles the number of buckets.  The order within a chain does not matter.
  */
 static void
 table_grow(CoordGroups *groups, CoordTable *table)
@@ -67,6 +74,9 @@ table_grow(CoordGroups *groups, CoordTable *table)
 	table->nbuckets = nbuckets;
 }
 
+/*
+ * Adds a node; see table.h.  May allocate.
+ */
 void
 coord_table_add(CoordGroups *groups, CoordTable *table, CoordNode *node)
 {
@@ -83,6 +93,9 @@ coord_table_add(CoordGroups *groups, CoordTable *table, CoordNode *node)
 	table->n++;
 }
 
+/*
+ * Removes a node; see table.h.  The buckets stay as they are.
+ */
 void
 coord_table_remove(CoordTable *table, CoordNode *node)
 {
@@ -100,6 +113,9 @@ coord_table_remove(CoordTable *table, CoordNode *node)
 	table->n--;
 }
 
+/*
+ * Frees the buckets of an empty table, which can be used again.
+ */
 void
 coord_table_release(CoordGroups *groups, CoordTable *table)
 {

@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * table.h
- *	  Hash tables by bytes, whose nodes are part of what they hold.
+ *	  Hash tables with intrusive nodes and bytes as keys.
  *
- * A node's key points into its owner and lives as long as it is in a table.
- * The hash is seeded, as group and member ids are made by clients.
+ * A node is part of the structure that is in the table; its key points into
+ * that structure.  The hash is seeded, because clients choose group and member
+ * ids, and could choose ids that collide.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -15,14 +16,15 @@
 
 #include "coord/types.h"
 
+/* Part of what is in a table. */
 typedef struct CoordNode
 {
-	struct CoordNode *next;
-	CoordBytes	key;
+	struct CoordNode *next;		/* in the same bucket */
+	CoordBytes	key;			/* points into the owner of the node */
 	uint32		hash;
 } CoordNode;
 
-/* Zeroed memory is an empty table. */
+/* A hash table.  Zeroed memory is an empty one. */
 typedef struct CoordTable
 {
 	CoordNode **buckets;
@@ -34,13 +36,13 @@ struct CoordGroups;
 
 extern CoordNode *coord_table_find(const struct CoordGroups *groups, const CoordTable *table, CoordBytes key);
 
-/* node->key must be set, and not be in the table. */
+/* The caller has set node->key; no node with that key may be in the table. */
 extern void coord_table_add(struct CoordGroups *groups, CoordTable *table, CoordNode *node);
 
 /* The node must be in the table. */
 extern void coord_table_remove(CoordTable *table, CoordNode *node);
 
-/* Frees the table's own memory; it must be empty. */
+/* Frees the memory of an empty table. */
 extern void coord_table_release(struct CoordGroups *groups, CoordTable *table);
 
 #endif							/* COORD_TABLE_H */

@@ -1,12 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * timers.c
- *	  Deadlines: a binary heap of timers that are part of what they belong to.
+ *	  Deadlines: a binary heap of intrusive timers.
  *
- * Timers fire in the order of their deadlines, equal ones in the order in
- * which they were armed, so that a run is decided by its events alone.  A
- * heartbeat moves a timer of a heap that may hold thousands: that costs a few
- * comparisons, as it sinks from near the leaves.
+ * Timers fire in the order of their deadlines.  Timers with the same deadline
+ * fire in the order in which they were armed, so that the events alone decide
+ * what happens.  Each heartbeat moves a timer, in a heap that may have
+ * thousands; this costs a few comparisons, because the timer is near the
+ * leaves already.
  *
  * Siblings: timers.h, step.c (TICK).
  *
@@ -18,14 +19,20 @@
 
 #include "coord/internal.h"
 
-#define FIRST_SLOTS 64
+#define FIRST_SLOTS 64			/* first size of the heap */
 
+/*
+ * The order of the heap: by deadline, then by when they were armed.
+ */
 static inline bool
 timer_before(const CoordTimer *a, const CoordTimer *b)
 {
 	return a->at < b->at || (a->at == b->at && a->seq < b->seq);
 }
 
+/*
+ * Puts a timer at index i.
+ */
 static inline void
 heap_put(CoordGroups *groups, int i, CoordTimer *timer)
 {
@@ -33,7 +40,9 @@ heap_put(CoordGroups *groups, int i, CoordTimer *timer)
 	timer->slot = i + 1;
 }
 
-/* Moves the timer of slot i up or down to where it belongs. */
+/*
+ * Moves the timer at index i up or down to its place.
+ */
 static void
 heap_sift(CoordGroups *groups, int i)
 {
@@ -60,7 +69,9 @@ heap_sift(CoordGroups *groups, int i)
 	heap_put(groups, i, timer);
 }
 
-/* Arms a timer, or moves one that is armed. */
+/*
+ * Arms a timer for the time "at" (ms), or moves one that is armed.
+ */
 void
 coord_timer_arm(CoordGroups *groups, CoordTimer *timer, int64 at,
 				void (*fire) (CoordGroups *groups, CoordTimer *timer))
@@ -88,7 +99,9 @@ coord_timer_arm(CoordGroups *groups, CoordTimer *timer, int64 at,
 	heap_sift(groups, timer->slot - 1);
 }
 
-/* Does nothing if the timer is not armed. */
+/*
+ * Disarms a timer.  Does nothing if it is not armed.
+ */
 void
 coord_timer_cancel(CoordGroups *groups, CoordTimer *timer)
 {
@@ -108,8 +121,9 @@ coord_timer_cancel(CoordGroups *groups, CoordTimer *timer)
 }
 
 /*
- * Fires what is due.  What is armed meanwhile waits for the next tick even if
- * it is due already, so that a timer which arms itself cannot hold us up.
+ * Fires all timers that are due.  A timer that is armed meanwhile waits for
+ * the next tick even if it is due, so that one which arms itself again and
+ * again cannot keep the coordinator busy.
  */
 void
 coord_timers_run(CoordGroups *groups)
@@ -128,6 +142,9 @@ coord_timers_run(CoordGroups *groups)
 	}
 }
 
+/*
+ * Returns when the next timer is due, in ms; PG_INT64_MAX if there is none.
+ */
 int64
 coord_next_deadline(const CoordGroups *groups)
 {

@@ -14,12 +14,18 @@
 
 #include "coord/coord.h"
 
-/* Part of what it belongs to.  Zeroed memory is a timer that is not armed. */
+/*
+ * A deadline, part of the structure to which it belongs.  Zeroed memory is a
+ * timer that is not armed.
+ */
 typedef struct CoordTimer
 {
 	int64		at;				/* ms */
-	uint64		seq;			/* of equal deadlines the lowest fires first */
-	int			slot;			/* 1 + index in the heap, 0: not armed */
+	uint64		seq;			/* of timers with the same deadline the lowest
+								 * fires first */
+	int			slot;			/* index in the heap + 1; 0: not armed */
+
+	/* called once, when the time has come; the timer is disarmed by then */
 	void		(*fire) (CoordGroups *groups, struct CoordTimer *timer);
 } CoordTimer;
 

@@ -3,11 +3,12 @@
  * topics.c
  *	  The topics that exist, and regular expressions over their names.
  *
- * A TOPICS event replaces the whole set; then each group looks whether what
- * its members subscribe to has changed.  Regular expressions are shared by
- * all groups and matched against all names once per set, when first asked for.
+ * A TOPICS event replaces the whole set; then each group checks whether the
+ * topics of its members have changed.  All groups share the regular
+ * expressions.  An expression is matched against all names once per set, when
+ * it is first needed.
  *
- * Siblings: topics.h, consumer_target.c (who asks).
+ * Siblings: topics.h, consumer_target.c (the user).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -22,6 +23,9 @@ static void topics_fill(CoordGroups *groups, CoordTopicSet *set, const CoordTopi
 static void topics_clear(CoordGroups *groups, CoordTopicSet *set);
 static uint64 topic_hash(const CoordGroups *groups, const CoordTopicEntry *entry);
 
+/*
+ * Returns the set of topics, which is made when first asked for.
+ */
 CoordTopicSet *
 coord_topics(CoordGroups *groups)
 {
@@ -33,6 +37,9 @@ coord_topics(CoordGroups *groups)
 	return groups->topics;
 }
 
+/*
+ * Replaces the set by the topics of an event, and tells all groups.
+ */
 void
 coord_topics_replace(CoordGroups *groups, const CoordTopics *topics)
 {
@@ -52,7 +59,9 @@ coord_topics_replace(CoordGroups *groups, const CoordTopics *topics)
 	}
 }
 
-/* A name or an id that comes twice counts once. */
+/*
+ * Fills the set.  A topic whose name or id the set has already is skipped.
+ */
 static void
 topics_fill(CoordGroups *groups, CoordTopicSet *set, const CoordTopics *topics)
 {
@@ -87,6 +96,9 @@ topics_fill(CoordGroups *groups, CoordTopicSet *set, const CoordTopics *topics)
 	}
 }
 
+/*
+ * Empties the set.  The regular expressions stay.
+ */
 static void
 topics_clear(CoordGroups *groups, CoordTopicSet *set)
 {
@@ -105,7 +117,10 @@ topics_clear(CoordGroups *groups, CoordTopicSet *set)
 	set->npartitions = 0;
 }
 
-/* Never 0, so that the sum over some topics differs from that over none. */
+/*
+ * Returns a hash of the topic's id and number of partitions.  It is never 0,
+ * so that a sum over some topics differs from the sum over none.
+ */
 static uint64
 topic_hash(const CoordGroups *groups, const CoordTopicEntry *entry)
 {
@@ -116,6 +131,9 @@ topic_hash(const CoordGroups *groups, const CoordTopicEntry *entry)
 	return hash_bytes_extended(bytes, sizeof(bytes), groups->hash_seed) | 1;
 }
 
+/*
+ * Finds a topic by name; NULL if it does not exist.
+ */
 CoordTopicEntry *
 coord_topic_by_name(const CoordGroups *groups, CoordBytes name)
 {
@@ -127,6 +145,9 @@ coord_topic_by_name(const CoordGroups *groups, CoordBytes name)
 	return node == NULL ? NULL : coord_container(CoordTopicEntry, by_name, node);
 }
 
+/*
+ * Finds a topic by id; NULL if it does not exist.
+ */
 CoordTopicEntry *
 coord_topic_by_id(const CoordGroups *groups, const CoordUuid *id)
 {
@@ -139,6 +160,9 @@ coord_topic_by_id(const CoordGroups *groups, const CoordUuid *id)
 	return node == NULL ? NULL : coord_container(CoordTopicEntry, by_id, node);
 }
 
+/*
+ * Returns NULL, or what is wrong with the expression.
+ */
 const char *
 coord_regex_invalid(const CoordGroups *groups, CoordBytes regex)
 {
@@ -150,6 +174,9 @@ coord_regex_invalid(const CoordGroups *groups, CoordBytes regex)
 	return config->regex_valid(config->arg, regex);
 }
 
+/*
+ * Returns the shared entry of a valid expression and counts one more user.
+ */
 CoordRegex *
 coord_regex_acquire(CoordGroups *groups, CoordBytes regex)
 {
@@ -173,6 +200,9 @@ coord_regex_acquire(CoordGroups *groups, CoordBytes regex)
 	return result;
 }
 
+/*
+ * Counts one user less; the last one frees the entry.
+ */
 void
 coord_regex_release(CoordGroups *groups, CoordRegex *regex)
 {
@@ -184,6 +214,10 @@ coord_regex_release(CoordGroups *groups, CoordRegex *regex)
 	coord_free(groups, regex);
 }
 
+/*
+ * Matches the expression against all topics, unless it was done for this
+ * version of the set.
+ */
 void
 coord_regex_resolve(CoordGroups *groups, CoordRegex *regex)
 {

@@ -3,9 +3,9 @@
  * topics.h
  *	  The topics that exist, and regular expressions over their names.
  *
- * Entries are numbered from 0 in the order of the last TOPICS event and live
- * until the next one: nothing may keep a number or a pointer longer, but for
- * what remembers the version it belongs to and asks again when that has
+ * Entries are numbered from 0 in the order of the last TOPICS event and are
+ * valid until the next one.  Code that keeps a number or a pointer longer has
+ * to keep the version of the set, too, and to look again when that has
  * changed.
  *
  * Siblings: topics.c, consumer.h.
@@ -19,6 +19,7 @@
 
 #include "coord/internal.h"
 
+/* A topic that exists. */
 typedef struct CoordTopicEntry
 {
 	CoordNode	by_name;		/* key: the name */
@@ -28,41 +29,43 @@ typedef struct CoordTopicEntry
 	uint64		hash;			/* of id and npartitions */
 
 	/*
-	 * Scratch of whoever collects topics: a mark is valid while its stamp is
-	 * the newest.
+	 * Work space of code that collects topics.  A mark is valid while the
+	 * stamp is that of the set.
 	 */
 	uint64		stamp;
 	int32		mark;
 } CoordTopicEntry;
 
+/* All topics that exist. */
 typedef struct CoordTopicSet
 {
 	CoordTable	by_name;
 	CoordTable	by_id;
-	int			n;
-	int64		npartitions;	/* of all of them together */
+	int			n;				/* number of entries */
+	int64		npartitions;	/* of all topics together */
 	CoordTopicEntry *entries;
-	char	   *names;			/* memory of the names */
-	uint64		version;		/* of the set; grows with each TOPICS event */
-	uint64		stamp;			/* the newest */
-	CoordTable	regexes;		/* CoordRegex, shared by all groups */
+	char	   *names;			/* one block for all names */
+	uint64		version;		/* grows with each TOPICS event */
+	uint64		stamp;			/* the newest stamp of an entry */
+	CoordTable	regexes;		/* CoordRegex, by expression; shared by all
+								 * groups */
 } CoordTopicSet;
 
-/* A regular expression in use, and what it matches. */
+/* A regular expression in use, and the topics that it matches. */
 typedef struct CoordRegex
 {
 	CoordNode	node;			/* key: the expression */
-	int			refs;
-	uint64		version;		/* of the topics it was resolved with; 0: none
-								 * yet */
+	int			refs;			/* number of subscriptions that use it */
+	uint64		version;		/* of the set that it was matched against; 0:
+								 * none yet */
 	int			ntopics;
-	int32	   *topics;			/* entry numbers, ascending */
+	int32	   *topics;			/* indexes of entries, ascending */
 } CoordRegex;
 
-/* The set; empty before the first TOPICS event. */
+/* The set of topics; it is empty before the first TOPICS event. */
 extern CoordTopicSet *coord_topics(CoordGroups *groups);
 
-/* NULL: there is no such topic. */
+/* Both return NULL if there is no such topic. */
 extern CoordTopicEntry *coord_topic_by_name(const CoordGroups *groups, CoordBytes name);
 extern CoordTopicEntry *coord_topic_by_id(const CoordGroups *groups, const CoordUuid *id);
 
@@ -73,7 +76,7 @@ extern const char *coord_regex_invalid(const CoordGroups *groups, CoordBytes reg
 extern CoordRegex *coord_regex_acquire(CoordGroups *groups, CoordBytes regex);
 extern void coord_regex_release(CoordGroups *groups, CoordRegex *regex);
 
-/* Brings regex->topics up to date. */
+/* Updates regex->topics. */
 extern void coord_regex_resolve(CoordGroups *groups, CoordRegex *regex);
 
 #endif							/* COORD_TOPICS_H */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * types.h
- *	  Words that events, replies and descriptions of the coordinator share.
+ *	  The types that events, replies and descriptions share.
  *
  * Siblings: coord.h (the door), event.h, reply.h, port.h.
  *
@@ -15,11 +15,12 @@
 #include "coord/port.h"
 #include "counted.h"
 
-/* A string or bytes. */
+/* A string or bytes; may be null. */
 typedef PtString CoordBytes;
 
 #define COORD_NULL_BYTES PT_STRING_NULL
 
+/* The id of a topic. */
 typedef struct CoordUuid
 {
 	uint8		data[16];
@@ -29,16 +30,15 @@ typedef struct CoordUuid
 typedef struct CoordTopicPartitions
 {
 	CoordUuid	topic_id;
-	CoordBytes	topic_name;		/* in descriptions and in a reply's own
-								 * memory; null where the protocol has only
-								 * ids */
+	CoordBytes	topic_name;		/* set in descriptions; null in replies, where
+								 * the protocol has only ids */
 	int32		npartitions;
 	const int32 *partitions;
 } CoordTopicPartitions;
 
 /*
- * The codes of the Kafka protocol that a coordinator answers with; same
- * numbers.
+ * The error codes of the Kafka protocol that a coordinator answers with.
+ * They have Kafka's numbers.
  */
 typedef enum CoordError
 {
@@ -68,7 +68,10 @@ typedef enum CoordError
 	COORD_INVALID_REGULAR_EXPRESSION = 128
 } CoordError;
 
-/* What a group is.  An empty one takes the kind of whoever comes next. */
+/*
+ * The kind of a group.  A group without members takes the kind of the next
+ * client that joins.
+ */
 typedef enum CoordKind
 {
 	COORD_KIND_EMPTY,
@@ -76,7 +79,7 @@ typedef enum CoordKind
 	COORD_KIND_CONSUMER			/* KIP-848 */
 } CoordKind;
 
-/* States of groups of both kinds.  README.md draws them. */
+/* The states of both kinds of groups; README.md draws them. */
 typedef enum CoordState
 {
 	COORD_EMPTY,

@@ -1,11 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * verify.c
- *	  Is what the coordinator keeps consistent?  Asked by the simulation, after
- *	  every step.
+ *	  Checks that the state of the coordinator is consistent.
  *
- * Walks everything, which no Assert on a hot path could.  The invariants are
- * those of README.md.
+ * The simulation calls this after each step.  It walks everything, which an
+ * Assert on a hot path could not.  README.md lists the invariants.
  *
  * Siblings: internal.h, classic.h.
  *
@@ -20,7 +19,9 @@
 
 #ifdef USE_ASSERT_CHECKING
 
-/* What is in a table, and in the chain where it belongs. */
+/*
+ * All nodes of a table are in the right bucket.  Returns their number.
+ */
 static uint32
 table_verify(const CoordTable *table)
 {
@@ -38,6 +39,9 @@ table_verify(const CoordTable *table)
 	return n;
 }
 
+/*
+ * The heap is ordered and each timer knows its place.
+ */
 static void
 heap_verify(const CoordGroups *groups)
 {
@@ -49,6 +53,10 @@ heap_verify(const CoordGroups *groups)
 	}
 }
 
+/*
+ * A member's flags fit the state of the group, and it supports a protocol
+ * that all support.
+ */
 static void
 member_verify(const CoordGroup *group, const ClassicMember *member)
 {
@@ -60,7 +68,7 @@ member_verify(const CoordGroup *group, const ClassicMember *member)
 	Assert(!member->awaiting_join || preparing);
 	Assert(!member->awaiting_sync || classic->state == COORD_COMPLETING_REBALANCE);
 	Assert(!member->pending_sync || !preparing);
-	/* somebody will notice should it vanish */
+	/* a timer or a request that waits notices if the member vanishes */
 	Assert(member->session.slot != 0 || member->awaiting_join || member->awaiting_sync);
 	Assert(member->nsupported > 0);
 	for (int i = 0; i < member->nsupported; i++)
@@ -71,6 +79,9 @@ member_verify(const CoordGroup *group, const ClassicMember *member)
 	Assert(common);
 }
 
+/*
+ * The counts and timers of a classic group fit its members and its state.
+ */
 static void
 classic_verify(const CoordGroup *group)
 {
@@ -97,13 +108,16 @@ classic_verify(const CoordGroup *group)
 	Assert(group->npending == table_verify(&classic->pending));
 	Assert(table_verify(&classic->instances) <= nmembers);
 	table_verify(&classic->protocols);
-	/* each phase has the deadline that ends it */
+	/* each phase has the timer that ends it */
 	Assert((classic->join.slot != 0) == (classic->state == COORD_PREPARING_REBALANCE));
 	Assert((classic->sync.slot != 0) == (npending_sync > 0));
 	Assert(nmembers > 0 || classic->state == COORD_EMPTY || classic->state == COORD_PREPARING_REBALANCE);
 	Assert(classic->protocol == NULL || classic->state != COORD_EMPTY);
 }
 
+/*
+ * Fails an Assert if the state of the coordinator is not consistent.
+ */
 void
 coord_verify(const CoordGroups *groups)
 {

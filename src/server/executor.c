@@ -64,6 +64,7 @@ run_job(MemoryContext mcxt)
 	MemoryContextSwitchTo(mcxt);
 	MemoryContextReset(mcxt);
 	pgstat_report_activity(STATE_IDLE, NULL);
+	(void) pgstat_report_stat(false);
 	return true;
 }
 

@@ -48,6 +48,9 @@
 /* Partitions that are remembered to be slow. */
 #define SLOW_PARTITIONS		64
 
+/* Bytes of batches, beside one as large as may be. */
+#define BYTES_MAX			((Size) 256 * 1024 * 1024)
+
 #define JOBS	(PT_WORKERS_MAX * PT_JOBS_PER_WORKER)
 
 typedef struct Job
@@ -109,6 +112,21 @@ pt_jobs_shmem_init(void)
 	}
 	pt_lwlock_tranche_name(table->lock.tranche, "pgtopic_jobs");
 	pt_lwlock_tranche_name(table->area_tranche, "pgtopic_job_batches");
+}
+
+/*
+ * What the batches of all jobs may take: those of clients that have left are
+ * nobody else's to bound.
+ */
+static void
+limit_area(void)
+{
+	static int	limited_for = -1;
+
+	if (limited_for == pt_max_request_size)
+		return;
+	limited_for = pt_max_request_size;
+	dsa_set_size_limit(area, BYTES_MAX + pt_max_request_size);
 }
 
 /* The first process that needs the area makes it. */
@@ -184,6 +202,7 @@ copy_batch(const PtProduce *item)
 	PG_TRY();
 	{
 		attach_area();
+		limit_area();
 		bytes = dsa_allocate_extended(area, item->length, DSA_ALLOC_HUGE | DSA_ALLOC_NO_OOM);
 		if (DsaPointerIsValid(bytes))
 			memcpy(dsa_get_address(area, bytes), item->data, item->length);

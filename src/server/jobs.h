@@ -19,7 +19,7 @@
 #include "produce/produce.h"
 
 #define PT_EXECUTORS_MAX	16	/* pgtopic.executor_workers */
-#define PT_JOBS_PER_WORKER	16	/* that one worker has given at a time */
+#define PT_JOBS_PER_WORKER	64	/* that one worker has given at a time */
 
 typedef enum PtJobState
 {

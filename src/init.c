@@ -17,6 +17,7 @@
 #include "storage/shmem.h"
 
 #include "am/am.h"
+#include "fetch/fetch.h"
 #include "groups/groups.h"
 #include "produce/produce.h"
 #include "xact/claims.h"
@@ -25,6 +26,7 @@
 #include "guc.h"
 #include "server/server.h"
 #include "log/log.h"
+#include "log/watch.h"
 #include "io/writeback.h"
 #include "topic/topic.h"
 
@@ -44,6 +46,7 @@ static const struct
 
 {
 	{pt_state_shmem_size, pt_state_shmem_init},
+	{pt_watch_shmem_size, pt_watch_shmem_init},
 	{pt_logwriter_shmem_size, pt_logwriter_shmem_init},
 	{pt_claims_shmem_size, pt_claims_shmem_init},
 	{pt_commit_shmem_size, pt_commit_shmem_init},
@@ -57,6 +60,7 @@ static const struct
 static const PtXactKind *const xact_kinds[] = {
 	&pt_xact_producers,
 	&pt_xact_offsets,
+	&pt_xact_log_waits,
 };
 
 static void

@@ -141,6 +141,8 @@ pt_relation_set_new_filelocator(Relation rel, const RelFileLocator *newrlocator,
 		if (start.start_offset > 0)
 			pt_label_start(RelationGetRelid(rel), start.start_offset);
 	}
+	else
+		pt_log_adds_note();
 	Assert(start.start_offset >= 0 && start.start_ordinal >= 0);
 	pt_log_create(rel, newrlocator, start.start_offset, start.start_ordinal);
 	*freeze_xid = RecentXmin;

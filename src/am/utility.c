@@ -352,6 +352,7 @@ after_alter_table(AlterTableStmt *stmt)
 		{
 			CommandCounterIncrement();
 			check_new_partition(relation_oid(stmt->relation), relation_oid(castNode(PartitionCmd, cmd->def)->name));
+			pt_log_adds_note();
 		}
 		if (cmd->subtype == AT_DetachPartition && is_kafka_topic(relation_oid(stmt->relation)))
 			pt_log_drops_note();

@@ -18,7 +18,7 @@
 #include <sys/uio.h>
 
 #include "log/log.h"
-#include "xact/status.h"
+#include "xact/xact.h"
 
 /*
  * fetch.c.  A span is a range of whole visible batches in a log.
@@ -130,6 +130,8 @@ typedef void (*PtRecordCallback) (void *arg, const PtRecord *record);
 extern int	pt_read_records(Relation rel, Snapshot snapshot, int64 offset, int max,
 							PtRecordCallback callback, void *arg, int64 *next);
 
+/* wait.c */
+extern const PtXactKind pt_xact_log_waits;
 extern bool pt_wait_for_logs(const Oid *relids, const int64 *offsets, int n, uint64 changes,
 							 TimestampTz deadline);
 

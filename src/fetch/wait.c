@@ -3,11 +3,10 @@
  * wait.c
  *	  Sleeping until a log has more than it had.
  *
- * A process can sleep on one condition variable at a time, so those who wait
- * for several logs sleep on the one that is broadcast whenever any log moves,
- * and look for themselves.
+ * A session sleeps by its latch, which is set when one of its logs moves, and
+ * when logs come or go (../log/watch.c).
  *
- * Siblings: read.c, consume.c; ../log/state.c broadcasts.
+ * Siblings: read.c, consume.c; ../log/state.c moves logs.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -17,13 +16,15 @@
 
 #include "access/relation.h"
 #include "miscadmin.h"
-#include "storage/condition_variable.h"
+#include "storage/latch.h"
 #include "utils/inval.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 #include "fetch/fetch.h"
+#include "log/watch.h"
 #include "topic/topic.h"
+#include "xact/xact.h"
 
 /*
  * Looks at a log as it is now: of its entry, where that is in the place that
@@ -60,9 +61,36 @@ any_moved(const Oid *relids, PtLogView *logs, const int64 *offsets, int n)
 	return false;
 }
 
+/* An error that ends the transaction has ended the wait. */
+const PtXactKind pt_xact_log_waits = {
+	.name = "waiting for logs",
+	.forget = pt_watch_session_end,
+};
+
+/* Asks to be told when one of the logs moves. */
+static void
+begin_watching(const PtLogView *logs, int n)
+{
+	RelFileLocator *locators = palloc(n * sizeof(RelFileLocator));
+
+	for (int i = 0; i < n; i++)
+		locators[i] = logs[i].locator;
+	pt_watch_session_begin(locators, n);
+	pfree(locators);
+	AcceptInvalidationMessages();	/* of what came before */
+}
+
+static void
+sleep_ms(long ms)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
 /*
- * How long to sleep at most before looking again though nobody broadcasts:
- * replay does not.
+ * How long to sleep at most before looking again though nobody says so: replay
+ * does not.
  */
 #define RECOVERY_POLL_MS	100
 
@@ -75,14 +103,14 @@ any_moved(const Oid *relids, PtLogView *logs, const int64 *offsets, int n)
 bool
 pt_wait_for_logs(const Oid *relids, const int64 *offsets, int n, uint64 changes, TimestampTz deadline)
 {
-	ConditionVariable *cv = pt_state_any_cv();
 	PtLogView  *logs = palloc0_array(PtLogView, Max(n, 1));
-	bool		moved;
+	bool		moved = any_moved(relids, logs, offsets, n);
 
 	Assert(n >= 0);
 	Assert(InterruptHoldoffCount == 0); /* it can be cancelled */
-	ConditionVariablePrepareToSleep(cv);
-	while (!(moved = any_moved(relids, logs, offsets, n) || pt_topic_changes() != changes))
+	if (!moved)
+		begin_watching(logs, n);
+	while (!moved && !(moved = any_moved(relids, logs, offsets, n) || pt_topic_changes() != changes))
 	{
 		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
 
@@ -90,12 +118,11 @@ pt_wait_for_logs(const Oid *relids, const int64 *offsets, int n, uint64 changes,
 			break;
 		left = Min(left, INT_MAX);	/* a sleep's limit; after a month we look
 									 * again */
-		if (RecoveryInProgress())
-			left = Min(left, RECOVERY_POLL_MS);
-		(void) ConditionVariableTimedSleep(cv, left, PG_WAIT_EXTENSION);
+		sleep_ms(RecoveryInProgress() ? Min(left, RECOVERY_POLL_MS) : left);
+		pt_watch_session_renew();
 		AcceptInvalidationMessages();
 	}
-	ConditionVariableCancelSleep();
+	pt_watch_session_end();
 	pfree(logs);
 	return moved;
 }

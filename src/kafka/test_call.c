@@ -211,7 +211,7 @@ append(KafkaCall *call)
 	if (call->lsn != 0)
 	{
 		XLogFlush(call->lsn);
-		(void) pt_state_advance_all(call->lsn);
+		pt_state_advance_all(call->lsn);
 	}
 	StartTransactionCommand();
 	return kafka_call_resume(call, false);

@@ -74,6 +74,7 @@ extern int	pt_state_pinned(void);
 extern PtLogState *pt_state_claim(const RelFileLocator *locator, bool may_evict);
 extern bool pt_state_peek(PtLogView *view, const RelFileLocator *locator);
 extern void pt_state_tell(const RelFileLocator *locator, PtStateCallback callback, const void *arg);
+extern ConditionVariable *pt_state_freed_cv(void);
 extern void pt_state_each(void (*callback) (PtLogState *state));
 
 /* Can it be used?  What was loaded in recovery must be loaded again. */

@@ -17,7 +17,7 @@
  *		durable		follows the flush; this is what Kafka consumers may see
  *
  * Siblings: state_table.c keeps states, state_load.c reads them, append.c
- * moves the tail, ../xact/tails.c reports commits.
+ * moves the tail, watch.c tells who waits, ../xact/tails.c reports commits.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -28,31 +28,17 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "common/hashfn.h"
 #include "storage/procarray.h"
 #include "storage/shmem.h"
 
 #include "guc.h"
 #include "log/internal.h"
-
-/*
- * Those who wait for logs, by a hash of the log's locator: a log that nobody
- * has in memory can be waited for, too.  Logs that share one wake each other's
- * waiters, who look for themselves.
- */
-#define WAIT_BUCKETS	4096
-
-typedef struct PtWaitBucket
-{
-	pg_atomic_uint32 waiters;	/* watches of listener workers */
-	pg_atomic_uint32 moves;		/* goes up when a durable end has moved */
-} PtWaitBucket;
+#include "log/watch.h"
 
 typedef struct PtStateShared
 {
-	ConditionVariable any_cv;
+	ConditionVariable freed_cv;
 	slock_t		waiting_mutex;
-	PtWaitBucket buckets[WAIT_BUCKETS];
 	int			nwaiting;		/* logs in waiting[] */
 	PtLogState *waiting[FLEXIBLE_ARRAY_MEMBER]; /* whose ring is not empty */
 } PtStateShared;
@@ -84,22 +70,21 @@ pt_state_shmem_init(void)
 	shared = ShmemInitStruct("pgtopic waiting logs", shared_size(), &found);
 	if (!found)
 	{
-		ConditionVariableInit(&shared->any_cv);
+		ConditionVariableInit(&shared->freed_cv);
 		SpinLockInit(&shared->waiting_mutex);
 		shared->nwaiting = 0;
-		for (int i = 0; i < WAIT_BUCKETS; i++)
-		{
-			pg_atomic_init_u32(&shared->buckets[i].waiters, 0);
-			pg_atomic_init_u32(&shared->buckets[i].moves, 0);
-		}
 	}
 	pt_state_table_init();
 }
 
+/*
+ * Broadcast when all commits of a log are durable, so that its entry may serve
+ * another one.
+ */
 ConditionVariable *
-pt_state_any_cv(void)
+pt_state_freed_cv(void)
 {
-	return &shared->any_cv;
+	return &shared->freed_cv;
 }
 
 /*
@@ -309,64 +294,22 @@ add_waiting(PtLogState *state)
 }
 
 /*
- * who waits
- */
-
-static PtWaitBucket *
-bucket_of(const RelFileLocator *locator)
-{
-	return &shared->buckets[hash_bytes((const unsigned char *) locator, sizeof(*locator)) % WAIT_BUCKETS];
-}
-
-/*
- * A listener worker wants to be woken from here on when this log's durable end
- * moves; a full barrier.  To be undone with pt_log_unwatch.
- */
-void
-pt_log_watch(const RelFileLocator *locator)
-{
-	pg_atomic_fetch_add_u32(&bucket_of(locator)->waiters, 1);
-}
-
-void
-pt_log_unwatch(const RelFileLocator *locator)
-{
-	uint32		before = pg_atomic_fetch_sub_u32(&bucket_of(locator)->waiters, 1);
-
-	Assert(before > 0);
-	(void) before;
-}
-
-/* Does a listener worker wait for this log, or for one like it? */
-bool
-pt_log_awaited(const RelFileLocator *locator)
-{
-	return pg_atomic_read_u32(&bucket_of(locator)->waiters) > 0;
-}
-
-/* Changes when the log's durable end moves, or that of one like it. */
-uint32
-pt_log_moves(const RelFileLocator *locator)
-{
-	return pg_atomic_read_u32(&bucket_of(locator)->moves);
-}
-
-/*
  * durable ends
  */
 
 /*
- * pt_state_advance of an entry that is not pinned: when nothing waits in its
- * ring any more it may be another log's at once, so *locator is whose end has
- * moved.
+ * WAL is durable up to lsn: moves the durable end, and tells those who wait
+ * for the log.  The entry need not be pinned: when nothing waits in its ring
+ * any more it may be another log's at once.
  */
-static bool
-advance(PtLogState *state, XLogRecPtr lsn, RelFileLocator *locator)
+void
+pt_state_advance(PtLogState *state, XLogRecPtr lsn)
 {
+	RelFileLocator locator;
 	int			n = 0;
 
 	SpinLockAcquire(&state->mutex);
-	*locator = state->locator;
+	locator = state->locator;
 	for (; n < state->ring_n && state->ring[n].lsn <= lsn; n++)
 	{
 		if (state->ring[n].offset >= state->durable.offset) /* trimming may have
@@ -377,38 +320,19 @@ advance(PtLogState *state, XLogRecPtr lsn, RelFileLocator *locator)
 	state->ring_n -= n;
 	memmove(state->ring, state->ring + n, state->ring_n * sizeof(PtLogEnd));
 	SpinLockRelease(&state->mutex);
-	if (n == 0)
-		return false;
-	pg_atomic_fetch_add_u32(&bucket_of(locator)->moves, 1);
-	ConditionVariableBroadcast(&shared->any_cv);
-	return true;
+	if (n > 0)
+		pt_watch_moved(&locator);
 }
 
-/*
- * WAL is durable up to lsn: moves the durable end; true when it moved.  Wakes
- * SQL sessions that wait for the log.
- */
-bool
-pt_state_advance(PtLogState *state, XLogRecPtr lsn)
-{
-	RelFileLocator locator;
-
-	return advance(state, lsn, &locator);
-}
-
-/*
- * The same for every log that has something waiting; true when one moved for
- * which a listener worker waits.
- */
-bool
+/* The same for every log that has something waiting. */
+void
 pt_state_advance_all(XLogRecPtr lsn)
 {
-	bool		moved = false;
+	bool		freed = false;
 
 	for (int i = 0;; i++)
 	{
 		PtLogState *state = NULL;
-		RelFileLocator locator;
 		bool		done = false;
 
 		SpinLockAcquire(&shared->waiting_mutex);
@@ -417,8 +341,7 @@ pt_state_advance_all(XLogRecPtr lsn)
 		SpinLockRelease(&shared->waiting_mutex);
 		if (state == NULL)
 			break;
-		if (advance(state, lsn, &locator) && pt_log_awaited(&locator))
-			moved = true;
+		pt_state_advance(state, lsn);
 		SpinLockAcquire(&shared->waiting_mutex);
 		SpinLockAcquire(&state->mutex);
 		if (i >= shared->nwaiting || shared->waiting[i] != state)
@@ -428,14 +351,15 @@ pt_state_advance_all(XLogRecPtr lsn)
 		{
 			state->waiting = false;
 			shared->waiting[i] = shared->waiting[--shared->nwaiting];
-			done = true;
+			done = freed = true;
 		}
 		SpinLockRelease(&state->mutex);
 		SpinLockRelease(&shared->waiting_mutex);
 		if (done)
 			i--;
 	}
-	return moved;
+	if (freed)
+		ConditionVariableBroadcast(&shared->freed_cv);
 }
 
 /* The end that consumers may see. */

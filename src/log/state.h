@@ -156,16 +156,13 @@ extern void pt_state_settle(PtLogState *state, Relation rel);
 extern void pt_state_committed(PtLogState *state, XLogRecPtr lsn);
 
 /*
- * Moves the durable end up to what is committed at or before lsn; true when it
- * moved.
+ * Moves the durable end up to what is committed at or before lsn, and tells
+ * those who wait for the log (watch.h).
  */
-extern bool pt_state_advance(PtLogState *state, XLogRecPtr lsn);
+extern void pt_state_advance(PtLogState *state, XLogRecPtr lsn);
 
-/*
- * Same for all logs that wait; wakes SQL waiters.  True when a log with
- * waiting fetches moved.
- */
-extern bool pt_state_advance_all(XLogRecPtr lsn);
+/* Same for all logs that wait. */
+extern void pt_state_advance_all(XLogRecPtr lsn);
 
 extern PtLogEnd pt_state_durable(PtLogState *state);
 
@@ -183,21 +180,14 @@ extern bool pt_state_is_written(PtLogState *state, const RelFileLocator *locator
  */
 extern void pt_state_resolve_all(void);
 
-/* Broadcast whenever the durable end of any log moves. */
-extern ConditionVariable *pt_state_any_cv(void);
-
 /*
- * Listener workers that wait for a log.  It need not be in memory, so it is
- * named by its locator and where its state has been.
+ * A log that somebody waits for.  It need not be in memory, so it is named by
+ * its locator and where its state has been.
  */
 typedef struct PtLogRef
 {
 	RelFileLocator locator;
 	PtLogState *state;
 } PtLogRef;
-extern void pt_log_watch(const RelFileLocator *locator);
-extern void pt_log_unwatch(const RelFileLocator *locator);
-extern bool pt_log_awaited(const RelFileLocator *locator);
-extern uint32 pt_log_moves(const RelFileLocator *locator);
 
 #endif							/* PT_LOG_STATE_H */

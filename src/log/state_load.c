@@ -262,10 +262,10 @@ await_entry(const RelFileLocator *locator)
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FULL_PATIENCE_MS);
 	PtLogState *state;
 
-	ConditionVariablePrepareToSleep(pt_state_any_cv());
+	ConditionVariablePrepareToSleep(pt_state_freed_cv());
 	while ((state = pt_state_claim(locator, true)) == NULL && GetCurrentTimestamp() < until &&
 		   pt_state_pinned() <= pt_max_partitions / 2)
-		(void) ConditionVariableTimedSleep(pt_state_any_cv(), FULL_POLL_MS, PG_WAIT_EXTENSION);
+		(void) ConditionVariableTimedSleep(pt_state_freed_cv(), FULL_POLL_MS, PG_WAIT_EXTENSION);
 	ConditionVariableCancelSleep();
 	return state;
 }

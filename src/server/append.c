@@ -286,7 +286,6 @@ append_at_once(PtProduce *items, int n)
 	if (lsn == InvalidXLogRecPtr)
 		return;
 	pt_server_flush_took(net_now() - started);
-	pt_server_moved();
 	pt_server_wake(PT_SLEEPS_FOR_LOGS);
 }
 

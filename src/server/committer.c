@@ -89,7 +89,6 @@ committer_turn(bool *moved)
 	XLogRecPtr	requested = pt_commit_requested();
 	XLogRecPtr	flushed = pt_commit_flushed();
 	XLogRecPtr	replicated;
-	uint32		news = PT_SLEEPS_FOR_WAL;
 
 	*moved = false;
 	if (requests == seen_requests && requested <= pt_commit_replicated())
@@ -112,17 +111,13 @@ committer_turn(bool *moved)
 	 * The ends move before the LSNs are published: a client that has its
 	 * answer finds its record.
 	 */
-	if (pt_state_advance_all(replicated) || requests != seen_requests)
-	{
-		pt_server_moved();
-		news |= PT_SLEEPS_FOR_LOGS;
-	}
+	pt_state_advance_all(replicated);
 	Assert(replicated <= flushed);
 	pt_commit_publish(flushed, replicated);
 	*moved = true;
 	seen_requests = requests;
 	seen_replicated = replicated;
-	pt_server_wake(news);
+	pt_server_wake(PT_SLEEPS_FOR_WAL | PT_SLEEPS_FOR_LOGS);
 	if (pt_logwriter_count() > 0)
 		pt_logwriter_wake();
 	return requested > replicated;

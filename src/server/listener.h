@@ -65,7 +65,6 @@ struct PtListener
 	int			busy_rounds;	/* attempts that left some busy, in a row */
 	XLogRecPtr	seen_flushed;	/* when parked was looked at last */
 	XLogRecPtr	seen_replicated;
-	uint64		seen_moves;		/* when the waits were looked at last */
 	NetTimer	tick;			/* of the control worker's groups */
 	XLogRecPtr	commit_end_before;	/* XactLastCommitEnd when the open
 									 * transaction began */
@@ -110,8 +109,9 @@ extern void pt_posted_forget(PtRequest *request);
 extern void pt_log_waits_init(PtListener *l);
 extern void pt_log_waits_register(PtRequest *request);
 extern void pt_log_waits_unregister(PtRequest *request);
-extern void pt_log_waits_check(PtListener *l);
+extern void pt_log_waits_check(void);
 extern bool pt_log_waits_any(void);
+extern bool pt_log_waits_pending(void);
 extern void pt_log_waits_forget_all(void);
 
 /*

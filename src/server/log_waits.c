@@ -4,10 +4,10 @@
  *	  Requests that wait for a log to move (Fetch at the end of a log).
  *
  * A log for which somebody waits is "watched": the worker remembers where its
- * durable end was, and counts itself among the log's waiters, so that whoever
- * moves the end sees to it that the worker is woken.  A turn then looks at the
- * watched logs, not at every waiting request.  A log may be watched that has
- * no state in memory: what the log's moves are counted by is kept for all.
+ * durable end was, and is told by whoever moves the end, through the bucket of
+ * the log (../log/watch.c).  A turn then looks at the watched logs of the
+ * buckets that were named to it, and at nothing else, however many wait.  A
+ * log may be watched that has no state in memory.
  *
  * A wake-up must not be lost between the handler's look at the log and the
  * registration of its wait.  For a log that is watched already nothing can be:
@@ -15,7 +15,7 @@
  * is not, the request is resumed once at once, after the log has become
  * watched; as watching ends only some time after the last wait, this is rare.
  *
- * Siblings: turn.c (when this is called), ../log/state.c (the ends).
+ * Siblings: turn.c (when this is called), ../log/watch.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -26,6 +26,7 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
+#include "log/watch.h"
 #include "xact/commit.h"
 #include "server/listener.h"
 
@@ -36,7 +37,9 @@ typedef struct PtWatchedLog
 {
 	RelFileLocator locator;		/* hash key */
 	PtLogState *state;			/* the log's, when we heard of it last */
-	uint32		seen_moves;		/* pt_log_moves() when we looked last */
+	dlist_node	node;			/* on the list of its bucket */
+	uint32		bucket;
+	uint32		seen_moves;		/* pt_watch_moves() when we looked last */
 	PtLogPos	seen_pos;		/* durable end then, if it was known */
 	int64		seen_offset;
 	dlist_head	waits;
@@ -51,6 +54,8 @@ struct PtWait
 };
 
 static HTAB *watched;
+static dlist_head *buckets;		/* watched logs of each */
+static int	self;				/* this worker's number */
 static int64 looked_for_idle;
 static uint64 seen_gone;		/* pt_commit_gone_count() */
 
@@ -64,6 +69,13 @@ pt_log_waits_init(PtListener *l)
 {
 	HASHCTL		ctl = {.keysize = sizeof(RelFileLocator),.entrysize = sizeof(PtWatchedLog),.hcxt = l->mcxt};
 
+	StaticAssertStmt(PT_WORKERS_MAX <= PT_WATCH_WORKERS_MAX, "each worker must have a bit");
+	self = l->number;
+	buckets = MemoryContextAlloc(l->mcxt, PT_WATCH_BUCKETS * sizeof(dlist_head));
+	for (int i = 0; i < PT_WATCH_BUCKETS; i++)
+		dlist_init(&buckets[i]);
+	seen_gone = pt_commit_gone_count();
+	pt_watch_start(self);
 	watched = hash_create("pgtopic watched logs", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
@@ -125,8 +137,11 @@ watch_log(const PtLogRef *ref, bool *fresh)
 	log->state = ref->state;
 	if (!found)
 	{
-		pt_log_watch(&log->locator);
-		log->seen_moves = pt_log_moves(&log->locator);
+		log->bucket = pt_watch_bucket(&log->locator);
+		if (dlist_is_empty(&buckets[log->bucket]))
+			pt_watch_add(self, log->bucket);
+		dlist_push_tail(&buckets[log->bucket], &log->node);
+		log->seen_moves = pt_watch_moves(log->bucket);
 		log->seen_pos = 0;
 		log->seen_offset = -1;
 		log->idle_since = 0;
@@ -139,7 +154,9 @@ static void
 unwatch_log(PtWatchedLog *log)
 {
 	Assert(dlist_is_empty(&log->waits));
-	pt_log_unwatch(&log->locator);
+	dlist_delete(&log->node);
+	if (dlist_is_empty(&buckets[log->bucket]))
+		pt_watch_remove(self, log->bucket);
 	hash_search(watched, &log->locator, HASH_REMOVE, NULL);
 }
 
@@ -150,7 +167,7 @@ unwatch_log(PtWatchedLog *log)
 static bool
 log_moved(PtWatchedLog *log)
 {
-	uint32		moves = pt_log_moves(&log->locator);
+	uint32		moves = pt_watch_moves(log->bucket);
 	PtLogView	view;
 
 	if (moves == log->seen_moves)
@@ -172,33 +189,60 @@ pt_log_waits_any(void)
 	return hash_get_num_entries(watched) > 0;
 }
 
-/*
- * Somebody said that a log has moved: finds those who wait for one that did.
- */
-void
-pt_log_waits_check(PtListener *l)
+/* Has something been said that pt_log_waits_check would look at? */
+bool
+pt_log_waits_pending(void)
 {
-	uint64		moves = pt_server_moves();
-	uint64		gone;
+	return pt_watch_ready(self) || pt_commit_gone_count() != seen_gone;
+}
+
+static void
+make_all_due(PtWatchedLog *log)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &log->waits)
+		pt_request_make_due(dlist_container(PtWait, node, iter.cur)->request);
+}
+
+/* A log that was dropped does not move, and nobody says which it was. */
+static void
+check_gone(void)
+{
+	uint64		gone = pt_commit_gone_count();
 	HASH_SEQ_STATUS scan;
 	PtWatchedLog *log;
 
-	if (moves == l->seen_moves)
+	if (gone == seen_gone)
 		return;
-	l->seen_moves = moves;
-	gone = pt_commit_gone_count();
+	seen_gone = gone;
 	hash_seq_init(&scan, watched);
 	while ((log = hash_seq_search(&scan)) != NULL)
+		make_all_due(log);
+}
+
+/* Finds those who wait for logs that have moved. */
+void
+pt_log_waits_check(void)
+{
+	uint32		bucket;
+
+	if (!pt_log_waits_pending())
+		return;
+	check_gone();
+	while (pt_watch_next(self, &bucket))
 	{
 		dlist_iter	iter;
 
-		/* a log that was dropped does not move */
-		if (!log_moved(log) && gone == seen_gone)
-			continue;
-		dlist_foreach(iter, &log->waits)
-			pt_request_make_due(dlist_container(PtWait, node, iter.cur)->request);
+		dlist_foreach(iter, &buckets[bucket])
+		{
+			PtWatchedLog *log = dlist_container(PtWatchedLog, node, iter.cur);
+
+			Assert(log->bucket == bucket);
+			if (log_moved(log))
+				make_all_due(log);
+		}
 	}
-	seen_gone = gone;
 	unwatch_idle();
 }
 

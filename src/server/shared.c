@@ -18,6 +18,7 @@
 #include "storage/shmem.h"
 
 #include "guc.h"
+#include "log/watch.h"
 #include "server/counters.h"
 #include "server/jobs.h"
 #include "server/server.h"
@@ -26,7 +27,6 @@
 
 typedef struct PtServerShared
 {
-	pg_atomic_uint64 moves;
 	pg_atomic_uint32 flush_us;
 	struct
 	{
@@ -59,7 +59,6 @@ pt_server_shmem_init(void)
 	shared = ShmemInitStruct("pgtopic server", sizeof(PtServerShared), &found);
 	if (found)
 		return;
-	pg_atomic_init_u64(&shared->moves, 0);
 	pg_atomic_init_u32(&shared->flush_us, 0);
 	for (int i = 0; i < PT_WORKERS_MAX; i++)
 	{
@@ -151,8 +150,10 @@ pt_server_wake(uint32 what)
 	for (int i = 0; i < pt_server_workers(); i++)
 	{
 		Latch	   *latch = shared->listeners[i].latch;
+		uint32		matters = pg_atomic_read_u32(&shared->listeners[i].sleeps_for) & what;
 
-		if (latch != NULL && (pg_atomic_read_u32(&shared->listeners[i].sleeps_for) & what))
+		if (latch != NULL && ((matters & PT_SLEEPS_FOR_WAL) ||
+							  ((matters & PT_SLEEPS_FOR_LOGS) && pt_watch_ready(i))))
 			SetLatch(latch);
 	}
 }
@@ -164,18 +165,6 @@ pt_server_wake_worker(int worker)
 
 	if (latch != NULL)
 		SetLatch(latch);
-}
-
-void
-pt_server_moved(void)
-{
-	pg_atomic_fetch_add_u64(&shared->moves, 1);
-}
-
-uint64
-pt_server_moves(void)
-{
-	return pg_atomic_read_u64(&shared->moves);
 }
 
 bool

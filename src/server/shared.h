@@ -46,20 +46,14 @@ extern uint16 pt_server_up(int worker);
 extern void pt_server_sleeps_for(int worker, uint32 what);
 
 /*
- * WAL is durable further than it was, or a log has moved: wakes the workers
- * that sleep for it.
+ * WAL is durable further than it was, or logs have moved: wakes the workers
+ * that sleep for it.  Of those that sleep for logs the ones that wait for
+ * these (log/watch.h).
  */
 extern void pt_server_wake(uint32 what);
 
 /* The same for one worker, whatever it sleeps for. */
 extern void pt_server_wake_worker(int worker);
-
-/*
- * A log has moved for which a listener waits.  pt_server_moves goes up with
- * each; who sees it unchanged need not look at the logs.
- */
-extern void pt_server_moved(void);
-extern uint64 pt_server_moves(void);
 
 /*
  * Connections of a worker: counted where a connection is given to it.  false:

@@ -90,7 +90,7 @@ pt_turn(PtListener *l)
 		control_phase(l);
 	if (pt_plane_of(l) == KAFKA_PLANE_ADMIN)
 		admin_phase(l);
-	pt_log_waits_check(l);
+	pt_log_waits_check();
 	resume_phase(l);
 	answer_phase(l);
 	net_group_flush(l->group);
@@ -108,7 +108,7 @@ pt_turn_pending(const PtListener *l)
 
 	return !dlist_is_empty(&m->runnable) || l->append == PT_APPEND_NOW || !dlist_is_empty(&m->due) ||
 		!dlist_is_empty(&m->answerable) || net_group_busy(l->group) ||
-		l->seen_moves != pt_server_moves() ||
+		pt_log_waits_pending() ||
 		(!dlist_is_empty(&m->parked) &&
 		 (l->seen_flushed != pt_commit_flushed() || l->seen_replicated != pt_commit_replicated()));
 }

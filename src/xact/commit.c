@@ -22,6 +22,7 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 
+#include "log/watch.h"
 #include "xact/commit.h"
 #include "xact/xact.h"
 
@@ -100,11 +101,12 @@ pt_commit_request(XLogRecPtr lsn)
 		SetLatch(latch);
 }
 
-/* Logs were dropped by a transaction that has committed. */
+/* Logs were dropped by a transaction that has committed: all waiters look. */
 void
 pt_commit_gone(XLogRecPtr lsn)
 {
 	pg_atomic_fetch_add_u64(&shared->gone, 1);
+	pt_watch_all_moved();
 	pt_commit_request(lsn);
 }
 

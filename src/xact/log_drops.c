@@ -1,11 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * log_drops.c
- *	  Logs that end while somebody waits for them.
+ *	  Logs that come and go while somebody waits.
  *
  * Who waits for a log to move would wait for one that was dropped or truncated
  * until the deadline.  So a transaction that did such a thing says so when it
  * has committed, and everybody looks again; that is rare enough to wake all.
+ * Where a topic may have got partitions, sessions that wait for its others
+ * look again.
  *
  * It must be said behind the invalidation messages, or who is woken finds the
  * old relation still: hence a resource release callback, of the last phase.
@@ -24,16 +26,18 @@
 #include "access/xlog.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
-#include "storage/condition_variable.h"
 #include "utils/resowner.h"
 
+#include "log/watch.h"
 #include "xact/commit.h"
 #include "xact/internal.h"
 #include "topic/leaf.h"
 
 static object_access_hook_type prev_object_access;
-static bool dropped;			/* in this transaction; also when that part
-								 * was rolled back */
+
+/* In this transaction, be it that that part was rolled back. */
+static bool dropped;
+static bool added;
 
 static void
 object_access(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *arg)
@@ -54,16 +58,23 @@ pt_log_drops_note(void)
 	dropped = true;
 }
 
+/* This transaction makes a log, or gives one to a topic. */
+void
+pt_log_adds_note(void)
+{
+	added = true;
+}
+
 static void
 release_callback(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg)
 {
-	if (!dropped || !isTopLevel || phase != RESOURCE_RELEASE_AFTER_LOCKS || IsSubTransaction())
+	if (!(dropped || added) || !isTopLevel || phase != RESOURCE_RELEASE_AFTER_LOCKS || IsSubTransaction())
 		return;
-	dropped = false;
-	if (!isCommit)
-		return;
-	pt_commit_gone(XactLastCommitEnd);
-	ConditionVariableBroadcast(pt_state_any_cv());
+	if (isCommit && dropped)
+		pt_commit_gone(XactLastCommitEnd);
+	else if (isCommit)
+		pt_watch_all_sessions();
+	dropped = added = false;
 }
 
 void

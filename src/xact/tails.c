@@ -34,6 +34,7 @@
 #include "access/xlog.h"
 #include "replication/syncrep.h"
 
+#include "log/watch.h"
 #include "xact/commit.h"
 #include "xact/internal.h"
 
@@ -196,8 +197,8 @@ after_commit(void)
 	{
 		PtLogState *state = ((TouchedLog *) pt_levels_at(&touched, i))->state;
 
-		(void) pt_state_advance(state, safe);
-		if (pt_log_awaited(&state->locator))
+		pt_state_advance(state, safe);
+		if (pt_watch_awaited(&state->locator))
 			awaited = true;
 	}
 	/* the committer wakes the listener's fetches, and follows standbys */

@@ -103,6 +103,7 @@ extern PtStatus pt_trim(Oid leaf, int64 offset, int64 *start);
 
 /* log_drops.c */
 extern void pt_log_drops_note(void);
+extern void pt_log_adds_note(void);
 
 /* commit.c; commit.h has the committer's side. */
 extern void pt_commit_request(XLogRecPtr lsn);

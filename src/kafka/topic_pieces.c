@@ -25,7 +25,10 @@
 /* Until what could not be removed is tried again. */
 #define REMOVE_AGAIN_MS		30000
 
-/* When there is something to remove; -1: not as far as we know. */
+/* Until it is looked for what others have left, as a restore of a dump may. */
+#define LOOK_AGAIN_MS		(3600 * 1000)
+
+/* When it is looked for what is to be removed: at once after the start. */
 static int64 remove_at = 0;
 
 typedef struct Pieces
@@ -52,9 +55,7 @@ now_ms(void)
 static void
 remove_later(int64 ms)
 {
-	int64		at = now_ms() + ms;
-
-	remove_at = remove_at < 0 ? at : Min(remove_at, at);
+	remove_at = Min(remove_at, now_ms() + ms);
 }
 
 static void
@@ -212,12 +213,12 @@ kafka_topic_grow(KafkaCall *call, Oid relid, int had, int npartitions, KafkaErro
 
 /*
  * For the administration worker: after how many ms kafka_admin_turn has
- * something to do; 0: now, -1: never.  Needs no transaction.
+ * something to do.  Needs no transaction.
  */
 int64
 kafka_admin_wait(void)
 {
-	return remove_at < 0 ? -1 : Max(remove_at - now_ms(), 0);
+	return Max(remove_at - now_ms(), 0);
 }
 
 /*
@@ -229,11 +230,12 @@ void
 kafka_admin_turn(MemoryContext mcxt)
 {
 	MemoryContext old = MemoryContextSwitchTo(mcxt);
-	List	   *unfinished = pt_topic_unfinished();
+	List	   *unfinished;
 	ListCell   *lc;
 	KafkaError	error;
 
-	remove_at = -1;
+	remove_at = now_ms() + LOOK_AGAIN_MS;
+	unfinished = pt_topic_unfinished();
 	foreach(lc, unfinished)
 	{
 		Pieces		pieces = {.relid = lfirst_oid(lc)};

@@ -366,8 +366,7 @@ admin_phase(PtListener *l)
 		transaction_end(l);
 		wait_ms = kafka_admin_wait();
 	}
-	if (wait_ms >= 0)
-		net_timer_start(l->loop, &l->tick, net_now() + wait_ms * 1000);
+	net_timer_start(l->loop, &l->tick, net_now() + wait_ms * 1000);
 }
 
 /* Only wakes the worker: every turn looks. */

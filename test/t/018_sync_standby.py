@@ -14,10 +14,16 @@ primary = standby = None
 
 
 def end():
-    """The end of the log that Kafka clients are told."""
-    out = subprocess.run(["kcat", "-Q", "-b", primary.bootstrap, "-t", "safe:0:-1"], stdout=subprocess.PIPE, check=True,
-                         text=True, timeout=120).stdout
-    return out.split()[-1]
+    """The end of the log that Kafka clients are told.  kcat gives up when a connection fails, as while a server starts."""
+    deadline = time.monotonic() + 120
+    while True:
+        done = subprocess.run(["kcat", "-Q", "-b", primary.bootstrap, "-t", "safe:0:-1"], stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True, timeout=120, check=False)
+        if done.returncode == 0:
+            return done.stdout.split()[-1]
+        if time.monotonic() > deadline:
+            raise RuntimeError("kcat does not get through")
+        time.sleep(0.1)
 
 
 def becomes(expected):

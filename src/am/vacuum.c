@@ -118,13 +118,12 @@ settle_tail(Relation rel)
 {
 	PtLogView	view;
 	PtLogState *state;
-	bool		full;
 
 	pt_log_view(rel, &view);
 	if ((view.tail_cut == 0 && !TransactionIdIsValid(view.tail_xid)) ||
 		!pt_append_lock(RelationGetRelid(rel), PT_LOCK_TRY))
 		return;
-	state = pt_state_try(rel, &full);
+	state = pt_state_try(rel);
 	if (state != NULL)
 		pt_append_repair(rel, state);
 	pt_append_locks_release();

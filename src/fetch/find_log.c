@@ -73,9 +73,9 @@ create_known(void)
 
 /*
  * The state of a leaf's log, pinned: pt_state_release when many are looked at
- * in one transaction.  PT_UNKNOWN_PARTITION when there is no such leaf,
- * PT_STORAGE_ERROR when there is no memory for its state; PT_BUSY when
- * somebody holds its table exclusively, or (dont_wait) is loading its state.
+ * in one transaction.  PT_UNKNOWN_PARTITION when there is no such leaf;
+ * PT_BUSY when somebody holds its table exclusively, or (dont_wait) when it is
+ * not to be had at once.
  */
 PtStatus
 pt_log_find(Oid relid, bool dont_wait, PtLogState **log)
@@ -123,11 +123,10 @@ take_state(Relation rel, bool dont_wait, PtLogState **log)
 {
 	Oid			relid = RelationGetRelid(rel);
 	KnownLog   *entry;
-	bool		full = false;
 
-	*log = dont_wait ? pt_state_try(rel, &full) : pt_state_get(rel);
+	*log = dont_wait ? pt_state_try(rel) : pt_state_get(rel);
 	if (*log == NULL)
-		return full ? PT_STORAGE_ERROR : PT_BUSY;
+		return PT_BUSY;
 	entry = hash_search(known, &relid, HASH_ENTER, NULL);
 	entry->locator = (*log)->locator;
 	entry->log = *log;

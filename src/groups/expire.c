@@ -187,6 +187,7 @@ forget_rest(const Expiry *e, const Oid *leaves, int n)
 		if (pt_log_find(leaves[i], true, &log) != PT_OK)
 			return;				/* another time */
 		logs[i] = log->locator;
+		pt_state_release(log);
 	}
 	pt_offset_follow_keep(logs, n);
 	pfree(logs);

@@ -155,8 +155,9 @@ pt_offsets_follow(Oid leaf, bool dont_wait)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("could not obtain lock on topic \"%s\"", OFFSETS_TOPIC)));
-	if (status != PT_OK)
+	if (status == PT_UNKNOWN_PARTITION)
 		return NULL;
+	Assert(status == PT_OK);
 	pt_offset_follow(log);
 	return log;
 }
@@ -268,6 +269,7 @@ pt_offsets_groups(bool dont_wait, PtGroupCallback callback, void *arg)
 		{
 			leaves[nlogs] = leaves[i];
 			logs[nlogs++] = log->locator;
+			pt_state_release(log);
 		}
 	}
 	n = pt_offset_cache_groups(logs, nlogs, &groups);

@@ -124,7 +124,7 @@ extern void pt_state_shmem_init(void);
  * memory; pinned until it is released or the transaction ends.
  */
 extern PtLogState *pt_state_get(Relation rel);
-extern PtLogState *pt_state_try(Relation rel, bool *full);
+extern PtLogState *pt_state_try(Relation rel);
 extern bool pt_state_pin(PtLogState *state, const RelFileLocator *locator);
 extern void pt_state_release(PtLogState *state);
 extern void pt_state_release_all(void);

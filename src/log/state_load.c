@@ -302,16 +302,15 @@ pt_state_get(Relation rel)
 
 /*
  * The same for those who must not wait long: NULL when somebody else has been
- * loading it for a while, or (*full) when all entries are in use.
+ * loading it for a while, or all entries are in use.
  */
 PtLogState *
-pt_state_try(Relation rel, bool *full)
+pt_state_try(Relation rel)
 {
 	RelFileLocator locator = pt_rel_locator(rel);
 	PtLogState *state = pt_state_claim(&locator, true);
 
 	Assert(IsTransactionState());
-	*full = state == NULL;
 	if (state == NULL || pt_state_is_ready(state) || load(state, rel))
 		return state;
 	/* mostly it takes no longer than one's own loading would */

@@ -495,15 +495,13 @@ any_idempotent(Work **works, int n)
 static PtStatus
 lock_part(PartState *part, Oid relid, Work **works, int n)
 {
-	bool		full;
-
 	part->slow = pt_leaf_needs_executor(part->rel);
 	part->indexes = pt_index_rows_kind(part->rel);
 	if (mode != PT_PRODUCE_WAIT && (part->slow || part->indexes == PT_INDEXES_WITH_CODE))
 		return PT_NEEDS_EXECUTOR;
 	if (!pt_append_lock(relid, mode == PT_PRODUCE_WAIT ? PT_LOCK_WAIT : PT_LOCK_CLAIM))
 		return PT_BUSY;
-	part->log = mode == PT_PRODUCE_WAIT ? pt_state_get(part->rel) : pt_state_try(part->rel, &full);
+	part->log = mode == PT_PRODUCE_WAIT ? pt_state_get(part->rel) : pt_state_try(part->rel);
 	if (part->log == NULL)
 		return PT_BUSY;			/* being loaded, or all entries are in use now */
 	if (mode != PT_PRODUCE_WAIT && any_idempotent(works, n) && !pt_producers_at_hand(part->log))

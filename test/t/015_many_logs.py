@@ -13,7 +13,7 @@ import cluster as pg   # noqa: E402
 import tap             # noqa: E402
 
 try:
-    from confluent_kafka import Consumer, Producer, TopicPartition
+    from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
     from confluent_kafka.admin import AdminClient, NewTopic
 except ImportError:
     tap.skip("confluent_kafka is not installed")
@@ -117,6 +117,34 @@ def test_too_many_at_once():
     tap.equal(producer.flush(60), 0, "one Produce request for all partitions is carried out")
     tap.equal(server.sql("SELECT count(DISTINCT partition) FROM topics.many WHERE value = 'at once'"), str(PARTITIONS),
               "each has its record")
+
+
+def test_all_in_use():
+    """a transaction has all the memory there is: readers go on, others hear that they must try again"""
+    client = consumer()
+    client.commit(offsets=[TopicPartition("many", 20, 3)], asynchronous=False)
+    session = server.session()
+    session.sql("BEGIN")
+    answers = [session.sql("SELECT append('many:%d', 'held')" % i) for i in range(ENTRIES)]
+    tap.ok(all(a.isdigit() for a in answers), "it appends to as many as there is memory for")
+    total = server.sql("SELECT count(*) FROM topics.many")
+    tap.ok(int(total) > 4 * PARTITIONS, "a query reads all partitions")
+    server.sql("VACUUM topics.many")
+    tap.equal(server.sql("SELECT sum(records) FROM partitions WHERE topic::text = 'many'"), total, "VACUUM and the view work")
+    try:
+        found = client.committed([TopicPartition("many", 20)], timeout=5)[0]
+        tap.ok(found.error is not None or found.offset == 3, "no client is told that it has committed nothing")
+    except KafkaException:
+        tap.ok(True, "no client is told that it has committed nothing")
+    try:
+        server.sql("SELECT append('many:%d', 'x')" % ENTRIES)
+        tap.ok(False, "an error is expected")
+    except pg.SqlError as error:
+        tap.matches("too many partitions", str(error), "who writes elsewhere waits for a while, and gets an error")
+    session.sql("ROLLBACK")
+    session.close()
+    tap.equal(client.committed([TopicPartition("many", 20)], timeout=30)[0].offset, 3, "the committed offset is there")
+    client.close()
 
 
 def use_all():
@@ -305,5 +333,5 @@ def test_number_of_partitions():
     tap.equal(server.sql("SELECT count(*) FROM pg_class WHERE relname LIKE 'big%'"), "0", "a Kafka client deletes it")
 
 
-tap.main([test_write_in_turn, test_wait_for_all, test_upkeep, test_too_many_at_once, test_prepared, test_crashes,
-          test_number_of_partitions])
+tap.main([test_write_in_turn, test_wait_for_all, test_upkeep, test_too_many_at_once, test_all_in_use,
+          test_prepared, test_crashes, test_number_of_partitions])

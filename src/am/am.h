@@ -13,11 +13,12 @@
 
 #include "compat.h"
 
-/* From _PG_init: the hook of utility commands. */
+/* Installs the hook for utility commands.  To be called by _PG_init. */
 extern void pt_utility_register(void);
 
 /*
- * Makes an empty log begin at an offset: what the label of a partition says.
+ * Makes an empty log begin at an offset.  The label of a partition has that
+ * offset when a dump is restored.
  */
 extern void pt_log_start_at(Oid relid, int64 offset);
 

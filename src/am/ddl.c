@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * ddl.c
- *	  The file of a log: created, truncated, moved, copied.
+ *	  Creates, truncates, moves and copies the file of a log.
  *
- * The end of a log never goes back, whatever becomes of its file: offsets are
- * promises to consumers.  So TRUNCATE gives the new file the old one's end as
- * its start, and VACUUM FULL the old one's start and every record its old
- * place.
+ * The end of a log never goes back, whatever happens to its file, because
+ * offsets are promises to consumers.  TRUNCATE makes the new file start at the
+ * end of the old one.  VACUUM FULL keeps the start of the log and the offset
+ * of each record.
  *
  * Siblings: vacuum.c (plain VACUUM, sizes), utility.c (commands that are
  * refused before they come here).
@@ -38,8 +38,8 @@
 #include "topic/types.h"
 
 /*
- * Where the next file starts, when copy_for_cluster makes it; else from the
- * old file.
+ * Start of the next file that pt_relation_set_new_filelocator() makes; NULL:
+ * the end of the old file.
  */
 static const PtLogInfo *next_file_start;
 
@@ -53,7 +53,10 @@ static void seal_copied(Relation rel, PtLogState *state, PtLogPos sealed);
  * CREATE TABLE and TRUNCATE
  */
 
-/* The one list of columns that a log can hold, by name and type. */
+/*
+ * ERROR unless the table has exactly the columns of a log.  This is the one
+ * list of their names and types.
+ */
 static void
 check_columns(Relation rel)
 {
@@ -88,7 +91,9 @@ check_columns(Relation rel)
 				 errhint("Create topics with create_topic().")));
 }
 
-/* ERROR unless the relation is a permanent table with the right columns. */
+/*
+ * ERROR unless the relation is a permanent table with the right columns.
+ */
 static void
 check_relation(Relation rel, char persistence)
 {
@@ -105,8 +110,9 @@ check_relation(Relation rel, char persistence)
 }
 
 /*
- * The end of the log as the current transaction sees it, as the start of a new
- * file.
+ * Takes the end of the log, as the current transaction sees it, as the start
+ * of a new file.  Waits for the append lock, which is held to the end of the
+ * transaction.
  */
 static void
 old_end(Relation rel, PtLogInfo *start)
@@ -117,12 +123,14 @@ old_end(Relation rel, PtLogInfo *start)
 	state = pt_state_get(rel);
 	start->start_offset = pt_append_next_offset(rel, state);
 	start->start_ordinal = state->tail_ordinal;
+	/* TRUNCATE may come here for many logs */
 	pt_state_release(state);	/* TRUNCATE of many logs */
 }
 
 /*
- * Makes the file of a new table, or another one for TRUNCATE (whose
- * file number is not that of the relcache entry yet).
+ * Table AM callback: makes the file of a new table, or another file for
+ * TRUNCATE.  In the second case the relcache entry still has the old file
+ * number, which tells the two apart.
  */
 void
 pt_relation_set_new_filelocator(Relation rel, const RelFileLocator *newrlocator, char persistence,
@@ -150,9 +158,9 @@ pt_relation_set_new_filelocator(Relation rel, const RelFileLocator *newrlocator,
 }
 
 /*
- * For a table that this transaction has created or already truncated: the
- * server would empty the file in place.  A further new file does the same and
- * needs no truncation of ours to be replayed.
+ * Table AM callback: TRUNCATE of a table that this transaction has created or
+ * truncated before.  The server would empty the file in place; we make one
+ * more new file instead, so that no truncation of ours has to be replayed.
  */
 void
 pt_relation_nontransactional_truncate(Relation rel)
@@ -161,9 +169,9 @@ pt_relation_nontransactional_truncate(Relation rel)
 }
 
 /*
- * A dump of an emptied log is restored: gives the log, when nothing is in it,
- * a new file that begins at this offset.  A log that has come further stays as
- * it is.
+ * Gives an empty log a new file that begins at "offset".  A log that has
+ * records or has come further stays as it is.  Takes AccessExclusiveLock to
+ * the end of the transaction.
  */
 void
 pt_log_start_at(Oid relid, int64 offset)
@@ -200,8 +208,8 @@ pt_log_start_at(Oid relid, int64 offset)
  */
 
 /*
- * The file goes over as it is; there is one fork.  The caller has locked
- * everybody out.
+ * Table AM callback: copies the file to another tablespace as it is; there is
+ * one fork.  The caller holds AccessExclusiveLock.
  */
 void
 pt_relation_copy_data(Relation rel, const RelFileLocator *newrlocator)
@@ -222,9 +230,9 @@ pt_relation_copy_data(Relation rel, const RelFileLocator *newrlocator)
  */
 
 /*
- * A log that starts amid a batch: the new file has to begin with all of that
- * batch.  Changes "file" so, and returns true; the start is then moved when
- * the batch is there.
+ * If a log starts within a batch, the new file has to begin with the whole
+ * batch.  Then *file is changed to the batch's start, and true is returned;
+ * the caller moves the start of the log when the batch is there.
  */
 static bool
 begin_with_whole_batch(Relation rel, PtLogInfo *file)
@@ -246,9 +254,11 @@ begin_with_whole_batch(Relation rel, PtLogInfo *file)
 }
 
 /*
- * Copies what is visible of a log to a file without aborted batches and free
- * extents.  Offsets, ordinals, leader epochs and bytes stay.  The new table's
- * own file starts at zero, so it is made again with the right start.
+ * Table AM callback: copies the visible part of a log to a new file, without
+ * aborted batches and free extents.  Offsets, ordinals, leader epochs and the
+ * bytes of batches stay.  The file that the new table has starts at zero, so
+ * another one with the right start is made first.  The caller holds
+ * AccessExclusiveLock.
  */
 void
 pt_relation_copy_for_cluster(PT_COPY_FOR_CLUSTER_ARGS)
@@ -294,9 +304,12 @@ pt_relation_copy_for_cluster(PT_COPY_FOR_CLUSTER_ARGS)
 }
 
 /*
- * The copies are all of our xid, which no older snapshot sees.  But what was
- * visible to everybody shall stay so: up to the first frame that was not, the
- * new log is sealed at once.  Nobody sees its file before we commit.
+ * Copies the visible frames.
+ *
+ * The copies have our xid, which older snapshots do not see.  But what
+ * everybody could see before has to stay visible: the new log is sealed at
+ * once up to the first frame that somebody might not see.  Nobody sees the
+ * new file before we commit.
  */
 static void
 copy_frames(Relation old_table, Relation new_table, TransactionId oldest_xmin, double *num_tuples)
@@ -316,6 +329,7 @@ copy_frames(Relation old_table, Relation new_table, TransactionId oldest_xmin, d
 	{
 		PtVisibility v = pt_frame_visible(&r, &frame, NULL);
 
+		/* we hold AccessExclusiveLock */
 		Assert(v != PT_IN_PROGRESS);	/* we hold the table alone */
 		if (v != PT_VISIBLE)
 			continue;
@@ -335,7 +349,8 @@ copy_frames(Relation old_table, Relation new_table, TransactionId oldest_xmin, d
 }
 
 /*
- * We hold the append lock, so the next ordinal is ours to say; it only grows.
+ * Appends one batch under its old ordinal.  The caller holds the append lock,
+ * so it may set the next ordinal, which never goes back.
  */
 static void
 copy_frame(Relation new_table, PtLogState *state, PtReader *r, const PtFrame *frame)
@@ -352,7 +367,9 @@ copy_frame(Relation new_table, PtLogState *state, PtReader *r, const PtFrame *fr
 	Assert(batch.base_ordinal == frame->head.base_ordinal);
 }
 
-/* What vacuum's sealing does, without looking at xids. */
+/*
+ * Seals what was copied, as VACUUM does, but without a look at xids.
+ */
 static void
 seal_copied(Relation rel, PtLogState *state, PtLogPos sealed)
 {

@@ -3,20 +3,20 @@
  * fetch.c
  *	  Single rows of a log, by TID.
  *
- * A TID is either a record's ordinal or the marker of a row that waits in
+ * A TID is either a record's ordinal, or the marker of a row that waits in
  * this backend for its transaction to commit (or was appended early in it).
- * Markers come from the executor only, which got them from tuple_insert: AFTER
- * triggers, foreign keys and deferred constraints look their row up this way.
- * An index never has one.
+ * Markers come only from the executor, which has them from tuple_insert: AFTER
+ * triggers, foreign keys and deferred constraints look up their row this way.
+ * An index never has a marker.
  *
- * An index fetch keeps its cursor on the batch that it has taken apart, so
- * that an index scan in the order of the log does that once a batch.
+ * The cursor of an index fetch stays on the batch that it has decoded, so an
+ * index scan in the order of the log decodes each batch once.
  *
- * SERIALIZABLE needs no lock on the rows that are read here: they never
- * change.  New ones are noticed by the index's own predicate locks, or the
- * scan's.
+ * SERIALIZABLE needs no lock on the rows that are read here, because they
+ * never change.  The predicate locks of the index or of the scan notice new
+ * rows.
  *
- * Siblings: record_cursor.c (the cursor), modify.c (who hands out markers).
+ * Siblings: record_cursor.c (the cursor), modify.c (gives out markers).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -30,16 +30,17 @@
 #include "am/internal.h"
 #include "topic/leaf.h"
 
+/* An index scan's access to the table. */
 typedef struct PtIndexFetch
 {
 	IndexFetchTableData base;
 	PtRows		rows;
-} PtIndexFetch;
+} PtIndexFetch;					/* the cursor; also used by the position index */
 
 static bool fetch_pending(Relation rel, ItemPointer tid, TupleTableSlot *slot);
 static bool find_tid(PtRows *rows, ItemPointer tid, Snapshot snapshot, bool *all_dead);
 
-/* Begins fetching rows for one index scan. */
+/* Table AM callback: begins fetching rows for one index scan. */
 struct IndexFetchTableData *
 pt_index_fetch_begin(PT_INDEX_FETCH_BEGIN_ARGS)
 {
@@ -50,7 +51,9 @@ pt_index_fetch_begin(PT_INDEX_FETCH_BEGIN_ARGS)
 	return &fetch->base;
 }
 
-/* Lets go of pages between two rescans, or at the end of a scan. */
+/*
+ * Table AM callback: releases pages between two rescans and at the end.
+ */
 void
 pt_index_fetch_reset(struct IndexFetchTableData *data)
 {
@@ -58,7 +61,8 @@ pt_index_fetch_reset(struct IndexFetchTableData *data)
 }
 
 /*
- * The executor has cleared its slots, which may have pointed into the cursor.
+ * Table AM callback.  The executor has cleared its slots, which may have
+ * pointed into the cursor.
  */
 void
 pt_index_fetch_end(struct IndexFetchTableData *data)
@@ -67,6 +71,9 @@ pt_index_fetch_end(struct IndexFetchTableData *data)
 	pfree(data);
 }
 
+/*
+ * Returns the cursor of an index fetch.
+ */
 PtRows *
 pt_index_fetch_rows(struct IndexFetchTableData *data)
 {
@@ -74,9 +81,9 @@ pt_index_fetch_rows(struct IndexFetchTableData *data)
 }
 
 /*
- * Moves the cursor to the row with a TID that is not a marker; false when the
- * snapshot does not see it.  *all_dead says whether nobody ever will (so that
- * the index may forget it).
+ * Moves the cursor to the row with a TID, which must not be a marker.
+ * Returns false if the snapshot does not see it.  *all_dead is set if nobody
+ * will ever see it, so that the index may forget the entry.
  */
 static bool
 find_tid(PtRows *rows, ItemPointer tid, Snapshot snapshot, bool *all_dead)
@@ -98,7 +105,10 @@ find_tid(PtRows *rows, ItemPointer tid, Snapshot snapshot, bool *all_dead)
 	return false;
 }
 
-/* A row that waits, or that was appended early: it is ours, so we see it. */
+/*
+ * Fetches a row that waits or was appended early.  It is our own, so we see
+ * it.
+ */
 static bool
 fetch_pending(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 {
@@ -112,8 +122,8 @@ fetch_pending(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 }
 
 /*
- * The row of an index entry.  There is one version of it, so never anything to
- * call again for.
+ * Table AM callback: the row of an index entry.  There is one version of it,
+ * so call_again is always false.
  */
 bool
 pt_index_fetch_tuple(struct IndexFetchTableData *data, ItemPointer tid, Snapshot snapshot,
@@ -136,8 +146,8 @@ pt_index_fetch_tuple(struct IndexFetchTableData *data, ItemPointer tid, Snapshot
 }
 
 /*
- * One row for a trigger, a TID scan or a row mark.  The slot owns what it is
- * given: there is no scan that would.
+ * Table AM callback: one row for a trigger, a TID scan or a row mark.  The
+ * slot gets a copy, because there is no scan that could own the row.
  */
 bool
 pt_tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot)
@@ -162,8 +172,8 @@ pt_tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, Tup
 }
 
 /*
- * Could a TID that a user gave us be one of a row?  Markers mean nothing
- * outside of the executor.
+ * Table AM callback: can a TID that a user has given be the TID of a row?
+ * Markers mean nothing outside of the executor.
  */
 bool
 pt_tuple_tid_valid(TableScanDesc sscan, ItemPointer tid)
@@ -172,15 +182,17 @@ pt_tuple_tid_valid(TableScanDesc sscan, ItemPointer tid)
 		!pt_tid_is_marker(tid);
 }
 
-/* A record has one version. */
+/*
+ * Table AM callback.  A record has one version, so the TID stays.
+ */
 void
 pt_tuple_get_latest_tid(TableScanDesc sscan, ItemPointer tid)
 {
 }
 
 /*
- * Does the snapshot see the row from which the slot was filled?  Deferred
- * foreign key checks ask.
+ * Table AM callback: does the snapshot see the row from which the slot was
+ * filled?  Deferred foreign key checks ask this.
  */
 bool
 pt_tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot)
@@ -199,9 +211,10 @@ pt_tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snapsho
 }
 
 /*
- * An index that wants to make room may remove what a scan has marked as dead
- * (see find_tid), and nothing else: rows do not come in versions.  No snapshot
- * can conflict with that, on standbys neither.
+ * Table AM callback: an index that needs room may remove the entries that a
+ * scan has marked as dead (see find_tid), and nothing else, because rows do
+ * not have versions.  No snapshot can conflict with that, not even on a
+ * standby.
  */
 TransactionId
 pt_index_delete_tuples(Relation rel, TM_IndexDeleteOp *delstate)

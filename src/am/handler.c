@@ -22,6 +22,9 @@
 PG_FUNCTION_INFO_V1(pt_topic_log_handler);
 PG_FUNCTION_INFO_V1(pt_topic_position_handler);
 
+/*
+ * Rows are stored in virtual slots.
+ */
 static const TupleTableSlotOps *
 slot_callbacks(Relation rel)
 {
@@ -29,8 +32,9 @@ slot_callbacks(Relation rel)
 }
 
 /*
- * There is no bitmap scan: its blocks would be prefetched from the file, but
- * a TID's block number is no block of it.
+ * The callbacks of topic_log.  There is no bitmap scan: it would prefetch
+ * blocks of the file, but the block number of a TID is not a block of the
+ * file.
  */
 static const TableAmRoutine topic_log_routine = {
 	.type = T_TableAmRoutine,
@@ -80,12 +84,18 @@ static const TableAmRoutine topic_log_routine = {
 	.index_validate_scan = pt_index_validate_scan,
 };
 
+/*
+ * Handler of the table access method.
+ */
 Datum
 pt_topic_log_handler(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_POINTER(&topic_log_routine);
 }
 
+/*
+ * Handler of the index access method.
+ */
 Datum
 pt_topic_position_handler(PG_FUNCTION_ARGS)
 {

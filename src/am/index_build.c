@@ -3,13 +3,13 @@
  * index_build.c
  *	  Building a secondary index over a log.
  *
- * Rows are entered under the TID of their ordinal, which never moves, so an
- * index is right for every snapshot, older ones too.  A plain build has locked
- * writers out and takes all that is committed.  A concurrent build takes what
- * its snapshot sees; what committed in between is added by
- * index_validate_scan, which merges the log with the TIDs that the index has.
- * Writers that know the index enter their rows when they append them, before
- * they commit.
+ * The TID of a row is its ordinal, which never changes, so an index is right
+ * for every snapshot, also for older ones.  A plain build locks writers out
+ * and takes all that is committed.  A concurrent build takes what its
+ * snapshot sees; index_validate_scan adds what was committed in between, by
+ * merging the log with the TIDs that the index has.  Writers that know the
+ * index make the entries of their rows when they append them, before they
+ * commit.
  *
  * Siblings: ../xact/index_rows.c (entries of new rows), scan.c.
  *
@@ -32,25 +32,27 @@
 
 #include "am/internal.h"
 
-/* What it takes to make index entries of a table's rows. */
+/* What it takes to make the index entries of a table's rows. */
 typedef struct PtEntryMaker
 {
 	Relation	index;
 	struct IndexInfo *info;
 	EState	   *estate;
 	ExprContext *econtext;
-	ExprState  *predicate;
-	TupleTableSlot *slot;
-	Datum		values[INDEX_MAX_KEYS];
+	ExprState  *predicate;		/* NULL: the index is not partial */
+	TupleTableSlot *slot;		/* the row for which an entry is made */
+	Datum		values[INDEX_MAX_KEYS]; /* the entry, as maker_form() has made
+										 * it */
 	bool		isnull[INDEX_MAX_KEYS];
 } PtEntryMaker;
 
 /* The TIDs that an index has, in order. */
 typedef struct PtIndexTids
 {
-	Tuplesortstate *sort;
-	bool		done;
-	bool		have;
+	Tuplesortstate *sort;		/* as the server's validate_index() has sorted
+								 * them */
+	bool		done;			/* all were read */
+	bool		have;			/* "tid" is set */
 	ItemPointerData tid;
 } PtIndexTids;
 
@@ -62,8 +64,8 @@ static void report_progress(TableScanDesc scan, BlockNumber *reported);
 static bool tids_contain(PtIndexTids *tids, ItemPointer tid);
 
 /*
- * ERROR for an index that a log cannot have; utility.c says it sooner for what
- * it sees.
+ * ERROR for an index that a log cannot have.  utility.c refuses earlier what
+ * it can see in the command.
  */
 static void
 check_index(Relation table, Relation index, const struct IndexInfo *info)
@@ -84,7 +86,10 @@ check_index(Relation table, Relation index, const struct IndexInfo *info)
 				 errhint("Use btree, hash, gist, spgist or topic_position.")));
 }
 
-/* As the index builds of a heap do; maker->slot is the row to be entered. */
+/*
+ * Prepares for making entries, as the index builds of a heap do.  maker_end()
+ * releases everything.
+ */
 static void
 maker_begin(PtEntryMaker *maker, Relation table, Relation index, struct IndexInfo *info)
 {
@@ -98,8 +103,8 @@ maker_begin(PtEntryMaker *maker, Relation table, Relation index, struct IndexInf
 }
 
 /*
- * Fills values and isnull from the slot's row; false when the index does not
- * want it.
+ * Fills values and isnull from the row in the slot.  Returns false if the row
+ * does not satisfy the predicate of a partial index.
  */
 static bool
 maker_form(PtEntryMaker *maker)
@@ -112,17 +117,22 @@ maker_form(PtEntryMaker *maker)
 	return true;
 }
 
+/*
+ * Releases what maker_begin() has made.
+ */
 static void
 maker_end(PtEntryMaker *maker)
 {
 	ExecDropSingleTupleTableSlot(maker->slot);
 	FreeExecutorState(maker->estate);
-	/* these may have pointed into the executor state */
+	/* these may point into the executor state */
 	maker->info->ii_ExpressionsState = NIL;
 	maker->info->ii_PredicateState = NULL;
 }
 
-/* Progress counts pages of the log, the oldest retained one as the first. */
+/*
+ * Reports progress in pages of the log, counted from the start of the log.
+ */
 static void
 report_progress(TableScanDesc scan, BlockNumber *reported)
 {
@@ -135,6 +145,9 @@ report_progress(TableScanDesc scan, BlockNumber *reported)
 	*reported = done;
 }
 
+/*
+ * Reports how many pages there are.
+ */
 static void
 report_total(TableScanDesc scan)
 {
@@ -146,8 +159,9 @@ report_total(TableScanDesc scan)
 }
 
 /*
- * The snapshot of a build: all that is there, or, while others write, one to
- * be told later what it saw.
+ * Begins the scan of a build.  A plain build takes all that is committed,
+ * because writers are locked out.  A concurrent build takes what a new
+ * snapshot sees; the validation adds the rest.
  */
 static TableScanDesc
 begin_build(Relation table, const struct IndexInfo *info)
@@ -159,13 +173,14 @@ begin_build(Relation table, const struct IndexInfo *info)
 		snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	scan = table_beginscan_strat(table, snapshot, 0, NULL, true, false);
 	if (info->ii_Concurrent)
-		scan->rs_flags |= SO_TEMP_SNAPSHOT; /* unregistered with the scan */
+		scan->rs_flags |= SO_TEMP_SNAPSHOT; /* so that table_endscan()
+											 * unregisters it */
 	return scan;
 }
 
 /*
- * See table_index_build_range_scan.  A scan is given by the workers of a
- * parallel build.
+ * Table AM callback; see table_index_build_range_scan().  The workers of a
+ * parallel build pass a scan.
  */
 double
 pt_index_build_range_scan(Relation table, Relation index, struct IndexInfo *info, bool allow_sync,
@@ -198,7 +213,10 @@ pt_index_build_range_scan(Relation table, Relation index, struct IndexInfo *info
 	return rows;
 }
 
-/* Has the index this TID?  To be asked for growing TIDs. */
+/*
+ * Returns true if the index has this TID.  TIDs must be asked for in
+ * ascending order.
+ */
 static bool
 tids_contain(PtIndexTids *tids, ItemPointer tid)
 {
@@ -216,8 +234,8 @@ tids_contain(PtIndexTids *tids, ItemPointer tid)
 }
 
 /*
- * TIDs grow along the log, except where ordinals pass the end of the TID
- * space.
+ * ERROR if the TIDs of the log are not ascending, because its ordinals pass
+ * the end of the TID space.
  */
 static void
 check_tids_grow(Relation table)
@@ -233,8 +251,8 @@ check_tids_grow(Relation table)
 }
 
 /*
- * See table_index_validate_scan: adds the rows that the snapshot sees and the
- * index has not.
+ * Table AM callback; see table_index_validate_scan().  Adds the rows that the
+ * snapshot sees and the index does not have.
  */
 void
 pt_index_validate_scan(Relation table, Relation index, struct IndexInfo *info, Snapshot snapshot,

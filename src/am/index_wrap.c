@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * index_wrap.c
- *	  Keeps the executor from entering rows into indexes that have no TID yet.
+ *	  Keeps the executor from making index entries of rows without a TID.
  *
- * The executor enters a row into the table's indexes right after tuple_insert,
- * when the row has no ordinal and so no TID yet.  So aminsert of every index
- * of a log is replaced in the relcache entry of the index by one that ignores
- * marker TIDs; real TIDs go on to the original.  That is done before the
- * executor comes to it, for any access method, by a copy of its routine that
- * remembers the original.  The entry of an index that is open is not rebuilt,
- * and a rebuilt one is wrapped again by the next insert.
+ * The executor makes the index entries of a row right after tuple_insert, when
+ * the row has no ordinal, and so no TID, yet.  Therefore we replace aminsert
+ * in the relcache entry of each index of a log by a function that ignores
+ * marker TIDs and passes real ones to the original.  The replacement is a
+ * copy of the index's routine that remembers the original; it works for any
+ * access method. The relcache does not rebuild the entry of an open index,
+ * and the next insert wraps a rebuilt entry again.
  *
  * Siblings: modify.c, index_build.c; xact/index_rows.c makes the entries when
  * rows are appended.
@@ -26,18 +26,20 @@
 #include "am/internal.h"
 #include "xact/xact.h"
 
-/* Takes the place of an index's routine in its relcache entry. */
+/* A copy of an index's routine that replaces it in the relcache entry. */
 typedef struct PtWrappedRoutine
 {
 	IndexAmRoutine routine;
-	aminsert_function original;
+	aminsert_function original; /* the index's own aminsert */
 } PtWrappedRoutine;
 
 static bool insert_unless_marker(Relation index, Datum *values, bool *isnull, ItemPointer tid,
 								 Relation heap, IndexUniqueCheck check, bool unchanged,
 								 struct IndexInfo *info);
 
-/* The aminsert of a wrapped index. */
+/*
+ * The aminsert of a wrapped index: ignores rows that have no TID yet.
+ */
 static bool
 insert_unless_marker(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
 					 IndexUniqueCheck check, bool unchanged, struct IndexInfo *info)
@@ -50,7 +52,10 @@ insert_unless_marker(Relation index, Datum *values, bool *isnull, ItemPointer ti
 	return wrapped->original(index, values, isnull, tid, heap, check, unchanged, info);
 }
 
-/* The position index needs none: it stores nothing anyway. */
+/*
+ * Wraps the routine of one index, unless it is wrapped already.  The position
+ * index needs no wrapper, because it stores nothing.
+ */
 static void
 wrap(Relation index)
 {
@@ -67,8 +72,8 @@ wrap(Relation index)
 }
 
 /*
- * Makes sure that the executor's index entries for rows of this table are not
- * written.
+ * Makes the executor's index entries of rows with marker TIDs a no-op.  To be
+ * called before the executor makes them, with the table open.
  */
 void
 pt_index_wrap(Relation rel)

@@ -52,7 +52,10 @@ extern void pt_tuple_get_latest_tid(TableScanDesc sscan, ItemPointer tid);
 extern bool pt_tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot);
 extern TransactionId pt_index_delete_tuples(Relation rel, TM_IndexDeleteOp *delstate);
 
-/* The cursor of an index fetch, which the position index shares. */
+/*
+ * fetch.c: the cursor of an index fetch, which the position index uses as
+ * well
+ */
 extern PtRows *pt_index_fetch_rows(struct IndexFetchTableData *data);
 
 /* modify.c */

@@ -3,19 +3,19 @@
  * modify.c
  *	  Writing to a log through SQL: INSERT, and clear errors for the rest.
  *
- * A row that is inserted waits in the backend's memory (xact/pending.c) and
- * joins the log when its transaction commits.  Until then its slot has a
- * marker TID, under which triggers find it; its "offset" is null unless it was
- * given.  A table that is being rewritten has no readers to wait for and will
- * get another file number before the commit, so there rows are appended at
- * once.
+ * An inserted row waits in the backend's memory (xact/pending.c) and is
+ * appended when its transaction commits.  Until then its slot has a marker
+ * TID, by which triggers find it; its "offset" is null unless it was given.
+ * A table that is being rewritten gets its rows at once: it has no readers,
+ * and another file number before the commit.
  *
  * Rows of a log never change.  So a lock that only keeps a row from changing
- * (FOR KEY SHARE, which a foreign key's check takes on its referencing rows
- * when the referenced one is deleted) is held as soon as it is asked for.
+ * needs no work.  FOR KEY SHARE is such a lock; the check of a foreign key
+ * takes it on the referencing rows when the referenced row is deleted.
  *
- * pgstat hears of a row when it is appended (xact/row_batches.c), not here:
- * most rows never pass by, and those that are rolled back were never there.
+ * pgstat counts a row when it is appended (xact/row_batches.c), not here: most
+ * rows do not come through this file, and rows that are rolled back were never
+ * in the log.
  *
  * Siblings: fetch.c (finds rows by their markers), index_wrap.c (their
  * index entries, written when they are appended).
@@ -35,7 +35,10 @@
 static void insert_row(Relation rel, TupleTableSlot *slot);
 pg_noreturn static void reject(Relation rel, const char *what, const char *hint);
 
-/* The TID of the last row that was appended to a table in rewriting. */
+/*
+ * Sets the TID of the last row that was appended to a table that is
+ * rewritten.
+ */
 static void
 set_appended_tid(Relation rel, TupleTableSlot *slot)
 {
@@ -45,8 +48,8 @@ set_appended_tid(Relation rel, TupleTableSlot *slot)
 }
 
 /*
- * Hands a row to the transaction; the slot gets a TID, a marker unless the
- * table is being rewritten.
+ * Gives a row to the transaction.  The slot gets a TID: a marker, or the
+ * final one if the table is being rewritten.
  */
 static void
 insert_row(Relation rel, TupleTableSlot *slot)
@@ -66,8 +69,9 @@ insert_row(Relation rel, TupleTableSlot *slot)
 }
 
 /*
- * INSERT.  Whoever has read the log under SERIALIZABLE conflicts with us from
- * now on; that is asked again when it is appended.
+ * Table AM callback: INSERT.  A transaction that has read the log under
+ * SERIALIZABLE conflicts with us from now on.  This is checked again when the
+ * row is appended.
  */
 void
 pt_tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, PtTableOptions options,
@@ -78,7 +82,9 @@ pt_tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, PtTableOption
 	insert_row(rel, slot);
 }
 
-/* COPY: the same for many rows at once. */
+/*
+ * Table AM callback: COPY gives many rows at once.
+ */
 void
 pt_multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid, PtTableOptions options,
 				struct BulkInsertStateData *bistate)
@@ -90,7 +96,7 @@ pt_multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid,
 }
 
 /*
- * What a log does not do.
+ * ERROR for a command that a log does not support.
  */
 static void
 reject(Relation rel, const char *what, const char *hint)
@@ -102,6 +108,10 @@ reject(Relation rel, const char *what, const char *hint)
 			 errhint("%s", hint)));
 }
 
+/*
+ * Table AM callback: ON CONFLICT needs unique indexes, which a log cannot
+ * have.
+ */
 void
 pt_tuple_insert_speculative(Relation rel, TupleTableSlot *slot, CommandId cid, PtTableOptions options,
 							struct BulkInsertStateData *bistate, uint32 token)
@@ -110,6 +120,9 @@ pt_tuple_insert_speculative(Relation rel, TupleTableSlot *slot, CommandId cid, P
 		   _("Use append() with expected_offset to write only when nothing else has been written."));
 }
 
+/*
+ * Table AM callback: never called, as the insertion has failed.
+ */
 void
 pt_tuple_complete_speculative(Relation rel, TupleTableSlot *slot, uint32 token, bool succeeded)
 {
@@ -117,6 +130,7 @@ pt_tuple_complete_speculative(Relation rel, TupleTableSlot *slot, uint32 token, 
 		   _("Use append() with expected_offset to write only when nothing else has been written."));
 }
 
+/* Table AM callback */
 TM_Result
 pt_tuple_delete(PT_TUPLE_DELETE_ARGS)
 {
@@ -124,6 +138,7 @@ pt_tuple_delete(PT_TUPLE_DELETE_ARGS)
 		   _("Produce a record with the same key and a null value to mark a key as deleted, or TRUNCATE the table."));
 }
 
+/* Table AM callback */
 TM_Result
 pt_tuple_update(PT_TUPLE_UPDATE_ARGS)
 {
@@ -131,8 +146,8 @@ pt_tuple_update(PT_TUPLE_UPDATE_ARGS)
 }
 
 /*
- * See the head of this file: the weakest lock needs no locking, stronger ones
- * would mean a change to come.
+ * Table AM callback: LockTupleKeyShare needs no lock, as the header of this
+ * file explains.  The stronger modes announce a change, which cannot happen.
  */
 TM_Result
 pt_tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot, CommandId cid,

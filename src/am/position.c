@@ -3,17 +3,17 @@
  * position.c
  *	  Index access method topic_position: the log's own directory as an index.
  *
- * It stores nothing and costs an insert nothing.  On "offset" it is ordered,
- * so that a range, ORDER BY "offset" LIMIT n, min and max, merge appends over
- * partitions and parameterised joins are index scans.  On "timestamp" it is
- * not: records come in the order of the log, beginning where the first batch
- * with a late enough timestamp may be, and each is checked.  (Its operator
- * class has no "<", by which the planner knows that there is no order.)
+ * The index stores nothing and costs an insert nothing.  On "offset" it is
+ * ordered, so it serves ranges, ORDER BY "offset" LIMIT n, min and max, merge
+ * appends over partitions, and parameterised joins.  On "timestamp" it is not
+ * ordered: rows come in the order of the log, from the first batch on that may
+ * have a late enough timestamp, and each is rechecked.  (The operator class
+ * has no "<", which tells the planner that there is no order.)
  *
- * A scan uses the cursor of the table's index fetch that goes with it, so
- * that the row whose TID it returns is already at hand when the executor
- * fetches it.  If something else moved that cursor or reset it, the scan finds
- * its place again by offset.
+ * A scan uses the cursor of the index fetch that belongs to it, so the
+ * executor finds the row there whose TID it has just got.  If something else
+ * has moved or reset the cursor, the scan finds its place again by the
+ * offset.
  *
  * Siblings: record_cursor.c (the cursor), fetch.c (its owner).
  *
@@ -38,23 +38,25 @@
 #include "am/internal.h"
 #include "topic/timestamp.h"
 
-/* Where a scan stands, whatever happened to the cursor. */
+/* Where a scan is, whatever has happened to the cursor. */
 typedef struct PtCommittedOffset
 {
-	bool		on_row;
+	bool		on_row;			/* false: before the first row, or behind the
+								 * last */
 	int64		offset;			/* of the current row */
 } PtCommittedOffset;
 
+/* The state of an index scan. */
 typedef struct PtPositionScan
 {
 	bool		by_time;		/* the index is on "timestamp" */
 	bool		empty;			/* no row can match */
-	int64		lo;				/* offsets [lo, hi] */
+	int64		lo;				/* bounds of the offset, both inclusive */
 	int64		hi;
-	TimestampTz lo_time;		/* timestamps at or above */
-	bool		locked;			/* the predicate lock was taken */
+	TimestampTz lo_time;		/* lowest timestamp that matches */
+	bool		locked;			/* the predicate lock has been taken */
 	PtCommittedOffset now;
-	PtCommittedOffset marked;
+	PtCommittedOffset marked;	/* for ammarkpos and amrestrpos */
 } PtPositionScan;
 
 static void check_index(Relation heap, Relation index, struct IndexInfo *info);
@@ -64,7 +66,9 @@ static bool next_row(PtPositionScan *ps, PtRows *rows, bool forward);
 static bool matching_row(PtPositionScan *ps, PtRows *rows, bool forward);
 static void return_row(IndexScanDesc scan, PtRows *rows);
 
-/* Is it on "timestamp", not on "offset"? */
+/*
+ * True if the index is on "timestamp", false if it is on "offset".
+ */
 static bool
 is_by_time(Relation index)
 {
@@ -76,8 +80,8 @@ is_by_time(Relation index)
  */
 
 /*
- * ERROR for what the planner could take for something that a scan does not
- * give.
+ * ERROR for an index definition that promises the planner more than a scan
+ * gives.
  */
 static void
 check_index(Relation heap, Relation index, struct IndexInfo *info)
@@ -102,7 +106,9 @@ check_index(Relation heap, Relation index, struct IndexInfo *info)
 				 errhint("The index can be read in both directions.")));
 }
 
-/* Nothing is built, but the planner is told how many rows there are. */
+/*
+ * ambuild: nothing is built, but the planner is told how many rows there are.
+ */
 static IndexBuildResult *
 position_build(Relation heap, Relation index, struct IndexInfo *info)
 {
@@ -113,17 +119,22 @@ position_build(Relation heap, Relation index, struct IndexInfo *info)
 	return result;
 }
 
+/*
+ * Returns true if the index is one of ours.
+ */
 bool
 pt_index_is_position(Relation index)
 {
 	return index->rd_indam->ambuild == position_build;
 }
 
+/* ambuildempty: nothing */
 static void
 position_buildempty(Relation index)
 {
 }
 
+/* aminsert: nothing is stored */
 static bool
 position_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
 				IndexUniqueCheck check, bool unchanged, struct IndexInfo *info)
@@ -131,6 +142,7 @@ position_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Re
 	return false;
 }
 
+/* ambulkdelete: there are no entries */
 static IndexBulkDeleteResult *
 position_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 					IndexBulkDeleteCallback callback, void *arg)
@@ -138,6 +150,7 @@ position_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	return stats;
 }
 
+/* amvacuumcleanup: there is nothing to clean up */
 static IndexBulkDeleteResult *
 position_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
@@ -148,6 +161,7 @@ position_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
  * planning
  */
 
+/* amcanreturn: return_row() makes an index tuple */
 static bool
 position_canreturn(Relation index, int attno)
 {
@@ -155,9 +169,10 @@ position_canreturn(Relation index, int attno)
 }
 
 /*
- * Finding the first row costs a descent of the directory; then rows come in
- * the order of the table.  By time, every row from the start on is looked at:
- * that is what the table's part of the cost, by selectivity, says already.
+ * amcostestimate: the first row costs a search of the directory; the next
+ * ones come in the order of the table.  An index on "timestamp" looks at all
+ * rows behind its start, which the table's part of the cost has by
+ * selectivity.
  */
 static void
 position_costestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_count,
@@ -175,12 +190,14 @@ position_costestimate(struct PlannerInfo *root, struct IndexPath *path, double l
 	*pages = costs.numIndexPages;
 }
 
+/* amoptions: there are none */
 static bytea *
 position_options(Datum reloptions, bool validate)
 {
 	return NULL;
 }
 
+/* amvalidate: the operator classes are those of the extension's script */
 static bool
 position_validate(Oid opclass)
 {
@@ -191,6 +208,9 @@ position_validate(Oid opclass)
  * scanning
  */
 
+/*
+ * ambeginscan: amrescan follows before the first row.
+ */
 static IndexScanDesc
 position_beginscan(Relation index, int nkeys, int norderbys)
 {
@@ -203,7 +223,9 @@ position_beginscan(Relation index, int nkeys, int norderbys)
 	return scan;
 }
 
-/* The argument of a key on "offset", which may be of any integer type. */
+/*
+ * Returns the argument of a key on "offset"; it may have any integer type.
+ */
 static int64
 key_offset(ScanKey key)
 {
@@ -218,7 +240,9 @@ key_offset(ScanKey key)
 	}
 }
 
-/* Takes what an operator excludes out of [lo, hi]. */
+/*
+ * Removes from [lo, hi] what the operator excludes.
+ */
 static void
 narrow_offset(PtPositionScan *ps, StrategyNumber strategy, int64 value)
 {
@@ -252,8 +276,9 @@ narrow_offset(PtPositionScan *ps, StrategyNumber strategy, int64 value)
 }
 
 /*
- * An offset is never null in a log.  A timestamp may be: of times every row is
- * checked again, so a search for nulls, or for what is none, takes all.
+ * Adds a scan key to the bounds.  An offset is never null.  A timestamp may
+ * be null; the executor rechecks each row, so a search for nulls, or for rows
+ * that are not null, reads everything.
  */
 static void
 add_key(PtPositionScan *ps, ScanKey key)
@@ -269,7 +294,9 @@ add_key(PtPositionScan *ps, ScanKey key)
 		narrow_offset(ps, key->sk_strategy, key_offset(key));
 }
 
-/* New keys, and before the first row again. */
+/*
+ * amrescan: takes new keys and stands before the first row again.
+ */
 static void
 position_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys)
 {
@@ -288,7 +315,10 @@ position_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, i
 		ps->empty = true;
 }
 
-/* To the first row in the direction of the scan, wherever the cursor is. */
+/*
+ * Moves to the first row in the direction of the scan; the cursor may be
+ * anywhere.
+ */
 static bool
 first_row(PtPositionScan *ps, PtRows *rows, bool forward)
 {
@@ -303,8 +333,8 @@ first_row(PtPositionScan *ps, PtRows *rows, bool forward)
 }
 
 /*
- * To the next row in this direction; when the cursor has been moved, by way of
- * where we were.
+ * Moves to the next row in this direction.  If something else has moved the
+ * cursor, it first finds the current row again by its offset.
  */
 static bool
 next_row(PtPositionScan *ps, PtRows *rows, bool forward)
@@ -316,7 +346,9 @@ next_row(PtPositionScan *ps, PtRows *rows, bool forward)
 	return ps->now.offset > 0 && pt_rows_last_upto(rows, ps->now.offset - 1);
 }
 
-/* A null is before any time that is asked for. */
+/*
+ * True if the timestamp (ms) is before the lower bound; so is a null.
+ */
 static bool
 is_before(const PtPositionScan *ps, int64 ms)
 {
@@ -326,9 +358,9 @@ is_before(const PtPositionScan *ps, int64 ms)
 }
 
 /*
- * Moves on to the next row within the bounds.  Behind either end, the scan
- * stands nowhere again, as a btree's does, and another call would begin at the
- * end from which it comes.
+ * Moves to the next row within the bounds.  Behind either end the scan is on
+ * no row again, as that of a btree is: the next call begins at the end from
+ * which its direction comes.
  */
 static bool
 matching_row(PtPositionScan *ps, PtRows *rows, bool forward)
@@ -350,7 +382,7 @@ matching_row(PtPositionScan *ps, PtRows *rows, bool forward)
 }
 
 /*
- * Hands the current row to the executor; as an index tuple, too, for
+ * Gives the current row to the executor: its TID, and an index tuple for
  * index-only scans.
  */
 static void
@@ -373,7 +405,9 @@ return_row(IndexScanDesc scan, PtRows *rows)
 	}
 }
 
-/* The next row in this direction. */
+/*
+ * amgettuple: the next row in this direction.
+ */
 static bool
 position_gettuple(IndexScanDesc scan, ScanDirection direction)
 {
@@ -398,6 +432,7 @@ position_gettuple(IndexScanDesc scan, ScanDirection direction)
 	return true;
 }
 
+/* amendscan */
 static void
 position_endscan(IndexScanDesc scan)
 {
@@ -407,7 +442,9 @@ position_endscan(IndexScanDesc scan)
 	pfree(scan->opaque);
 }
 
-/* For merge joins: the offset is all there is to remember. */
+/*
+ * ammarkpos, for merge joins: the offset is all there is to remember.
+ */
 static void
 position_markpos(IndexScanDesc scan)
 {
@@ -416,6 +453,7 @@ position_markpos(IndexScanDesc scan)
 	ps->marked = ps->now;
 }
 
+/* amrestrpos */
 static void
 position_restrpos(IndexScanDesc scan)
 {
@@ -424,6 +462,10 @@ position_restrpos(IndexScanDesc scan)
 	ps->now = ps->marked;
 }
 
+/*
+ * The strategies are those of a btree, so their numbers are the comparison
+ * types.
+ */
 #ifdef PT_INDEX_AM_TRANSLATES
 static CompareType
 translate_strategy(StrategyNumber strategy, Oid opfamily)
@@ -464,7 +506,9 @@ static const IndexAmRoutine position_routine = {
 	PT_INDEX_AM_ORDER
 };
 
-/* What the access method's handler returns. */
+/*
+ * Returns what the handler of the access method has to return.
+ */
 const IndexAmRoutine *
 pt_position_routine(void)
 {

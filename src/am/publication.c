@@ -4,9 +4,9 @@
  *	  Publications do not carry the records of topics.
  *
  * Logical decoding does not understand the WAL of a log, so a subscriber would
- * get TRUNCATE and nothing else.  A publication that names a topic is refused;
- * one of a whole schema or of all tables may be meant for others, and gets a
- * warning.
+ * get TRUNCATE and nothing else.  A publication that names a topic is refused.
+ * A publication of a whole schema or of all tables may be meant for other
+ * tables, so it gets a warning.
  *
  * Sibling: utility.c calls this before the command.
  *
@@ -31,7 +31,9 @@
 #define HINT \
 	_("Subscribers can read topics as Kafka clients. Or copy the records to a table and publish that.")
 
-/* Is there a log in this schema?  Looks at all of pg_class. */
+/*
+ * True if the schema has a log.  Reads all of pg_class.
+ */
 static bool
 schema_has_logs(Oid schema)
 {
@@ -53,7 +55,9 @@ schema_has_logs(Oid schema)
 	return found;
 }
 
-/* The first schema of the search path; InvalidOid: there is none. */
+/*
+ * Returns the first schema of the search path, or InvalidOid.
+ */
 static Oid
 current_schema_oid(void)
 {
@@ -64,7 +68,10 @@ current_schema_oid(void)
 	return schema;
 }
 
-/* The topics' own schema also as long as it is empty. */
+/*
+ * True for the schema of topics, even if it is empty, and for any other that
+ * has a log.
+ */
 static bool
 has_topics(Oid schema)
 {
@@ -73,6 +80,9 @@ has_topics(Oid schema)
 	return schema == get_namespace_oid(pt_topic_schema, true) || schema_has_logs(schema);
 }
 
+/*
+ * WARNING that a publication does not have the records of topics.
+ */
 static void
 warn(const char *publication)
 {
@@ -82,6 +92,9 @@ warn(const char *publication)
 			 errhint("%s", HINT)));
 }
 
+/*
+ * True if the object has topics without naming them.  ERROR if it names one.
+ */
 static bool
 object_has_topics(const PublicationObjSpec *object)
 {
@@ -100,8 +113,9 @@ object_has_topics(const PublicationObjSpec *object)
 }
 
 /*
- * Before a publication is made, or gets more objects.  ERROR 0A000 where a
- * topic is named.
+ * To be called before a publication is made or gets more objects.  ERROR
+ * 0A000 if a topic is named, WARNING if topics are among a schema or all
+ * tables.
  */
 void
 pt_publication_check(const char *publication, List *objects, bool all_tables)

@@ -3,26 +3,25 @@
  * record_cursor.c
  *	  A cursor over the records of a log that a snapshot sees.
  *
- * Visibility is decided by frame.  Because commit order is log order, what a
- * snapshot sees of others is a prefix of the log: the first frame that is in
- * progress for it ends a forward scan, and a backward scan passes over such
- * frames until it comes to the prefix.  Two rules keep our own frames, which
- * lie behind everything else, within that picture, whichever way they are
- * reached:
+ * Visibility is a property of a frame.  Because commit order is log order, a
+ * snapshot sees a prefix of what others have appended.  The first frame that
+ * is in progress for it ends a forward scan; a backward scan skips such
+ * frames until it reaches the prefix.  Our own frames are behind all others.
+ * Two rules decide whether the cursor sees them:
  *
- *	- An own frame behind one that the snapshot hides is hidden, too.  (Under
- *	  REPEATABLE READ others may have committed between our snapshot and our
- *	  append.)  own_end says where that begins; it is looked up when the first
- *	  own frame is met.
- *	- An own frame that was appended after the cursor was opened is none of its
- *	  business, or INSERT INTO t SELECT ... FROM t, which may append early,
- *	  would chase its own tail.  That is what a command id does for a heap.
+ *	- An own frame behind a frame that the snapshot hides is hidden, too.
+ *	  (Under REPEATABLE READ others may have committed between our snapshot
+ *	  and our append.)  own_end is where this begins; it is looked up when
+ *	  the first own frame is met.
+ *	- An own frame that was appended after the cursor was opened is hidden.
+ *	  Otherwise INSERT INTO t SELECT ... FROM t, which may append early, would
+ *	  never end.  For a heap, command ids do this.
  *
- * Under SERIALIZABLE, every transaction that the snapshot hides is a conflict
+ * Under SERIALIZABLE, each transaction that the snapshot hides is a conflict
  * out, not only the one at which the scan stops.
  *
- * A batch is taken apart one record at a time as long as the cursor moves
- * forward; the first step back takes all of it apart.
+ * While the cursor moves forward, it decodes a batch record by record; the
+ * first step back decodes all of it.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -56,7 +55,11 @@ static void take_apart(PtRows *rows);
 static void go_to(PtRows *rows, int i);
 static bool go_to_offset(PtRows *rows, int64 offset);
 
-/* Memory is of the current context; the relation stays open and locked. */
+/*
+ * Opens a cursor before the first row.  Its memory is in the current context.
+ * The caller keeps the relation open and locked until pt_rows_end().  A NULL
+ * snapshot sees what is committed now, and our own rows.
+ */
 void
 pt_rows_begin(PtRows *rows, Relation rel, Snapshot snapshot, BufferAccessStrategy strategy)
 {
@@ -74,8 +77,8 @@ pt_rows_begin(PtRows *rows, Relation rel, Snapshot snapshot, BufferAccessStrateg
 }
 
 /*
- * Gives back pages and memory; what was stored in slots from here must not be
- * used any more.
+ * Closes the cursor and releases its pages and memory.  Slots that were
+ * filled from it must not be used any more.
  */
 void
 pt_rows_end(PtRows *rows)
@@ -90,8 +93,8 @@ pt_rows_end(PtRows *rows)
 }
 
 /*
- * Lets go of pages and of the current row; the next move must be a seek, or
- * goes on from at.  The next move then begins with a search of its own.
+ * Releases pages and the current row and moves to the start or the end of the
+ * log ("at").  The next move searches its place anew.
  */
 void
 pt_rows_reset(PtRows *rows, PtRowsAt at)
@@ -103,10 +106,12 @@ pt_rows_reset(PtRows *rows, PtRowsAt at)
 }
 
 /*
- * Only MVCC snapshots are told from each other; all others see the log as it
- * is now.  Nothing that was found with another snapshot is believed: not whose
- * transactions are over, and not that the current row is visible.  So the move
- * after a change must be a seek.
+ * Changes the snapshot.  Only MVCC snapshots differ; all others see the log
+ * as it is now.
+ *
+ * What was found with another snapshot is forgotten: which transactions are
+ * over, and that the current row is visible.  So the next move must be a
+ * seek.
  */
 void
 pt_rows_set_snapshot(PtRows *rows, Snapshot snapshot)
@@ -127,8 +132,8 @@ pt_rows_set_snapshot(PtRows *rows, Snapshot snapshot)
  */
 
 /*
- * May this cursor see the frame?  The two rules on our own frames are applied
- * here.
+ * Says whether the cursor sees the frame, by the snapshot and by the two
+ * rules about our own frames.
  */
 static PtVisibility
 classify(PtRows *rows, const PtFrame *frame)
@@ -148,9 +153,9 @@ classify(PtRows *rows, const PtFrame *frame)
 }
 
 /*
- * The position of the first frame of others that the snapshot hides; NO_LIMIT
- * when there is none.  Goes back over the tail up to what the snapshot sees of
- * others.  The reader stays where it is.
+ * Returns the position of the first frame of others that the snapshot hides,
+ * or NO_LIMIT.  Reads from the tail back to the first frame of others that
+ * the snapshot sees.  The reader's position is restored.
  */
 static PtLogPos
 find_own_end(PtRows *rows)
@@ -180,8 +185,8 @@ find_own_end(PtRows *rows)
 }
 
 /*
- * A frame that the snapshot hides is a read that its transaction's write came
- * too late for.
+ * Reports a frame that the snapshot hides to the predicate locks: we have
+ * read without it, so its transaction wrote too late for us.
  */
 static void
 note_hidden(PtRows *rows, const PtFrame *frame)
@@ -191,7 +196,10 @@ note_hidden(PtRows *rows, const PtFrame *frame)
 		CheckForSerializableConflictOut(rows->rel, frame->head.xid, rows->snapshot);
 }
 
-/* A forward scan stops at this frame: note it and all behind it. */
+/*
+ * Reports this frame, at which a forward scan stops, and all hidden ones
+ * behind it.
+ */
 static void
 note_all_hidden(PtRows *rows, PtFrame frame)
 {
@@ -208,7 +216,10 @@ note_all_hidden(PtRows *rows, PtFrame frame)
  * frames
  */
 
-/* To the next visible frame; false, and at the end, when there is none. */
+/*
+ * Moves to the next visible frame.  If there is none, the cursor is at the
+ * end and false is returned.
+ */
 static bool
 next_frame(PtRows *rows)
 {
@@ -236,7 +247,10 @@ next_frame(PtRows *rows)
 	return false;
 }
 
-/* To the visible frame before; false, and at the start, when there is none. */
+/*
+ * Moves to the visible frame before.  If there is none, the cursor is at the
+ * start and false is returned.
+ */
 static bool
 prev_frame(PtRows *rows)
 {
@@ -265,6 +279,9 @@ prev_frame(PtRows *rows)
  * records of a frame
  */
 
+/*
+ * Forgets the records of the current frame.
+ */
 static void
 close_batch(PtRows *rows)
 {
@@ -275,6 +292,9 @@ close_batch(PtRows *rows)
 	rows->current = -1;
 }
 
+/*
+ * ERROR XX001 for a batch that cannot be read.
+ */
 static void
 report_corrupt(PtRows *rows, PtBatchStatus status)
 {
@@ -286,7 +306,8 @@ report_corrupt(PtRows *rows, PtBatchStatus status)
 }
 
 /*
- * Starts with the batch of the frame; the cursor is before its first record.
+ * Begins to read the batch of the frame; the cursor is before its first
+ * record.
  */
 static void
 open_batch(PtRows *rows)
@@ -307,8 +328,8 @@ open_batch(PtRows *rows)
 }
 
 /*
- * To the next record of the open batch; false behind the last.  The first
- * batch of a log may begin before its start.
+ * Moves to the next record of the open batch; false behind the last one.
+ * Skips records before the start of the log, which the first batch may have.
  */
 static bool
 step(PtRows *rows)
@@ -321,7 +342,9 @@ step(PtRows *rows)
 	return false;
 }
 
-/* The same, whether the log begins later or not. */
+/*
+ * The same, without the start of the log.
+ */
 static bool
 step_any(PtRows *rows)
 {
@@ -345,7 +368,9 @@ step_any(PtRows *rows)
 	return true;
 }
 
-/* Takes the whole batch apart, so that go_to works. */
+/*
+ * Decodes the whole batch, so that go_to() can be used.
+ */
 static void
 take_apart(PtRows *rows)
 {
@@ -373,7 +398,9 @@ take_apart(PtRows *rows)
 	rows->has_all = true;
 }
 
-/* To the i'th record of a batch that was taken apart. */
+/*
+ * Moves to record i of a decoded batch.
+ */
 static void
 go_to(PtRows *rows, int i)
 {
@@ -383,8 +410,9 @@ go_to(PtRows *rows, int i)
 }
 
 /*
- * To the first record of the frame at or behind an offset; false when there
- * is none.  Cheap when it is a bit further on, as for an index scan in order.
+ * Moves to the first record of the frame at or behind an offset; false if
+ * there is none.  A short way forward is cheap, as an index scan in the order
+ * of the log needs it.
  */
 static bool
 go_to_offset(PtRows *rows, int64 offset)
@@ -423,7 +451,9 @@ go_to_offset(PtRows *rows, int64 offset)
  * moves
  */
 
-/* To the next row, or the one before; false when there is none. */
+/*
+ * Moves to the next row; false if there is none.
+ */
 bool
 pt_rows_next(PtRows *rows)
 {
@@ -444,8 +474,8 @@ pt_rows_next(PtRows *rows)
 }
 
 /*
- * For a move backward: is the record where the log still is?  Those before it
- * are not either, then.
+ * After a move backward: returns true if the record is still in the log.
+ * Otherwise those before it are not either, and the cursor is at the start.
  */
 static bool
 behind_start(PtRows *rows)
@@ -457,8 +487,8 @@ behind_start(PtRows *rows)
 }
 
 /*
- * To the row before; false when there is none.
- * Going back takes the whole batch apart, but once a batch only.
+ * Moves to the row before; false if there is none.  This decodes the whole
+ * batch, but only once per batch.
  */
 bool
 pt_rows_prev(PtRows *rows)
@@ -488,8 +518,9 @@ pt_rows_prev(PtRows *rows)
 }
 
 /*
- * So that next gives the rows of the frames that start in this extent, and no
- * others.  The cursor then ends with the extent, not with the log.
+ * Restricts the cursor to the frames that start in this extent;
+ * pt_rows_next() moves to the first of their rows.  The cursor ends with the
+ * extent.
  */
 void
 pt_rows_seek_extent(PtRows *rows, uint64 extent)
@@ -500,9 +531,9 @@ pt_rows_seek_extent(PtRows *rows, uint64 extent)
 }
 
 /*
- * So that next gives a row at or before the first one with this timestamp (ms)
- * or a later one.  Precise to an extent: whoever asks has to look at each
- * row's time.
+ * Moves to a place before the first row with this timestamp (ms) or a later
+ * one; pt_rows_next() follows.  This is precise to an extent only, so the
+ * caller has to check the timestamp of each row.
  */
 void
 pt_rows_seek_timestamp(PtRows *rows, int64 timestamp)
@@ -516,7 +547,9 @@ pt_rows_seek_timestamp(PtRows *rows, int64 timestamp)
 	rows->at = PT_ROWS_ON;
 }
 
-/* To the first row at or behind an offset; to the last one at or before it. */
+/*
+ * Moves to the first row at or behind an offset; false if there is none.
+ */
 bool
 pt_rows_first_from(PtRows *rows, int64 offset)
 {
@@ -536,8 +569,8 @@ pt_rows_first_from(PtRows *rows, int64 offset)
 }
 
 /*
- * Leaves the reader behind all visible frames that have an offset at or below
- * this one.
+ * Moves the reader behind all visible frames that begin at or below an
+ * offset.
  */
 static void
 seek_behind(PtRows *rows, int64 offset)
@@ -564,7 +597,9 @@ seek_behind(PtRows *rows, int64 offset)
 	pt_reader_seek_pos(r, pos);
 }
 
-/* To the last row at or before an offset; false when there is none. */
+/*
+ * Moves to the last row at or before an offset; false if there is none.
+ */
 bool
 pt_rows_last_upto(PtRows *rows, int64 offset)
 {
@@ -586,7 +621,9 @@ pt_rows_last_upto(PtRows *rows, int64 offset)
 	return behind_start(rows);
 }
 
-/* Does the frame have room for the ordinal? */
+/*
+ * True if the ordinal is one of the frame's.
+ */
 static bool
 frame_holds(const PtFrame *frame, int64 ordinal)
 {
@@ -595,8 +632,8 @@ frame_holds(const PtFrame *frame, int64 ordinal)
 }
 
 /*
- * Positions the cursor's frame on the one that holds the ordinal, visible or
- * not.
+ * Makes the frame with this ordinal the cursor's, whether it is visible or
+ * not; false if there is none.
  */
 static bool
 find_frame(PtRows *rows, int64 ordinal)
@@ -605,7 +642,7 @@ find_frame(PtRows *rows, int64 ordinal)
 	bool		close = rows->at == PT_ROWS_ON && rows->frame.head.base_ordinal < ordinal;
 
 	Assert(ordinal >= 0);
-	/* in an index scan in order, it is mostly the next one */
+	/* in an index scan in the order of the log it is often the next frame */
 	if (close)
 	{
 		pt_reader_seek_pos(r, rows->frame.next);
@@ -624,9 +661,9 @@ find_frame(PtRows *rows, int64 ordinal)
 }
 
 /*
- * To the row with an ordinal.  Of a row that is not visible, *why says whether
- * its transaction is in progress (*xid) or has aborted, or the row does not
- * exist (also PT_INVISIBLE).
+ * Moves to the row with an ordinal; false if there is no such visible row.
+ * Then *why is PT_IN_PROGRESS if its transaction (*xid) is, and PT_INVISIBLE
+ * if that has aborted or the row does not exist.
  */
 bool
 pt_rows_find(PtRows *rows, int64 ordinal, PtVisibility *why, TransactionId *xid)
@@ -663,7 +700,10 @@ pt_rows_find(PtRows *rows, int64 ordinal, PtVisibility *why, TransactionId *xid)
 	return go_to_offset(rows, offset) && rows->record.offset == offset;
 }
 
-/* To the first visible row with this ordinal or a later one. */
+/*
+ * Moves to the first visible row with this ordinal or a later one; false if
+ * there is none.
+ */
 bool
 pt_rows_first_ordinal(PtRows *rows, int64 ordinal)
 {
@@ -685,8 +725,8 @@ pt_rows_first_ordinal(PtRows *rows, int64 ordinal)
 }
 
 /*
- * The first ordinal that no visible row has: behind the last row.
- * Leaves the cursor on the last row.
+ * Returns the ordinal behind the last visible row, and leaves the cursor on
+ * that row.
  */
 int64
 pt_rows_end_ordinal(PtRows *rows)
@@ -698,8 +738,8 @@ pt_rows_end_ordinal(PtRows *rows)
 }
 
 /*
- * Records of a batch have consecutive ordinals; where compaction took some
- * out, the others keep theirs.
+ * Returns the ordinal of the current row.  The records of a batch have
+ * consecutive ordinals; after compaction the remaining ones keep theirs.
  */
 int64
 pt_rows_ordinal(const PtRows *rows)
@@ -709,7 +749,8 @@ pt_rows_ordinal(const PtRows *rows)
 }
 
 /*
- * Stores the current row in a slot, under its TID; good until the next store.
+ * Stores the current row in a slot, with its TID.  It is valid until the next
+ * store.
  */
 void
 pt_rows_store(PtRows *rows, TupleTableSlot *slot)

@@ -3,15 +3,15 @@
  * scan.c
  *	  Scans of a whole log: sequential, parallel, sampled, and for ANALYZE.
  *
- * A parallel scan hands out logical extents by one shared counter; a frame
- * belongs to the extent in which it starts.  Extents that are taken after the
- * scan began are not visible to its snapshot, so the range is fixed at the
- * start.
+ * In a parallel scan the workers take logical extents from a shared counter; a
+ * frame belongs to the extent in which it starts.  The snapshot sees nothing
+ * in extents that are added after the scan began, so the range is fixed at
+ * the start.
  *
- * ANALYZE and TABLESAMPLE think in blocks.  ANALYZE's are those of the file;
- * what is in them says little about rows (a batch may be larger than a page,
- * compressed, or recycled), so block b of n stands for the b'th of n equal
- * ranges of ordinals.  TABLESAMPLE's are blocks of TIDs, that is of
+ * ANALYZE and TABLESAMPLE choose blocks.  For ANALYZE these are blocks of the
+ * file, which say little about rows (a batch may be larger than a page,
+ * compressed, or recycled).  So block b of n stands for the b'th of n equal
+ * ranges of ordinals.  For TABLESAMPLE they are blocks of TIDs, that is of
  * PT_TID_PER_BLOCK ordinals.
  *
  * Siblings: record_cursor.c (what is visible), fetch.c (single rows).
@@ -31,35 +31,44 @@
 
 #include "am/internal.h"
 
+/* Shared by the workers of a parallel scan. */
 typedef struct PtParallelScan
 {
 	ParallelTableScanDescData base;
-	uint64		first_extent;
+	uint64		first_extent;	/* range of logical extents: [first_extent,
+								 * end_extent) */
 	uint64		end_extent;
-	pg_atomic_uint64 next_extent;	/* not handed out yet */
+	pg_atomic_uint64 next_extent;	/* the next one to be handed out */
 } PtParallelScan;
 
+/* A scan of any kind. */
 typedef struct PtScan
 {
 	TableScanDescData base;
 	PtRows		rows;
 	BufferAccessStrategy strategy;
-	bool		in_extent;		/* parallel: rows are of an extent of ours */
+	bool		in_extent;		/* parallel scan: the cursor is on an extent
+								 * of ours */
 	/* ANALYZE and TABLESAMPLE */
 	bool		sampling;		/* the fields below are set */
-	int64		start_ordinal;
+	int64		start_ordinal;	/* range of ordinals: [start_ordinal,
+								 * end_ordinal) */
 	int64		end_ordinal;
-	BlockNumber nblocks;
+	BlockNumber nblocks;		/* number of blocks, as the sampling method
+								 * counts them */
 	BlockNumber block;			/* TABLESAMPLE: the current one */
-	int64		next_ordinal;	/* ANALYZE: the current block's rows are */
-	int64		stop_ordinal;	/* [next_ordinal, stop_ordinal) */
+	int64		next_ordinal;	/* ANALYZE: the rows of the current block that */
+	int64		stop_ordinal;	/* are left: [next_ordinal, stop_ordinal) */
 } PtScan;
 
 /*
  * sequential scan
  */
 
-/* Large logs must not wash everything else out of shared buffers. */
+/*
+ * Chooses a buffer ring for large logs, so that they do not evict everything
+ * else from shared buffers.
+ */
 static BufferAccessStrategy
 choose_strategy(Relation rel, uint32 flags)
 {
@@ -71,8 +80,9 @@ choose_strategy(Relation rel, uint32 flags)
 }
 
 /*
- * Starts any kind of scan.  The cursor is opened here and not with the first
- * row, so that rows which the same command appends from now on are not seen.
+ * Table AM callback: begins a scan of any kind.  The cursor is opened here
+ * and not at the first row, so that the scan does not see rows that the same
+ * command appends from now on.
  */
 TableScanDesc
 pt_scan_begin(Relation rel, Snapshot snapshot, int nkeys, struct ScanKeyData *key,
@@ -97,8 +107,8 @@ pt_scan_begin(Relation rel, Snapshot snapshot, int nkeys, struct ScanKeyData *ke
 }
 
 /*
- * Ends a scan and frees it; the snapshot, too, when it was made for the scan
- * alone.
+ * Table AM callback: ends a scan and frees it, with the snapshot if that was
+ * made for the scan.
  */
 void
 pt_scan_end(TableScanDesc sscan)
@@ -116,8 +126,8 @@ pt_scan_end(TableScanDesc sscan)
 }
 
 /*
- * Begins again, with the same snapshot and so with the same end.  Nothing else
- * can change: there are no keys.
+ * Table AM callback: begins again with the same snapshot, and so with the
+ * same end.  There are no keys that could change.
  */
 void
 pt_scan_rescan(TableScanDesc sscan, struct ScanKeyData *key, bool set_params,
@@ -132,7 +142,9 @@ pt_scan_rescan(TableScanDesc sscan, struct ScanKeyData *key, bool set_params,
 		pgstat_count_heap_scan(sscan->rs_rd);
 }
 
-/* The next row of the extents that fall to this worker. */
+/*
+ * Returns the next row of the extents that this worker takes.
+ */
 static bool
 next_in_parallel(PtScan *scan)
 {
@@ -154,8 +166,8 @@ next_in_parallel(PtScan *scan)
 }
 
 /*
- * The next row in the direction asked for; an empty slot and false when there
- * is none.
+ * Table AM callback: stores the next row in this direction, or clears the
+ * slot and returns false.
  */
 bool
 pt_scan_getnextslot(TableScanDesc sscan, ScanDirection direction, TupleTableSlot *slot)
@@ -187,7 +199,9 @@ pt_scan_getnextslot(TableScanDesc sscan, ScanDirection direction, TupleTableSlot
 	return true;
 }
 
-/* The cursor of a scan, for those that want more of it than slots. */
+/*
+ * Returns the cursor of a scan, for index builds.
+ */
 PtRows *
 pt_scan_rows(TableScanDesc sscan)
 {
@@ -198,14 +212,19 @@ pt_scan_rows(TableScanDesc sscan)
  * parallel scan
  */
 
-/* Shared memory that pt_parallelscan_initialize will use. */
+/*
+ * Table AM callback: size of the shared state.
+ */
 Size
 pt_parallelscan_estimate(Relation rel)
 {
 	return sizeof(PtParallelScan);
 }
 
-/* Run by the leader: fixes the range of extents that the workers share out. */
+/*
+ * Table AM callback, in the leader: fixes the range of extents that the
+ * workers share.
+ */
 Size
 pt_parallelscan_initialize(Relation rel, ParallelTableScanDesc pscan)
 {
@@ -222,7 +241,9 @@ pt_parallelscan_initialize(Relation rel, ParallelTableScanDesc pscan)
 	return sizeof(PtParallelScan);
 }
 
-/* For a rescan; no worker is running. */
+/*
+ * Table AM callback: prepares a rescan; no worker is running.
+ */
 void
 pt_parallelscan_reinitialize(Relation rel, ParallelTableScanDesc pscan)
 {
@@ -235,7 +256,9 @@ pt_parallelscan_reinitialize(Relation rel, ParallelTableScanDesc pscan)
  * ANALYZE
  */
 
-/* Finds the range of ordinals that is sampled, once a scan. */
+/*
+ * Fixes the range of ordinals that is sampled, once per scan.
+ */
 static void
 begin_sampling(PtScan *scan)
 {
@@ -245,7 +268,9 @@ begin_sampling(PtScan *scan)
 	scan->sampling = true;
 }
 
-/* Where the rows of block b of n begin. */
+/*
+ * Returns the ordinal at which block b of nblocks begins.
+ */
 static int64
 analyze_ordinal(const PtScan *scan, BlockNumber b)
 {
@@ -257,8 +282,8 @@ analyze_ordinal(const PtScan *scan, BlockNumber b)
 }
 
 /*
- * Every block is as good as any other, so the answer is no only when the
- * sample is complete.
+ * Table AM callback: all blocks are equally good, so false is returned only
+ * when the sample is complete.
  */
 bool
 pt_scan_analyze_next_block(PT_ANALYZE_BLOCK_ARGS)
@@ -279,7 +304,9 @@ pt_scan_analyze_next_block(PT_ANALYZE_BLOCK_ARGS)
 	return true;
 }
 
-/* Nothing in a log is dead, so only live rows are counted. */
+/*
+ * Table AM callback: the next row of the block.  A log has no dead rows.
+ */
 bool
 pt_scan_analyze_next_tuple(PT_ANALYZE_TUPLE_ARGS)
 {
@@ -302,7 +329,10 @@ pt_scan_analyze_next_tuple(PT_ANALYZE_TUPLE_ARGS)
  * TABLESAMPLE
  */
 
-/* The method's next block, or simply the next one when it wants all. */
+/*
+ * Table AM callback: the next block that the method chooses, or simply the
+ * next one if it wants all.
+ */
 bool
 pt_scan_sample_next_block(TableScanDesc sscan, struct SampleScanState *scanstate)
 {
@@ -317,7 +347,7 @@ pt_scan_sample_next_block(TableScanDesc sscan, struct SampleScanState *scanstate
 		first = scan->start_ordinal / PT_TID_PER_BLOCK;
 		scan->nblocks = scan->end_ordinal == scan->start_ordinal ? 0 :
 			(BlockNumber) ((scan->end_ordinal - 1) / PT_TID_PER_BLOCK - first + 1);
-		scan->block = InvalidBlockNumber;	/* plus one is zero */
+		scan->block = InvalidBlockNumber;	/* becomes 0 below */
 	}
 	if (scan->nblocks == 0)
 		return false;
@@ -329,8 +359,8 @@ pt_scan_sample_next_block(TableScanDesc sscan, struct SampleScanState *scanstate
 }
 
 /*
- * The next row that the method picks from the block; ordinals without a
- * visible row are passed over.
+ * Table AM callback: the next row that the method picks in the block.
+ * Ordinals without a visible row are skipped.
  */
 bool
 pt_scan_sample_next_tuple(TableScanDesc sscan, struct SampleScanState *scanstate, TupleTableSlot *slot)
@@ -358,7 +388,9 @@ pt_scan_sample_next_tuple(TableScanDesc sscan, struct SampleScanState *scanstate
 	return false;
 }
 
-/* Is this open table one of our access method? */
+/*
+ * Returns true if the open table has our access method.
+ */
 bool
 pt_rel_is_log(Relation rel)
 {

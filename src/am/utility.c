@@ -1,21 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * utility.c
- *	  What must happen before a utility command that touches a topic, and after
- *	  the end of a prepared transaction.
+ *	  The hook for utility commands: before commands that touch a topic, and
+ *	  after the end of a prepared transaction.
  *
- * Rows that wait for their transaction to commit are in no file, so a command
- * that looks at all rows (a new constraint, an index, ATTACH PARTITION) or
- * makes another file would pass them by.  They are appended first.
+ * Rows that wait for their transaction to commit are in no file.  A command
+ * that reads all rows (a new constraint, an index, ATTACH PARTITION), or makes
+ * another file, would miss them, so they are appended first.
  *
- * The columns of a topic are fixed, and its rows are in no other storage.
- * Commands that would change that are refused here, because the table AM is
- * not always asked: adding a column without a default, for one, changes
- * nothing but the catalog.  A command on a parent reaches its partitions
- * without coming by here again, so any log below the table that is named
- * counts.
+ * The columns of a topic are fixed, and its rows must be in a log.  Commands
+ * that would change that are refused here, because the server does not always
+ * ask the table AM: adding a column without a default, for example, changes
+ * only the catalog.  A command on a parent reaches its partitions without
+ * another call of the hook, so all logs below the named table count.
  *
- * Siblings: publication.c; ddl.c, what the table AM is asked.
+ * Siblings: publication.c; ddl.c (the table AM's part).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -50,7 +49,9 @@ static void after_command(Node *stmt);
 static void check_subcommand(Oid relid, AlterTableCmd *cmd);
 pg_noreturn static void reject(Oid relid, const char *what, const char *hint);
 
-/* From _PG_init. */
+/*
+ * Installs the hook.  To be called by _PG_init.
+ */
 void
 pt_utility_register(void)
 {
@@ -58,7 +59,9 @@ pt_utility_register(void)
 	ProcessUtility_hook = process_utility;
 }
 
-/* Does this end a prepared transaction? */
+/*
+ * True if the command ends a prepared transaction.
+ */
 static bool
 ends_prepared(Node *stmt)
 {
@@ -70,7 +73,10 @@ ends_prepared(Node *stmt)
 	return xact->kind == TRANS_STMT_COMMIT_PREPARED || xact->kind == TRANS_STMT_ROLLBACK_PREPARED;
 }
 
-/* The hook itself. */
+/*
+ * The hook.  A command that pt_ddl announces as its own (pt_ddl_take_leaf) is
+ * known to be allowed and is not checked.
+ */
 static void
 process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 				ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *env,
@@ -90,8 +96,8 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 }
 
 /*
- * The relation by this name; InvalidOid when there is none, which the command
- * itself will say.
+ * Returns the relation of that name, without a lock.  InvalidOid if there is
+ * none; the command itself will report that.
  */
 static Oid
 relation_oid(const RangeVar *rv)
@@ -99,7 +105,9 @@ relation_oid(const RangeVar *rv)
 	return rv ? RangeVarGetRelid(rv, NoLock, true) : InvalidOid;
 }
 
-/* The logs among a relation and all that inherit from it. */
+/*
+ * Returns the logs among a relation and all that inherit from it.
+ */
 static List *
 logs_below(Oid relid)
 {
@@ -117,7 +125,9 @@ logs_below(Oid relid)
 	return result;
 }
 
-/* Is it a topic that Kafka clients see? */
+/*
+ * True if it is a topic that Kafka clients see.
+ */
 static bool
 is_kafka_topic(Oid relid)
 {
@@ -125,8 +135,8 @@ is_kafka_topic(Oid relid)
 }
 
 /*
- * Is it a log, has it logs below it, or is it a topic that has lost its last
- * partition?
+ * True if it is a log, has logs below it, or is a topic that has lost its
+ * last partition.
  */
 static bool
 is_topic(Oid relid)
@@ -134,7 +144,9 @@ is_topic(Oid relid)
 	return logs_below(relid) != NIL || is_kafka_topic(relid);
 }
 
-/* Appends what waits for a relation or anything below it. */
+/*
+ * Appends the rows that wait for a relation, or for one below it.
+ */
 static void
 flush(Oid relid)
 {
@@ -144,6 +156,9 @@ flush(Oid relid)
 		pt_pending_append(lfirst_oid(lc));
 }
 
+/*
+ * ERROR for a command that a topic does not support.
+ */
 static void
 reject(Oid relid, const char *what, const char *hint)
 {
@@ -154,6 +169,9 @@ reject(Oid relid, const char *what, const char *hint)
 			 errhint("%s", hint)));
 }
 
+/*
+ * TRUNCATE: rows that wait are appended, and go with the others.
+ */
 static void
 before_truncate(TruncateStmt *stmt)
 {
@@ -163,7 +181,9 @@ before_truncate(TruncateStmt *stmt)
 		flush(relation_oid(lfirst_node(RangeVar, lc)));
 }
 
-/* Also the index of a unique constraint comes as one of these. */
+/*
+ * CREATE INDEX, also for the index of a unique constraint.
+ */
 static void
 before_index(IndexStmt *stmt)
 {
@@ -176,9 +196,9 @@ before_index(IndexStmt *stmt)
 }
 
 /*
- * A topic and its columns keep their names; partitions, indexes and
- * constraints may have others.  Kafka has no rename: clients hold on to a
- * name, and groups have committed offsets under it.
+ * ALTER ... RENAME.  A topic and its columns keep their names; partitions,
+ * indexes and constraints may be renamed.  Kafka has no rename: clients keep
+ * a name, and groups have committed offsets under it.
  */
 static void
 before_rename(RenameStmt *stmt)
@@ -195,6 +215,7 @@ before_rename(RenameStmt *stmt)
 					   _("Use a view; create_topic_view() makes one with readable columns."));
 			break;
 		case OBJECT_TABLE:
+			/* these commands accept the name of a table, too */
 		case OBJECT_INDEX:		/* names of tables are taken there, too */
 		case OBJECT_VIEW:
 		case OBJECT_SEQUENCE:
@@ -207,7 +228,9 @@ before_rename(RenameStmt *stmt)
 	}
 }
 
-/* ERROR for a command on a topic, or on a table above one. */
+/*
+ * ERROR if the table is a topic or has logs below it.
+ */
 void
 pt_utility_refuse_topic(const RangeVar *rv, const char *what, const char *hint)
 {
@@ -217,19 +240,24 @@ pt_utility_refuse_topic(const RangeVar *rv, const char *what, const char *hint)
 		reject(relid, what, hint);
 }
 
-/* A rule rewrites SQL only; what Kafka clients write would go around it. */
+/*
+ * CREATE RULE.  A rule rewrites SQL only, so what Kafka clients write would
+ * not pass it.
+ */
 static void
 before_rule(RuleStmt *stmt)
 {
 	pt_utility_refuse_topic(stmt->relation, _("a rule"), _("Use a trigger, which also sees what clients produce."));
 }
 
+/* CREATE PUBLICATION */
 static void
 before_create_publication(const CreatePublicationStmt *stmt)
 {
 	pt_publication_check(stmt->pubname, stmt->pubobjects, stmt->for_all_tables);
 }
 
+/* ALTER PUBLICATION */
 static void
 before_alter_publication(const AlterPublicationStmt *stmt)
 {
@@ -238,8 +266,8 @@ before_alter_publication(const AlterPublicationStmt *stmt)
 }
 
 /*
- * What the server would say of a heap is about an index that the user has
- * never heard of.
+ * ERROR for a partition that is not a log.  The server's own error would be
+ * about an index that the user does not know.
  */
 static void
 reject_storage(Oid parent, const char *child)
@@ -252,8 +280,8 @@ reject_storage(Oid parent, const char *child)
 }
 
 /*
- * Will the new table be a log?  From 17 on, a partitioned table may say so for
- * its partitions.
+ * True if the new table will be a log.  From PostgreSQL 17 on the access
+ * method of the parent is the default.
  */
 static bool
 makes_log(const CreateStmt *stmt, Oid parent)
@@ -274,7 +302,10 @@ makes_log(const CreateStmt *stmt, Oid parent)
 	return OidIsValid(am) ? am == pt_am_topic_log() : strcmp(default_table_access_method, "topic_log") == 0;
 }
 
-/* A new partition is checked against the rows of the default partition. */
+/*
+ * CREATE TABLE ... PARTITION OF.  The server checks the rows of the default
+ * partition against the new one, so rows that wait are appended first.
+ */
 static void
 before_create_table(CreateStmt *stmt)
 {
@@ -293,8 +324,8 @@ before_create_table(CreateStmt *stmt)
 }
 
 /*
- * A table becomes a partition: its rows that wait are appended before they are
- * looked at.
+ * ATTACH PARTITION: the server checks the rows of the new partition, so rows
+ * that wait are appended first.
  */
 static void
 before_attach(Oid parent, const RangeVar *child)
@@ -306,13 +337,16 @@ before_attach(Oid parent, const RangeVar *child)
 	flush(relid);
 }
 
-/* Only now is it known which values the partition is for. */
+/*
+ * ERROR if a new partition of a topic is for other values than one number.
+ * Its values are known only now, after the command.
+ */
 static void
 check_new_partition(Oid parent, Oid child)
 {
 	if (!is_kafka_topic(parent) || !OidIsValid(child) || pt_leaf_number(child) >= 0)
 		return;
-	/* IF NOT EXISTS: some other table has the name */
+	/* with IF NOT EXISTS, another table may have the name */
 	if (!get_rel_relispartition(child) || get_partition_parent(child, true) != parent)
 		return;
 	ereport(ERROR,
@@ -323,6 +357,7 @@ check_new_partition(Oid parent, Oid child)
 			 errhint("Use FOR VALUES IN (number).")));
 }
 
+/* After CREATE TABLE */
 static void
 after_create_table(CreateStmt *stmt)
 {
@@ -336,8 +371,8 @@ after_create_table(CreateStmt *stmt)
 }
 
 /*
- * A partition that was detached CONCURRENTLY went in a transaction before this
- * one.
+ * After ALTER TABLE.  DETACH CONCURRENTLY has detached the partition in an
+ * earlier transaction.
  */
 static void
 after_alter_table(AlterTableStmt *stmt)
@@ -360,9 +395,9 @@ after_alter_table(AlterTableStmt *stmt)
 }
 
 /*
- * Whatever has become a partition of a topic must be one for Kafka clients,
- * too; and those who wait for records of one that is none any more are woken
- * when the command commits.
+ * After a command: checks that new partitions of topics can be served to
+ * Kafka clients.  A detached one is noted, so that those who wait for its
+ * records are woken when the command commits.
  */
 static void
 after_command(Node *stmt)
@@ -373,6 +408,10 @@ after_command(Node *stmt)
 		after_alter_table((AlterTableStmt *) stmt);
 }
 
+/*
+ * Before a command: refuses what a topic does not support, and appends rows
+ * that the command has to see.
+ */
 static void
 before_command(Node *stmt)
 {
@@ -419,6 +458,7 @@ before_command(Node *stmt)
  * ALTER TABLE
  */
 
+/* ALTER TABLE */
 static void
 before_alter_table(AlterTableStmt *stmt)
 {
@@ -438,6 +478,9 @@ before_alter_table(AlterTableStmt *stmt)
 	flush(relid);
 }
 
+/*
+ * True if the subcommand adds a unique, primary key or exclusion constraint.
+ */
 static bool
 is_unique_constraint(const AlterTableCmd *cmd)
 {
@@ -453,8 +496,8 @@ is_unique_constraint(const AlterTableCmd *cmd)
 }
 
 /*
- * ERROR for a subcommand that a topic does not allow; a topic or something
- * above one.
+ * ERROR for a subcommand that a topic does not support.  The table is a
+ * topic, or has logs below it.
  */
 static void
 check_subcommand(Oid relid, AlterTableCmd *cmd)

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * vacuum.c
- *	  Upkeep of a log, and what the planner is told about its size.
+ *	  VACUUM of a log, and the sizes that the planner is told.
  *
- * VACUUM has little to do: nothing is ever dead.  It seals (log/seal.c),
- * so that relfrozenxid can move, and takes entries of records that were
- * removed at the start of the log out of the secondary indexes.
+ * VACUUM has little to do, because no row is ever dead.  It seals the log
+ * (log/seal.c), so that relfrozenxid can advance.  From secondary indexes it
+ * removes the entries of records that were removed at the start of the log.
  *
  * Siblings: ddl.c (VACUUM FULL), scan.c (ANALYZE).
  *
@@ -35,7 +35,9 @@ static void vacuum_index(Relation rel, Relation index, double rows, PtLogView *d
 static void vacuum_indexes(Relation rel, PtVacuumParams * params, double rows,
 						   BufferAccessStrategy bstrategy);
 
-/* How many records the log holds, as far as it is committed. */
+/*
+ * Returns the number of committed records in the log.
+ */
 double
 pt_log_rows(Relation rel)
 {
@@ -49,7 +51,10 @@ pt_log_rows(Relation rel)
  * VACUUM
  */
 
-/* For index_bulk_delete. */
+/*
+ * Callback of index_bulk_delete(): true if the record is not in the log any
+ * more.
+ */
 static bool
 entry_is_dead(ItemPointer tid, void *arg)
 {
@@ -57,8 +62,8 @@ entry_is_dead(ItemPointer tid, void *arg)
 }
 
 /*
- * What VACUUM does for one stored index: removes the entries of records that
- * are gone from the log (dead; NULL: there are none), and counts the others.
+ * Vacuums one secondary index: removes the entries of removed records, if
+ * "dead" is not NULL, and counts the others.
  */
 static void
 vacuum_index(Relation rel, Relation index, double rows, PtLogView *dead, BufferAccessStrategy bstrategy)
@@ -84,8 +89,8 @@ vacuum_index(Relation rel, Relation index, double rows, PtLogView *dead, BufferA
 }
 
 /*
- * Entries without a record exist only when the log does not start where it
- * once did.
+ * Vacuums the secondary indexes.  Entries without a record can exist only if
+ * the log has lost records at its start.
  */
 static void
 vacuum_indexes(Relation rel, PtVacuumParams * params, double rows, BufferAccessStrategy bstrategy)
@@ -107,11 +112,12 @@ vacuum_indexes(Relation rel, PtVacuumParams * params, double rows, BufferAccessS
 }
 
 /*
- * Perhaps nobody appends to a log for a long time after somebody failed there.
- * A frame that was cut short would hold back relfrozenxid, and what became of
- * an xid that has aborted must be found out before the server forgets it.
- * Another time, when somebody has the append lock, who does it himself, or
- * when no entry is to be had.
+ * Repairs the tail after a failed append, in case nobody appends for a long
+ * time.  A frame that was cut short would hold back relfrozenxid, and the
+ * fate of an xid has to be found out before the server forgets it.
+ *
+ * Does nothing if somebody else holds the append lock, who repairs the tail
+ * himself, or if no shared entry is free; the next VACUUM tries again.
  */
 static void
 settle_tail(Relation rel)
@@ -130,8 +136,9 @@ settle_tail(Relation rel)
 }
 
 /*
- * VACUUM, also autovacuum's.  The number of rows is exact, for pg_class as for
- * pgstat, so that autovacuum knows when to ANALYZE again.
+ * Table AM callback: VACUUM and autovacuum.  The number of rows is exact for
+ * pg_class and for pgstat, so that autovacuum knows when to ANALYZE.  The
+ * caller holds ShareUpdateExclusiveLock.
  */
 void
 pt_relation_vacuum(Relation rel, PtVacuumParams * params, BufferAccessStrategy bstrategy)
@@ -163,7 +170,9 @@ pt_relation_vacuum(Relation rel, PtVacuumParams * params, BufferAccessStrategy b
  * sizes
  */
 
-/* Pages that are free for reuse count, as they do for a heap. */
+/*
+ * Table AM callback.  Free pages count, as they do for a heap.
+ */
 uint64
 pt_relation_size(Relation rel, ForkNumber fork)
 {
@@ -171,8 +180,8 @@ pt_relation_size(Relation rel, ForkNumber fork)
 }
 
 /*
- * Records are as long as they are; batches run over as many pages as they
- * need.
+ * Table AM callback: records may have any length, and batches any number of
+ * pages, so nothing is toasted.
  */
 bool
 pt_relation_needs_toast_table(Relation rel)
@@ -181,8 +190,9 @@ pt_relation_needs_toast_table(Relation rel)
 }
 
 /*
- * The number of rows is known exactly, up to what our snapshot does not see
- * yet.  Never all-visible: index-only scans must come to the log for each row.
+ * Table AM callback: the number of rows is exact, except for what our
+ * snapshot does not see yet.  No page is all-visible, because index-only
+ * scans have to visit the log for each row.
  */
 void
 pt_relation_estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pages, double *tuples,

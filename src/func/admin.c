@@ -28,7 +28,10 @@ PG_FUNCTION_INFO_V1(pt_alter_group);
 PG_FUNCTION_INFO_V1(pt_add_partitions);
 PG_FUNCTION_INFO_V1(pt_create_topic_view);
 
-/* create_topic(name, partitions, config) */
+/*
+ * create_topic(name, partitions, config).  ERROR for the name of an internal
+ * topic, which is created when it is needed.
+ */
 Datum
 pt_create_topic(PG_FUNCTION_ARGS)
 {
@@ -41,8 +44,8 @@ pt_create_topic(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("create_topic()");
 
 	/*
-	 * It would belong to the schema's owner and decide how groups keep their
-	 * offsets.
+	 * The caller would create it with settings of his own, but it belongs to
+	 * the owner of the schema and decides how groups keep their offsets.
 	 */
 	if (pt_topic_name_is_internal(name))
 		ereport(ERROR,
@@ -54,6 +57,7 @@ pt_create_topic(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(pt_topic_datum(name));
 }
 
+/* drop_topic(topic) */
 Datum
 pt_drop_topic(PG_FUNCTION_ARGS)
 {
@@ -61,11 +65,14 @@ pt_drop_topic(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("drop_topic()");
 	pt_topic_check_locks(topic->npartitions);
+	Assert(OidIsValid(topic->relid));
 	pt_topic_drop(topic->relid);
 	PG_RETURN_VOID();
 }
 
-/* alter_topic(topic, config): a null takes a config back to its default */
+/*
+ * alter_topic(topic, config): a null value resets a config to its default.
+ */
 Datum
 pt_alter_topic(PG_FUNCTION_ARGS)
 {
@@ -75,7 +82,10 @@ pt_alter_topic(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* alter_group(group_id, config): the same for a consumer group */
+/*
+ * alter_group(group_id, config): the same for a consumer group, which need
+ * not exist.
+ */
 Datum
 pt_alter_group(PG_FUNCTION_ARGS)
 {
@@ -86,7 +96,9 @@ pt_alter_group(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* add_partitions(topic, total): to this many */
+/*
+ * add_partitions(topic, total): adds partitions until there are "total".
+ */
 Datum
 pt_add_partitions(PG_FUNCTION_ARGS)
 {
@@ -97,6 +109,9 @@ pt_add_partitions(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/*
+ * Returns true for the formats that create_topic_view() knows.
+ */
 static bool
 is_view_format(const char *format)
 {
@@ -105,7 +120,10 @@ is_view_format(const char *format)
 	return strcmp(base, "text") == 0 || strcmp(base, "jsonb") == 0;
 }
 
-/* create_topic_view(topic, format) */
+/*
+ * create_topic_view(topic, format): makes a view with readable keys and
+ * values.
+ */
 Datum
 pt_create_topic_view(PG_FUNCTION_ARGS)
 {

@@ -23,12 +23,16 @@
 #include "utils/jsonb.h"
 #include "utils/rls.h"
 
-/* Text of the database as UTF-8; the same bytes in nearly every database. */
+/*
+ * Converts text from the database's encoding to UTF-8; *len changes with it.
+ * In a UTF-8 database the bytes are returned as they are.
+ */
 static const char *
 as_utf8(const char *data, int32 *len)
 {
 	char	   *converted;
 
+	Assert(data != NULL && *len >= 0);
 	if (GetDatabaseEncoding() == PG_UTF8)
 		return data;
 	converted = pg_server_to_any(data, *len, PG_UTF8);
@@ -37,11 +41,17 @@ as_utf8(const char *data, int32 *len)
 	return converted;
 }
 
+/*
+ * Returns the bytes of a bytea, text or json argument, and their number.
+ * Text is converted to UTF-8.  A null argument gives NULL and -1.  The bytes
+ * may be in the argument itself, so they live as long as that.
+ */
 const char *
 pt_arg_bytes(FunctionCallInfo fcinfo, int n, int32 *len)
 {
 	struct varlena *v;
 
+	Assert(n >= 0 && n < PG_NARGS());
 	*len = -1;
 	if (PG_ARGISNULL(n))
 		return NULL;
@@ -52,12 +62,17 @@ pt_arg_bytes(FunctionCallInfo fcinfo, int n, int32 *len)
 	return VARDATA_ANY(v);
 }
 
+/*
+ * Returns the text of a jsonb argument, in UTF-8 and palloc'd.  A null
+ * argument gives NULL and -1.
+ */
 const char *
 pt_arg_jsonb(FunctionCallInfo fcinfo, int n, int32 *len)
 {
 	Jsonb	   *jb;
 	char	   *s;
 
+	Assert(n >= 0 && n < PG_NARGS());
 	*len = -1;
 	if (PG_ARGISNULL(n))
 		return NULL;
@@ -67,24 +82,36 @@ pt_arg_jsonb(FunctionCallInfo fcinfo, int n, int32 *len)
 	return as_utf8(s, len);
 }
 
-/* Not null: checked before, or by STRICT. */
+/*
+ * Returns a text argument as a C string.  It must not be null: the function
+ * is STRICT, or pt_arg_required() has checked that.
+ */
 char *
 pt_arg_cstring(FunctionCallInfo fcinfo, int n)
 {
+	Assert(n >= 0 && n < PG_NARGS());
 	Assert(!PG_ARGISNULL(n));
 	return text_to_cstring(PG_GETARG_TEXT_PP(n));
 }
 
+/*
+ * ERROR 22004 if the argument is null; "name" is its name for users.
+ */
 void
 pt_arg_required(FunctionCallInfo fcinfo, int n, const char *name)
 {
+	Assert(n >= 0 && n < PG_NARGS());
 	if (PG_ARGISNULL(n))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" must not be null", name)));
 }
 
-/* The answer lasts as the cache's do: see topic.h. */
+/*
+ * Returns the topic that an argument names; ERROR if it is null or if there
+ * is no such topic.  The result belongs to the cache: it is valid until the
+ * next look-up, see topic.h.
+ */
 const PtTopic *
 pt_arg_topic(FunctionCallInfo fcinfo, int n)
 {
@@ -92,10 +119,15 @@ pt_arg_topic(FunctionCallInfo fcinfo, int n)
 	return pt_topic_expect_name(PG_GETARG_TOPIC(n));
 }
 
-/* Counted from now, not from the start of the transaction. */
+/*
+ * Returns the time when a wait has to end: now plus the interval in the
+ * argument; a null interval is zero.  Now is the clock, not the start of the
+ * transaction.
+ */
 TimestampTz
 pt_arg_deadline(FunctionCallInfo fcinfo, int n)
 {
+	Assert(n >= 0 && n < PG_NARGS());
 	if (PG_ARGISNULL(n))
 		return GetCurrentTimestamp();
 	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
@@ -104,8 +136,11 @@ pt_arg_deadline(FunctionCallInfo fcinfo, int n)
 }
 
 /*
- * These functions read and write a log without a plan, so a policy would have
- * no place to be applied.
+ * ERROR unless the user has the privilege (ACL_xxx) on the topic's table.
+ *
+ * A table with row-level security for the user is refused, too: the functions
+ * read and write the log without a plan, so that policies could not be
+ * applied.
  */
 void
 pt_func_check_access(const PtTopic *topic, AclMode mode)
@@ -113,6 +148,8 @@ pt_func_check_access(const PtTopic *topic, AclMode mode)
 	Oid			relid = topic->relid;
 	AclResult	result = pg_class_aclcheck(relid, GetUserId(), mode);
 
+	Assert(mode != 0);
+	Assert(OidIsValid(topic->relid));
 	if (result != ACLCHECK_OK)
 		aclcheck_error(result, OBJECT_TABLE, topic->name);
 	if (check_enable_rls(relid, InvalidOid, false) == RLS_ENABLED)
@@ -123,14 +160,18 @@ pt_func_check_access(const PtTopic *topic, AclMode mode)
 }
 
 /*
- * Opens a partition of a topic that was just looked up.  The lock stays to the
- * end of the transaction, as that of a statement would.  NULL: the table was
- * dropped under our hands.  Getting the lock has brought us the invalidation,
- * so who looks again sees what there is instead.
+ * Opens a partition of a topic that was just looked up; ERROR if the topic
+ * has none of that number.  The lock stays to the end of the transaction,
+ * unless the caller closes the partition with it.
+ *
+ * Returns NULL if the table was dropped while we waited for the lock.
+ * Getting the lock has processed the invalidation, so the caller can look the
+ * topic up again and finds what has replaced it.
  */
 Relation
 pt_try_partition(const PtTopic *topic, int32 number, LOCKMODE lockmode)
 {
+	Assert(lockmode != NoLock);
 	CHECK_FOR_INTERRUPTS();
 	if (number < 0 || number >= topic->npartitions || !OidIsValid(topic->leaves[number]))
 		ereport(ERROR,
@@ -139,18 +180,25 @@ pt_try_partition(const PtTopic *topic, int32 number, LOCKMODE lockmode)
 	return try_relation_open(topic->leaves[number], lockmode);
 }
 
-/* The same of a topic whose name is not at hand; ERROR when it was dropped. */
+/*
+ * Opens a partition of a topic by the OID of the topic's table; ERROR if
+ * there is none of that number, or if the topic was dropped.
+ */
 Relation
 pt_open_partition(Oid relid, int32 number, LOCKMODE lockmode)
 {
 	Relation	rel;
 
+	Assert(OidIsValid(relid));
 	while ((rel = pt_try_partition(pt_topic_expect(relid), number, lockmode)) == NULL)
 		;
 	return rel;
 }
 
-/* UTF-8, as the engine wants it. */
+/*
+ * Returns a group id in UTF-8, as Kafka clients know it; ERROR if it is null
+ * or empty.
+ */
 PtString
 pt_arg_group(FunctionCallInfo fcinfo, int n)
 {
@@ -166,8 +214,9 @@ pt_arg_group(FunctionCallInfo fcinfo, int n)
 }
 
 /*
- * A topic that the user may read, in memory of its own: it stays good whatever
- * happens to the cache.
+ * Returns a copy of the topic of that name, in the current memory context; it
+ * stays valid whatever happens to the cache.  ERROR if there is none, or if
+ * the user may not read it.
  */
 PtTopic *
 pt_func_topic(PtString name)
@@ -175,6 +224,7 @@ pt_func_topic(PtString name)
 	const PtTopic *topic = pt_topic_expect_name(name);
 	Oid			relid = topic->relid;
 
+	Assert(OidIsValid(relid));
 	pt_func_check_access(topic, ACL_SELECT);
 	return pt_topic_copy(pt_topic_expect(relid));
 }

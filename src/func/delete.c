@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * delete.c
- *	  delete_records(): the oldest records of a partition or of a topic go.
+ *	  delete_records(): removes the oldest records of a partition or a topic.
  *
- * Siblings: admin.c; ../xact/trim.c does the work, when the transaction
+ * Siblings: admin.c; ../xact/trim.c does the work when the transaction
  * commits.
  *
  * Copyright (c) 2026, the pgtopic authors
@@ -22,7 +22,9 @@ PG_FUNCTION_INFO_V1(pt_delete_records);
 PG_FUNCTION_INFO_V1(pt_delete_topic_records);
 
 /*
- * The same rules as for Kafka clients: see ../kafka/api/21_delete_records.c.
+ * ERROR unless the user may delete records of the topic.  The rules are those
+ * for Kafka clients: no internal topics, and not if cleanup.policy is compact
+ * only.
  */
 static void
 check_deletable(const PtTopic *topic)
@@ -40,11 +42,16 @@ check_deletable(const PtTopic *topic)
 				 errhint("Produce a record without a value for each key to be deleted, or change the config to \"compact,delete\".")));
 }
 
+/*
+ * Moves the start of one log when the transaction commits, and returns where
+ * it will be.  The caller has the table locked.
+ */
 static int64
 trim(Oid leaf, const char *name, int32 partition, int64 offset)
 {
 	int64		start = 0;
 
+	Assert(OidIsValid(leaf) && partition >= 0);
 	switch (pt_trim(leaf, offset, &start))
 	{
 		case PT_OK:
@@ -60,10 +67,14 @@ trim(Oid leaf, const char *name, int32 partition, int64 offset)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("topic \"%s\" has no partition %d", name, partition)));
 	}
+	Assert(start >= 0);
 	return start;
 }
 
-/* delete_records(partition, before_offset): where the log will start */
+/*
+ * delete_records(partition, before_offset): returns the offset at which the
+ * log will start.
+ */
 Datum
 pt_delete_records(PG_FUNCTION_ARGS)
 {
@@ -95,8 +106,9 @@ pt_delete_records(PG_FUNCTION_ARGS)
 }
 
 /*
- * The offset of the first record that is not older than a time (ms); the end
- * when all are.  The table is locked.
+ * Returns the offset of the first record that is not older than a time (ms),
+ * or the end of the log if all are older.  The caller has the table locked.
+ * ERROR 55P03 if the partition is busy.
  */
 static int64
 offset_of_time(Oid leaf, const char *name, int32 partition, int64 ms)
@@ -104,7 +116,8 @@ offset_of_time(Oid leaf, const char *name, int32 partition, int64 ms)
 	PtListOffset end = {.relid = leaf,.timestamp = PT_LIST_LATEST};
 	PtListOffset list = {.relid = leaf,.timestamp = Max(ms, 0)};
 
-	pt_list_offset(&end);		/* first: what comes in meanwhile stays */
+	Assert(OidIsValid(leaf));
+	pt_list_offset(&end);		/* first: records that come in meanwhile stay */
 	pt_list_offset(&list);
 	if (list.status != PT_OK || end.status != PT_OK)
 		ereport(ERROR,
@@ -115,9 +128,9 @@ offset_of_time(Oid leaf, const char *name, int32 partition, int64 ms)
 }
 
 /*
- * delete_records(topic): all records; delete_records(topic, before): those
- * before the first that is not older.  A null time, which a subquery without
- * a row gives, too, must not delete everything.
+ * delete_records(topic) removes all records; delete_records(topic, before)
+ * those before the first one that is not older.  A null time is an error: a
+ * subquery without a row gives one, and must not delete everything.
  */
 Datum
 pt_delete_topic_records(PG_FUNCTION_ARGS)

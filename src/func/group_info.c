@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * group_info.c
- *	  What the views consumer_groups and group_lag show of committed offsets.
+ *	  Committed offsets for the views consumer_groups and group_lag.
  *
- * A user sees the committed offsets in topics that he may read, members of
- * pg_read_all_stats see all.  What only the coordinator knows of groups is in
- * ../stats/group_views.c.
+ * A user sees the committed offsets in topics that he may read; members of
+ * pg_read_all_stats see all.  ../stats/group_views.c has the part that only
+ * the coordinator knows.
  *
  * Siblings: groups.c sets committed offsets, info.c.
  *
@@ -29,6 +29,9 @@ PG_FUNCTION_INFO_V1(pt_list_groups);
 PG_FUNCTION_INFO_V1(pt_list_committed_offsets);
 PG_FUNCTION_INFO_V1(pt_list_group_sessions);
 
+/*
+ * Callback of pt_offsets_groups(): appends a copy to the list *arg.
+ */
 static void
 collect_group(void *arg, const PtGroupOffsets *group)
 {
@@ -38,6 +41,9 @@ collect_group(void *arg, const PtGroupOffsets *group)
 	*(List **) arg = lappend(*(List **) arg, copy);
 }
 
+/*
+ * Callback of pt_offsets_of_group(): appends a copy to the list *arg.
+ */
 static void
 collect_offset(void *arg, const PtCommittedOffset *committed)
 {
@@ -47,7 +53,9 @@ collect_offset(void *arg, const PtCommittedOffset *committed)
 	*(List **) arg = lappend(*(List **) arg, copy);
 }
 
-/* All groups with committed offsets that the user may see. */
+/*
+ * Returns the groups with committed offsets that the user may see.
+ */
 static List *
 visible_groups(void)
 {
@@ -67,13 +75,19 @@ visible_groups(void)
 	return visible;
 }
 
+/*
+ * Returns a group id as text in the database's encoding.
+ */
 static Datum
 group_id_datum(PtString group_id)
 {
+	Assert(group_id.len >= 0);
 	return CStringGetTextDatum(pt_string_to_server(group_id));
 }
 
-/* group_id, partitions, last_commit */
+/*
+ * Rows of list_groups(): group_id, partitions, last_commit.
+ */
 Datum
 pt_list_groups(PG_FUNCTION_ARGS)
 {
@@ -95,7 +109,10 @@ pt_list_groups(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* group_id, pid of a session that uses it in a transaction */
+/*
+ * Rows of list_group_sessions(): group_id, pid of a session that uses the
+ * group in a transaction.  The pid is null for a prepared transaction.
+ */
 Datum
 pt_list_group_sessions(PG_FUNCTION_ARGS)
 {
@@ -127,19 +144,17 @@ pt_list_group_sessions(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/*
- * list_committed_offsets
- */
 
 /*
- * The topic that a committed offset is in, if it is still there and the user
- * may see it; else NULL.
+ * Returns the topic of a committed offset if it still exists and the user may
+ * see it, otherwise NULL.  The topic belongs to the cache.
  */
 static const PtTopic *
 topic_of_offset(const PtCommittedOffset *committed)
 {
 	const PtTopic *topic = pt_topic_by_string(committed->topic);
 
+	Assert(committed->partition >= 0);
 	if (topic == NULL || committed->partition >= topic->npartitions ||
 		!pt_offset_is_of(committed, &topic->id))
 		return NULL;
@@ -149,6 +164,9 @@ topic_of_offset(const PtCommittedOffset *committed)
 	return topic;
 }
 
+/*
+ * Callback of pt_read_records(): keeps the timestamp (ms) in *arg.
+ */
 static void
 note_timestamp(void *arg, const PtRecord *record)
 {
@@ -156,8 +174,8 @@ note_timestamp(void *arg, const PtRecord *record)
 }
 
 /*
- * Of the row: start_offset, end_offset, oldest (when the first record that is
- * unread was produced).
+ * Fills three columns of a row: start_offset, end_offset, and oldest, the
+ * time when the first unread record was produced.
  */
 static void
 fill_lag(Relation rel, int64 committed, Datum *values, bool *nulls)
@@ -168,6 +186,7 @@ fill_lag(Relation rel, int64 committed, Datum *values, bool *nulls)
 	int64		timestamp = PT_NO_TIMESTAMP;
 
 	pt_partition_bounds(rel, &start, &end);
+	Assert(start >= 0 && end >= 0);
 	if (committed < end)
 		(void) pt_read_records(rel, GetActiveSnapshot(), Max(committed, start), 1, note_timestamp, &timestamp, &next);
 	values[0] = Int64GetDatum(start);
@@ -176,8 +195,9 @@ fill_lag(Relation rel, int64 committed, Datum *values, bool *nulls)
 }
 
 /*
- * group_id, topic, partition, offset, leader_epoch, metadata, committed_at,
- * start_offset, end_offset, oldest
+ * Adds a row of list_committed_offsets(): group_id, topic, partition, offset,
+ * leader_epoch, metadata, committed_at, start_offset, end_offset, oldest.
+ * Offsets in partitions that are gone are left out.
  */
 static void
 put_offset(ReturnSetInfo *rsinfo, PtString group_id, const PtCommittedOffset *committed)
@@ -195,7 +215,7 @@ put_offset(ReturnSetInfo *rsinfo, PtString group_id, const PtCommittedOffset *co
 		return;
 	values[0] = group_id_datum(group_id);
 	values[2] = Int32GetDatum(committed->partition);
-	nulls[3] = committed->offset < 0;	/* clients say "none" so */
+	nulls[3] = committed->offset < 0;	/* -1: the client has committed "none" */
 	values[3] = Int64GetDatum(committed->offset);
 	nulls[4] = committed->leader_epoch < 0;
 	values[4] = Int32GetDatum(committed->leader_epoch);
@@ -206,6 +226,9 @@ put_offset(ReturnSetInfo *rsinfo, PtString group_id, const PtCommittedOffset *co
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
+/*
+ * Rows of list_committed_offsets(): see put_offset().
+ */
 Datum
 pt_list_committed_offsets(PG_FUNCTION_ARGS)
 {

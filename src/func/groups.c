@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * groups.c
- *	  commit_offsets(), seek() and delete_group(): committed offsets, set
- *	  without reading.
+ *	  commit_offsets(), seek() and delete_group(): set committed offsets
+ *	  without reading records.
  *
- * Each of them is one or more deferred records of __consumer_offsets: it takes
- * effect when the transaction commits.  The privilege needed is that of
- * consume(), SELECT on the topic.
+ * Each of them adds deferred records to __consumer_offsets and takes effect
+ * when the transaction commits.  It needs the privilege that consume() needs,
+ * SELECT on the topic.
  *
  * Siblings: args.c, read.c (consume() moves committed offsets), group_info.c
  * (shows them).
@@ -37,7 +37,7 @@ PG_FUNCTION_INFO_V1(pt_seek_text);
 PG_FUNCTION_INFO_V1(pt_delete_group);
 PG_FUNCTION_INFO_V1(pt_expire_offsets);
 
-/* Where seek() goes. */
+/* The kinds of targets of seek(). */
 typedef enum SeekTo
 {
 	SEEK_TO_OFFSET,
@@ -46,14 +46,18 @@ typedef enum SeekTo
 	SEEK_TO_END
 } SeekTo;
 
+/* A call of seek(). */
 typedef struct Seek
 {
 	SeekTo		to;
-	int64		value;			/* offset, or ms since 1970 */
+	int64		value;			/* the offset, or the time in ms since 1970 */
 	PtString	group_id;
-	PtTopic    *topic;
+	PtTopic    *topic;			/* a copy */
 } Seek;
 
+/*
+ * ERROR on a standby, in a read-only transaction and in a parallel worker.
+ */
 static void
 prevent_where_useless(const char *function)
 {
@@ -61,6 +65,10 @@ prevent_where_useless(const char *function)
 	PreventCommandIfParallelMode(function);
 }
 
+/*
+ * ERROR for an offset that the partition does not have.  "detail" has one
+ * %lld for the bound.
+ */
 static void
 bad_offset(const PtTopic *topic, int32 number, int64 offset, const char *detail, int64 bound)
 {
@@ -71,16 +79,23 @@ bad_offset(const PtTopic *topic, int32 number, int64 offset, const char *detail,
 			 errhint("The functions log_start() and log_end() tell what is there.")));
 }
 
-/* The bounds of a partition, which must be there. */
+/*
+ * Gets the first and the end offset of a partition; ERROR if there is none of
+ * that number.  AccessShareLock stays to the end of the transaction.
+ */
 static void
 partition_bounds(const PtTopic *topic, int32 number, int64 *start, int64 *end)
 {
 	Relation	rel = pt_open_partition(topic->relid, number, AccessShareLock);
 
 	pt_partition_bounds(rel, start, end);
+	Assert(*start >= 0 && *end >= 0);
 	relation_close(rel, NoLock);
 }
 
+/*
+ * Returns the end of what is flushed; time searches see no further.
+ */
 static int64
 durable_end(const PtTopic *topic, int32 number)
 {
@@ -93,8 +108,9 @@ durable_end(const PtTopic *topic, int32 number)
 }
 
 /*
- * One committed offset, in a group that is ours to use; waits for sessions
- * that have records of the partition.
+ * Commits one offset of a group that is ours to use (pt_group_sql_use).
+ * Waits for sessions that have consumed records of the partition and not
+ * committed. ERROR if the offset is negative or behind the end.
  */
 static void
 commit_one(PtString group_id, PtTopic *topic, int32 number, int64 offset, PtString metadata)
@@ -102,6 +118,7 @@ commit_one(PtString group_id, PtTopic *topic, int32 number, int64 offset, PtStri
 	int64		start;
 	int64		end;
 
+	Assert(group_id.len > 0);
 	partition_bounds(topic, number, &start, &end);
 	if (offset < 0)
 		bad_offset(topic, number, offset, "Offsets are not negative; the partition ends at %lld.", end);
@@ -113,6 +130,7 @@ commit_one(PtString group_id, PtTopic *topic, int32 number, int64 offset, PtStri
 				 errmsg("metadata of a committed offset is too long"),
 				 errdetail("It may have %d bytes.", pt_offset_metadata_max)));
 	(void) pt_offset_lock(group_id, topic->leaves[number], false);
+	Assert(offset >= 0 && offset <= end);
 	pt_offset_set(group_id, topic, number, offset, metadata);
 }
 
@@ -135,6 +153,9 @@ pt_commit_offset(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/*
+ * ERROR for a JSON argument of the wrong form.
+ */
 static void
 bad_offsets(void)
 {
@@ -144,7 +165,9 @@ bad_offsets(void)
 			 errhint("Offsets are an object of partitions and whole numbers, as in {\"orders:0\": 15, \"orders:1\": 7}.")));
 }
 
-/* The number in a JSON value; ERROR unless it is whole. */
+/*
+ * Returns the number in a JSON value; ERROR unless it is whole.
+ */
 static int64
 json_offset(const JsonbValue *v)
 {
@@ -155,7 +178,10 @@ json_offset(const JsonbValue *v)
 	return offset;
 }
 
-/* commit_offsets(group_id, offsets) */
+/*
+ * commit_offsets(group_id, offsets): a JSON object from partitions to
+ * offsets.
+ */
 Datum
 pt_commit_offsets(PG_FUNCTION_ARGS)
 {
@@ -184,7 +210,10 @@ pt_commit_offsets(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* The offset in a partition that a seek goes to. */
+/*
+ * Returns the offset to which a seek moves in one partition.  ERROR if an
+ * offset that was given is not in the log.
+ */
 static int64
 find_offset(const Seek *seek, int32 number)
 {
@@ -192,6 +221,7 @@ find_offset(const Seek *seek, int32 number)
 	int64		start;
 	int64		end;
 
+	Assert(number >= 0 && number < seek->topic->npartitions);
 	partition_bounds(seek->topic, number, &start, &end);
 	switch (seek->to)
 	{
@@ -208,8 +238,8 @@ find_offset(const Seek *seek, int32 number)
 		case SEEK_TO_TIME:
 
 			/*
-			 * only what is durable is searched, so without a find that is
-			 * where to go on
+			 * The search sees only what is durable.  If it finds nothing, the
+			 * end of that is where to go on.
 			 */
 			end = durable_end(seek->topic, number);
 			pt_list_offset(&list);
@@ -218,7 +248,10 @@ find_offset(const Seek *seek, int32 number)
 	pg_unreachable();
 }
 
-/* The rest of a seek: one partition, or all; a row for each. */
+/*
+ * Does a seek for one partition or for all, and returns a row for each:
+ * partition, offset.
+ */
 static Datum
 do_seek(FunctionCallInfo fcinfo, SeekTo to, int64 value)
 {
@@ -255,7 +288,7 @@ do_seek(FunctionCallInfo fcinfo, SeekTo to, int64 value)
 	return (Datum) 0;
 }
 
-/* seek(group_id, topic, to, partition) */
+/* seek(group_id, topic, to, partition): to an offset */
 Datum
 pt_seek_offset(PG_FUNCTION_ARGS)
 {
@@ -263,7 +296,9 @@ pt_seek_offset(PG_FUNCTION_ARGS)
 	return do_seek(fcinfo, SEEK_TO_OFFSET, PG_GETARG_INT64(2));
 }
 
-/* To the first record of that time or later. */
+/*
+ * The same with a timestamp: to the first record of that time or later.
+ */
 Datum
 pt_seek_time(PG_FUNCTION_ARGS)
 {
@@ -278,7 +313,9 @@ pt_seek_time(PG_FUNCTION_ARGS)
 	return do_seek(fcinfo, SEEK_TO_TIME, Max(pt_timestamptz_to_ms(time), 0));
 }
 
-/* 'start', 'end', or a time that was written without saying that it is one. */
+/*
+ * The same with a text: 'start', 'end', or a timestamp without its type.
+ */
 Datum
 pt_seek_text(PG_FUNCTION_ARGS)
 {
@@ -302,8 +339,8 @@ pt_seek_text(PG_FUNCTION_ARGS)
 }
 
 /*
- * The user must be allowed to read every topic that the group has a committed
- * offset in.
+ * Callback of pt_offsets_of_group(): ERROR unless the user may read the
+ * topic.  Topics that are gone do not matter.
  */
 static void
 check_group_offset(void *arg, const PtCommittedOffset *committed)
@@ -314,7 +351,10 @@ check_group_offset(void *arg, const PtCommittedOffset *committed)
 		pt_func_check_access(topic, ACL_SELECT);
 }
 
-/* delete_group(group_id) */
+/*
+ * delete_group(group_id): removes all committed offsets of a group without
+ * members.
+ */
 Datum
 pt_delete_group(PG_FUNCTION_ARGS)
 {
@@ -331,7 +371,10 @@ pt_delete_group(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* expire_offsets(retention): for tests and impatient administrators */
+/*
+ * expire_offsets(retention): removes old committed offsets now, and returns
+ * how many.  For tests and impatient administrators.
+ */
 Datum
 pt_expire_offsets(PG_FUNCTION_ARGS)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * info.c
- *	  What the views topics and partitions show, and the ends of a log.
+ *	  The views topics and partitions, configs, and the ends of a log.
  *
  * Siblings: admin.c.
  *
@@ -30,7 +30,10 @@ PG_FUNCTION_INFO_V1(pt_group_configs);
 PG_FUNCTION_INFO_V1(pt_func_log_start);
 PG_FUNCTION_INFO_V1(pt_func_log_end);
 
-/* Copies of all topics: what is done with each may load others. */
+/*
+ * Returns copies of all topics, because what is done with one may load others
+ * into the cache.
+ */
 static List *
 copy_all_topics(void)
 {
@@ -42,7 +45,9 @@ copy_all_topics(void)
 	return result;
 }
 
-/* The configs that differ from their defaults, as jsonb. */
+/*
+ * Returns the configs that differ from their defaults, as jsonb.
+ */
 static Datum
 configs_jsonb(Oid relid)
 {
@@ -67,13 +72,16 @@ configs_jsonb(Oid relid)
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data));
 }
 
-/* Bytes of the file of a leaf. */
+/*
+ * Returns the size of a leaf's file in bytes; 0 if it was dropped meanwhile.
+ */
 static int64
 leaf_size(Oid leaf)
 {
 	Relation	rel = try_relation_open(leaf, AccessShareLock);
 	int64		size;
 
+	Assert(OidIsValid(leaf));
 	if (rel == NULL)
 		return 0;
 	size = (int64) RelationGetNumberOfBlocks(rel) * BLCKSZ;
@@ -81,7 +89,9 @@ leaf_size(Oid leaf)
 	return size;
 }
 
-/* One row for each topic: topic, id, internal, partitions, configs, size. */
+/*
+ * Rows of list_topics(): topic, id, internal, partitions, configs, size.
+ */
 Datum
 pt_topics(PG_FUNCTION_ARGS)
 {
@@ -109,7 +119,9 @@ pt_topics(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Start and end of the part of a log that is there, committed. */
+/*
+ * Gets the start and the committed end of a log.  The relation is locked.
+ */
 static void
 log_bounds(Relation rel, PtLogInfo *info, PtLogEnd *end)
 {
@@ -118,9 +130,12 @@ log_bounds(Relation rel, PtLogInfo *info, PtLogEnd *end)
 	pt_log_view(rel, &view);
 	pt_log_info(rel, info);
 	*end = view.committed;
+	Assert(info->start_offset >= 0 && end->offset >= 0);
 }
 
-/* Of the row: start_offset, end_offset, records, bytes, extents. */
+/*
+ * Fills the columns start_offset, end_offset, records, bytes, extents.
+ */
 static void
 fill_bounds(Relation rel, Datum *values)
 {
@@ -135,7 +150,9 @@ fill_bounds(Relation rel, Datum *values)
 	values[4] = Int32GetDatum((int32) info.phys_extents);
 }
 
-/* One row for each partition: topic, partition, leaf, and its bounds. */
+/*
+ * Rows of list_partitions(): topic, partition, leaf, and its bounds.
+ */
 Datum
 pt_partitions(PG_FUNCTION_ARGS)
 {
@@ -168,7 +185,10 @@ pt_partitions(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* All configs of a topic: name, value, is_default, type, documentation. */
+/*
+ * Returns a row for each config: name, value, is_default, type,
+ * documentation.
+ */
 static Datum
 return_configs(FunctionCallInfo fcinfo, List *entries)
 {
@@ -182,6 +202,7 @@ return_configs(FunctionCallInfo fcinfo, List *entries)
 		Datum		values[5];
 		bool		nulls[5] = {false};
 
+		Assert(entry->name != NULL && entry->value != NULL);
 		values[0] = CStringGetTextDatum(entry->name);
 		values[1] = CStringGetTextDatum(entry->value);
 		values[2] = BoolGetDatum(entry->is_default);
@@ -192,13 +213,18 @@ return_configs(FunctionCallInfo fcinfo, List *entries)
 	return (Datum) 0;
 }
 
+/*
+ * Rows of topic_configs(topic): see return_configs().
+ */
 Datum
 pt_topic_configs(PG_FUNCTION_ARGS)
 {
 	return return_configs(fcinfo, pt_config_list(pt_arg_topic(fcinfo, 0)->relid));
 }
 
-/* The same for a consumer group, which need not exist. */
+/*
+ * The same for a consumer group, which need not exist.
+ */
 Datum
 pt_group_configs(PG_FUNCTION_ARGS)
 {
@@ -206,8 +232,9 @@ pt_group_configs(PG_FUNCTION_ARGS)
 }
 
 /*
- * The bounds of the partition in the first argument, now.  One that is dropped
- * while we wait for its lock, and made again, is looked up again.
+ * Gets the bounds of the partition in the first argument.  If the partition
+ * is dropped and made again while we wait for its lock, it is looked up
+ * again.
  */
 static void
 bounds_of_argument(FunctionCallInfo fcinfo, PtLogInfo *info, PtLogEnd *end)
@@ -221,7 +248,9 @@ bounds_of_argument(FunctionCallInfo fcinfo, PtLogInfo *info, PtLogEnd *end)
 	relation_close(rel, AccessShareLock);
 }
 
-/* The first offset that is retained. */
+/*
+ * log_start(partition): the first offset that is retained.
+ */
 Datum
 pt_func_log_start(PG_FUNCTION_ARGS)
 {
@@ -232,7 +261,9 @@ pt_func_log_start(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(info.start_offset);
 }
 
-/* The offset that the next record to commit gets. */
+/*
+ * log_end(partition): the offset behind the last committed record.
+ */
 Datum
 pt_func_log_end(PG_FUNCTION_ARGS)
 {

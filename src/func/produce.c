@@ -4,12 +4,12 @@
  *	  produce(), which adds a record to a topic when the transaction commits,
  *	  and append(), which adds it at once and returns its offset.
  *
- * The SQL script declares both for several types of key and value; all have
- * the same places for their arguments, and only jsonb needs code of its own.
+ * The SQL script declares both for several types of key and value.  All have
+ * the same argument numbers, and only jsonb needs code of its own.
  *
- * Neither goes through the executor when all it would do is hand the row to
- * the access method: that is what makes one produce() per transaction fast.  A
- * topic with row triggers or constraints gets a true INSERT.
+ * Both bypass the executor if it would only pass the row to the access method;
+ * this makes one produce() per transaction fast.  A topic with row triggers or
+ * constraints gets a real INSERT.
  *
  * Siblings: args.c, choose.c.
  *
@@ -37,14 +37,18 @@ PG_FUNCTION_INFO_V1(pt_append_record);
 PG_FUNCTION_INFO_V1(pt_append_record_jsonb);
 PG_FUNCTION_INFO_V1(pt_next_partition);
 
+/* Reads an argument as bytes: pt_arg_bytes or pt_arg_jsonb. */
 typedef const char *(*ValueReader) (FunctionCallInfo fcinfo, int n, int32 *len);
 
-/* Places of arguments, the same for both functions up to headers. */
+/* Argument numbers that produce() and append() have in common. */
 #define ARG_VALUE		1
 #define ARG_KEY			2
 #define ARG_HEADERS		3
 
-/* Key, value and headers. */
+/*
+ * Reads key, value and headers from the arguments.  The bytes stay where they
+ * are.
+ */
 static void
 read_row(FunctionCallInfo fcinfo, ValueReader read_value, PtRecord *row)
 {
@@ -52,6 +56,7 @@ read_row(FunctionCallInfo fcinfo, ValueReader read_value, PtRecord *row)
 	row->offset = -1;
 	row->value = read_value(fcinfo, ARG_VALUE, &row->value_len);
 	row->key = pt_arg_bytes(fcinfo, ARG_KEY, &row->key_len);
+	Assert(row->value_len >= -1 && row->key_len >= -1);
 	if (!PG_ARGISNULL(ARG_HEADERS))
 	{
 		PtHeaders  *h = PG_GETARG_HEADERS_P(ARG_HEADERS);
@@ -66,8 +71,8 @@ read_row(FunctionCallInfo fcinfo, ValueReader read_value, PtRecord *row)
 }
 
 /*
- * The timestamp argument in ms, within what the topic allows.  What is left
- * out is now(), and needs no check.
+ * Returns the timestamp argument in ms; ERROR if the topic does not allow it.
+ * A null argument means now(), which needs no check.
  */
 static int64
 read_timestamp(FunctionCallInfo fcinfo, int n, const PtTopicConfig *config)
@@ -77,6 +82,7 @@ read_timestamp(FunctionCallInfo fcinfo, int n, const PtTopicConfig *config)
 	int64		ms = pt_timestamptz_to_ms(given);
 	int64		now_ms;
 
+	Assert(n >= 0 && n < PG_NARGS());
 	if (given == start || config->log_append_time)
 		return ms;
 	now_ms = pt_timestamptz_to_ms(GetCurrentTimestamp());
@@ -92,13 +98,19 @@ read_timestamp(FunctionCallInfo fcinfo, int n, const PtTopicConfig *config)
 	return ms;
 }
 
+/*
+ * Returns the bytes as a bytea; 0 for NULL.
+ */
 static Datum
 bytes_datum(const char *data, int32 len)
 {
 	return data ? PointerGetDatum(cstring_to_text_with_len(data, len)) : (Datum) 0;
 }
 
-/* The same row by an INSERT into the topic's table. */
+/*
+ * Inserts the row into the topic's table by an INSERT, for topics with
+ * triggers or constraints.
+ */
 static void
 insert_row(Oid topic, int32 number, const PtRecord *row)
 {
@@ -110,6 +122,7 @@ insert_row(Oid topic, int32 number, const PtRecord *row)
 							   quote_qualified_identifier(get_namespace_name(get_rel_namespace(topic)),
 														  get_rel_name(topic)));
 
+	Assert(OidIsValid(topic) && number >= 0);
 	memset(nulls, ' ', sizeof(nulls));
 	values[0] = Int32GetDatum(number);
 	values[1] = Int64GetDatum(row->offset);
@@ -129,6 +142,9 @@ insert_row(Oid topic, int32 number, const PtRecord *row)
 	SPI_finish();
 }
 
+/*
+ * ERROR on a standby, in a read-only transaction and in a parallel worker.
+ */
 static void
 forbid_where_read_only(const char *function)
 {
@@ -136,28 +152,32 @@ forbid_where_read_only(const char *function)
 	PreventCommandIfParallelMode(function);
 }
 
-/* Where a row goes. */
+/* The partition to which a row goes. */
 typedef struct Target
 {
 	PtString	name;			/* of the topic */
-	bool		choose;			/* the partition, by the row's key */
-	int32		number;
-	Oid			topic;
-	Relation	leaf;
-	bool		slow;			/* by an INSERT */
+	bool		choose;			/* choose the partition, by the row's key */
+	int32		number;			/* of the partition */
+	Oid			topic;			/* OID of the topic's table */
+	Relation	leaf;			/* the partition's table, open */
+	bool		slow;			/* needs an INSERT, because it has triggers or
+								 * constraints */
 } Target;
 
 /*
- * Opens the leaf that a row goes to; argument n of the call is the row's
- * timestamp.  A topic that is dropped while we wait for its lock, and made
- * again, is looked up again, as a table would be.
+ * Opens the partition to which a row goes, and sets the row's timestamp from
+ * argument n.  The caller closes target->leaf and keeps its lock,
+ * RowExclusiveLock, to the end of the transaction.
+ *
+ * A topic that is dropped and made again while we wait for the lock is looked
+ * up again, as a table would be.
  */
 static void
 open_target(Target *target, FunctionCallInfo fcinfo, int n, PtRecord *row)
 {
 	do
 	{
-		/* stays as it is until the next look-up */
+		/* valid until the next look-up */
 		const PtTopic *topic = pt_topic_expect_name(target->name);
 
 		pt_func_check_access(topic, ACL_INSERT);
@@ -168,10 +188,14 @@ open_target(Target *target, FunctionCallInfo fcinfo, int n, PtRecord *row)
 		target->leaf = pt_try_partition(topic, target->number, RowExclusiveLock);
 		target->slow = topic->has_triggers;
 	} while (unlikely(target->leaf == NULL));
+	Assert(target->number >= 0);
 	target->slow |= pt_leaf_needs_executor(target->leaf);
 }
 
-/* produce(topic, value, key, headers, partition, timestamp) */
+/*
+ * produce(topic, value, key, headers, partition, timestamp): the record waits
+ * in the transaction and is appended when it commits.  Returns the partition.
+ */
 static Datum
 produce(FunctionCallInfo fcinfo, ValueReader read_value)
 {
@@ -193,12 +217,18 @@ produce(FunctionCallInfo fcinfo, ValueReader read_value)
 	PG_RETURN_DATUM(pt_partition_datum(target.name, target.number));
 }
 
+/*
+ * produce() with a bytea, text or json value.
+ */
 Datum
 pt_produce(PG_FUNCTION_ARGS)
 {
 	return produce(fcinfo, pt_arg_bytes);
 }
 
+/*
+ * produce() with a jsonb value.
+ */
 Datum
 pt_produce_jsonb(PG_FUNCTION_ARGS)
 {
@@ -206,13 +236,16 @@ pt_produce_jsonb(PG_FUNCTION_ARGS)
 }
 
 /*
- * Appends by an INSERT at the offset that is next, under the append lock.
+ * Appends a row by an INSERT at the next offset, and returns that.  Takes the
+ * append lock, which is held to the end of the transaction.  "expected" is -1
+ * or the offset that must be next; ERROR 40001 if it is not.
  */
 static int64
 append_slowly(Relation rel, Oid topic, int32 number, PtRecord *row, int64 expected)
 {
 	Oid			leaf = RelationGetRelid(rel);
 
+	Assert(OidIsValid(leaf) && expected >= -1);
 	pt_pending_append(leaf);
 	(void) pt_append_lock(leaf, PT_LOCK_WAIT);
 	row->offset = pt_append_next_offset(rel, pt_state_get(rel));
@@ -224,9 +257,13 @@ append_slowly(Relation rel, Oid topic, int32 number, PtRecord *row, int64 expect
 				 errhint("Somebody else has appended meanwhile. Read what is new and try again.")));
 	insert_row(topic, number, row);
 	pt_pending_append(leaf);
+	Assert(row->offset >= 0);
 	return row->offset;
 }
 
+/*
+ * Returns expected_offset, or -1 for null; ERROR if it is negative.
+ */
 static int64
 read_expected(FunctionCallInfo fcinfo, int n)
 {
@@ -239,7 +276,10 @@ read_expected(FunctionCallInfo fcinfo, int n)
 	return expected;
 }
 
-/* append(partition, value, key, headers, timestamp, expected_offset) */
+/*
+ * append(partition, value, key, headers, timestamp, expected_offset): appends
+ * the record at once and returns its offset.
+ */
 static Datum
 append(FunctionCallInfo fcinfo, ValueReader read_value)
 {
@@ -261,16 +301,23 @@ append(FunctionCallInfo fcinfo, ValueReader read_value)
 		offset = append_slowly(target.leaf, target.topic, target.number, &row, expected);
 	else
 		offset = pt_append_rows(target.leaf, &row, 1, expected);
+	Assert(offset >= 0);
 	relation_close(target.leaf, NoLock);
 	PG_RETURN_INT64(offset);
 }
 
+/*
+ * append() with a bytea, text or json value.
+ */
 Datum
 pt_append_record(PG_FUNCTION_ARGS)
 {
 	return append(fcinfo, pt_arg_bytes);
 }
 
+/*
+ * append() with a jsonb value.
+ */
 Datum
 pt_append_record_jsonb(PG_FUNCTION_ARGS)
 {
@@ -278,8 +325,8 @@ pt_append_record_jsonb(PG_FUNCTION_ARGS)
 }
 
 /*
- * The default of the column "partition".  Takes the topic's name, because a
- * dump writes the default before the topic exists.
+ * next_partition(topic): the default of the column "partition".  The argument
+ * is a text, because a dump writes the default before the topic exists.
  */
 Datum
 pt_next_partition(PG_FUNCTION_ARGS)

@@ -1,12 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * read.c
- *	  consume() and poll(): reading a topic by offset, with or without a group
- *	  that remembers.
+ *	  consume() and poll(): read a topic by offset, with or without a group.
  *
- * Both readers return a set through a tuplestore, so that the committed
- * offsets a consume() moves are those of what it returned, also when the
- * caller does not fetch all of it.
+ * Both return a set through a tuplestore.  So a consume() moves the committed
+ * offsets over all that it returns, even if the caller does not fetch all
+ * rows.
  *
  * Siblings: args.c, groups.c (committed offsets without reading).
  *
@@ -34,15 +33,18 @@ PG_FUNCTION_INFO_V1(pt_poll_records);
 #define RESULT_COLUMNS	7
 #define DEFAULT_MAX_RECORDS	500 /* as in the SQL script */
 
-/* Where records go. */
+/* Where records go: the result of the function. */
 typedef struct Sink
 {
 	ReturnSetInfo *rsinfo;
-	MemoryContext scratch;		/* of one row */
-	Datum		topic;
-	int32		partition;		/* of poll() */
+	MemoryContext scratch;		/* reset after each row */
+	Datum		topic;			/* datum of the topic's name */
+	int32		partition;		/* of poll(); -1 for consume() */
 } Sink;
 
+/*
+ * Prepares the function's result.
+ */
 static void
 sink_begin(Sink *sink, FunctionCallInfo fcinfo, const PtTopic *topic)
 {
@@ -53,6 +55,9 @@ sink_begin(Sink *sink, FunctionCallInfo fcinfo, const PtTopic *topic)
 	sink->partition = -1;
 }
 
+/*
+ * Returns bytes as a bytea; a negative length is null.
+ */
 static Datum
 bytes_or_null(const char *data, int32 len, bool *isnull)
 {
@@ -60,6 +65,9 @@ bytes_or_null(const char *data, int32 len, bool *isnull)
 	return len < 0 ? (Datum) 0 : PointerGetDatum(cstring_to_text_with_len(data, len));
 }
 
+/*
+ * Adds a record to the result.  Callback of pt_consume().
+ */
 static void
 sink_record(void *arg, int32 partition, const PtRecord *record)
 {
@@ -68,6 +76,7 @@ sink_record(void *arg, int32 partition, const PtRecord *record)
 	Datum		values[RESULT_COLUMNS];
 	bool		nulls[RESULT_COLUMNS] = {false};
 
+	Assert(partition >= 0 && record->offset >= 0);
 	values[0] = sink->topic;
 	values[1] = Int32GetDatum(partition);
 	values[2] = Int64GetDatum(record->offset);
@@ -82,12 +91,18 @@ sink_record(void *arg, int32 partition, const PtRecord *record)
 	MemoryContextReset(sink->scratch);
 }
 
+/*
+ * Callback of pt_read_records(): the partition is that of poll().
+ */
 static void
 sink_poll_record(void *arg, const PtRecord *record)
 {
 	sink_record(arg, ((Sink *) arg)->partition, record);
 }
 
+/*
+ * Returns the argument max_records; ERROR if it is below 1.
+ */
 static int32
 read_max_records(FunctionCallInfo fcinfo, int n)
 {
@@ -100,7 +115,10 @@ read_max_records(FunctionCallInfo fcinfo, int n)
 	return max;
 }
 
-/* consume(topic, group_id, max_records, timeout) */
+/*
+ * consume(topic, group_id, max_records, timeout): reads what the group has
+ * not read, and moves its committed offsets when the transaction commits.
+ */
 Datum
 pt_consume_records(PG_FUNCTION_ARGS)
 {
@@ -124,9 +142,12 @@ pt_consume_records(PG_FUNCTION_ARGS)
 }
 
 /*
- * Reads once, under a snapshot of its own where the isolation level has one
- * per statement: so that after a wait it sees what it waited for.  *leaf is
- * the table that was read, which stays locked only if it had something.
+ * Reads once and returns the number of records; *offset moves behind the last
+ * one.
+ *
+ * Where the isolation level has a snapshot per statement, each call takes a
+ * new one, so that after a wait it sees what it has waited for.  *leaf is the
+ * table that was read; it stays locked only if it had records.
  */
 static int
 poll_once(Oid topic, int64 *offset, int32 max, Sink *sink, Oid *leaf)
@@ -136,6 +157,7 @@ poll_once(Oid topic, int64 *offset, int32 max, Sink *sink, Oid *leaf)
 	Snapshot	snapshot = RegisterSnapshot(keeps ? GetActiveSnapshot() : GetLatestSnapshot());
 	int			n;
 
+	Assert(*offset >= 0 && max > 0);
 	*leaf = RelationGetRelid(rel);
 	n = pt_read_records(rel, snapshot, *offset, max, sink_poll_record, sink, offset);
 	UnregisterSnapshot(snapshot);
@@ -143,7 +165,10 @@ poll_once(Oid topic, int64 *offset, int32 max, Sink *sink, Oid *leaf)
 	return n;
 }
 
-/* poll(topic, partition, from_offset, max_records, timeout) */
+/*
+ * poll(topic, partition, from_offset, max_records, timeout): reads from an
+ * offset on, without a group.
+ */
 Datum
 pt_poll_records(PG_FUNCTION_ARGS)
 {
@@ -170,8 +195,8 @@ pt_poll_records(PG_FUNCTION_ARGS)
 		uint64		changes = pt_topic_changes();
 
 		/*
-		 * A transaction that keeps its snapshot would wait for what it can
-		 * never see.
+		 * a transaction that keeps its snapshot would wait for records that
+		 * it can never see
 		 */
 		if (poll_once(topic->relid, &offset, max, &sink, &leaf) > 0 || IsolationUsesXactSnapshot() ||
 			GetCurrentTimestamp() >= deadline)

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * test_frame.c
- *	  For tests: frames that nothing writes yet, at the end of a log.
+ *	  For tests: appends frames that no other code writes yet.
  *
- * Snapshots of producers, which readers must pass over, and batches that have
- * been compacted, whose records are fewer than their offsets.  The extension's
- * script does not declare the functions; the tests do.
+ * These are snapshots of producers, which readers must skip, and compacted
+ * batches, which have fewer records than offsets.  The extension's script does
+ * not declare the functions; the tests do.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -23,8 +23,8 @@ PG_FUNCTION_INFO_V1(pt_test_append_producers);
 PG_FUNCTION_INFO_V1(pt_test_append_batch);
 
 /*
- * Appends the data as a frame of this kind.  Like append() it holds the
- * partition to the end of the transaction.
+ * Appends the data as a frame of this kind.  Superusers only.  As append()
+ * does, it holds the append lock to the end of the transaction.
  */
 static void
 append_frame(Oid relid, const bytea *data, uint32 kind)
@@ -49,7 +49,10 @@ append_frame(Oid relid, const bytea *data, uint32 kind)
 	table_close(rel, NoLock);
 }
 
-/* (leaf regclass, data bytea) returns void: a snapshot of producers */
+/*
+ * pt_test_append_producers(leaf regclass, data bytea): a snapshot of
+ * producers
+ */
 Datum
 pt_test_append_producers(PG_FUNCTION_ARGS)
 {
@@ -57,7 +60,10 @@ pt_test_append_producers(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* (leaf regclass, data bytea) returns void: a record batch, not verified */
+/*
+ * pt_test_append_batch(leaf regclass, data bytea): a record batch, not
+ * verified
+ */
 Datum
 pt_test_append_batch(PG_FUNCTION_ARGS)
 {

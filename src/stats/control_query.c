@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * control_query.c
- *	  SQL asks the control worker.
+ *	  Asks the control worker from SQL.
  *
  * The state of groups is in the memory of one process, the control worker.  A
- * session that wants to see it is a Kafka client of a special kind: it makes a
- * pair of sockets, hands one end to the control worker as listeners hand over
- * their clients (the request goes along as bytes that have been received
- * already), and reads the answer from the other.  So there is no second
- * protocol, and nothing in shared memory to keep.
+ * session asks for it as a Kafka client.  It makes a pair of sockets, hands
+ * one end to the control worker in the way in which listeners hand over their
+ * clients, and reads the answer from the other end.  The request is sent
+ * along as bytes that were received already.  So no second protocol and no
+ * shared memory are needed.
  *
  * Siblings: ../server/inbox.c, ../kafka/frame.c.
  *
@@ -39,12 +39,13 @@
 #include "server/shared.h"
 #include "stats/control_query.h"
 
+/* Size of the length in front of a frame; largest answer, in bytes. */
 #define LENGTH_WORD		4
 #define ANSWER_MAX		(256 * 1024 * 1024)
 
 /*
- * How long a control worker that is not up, or busy, is waited for; and its
- * answer.
+ * How long to wait for a control worker that is not up or busy, how long for
+ * its answer, and how often to try.
  */
 #define PATIENCE_MS		5000
 #define ANSWER_MS		30000
@@ -59,6 +60,10 @@ static void receive(int ours, int frames, StringInfo answer);
 static void wait_for(int sock, uint32 events, long ms);
 static int	count_frames(const char *bytes, Size len);
 
+/*
+ * Returns true if this server should have a control worker: a listener is
+ * configured and we are not in recovery.
+ */
 bool
 pt_control_expected(void)
 {
@@ -66,7 +71,8 @@ pt_control_expected(void)
 }
 
 /*
- * The control worker sees one database; what it would say is not about ours.
+ * ERROR if there is no control worker to ask, or if it serves another
+ * database.
  */
 static void
 check_database(void)
@@ -87,7 +93,9 @@ check_database(void)
 				 errhint("Set \"pgtopic.port\" and \"pgtopic.listen_addresses\", and restart the server.")));
 }
 
-/* An unnamed socket to send datagrams from. */
+/*
+ * Makes an unnamed socket from which datagrams are sent.
+ */
 static int
 open_socket(void)
 {
@@ -100,11 +108,16 @@ open_socket(void)
 	return fd;
 }
 
+/*
+ * Waits for an event of the socket, or for ms milliseconds.  Can be
+ * cancelled.
+ */
 static void
 wait_for(int sock, uint32 events, long ms)
 {
 	static uint32 wait_event = 0;
 
+	Assert(ms > 0);
 	if (wait_event == 0)
 		wait_event = pt_wait_event_new("PgtopicControlCall");
 	(void) WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH | events,
@@ -113,6 +126,10 @@ wait_for(int sock, uint32 events, long ms)
 	CHECK_FOR_INTERRUPTS();
 }
 
+/*
+ * Sends our end of the connection to the control worker, with the request as
+ * bytes that were received before.  Tries again for PATIENCE_MS, then ERROR.
+ */
 static void
 hand_over(int sender, int theirs, const struct iovec *bytes)
 {
@@ -120,6 +137,7 @@ hand_over(int sender, int theirs, const struct iovec *bytes)
 	PtMoved		moved = {.slot = PT_SLOT_UNSEEN};
 	PtInboxResult result;
 
+	Assert(sender >= 0 && theirs >= 0);
 	strlcpy(moved.session.client_id, "sql", sizeof(moved.session.client_id));
 	snprintf(moved.session.peer, sizeof(moved.session.peer), "session %d", MyProcPid);
 	while ((result = pt_inbox_send(sender, pt_server_control(), theirs, &moved, bytes, 1)) != PT_INBOX_DONE)
@@ -134,12 +152,15 @@ hand_over(int sender, int theirs, const struct iovec *bytes)
 	}
 }
 
-/* Reads that many frames. */
+/*
+ * Reads until there are as many frames.  ERROR after ANSWER_MS.
+ */
 static void
 receive(int ours, int frames, StringInfo answer)
 {
 	TimestampTz give_up_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ANSWER_MS);
 
+	Assert(ours >= 0 && frames > 0);
 	while (count_frames(answer->data, answer->len) < frames)
 	{
 		ssize_t		n;
@@ -168,7 +189,9 @@ receive(int ours, int frames, StringInfo answer)
 	}
 }
 
-/* Whole frames in these bytes; -1 when they are none. */
+/*
+ * Counts the whole frames in the bytes; -1 if a length makes no sense.
+ */
 static int
 count_frames(const char *bytes, Size len)
 {
@@ -191,14 +214,17 @@ count_frames(const char *bytes, Size len)
 	return n;
 }
 
-/* The sockets of one question; -1: none. */
+/* The sockets of one question; -1 where there is none. */
 typedef struct Sockets
 {
-	int			ours;
-	int			theirs;
-	int			sender;
+	int			ours;			/* our end of the connection */
+	int			theirs;			/* the end that the control worker gets */
+	int			sender;			/* to send it with */
 } Sockets;
 
+/*
+ * Closes a socket, if there is one.
+ */
 static void
 close_socket(int *fd)
 {
@@ -207,6 +233,10 @@ close_socket(int *fd)
 	*fd = -1;
 }
 
+/*
+ * Sends the request and reads the answer.  The caller closes the sockets,
+ * also after an error.
+ */
 static void
 ask(Sockets *sockets, const struct iovec *bytes, StringInfo answer)
 {
@@ -226,13 +256,15 @@ ask(Sockets *sockets, const struct iovec *bytes, StringInfo answer)
 	sockets->sender = open_socket();
 	hand_over(sockets->sender, sockets->theirs, bytes);
 
-	/*
-	 * only the control worker has that end now: when it goes, we see the end
-	 */
+	/* Only the control worker has this end now, so we notice when it ends. */
 	close_socket(&sockets->theirs);
 	receive(sockets->ours, nframes, answer);
 }
 
+/*
+ * Asks with bytes: one or more frames, with their lengths, and as many
+ * answers.  See control_query.h.
+ */
 char *
 pt_control_ask(const char *frames, Size len, Size *answer_len)
 {
@@ -257,6 +289,9 @@ pt_control_ask(const char *frames, Size len, Size *answer_len)
 	return answer.data;
 }
 
+/*
+ * Asks with the structs of an API.  See control_query.h.
+ */
 void
 pt_control_call(KafkaApiKey key, int16 version, const void *request, void *response)
 {
@@ -273,6 +308,7 @@ pt_control_call(KafkaApiKey key, int16 version, const void *request, void *respo
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("the request to the control worker is too large")));
 	answer = pt_control_ask(w.buf, w.len, &len);
+	Assert(len >= LENGTH_WORD);
 	pfree(w.buf);
 	problem = kafka_response_read(api, version, answer + LENGTH_WORD, len - LENGTH_WORD, &arena, NULL, response);
 	if (problem != NULL)
@@ -281,7 +317,9 @@ pt_control_call(KafkaApiKey key, int16 version, const void *request, void *respo
 				 errmsg("the answer of the control worker to %s makes no sense: %s", api->name, problem)));
 }
 
-/* For tests: kafka_ask(request bytea) returns bytea. */
+/*
+ * For tests: kafka_ask(request bytea) returns bytea.
+ */
 Datum
 pt_kafka_ask(PG_FUNCTION_ARGS)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * control_query.h
- *	  What only the control worker knows, SQL asks it for, in Kafka's protocol.
+ *	  Asks the control worker from SQL, in Kafka's protocol.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -15,25 +15,27 @@
 #include "kafka/messages/apis.h"
 
 /*
- * One request to the control worker and its answer.  request: the struct of
- * the API's request, all of it set (see kafka_defaults); response: the struct
- * that gets the answer, what it points to is in the current memory context.
- * What the answer says of errors is the caller's to look at.
+ * Sends one request to the control worker and waits for its answer.
  *
- * ERROR, with a hint, when the control worker is not up (after some seconds),
- * takes too long, or serves another database than ours.  Can be cancelled.
+ * "request" is the request struct of the API with all fields set (see
+ * kafka_defaults).  "response" is the response struct; what it points to is
+ * palloc'd in the current memory context.  The caller looks at the error
+ * codes in it.
+ *
+ * ERROR, with a hint, if the control worker is not up for some seconds, takes
+ * too long, or serves another database.  The wait can be cancelled.
  */
 extern void pt_control_call(KafkaApiKey key, int16 version, const void *request, void *response);
 
 /*
- * The same with bytes: one or more frames with their length words, and as many
- * back.
+ * The same with bytes: one or more frames with their lengths; returns as
+ * many, palloc'd.
  */
 extern char *pt_control_ask(const char *frames, Size len, Size *answer_len);
 
 /*
- * Is there a control worker in this server: a listener is configured, and we
- * are not in recovery?
+ * Returns true if this server should have a control worker: a listener is
+ * configured and we are not in recovery.
  */
 extern bool pt_control_expected(void);
 

@@ -1,13 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * group_views.c
- *	  What the views consumer_groups and group_members show of groups that
- *	  live.
+ *	  Groups with members, for the views consumer_groups and group_members.
  *
- * Only the control worker knows, so it is asked, as any Kafka client would:
- * ListGroups, then DescribeGroups and ConsumerGroupDescribe for those that
- * have members.  Where there is no control worker (a standby, no listener,
- * another database) there are no such groups.
+ * Only the control worker knows them, so it is asked as a Kafka client would
+ * ask: ListGroups, then DescribeGroups and ConsumerGroupDescribe for the
+ * groups that have members.  Where there is no control worker (a standby, no
+ * listener, another database) there are no such groups.
  *
  * Siblings: control_query.c; ../func/group_info.c has what is known from
  * committed offsets.
@@ -41,30 +40,39 @@
 PG_FUNCTION_INFO_V1(pt_list_live_groups);
 PG_FUNCTION_INFO_V1(pt_list_group_members);
 
+/* The versions of the requests that we send. */
 #define LIST_VERSION		5
 #define DESCRIBE_VERSION	6
 #define CONSUMER_VERSION	1
 
-/* Groups of a kind that have members. */
+/* The groups of one kind that have members. */
 typedef struct Names
 {
 	KafkaString *items;
 	int32		n;
 } Names;
 
+/* What the control worker has answered. */
 typedef struct Live
 {
-	ListGroupsResponse list;
-	DescribeGroupsResponse classic;
-	ConsumerGroupDescribeResponse consumer;
+	ListGroupsResponse list;	/* all groups */
+	DescribeGroupsResponse classic; /* members of classic groups */
+	ConsumerGroupDescribeResponse consumer; /* members of consumer groups */
 } Live;
 
+/*
+ * Compares with a name of the protocol; case does not matter.
+ */
 static bool
 string_is(KafkaString s, const char *what)
 {
+	Assert(s.len <= 0 || s.data != NULL);
 	return s.len == strlen(what) && pg_strncasecmp(s.data, what, s.len) == 0;
 }
 
+/*
+ * Returns a string as text; null and empty strings give null.
+ */
 static Datum
 text_or_null(KafkaString s, bool *isnull)
 {
@@ -72,7 +80,9 @@ text_or_null(KafkaString s, bool *isnull)
 	return *isnull ? (Datum) 0 : CStringGetTextDatum(pt_string_to_server(s));
 }
 
-/* Is there anybody to ask? */
+/*
+ * True if there is a control worker that serves our database.
+ */
 static bool
 can_ask(void)
 {
@@ -81,7 +91,9 @@ can_ask(void)
 	return pt_control_expected() && database != NULL && strcmp(database, pt_database) == 0;
 }
 
-/* The groups of a type that are not empty. */
+/*
+ * Returns the groups of a type that have members.
+ */
 static Names
 names_of(const ListGroupsResponse *list, const char *type)
 {
@@ -94,10 +106,14 @@ names_of(const ListGroupsResponse *list, const char *type)
 		if (string_is(group->group_type, type) && !string_is(group->group_state, "Empty") &&
 			!string_is(group->group_state, "Dead"))
 			names.items[names.n++] = group->group_id;
+		Assert(names.n <= list->groups.n);
 	}
 	return names;
 }
 
+/*
+ * Asks the control worker for all groups and describes those with members.
+ */
 static void
 ask(Live *live)
 {
@@ -127,9 +143,13 @@ ask(Live *live)
 }
 
 /*
- * Groups: group_id, kind, state, protocol_type, protocol, epoch, members
+ * groups
  */
 
+/*
+ * Adds a row: group_id, kind, state, protocol_type, protocol, epoch, members.
+ * "classic" or "consumer" is its description, or NULL.
+ */
 static void
 put_group(ReturnSetInfo *rsinfo, const ListedGroup *listed, const DescribedGroup *classic,
 		  const DescribedConsumerGroup *consumer)
@@ -138,6 +158,7 @@ put_group(ReturnSetInfo *rsinfo, const ListedGroup *listed, const DescribedGroup
 	bool		nulls[7] = {false};
 	int			members = classic ? classic->members.n : consumer ? consumer->members.n : 0;
 
+	Assert(classic == NULL || consumer == NULL);
 	if (!pt_group_visible(listed->group_id))
 		return;
 	values[0] = text_or_null(listed->group_id, &nulls[0]);
@@ -158,8 +179,8 @@ put_group(ReturnSetInfo *rsinfo, const ListedGroup *listed, const DescribedGroup
 }
 
 /*
- * Descriptions come in the order in which they were asked for, which is that
- * of the list.
+ * Rows of list_live_groups().  The descriptions are in the order of the list,
+ * because they were asked for in that order.
  */
 Datum
 pt_list_live_groups(PG_FUNCTION_ARGS)
@@ -190,20 +211,22 @@ pt_list_live_groups(PG_FUNCTION_ARGS)
 }
 
 /*
- * Members: group_id, member_id, instance_id, client_id, client_host, epoch,
- * subscription, assignment
+ * members
  */
 
 #define MEMBER_COLUMNS	8
 
-/* Partitions and names, as they are gathered. */
+/* A growing array of partitions or names. */
 typedef struct Elements
 {
 	Datum	   *items;
 	int			n;
-	int			cap;
+	int			cap;			/* allocated length of items[] */
 } Elements;
 
+/*
+ * Appends an element.
+ */
 static void
 add_element(Elements *e, Datum item)
 {
@@ -213,10 +236,13 @@ add_element(Elements *e, Datum item)
 		e->items = e->items == NULL ? palloc(e->cap * sizeof(Datum)) :
 			repalloc_huge(e->items, e->cap * sizeof(Datum));
 	}
+	Assert(e->n < e->cap);
 	e->items[e->n++] = item;
 }
 
-/* A partition of a topic that is still there. */
+/*
+ * Appends a partition of a topic, unless the topic is gone.
+ */
 static void
 add_partition(Elements *e, KafkaString topic_name, int32 number)
 {
@@ -226,6 +252,9 @@ add_partition(Elements *e, KafkaString topic_name, int32 number)
 		add_element(e, pt_partition_datum(pt_string_of(topic->name), number));
 }
 
+/*
+ * Returns the elements as an array.
+ */
 static Datum
 as_array(const Elements *e, Oid element)
 {
@@ -238,8 +267,9 @@ as_array(const Elements *e, Oid element)
 }
 
 /*
- * The next bytes of what a classic consumer has said in a format of its own;
- * NULL: there are fewer.
+ * Takes n bytes off the front of what a classic consumer has sent in the
+ * embedded protocol (see ../coord/consumer_protocol.h).  NULL if there are
+ * fewer; then nothing is left.
  */
 static const char *
 take(KafkaString *bytes, int n)
@@ -256,14 +286,21 @@ take(KafkaString *bytes, int n)
 	return at;
 }
 
+/*
+ * Takes an integer of 2 or 4 bytes; -1 if there are fewer.
+ */
 static int32
 take_int(KafkaString *bytes, int size)
 {
 	const char *at = take(bytes, size);
 
+	Assert(size == 2 || size == 4);
 	return at == NULL ? -1 : size == 2 ? pt_get_int16(at) : pt_get_int32(at);
 }
 
+/*
+ * Takes a string with an int16 length; empty if it is malformed.
+ */
 static KafkaString
 take_string(KafkaString *bytes)
 {
@@ -279,7 +316,9 @@ take_string(KafkaString *bytes)
 	};
 }
 
-/* ConsumerProtocolSubscription: the topics. */
+/*
+ * Reads the topics of a ConsumerProtocolSubscription.  It may be malformed.
+ */
 static void
 read_subscription(KafkaString bytes, Elements *topics)
 {
@@ -292,7 +331,9 @@ read_subscription(KafkaString bytes, Elements *topics)
 	}
 }
 
-/* ConsumerProtocolAssignment: the partitions. */
+/*
+ * Reads the partitions of a ConsumerProtocolAssignment.  It may be malformed.
+ */
 static void
 read_assignment(KafkaString bytes, Elements *partitions)
 {
@@ -306,14 +347,23 @@ read_assignment(KafkaString bytes, Elements *partitions)
 	}
 }
 
+/*
+ * Adds a row: group_id, member_id, instance_id, client_id, client_host,
+ * epoch, subscription, assignment.  The caller has set the first six.
+ */
 static void
 put_member(ReturnSetInfo *rsinfo, Datum *values, bool *nulls, const Elements *subscription, const Elements *assignment)
 {
+	Assert(rsinfo->setDesc->natts == MEMBER_COLUMNS);
 	values[6] = as_array(subscription, TEXTOID);
 	values[7] = as_array(assignment, get_element_type(TupleDescAttr(rsinfo->setDesc, 7)->atttypid));
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
+/*
+ * Adds a row for a member that speaks the classic protocol.  Its subscription
+ * and assignment are known if it is a consumer.
+ */
 static void
 put_classic_member(ReturnSetInfo *rsinfo, const DescribedGroup *group, const DescribedGroupMember *member)
 {
@@ -336,6 +386,9 @@ put_classic_member(ReturnSetInfo *rsinfo, const DescribedGroup *group, const Des
 	put_member(rsinfo, values, nulls, &subscription, &assignment);
 }
 
+/*
+ * Adds a row for a member of a consumer group.
+ */
 static void
 put_consumer_member(ReturnSetInfo *rsinfo, const DescribedConsumerGroup *group,
 					const DescribedConsumerGroupMember *member)
@@ -367,8 +420,8 @@ put_consumer_member(ReturnSetInfo *rsinfo, const DescribedConsumerGroup *group,
 }
 
 /*
- * Who they are and where they sit is for those who may see what other users
- * do.
+ * Rows of list_group_members().  Only roles with pg_read_all_stats see them,
+ * because they tell who the users are and where they are.
  */
 Datum
 pt_list_group_members(PG_FUNCTION_ARGS)

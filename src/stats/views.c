@@ -3,7 +3,7 @@
  * views.c
  *	  The C side of the views clients, listener_stats and produce_stats.
  *
- * Siblings: ../server/counters.h and ../produce/counters.c, where it all is.
+ * Siblings: ../server/counters.h and ../produce/counters.c (the counters).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -20,7 +20,7 @@
 #include "produce/produce.h"
 #include "server/counters.h"
 
-/* Who a client is as long as nobody has to say so. */
+/* The user of a client that was not authenticated. */
 #define ANONYMOUS "ANONYMOUS"
 
 PG_FUNCTION_INFO_V1(pt_clients);
@@ -28,7 +28,7 @@ PG_FUNCTION_INFO_V1(pt_listener_stats);
 PG_FUNCTION_INFO_V1(pt_produce_stats);
 PG_FUNCTION_INFO_V1(pt_reset_listener_stats);
 
-/* Columns are put one after another. */
+/* A row that is filled column by column. */
 typedef struct Row
 {
 	int			n;
@@ -36,6 +36,9 @@ typedef struct Row
 	bool		nulls[12];
 } Row;
 
+/*
+ * Sets the next column.
+ */
 static void
 put(Row *row, Datum value)
 {
@@ -44,6 +47,9 @@ put(Row *row, Datum value)
 	row->values[row->n++] = value;
 }
 
+/*
+ * Sets the next column to null.
+ */
 static void
 put_null(Row *row)
 {
@@ -51,7 +57,9 @@ put_null(Row *row)
 	row->nulls[row->n++] = true;
 }
 
-/* What a client did not say is null. */
+/*
+ * Sets the next column to a text; null if it is empty.
+ */
 static void
 put_text(Row *row, const char *text)
 {
@@ -61,6 +69,9 @@ put_text(Row *row, const char *text)
 		put(row, CStringGetTextDatum(text));
 }
 
+/*
+ * Adds a row for a connected client.
+ */
 static void
 put_client(ReturnSetInfo *result, const PtClientSlot *client)
 {
@@ -82,10 +93,13 @@ put_client(ReturnSetInfo *result, const PtClientSlot *client)
 	else
 		put(&row, TimestampTzGetDatum(client->last_request_at));
 	put_text(&row, api == NULL ? "" : api->name);
+	Assert(row.n == result->setDesc->natts);
 	tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
 }
 
-/* list_clients(): those that are connected. */
+/*
+ * Rows of list_clients(): the clients that are connected.
+ */
 Datum
 pt_clients(PG_FUNCTION_ARGS)
 {
@@ -102,6 +116,9 @@ pt_clients(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/*
+ * Adds a row for an API.  Latencies are in ms.
+ */
 static void
 put_api(ReturnSetInfo *result, const KafkaApi *api, const PtApiCounters *c)
 {
@@ -116,10 +133,13 @@ put_api(ReturnSetInfo *result, const KafkaApi *api, const PtApiCounters *c)
 	put(&row, Float8GetDatum(pt_counters_quantile(c, 0.5) / 1000));
 	put(&row, Float8GetDatum(pt_counters_quantile(c, 0.99) / 1000));
 	put(&row, Float8GetDatum(c->max_us / 1000.0));
+	Assert(row.n == result->setDesc->natts);
 	tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
 }
 
-/* list_listener_stats(): the APIs that were asked for. */
+/*
+ * Rows of list_listener_stats(): the APIs that have had requests.
+ */
 Datum
 pt_listener_stats(PG_FUNCTION_ARGS)
 {
@@ -137,7 +157,9 @@ pt_listener_stats(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* list_produce_stats(): one row. */
+/*
+ * The row of list_produce_stats().
+ */
 Datum
 pt_produce_stats(PG_FUNCTION_ARGS)
 {
@@ -149,10 +171,14 @@ pt_produce_stats(PG_FUNCTION_ARGS)
 	pt_produce_counted(counted);
 	for (int i = 0; i < PT_PRODUCE_COUNTERS; i++)
 		put(&row, Int64GetDatum((int64) counted[i]));
+	Assert(row.n == result->setDesc->natts);
 	tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
 	return (Datum) 0;
 }
 
+/*
+ * reset_listener_stats(): sets the counters of listeners and of produce to 0.
+ */
 Datum
 pt_reset_listener_stats(PG_FUNCTION_ARGS)
 {

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * consume.c
- *	  Reading on for a group, exactly once.
+ *	  consume(): reads on for a group, exactly once.
  *
- * Each partition is served to one transaction of the group at a time: a lock
- * on (leaf, group) is held to the transaction's end where records were given,
- * and let go at once where there were none.  The committed offset moves in the
- * same transaction as whatever the caller does with the records.
+ * Each partition is served to one transaction of the group at a time.  A lock
+ * on (leaf, group) is held to the end of the transaction if it got records,
+ * and released at once if there were none.  The committed offset moves in the
+ * transaction that uses the records.
  *
  * Siblings: offsets.c, registry.c; ../fetch/read.c, ../fetch/wait.c.
  *
@@ -29,30 +29,36 @@
 #include "xact/xact.h"
 
 /*
- * A partition that another session holds may get free without anything being
- * appended.
+ * A partition that another session holds may become free without an append,
+ * so a wait for it is cut into pieces of this length.
  */
 #define RETRY_LOCKED_MS		200
 
+/* One call of pt_consume(). */
 typedef struct Consume
 {
-	const PtTopic *topic;		/* ours */
-	uint64		changes;		/* pt_topic_changes() when it was looked up */
+	const PtTopic *topic;		/* a copy */
+	uint64		changes;		/* pt_topic_changes() when the topic was
+								 * looked up */
 	PtString	group_id;
-	int			max;
+	int			max;			/* number of records that may still be given */
 	PtConsumeCallback callback;
 	void	   *arg;
-	int32		partition;		/* being read */
-	/* what to wait for: partitions that were ours for the asking, and empty */
+	int32		partition;		/* the one that is read */
+
+	/*
+	 * what to wait for: partitions that we could lock and that have nothing
+	 * new
+	 */
 	Oid		   *wait_leaves;
 	int64	   *wait_offsets;
 	int			nwaits;
-	bool		locked_out;		/* some were locked by others */
+	bool		locked_out;		/* others hold some of the partitions */
 } Consume;
 
 /*
- * Where a session begins to look; another place for each, so that they do not
- * crowd.
+ * The partition with which the session begins.  Sessions begin at different
+ * ones, so that they do not compete.
  */
 static uint32 next_partition;
 
@@ -60,6 +66,9 @@ static int	consume_round(Consume *c);
 static int	consume_partition(Consume *c, int32 partition);
 static int64 first_offset(const Consume *c, Relation rel, int32 partition);
 
+/*
+ * Callback of pt_read_records(): gives a record to the caller.
+ */
 static void
 give_record(void *arg, const PtRecord *record)
 {
@@ -69,8 +78,8 @@ give_record(void *arg, const PtRecord *record)
 }
 
 /*
- * What the current transaction can read of a partition: offsets from start up
- * to, not including, end.
+ * Gets the offsets that the current transaction can read in a partition: from
+ * *start up to, but not including, *end.  The relation is locked.
  */
 void
 pt_partition_bounds(Relation rel, int64 *start, int64 *end)
@@ -82,8 +91,8 @@ pt_partition_bounds(Relation rel, int64 *start, int64 *end)
 	own = TransactionIdIsValid(view.tail_xid) && TransactionIdIsCurrentTransactionId(view.tail_xid);
 
 	/*
-	 * A transaction that has committed is seen by snapshots a moment before
-	 * it tells the log.
+	 * Snapshots see that a transaction has committed a moment before the log
+	 * is told.
 	 */
 	if (TransactionIdIsValid(view.tail_xid) && !own && view.live != NULL)
 	{
@@ -93,14 +102,16 @@ pt_partition_bounds(Relation rel, int64 *start, int64 *end)
 	*start = view.start_offset;
 	*end = view.committed.offset;
 	if (own)
-		*end = Max(*end, view.tail_offset); /* ours, as long as we hold the
-											 * append lock */
+		*end = Max(*end, view.tail_offset); /* we hold the append lock */
 }
 
 /*
- * The group's committed offset, or the log's start.  One beyond the log's end
- * is of another log (a value of an old version has no topic id), unless we
- * have moved it there ourselves, over records that are not committed yet.
+ * Returns the offset with which a group goes on: its committed offset, or the
+ * start of the log.
+ *
+ * A committed offset behind the end of the log belongs to another log,
+ * because values of old versions have no topic id.  But if this transaction
+ * has set it, it covers records that are not committed yet.
  */
 static int64
 first_offset(const Consume *c, Relation rel, int32 partition)
@@ -116,9 +127,9 @@ first_offset(const Consume *c, Relation rel, int32 partition)
 	if (offset > view.committed.offset && !is_own)
 	{
 		/*
-		 * A transaction that has offset is seen by snapshots a moment before
-		 * it tells the log: what the group has read may lie behind the end
-		 * that we found.
+		 * Snapshots see that a transaction has committed a moment before the
+		 * log is told, so the group may have read behind the end that we
+		 * found.
 		 */
 		pt_state_resolve_all();
 		pt_log_view(rel, &view);
@@ -129,13 +140,14 @@ first_offset(const Consume *c, Relation rel, int32 partition)
 }
 
 /*
- * A group that finds nothing new moves no offset, and is used all the same:
- * now and then that is written down, so that its offsets do not expire.
+ * Records that the group is in use.  A consume() that finds nothing moves no
+ * offset, so its offsets would expire.
  */
 static void
 note_use(const Consume *c, int32 partition)
 {
-	static TimestampTz noted;	/* in the transaction that began then */
+	static TimestampTz noted;	/* start of the transaction that has done it
+								 * last */
 	PtCommittedOffset committed;
 	bool		is_own;
 	int64		last_used;
@@ -153,8 +165,8 @@ note_use(const Consume *c, int32 partition)
 }
 
 /*
- * Reads one partition, whose lock is ours; moves the committed offset over
- * what was given.
+ * Reads one partition, which we have locked, and moves the committed offset
+ * behind what was given.  Returns the number of records.
  */
 static int
 consume_partition(Consume *c, int32 partition)
@@ -176,10 +188,7 @@ consume_partition(Consume *c, int32 partition)
 	Assert(n == 0 || next > offset);
 	UnregisterSnapshot(snapshot);
 
-	/*
-	 * who has read nothing keeps nobody from TRUNCATE, least of all by
-	 * waiting
-	 */
+	/* without records we must not keep others from TRUNCATE */
 	relation_close(rel, n > 0 ? NoLock : AccessShareLock);
 	if (n > 0)
 		pt_offset_set(c->group_id, c->topic, partition, next, PT_STRING_EMPTY);
@@ -194,8 +203,8 @@ consume_partition(Consume *c, int32 partition)
 }
 
 /*
- * All partitions once, or until there is enough; returns the number of
- * records.
+ * Reads all partitions once, or until there are enough records.  Returns
+ * their number.
  */
 static int
 consume_round(Consume *c)
@@ -233,8 +242,8 @@ consume_round(Consume *c)
 }
 
 /*
- * The topic as it is now, which may have more partitions than when the wait
- * began, or be gone: ERROR.
+ * Looks the topic up again.  It may have got partitions while we waited, or
+ * be gone, which is an ERROR.
  */
 static void
 look_again(Consume *c)
@@ -250,12 +259,14 @@ look_again(Consume *c)
 }
 
 /*
- * One consume(): locks partitions that no other session of the group holds,
- * reads on from where the group is (it is nowhere: from the log's start), up
- * to max records in all, calls back for each, and moves the committed offsets.
- * Each time it begins behind the partition that was served last, so that all
- * get their turn.  Waits until there is something or the deadline has come,
- * with no lock on the topic's tables.  Returns the number of records.
+ * Does one consume(): locks partitions that no other session of the group
+ * holds, reads on from the group's committed offset (or from the start of the
+ * log), "max" records at most, calls back for each, and moves the committed
+ * offsets.  Returns the number of records.
+ *
+ * Each call begins behind the partition that was served last, so that all are
+ * served in turn.  If there is nothing, it waits until the deadline, without
+ * a lock on the tables of the topic.
  */
 int
 pt_consume(const PtTopic *topic, PtString group_id, int max, TimestampTz deadline,
@@ -273,8 +284,8 @@ pt_consume(const PtTopic *topic, PtString group_id, int max, TimestampTz deadlin
 		TimestampTz until = deadline;
 
 		/*
-		 * a transaction that keeps its snapshot would wait for what it can't
-		 * see
+		 * a transaction that keeps its snapshot would wait for records that
+		 * it can never see
 		 */
 		if (IsolationUsesXactSnapshot() || GetCurrentTimestamp() >= deadline)
 			break;

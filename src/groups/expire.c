@@ -1,19 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * expire.c
- *	  Committed offsets that nobody has used for long are removed, by
+ *	  Removes committed offsets that nobody has used for a long time, by
  *	  tombstones.
  *
- * As in Kafka (KIP-211), the time runs from when the group's last member left,
- * or, where no members are known, from the commit of each offset.  The table
- * of registry.c knows when members were there last.  So that it outlives a
- * restart, it is written to __consumer_offsets as a record of the group, when
- * the last member has left and now and then while there are members.  An idle
+ * As in Kafka (KIP-211), the time runs from when the last member left the
+ * group, or from the commit of each offset if no members are known.  The table
+ * of registry.c knows when a group had members last.  To survive a restart,
+ * this is also written to __consumer_offsets as a record of the group: when
+ * the last member has left, and now and then while there are members.  An idle
  * consume() does the same (consume.c).
  *
- * All is done under the append lock of the leaf, with everything committed
- * before known: an offset that is committed meanwhile comes behind the
- * tombstone.  Nothing is waited for: what is busy has its turn a minute later.
+ * All of this happens under the append lock of the leaf, when everything
+ * committed before is known.  So an offset that is committed meanwhile comes
+ * behind the tombstone.  Nothing waits: a leaf that is busy is done a minute
+ * later.
  *
  * Siblings: offsets.c, registry.c.
  *
@@ -38,33 +39,38 @@
 #include "topic/types.h"
 
 /*
- * After a start members have this long to come back before anything of theirs
- * expires.
+ * After a start, members have this time to come back before their offsets
+ * expire.
  */
 #define START_GRACE_MS		(10 * 60 * 1000)
 
-/* How often the control worker looks at each committed offset. */
+/* The control worker looks at each committed offset once in this time. */
 #define ROUND_MS			(60 * 1000)
 
-/* How long the table of groups remembers one that has no members any more. */
+/* The table of groups remembers an empty group for this time. */
 #define REMEMBER_EMPTY_MS	(60 * 60 * 1000)
 
+/* One pass over a leaf, or over all. */
 typedef struct Expiry
 {
 	int64		now;			/* ms */
-	int64		retention;		/* ms; 0: forever */
-	bool		grace;			/* the server has started just now */
-	int64		removed;
+	int64		retention;		/* ms; 0: nothing expires */
+	bool		grace;			/* the server has just started */
+	int64		removed;		/* number of offsets removed */
 } Expiry;
 
-static TimestampTz next_time;	/* of pt_offsets_tick; 0: at once */
+static TimestampTz next_time;	/* when pt_offsets_tick() has work again; 0:
+								 * at once */
 
 static void forget_rest(const Expiry *e, const Oid *leaves, int n);
 static PtLogState *take_leaf(Oid leaf);
 static void expire_leaf(Expiry *e, Oid leaf);
 static void expire_group(Expiry *e, PtLogState *log, const PtGroupOffsets *group);
 
-/* The setting, in ms; 0: forever. */
+/*
+ * Returns the setting pgtopic.offsets_retention in ms; 0: offsets never
+ * expire.
+ */
 static int64
 retention_ms(void)
 {
@@ -72,8 +78,7 @@ retention_ms(void)
 }
 
 /*
- * That a group was used is written down again when so many ms have passed
- * since it was.
+ * Returns after how many ms the use of a group is recorded again.
  */
 int64
 pt_offsets_note_after(void)
@@ -81,6 +86,10 @@ pt_offsets_note_after(void)
 	return retention_ms() / 8;
 }
 
+/*
+ * Begins a pass.  retention is in ms; -1: the setting, with a time of grace
+ * after a start.
+ */
 static void
 begin(Expiry *e, int64 retention)
 {
@@ -95,9 +104,9 @@ begin(Expiry *e, int64 retention)
 }
 
 /*
- * Removes committed offsets that are older than a retention in ms (-1: the
- * setting pgtopic.offsets_retention; 0: none is), and those in topics that are
- * gone; returns how many.
+ * Removes the committed offsets that are older than a retention in ms (-1:
+ * the setting pgtopic.offsets_retention; 0: none are), and those in topics
+ * that are gone.  Returns how many.
  */
 int64
 pt_offsets_expire(int64 retention)
@@ -117,7 +126,7 @@ pt_offsets_expire(int64 retention)
 }
 
 /*
- * How many ms until pt_offsets_tick has something to do.  Needs no
+ * Returns in how many ms pt_offsets_tick() has something to do.  Needs no
  * transaction.
  */
 int64
@@ -129,8 +138,9 @@ pt_offsets_wait(void)
 }
 
 /*
- * For the control worker: expires one leaf, so that it does not take long.
- * The first call has the cache read the logs of all leaves.
+ * Expires one leaf, so that it does not take long.  Called by the control
+ * worker, in a transaction.  The first call makes the cache read the logs of
+ * all leaves.
  */
 void
 pt_offsets_tick(void)
@@ -144,8 +154,7 @@ pt_offsets_tick(void)
 	Assert(IsTransactionState());
 	if (now < next_time)
 		return;
-	next_time = TimestampTzPlusMilliseconds(now, ROUND_MS); /* also when there is an
-															 * error */
+	next_time = TimestampTzPlusMilliseconds(now, ROUND_MS); /* also after an error */
 	if (RecoveryInProgress())
 		return;
 	n = pt_offsets_leaves(&leaves);
@@ -171,8 +180,8 @@ pt_offsets_tick(void)
 }
 
 /*
- * Forgets groups that have been empty for long, and logs of leaves that have
- * been truncated or dropped.
+ * Forgets groups that have been empty for a long time, and the logs of leaves
+ * that were truncated or dropped.
  */
 static void
 forget_rest(const Expiry *e, const Oid *leaves, int n)
@@ -185,7 +194,7 @@ forget_rest(const Expiry *e, const Oid *leaves, int n)
 		PtLogState *log;
 
 		if (pt_log_find(leaves[i], true, &log) != PT_OK)
-			return;				/* another time */
+			return;				/* tries again next time */
 		logs[i] = log->locator;
 		pt_state_release(log);
 	}
@@ -194,8 +203,8 @@ forget_rest(const Expiry *e, const Oid *leaves, int n)
 }
 
 /*
- * Takes the append lock of a leaf to the end of the transaction, and has the
- * cache follow it; NULL when somebody has the lock.
+ * Takes the append lock of a leaf to the end of the transaction and lets the
+ * cache follow it.  NULL if somebody else has a lock.
  */
 static PtLogState *
 take_leaf(Oid leaf)
@@ -211,6 +220,9 @@ take_leaf(Oid leaf)
 	return pt_append_lock(leaf, PT_LOCK_TRY) ? pt_offsets_follow(leaf, true) : NULL;
 }
 
+/*
+ * Expires the offsets in one leaf.
+ */
 static void
 expire_leaf(Expiry *e, Oid leaf)
 {
@@ -231,20 +243,22 @@ expire_leaf(Expiry *e, Oid leaf)
 }
 
 /*
- * Has the topic been dropped, or is there another of that name?  One that has
- * just been moved out of the schema of topics may come back.
+ * Returns true if the topic of an offset has been dropped, or if another
+ * topic has its name.  A topic that was moved out of the schema of topics may
+ * come back, so it counts as existing.
  */
 static bool
 is_orphan(const PtCommittedOffset *committed)
 {
-	static pg_uuid_t last_id;	/* the next offset is mostly one in the same
-								 * topic */
+	static pg_uuid_t last_id;	/* cached, because the next offset is often of
+								 * the same topic */
 	static TimestampTz last_time = 0;
 	static bool last_exists;
 	const PtTopic *topic;
 
 	if (!pt_offset_topic_known(committed) || committed->topic.len > PT_TOPIC_NAME_MAX)
-		return false;			/* from another cluster: it expires */
+		return false;			/* from another cluster; it expires like
+								 * others */
 	topic = pt_topic_by_string(committed->topic);
 	if (topic != NULL && memcmp(&topic->id, &committed->topic_id, sizeof(pg_uuid_t)) == 0)
 		return false;
@@ -258,7 +272,9 @@ is_orphan(const PtCommittedOffset *committed)
 	return !last_exists;
 }
 
-/* Round after round in one transaction's memory would add up. */
+/*
+ * Frees the strings, too: one transaction handles many groups.
+ */
 static void
 free_offsets(PtCommittedOffset *offsets, int n)
 {
@@ -272,8 +288,8 @@ free_offsets(PtCommittedOffset *offsets, int n)
 }
 
 /*
- * Writes down when a group was used, and removes what is older than the
- * retention.
+ * Records when a group was used, and removes its offsets that are older than
+ * the retention.
  */
 static void
 expire_group(Expiry *e, PtLogState *log, const PtGroupOffsets *group)

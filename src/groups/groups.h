@@ -26,17 +26,19 @@
 #include "produce/produce.h"
 #include "topic/topic.h"
 
+/* A committed offset. */
 typedef struct PtCommittedOffset
 {
 	PtString	topic;
 	pg_uuid_t	topic_id;		/* all zeros: not known */
 	int32		partition;
-	int32		leader_epoch;	/* of the record before; -1: not known */
-	int64		offset;			/* of the next record, but any number that a
-								 * client commits: some write -1 and -2 */
-	bool		removed;		/* to be written: no such offset any more;
-								 * never read */
-	int64		commit_time;	/* ms since 1970; to be written: -1 is now */
+	int32		leader_epoch;	/* of the record before the offset; -1: not
+								 * known */
+	int64		offset;			/* of the next record; clients may commit any
+								 * number, and some write -1 or -2 */
+	bool		removed;		/* when written: there is no such offset any
+								 * more; never read */
+	int64		commit_time;	/* ms since 1970; when written, -1 means now */
 	PtString	metadata;
 } PtCommittedOffset;
 
@@ -47,16 +49,20 @@ typedef struct PtGroupOffsets
 	int			noffsets;
 	int64		last_commit;	/* ms */
 	int64		last_used;		/* ms; 0: not known to have had members */
-	int			log;			/* of the room's own */
+	int			log;			/* index of its log; for the room only */
 } PtGroupOffsets;
 
-/* A session (pid 0: a prepared transaction) that uses a group. */
+/* A session that uses a group; pid 0 is a prepared transaction. */
 typedef struct PtGroupSession
 {
 	int			pid;
-	uint32		lock[2];		/* what pt_group_matches compares */
+	uint32		lock[2];		/* for pt_group_matches() */
 } PtGroupSession;
 
+/*
+ * Callbacks get the caller's "arg".  What they are given is valid during the
+ * call only, unless the function's comment says otherwise.
+ */
 typedef void (*PtOffsetCallback) (void *arg, const PtCommittedOffset *committed);
 typedef void (*PtGroupCallback) (void *arg, const PtGroupOffsets *group);
 typedef void (*PtConsumeCallback) (void *arg, int32 partition, const PtRecord *record);
@@ -77,7 +83,7 @@ extern int	pt_offsets_remove(PtString group_id);
 extern Oid	pt_offsets_leaf(PtString group_id, bool create);
 extern bool pt_offset_lock(PtString group_id, Oid leaf, bool dont_wait);
 
-/* What a transaction has set itself */
+/* what a transaction has set itself */
 extern const PtXactKind pt_xact_offsets;
 
 /* offset_batch.c: writing from a listener */

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * internal.h
- *	  What the files of groups share, from the bottom up.
+ *	  What the files of the groups room share, from the bottom up.
  *
- * A file calls only those above it in this list.
+ * A file calls only files above it in this list.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -19,10 +19,10 @@
 
 /* offset_codec.c: the records of __consumer_offsets, as Kafka encodes them */
 
-/* What a record is about. */
+/* The key of a record. */
 typedef struct PtOffsetKey
 {
-	bool		is_group;		/* the group itself, no committed offset */
+	bool		is_group;		/* the group itself, not a committed offset */
 	PtString	group_id;
 	PtString	topic;
 	int32		partition;
@@ -39,20 +39,22 @@ extern int32 pt_group_partition(PtString group_id, int32 npartitions);
 
 /* offset_cache.c: what these records say, in shared memory */
 
+/* Key of the table of members. */
 typedef struct PtGroupMembersKey
 {
 	Oid			database;
 	uint32		pad;
-	uint64		hash[2];		/* of the group's id */
+	uint64		hash[2];		/* of the group id */
 } PtGroupMembersKey;
 
-/* registry.c's: a group that has Kafka members, or had some. */
+/* A group that has, or had, Kafka members; an entry of registry.c's table. */
 typedef struct PtGroupMembers
 {
 	PtGroupMembersKey key;
 	int32		members;
-	bool		claim;			/* nobody has become a member so far */
-	int64		empty_since;	/* ms; when members is 0 */
+	bool		claim;			/* claimed, but nobody has become a member yet */
+	int64		empty_since;	/* ms; valid when members is 0; 0: it never
+								 * had any */
 } PtGroupMembers;
 
 extern Size pt_offset_cache_shmem_size(void);

@@ -18,21 +18,25 @@
 #include "xact/xact.h"
 
 /*
- * Well below what a topic takes (max.message.bytes), and large enough that
- * most requests are one batch.
+ * Largest batch: below what a topic accepts (max.message.bytes), and large
+ * enough that most requests are one batch.
  */
 #define BATCH_BYTES		(512 * 1024)
 
+/* The batches that are built for one leaf. */
 typedef struct Batches
 {
-	Oid			leaf;
-	size_t		limit;			/* bytes of one batch */
+	Oid			leaf;			/* of __consumer_offsets */
+	size_t		limit;			/* largest size of a batch in bytes */
 	PtBatchBuilder builder;
 	PtProduce  *items;
 	int			nitems;
-	int			cap;
+	int			cap;			/* allocated length of items[] */
 } Batches;
 
+/*
+ * Begins to build batches for a leaf.
+ */
 static void
 batches_begin(Batches *b, Oid leaf)
 {
@@ -45,6 +49,9 @@ batches_begin(Batches *b, Oid leaf)
 	pt_builder_start(&b->builder);
 }
 
+/*
+ * Completes the current batch, if it has records, and adds an item for it.
+ */
 static void
 batches_finish_one(Batches *b)
 {
@@ -67,6 +74,9 @@ batches_finish_one(Batches *b)
 	pt_builder_start(&b->builder);
 }
 
+/*
+ * Adds a record; begins another batch if the current one is full.
+ */
 static void
 batches_add(Batches *b, const PtRecord *record)
 {
@@ -76,6 +86,9 @@ batches_add(Batches *b, const PtRecord *record)
 	(void) pt_builder_add(&b->builder, b->builder.count, record);
 }
 
+/*
+ * Completes the last batch and returns the items.
+ */
 static PtProduce *
 batches_end(Batches *b, int *nitems)
 {
@@ -85,7 +98,9 @@ batches_end(Batches *b, int *nitems)
 	return b->items;
 }
 
-/* A committed offset, or the tombstone of one that is removed. */
+/*
+ * Adds the record of a committed offset, or its tombstone if it is removed.
+ */
 static void
 add_offset(Batches *b, PtString group_id, const PtCommittedOffset *committed, int64 now)
 {
@@ -114,10 +129,12 @@ add_offset(Batches *b, PtString group_id, const PtCommittedOffset *committed, in
 }
 
 /*
- * Items for pt_produce_batches, with acks=all: all of them or none.  The
- * caller has checked topics, the size of metadata, and that the group may be
- * written to.  Creates __consumer_offsets when need be, in the current
- * transaction, which has to be committed before the items are appended.
+ * Makes the items for pt_produce_batches() that commit the offsets of a
+ * group.  They are to be produced with acks=all, all of them or none.
+ *
+ * The caller has checked the topics, the size of metadata, and that the group
+ * may be written to.  __consumer_offsets is created if necessary, in the
+ * current transaction, which must be committed before the items are appended.
  */
 PtProduce *
 pt_offsets_commit(PtString group_id, const PtCommittedOffset *offsets, int n, int *nitems)
@@ -141,7 +158,8 @@ pt_offsets_commit(PtString group_id, const PtCommittedOffset *offsets, int n, in
 }
 
 /*
- * Items that remove all committed offsets of a group; none when it has none.
+ * Makes the items that remove all committed offsets of a group.  *nitems is 0
+ * if it has none.
  */
 PtProduce *
 pt_offsets_delete(PtString group_id, int *nitems)

@@ -1,26 +1,28 @@
 /*-------------------------------------------------------------------------
  *
  * offset_cache.c
- *	  What the records of __consumer_offsets say, in shared memory.
+ *	  The newest committed offsets, in shared memory.
  *
- * A hash table (dshash) has one entry per group and leaf: the group's id, and
- * a small hash table of its own with the newest committed offset of each
- * partition, all in one area of dynamic shared memory.  The lock of the
- * group's entry covers all that hangs on it.
+ * A hash table (dshash) has one entry per group and leaf.  The entry has the
+ * group id and a small hash table with the newest committed offset of each
+ * partition; all of this is in one area of dynamic shared memory.  The lock of
+ * the entry protects everything that the entry points to.
  *
- * Records come in their order (offset_follow.c), so a tombstone just removes
- * what it is about.
+ * Records are applied in their order (offset_follow.c), so a tombstone simply
+ * removes the offset.
  *
- * The area lies in the server's main shared memory, as large as
- * pgtopic.offset_memory at the start asks for: dynamic shared memory may be
- * scarce (/dev/shm of a container).  Only what goes beyond is taken there.
+ * The area is in the server's main shared memory, because dynamic shared
+ * memory may be scarce (/dev/shm of a container). pgtopic.offset_memory gives
+ * its size at the start; only what exceeds that is taken from dynamic shared
+ * memory.
  *
- * Keys are hashes with secret seeds, so nobody can make groups collide.
+ * Keys are hashes with secret seeds, so that clients cannot choose groups that
+ * collide.
  *
- * The table of registry.c lives in the same memory.
+ * The table of registry.c is in the same memory.
  *
- * Siblings: offset_codec.c (the encoding of records), offset_follow.c (where
- * they come from), offsets.c (asks).
+ * Siblings: offset_codec.c (encoding of records), offset_follow.c (reads
+ * them), offsets.c (asks).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -39,32 +41,39 @@
 #include "groups/internal.h"
 #include "xact/xact.h"
 
+/*
+ * First number of buckets of a group, and memory for the allocator and the
+ * tables in bytes.
+ */
 #define BUCKETS_MIN			4
 #define AREA_EXTRA			((Size) 4 * 1024 * 1024)
 
+/* Key of a group's entry. */
 typedef struct GroupKey
 {
 	RelFileLocator log;			/* of the __consumer_offsets leaf */
 	uint32		pad;
-	uint64		hash[2];		/* of the group's id */
+	uint64		hash[2];	/* of the group id */
 } GroupKey;
 
+/* The entry of a group in one leaf of __consumer_offsets. */
 typedef struct GroupEntry
 {
 	GroupKey	key;
-	dsa_pointer id;				/* UTF-8, not terminated */
+	dsa_pointer id;	/* the group id in UTF-8, not terminated */
 	uint32		id_len;
-	uint32		noffsets;
+	uint32		noffsets;	/* number of committed offsets */
 	uint32		nbuckets;		/* a power of two, or 0 */
-	dsa_pointer buckets;		/* of dsa_pointer to CachedOffset */
-	int64		last_used;		/* ms, 0: no record says so */
+	dsa_pointer buckets;	/* array of dsa_pointer to CachedOffset, chained by "next" */
+	int64		last_used;	/* ms; 0: no record says so */
 } GroupEntry;
 
+/* A committed offset, allocated with its strings. */
 typedef struct CachedOffset
 {
-	dsa_pointer next;			/* in the bucket */
+	dsa_pointer next;	/* next in the bucket */
 	uint64		hash;			/* of topic and partition */
-	uint32		size;			/* bytes of data that there is room for */
+	uint32		size;	/* allocated bytes of data[] */
 	int32		partition;
 	int64		offset;
 	int64		commit_time;
@@ -75,12 +84,13 @@ typedef struct CachedOffset
 	char		data[FLEXIBLE_ARRAY_MEMBER];	/* topic, metadata */
 } CachedOffset;
 
+/* The room's part of the main shared memory; the area follows it. */
 typedef struct OffsetsShared
 {
-	int			tranche;		/* of dsa and dshash */
-	uint64		seeds[2];
-	int64		started;		/* ms */
-	pg_atomic_uint64 bytes;		/* of committed offsets and groups, without what the allocator adds */
+	int			tranche;	/* LWLock tranche of dsa and dshash */
+	uint64		seeds[2];	/* of the hashes, random */
+	int64		started;	/* when this memory was made, in ms */
+	pg_atomic_uint64 bytes;	/* memory of committed offsets and groups, without what the allocator adds */
 	dshash_table_handle groups;
 	dshash_table_handle members;
 } OffsetsShared;
@@ -91,14 +101,14 @@ static void create_tables(void);
 static dshash_parameters table_parameters(size_t key_size, size_t entry_size);
 static GroupEntry *find_group(const RelFileLocator *log, PtString group_id);
 
-/* of this process; NULL: not attached */
+/* attachments of this process; NULL: not attached yet */
 static dsa_area *area;
 static dshash_table *groups;
 static dshash_table *members;
 
 /*
- * Of the area, at the start.  The setting counts what committed offsets and
- * groups take; the allocator and its tables add to that.
+ * Returns the size of the area at the start.  The setting counts only
+ * committed offsets and groups, so the allocator and its tables are added.
  */
 static Size
 area_size(void)
@@ -108,20 +118,27 @@ area_size(void)
 	return MAXALIGN(add_size(add_size(limit, limit / 2), AREA_EXTRA));
 }
 
+/*
+ * Returns the size of the shared memory, including the area.
+ */
 Size
 pt_offset_cache_shmem_size(void)
 {
 	return add_size(MAXALIGN(sizeof(OffsetsShared)), area_size());
 }
 
-/* The area begins behind the struct. */
+/*
+ * Returns where the area is: behind the struct.
+ */
 static void *
 area_place(void)
 {
 	return (char *) shared + MAXALIGN(sizeof(OffsetsShared));
 }
 
-/* Called with AddinShmemInitLock held. */
+/*
+ * Creates or finds the shared memory.  The caller holds AddinShmemInitLock.
+ */
 void
 pt_offset_cache_shmem_init(void)
 {
@@ -140,7 +157,10 @@ pt_offset_cache_shmem_init(void)
 	pt_lwlock_tranche_name(shared->tranche, "pgtopic_offsets");
 }
 
-/* In the postmaster, which then lets go of the area: its children attach. */
+/*
+ * Creates the area and its tables.  The postmaster does this and detaches;
+ * its children attach.
+ */
 static void
 create_tables(void)
 {
@@ -159,6 +179,9 @@ create_tables(void)
 	dsa_detach(made);
 }
 
+/*
+ * Returns the parameters of a table.
+ */
 static dshash_parameters
 table_parameters(size_t key_size, size_t entry_size)
 {
@@ -175,8 +198,8 @@ table_parameters(size_t key_size, size_t entry_size)
 }
 
 /*
- * Makes the cache usable in this process, before anything else is done with
- * it.
+ * Attaches this process to the area.  To be called before all other functions
+ * of the cache; the attachment lasts to the end of the process.
  */
 void
 pt_offset_cache_attach(void)
@@ -200,8 +223,8 @@ pt_offset_cache_attach(void)
 }
 
 /*
- * When this memory was made, in ms: at the start of the server, or at its
- * restart after a crash.
+ * Returns when this memory was made, in ms: at the start of the server, or at
+ * its restart after a crash.
  */
 int64
 pt_offset_cache_started(void)
@@ -209,7 +232,9 @@ pt_offset_cache_started(void)
 	return shared->started;
 }
 
-/* The table of registry.c, which lives in the same memory. */
+/*
+ * Returns the table of registry.c, attached.
+ */
 dshash_table *
 pt_offset_cache_members(void)
 {
@@ -217,7 +242,9 @@ pt_offset_cache_members(void)
 	return members;
 }
 
-/* 128 bits that nobody outside can predict, for keys of hash tables. */
+/*
+ * Hashes bytes to 128 bits that outsiders cannot predict.
+ */
 void
 pt_offset_hash(const char *data, size_t len, uint64 hash[2])
 {
@@ -226,10 +253,14 @@ pt_offset_hash(const char *data, size_t len, uint64 hash[2])
 }
 
 /*
- * Memory, counted.  What was committed has to fit, so the limit is one for new
- * committed offsets, at the door.
+ * Memory is counted.  What was committed has to fit, so the limit applies
+ * only to new committed offsets, when they are made.
  */
 
+/*
+ * Allocates from the area.  ERROR if there is no memory, unless the flags say
+ * otherwise.
+ */
 static dsa_pointer
 allocate(size_t size, int flags)
 {
@@ -241,6 +272,9 @@ allocate(size_t size, int flags)
 	return result;
 }
 
+/*
+ * Frees memory of the area.
+ */
 static void
 release(dsa_pointer what, size_t size)
 {
@@ -251,8 +285,8 @@ release(dsa_pointer what, size_t size)
 }
 
 /*
- * Is there so much (pgtopic.offset_memory) that no new committed offset may
- * come?
+ * Returns true if pgtopic.offset_memory is used up, so that no new committed
+ * offset may be added.
  */
 bool
 pt_offset_cache_full(void)
@@ -260,6 +294,9 @@ pt_offset_cache_full(void)
 	return pg_atomic_read_u64(&shared->bytes) > (uint64) pt_offset_memory * 1024;
 }
 
+/*
+ * Makes the key of a group's entry.
+ */
 static void
 make_group_key(GroupKey *key, const RelFileLocator *log, PtString group_id)
 {
@@ -270,12 +307,13 @@ make_group_key(GroupKey *key, const RelFileLocator *log, PtString group_id)
 }
 
 /*
- * Committed offsets of one group.  Its entry is locked.
+ * The committed offsets of one group.  The caller holds the lock of its
+ * entry.
  */
 
 /*
- * The link to a committed offset, or to where it would be put; NULL: there are
- * no buckets yet.
+ * Returns the link to a committed offset, or the link where it would be
+ * inserted.  NULL if there are no buckets yet.
  */
 static dsa_pointer *
 find_link(const GroupEntry *group, uint64 hash, PtString topic, int32 partition)
@@ -298,6 +336,9 @@ find_link(const GroupEntry *group, uint64 hash, PtString topic, int32 partition)
 	return link;
 }
 
+/*
+ * Hashes the key of a committed offset.
+ */
 static uint64
 offset_hash(PtString topic, int32 partition)
 {
@@ -305,7 +346,9 @@ offset_hash(PtString topic, int32 partition)
 							   shared->seeds[0] ^ (uint64) (uint32) partition);
 }
 
-/* More buckets when there are more committed offsets than buckets. */
+/*
+ * Doubles the number of buckets when all are used.
+ */
 static void
 grow_buckets(GroupEntry *group)
 {
@@ -334,12 +377,19 @@ grow_buckets(GroupEntry *group)
 	group->nbuckets = n;
 }
 
+/*
+ * Returns the size of a CachedOffset with so many bytes of data.
+ */
 static size_t
 offset_size(uint32 data_size)
 {
 	return offsetof(CachedOffset, data) + data_size;
 }
 
+/*
+ * Sets the fields that a new commit changes.  There must be room for the
+ * metadata.
+ */
 static void
 fill_offset(CachedOffset *cached, const PtCommittedOffset *committed)
 {
@@ -352,6 +402,9 @@ fill_offset(CachedOffset *cached, const PtCommittedOffset *committed)
 	memcpy(cached->data + cached->topic_len, committed->metadata.data, committed->metadata.len);
 }
 
+/*
+ * Inserts or replaces a committed offset.
+ */
 static void
 put_offset(GroupEntry *group, const PtCommittedOffset *committed)
 {
@@ -369,7 +422,7 @@ put_offset(GroupEntry *group, const PtCommittedOffset *committed)
 		cached = dsa_get_address(area, *link);
 	if (cached == NULL || cached->size < size)
 	{
-		/* may throw: until here all is as it was */
+		/* may throw; nothing has changed so far */
 		at = allocate(offset_size(size), 0);
 		if (cached)
 		{
@@ -395,6 +448,9 @@ put_offset(GroupEntry *group, const PtCommittedOffset *committed)
 	fill_offset(cached, committed);
 }
 
+/*
+ * Removes a committed offset, if it is there.
+ */
 static void
 remove_offset(GroupEntry *group, PtString topic, int32 partition)
 {
@@ -413,10 +469,12 @@ remove_offset(GroupEntry *group, PtString topic, int32 partition)
 }
 
 /*
- * Groups.
+ * Groups
  */
 
-/* The locked entry of a group, made when need be. */
+/*
+ * Returns the locked entry of a group, which is made if necessary.
+ */
 static GroupEntry *
 enter_group(const RelFileLocator *log, PtString group_id)
 {
@@ -440,7 +498,7 @@ enter_group(const RelFileLocator *log, PtString group_id)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	Assert(!found);				/* one process at a time follows a leaf */
+	Assert(!found);	/* one process at a time follows a leaf */
 	memset((char *) group + sizeof(GroupKey), 0, sizeof(GroupEntry) - sizeof(GroupKey));
 	group->id = id;
 	pg_atomic_fetch_add_u64(&shared->bytes, sizeof(GroupEntry));
@@ -449,7 +507,9 @@ enter_group(const RelFileLocator *log, PtString group_id)
 	return group;
 }
 
-/* The locked entry of a group, or NULL. */
+/*
+ * Returns the locked entry of a group, or NULL.
+ */
 static GroupEntry *
 find_group(const RelFileLocator *log, PtString group_id)
 {
@@ -459,7 +519,9 @@ find_group(const RelFileLocator *log, PtString group_id)
 	return dshash_find(groups, &key, true);
 }
 
-/* Frees all that hangs on an entry. */
+/*
+ * Frees everything to which an entry points.
+ */
 static void
 empty_group(GroupEntry *group)
 {
@@ -482,7 +544,9 @@ empty_group(GroupEntry *group)
 	pg_atomic_fetch_sub_u64(&shared->bytes, sizeof(GroupEntry));
 }
 
-/* Unlocks an entry, and removes it when it says nothing any more. */
+/*
+ * Unlocks an entry, and removes it if it has nothing any more.
+ */
 static void
 leave_group(GroupEntry *group)
 {
@@ -497,9 +561,9 @@ leave_group(GroupEntry *group)
 }
 
 /*
- * Takes in the next record of a leaf, which is committed.  The caller holds
- * the lock to follow the leaf.  ERROR when there is no memory; then the record
- * may be applied again.
+ * Applies the next record of a leaf, which is committed.  The caller holds
+ * the lock for following the leaf.  ERROR if there is no memory; then the
+ * record may be applied again.
  */
 void
 pt_offset_cache_apply(const RelFileLocator *log, const PtRecord *record)
@@ -533,9 +597,12 @@ pt_offset_cache_apply(const RelFileLocator *log, const PtRecord *record)
 }
 
 /*
- * Look-ups.
+ * Look-ups
  */
 
+/*
+ * Copies a committed offset; its strings are palloc'd.
+ */
 static void
 copy_offset(const CachedOffset *cached, PtCommittedOffset *out)
 {
@@ -550,8 +617,8 @@ copy_offset(const CachedOffset *cached, PtCommittedOffset *out)
 }
 
 /*
- * Looks up one committed offset among what has been followed; false: there is
- * none.  Strings are palloc'd.
+ * Looks up a committed offset in what has been followed.  Returns false if
+ * there is none.  Its strings are palloc'd.
  */
 bool
 pt_offset_cache_find(const RelFileLocator *log, PtString group_id, PtString topic, int32 partition, PtCommittedOffset *out)
@@ -574,6 +641,9 @@ pt_offset_cache_find(const RelFileLocator *log, PtString group_id, PtString topi
 	return found;
 }
 
+/*
+ * The order of pt_offset_cache_group(): topic, then partition.
+ */
 static int
 compare_offsets(const void *a, const void *b)
 {
@@ -589,8 +659,9 @@ compare_offsets(const void *a, const void *b)
 }
 
 /*
- * All committed offsets of a group, in order of topic and partition; returns
- * how many.  The array (NULL: no such group) and its strings are palloc'd.
+ * Gets all committed offsets of a group, ordered by topic and partition;
+ * returns how many.  The array and its strings are palloc'd; NULL if there is
+ * no such group.
  */
 int
 pt_offset_cache_group(const RelFileLocator *log, PtString group_id, PtCommittedOffset **out)
@@ -625,8 +696,8 @@ pt_offset_cache_group(const RelFileLocator *log, PtString group_id, PtCommittedO
 }
 
 /*
- * When members or sessions used a group last, as its record says, in ms; 0:
- * no record says so.
+ * Returns when members or sessions have used a group last, in ms, as its
+ * record says; 0: there is no such record.
  */
 int64
 pt_offset_cache_last_used(const RelFileLocator *log, PtString group_id)
@@ -645,7 +716,9 @@ pt_offset_cache_last_used(const RelFileLocator *log, PtString group_id)
 	return result;
 }
 
-/* Which of the logs it is; -1: none. */
+/*
+ * Returns the index of a log in the array; -1: it is not there.
+ */
 static int
 which_log(const RelFileLocator *log, const RelFileLocator *logs, int nlogs)
 {
@@ -657,6 +730,9 @@ which_log(const RelFileLocator *log, const RelFileLocator *logs, int nlogs)
 	return -1;
 }
 
+/*
+ * Returns the newest commit time of a group, in ms.
+ */
 static int64
 last_commit(const GroupEntry *group)
 {
@@ -678,8 +754,9 @@ last_commit(const GroupEntry *group)
 }
 
 /*
- * All groups of these logs, in no order, also those that only have a time;
- * returns how many.  The array and its strings are palloc'd.
+ * Gets all groups of these logs, in no order; returns how many.  Groups that
+ * have only a time of last use are included.  The array and its strings are
+ * palloc'd.
  */
 int
 pt_offset_cache_groups(const RelFileLocator *logs, int nlogs, PtGroupOffsets **out)
@@ -712,7 +789,9 @@ pt_offset_cache_groups(const RelFileLocator *logs, int nlogs, PtGroupOffsets **o
 	return n;
 }
 
-/* Forgets groups of this database in other logs than these. */
+/*
+ * Forgets the groups of this database that are in other logs than these.
+ */
 void
 pt_offset_cache_forget(const RelFileLocator *logs, int nlogs)
 {

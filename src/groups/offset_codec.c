@@ -3,13 +3,13 @@
  * offset_codec.c
  *	  The records of __consumer_offsets, as Kafka encodes them.
  *
- * Two kinds are known: the committed offset of a group in a partition
- * (OffsetCommitKey, OffsetCommitValue), and the group itself
- * (GroupMetadataKey, GroupMetadataValue), of which only the time is used when
- * it last had members.  Strings in them are UTF-8.
+ * There are two kinds: the committed offset of a group in a partition
+ * (OffsetCommitKey and OffsetCommitValue), and the group itself
+ * (GroupMetadataKey and GroupMetadataValue), of which we use only the time
+ * when it had members last.  Strings are UTF-8.
  *
- * What is read may come from a restored dump or from another cluster, so it
- * is checked like any input.
+ * Records may come from a restored dump or from another cluster, so they are
+ * checked like any input.
  *
  * Sibling: offset_cache.c keeps what the records say.
  *
@@ -31,6 +31,9 @@
 #define GROUP_VALUE_VERSION	3
 #define TAG_TOPIC_ID		0
 
+/*
+ * Appends big-endian integers.
+ */
 static void
 put_int16(StringInfo buf, int16 value)
 {
@@ -58,6 +61,9 @@ put_int64(StringInfo buf, int64 value)
 	appendBinaryStringInfo(buf, b, sizeof(b));
 }
 
+/*
+ * Appends an unsigned varint.
+ */
 static void
 put_uvarint(StringInfo buf, uint32 value)
 {
@@ -66,6 +72,10 @@ put_uvarint(StringInfo buf, uint32 value)
 	appendStringInfoChar(buf, (char) value);
 }
 
+/*
+ * Appends a string with an int16 length.  ERROR 22023 if it is too long;
+ * "what" is its name for users.
+ */
 static void
 put_string(StringInfo buf, PtString s, const char *what)
 {
@@ -80,8 +90,8 @@ put_string(StringInfo buf, PtString s, const char *what)
 }
 
 /*
- * OffsetCommitKey version 1; initialises buf.  ERROR 22023 for names that do
- * not fit.
+ * Writes OffsetCommitKey version 1 into buf, which it initializes.  ERROR
+ * 22023 for names that are too long.
  */
 void
 pt_offset_key_write(StringInfo buf, PtString group_id, PtString topic, int32 partition)
@@ -96,8 +106,8 @@ pt_offset_key_write(StringInfo buf, PtString group_id, PtString topic, int32 par
 }
 
 /*
- * GroupMetadataKey version 2; initialises buf.  ERROR 22023 for a group's id
- * that does not fit.
+ * Writes GroupMetadataKey version 2 into buf, which it initializes.  ERROR
+ * 22023 for a group id that is too long.
  */
 void
 pt_offset_group_key_write(StringInfo buf, PtString group_id)
@@ -107,7 +117,9 @@ pt_offset_group_key_write(StringInfo buf, PtString group_id)
 	put_string(buf, group_id, "group_id");
 }
 
-/* OffsetCommitValue version 4; initialises buf. */
+/*
+ * Writes OffsetCommitValue version 4 into buf, which it initializes.
+ */
 void
 pt_offset_value_write(StringInfo buf, const PtCommittedOffset *committed)
 {
@@ -128,8 +140,8 @@ pt_offset_value_write(StringInfo buf, const PtCommittedOffset *committed)
 }
 
 /*
- * GroupMetadataValue version 3 of a group without members, which it has been
- * since last_used (ms); initialises buf.
+ * Writes GroupMetadataValue version 3 into buf, which it initializes: that of
+ * a group which has had no members since last_used (ms).
  */
 void
 pt_offset_group_value_write(StringInfo buf, int64 last_used)
@@ -146,8 +158,8 @@ pt_offset_group_value_write(StringInfo buf, int64 last_used)
 }
 
 /*
- * Reading goes along with at, up to end; whatever is not there makes at NULL,
- * and all later reads fail.
+ * The rest of an input.  When something is missing, "at" becomes NULL, and
+ * all later reads fail.
  */
 typedef struct Input
 {
@@ -155,6 +167,9 @@ typedef struct Input
 	const char *end;
 } Input;
 
+/*
+ * Takes n bytes; NULL if there are fewer.
+ */
 static const char *
 take(Input *in, uint64 n)
 {
@@ -167,6 +182,9 @@ take(Input *in, uint64 n)
 	return result;
 }
 
+/*
+ * Takes a big-endian integer of 2, 4 or 8 bytes; -1 if there are fewer.
+ */
 static int64
 take_int(Input *in, int size)
 {
@@ -177,6 +195,9 @@ take_int(Input *in, int size)
 	return size == 2 ? pt_get_int16(p) : size == 4 ? pt_get_int32(p) : pt_get_int64(p);
 }
 
+/*
+ * Takes an unsigned varint; 0 if it is malformed.
+ */
 static uint32
 take_uvarint(Input *in)
 {
@@ -187,7 +208,9 @@ take_uvarint(Input *in)
 	return in->at ? (uint32) value : 0;
 }
 
-/* Null strings are taken as empty ones. */
+/*
+ * Takes a string.  A null string counts as an empty one.
+ */
 static PtString
 take_string(Input *in, bool compact)
 {
@@ -203,8 +226,8 @@ take_string(Input *in, bool compact)
 }
 
 /*
- * False for keys of other kinds, and for malformed ones.  Strings point into
- * data.
+ * Reads a key.  Returns false for keys of other kinds and for malformed ones.
+ * Strings point into data.
  */
 bool
 pt_offset_key_read(const char *data, int len, PtOffsetKey *key)
@@ -225,7 +248,10 @@ pt_offset_key_read(const char *data, int len, PtOffsetKey *key)
 	return in.at == in.end && key->partition >= 0;
 }
 
-/* The topic's id among the tagged fields at the end of a version 4 value. */
+/*
+ * Takes the topic id from the tagged fields at the end of a value, from
+ * version 4 on.
+ */
 static void
 take_topic_id(Input *in, pg_uuid_t *topic_id)
 {
@@ -241,8 +267,8 @@ take_topic_id(Input *in, pg_uuid_t *topic_id)
 }
 
 /*
- * What a value of any version says; the key tells topic and partition.  False
- * when it is malformed.  Strings point into data.
+ * Reads OffsetCommitValue of any version; topic and partition are in the key.
+ * Returns false if it is malformed.  Strings point into data.
  */
 bool
 pt_offset_value_read(const char *data, int len, PtCommittedOffset *committed)
@@ -263,7 +289,10 @@ pt_offset_value_read(const char *data, int len, PtCommittedOffset *committed)
 	return in.at != NULL;
 }
 
-/* Reads versions 2 to 4; false for others, which have no time. */
+/*
+ * Reads GroupMetadataValue from version 2 on; returns false for older ones,
+ * which have no time.
+ */
 bool
 pt_offset_group_value_read(const char *data, int len, int64 *last_used)
 {
@@ -272,7 +301,7 @@ pt_offset_group_value_read(const char *data, int len, int64 *last_used)
 	bool		compact = version >= 4;
 
 	if (version < 2)
-		return false;			/* without a time */
+		return false;			/* has no time */
 	(void) take_string(&in, compact);	/* protocol type */
 	(void) take_int(&in, 4);	/* generation */
 	(void) take_string(&in, compact);	/* protocol */
@@ -282,9 +311,9 @@ pt_offset_group_value_read(const char *data, int len, int64 *last_used)
 }
 
 /*
- * Java's String.hashCode, over UTF-16 units, and Kafka's modulo, so that a
- * group is where Kafka's tools expect it.  Bytes that are not UTF-8 count one
- * by one.
+ * Returns the partition of __consumer_offsets for a group, as Kafka's tools
+ * expect it: Java's String.hashCode() over UTF-16 units, modulo npartitions,
+ * as Kafka's Utils.abs() does it.  Bytes that are not UTF-8 count one by one.
  */
 int32
 pt_group_partition(PtString group_id, int32 npartitions)

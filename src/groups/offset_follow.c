@@ -1,17 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * offset_follow.c
- *	  The cache of committed offsets follows the log of __consumer_offsets.
+ *	  Lets the cache of committed offsets follow the log of __consumer_offsets.
  *
- * A look-up first reads what has been committed since the last one.  So
- * commits of any kind (of a listener, of a session, COMMIT PREPARED, those
- * before a crash) need no work of their own.  One process at a time follows a
- * leaf, in pieces of a megabyte, so records are applied in their order.  The
- * first look-up after a start begins at the start of the log.
+ * A look-up first reads what was committed since the last one.  So all ways to
+ * commit (a listener, a session, COMMIT PREPARED, a commit before a crash)
+ * need no work of their own.  One process at a time follows a leaf, in pieces
+ * of a megabyte, so that records are applied in their order.  The first
+ * look-up after a start begins at the start of the log.
  *
- * A piece that an error cuts short is applied again.  That takes offsets back
- * for a moment, but nobody sees that: a look-up follows the log to its end
- * first.
+ * If an error ends a piece early, the piece is applied again.  This sets
+ * offsets back for a moment, but nobody sees it, because each look-up first
+ * follows the log to its end.
  *
  * Siblings: offset_cache.c below, offsets.c above.
  *
@@ -33,7 +33,7 @@
 #include "fetch/fetch.h"
 #include "groups/internal.h"
 
-#define FOLLOWED_MAX		1024	/* leaves of __consumer_offsets, over all
+#define FOLLOWED_MAX		1024	/* leaves of __consumer_offsets in all
 									 * databases */
 #define FOLLOW_LOCKS		16
 #define PIECE_BYTES			(1024 * 1024)
@@ -42,13 +42,16 @@
 typedef struct FollowedLog
 {
 	RelFileLocator locator;
-	PtLogPos	next_pos;
+	PtLogPos	next_pos;		/* position behind the last record that was
+								 * applied */
 } FollowedLog;
 
+/* In shared memory, beside the table of followed logs. */
 typedef struct FollowShared
 {
-	LWLock		lock;			/* of the table of followed logs */
-	LWLock		follow_locks[FOLLOW_LOCKS]; /* following a log: by its number */
+	LWLock		lock;			/* protects the table of followed logs */
+	LWLock		follow_locks[FOLLOW_LOCKS]; /* held while a log is followed;
+											 * chosen by its number */
 } FollowShared;
 
 static FollowShared *shared;
@@ -57,7 +60,9 @@ static HTAB *followed;
 static void follow_or_explain(PtLogState *log, PtLogPos end, FollowedLog *at);
 static void follow_piece(PtLogState *log, PtLogPos end, FollowedLog *at);
 
-/* Of both halves of the room's shared memory. */
+/*
+ * Returns the size of the room's shared memory, with the cache.
+ */
 Size
 pt_offsets_shmem_size(void)
 {
@@ -66,7 +71,10 @@ pt_offsets_shmem_size(void)
 	return add_size(size, hash_estimate_size(FOLLOWED_MAX, sizeof(FollowedLog)));
 }
 
-/* Called with AddinShmemInitLock held. */
+/*
+ * Creates or finds the shared memory of the room.  The caller holds
+ * AddinShmemInitLock.
+ */
 void
 pt_offsets_shmem_init(void)
 {
@@ -88,8 +96,8 @@ pt_offsets_shmem_init(void)
 }
 
 /*
- * How far the cache has come; the start of the log when it has not begun, or
- * when retention has overtaken it.
+ * Returns how far the cache has followed a log: to its start, if it has not
+ * begun or if retention has removed the place.
  */
 static FollowedLog
 followed_to(PtLogState *log)
@@ -109,6 +117,9 @@ followed_to(PtLogState *log)
 	return result;
 }
 
+/*
+ * Stores how far the cache has followed a log.
+ */
 static void
 set_followed(const FollowedLog *at)
 {
@@ -118,14 +129,15 @@ set_followed(const FollowedLog *at)
 	Assert(at->next_pos > 0);
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 	entry = hash_search(followed, &at->locator, HASH_ENTER_NULL, &found);
-	if (entry)					/* else it is read again each time */
+	if (entry)					/* if the table is full, the log is read again
+								 * each time */
 		*entry = *at;
 	LWLockRelease(&shared->lock);
 }
 
 /*
- * Brings the cache up to what is committed in a leaf of __consumer_offsets.
- * Waits for a process that does so already, a megabyte at a time.
+ * Applies all that is committed in a leaf of __consumer_offsets.  If another
+ * process does that already, it waits, for a megabyte at a time.
  */
 void
 pt_offset_follow(PtLogState *log)
@@ -137,8 +149,8 @@ pt_offset_follow(PtLogState *log)
 	pt_offset_cache_attach();
 
 	/*
-	 * A prepared transaction that somebody has just committed has let go of
-	 * the group's lock before the log was told.
+	 * COMMIT PREPARED releases the group's lock before it tells the log of
+	 * the commit.
 	 */
 	if (TransactionIdIsValid(log->tail_xid) && !TransactionIdIsCurrentTransactionId(log->tail_xid) &&
 		!TransactionIdIsInProgress(log->tail_xid))
@@ -162,8 +174,8 @@ pt_offset_follow(PtLogState *log)
 }
 
 /*
- * follow_piece, whose want of shared memory would stay: the error says what
- * there is to do.
+ * Calls follow_piece(); if shared memory is exhausted, the error says what to
+ * do, because that would not go away by itself.
  */
 static void
 follow_or_explain(PtLogState *log, PtLogPos end, FollowedLog *at)
@@ -193,7 +205,9 @@ follow_or_explain(PtLogState *log, PtLogPos end, FollowedLog *at)
 	PG_END_TRY();
 }
 
-/* Applies the next records below end, and moves *at behind them. */
+/*
+ * Applies the next records before "end", and moves *at behind them.
+ */
 static void
 follow_piece(PtLogState *log, PtLogPos end, FollowedLog *at)
 {
@@ -230,7 +244,7 @@ follow_piece(PtLogState *log, PtLogPos end, FollowedLog *at)
 }
 
 /*
- * Forgets logs of this database that are not among these: they have been
+ * Forgets logs of this database that are not in the array; they were
  * truncated or dropped.
  */
 void

@@ -1,17 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * offsets.c
- *	  Committed offsets: reading them, and setting them from SQL.
+ *	  Committed offsets: reads them, and sets them from SQL.
  *
- * A committed offset is a record of __consumer_offsets (offset_codec.c) with
- * the id of its topic: what was committed in a topic that has been dropped
- * means nothing in a new one of the same name.  Setting one is a deferred
- * append like any other, so it commits, aborts and is prepared with its
- * transaction.
+ * A committed offset is a record of __consumer_offsets (offset_codec.c) that
+ * has the id of its topic.  So an offset in a dropped topic means nothing for
+ * a new topic of the same name.  Setting one is a deferred append, so it
+ * commits, aborts and is prepared with its transaction.
  *
  * Look-ups ask the cache in shared memory, which follows the log.  What the
- * transaction itself has set is not in the log yet; it is kept in a list
- * (own), newest last.
+ * transaction itself has set is not in the log yet; a list ("own") has it, the
+ * newest last.
  *
  * Siblings: offset_follow.c and offset_cache.c below, offset_batch.c (what a
  * listener appends), consume.c and expire.c above.
@@ -39,25 +38,25 @@
 #define OFFSETS_PARTITIONS		8
 
 /*
- * Tells locks of (group, partition) from advisory locks of users, whose last
- * field is 1 or 2; registry.c has 4.
+ * Last field of the lock tag for (group, partition).  It differs from 1 and
+ * 2, which advisory locks of users have, and from 4, which registry.c has.
  */
 #define OFFSET_LOCK_KIND		3
 
 /*
- * A session that only writes has the cache follow now and then, so that what
- * others have to read stays short; not each time, as that would make
- * asynchronous commits durable first.
+ * A session that only writes lets the cache follow after so many writes, so
+ * that others do not have much to read.  It does not do so each time, because
+ * that would make asynchronous commits durable first.
  */
 #define FOLLOW_WRITES			100
 
 /* A committed offset that this transaction has set. */
 typedef struct OwnOffset
 {
-	PtLevelItem held;
+	PtLevelItem held;			/* its level of subtransaction */
 	RelFileLocator log;
 	char	   *key;			/* of the record */
-	int			key_len;
+	int			key_len;		/* key of the record */
 	int64		offset;
 	bool		removed;
 	pg_uuid_t	topic_id;
@@ -71,8 +70,8 @@ const PtXactKind pt_xact_offsets = {
 };
 
 /*
- * The leaf of __consumer_offsets that has a group; InvalidOid when there is no
- * such topic and none shall be created.
+ * Returns the leaf of __consumer_offsets for a group.  If the topic does not
+ * exist, it is created if "create" is set; otherwise InvalidOid is returned.
  */
 Oid
 pt_offsets_leaf(PtString group_id, bool create)
@@ -85,7 +84,7 @@ pt_offsets_leaf(PtString group_id, bool create)
 		PtConfigPair compact = {"cleanup.policy", "compact"};
 		LOCKTAG		tag;
 
-		/* one session creates it, the others wait for its commit */
+		/* one session creates it; the others wait for its commit */
 		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, OFFSET_LOCK_KIND);
 		(void) LockAcquire(&tag, ExclusiveLock, false, false);
 		AcceptInvalidationMessages();
@@ -103,8 +102,8 @@ pt_offsets_leaf(PtString group_id, bool create)
 }
 
 /*
- * Is the group at home in this leaf?  One that was written to another by hand,
- * or before there were more partitions, is not found there.
+ * Returns true if the leaf is the group's.  Records that were written to
+ * another leaf by hand, or before there were more partitions, do not count.
  */
 bool
 pt_group_belongs(PtString group_id, Oid leaf)
@@ -112,7 +111,10 @@ pt_group_belongs(PtString group_id, Oid leaf)
 	return pt_offsets_leaf(group_id, false) == leaf;
 }
 
-/* All leaves, ascending, as locks are taken; returns how many. */
+/*
+ * Gets all leaves in ascending order, in which locks are taken; returns how
+ * many.
+ */
 int
 pt_offsets_leaves(Oid **leaves)
 {
@@ -135,9 +137,11 @@ pt_offsets_leaves(Oid **leaves)
 }
 
 /*
- * The log of a leaf, with the cache brought up to its committed end; NULL when
- * it has been dropped.  Who may wait gets a lock on it to the end of the
- * transaction.  Else ERROR 55P03 when the lock is not to be had at once.
+ * Returns the log of a leaf, after the cache has followed it to its committed
+ * end.  NULL if the leaf was dropped.
+ *
+ * With dont_wait, ERROR 55P03 if the lock is not free.  Otherwise the leaf is
+ * locked (AccessShareLock) to the end of the transaction.
  */
 PtLogState *
 pt_offsets_follow(Oid leaf, bool dont_wait)
@@ -163,8 +167,8 @@ pt_offsets_follow(Oid leaf, bool dont_wait)
 }
 
 /*
- * The newest committed offset that this transaction has set under a key, or
- * NULL.
+ * Returns the newest committed offset with this key that this transaction has
+ * set, or NULL.
  */
 static const OwnOffset *
 find_own(const RelFileLocator *log, PtString group_id, PtString topic, int32 partition)
@@ -187,13 +191,18 @@ find_own(const RelFileLocator *log, PtString group_id, PtString topic, int32 par
 	return found;
 }
 
+/*
+ * Compares topic ids.
+ */
 static bool
 is_same_topic(const pg_uuid_t *a, const pg_uuid_t *b)
 {
 	return memcmp(a, b, sizeof(pg_uuid_t)) == 0;
 }
 
-/* Does the committed offset say which topic of that name it is in? */
+/*
+ * Returns true if the committed offset has a topic id.
+ */
 bool
 pt_offset_topic_known(const PtCommittedOffset *committed)
 {
@@ -203,8 +212,9 @@ pt_offset_topic_known(const PtCommittedOffset *committed)
 }
 
 /*
- * Is the committed offset one in this topic, and not in another that had its
- * name?  topic_id NULL: any topic of that name will do.
+ * Returns true if the committed offset is one in this topic, and not in
+ * another topic that had its name.  If topic_id is NULL, or the offset has no
+ * topic id, any topic will do.
  */
 bool
 pt_offset_is_of(const PtCommittedOffset *committed, const pg_uuid_t *topic_id)
@@ -213,8 +223,9 @@ pt_offset_is_of(const PtCommittedOffset *committed, const pg_uuid_t *topic_id)
 }
 
 /*
- * What a group has committed in a partition; false: nothing.  An offset in
- * another topic of that name than topic_id does not count (NULL: any does).
+ * Looks up what a group has committed in a partition.  Returns false if there
+ * is nothing, or only an offset in another topic of that name (see
+ * pt_offset_is_of).
  */
 bool
 pt_offset_fetch(PtString group_id, PtString topic, const pg_uuid_t *topic_id, int32 partition,
@@ -227,7 +238,7 @@ pt_offset_fetch(PtString group_id, PtString topic, const pg_uuid_t *topic_id, in
 }
 
 /*
- * Calls back for each committed offset of a group, in order of topic and
+ * Calls back for each committed offset of a group, ordered by topic and
  * partition; returns how many.
  */
 int
@@ -283,12 +294,17 @@ pt_offsets_groups(bool dont_wait, PtGroupCallback callback, void *arg)
 	return with_offsets;
 }
 
+/*
+ * Callback that does nothing; the number is what counts.
+ */
 static void
 ignore_offset(void *arg, const PtCommittedOffset *committed)
 {
 }
 
-/* Has the group committed anything? */
+/*
+ * Returns true if the group has committed offsets.
+ */
 bool
 pt_offsets_exist(PtString group_id, bool dont_wait)
 {
@@ -296,13 +312,13 @@ pt_offsets_exist(PtString group_id, bool dont_wait)
 }
 
 /*
- * What a group has committed in a partition, and whether this transaction has
- * set it itself.  False: nothing.
+ * Looks up what a group has committed in a partition, also in this
+ * transaction, which sets *is_own.  Returns false if there is nothing.
  */
 bool
 pt_offset_find(PtString group_id, const PtTopic *topic, int32 partition, PtCommittedOffset *committed, bool *is_own)
 {
-	pg_uuid_t	topic_id = topic->id;	/* the cache may move */
+	pg_uuid_t	topic_id = topic->id;	/* a copy, because the cache may move */
 	PtString	name = pt_string_copy(pt_string_of(topic->name));
 	PtLogState *log = pt_offsets_follow(pt_offsets_leaf(group_id, false), false);
 	const OwnOffset *mine;
@@ -325,8 +341,8 @@ pt_offset_find(PtString group_id, const PtTopic *topic, int32 partition, PtCommi
 }
 
 /*
- * ERROR 53400 when the committed offset would be a new one, and there are too
- * many.  The log has been followed, or the cache is attached at least.
+ * ERROR 53400 if the committed offset would be a new one and there are too
+ * many.  The cache is attached; it does not need to have followed the log.
  */
 void
 pt_offset_check_room(const RelFileLocator *log, PtString group_id, const PtCommittedOffset *committed)
@@ -342,6 +358,9 @@ pt_offset_check_room(const RelFileLocator *log, PtString group_id, const PtCommi
 			 errhint("Delete groups that are no longer used, or increase the setting \"pgtopic.offset_memory\".")));
 }
 
+/*
+ * Remembers a committed offset that this transaction sets.
+ */
 static void
 remember_own(const RelFileLocator *log, const StringInfo key, const PtCommittedOffset *committed)
 {
@@ -357,8 +376,8 @@ remember_own(const RelFileLocator *log, const StringInfo key, const PtCommittedO
 }
 
 /*
- * Adds a record to the group's leaf, when the transaction commits; frees its
- * key and value.
+ * Adds a record to the group's leaf, for the commit of the transaction.
+ * Frees its key and value.
  */
 static void
 add_record(Relation rel, StringInfo key, StringInfo value)
@@ -379,7 +398,7 @@ add_record(Relation rel, StringInfo key, StringInfo value)
 }
 
 /*
- * Sets one, or removes it: a deferred record, which joins
+ * Sets or removes a committed offset: a deferred record, which is appended to
  * __consumer_offsets when the transaction commits.  The topic is created on
  * first use.  The caller has checked names and bounds.
  */
@@ -405,7 +424,9 @@ pt_offset_write(PtString group_id, const PtCommittedOffset *committed)
 	relation_close(rel, NoLock);
 }
 
-/* The same for a topic of ours, as of now. */
+/*
+ * Sets the committed offset of a group in a topic to "offset", now.
+ */
 void
 pt_offset_set(PtString group_id, const PtTopic *topic, int32 partition, int64 offset, PtString metadata)
 {
@@ -424,14 +445,14 @@ pt_offset_set(PtString group_id, const PtTopic *topic, int32 partition, int64 of
 }
 
 /*
- * Removes all committed offsets of a group, also those that the transaction
- * has set itself; returns how many.
+ * Removes all committed offsets of a group, also those that this transaction
+ * has set; returns how many.
  */
 int
 pt_offsets_remove(PtString group_id)
 {
 	PtLogState *log = pt_offsets_follow(pt_offsets_leaf(group_id, false), false);
-	int			n_own = own.n;	/* grows as we go */
+	int			n_own = own.n;	/* the loop below adds to own */
 	int			removed = 0;
 	PtCommittedOffset *offsets;
 	int			n;
@@ -469,7 +490,9 @@ pt_offsets_remove(PtString group_id)
 	return removed;
 }
 
-/* When the group was used last, as written down (ms); 0: never. */
+/*
+ * Returns when the group was used last (ms), as its record says; 0: never.
+ */
 int64
 pt_group_last_used(PtString group_id)
 {
@@ -479,8 +502,7 @@ pt_group_last_used(PtString group_id)
 }
 
 /*
- * Records when a group was used last, or (0) that it need not be known any
- * more.
+ * Records when a group was used last; 0 removes that record.
  */
 void
 pt_group_used_write(PtString group_id, int64 last_used)
@@ -497,6 +519,9 @@ pt_group_used_write(PtString group_id, int64 last_used)
 	relation_close(rel, NoLock);
 }
 
+/*
+ * Makes the tag of the lock of (group, partition).
+ */
 static void
 offset_lock_tag(LOCKTAG *tag, PtString group_id, Oid leaf)
 {
@@ -506,8 +531,8 @@ offset_lock_tag(LOCKTAG *tag, PtString group_id, Oid leaf)
 }
 
 /*
- * Takes the lock of (group, partition) for this transaction; false when
- * another session has it, and dont_wait.
+ * Takes the lock of (group, partition) to the end of the transaction.  With
+ * dont_wait it returns false if another session has the lock.
  */
 bool
 pt_offset_lock(PtString group_id, Oid leaf, bool dont_wait)
@@ -520,8 +545,7 @@ pt_offset_lock(PtString group_id, Oid leaf, bool dont_wait)
 }
 
 /*
- * Takes back one pt_offset_lock; an earlier one of this transaction goes on
- * holding.
+ * Releases one pt_offset_lock().  An earlier one of this transaction remains.
  */
 void
 pt_offset_unlock(PtString group_id, Oid leaf)

@@ -39,11 +39,14 @@
 #include "xact/xact.h"
 
 /*
- * Tells group locks from other locks made of numbers: of users (1, 2), of
- * (group, partition) (3).
+ * Last field of the tag of group locks.  It differs from those of user locks
+ * (1, 2) and of locks of (group, partition) (3).
  */
 #define GROUP_LOCK_KIND		4
 
+/*
+ * Makes the key of a group in the table of members.
+ */
 static void
 members_key(PtGroupMembersKey *key, PtString group_id)
 {
@@ -54,8 +57,8 @@ members_key(PtGroupMembersKey *key, PtString group_id)
 }
 
 /*
- * The same after a restart, when prepared transactions get their locks again:
- * no seed.
+ * Makes the tag of a group's lock.  The hash has no seed, because it must be
+ * the same after a restart, when prepared transactions get their locks again.
  */
 static void
 group_lock_tag(LOCKTAG *tag, PtString group_id)
@@ -66,8 +69,8 @@ group_lock_tag(LOCKTAG *tag, PtString group_id)
 }
 
 /*
- * Keeps SQL transactions from beginning to use the group; false: one does
- * already.
+ * Takes the group's lock, so that no SQL transaction begins to use the group.
+ * Returns false if one uses it already.
  */
 static bool
 lock_out_sql(LOCKTAG *tag, PtString group_id)
@@ -77,9 +80,10 @@ lock_out_sql(LOCKTAG *tag, PtString group_id)
 }
 
 /*
- * The coordinator claims a group before it takes a member in; false: a SQL
- * transaction uses the group.  A claimed group counts as having members, so a
- * claim that led to nothing is followed by pt_group_kafka_members(0).
+ * Claims a group for the coordinator, which is to be done before it accepts
+ * the first member.  Returns false if a SQL transaction uses the group.  A
+ * claimed group counts as having a member, so a claim without one is followed
+ * by pt_group_kafka_members(0).
  */
 bool
 pt_group_kafka_claim(PtString group_id)
@@ -106,8 +110,8 @@ pt_group_kafka_claim(PtString group_id)
 }
 
 /*
- * The coordinator says how many members a claimed group has, whenever that has
- * changed; 0 gives the group up.
+ * Stores how many members a claimed group has; the coordinator calls it
+ * whenever that changes.  0 gives the group up.
  */
 void
 pt_group_kafka_members(PtString group_id, int members)
@@ -133,7 +137,9 @@ pt_group_kafka_members(PtString group_id, int members)
 		dshash_release_lock(table, group);
 }
 
-/* The coordinator begins anew: no group has members. */
+/*
+ * Forgets all members, because the coordinator has started again.
+ */
 void
 pt_groups_kafka_clear(void)
 {
@@ -154,8 +160,8 @@ pt_groups_kafka_clear(void)
 }
 
 /*
- * Members of a group, and in *last_used when there was one last (ms): now when
- * there are some, 0 when it has had none since the server started.
+ * Returns how many members a group has, and when it had one last (ms): now if
+ * it has members, 0 if it has had none since the server started.
  */
 int
 pt_group_usage(PtString group_id, int64 now, int64 *last_used)
@@ -178,7 +184,9 @@ pt_group_usage(PtString group_id, int64 now, int64 *last_used)
 	return result;
 }
 
-/* Members that a group has; 0 also when it is not known. */
+/*
+ * Returns how many members a group has; 0 if it is not in the table.
+ */
 int
 pt_group_kafka_count(PtString group_id)
 {
@@ -187,7 +195,9 @@ pt_group_kafka_count(PtString group_id)
 	return pt_group_usage(group_id, 0, &last_used);
 }
 
-/* Forgets groups that have had no members since before then (ms). */
+/*
+ * Forgets groups that have had no members since "before" (ms).
+ */
 void
 pt_groups_sweep(int64 before)
 {
@@ -203,7 +213,9 @@ pt_groups_sweep(int64 before)
 	dshash_seq_term(&scan);
 }
 
-/* Does a SQL transaction use the group, also a prepared one? */
+/*
+ * Returns true if a SQL transaction uses the group, also if it is prepared.
+ */
 bool
 pt_group_sql_active(PtString group_id)
 {
@@ -216,8 +228,8 @@ pt_group_sql_active(PtString group_id)
 }
 
 /*
- * Takes the group's lock for the rest of the transaction, then makes sure that
- * nobody else has it.
+ * Takes the group's lock to the end of the transaction, waiting for it.
+ * ERROR 55006 if the group has Kafka members.
  */
 static void
 use_group(PtString group_id, LOCKMODE mode)
@@ -239,8 +251,8 @@ use_group(PtString group_id, LOCKMODE mode)
 }
 
 /*
- * For SQL: until the transaction ends the group is this session's and that of
- * other sessions; ERROR 55006 when it has Kafka members.
+ * Makes SQL sessions the users of the group until the transaction ends.
+ * Other sessions may use it as well.  ERROR 55006 if it has Kafka members.
  */
 void
 pt_group_sql_use(PtString group_id)
@@ -248,7 +260,9 @@ pt_group_sql_use(PtString group_id)
 	use_group(group_id, ShareLock);
 }
 
-/* The same, without other sessions: waits for them. */
+/*
+ * The same for this session alone; waits for other sessions.
+ */
 void
 pt_group_sql_own(PtString group_id)
 {
@@ -256,10 +270,12 @@ pt_group_sql_own(PtString group_id)
 }
 
 /*
- * Who is there, for views.
+ * For views
  */
 
-/* Is it this group that the session uses? */
+/*
+ * Returns true if the session uses this group.
+ */
 bool
 pt_group_matches(PtString group_id, const PtGroupSession *session)
 {
@@ -269,7 +285,9 @@ pt_group_matches(PtString group_id, const PtGroupSession *session)
 	return tag.locktag_field2 == session->lock[0] && tag.locktag_field3 == session->lock[1];
 }
 
-/* All uses of groups by sessions, palloc'd; returns how many. */
+/*
+ * Gets all uses of groups by sessions, palloc'd; returns how many.
+ */
 int
 pt_group_sessions(PtGroupSession **out)
 {
@@ -291,6 +309,9 @@ pt_group_sessions(PtGroupSession **out)
 	return n;
 }
 
+/*
+ * Callback: sets *arg if the user may read the topic of an offset.
+ */
 static void
 note_readable(void *arg, const PtCommittedOffset *committed)
 {
@@ -303,8 +324,8 @@ note_readable(void *arg, const PtCommittedOffset *committed)
 }
 
 /*
- * May the user see the group?  He may read a topic that it has committed an
- * offset in, or is a member of pg_read_all_stats.
+ * Returns true if the user may see the group: he may read a topic in which it
+ * has committed an offset, or is a member of pg_read_all_stats.
  */
 bool
 pt_group_visible(PtString group_id)

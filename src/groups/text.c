@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * text.c
- *	  Strings of groups between UTF-8 and the database's encoding.
+ *	  Converts strings of groups between UTF-8 and the database's encoding.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -14,16 +14,21 @@
 
 #include "groups/groups.h"
 
-#define MAX_UTF8_BYTES			4
+#define MAX_UTF8_BYTES			4	/* of a character */
 
-/* Text in the database's encoding as UTF-8. */
+/*
+ * Returns a text in the database's encoding as UTF-8.
+ */
 PtString
 pt_string_from_server(const char *s)
 {
 	return pt_string_of(pg_server_to_any(s, (int) strlen(s), PG_UTF8));
 }
 
-/* One character; false when the database's encoding does not have it. */
+/*
+ * Converts and appends one character.  Returns false if the database's
+ * encoding does not have it.
+ */
 static bool
 append_converted(StringInfo buf, const char *p, int len)
 {
@@ -41,9 +46,9 @@ append_converted(StringInfo buf, const char *p, int len)
 }
 
 /*
- * The text in the database's encoding, with a question mark for each character
- * that cannot be shown.  Zero bytes at the end are left out: some clients send
- * them along.
+ * Returns a UTF-8 string as text in the database's encoding, palloc'd.  Each
+ * character that cannot be converted becomes a question mark.  Zero bytes at
+ * the end are left out, because some clients send them.
  */
 char *
 pt_string_to_server(PtString s)
@@ -56,7 +61,7 @@ pt_string_to_server(PtString s)
 	Assert(s.len <= 0 || s.data != NULL);
 	initStringInfo(&buf);
 	while (end > s.data && end[-1] == '\0')
-		end--;					/* some clients send it along */
+		end--;					/* some clients send it */
 	for (const char *p = s.data; p < end; p += len)
 	{
 		len = pg_utf_mblen((const unsigned char *) p);

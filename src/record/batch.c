@@ -40,12 +40,15 @@
 #define BATCH_LENGTH_MAX	(PG_INT32_MAX - PT_BATCH_LENGTH_OVERHEAD)
 
 /*
- * What a producer may set; control batches and delete horizons are a broker's
- * own.
+ * The attributes that a producer may set.  Control batches and delete
+ * horizons are a broker's.
  */
 #define BATCH_PRODUCER_ATTRIBUTES \
 	(PT_BATCH_COMPRESSION_MASK | PT_BATCH_LOG_APPEND_TIME | PT_BATCH_TRANSACTIONAL)
 
+/*
+ * Reads a header; see batch.h.
+ */
 PtBatchStatus
 pt_batch_header_read(const char *data, size_t len, PtBatchHeader *h)
 {
@@ -73,7 +76,10 @@ pt_batch_header_read(const char *data, size_t len, PtBatchHeader *h)
 	return PT_BATCH_OK;
 }
 
-/* Do the numbers of the header agree with each other and with the bytes? */
+/*
+ * Checks that the counts of the header agree with each other and with the
+ * length.
+ */
 static PtBatchStatus
 batch_verify_counts(const PtBatchHeader *h)
 {
@@ -87,14 +93,17 @@ batch_verify_counts(const PtBatchHeader *h)
 	return PT_BATCH_OK;
 }
 
+/*
+ * Checks a produced batch; see batch.h.
+ */
 PtBatchStatus
 pt_batch_verify(const char *data, size_t len, PtBatchHeader *h)
 {
 	PtBatchStatus status;
 
 	/*
-	 * An old format has another header, often shorter than ours: say that
-	 * first.
+	 * An old format has another header, which is often shorter than ours, so
+	 * the magic is checked first.
 	 */
 	if (len > BATCH_AT_MAGIC && data[BATCH_AT_MAGIC] != PT_BATCH_MAGIC)
 		return PT_BATCH_BAD_MAGIC;
@@ -113,6 +122,10 @@ pt_batch_verify(const char *data, size_t len, PtBatchHeader *h)
 	return batch_verify_counts(h);
 }
 
+/*
+ * Sets what the CRC does not cover, so the batch stays valid.  The data must
+ * be at least a header.
+ */
 void
 pt_batch_set_offset(char *data, int64 base_offset, int32 leader_epoch)
 {
@@ -122,7 +135,10 @@ pt_batch_set_offset(char *data, int64 base_offset, int32 leader_epoch)
 	pt_put_int32(data + BATCH_AT_LEADER_EPOCH, leader_epoch);
 }
 
-/* The data must be a whole batch, as its length field says. */
+/*
+ * Turns the batch to log append time (ms) and computes the CRC again.  The
+ * data must be a whole batch, as its length field says.
+ */
 void
 pt_batch_set_append_time(char *data, int64 timestamp)
 {
@@ -137,6 +153,10 @@ pt_batch_set_append_time(char *data, int64 timestamp)
 	pt_batch_seal(data, length);
 }
 
+/*
+ * Sets the largest timestamp (ms) and computes the CRC again.  The data must
+ * be a whole batch.
+ */
 void
 pt_batch_set_max_timestamp(char *data, int64 timestamp)
 {
@@ -147,7 +167,10 @@ pt_batch_set_max_timestamp(char *data, int64 timestamp)
 	pt_batch_seal(data, length);
 }
 
-/* Makes a batch that of an idempotent producer. */
+/*
+ * Makes the batch one of an idempotent producer and computes the CRC again.
+ * The data must be a whole batch.
+ */
 void
 pt_batch_set_producer(char *data, const PtBatchProducer *producer)
 {
@@ -160,6 +183,9 @@ pt_batch_set_producer(char *data, const PtBatchProducer *producer)
 	pt_batch_seal(data, length);
 }
 
+/*
+ * Sets the length and the CRC; the last step of each change.
+ */
 void
 pt_batch_seal(char *data, size_t len)
 {

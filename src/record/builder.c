@@ -25,10 +25,12 @@
 
 #define BUILDER_CAP_MIN		4096
 
-/* All but the bytes of key, value and headers, at most. */
+/* Largest size of a record without the bytes of key, value and headers. */
 #define RECORD_OVERHEAD_MAX	(PT_VARINT_MAX + 1 + PT_VARLONG_MAX + 4 * PT_VARINT_MAX)
 
-/* The length that stands for a key or a value; what is NULL is null. */
+/*
+ * Returns the length to be written for a key or a value; -1 for null.
+ */
 static inline int32
 field_len(const char *bytes, int32 len)
 {
@@ -37,6 +39,9 @@ field_len(const char *bytes, int32 len)
 	return bytes == NULL ? -1 : len;
 }
 
+/*
+ * Begins a batch; see batch.h.
+ */
 void
 pt_builder_start(PtBatchBuilder *b)
 {
@@ -56,7 +61,10 @@ pt_builder_start(PtBatchBuilder *b)
 	b->last_offset_delta = -1;
 }
 
-/* Doubles, so that each byte is moved twice at most on average. */
+/*
+ * Makes room for "needed" more bytes.  Doubling moves each byte twice at most
+ * on average.
+ */
 static void
 builder_grow(PtBatchBuilder *b, size_t needed)
 {
@@ -68,6 +76,9 @@ builder_grow(PtBatchBuilder *b, size_t needed)
 	b->cap = cap;
 }
 
+/*
+ * Writes a length and the bytes; -1 is null.  Returns the place behind them.
+ */
 static inline char *
 builder_put(char *p, const char *bytes, int32 len)
 {
@@ -80,6 +91,9 @@ builder_put(char *p, const char *bytes, int32 len)
 	return p;
 }
 
+/*
+ * Adds a record; see batch.h.  One pass computes the size, one writes.
+ */
 size_t
 pt_builder_add(PtBatchBuilder *b, int32 offset_delta, const PtRecord *record)
 {
@@ -125,12 +139,18 @@ pt_builder_add(PtBatchBuilder *b, int32 offset_delta, const PtRecord *record)
 	return body;
 }
 
+/*
+ * Returns the size of the batch so far, uncompressed.
+ */
 size_t
 pt_builder_size(const PtBatchBuilder *b)
 {
 	return b->len;
 }
 
+/*
+ * Returns the largest size that the record can have in a batch.
+ */
 size_t
 pt_record_size_max(const PtRecord *record)
 {
@@ -140,7 +160,9 @@ pt_record_size_max(const PtRecord *record)
 		(record->header_count > 0 ? record->headers_len : 0);
 }
 
-/* A whole header; length and CRC are put in by pt_batch_seal. */
+/*
+ * Writes a header; pt_batch_seal() sets its length and CRC.
+ */
 static void
 builder_put_header(const PtBatchBuilder *b, char *data, int16 attributes)
 {
@@ -158,8 +180,9 @@ builder_put_header(const PtBatchBuilder *b, char *data, int16 attributes)
 }
 
 /*
- * Compresses the records to b->out, with room for the header in front.  False
- * when they are better left as they are: not smaller, or no memory for it.
+ * Compresses the records into b->out, with room for the header in front.
+ * Returns false if they should stay uncompressed: the result would not be
+ * smaller, or there is no memory for it.
  */
 static bool
 builder_compress(PtBatchBuilder *b, int codec, int level, size_t *len)
@@ -176,6 +199,9 @@ builder_compress(PtBatchBuilder *b, int codec, int level, size_t *len)
 	return true;
 }
 
+/*
+ * Completes the batch; see batch.h.
+ */
 char *
 pt_builder_finish(PtBatchBuilder *b, int codec, int level, size_t *len)
 {
@@ -197,6 +223,9 @@ pt_builder_finish(PtBatchBuilder *b, int codec, int level, size_t *len)
 	return data;
 }
 
+/*
+ * Frees the memory of the builder.
+ */
 void
 pt_builder_free(PtBatchBuilder *b)
 {

@@ -19,6 +19,9 @@
 
 #include "port/pg_bswap.h"
 
+/*
+ * All of them take any address; there is no alignment.
+ */
 static inline int16
 pt_get_int16(const char *p)
 {

@@ -22,40 +22,42 @@
 
 #include "record/compress.h"
 
+/* The output of a decompression. */
 typedef struct PtOutput
 {
 	char	   *data;			/* palloc'd, or NULL */
-	size_t		len;			/* written */
-	size_t		cap;
-	size_t		max;			/* len must not exceed it */
+	size_t		len;			/* bytes written */
+	size_t		cap;			/* bytes allocated */
+	size_t		max;			/* largest len that is allowed */
 } PtOutput;
 
 /*
- * Makes room for at least one more byte: [data + len, data + cap).  To tell
- * "just full" from "too much", cap may exceed max by one byte.
+ * Makes room for at least one more byte at data + len.  cap may exceed max by
+ * one byte, which tells "just full" from "too much".
  */
 extern PtBatchStatus pt_output_room(PtOutput *out);
 
-/* Makes room for n more bytes, n being what will really come. */
+/* Makes room for n more bytes.  n must be what will really come. */
 extern PtBatchStatus pt_output_reserve(PtOutput *out, size_t n);
 
+/* The functions of a codec. */
 typedef struct PtCodecOps
 {
 	/*
-	 * How much "out" of compress must have room for, given the input's
+	 * Returns the size of "out" that compress needs for an input of this
 	 * length.
 	 */
 	size_t		(*bound) (size_t in_len);
 
 	/*
-	 * PT_BATCH_TOO_LARGE when it does not fit, which may also mean that it is
-	 * not worth it.
+	 * Compresses.  Returns PT_BATCH_TOO_LARGE if the result does not fit,
+	 * which may also mean that compression is not worth it.
 	 */
 	PtBatchStatus (*compress) (int level, const char *in, size_t in_len, char *out, size_t cap, size_t *out_len);
 
 	/*
-	 * Appends to out, which has room for a bit already.  All of the input
-	 * must be used.
+	 * Appends to "out", which has some room already.  All of the input must
+	 * be used.
 	 */
 	PtBatchStatus (*decompress) (const char *in, size_t in_len, PtOutput *out);
 } PtCodecOps;
@@ -65,7 +67,10 @@ extern const PtCodecOps pt_codec_snappy;
 extern const PtCodecOps pt_codec_lz4;
 extern const PtCodecOps pt_codec_zstd;
 
-/* The caller's level, its default, or the nearest one that the library has. */
+/*
+ * Returns the level to be used: that of the caller, moved into the range of
+ * the library; INT_MIN stands for the default.
+ */
 static inline int
 pt_codec_level(int level, int dflt, int min, int max)
 {
@@ -75,9 +80,9 @@ pt_codec_level(int level, int dflt, int min, int max)
 }
 
 /*
- * pt_compress that leaves "reserve" bytes free in front, which *out_len does
- * not count.  A new *out comes from the memory context of "beside" (NULL: the
- * current one).
+ * Does what pt_compress() does, and leaves "reserve" bytes in front, which
+ * *out_len does not count.  A new *out is allocated in the memory context of
+ * "beside", or in the current one if that is NULL.
  */
 extern PtBatchStatus pt_compress_behind(PtCodec codec, int level, size_t reserve, const char *beside,
 										const char *in, size_t in_len,

@@ -23,13 +23,18 @@
 /* zlib counts in 32 bits. */
 #define GZIP_CHUNK_MAX		((size_t) 1 << 30)
 
-/* What comes out larger than it went in is not wanted. */
+/*
+ * Returns the input's length: a larger result would not be used.
+ */
 static size_t
 gzip_bound(size_t in_len)
 {
 	return in_len;
 }
 
+/*
+ * PtCodecOps.compress
+ */
 static PtBatchStatus
 gzip_compress(int level, const char *in, size_t in_len, char *out, size_t cap, size_t *out_len)
 {
@@ -50,7 +55,10 @@ gzip_compress(int level, const char *in, size_t in_len, char *out, size_t cap, s
 	return rc == Z_STREAM_END ? PT_BATCH_OK : PT_BATCH_TOO_LARGE;
 }
 
-/* One call of inflate: *end is set behind the last byte of a member. */
+/*
+ * Makes one call of inflate.  *end is set if it has reached the end of a
+ * member.
+ */
 static PtBatchStatus
 gzip_step(z_stream *z, PtOutput *out, bool *end)
 {
@@ -74,11 +82,14 @@ gzip_step(z_stream *z, PtOutput *out, bool *end)
 	if (rc != Z_OK && rc != Z_STREAM_END)
 		return PT_BATCH_BAD_COMPRESSION;	/* also Z_BUF_ERROR: cut short */
 
-	/* Each step takes or gives something, so the loop ends. */
+	/* each step consumes or produces something, so the loop ends */
 	Assert(*end || z->avail_in < avail_in || z->avail_out < room);
 	return PT_BATCH_OK;
 }
 
+/*
+ * PtCodecOps.decompress: all members, one behind the other.
+ */
 static PtBatchStatus
 gzip_decompress(const char *in, size_t in_len, PtOutput *out)
 {

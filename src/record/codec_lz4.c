@@ -22,17 +22,26 @@
 
 #include <lz4frame.h>
 
-/* Negative levels trade size for speed, down to this one. */
+/* Negative levels trade size for speed; this is the lowest. */
 #define LZ4_LEVEL_MIN	(-65537)
 
+/*
+ * Kept for the life of the process; see the header of this file.
+ */
 static LZ4F_dctx * lz4_dctx = NULL;
 
+/*
+ * PtCodecOps.bound
+ */
 static size_t
 lz4_bound(size_t in_len)
 {
 	return LZ4F_compressFrameBound(in_len, NULL);
 }
 
+/*
+ * PtCodecOps.compress
+ */
 static PtBatchStatus
 lz4_compress(int level, const char *in, size_t in_len, char *out, size_t cap, size_t *out_len)
 {
@@ -51,13 +60,15 @@ lz4_compress(int level, const char *in, size_t in_len, char *out, size_t cap, si
 	return PT_BATCH_OK;
 }
 
-/* Runs frames through the context. */
+/*
+ * Decompresses all frames of the input.
+ */
 static PtBatchStatus
 lz4_run(LZ4F_dctx * ctx, const char *in, size_t in_len, PtOutput *out)
 {
 	size_t		hint = 1;		/* 0 when a frame is complete */
 
-	/* A frame may have given all its input and still hold back output. */
+	/* a frame whose input has been consumed may still have output */
 	while (in_len > 0 || hint != 0)
 	{
 		PtBatchStatus status = pt_output_room(out);
@@ -77,6 +88,9 @@ lz4_run(LZ4F_dctx * ctx, const char *in, size_t in_len, PtOutput *out)
 	return PT_BATCH_OK;
 }
 
+/*
+ * PtCodecOps.decompress
+ */
 static PtBatchStatus
 lz4_decompress(const char *in, size_t in_len, PtOutput *out)
 {
@@ -89,7 +103,7 @@ lz4_decompress(const char *in, size_t in_len, PtOutput *out)
 	}
 	status = lz4_run(lz4_dctx, in, in_len, out);
 
-	/* Leave it as new, whatever state an error left it in. */
+	/* reset it, in whatever state an error has left it */
 	LZ4F_resetDecompressionContext(lz4_dctx);
 	return status;
 }

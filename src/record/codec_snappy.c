@@ -28,13 +28,16 @@ static const char xerial_magic[8] = {(char) 0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 
 										 * default */
 
 /*
- * The densest element is a copy of 64 bytes in 3, so no input expands beyond
- * this.  And what claims to expand more than usual is looked through
- * before memory is taken for it.
+ * The densest element copies 64 bytes and takes 3, so no input expands more
+ * than this.  An input that claims to expand more than usual is validated
+ * before memory is allocated for it.
  */
 #define SNAPPY_EXPANSION_MAX	22
 #define SNAPPY_EXPANSION_USUAL	4
 
+/*
+ * PtCodecOps.bound
+ */
 static size_t
 snappy_bound(size_t in_len)
 {
@@ -43,7 +46,9 @@ snappy_bound(size_t in_len)
 	return XERIAL_HEADER_SIZE + blocks * (4 + snappy_max_compressed_length(XERIAL_BLOCK));
 }
 
-/* Snappy has no levels. */
+/*
+ * PtCodecOps.compress.  Snappy has no levels.
+ */
 static PtBatchStatus
 snappy_compress_blocks(int level, const char *in, size_t in_len, char *out, size_t cap, size_t *out_len)
 {
@@ -72,7 +77,9 @@ snappy_compress_blocks(int level, const char *in, size_t in_len, char *out, size
 	return PT_BATCH_OK;
 }
 
-/* One raw snappy stream. */
+/*
+ * Decompresses one raw snappy stream.
+ */
 static PtBatchStatus
 snappy_decompress_block(const char *in, size_t in_len, PtOutput *out)
 {
@@ -99,20 +106,26 @@ snappy_decompress_block(const char *in, size_t in_len, PtOutput *out)
 	return PT_BATCH_OK;
 }
 
+/*
+ * Returns true if the input begins with the header of the framing.
+ */
 static bool
 is_xerial(const char *in, size_t in_len)
 {
 	return in_len >= XERIAL_HEADER_SIZE && memcmp(in, xerial_magic, sizeof(xerial_magic)) == 0;
 }
 
+/*
+ * PtCodecOps.decompress: both formats.
+ */
 static PtBatchStatus
 snappy_decompress_any(const char *in, size_t in_len, PtOutput *out)
 {
 	const char *end = in + in_len;
 
 	/*
-	 * No raw stream starts like that: its first element would be a copy of
-	 * what is not there.
+	 * No raw stream begins like that: its first element would copy bytes that
+	 * do not exist.
 	 */
 	if (!is_xerial(in, in_len))
 		return snappy_decompress_block(in, in_len, out);
@@ -122,7 +135,7 @@ snappy_decompress_any(const char *in, size_t in_len, PtOutput *out)
 		PtBatchStatus status;
 		int32		block_len;
 
-		/* Streams that were concatenated bring their headers along. */
+		/* concatenated streams have headers in between */
 		if (is_xerial(in, end - in))
 		{
 			in += XERIAL_HEADER_SIZE;

@@ -26,21 +26,29 @@
 #define ZSTD_CONTEXT_KEPT_MAX	(8 * 1024 * 1024)	/* bytes */
 
 /*
- * A single frame whose header announces no more than so many times its length
- * is done in one go.
+ * A single frame is decompressed in one call if its header announces no more
+ * than so many times its length.
  */
 #define ZSTD_EXPANSION_USUAL	16
 
+/*
+ * Kept for the life of the process; see the header of this file.
+ */
 static ZSTD_CCtx *zstd_cctx = NULL;
 static ZSTD_DCtx *zstd_dctx = NULL;
 
-/* What comes out larger than it went in is not wanted. */
+/*
+ * Returns the input's length: a larger result would not be used.
+ */
 static size_t
 zstd_bound(size_t in_len)
 {
 	return in_len;
 }
 
+/*
+ * PtCodecOps.compress
+ */
 static PtBatchStatus
 zstd_compress(int level, const char *in, size_t in_len, char *out, size_t cap, size_t *out_len)
 {
@@ -62,7 +70,9 @@ zstd_compress(int level, const char *in, size_t in_len, char *out, size_t cap, s
 	return PT_BATCH_OK;
 }
 
-/* What an error of a decompression means. */
+/*
+ * Converts an error of a decompression to a status.
+ */
 static PtBatchStatus
 zstd_status(size_t rc)
 {
@@ -71,7 +81,10 @@ zstd_status(size_t rc)
 	return ZSTD_getErrorCode(rc) == ZSTD_error_memory_allocation ? PT_BATCH_NO_MEMORY : PT_BATCH_BAD_COMPRESSION;
 }
 
-/* Is the input one frame that can be believed when it announces *len bytes? */
+/*
+ * Returns true if the input is one frame whose announced length, *len, is
+ * small enough to be believed.
+ */
 static bool
 zstd_is_simple(const char *in, size_t in_len, size_t *len)
 {
@@ -84,6 +97,9 @@ zstd_is_simple(const char *in, size_t in_len, size_t *len)
 	return ZSTD_findFrameCompressedSize(in, in_len) == in_len;
 }
 
+/*
+ * Decompresses a single frame of known length in one call.
+ */
 static PtBatchStatus
 zstd_decompress_simple(ZSTD_DCtx *ctx, const char *in, size_t in_len, size_t len, PtOutput *out)
 {
@@ -99,7 +115,9 @@ zstd_decompress_simple(ZSTD_DCtx *ctx, const char *in, size_t in_len, size_t len
 	return PT_BATCH_OK;
 }
 
-/* Frames of any kind and number. */
+/*
+ * Decompresses frames of any kind and number.
+ */
 static PtBatchStatus
 zstd_decompress_stream(ZSTD_DCtx *ctx, const char *in, size_t in_len, PtOutput *out)
 {
@@ -128,6 +146,9 @@ zstd_decompress_stream(ZSTD_DCtx *ctx, const char *in, size_t in_len, PtOutput *
 	return PT_BATCH_OK;
 }
 
+/*
+ * PtCodecOps.decompress
+ */
 static PtBatchStatus
 zstd_decompress(const char *in, size_t in_len, PtOutput *out)
 {
@@ -142,7 +163,7 @@ zstd_decompress(const char *in, size_t in_len, PtOutput *out)
 	else
 		status = zstd_decompress_stream(zstd_dctx, in, in_len, out);
 
-	/* Leave it as new, whatever state an error left it in. */
+	/* reset it, in whatever state an error has left it */
 	ZSTD_DCtx_reset(zstd_dctx, ZSTD_reset_session_and_parameters);
 	if (ZSTD_sizeof_DCtx(zstd_dctx) > ZSTD_CONTEXT_KEPT_MAX)
 	{

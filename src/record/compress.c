@@ -21,6 +21,9 @@
 
 #define OUTPUT_CAP_MIN	256
 
+/*
+ * The table of codecs, by number; NULL for PT_CODEC_NONE.
+ */
 static const PtCodecOps *const codecs[] =
 {
 	[PT_CODEC_GZIP] = &pt_codec_gzip,
@@ -31,7 +34,10 @@ static const PtCodecOps *const codecs[] =
 
 StaticAssertDecl(lengthof(codecs) == PT_CODEC_LAST + 1, "every codec has its row");
 
-/* NULL for PT_CODEC_NONE and for numbers that are no codec. */
+/*
+ * Returns the functions of a codec; NULL for PT_CODEC_NONE and unknown
+ * numbers.
+ */
 static const PtCodecOps *
 codec_lookup(int codec)
 {
@@ -40,7 +46,9 @@ codec_lookup(int codec)
 	return codecs[codec];
 }
 
-/* Moves the output to a piece of memory of this size. */
+/*
+ * Moves the output to memory of another size.
+ */
 static PtBatchStatus
 output_resize(PtOutput *out, size_t cap)
 {
@@ -60,6 +68,9 @@ output_resize(PtOutput *out, size_t cap)
 	return PT_BATCH_OK;
 }
 
+/*
+ * Makes room for at least one more byte; see codec.h.
+ */
 PtBatchStatus
 pt_output_room(PtOutput *out)
 {
@@ -72,6 +83,9 @@ pt_output_room(PtOutput *out)
 	return output_resize(out, Min(Max(out->cap * 2, OUTPUT_CAP_MIN), out->max + 1));
 }
 
+/*
+ * Makes room for n more bytes; see codec.h.
+ */
 PtBatchStatus
 pt_output_reserve(PtOutput *out, size_t n)
 {
@@ -84,6 +98,9 @@ pt_output_reserve(PtOutput *out, size_t n)
 	return output_resize(out, Min(Max(out->cap * 2, out->len + n), out->max + 1));
 }
 
+/*
+ * Decompresses; see compress.h.  The codec must not be PT_CODEC_NONE.
+ */
 PtBatchStatus
 pt_decompress(PtCodec codec, const char *in, size_t in_len, size_t max, char **out, size_t *out_len)
 {
@@ -114,6 +131,9 @@ pt_decompress(PtCodec codec, const char *in, size_t in_len, size_t max, char **o
 	return PT_BATCH_OK;
 }
 
+/*
+ * Compresses behind a reserve; see codec.h.
+ */
 PtBatchStatus
 pt_compress_behind(PtCodec codec, int level, size_t reserve, const char *beside,
 				   const char *in, size_t in_len, char **out, size_t *out_cap, size_t *out_len)
@@ -147,6 +167,9 @@ pt_compress_behind(PtCodec codec, int level, size_t reserve, const char *beside,
 	return status;
 }
 
+/*
+ * Compresses; see compress.h.
+ */
 PtBatchStatus
 pt_compress(PtCodec codec, int level, const char *in, size_t in_len, char **out, size_t *out_cap, size_t *out_len)
 {

@@ -15,6 +15,7 @@
 
 #include "record/status.h"
 
+/* The codecs, with their numbers in the attributes of a batch. */
 typedef enum PtCodec
 {
 	PT_CODEC_NONE = 0,
@@ -26,16 +27,16 @@ typedef enum PtCodec
 #define PT_CODEC_LAST PT_CODEC_ZSTD
 
 /*
- * Decompresses into a palloc'd buffer that the caller pfrees.  Never allocates
- * much more than twice what it really decompressed, never more than max bytes
- * (PT_BATCH_TOO_LARGE).
+ * Decompresses into a palloc'd buffer, which the caller pfrees.  Never
+ * allocates much more than twice the bytes that really come out.
+ * PT_BATCH_TOO_LARGE if these are more than "max".
  */
 extern PtBatchStatus pt_decompress(PtCodec codec, const char *in, size_t in_len, size_t max, char **out, size_t *out_len);
 
 /*
- * Compresses into *out (palloc'd or repalloc'd; *out_cap its size).  "level"
- * is the library's own (INT_MIN: its default).  PT_BATCH_TOO_LARGE when the
- * result would not be smaller than the input.
+ * Compresses into *out, which is palloc'd or enlarged; *out_cap is its size.
+ * "level" is the library's own; INT_MIN is its default.  PT_BATCH_TOO_LARGE
+ * if the result would not be smaller than the input.
  */
 extern PtBatchStatus pt_compress(PtCodec codec, int level, const char *in, size_t in_len, char **out, size_t *out_cap, size_t *out_len);
 

@@ -3,21 +3,23 @@
  * crc32c.c
  *	  CRC-32C with SSE 4.2, three streams at a time, or PostgreSQL's own.
  *
- *	  The crc32 instruction has a latency of three cycles and a throughput of
- *	  one, so a single stream uses a third of the CPU.  We cut the input into
- *	  blocks of three equal stripes, take the CRC of each at the same time,
- *	  and join them.  The CRC register is linear over GF(2): the register
- *	  after A and then B, |B| = n, is shift_n(register after A) xor (register
- *	  after B from zero), where shift_n is what n zero bytes do to a register.
- *	  shift_n is a 32x32 bit matrix; as four tables of 256 entries it costs
- *	  four look-ups per join.  There is one for long stripes and one for short
- *	  ones; what is left goes through a single stream.
+ * The crc32 instruction has a latency of three cycles and a throughput of one,
+ * so a single stream uses a third of the CPU. We cut the input into blocks of
+ * three equal stripes, compute the CRC of each at the same time, and join
+ * them.
  *
- *	  The tables (8 KiB) are computed at first use, by running the instruction
- *	  over zeros: some 30 microseconds.  This is idempotent, but not safe for
- *	  threads, of which the server has none.
+ * The CRC register is linear over GF(2).  The register after A and then B, |B|
+ * = n, is shift_n(register after A) xor (register after B from zero), where
+ * shift_n is what n zero bytes do to a register. shift_n is a 32x32 bit
+ * matrix; as four tables of 256 entries it costs four look-ups per join.
+ * There is one for long stripes and one for short ones.  The rest goes through
+ * a single stream.
  *
- *	  Siblings: batch.c, which uses it.
+ * The tables (8 KiB) are computed at first use, by running the instruction
+ * over zeros, which takes about 30 microseconds.  This is idempotent, but not
+ * safe for threads, which the server does not have.
+ *
+ * Sibling: batch.c, which uses it.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -27,7 +29,10 @@
 
 #include "port/pg_crc32c.h"
 
-/* The run-time check is GCC's and clang's; others get PostgreSQL's CRC. */
+/*
+ * The run-time check needs GCC or clang; other compilers use PostgreSQL's
+ * CRC.
+ */
 #if defined(__x86_64__) && defined(__GNUC__)
 #define PT_CRC32C_SSE42
 #include <nmmintrin.h>
@@ -36,15 +41,15 @@
 static uint32 crc32c_choose(uint32 reg, const char *data, size_t len);
 
 /*
- * Each runs "len" bytes through a CRC register, without the inversions at
- * start and end.
+ * Runs "len" bytes through a CRC register, without the inversions at start
+ * and end.  The first call chooses the function for this CPU.
  */
 static uint32 (*crc32c_run) (uint32 reg, const char *data, size_t len) = crc32c_choose;
 
 /*
- * COMP_CRC32C may keep its register byte-swapped (on big-endian machines);
- * FIN_CRC32C undoes that and inverts.  Both are their own inverse, so FIN also
- * takes our register to COMP's form.
+ * Uses PostgreSQL's CRC.  COMP_CRC32C may keep its register byte-swapped (on
+ * big-endian machines); FIN_CRC32C undoes that and inverts.  Both are their
+ * own inverse, so FIN also converts our register to COMP's form.
  */
 static uint32
 crc32c_run_postgres(uint32 reg, const char *data, size_t len)
@@ -68,7 +73,9 @@ typedef uint32 ShiftTable[4][256];
 static ShiftTable shift_long;
 static ShiftTable shift_short;
 
-/* What the zeros of a stripe do to a register. */
+/*
+ * Applies to a register what the zeros of a stripe do.
+ */
 static inline uint32
 crc32c_shift(const ShiftTable table, uint32 reg)
 {
@@ -76,6 +83,9 @@ crc32c_shift(const ShiftTable table, uint32 reg)
 		table[2][(reg >> 16) & 0xFF] ^ table[3][reg >> 24];
 }
 
+/*
+ * Loads 8 bytes from any address.
+ */
 static inline uint64
 load64(const char *p)
 {
@@ -85,7 +95,10 @@ load64(const char *p)
 	return v;
 }
 
-/* Columns of the matrix first, one per bit; all else is sums of them. */
+/*
+ * Builds a table: first the columns of the matrix, one per bit; all other
+ * entries are sums of these.
+ */
 __attribute__((target("sse4.2")))
 static void
 crc32c_build_shift(ShiftTable table, int stripe)
@@ -106,7 +119,9 @@ crc32c_build_shift(ShiftTable table, int stripe)
 	}
 }
 
-/* One block of three stripes. */
+/*
+ * Runs one block of three stripes through the register.
+ */
 __attribute__((target("sse4.2")))
 static inline uint32
 crc32c_block(uint32 reg, const char *data, int stripe, const ShiftTable table)
@@ -125,6 +140,9 @@ crc32c_block(uint32 reg, const char *data, int stripe, const ShiftTable table)
 	return crc32c_shift(table, crc32c_shift(table, (uint32) a) ^ (uint32) b) ^ (uint32) c;
 }
 
+/*
+ * Uses SSE 4.2: long blocks, short blocks, and the rest.
+ */
 __attribute__((target("sse4.2")))
 static uint32
 crc32c_run_sse42(uint32 reg, const char *data, size_t len)
@@ -147,7 +165,9 @@ crc32c_run_sse42(uint32 reg, const char *data, size_t len)
 
 #endif							/* PT_CRC32C_SSE42 */
 
-/* First use: look at the CPU, and never come here again. */
+/*
+ * The first call: chooses the function for this CPU and calls it.
+ */
 static uint32
 crc32c_choose(uint32 reg, const char *data, size_t len)
 {
@@ -165,8 +185,7 @@ crc32c_choose(uint32 reg, const char *data, size_t len)
 
 #if defined(PT_CRC32C_SSE42) && defined(USE_SSE42_CRC32C_WITH_RUNTIME_CHECK)
 /*
- * In the form of pg_comp_crc32c, which is a pointer to the function that fits
- * the CPU.
+ * Has the signature of pg_comp_crc32c, a pointer to the function for the CPU.
  */
 static pg_crc32c
 comp_crc32c(pg_crc32c crc, const void *data, size_t len)
@@ -174,10 +193,13 @@ comp_crc32c(pg_crc32c crc, const void *data, size_t len)
 	return crc32c_run(crc, data, len);
 }
 
+/*
+ * Makes COMP_CRC32C of this process use our CRC; see crc32c.h.
+ */
 void
 pt_crc32c_for_server(void)
 {
-	/* both have chosen after their first call */
+	/* both pointers have their final value after the first call */
 	(void) pt_crc32c("", 0);
 	(void) pg_comp_crc32c(0, "", 0);
 	if (crc32c_run == crc32c_run_sse42 && pg_comp_crc32c == pg_comp_crc32c_sse42)
@@ -190,12 +212,18 @@ pt_crc32c_for_server(void)
 }
 #endif
 
+/*
+ * Extends the CRC of the bytes before by "len" bytes; see crc32c.h.
+ */
 uint32
 pt_crc32c_extend(uint32 crc, const char *data, size_t len)
 {
 	return crc32c_run(crc ^ 0xFFFFFFFF, data, len) ^ 0xFFFFFFFF;
 }
 
+/*
+ * Returns the CRC of the bytes.
+ */
 uint32
 pt_crc32c(const char *data, size_t len)
 {

@@ -15,18 +15,19 @@
 
 #include "record/status.h"
 
+/* CRC-32C of a piece of memory. */
 extern uint32 pt_crc32c(const char *data, size_t len);
 
 /*
- * The CRC of bytes that come in pieces: start with 0, give each piece the
- * result of the one before.
+ * Computes the CRC of bytes that come in pieces: pass 0 first, then the
+ * result for the pieces before.
  */
 extern uint32 pt_crc32c_extend(uint32 crc, const char *data, size_t len);
 
 /*
- * From now on COMP_CRC32C of this process keeps three streams in flight, too,
- * where PostgreSQL would use the same instruction with one.  For processes
- * whose WAL is large: its CRC is a tenth of all that an append costs.
+ * Makes COMP_CRC32C of this process use three streams as well, if PostgreSQL
+ * would use the same instruction with one.  This is for processes that write
+ * much WAL: its CRC takes a tenth of the time of an append.
  */
 extern void pt_crc32c_for_server(void);
 

@@ -29,8 +29,8 @@
 #define BATCH_AT_RECORD_COUNT		57
 
 /*
- * The smallest record: its length, attributes, two deltas, two lengths of
- * nothing and the count of headers take one byte each.
+ * The smallest record.  Length, attributes, two deltas, the lengths of key
+ * and value, and the count of headers take one byte each.
  */
 #define PT_RECORD_SIZE_MIN			7
 

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * mem.h
- *	  Memory of the log room, the same for server and frontend.
+ *	  Memory of the record room, the same for server and frontend.
  *
- *	  In the server memory belongs to a context; what grows must stay in the
- *	  context where it began, whatever is current by then.  In the frontend
- *	  (unit tests) it is malloc's.  Sizes may exceed MaxAllocSize.
+ * In the server memory belongs to a context.  A block that grows stays in the
+ * context in which it was allocated, whatever the current one is.  In the
+ * frontend (unit tests) it is malloc's.  Sizes may exceed MaxAllocSize.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -23,12 +23,12 @@
 #include "utils/palloc.h"
 #endif
 
-/* Largest size asked for; keeps doubling free of overflow. */
+/* Largest size that is asked for; doubling it does not overflow. */
 #define PT_MEM_MAX	(SIZE_MAX / 4)
 
 /*
- * NULL when there is not enough.  "beside" names the memory in whose context
- * the new piece belongs, NULL: the current one.
+ * Allocates; NULL if there is not enough memory.  The new block is in the
+ * memory context of "beside", or in the current one if that is NULL.
  */
 static inline char *
 pt_mem_try_alloc(const char *beside, size_t size)
@@ -43,7 +43,9 @@ pt_mem_try_alloc(const char *beside, size_t size)
 	return palloc_extended(size, flags);
 }
 
-/* Fails as palloc does. */
+/*
+ * Enlarges a block.  It fails as palloc does, with an error.
+ */
 static inline char *
 pt_mem_resize(char *old, size_t size)
 {

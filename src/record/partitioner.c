@@ -3,9 +3,9 @@
  * partitioner.c
  *	  MurmurHash2 as Kafka's clients use it to place keys.
  *
- *	  Producers in SQL and producers in Java must agree on a key's partition,
- *	  so seed, order of bytes (little-endian) and the sign's removal are
- *	  theirs.
+ * Producers in SQL and producers in Java must choose the same partition for a
+ * key.  So the seed, the byte order (little-endian) and the removal of the
+ * sign are those of Kafka's Utils.murmur2() and DefaultPartitioner.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -17,7 +17,9 @@
 #define MURMUR_M		0x5BD1E995
 #define MURMUR_R		24
 
-/* Mixes in what is left behind the last whole word: "len" is 0 to 3. */
+/*
+ * Mixes in the bytes behind the last whole word; "len" is 0 to 3.
+ */
 static uint32
 murmur_tail(uint32 hash, const unsigned char *p, size_t len)
 {
@@ -33,6 +35,9 @@ murmur_tail(uint32 hash, const unsigned char *p, size_t len)
 	return hash * MURMUR_M;
 }
 
+/*
+ * Returns Kafka's hash of a key.
+ */
 int32
 pt_murmur2(const char *data, size_t len)
 {
@@ -56,13 +61,16 @@ pt_murmur2(const char *data, size_t len)
 	return (int32) hash;
 }
 
+/*
+ * Returns the partition, 0 to n - 1, of a key that is not null.
+ */
 int32
 pt_partition_for_key(const char *key, size_t len, int32 n)
 {
 	Assert(n > 0);
 
 	/*
-	 * The Java client drops the sign bit; it does not take the absolute
+	 * The Java client clears the sign bit; it does not take the absolute
 	 * value.
 	 */
 	return (pt_murmur2(key, len) & PG_INT32_MAX) % n;

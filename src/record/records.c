@@ -29,8 +29,9 @@
 #include "record/varint.h"
 
 /*
- * Reads a length and the bytes that it counts.  Any negative length is null,
- * as Kafka reads it; *len is then -1.
+ * Reads a length and so many bytes.  As in Kafka, any negative length is
+ * null; *len is then -1.  Returns the place behind them, or NULL if they are
+ * malformed.
  */
 static inline const char *
 record_read_bytes(const char *p, const char *end, const char **bytes, int32 *len)
@@ -50,6 +51,9 @@ record_read_bytes(const char *p, const char *end, const char **bytes, int32 *len
 	return p + *len;
 }
 
+/*
+ * Takes the next header of a record; see batch.h.
+ */
 bool
 pt_header_next(const char **pos, const char *end, PtHeader *header)
 {
@@ -69,7 +73,9 @@ pt_header_next(const char **pos, const char *end, PtHeader *header)
 	return true;
 }
 
-/* Are there exactly header_count well-formed headers? */
+/*
+ * Checks that there are exactly header_count well-formed headers.
+ */
 static bool
 record_headers_valid(const PtRecord *record)
 {
@@ -77,7 +83,7 @@ record_headers_valid(const PtRecord *record)
 	const char *end = p + record->headers_len;
 	PtHeader	header;
 
-	/* The loop ends with the bytes, however large the count. */
+	/* the loop ends with the bytes, whatever the count */
 	for (int32 i = 0; i < record->header_count; i++)
 	{
 		if (!pt_header_next(&p, end, &header))
@@ -86,7 +92,9 @@ record_headers_valid(const PtRecord *record)
 	return p == end;
 }
 
-/* Takes the body [p, end) of a record apart; *offset_delta as it is there. */
+/*
+ * Decodes the body [p, end) of a record.  Returns false if it is malformed.
+ */
 static inline bool
 record_read_body(const char *p, const char *end, const PtBatchHeader *h, PtRecord *record,
 				 int32 *offset_delta)
@@ -103,7 +111,7 @@ record_read_body(const char *p, const char *end, const PtBatchHeader *h, PtRecor
 		(p = pt_varint_read(p, end, &record->header_count)) == NULL)
 		return false;
 
-	/* Hostile numbers wrap around; they must not overflow. */
+	/* numbers of a client may wrap around, but must not overflow */
 	record->offset = (int64) ((uint64) h->base_offset + (uint64) (int64) *offset_delta);
 	if (h->attributes & PT_BATCH_LOG_APPEND_TIME)
 		record->timestamp = h->max_timestamp;
@@ -117,7 +125,9 @@ record_read_body(const char *p, const char *end, const PtBatchHeader *h, PtRecor
 	return record->header_count > 0 && record_headers_valid(record);
 }
 
-/* The next record, without looking at how many are still to come. */
+/*
+ * Reads the next record, without a look at how many are still to come.
+ */
 static inline PtBatchStatus
 record_read(PtRecordIter *it, PtRecord *record, int32 *offset_delta)
 {
@@ -132,6 +142,9 @@ record_read(PtRecordIter *it, PtRecord *record, int32 *offset_delta)
 	return PT_BATCH_OK;
 }
 
+/*
+ * Begins to iterate; see batch.h.
+ */
 PtBatchStatus
 pt_record_iter_begin(PtRecordIter *it, const char *data, size_t len, size_t max_decompressed)
 {
@@ -170,6 +183,9 @@ pt_record_iter_begin(PtRecordIter *it, const char *data, size_t len, size_t max_
 	return status;
 }
 
+/*
+ * Reads the next record; see batch.h.
+ */
 PtBatchStatus
 pt_record_iter_next(PtRecordIter *it, PtRecord *record)
 {
@@ -188,7 +204,10 @@ pt_record_iter_next(PtRecordIter *it, PtRecord *record)
 	return status;
 }
 
-/* Harmless after a begin that failed, and when called twice. */
+/*
+ * Frees the iterator's memory.  Harmless after a begin that failed, and when
+ * called twice.
+ */
 void
 pt_record_iter_end(PtRecordIter *it)
 {
@@ -199,7 +218,9 @@ pt_record_iter_end(PtRecordIter *it)
 	it->remaining = 0;
 }
 
-/* The loop of pt_batch_verify_records. */
+/*
+ * Checks each record, for pt_batch_verify_records().
+ */
 static PtBatchStatus
 records_verify(PtRecordIter *it, PtRecordsInfo *info)
 {
@@ -226,6 +247,9 @@ records_verify(PtRecordIter *it, PtRecordsInfo *info)
 	return it->pos == it->end ? PT_BATCH_OK : PT_BATCH_BAD_COUNT;
 }
 
+/*
+ * Checks all records of a batch; see batch.h.
+ */
 PtBatchStatus
 pt_batch_verify_records(const char *data, size_t len, size_t max_decompressed, PtRecordsInfo *info)
 {

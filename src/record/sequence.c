@@ -31,6 +31,9 @@
 StaticAssertDecl(sizeof(PtProducerState) == 24 + PT_SEQUENCE_BATCHES * sizeof(PtSequenceBatch),
 				 "PtProducerState has no padding");
 
+/*
+ * Makes the state of an unknown producer; see sequence.h.
+ */
 void
 pt_sequence_init(PtProducerState *state, int64 producer_id)
 {
@@ -42,6 +45,9 @@ pt_sequence_init(PtProducerState *state, int64 producer_id)
 	state->epoch = PT_NO_PRODUCER_EPOCH;
 }
 
+/*
+ * Returns the sequence number "delta" records later; see sequence.h.
+ */
 int32
 pt_sequence_add(int32 sequence, int32 delta)
 {
@@ -50,6 +56,9 @@ pt_sequence_add(int32 sequence, int32 delta)
 	return (int32) (((uint32) sequence + (uint32) delta) & PG_INT32_MAX);
 }
 
+/*
+ * Returns the sequence number "delta" records earlier; see sequence.h.
+ */
 int32
 pt_sequence_sub(int32 sequence, int32 delta)
 {
@@ -58,7 +67,9 @@ pt_sequence_sub(int32 sequence, int32 delta)
 	return (int32) (((uint32) sequence - (uint32) delta) & PG_INT32_MAX);
 }
 
-/* The remembered batch with exactly these sequences, or NULL. */
+/*
+ * Returns the remembered batch with exactly these sequence numbers, or NULL.
+ */
 static const PtSequenceBatch *
 sequence_find(const PtProducerState *state, int32 base_sequence, int32 last_offset_delta)
 {
@@ -72,7 +83,9 @@ sequence_find(const PtProducerState *state, int32 base_sequence, int32 last_offs
 	return NULL;
 }
 
-/* The sequence that the epoch we know goes on with. */
+/*
+ * Returns the sequence number with which the known epoch goes on.
+ */
 static int32
 sequence_next(const PtProducerState *state)
 {
@@ -84,6 +97,9 @@ sequence_next(const PtProducerState *state)
 	return pt_sequence_add(pt_sequence_add(last->base_sequence, last->last_offset_delta), 1);
 }
 
+/*
+ * Decides about a batch; see sequence.h and the rules above.
+ */
 PtSequenceResult
 pt_sequence_check(const PtProducerState *state, const PtBatchHeader *batch, int64 *base_offset)
 {
@@ -114,6 +130,9 @@ pt_sequence_check(const PtProducerState *state, const PtBatchHeader *batch, int6
 	return batch->base_sequence == 0 ? PT_SEQUENCE_OK : PT_SEQUENCE_OUT_OF_ORDER;
 }
 
+/*
+ * Remembers a batch; see sequence.h.
+ */
 void
 pt_sequence_append(PtProducerState *state, const PtBatchHeader *batch, int64 base_offset, int64 timestamp)
 {
@@ -124,8 +143,8 @@ pt_sequence_append(PtProducerState *state, const PtBatchHeader *batch, int64 bas
 	Assert(base_offset >= 0);
 
 	/*
-	 * What once was fenced stays so, whatever a log that others wrote may
-	 * hold.
+	 * An epoch that was fenced stays fenced, whatever is in a log that others
+	 * have written.
 	 */
 	if (batch->producer_epoch < state->epoch)
 		return;

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * sequence.h
- *	  What a partition knows of one idempotent producer.
+ *	  The state of one idempotent producer in a partition.
  *
- *	  A pure state machine with Kafka's rules: batches of one (producer id,
- *	  epoch) carry sequence numbers without a gap, the last five batches are
- *	  remembered, so that a retry of one of them is answered with the offset
- *	  of the first.
+ * A pure state machine with Kafka's rules: the batches of one (producer id,
+ * epoch) have sequence numbers without a gap.  The last five batches are
+ * remembered, so that a retry of one of them is answered with its first
+ * offset.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -17,9 +17,10 @@
 
 #include "record/batch.h"
 
-#define PT_SEQUENCE_BATCHES		5	/* a producer may have so many in flight */
+#define PT_SEQUENCE_BATCHES		5	/* a producer may have as many in flight */
 #define PT_NO_PRODUCER_EPOCH	(-1)
 
+/* A batch that was appended. */
 typedef struct PtSequenceBatch
 {
 	int64		base_offset;
@@ -28,19 +29,21 @@ typedef struct PtSequenceBatch
 } PtSequenceBatch;
 
 /*
- * Fixed size and without pointers, for shared memory; copy it to undo.  The
- * caller serialises (the append lock).
+ * What a partition knows of a producer.  It has a fixed size and no pointers,
+ * for shared memory; to undo a change, copy it before.  The caller serializes
+ * all access, by the append lock.
  */
 typedef struct PtProducerState
 {
 	int64		producer_id;
 	int64		last_timestamp; /* of the last append, as the caller gave it;
 								 * for expiry */
-	int16		epoch;			/* PT_NO_PRODUCER_EPOCH: nothing known yet */
-	int16		n;				/* batches remembered */
+	int16		epoch;			/* PT_NO_PRODUCER_EPOCH: nothing is known */
+	int16		n;				/* number of batches remembered */
 	PtSequenceBatch batches[PT_SEQUENCE_BATCHES];	/* oldest first */
 } PtProducerState;
 
+/* What is to be done with a batch. */
 typedef enum PtSequenceResult
 {
 	PT_SEQUENCE_OK,				/* append it */
@@ -50,29 +53,31 @@ typedef enum PtSequenceResult
 	PT_SEQUENCE_INVALID			/* negative sequence or epoch */
 } PtSequenceResult;
 
-/* The state of a producer that this partition has not heard of. */
+/* Makes the state of a producer of which the partition knows nothing. */
 extern void pt_sequence_init(PtProducerState *state, int64 producer_id);
 
 /*
- * May this batch (of this producer id) be appended?  Changes nothing.  When a
- * duplicate, *base_offset is where the first one went, else -1.
+ * Decides whether a batch of this producer may be appended.  Changes nothing.
+ * If it is a duplicate, *base_offset is where the first one is, otherwise -1.
  */
 extern PtSequenceResult pt_sequence_check(const PtProducerState *state, const PtBatchHeader *batch,
 										  int64 *base_offset);
 
 /*
- * The batch went to base_offset.  To be called for batches that
- * pt_sequence_check found OK, and for those read from the log, in its order.
+ * Remembers that the batch is at base_offset.  To be called for batches that
+ * pt_sequence_check() has accepted, and for those read from the log, in its
+ * order.
  */
 extern void pt_sequence_append(PtProducerState *state, const PtBatchHeader *batch,
 							   int64 base_offset, int64 timestamp);
 
 /*
- * The sequence number "delta" records behind another: after INT32_MAX comes 0.
+ * Returns the sequence number "delta" records behind another; 0 follows
+ * INT32_MAX.
  */
 extern int32 pt_sequence_add(int32 sequence, int32 delta);
 
-/* The same, before it. */
+/* Returns the sequence number "delta" records before another. */
 extern int32 pt_sequence_sub(int32 sequence, int32 delta);
 
 #endif							/* PT_RECORD_SEQUENCE_H */

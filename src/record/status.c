@@ -11,7 +11,9 @@
  */
 #include "record/status.h"
 
-/* Never NULL, not even for a number that is no status. */
+/*
+ * Returns the text of a status, for error messages; never NULL.
+ */
 const char *
 pt_batch_status_text(PtBatchStatus status)
 {

@@ -16,7 +16,7 @@
 #include "postgres.h"
 #endif
 
-/* Each status with the words that go into an error message. */
+/* All statuses, with their texts for error messages. */
 #define PT_BATCH_STATUSES(X) \
 	X(PT_BATCH_OK, "ok") \
 	X(PT_BATCH_END, "end of input") \

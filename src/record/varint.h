@@ -21,9 +21,11 @@
 #include "port/pg_bitutils.h"
 
 #define PT_VARINT_MAX	5		/* bytes of the longest varint */
-#define PT_VARLONG_MAX	10		/* and of the longest varlong */
+#define PT_VARLONG_MAX	10		/* bytes of the longest varlong */
 
-/* Small absolute values become small unsigned ones. */
+/*
+ * Zigzag: maps small absolute values to small unsigned numbers.
+ */
 static inline uint32
 pt_zigzag32(int32 value)
 {
@@ -36,7 +38,9 @@ pt_zigzag64(int64 value)
 	return ((uint64) value << 1) ^ (uint64) (value >> 63);
 }
 
-/* The general case of the readers: a number of at most "bits" bits. */
+/*
+ * Reads a number of at most "bits" bits, of any length.
+ */
 static inline const char *
 pt_uvarint_read(const char *p, const char *end, int bits, uint64 *value)
 {
@@ -47,7 +51,7 @@ pt_uvarint_read(const char *p, const char *end, int bits, uint64 *value)
 	{
 		uint64		byte = (unsigned char) *p++;
 
-		/* The last byte may only hold what is left of the type's bits. */
+		/* the last byte may only have the bits that are left */
 		if (bits - shift < 7 && (byte >> (bits - shift)) != 0)
 			return NULL;
 		result |= (byte & 0x7F) << shift;
@@ -60,7 +64,10 @@ pt_uvarint_read(const char *p, const char *end, int bits, uint64 *value)
 	return NULL;
 }
 
-/* Two bytes, the next most frequent; false: it has another length. */
+/*
+ * Reads a number of two bytes, the second most frequent length.  Returns
+ * false if it has another length.
+ */
 static inline bool
 pt_uvarint_read2(const char **p, const char *end, uint64 *value)
 {
@@ -73,6 +80,9 @@ pt_uvarint_read2(const char **p, const char *end, uint64 *value)
 	return true;
 }
 
+/*
+ * Reads a varint (32 bits).
+ */
 static inline const char *
 pt_varint_read(const char *p, const char *end, int32 *value)
 {
@@ -80,7 +90,7 @@ pt_varint_read(const char *p, const char *end, int32 *value)
 
 	Assert(p <= end);
 
-	/* Nearly all lengths and deltas fit one byte or two. */
+	/* nearly all lengths and deltas take one or two bytes */
 	if (likely(p < end && (unsigned char) *p < 0x80))
 		raw = (unsigned char) *p++;
 	else if (pt_uvarint_read2(&p, end, &raw))
@@ -92,6 +102,9 @@ pt_varint_read(const char *p, const char *end, int32 *value)
 	return p;
 }
 
+/*
+ * Reads a varlong (64 bits).
+ */
 static inline const char *
 pt_varlong_read(const char *p, const char *end, int64 *value)
 {
@@ -110,18 +123,27 @@ pt_varlong_read(const char *p, const char *end, int64 *value)
 	return p;
 }
 
+/*
+ * Bytes that pt_varint_write() needs.
+ */
 static inline int
 pt_varint_size(int32 value)
 {
 	return pg_leftmost_one_pos32(pt_zigzag32(value) | 1) / 7 + 1;
 }
 
+/*
+ * Bytes that pt_varlong_write() needs.
+ */
 static inline int
 pt_varlong_size(int64 value)
 {
 	return pg_leftmost_one_pos64(pt_zigzag64(value) | 1) / 7 + 1;
 }
 
+/*
+ * Writes an unsigned number, of 10 bytes at most.
+ */
 static inline char *
 pt_uvarint_write(char *p, uint64 value)
 {
@@ -134,12 +156,18 @@ pt_uvarint_write(char *p, uint64 value)
 	return p;
 }
 
+/*
+ * Writes a varint (32 bits).
+ */
 static inline char *
 pt_varint_write(char *p, int32 value)
 {
 	return pt_uvarint_write(p, pt_zigzag32(value));
 }
 
+/*
+ * Writes a varlong (64 bits).
+ */
 static inline char *
 pt_varlong_write(char *p, int64 value)
 {

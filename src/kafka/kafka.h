@@ -14,9 +14,10 @@
  *	REPLY		response is encoded: take it with kafka_call_response.
  *	APPEND		(Produce) call->produce holds items for pt_produce_batches.
  *				The server gathers the items of all calls of this turn, appends
- *				them as one group, and calls resume; items with PT_BUSY are
- *				tried again next turn before resume is called.  After resume
- *				the response waits until call->lsn is durable (acks 1) or
+ *				them as one group, and calls resume; before that, items with
+ *				PT_BUSY are tried again, and those with PT_NEEDS_EXECUTOR go to
+ *				an executor process, until call->deadline.  After resume the
+ *				response waits until call->lsn is durable (acks 1) or
  *				replicated (acks all).
  *	WAIT		(Fetch) nothing to say yet: resume when data has arrived (any
  *				of the states in call->waits moved) or at call->deadline.

@@ -195,6 +195,31 @@ def test_mixed_writers():
         tap.equal(numbers, list(range(count)), "order of " + writer)
 
 
+def test_row_lock():
+    """an idempotent producer whose batches time out at a locked row: each record is there once, in order"""
+    server.sql("""CREATE TABLE users (key bytea PRIMARY KEY); INSERT INTO users VALUES ('u');
+        SELECT create_topic('locked'); ALTER TABLE topics.locked ADD FOREIGN KEY (key) REFERENCES users""")
+    session = server.session()
+    session.sql("BEGIN")
+    session.sql("SELECT * FROM users FOR UPDATE")
+    problems = []
+    p = producer(enable_idempotence=True, request_timeout_ms=500, message_timeout_ms=120000, linger_ms=0, batch_num_messages=5)
+    for i in range(50):
+        p.produce("locked", value="%d" % i, key="u", on_delivery=lambda problem, _: problems.append(problem))
+        p.poll(0.01)
+    deadline = time.time() + 60
+    while server.log_text().count("canceling statement due to statement timeout") < 2 and time.time() < deadline:
+        p.poll(0.1)
+    tap.ok(time.time() < deadline, "batches have timed out")
+    tap.equal(problems, [], "none is lost")
+    session.sql("COMMIT")
+    session.close()
+    tap.equal(p.flush(60), 0, "all are delivered when the row is free")
+    tap.equal(problems, [None] * 50, "without an error")
+    records = consume("locked", 0, 0, 50)
+    tap.equal([int(r.value()) for r in records], list(range(50)), "each once, in order")
+
+
 def main():
     global server
     pg.demote()
@@ -202,7 +227,7 @@ def main():
     server.sql("CREATE EXTENSION pgtopic")
     server.wait_listener()
     tap.main([test_no_transactions, test_admin, test_codecs, test_delivery_reports, test_partitioner, test_errors, test_times, test_append_time,
-              test_sizes, test_mixed_writers])
+              test_sizes, test_mixed_writers, test_row_lock])
 
 
 main()

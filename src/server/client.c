@@ -95,6 +95,7 @@ on_frame(NetConn *conn, const NetFrame *frame)
 	request->client = client;
 	request->frame = *frame;
 	Assert(request->state == PT_REQUEST_ARRIVED);
+	Assert(client->conn == conn && client->state != PT_CLIENT_GONE);
 	dlist_push_tail(&client->arrived, &request->node);
 	pt_client_runnable(client);
 }
@@ -108,6 +109,7 @@ on_half_closed(NetConn *conn)
 {
 	PtClient   *client = net_conn_data(conn);
 
+	Assert(client->conn == conn && client->state != PT_CLIENT_GONE);
 	if (client->state == PT_CLIENT_WAITING && client->waiting->state == PT_REQUEST_WAITING)
 		pt_request_expire(client->waiting);
 }
@@ -216,6 +218,7 @@ request_done(PtRequest *request, bool error, uint64 bytes_out)
 	KafkaCall  *call = request->call;
 	instr_time	took;
 
+	Assert(call != NULL && client->slot != NULL);
 	client->slot->bytes_out += bytes_out;
 	client->slot->api = dlist_is_empty(&client->begun) ? -1 :
 		dlist_head_element(PtRequest, node, &client->begun)->call->api_key;
@@ -244,6 +247,7 @@ pt_request_send(PtRequest *request)
 	MemoryContext old = MemoryContextSwitchTo(call->mcxt);
 	NetPiece   *pieces = palloc0(call->npieces * sizeof(NetPiece));
 
+	Assert(call->npieces > 0 && request->frame.data == NULL);
 	pt_request_set_state(request, PT_REQUEST_SENT);
 	for (int i = 0; i < call->npieces; i++)
 	{
@@ -278,6 +282,7 @@ pt_request_end(PtRequest *request)
 	pt_posted_forget(request);
 	pt_log_waits_unregister(request);
 	net_timer_stop(request->client->listener->loop, &request->timer);
+	Assert(request->waits == NULL && !request->timer.armed);
 	net_frame_release(&request->frame);
 	if (request->call != NULL)
 		kafka_call_end(request->call);

@@ -101,6 +101,7 @@ committer_turn(bool *moved)
 		XLogFlush(requested);
 		pgstat_report_activity(STATE_IDLE, NULL);
 		flushed = GetFlushRecPtr(NULL);
+		Assert(flushed >= requested);
 		pt_server_flush_took(net_now() - started);
 	}
 	replicated = pt_commit_safe(flushed);
@@ -112,7 +113,7 @@ committer_turn(bool *moved)
 	 * answer finds its record.
 	 */
 	pt_state_advance_all(replicated);
-	Assert(replicated <= flushed);
+	Assert(replicated <= flushed && flushed >= pt_commit_flushed());
 	pt_commit_publish(flushed, replicated);
 	*moved = true;
 	seen_requests = requests;

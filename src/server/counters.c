@@ -141,6 +141,7 @@ pt_client_slot_new(int worker, const char *peer)
 	if (counters->free >= 0)
 	{
 		slot = &counters->slots[counters->free];
+		Assert(slot->worker < 0);
 		counters->free = slot->next_free;
 		slot->serial = counters->next_serial++;
 		slot->worker = worker;
@@ -163,6 +164,7 @@ pt_client_slot_new(int worker, const char *peer)
 static void
 put_back(PtClientSlot *slot)
 {
+	Assert(slot->worker >= 0 && slot >= counters->slots && slot < counters->slots + counters->nslots);
 	slot->worker = -1;
 	slot->next_free = counters->free;
 	counters->free = slot - counters->slots;
@@ -202,6 +204,7 @@ pt_client_slot_offer(PtClientSlot *slot, int to_worker, uint64 *serial)
 	*serial = 0;
 	if (!is_shared(slot))
 		return -1;
+	Assert(slot->worker >= 0 && slot->serial > 0);
 	*serial = slot->serial;
 	SpinLockAcquire(&counters->lock);
 	slot->worker = to_worker;
@@ -258,6 +261,7 @@ pt_client_slot_read(int i, PtClientSlot *copy)
 {
 	const PtClientSlot *slot = &counters->slots[i];
 
+	Assert(i >= 0 && i < counters->nslots);
 	for (;;)
 	{
 		uint32		before = pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &slot->change));
@@ -304,6 +308,7 @@ pt_count_request(int worker, const KafkaApi *api, bool error, uint64 bytes_in, u
 	PtApiCounters *c = &mine->apis[api - kafka_apis];
 	uint64		generation = pg_atomic_read_u64(&counters->generation);
 
+	Assert(worker >= 0 && worker < PT_WORKERS_MAX && api >= kafka_apis && api < kafka_apis + KAFKA_API_COUNT);
 	if (pg_atomic_read_u64(&mine->generation) != generation)
 	{
 		memset(mine->apis, 0, sizeof(mine->apis));

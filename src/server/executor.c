@@ -103,6 +103,7 @@ pt_executor_main(Datum arg)
 		ResetLatch(MyLatch);
 		do
 		{
+			Assert(!IsTransactionState());
 			QueryCancelPending = false; /* of what has ended */
 			(void) pt_worker_interrupts();
 		} while (run_job(mcxt));

@@ -75,6 +75,7 @@ static void
 inbox_address(int worker, struct sockaddr_un *address)
 {
 	memset(address, 0, sizeof(*address));
+	Assert(worker >= 0 && worker < PT_WORKERS_MAX);
 	address->sun_family = AF_UNIX;
 	snprintf(address->sun_path, sizeof(address->sun_path), PT_INBOX_PATH, worker);
 }
@@ -86,6 +87,7 @@ pt_inbox_init(PtListener *l)
 	struct sockaddr_un address;
 	int			fd;
 
+	Assert(inbox.fd < 0);
 	inbox_address(l->number, &address);
 	if (unlink(address.sun_path) < 0 && errno != ENOENT)
 		ereport(FATAL,
@@ -213,7 +215,7 @@ pt_inbox_send(int from, int worker, int fd, PtMoved *moved, const struct iovec *
 {
 	PtInboxResult result;
 
-	Assert(nbytes <= PT_INBOX_IOVECS);
+	Assert(nbytes <= PT_INBOX_IOVECS && fd >= 0 && from >= 0);
 	moved->magic = PT_MOVED_MAGIC;
 	moved->len = 0;
 	for (int i = 0; i < nbytes; i++)

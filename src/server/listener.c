@@ -153,6 +153,7 @@ listener_start(PtListener *l)
 	pt_inbox_init(l);
 	before_shmem_exit(listener_exit, (Datum) 0);
 	l->life = pt_server_attach(l->number, MyLatch);
+	Assert(l->life != 0);
 	pgstat_report_appname(name_of(l));
 }
 
@@ -222,6 +223,7 @@ set_limits(NetLimits *limits)
 	limits->output_bytes_max = PT_OUTPUT_BYTES_MAX;
 	limits->inflight_max = PT_INFLIGHT_MAX;
 	limits->idle_us = (int64) pt_idle_timeout_ms * 1000;
+	Assert(limits->input_bytes_max >= limits->frame_bytes_max); /* one can always finish */
 }
 
 /*
@@ -352,6 +354,7 @@ run_turn(PtListener *l)
 {
 	volatile bool ok = true;
 
+	Assert(!IsTransactionState() && l->current == NULL);
 	MemoryContextSwitchTo(l->turn_mcxt);
 	l->now = GetCurrentTimestamp();
 	PG_TRY();
@@ -375,6 +378,7 @@ run_turn(PtListener *l)
 		ok = false;
 	}
 	PG_END_TRY();
+	Assert(!IsTransactionState() && l->current == NULL);
 	MemoryContextSwitchTo(l->turn_mcxt);
 	MemoryContextReset(l->turn_mcxt);
 	return ok;
@@ -427,6 +431,7 @@ wait_for_work(PtListener *l, WaitEventSet *set, uint32 wait_event)
 
 	if (report_ms >= 0 && (timeout_ms < 0 || report_ms < timeout_ms))
 		timeout_ms = report_ms;
+	Assert(!IsTransactionState());	/* it would hold back xmin */
 	(void) WaitEventSetWait(set, timeout_ms, occurred, lengthof(occurred), wait_event);
 	ResetLatch(MyLatch);
 }

@@ -89,7 +89,7 @@ pt_log_waits_register(PtRequest *request)
 	KafkaCall  *call = request->call;
 	bool		check = false;
 
-	Assert(request->waits == NULL);
+	Assert(request->waits == NULL && request->state == PT_REQUEST_WAITING);
 	request->nwaits = call->nwaits;
 	request->waits = MemoryContextAlloc(request->client->listener->mcxt,
 										Max(call->nwaits, 1) * sizeof(PtWait));

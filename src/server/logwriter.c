@@ -49,6 +49,7 @@ static void
 write_extent(const PtWriteback *extent)
 {
 	Assert(extent->lsn <= GetFlushRecPtr(NULL));
+	Assert(!IsTransactionState());
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	if (pt_extent_write(extent))

@@ -137,6 +137,7 @@ tally(pg_atomic_uint64 *word, uint16 life, int64 n, uint64 max)
 void
 pt_server_sleeps_for(int worker, uint32 what)
 {
+	Assert((what & ~(PT_SLEEPS_FOR_WAL | PT_SLEEPS_FOR_LOGS)) == 0);
 	if (pg_atomic_read_u32(&shared->listeners[worker].sleeps_for) != what)
 		pg_atomic_write_u32(&shared->listeners[worker].sleeps_for, what);
 	pg_memory_barrier();
@@ -212,6 +213,7 @@ pt_server_least_loaded(int self)
 			(best < 0 || pt_server_connections(i) < pt_server_connections(best)))
 			best = i;
 	}
+	Assert(best < pt_server_workers());
 	return best;
 }
 

@@ -124,6 +124,7 @@ source_map(NetSource *base, struct iovec *iov, int n, size_t *bytes)
 		source->mapped = true;
 		skip = source->skip;
 	}
+	Assert(IsTransactionState() && nsteps <= PT_STEPS_MAX);
 	if (nsteps == PT_STEPS_MAX)
 		return -1;
 	get_scratch();
@@ -133,6 +134,7 @@ source_map(NetSource *base, struct iovec *iov, int n, size_t *bytes)
 	nsteps++;
 	if (step->map.npieces <= 0 || step->map.bytes <= skip)
 		return -1;				/* recycled already */
+	Assert(step->map.npieces <= n);
 	memcpy(iov, step->map.iov, step->map.npieces * sizeof(struct iovec));
 	*bytes = step->map.bytes - skip;
 	return skip_bytes(iov, step->map.npieces, skip);
@@ -218,6 +220,7 @@ source_advance(PtSpanSource *source, const PtStep *step, size_t sent)
 
 	while (whole < step->map.npieces && sent >= step->map.iov[whole].iov_len)
 		sent -= step->map.iov[whole++].iov_len;
+	Assert(whole < step->map.npieces && sent < step->map.iov[whole].iov_len);
 	source->span = step->before;
 	source->skip = (uint32) sent;
 	pt_span_skip(&source->span, &step->map, whole);

@@ -95,6 +95,8 @@ pt_turn(PtListener *l)
 	answer_phase(l);
 	net_group_flush(l->group);
 	transaction_end(l);			/* spans that were sent have started one */
+	Assert(!IsTransactionState() && l->current == NULL);
+	Assert(dlist_is_empty(&l->uncommitted) && dlist_is_empty(&l->answerable));
 }
 
 /*
@@ -127,8 +129,10 @@ pt_turn_sleeps_for(const PtListener *l)
 static bool
 note_commits(PtListener *l)
 {
+	Assert(!IsTransactionState());
 	if (XactLastCommitEnd == l->commit_end_before)
 		return false;
+	Assert(XactLastCommitEnd > l->wrote_until);
 	l->commit_end_before = l->wrote_until = XactLastCommitEnd;
 	pt_commit_request(l->wrote_until);
 	return true;
@@ -174,6 +178,7 @@ begin_phase(PtListener *l)
 	if (l->activity == PT_ACTIVITY_IDLE && pt_plane_of(l) == KAFKA_PLANE_DATA)
 		pgstat_report_activity(STATE_RUNNING, NULL);
 	l->activity = PT_ACTIVITY_WORKING;
+	Assert(!IsTransactionState() && dlist_is_empty(&l->uncommitted));
 	pt_turn_transaction();
 	while (!dlist_is_empty(&l->runnable))
 	{
@@ -195,6 +200,7 @@ begin_phase(PtListener *l)
 static void
 begin_client(PtListener *l, PtClient *client, bool refuse)
 {
+	Assert(l->current == NULL && client->listener == l);
 	l->current = client;
 	while (client->state == PT_CLIENT_IDLE && !dlist_is_empty(&client->arrived) && !net_conn_closing(client->conn))
 	{
@@ -222,7 +228,7 @@ begin_request(PtListener *l, PtRequest *request, bool refuse)
 	PtClient   *client = request->client;
 	KafkaOutcome outcome;
 
-	Assert(request->call == NULL);
+	Assert(request->call == NULL && IsTransactionState());
 	pt_request_set_state(request, PT_REQUEST_RUNNING);
 	dlist_delete(&request->node);
 	dlist_push_tail(&client->begun, &request->node);
@@ -292,6 +298,7 @@ take_back(PtRequest *request)
 {
 	PtClient   *client = request->client;
 
+	Assert(request->waits == NULL && !request->timer.armed && client->waiting == NULL);
 	kafka_call_end(request->call);
 	request->call = NULL;
 	pt_request_set_state(request, PT_REQUEST_ARRIVED);
@@ -346,6 +353,7 @@ control_phase(PtListener *l)
 		transaction_end(l);
 		wait_ms = control_wait();
 	}
+	Assert(wait_ms >= 0);
 	net_timer_start(l->loop, &l->tick, net_now() + wait_ms * 1000);
 }
 
@@ -425,6 +433,7 @@ start_waiting(PtListener *l, PtRequest *request)
 	int64		delay = Max(call->deadline - GetCurrentTimestamp(), 0);
 
 	Assert(client->waiting == NULL || client->waiting == request);
+	Assert(call->deadline != 0);
 	pt_log_waits_unregister(request);
 	pt_request_set_state(request, PT_REQUEST_WAITING);
 	client->waiting = request;
@@ -454,6 +463,7 @@ stop_waiting(PtRequest *request)
 {
 	PtClient   *client = request->client;
 
+	Assert(client->state == PT_CLIENT_WAITING && client->waiting == request);
 	pt_log_waits_unregister(request);
 	net_timer_stop(client->listener->loop, &request->timer);
 	client->waiting = NULL;
@@ -501,9 +511,12 @@ answer_phase(PtListener *l)
 static void
 answer_client(PtListener *l, PtClient *client)
 {
+	Assert(client->answers == PT_ANSWERS_NONE && !IsTransactionState());
 	while (!dlist_is_empty(&client->begun) && !net_conn_closing(client->conn))
 	{
 		PtRequest  *request = dlist_head_element(PtRequest, node, &client->begun);
+
+		Assert(request->client == client);
 
 		if (request->state != PT_REQUEST_ANSWERED)
 			return;

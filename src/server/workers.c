@@ -39,6 +39,7 @@ register_worker(const char *name, const char *function, Datum arg)
 {
 	BackgroundWorker worker = {0};
 
+	Assert(strlen(name) < BGW_MAXLEN && strlen(function) < BGW_MAXLEN);
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = PT_RESTART_S;
@@ -106,6 +107,7 @@ register_all(void)
 void
 pt_worker_start(const char *database)
 {
+	Assert(MyBgworkerEntry != NULL);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGINT, PG_SIG_IGN);	/* there is no query to cancel */

@@ -398,11 +398,13 @@ next_job(void)
 /*
  * The next job for this executor, which has none; false: there is nothing to
  * do, and it is woken when that changes.  The batch is in shared memory, to be
- * patched in place.
+ * patched in place.  Who takes a job sees to it that an idle executor comes
+ * for the next one: several may have been posted before this one woke.
  */
 bool
 pt_job_take(int executor, PtProduce *item, TimestampTz *deadline)
 {
+	Latch	   *other = NULL;
 	Job		   *job;
 
 	attach_area();
@@ -415,8 +417,12 @@ pt_job_take(int executor, PtProduce *item, TimestampTz *deadline)
 		table->executors[executor].job = job;
 		*item = job->item;
 		*deadline = job->deadline;
+		if (next_job() != NULL)
+			other = idle_executor();
 	}
 	LWLockRelease(&table->lock);
+	if (other != NULL)
+		SetLatch(other);
 	if (job != NULL)
 		item->data = dsa_get_address(area, job->bytes);
 	return job != NULL;

@@ -115,6 +115,36 @@ def test_row_lock():
     tap.equal(values("referring"), "waits,other partition", "what is there")
 
 
+def two_at_once():
+    """Two batches, the first of which must wait, are posted while the executor that is woken for them is stopped."""
+    both = {"Acks": -1, "TimeoutMs": PATIENCE * 1000, "TransactionalId": None, "TopicData": [{"Name": "pair", "PartitionData": [
+        {"Index": i, "Records": raw.Batch([(key, key)]).encode()} for i, key in enumerate(("u1", "u2"))]}]}
+    pid = int(server.sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'pgtopic executor 0'"))
+    session = server.session()
+    session.sql("BEGIN")
+    session.sql("SELECT * FROM users WHERE key = 'u1' FOR UPDATE")
+    with raw.Client(server.bootstrap, timeout=PATIENCE) as other:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            other.send("Produce", 9, both)
+            for _ in range(3):
+                produce("free", "behind both")      # the listener has posted them
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        executors_wait()
+        until(lambda: values("pair").count("u2") > values("pair").count("u1"), "the one that need not wait")
+        session.sql("COMMIT")
+        session.close()
+        return [p["ErrorCode"] for p in other.receive("Produce", 9)["Responses"][0]["PartitionResponses"]]
+
+
+def test_two_at_once():
+    """two batches that are posted before an executor wakes are for two executors"""
+    server.sql("SELECT create_topic('pair', 2); ALTER TABLE topics.pair ADD FOREIGN KEY (key) REFERENCES users")
+    for _ in range(3):
+        tap.equal(two_at_once(), [NONE, NONE], "one does not wait for the other")
+
+
 def test_timeout():
     """past its request's timeout the producer gets an error to try again after; then the batch is there once"""
     pid = new_producer()
@@ -484,7 +514,7 @@ def test_nothing_left():
     tap.ok("leak" not in text and "still referenced" not in text, "the server complains of nothing that was left open")
 
 
-TESTS = [test_row_lock, test_timeout, test_pipelined, test_trigger_that_produces, test_trigger_waits_for_a_partition,
+TESTS = [test_row_lock, test_timeout, test_pipelined, test_two_at_once, test_trigger_that_produces, test_trigger_waits_for_a_partition,
          test_sleep_and_errors, test_errors_of_commands, test_errors_of_the_coordinator, test_errors_in_the_log_are_bounded, test_executor_timeout, test_slow_partitions, test_deadlock,
          test_indexed_expression, test_terminated_executor, test_client_leaves, test_listener_ends, test_killed_executor, test_producers_of_a_large_log,
          test_large_and_many, test_nothing_left]

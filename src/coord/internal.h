@@ -87,8 +87,9 @@ struct CoordGroup
 /* The coordinator. */
 struct CoordGroups
 {
-	CoordConfig config;			/* by kind; NULL for kind empty */
-	const CoordKindOps *kinds[COORD_KIND_CONSUMER + 1]; /* NULL: kind empty */
+	CoordConfig config;
+	const CoordKindOps *kinds[COORD_KIND_CONSUMER + 1]; /* by kind; NULL for
+														 * empty */
 	pg_prng_state prng;			/* for member ids */
 	uint64		hash_seed;		/* of all tables */
 	int64		now;			/* time of the current step in ms; never goes

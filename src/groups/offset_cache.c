@@ -53,27 +53,28 @@ typedef struct GroupKey
 {
 	RelFileLocator log;			/* of the __consumer_offsets leaf */
 	uint32		pad;
-	uint64		hash[2];	/* of the group id */
+	uint64		hash[2];		/* of the group id */
 } GroupKey;
 
 /* The entry of a group in one leaf of __consumer_offsets. */
 typedef struct GroupEntry
 {
 	GroupKey	key;
-	dsa_pointer id;	/* the group id in UTF-8, not terminated */
+	dsa_pointer id;				/* the group id in UTF-8, not terminated */
 	uint32		id_len;
-	uint32		noffsets;	/* number of committed offsets */
+	uint32		noffsets;		/* number of committed offsets */
 	uint32		nbuckets;		/* a power of two, or 0 */
-	dsa_pointer buckets;	/* array of dsa_pointer to CachedOffset, chained by "next" */
-	int64		last_used;	/* ms; 0: no record says so */
+	dsa_pointer buckets;		/* array of dsa_pointer to CachedOffset,
+								 * chained by "next" */
+	int64		last_used;		/* ms; 0: no record says so */
 } GroupEntry;
 
 /* A committed offset, allocated with its strings. */
 typedef struct CachedOffset
 {
-	dsa_pointer next;	/* next in the bucket */
+	dsa_pointer next;			/* next in the bucket */
 	uint64		hash;			/* of topic and partition */
-	uint32		size;	/* allocated bytes of data[] */
+	uint32		size;			/* allocated bytes of data[] */
 	int32		partition;
 	int64		offset;
 	int64		commit_time;
@@ -87,10 +88,11 @@ typedef struct CachedOffset
 /* The room's part of the main shared memory; the area follows it. */
 typedef struct OffsetsShared
 {
-	int			tranche;	/* LWLock tranche of dsa and dshash */
-	uint64		seeds[2];	/* of the hashes, random */
-	int64		started;	/* when this memory was made, in ms */
-	pg_atomic_uint64 bytes;	/* memory of committed offsets and groups, without what the allocator adds */
+	int			tranche;		/* LWLock tranche of dsa and dshash */
+	uint64		seeds[2];		/* of the hashes, random */
+	int64		started;		/* when this memory was made, in ms */
+	pg_atomic_uint64 bytes;		/* memory of committed offsets and groups,
+								 * without what the allocator adds */
 	dshash_table_handle groups;
 	dshash_table_handle members;
 } OffsetsShared;
@@ -498,7 +500,7 @@ enter_group(const RelFileLocator *log, PtString group_id)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	Assert(!found);	/* one process at a time follows a leaf */
+	Assert(!found);				/* one process at a time follows a leaf */
 	memset((char *) group + sizeof(GroupKey), 0, sizeof(GroupEntry) - sizeof(GroupKey));
 	group->id = id;
 	pg_atomic_fetch_add_u64(&shared->bytes, sizeof(GroupEntry));

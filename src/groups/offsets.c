@@ -55,8 +55,8 @@ typedef struct OwnOffset
 {
 	PtLevelItem held;			/* its level of subtransaction */
 	RelFileLocator log;
-	char	   *key;			/* of the record */
-	int			key_len;		/* key of the record */
+	char	   *key;			/* key of the record */
+	int			key_len;
 	int64		offset;
 	bool		removed;
 	pg_uuid_t	topic_id;

@@ -33,10 +33,9 @@
 /* The fields of a header. */
 typedef struct PtBatchHeader
 {
-	int64		base_offset;	/* of the whole batch in bytes: 12 more than
+	int64		base_offset;
+	int32		length;			/* of the whole batch in bytes: 12 more than
 								 * the length field says */
-	int32		length;			/* of the whole batch, in bytes, 12 more than
-								 * its own length field says */
 	int32		leader_epoch;
 	int8		magic;
 	uint32		crc;

@@ -3,20 +3,20 @@
  * cache.c
  *	  The backend's cache of topics.
  *
- * Four hash tables: topics by OID, and the OID by name, by id and by leaf.  A
- * look-up of what is cached is one or two probes and touches no catalog.  The
- * last three only hint: an entry counts when the topic that it leads to is
- * valid and still has that name, id or leaf.
+ * Four hash tables: topics by OID, and the OID by name, by id and by leaf.
+ * Looking up a cached topic takes one or two probes and no catalog access.
+ * The last three tables are hints only: an entry counts if the topic to which
+ * it leads is valid and still has that name, id or leaf.
  *
- * Invalidation callbacks come at any time and may do nothing but set flags:
- * an entry is marked and loaded again when it is next asked for.  An
- * invalidation that comes in while an entry is being loaded marks it too
- * ("touched"), so that it is not taken for valid afterwards.
+ * Invalidation callbacks come at any time and may only set flags: an entry is
+ * marked and loaded again at the next look-up.  If an invalidation comes while
+ * an entry is being loaded, it marks the entry as well ("touched"), so that
+ * the entry is not valid afterwards.
  *
- * Memory: each topic has a context of its own, which is deleted when the
- * topic is loaded again: that is how long a PtTopic that was given out lasts.
+ * Each topic has a memory context, which is deleted when the topic is loaded
+ * again.  So a PtTopic that was given out is valid until then.
  *
- * Siblings: catalog.c does the loading.
+ * Sibling: catalog.c loads topics.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -35,35 +35,40 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+/* A table that is a topic, or is known not to be one. */
 typedef struct TopicEntry
 {
 	Oid			relid;			/* hash key */
-	bool		valid;
+	bool		valid;			/* loaded, and not invalidated since */
 	bool		touched;		/* an invalidation came in while loading */
-	uint64		generation;		/* valid only in this one */
-	PtTopic    *topic;			/* NULL: the table is no topic */
+	uint64		generation;		/* valid only if it is the current generation */
+	PtTopic    *topic;			/* NULL: the table is not a topic */
 	MemoryContext mcxt;			/* that holds topic */
 } TopicEntry;
 
+/* From a name to the table. */
 typedef struct NameEntry
 {
 	char		name[PT_TOPIC_NAME_MAX + 1];	/* hash key */
 	Oid			relid;
 } NameEntry;
 
+/* From an id to the table. */
 typedef struct IdEntry
 {
 	pg_uuid_t	id;				/* hash key */
 	Oid			relid;
 } IdEntry;
 
+/* From a leaf to the partitioned table. */
 typedef struct LeafEntry
 {
 	Oid			leaf;			/* hash key */
-	Oid			relid;			/* InvalidOid: of no topic */
+	Oid			relid;			/* InvalidOid: a leaf of no topic */
 	int32		partition;
-	bool		valid;			/* for leaves of no topic */
-	uint64		generation;
+	bool		valid;			/* for leaves of no topic: known, and not
+								 * invalidated */
+	uint64		generation;		/* as in TopicEntry */
 } LeafEntry;
 
 static MemoryContext cache_mcxt = NULL;
@@ -72,27 +77,38 @@ static HTAB *names;
 static HTAB *ids;
 static HTAB *leaves;
 
-/* Moved on when everything may have changed. */
+/*
+ * Increases when everything may have changed.
+ */
 static uint64 generation = 1;
 
-/* Moved on when anything may have changed. */
+/*
+ * Increases when anything may have changed; see pt_topic_changes().
+ */
 static uint64 changes = 1;
 
 /*
- * Are all topics that exist in the hash?  Cleared by changes of tables that
- * are not known to it.
+ * True if the hash has all topics that exist.  A change of an unknown table
+ * clears it.  all_touched is set by changes that come while topics are
+ * loaded.
  */
 static bool all_loaded = false;
 static bool all_touched = false;
 
-/* The schema that the cache was filled for. */
+/*
+ * The schema for which the cache was filled.
+ */
 static char loaded_schema[NAMEDATALEN];
 
+/*
+ * Makes a hash table; "flags" say how keys are compared.
+ */
 static HTAB *
 make_hash(MemoryContext mcxt, const char *name, Size keysize, Size entrysize, int flags)
 {
 	HASHCTL		ctl;
 
+	Assert(keysize > 0 && keysize <= entrysize);
 	memset(&ctl, 0, sizeof(ctl));
 	ctl.keysize = keysize;
 	ctl.entrysize = entrysize;
@@ -100,6 +116,9 @@ make_hash(MemoryContext mcxt, const char *name, Size keysize, Size entrysize, in
 	return hash_create(name, 64, &ctl, HASH_ELEM | HASH_CONTEXT | flags);
 }
 
+/*
+ * Makes all entries invalid.  Sets flags only.
+ */
 static void
 forget_all(void)
 {
@@ -109,7 +128,11 @@ forget_all(void)
 	all_touched = true;
 }
 
-/* To be called by every look-up before it trusts the cache. */
+/*
+ * Makes the tables when first called, and notices another
+ * pgtopic.topic_schema.  To be called by each look-up before it uses the
+ * cache.
+ */
 static void
 prepare(void)
 {
@@ -121,8 +144,8 @@ prepare(void)
 		names = make_hash(mcxt, "pgtopic topics by name", PT_TOPIC_NAME_MAX + 1, sizeof(NameEntry), HASH_STRINGS);
 		ids = make_hash(mcxt, "pgtopic topics by id", sizeof(pg_uuid_t), sizeof(IdEntry), HASH_BLOBS);
 		leaves = make_hash(mcxt, "pgtopic topics by leaf", sizeof(Oid), sizeof(LeafEntry), HASH_BLOBS);
-		cache_mcxt = mcxt;		/* last: an error on the way leaves nothing
-								 * half made */
+		cache_mcxt = mcxt;		/* last, so that an error leaves nothing half
+								 * made */
 	}
 	if (unlikely(strncmp(loaded_schema, pt_topic_schema, NAMEDATALEN - 1) != 0))
 	{
@@ -131,12 +154,18 @@ prepare(void)
 	}
 }
 
+/*
+ * True if the entry can be used without loading it.
+ */
 static inline bool
 entry_valid(const TopicEntry *entry)
 {
 	return entry->valid && entry->generation == generation;
 }
 
+/*
+ * Makes an entry invalid, also if it is being loaded.
+ */
 static void
 touch(TopicEntry *entry)
 {
@@ -144,7 +173,9 @@ touch(TopicEntry *entry)
 	entry->touched = true;
 }
 
-/* Sets flags only: this runs inside of catalog look-ups. */
+/*
+ * Relcache callback.  It runs within catalog look-ups, so it sets flags only.
+ */
 static void
 relcache_changed(Datum arg, Oid relid)
 {
@@ -172,13 +203,16 @@ relcache_changed(Datum arg, Oid relid)
 	}
 	if (entry == NULL && leaf == NULL)
 	{
-		/* perhaps a new topic */
+		/* it may be a new topic */
 		all_loaded = false;
 		all_touched = true;
 	}
 }
 
-/* A schema or an access method has changed: rare, and may mean anything. */
+/*
+ * Syscache callback: a schema or an access method has changed, which is rare
+ * and may mean anything.
+ */
 static void
 syscache_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
@@ -186,7 +220,9 @@ syscache_changed(Datum arg, int cacheid, uint32 hashvalue)
 	forget_all();
 }
 
-/* From _PG_init: the callbacks that keep the cache right. */
+/*
+ * Registers the callbacks.  To be called by _PG_init.
+ */
 void
 pt_topic_cache_register(void)
 {
@@ -195,7 +231,9 @@ pt_topic_cache_register(void)
 	CacheRegisterSyscacheCallback(AMOID, syscache_changed, (Datum) 0);
 }
 
-/* Enters the name, id and leaves of a topic that was just loaded. */
+/*
+ * Enters the name, the id and the leaves of a topic that was just loaded.
+ */
 static void
 enter_keys(const PtTopic *topic)
 {
@@ -219,7 +257,9 @@ enter_keys(const PtTopic *topic)
 	}
 }
 
-/* Takes out what enter_keys entered, unless another topic has it by now. */
+/*
+ * Removes the keys of a topic, unless they belong to another topic by now.
+ */
 static void
 remove_keys(const PtTopic *topic)
 {
@@ -234,15 +274,16 @@ remove_keys(const PtTopic *topic)
 	{
 		LeafEntry  *leaf = hash_search(leaves, &topic->leaves[i], HASH_FIND, NULL);
 
+		Assert(topic->npartitions >= 0);
 		if (leaf && leaf->relid == topic->relid)
 			hash_search(leaves, &topic->leaves[i], HASH_REMOVE, NULL);
 	}
 }
 
 /*
- * Loads an entry from the catalogs.  What is loaded survives in a context of
- * its own, what the loading needed goes away; an error leaves the entry as it
- * was, and not valid.
+ * Loads an entry from the catalogs.  The topic is in a context of its own;
+ * what the loading needs otherwise is freed.  An error leaves the entry as it
+ * was, and invalid.
  */
 static void
 load(TopicEntry *entry)
@@ -266,7 +307,7 @@ load(TopicEntry *entry)
 		memcpy(topic->leaves, read.leaves, sizeof(Oid) * read.npartitions);
 	}
 
-	/* What was given out before dies here. */
+	/* what was given out before ends here */
 	if (entry->topic)
 		remove_keys(entry->topic);
 	if (entry->mcxt)
@@ -279,16 +320,21 @@ load(TopicEntry *entry)
 	if (topic)
 		enter_keys(topic);
 
+	Assert(topic == NULL || topic->relid == entry->relid);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(scratch);
 }
 
-/* In the current memory context; it outlives whatever happens to the cache. */
+/*
+ * Copies a topic into the current memory context.  The copy stays valid,
+ * whatever happens to the cache.
+ */
 PtTopic *
 pt_topic_copy(const PtTopic *topic)
 {
 	PtTopic    *copy = palloc(sizeof(PtTopic));
 
+	Assert(OidIsValid(topic->relid) && topic->npartitions >= 0);
 	*copy = *topic;
 	copy->leaves = palloc(sizeof(Oid) * (topic->npartitions + 1));
 	memcpy(copy->leaves, topic->leaves, sizeof(Oid) * topic->npartitions);
@@ -296,8 +342,8 @@ pt_topic_copy(const PtTopic *topic)
 }
 
 /*
- * The topic whose table this is; NULL: none.  The answer "none" is kept, too,
- * until the table changes.
+ * Returns the topic whose table this is, or NULL.  That a table is not a
+ * topic is cached, too, until the table changes.
  */
 const PtTopic *
 pt_topic_by_oid(Oid relid)
@@ -325,8 +371,8 @@ pt_topic_by_oid(Oid relid)
 }
 
 /*
- * A name that is not in the hash, or leads astray, is looked up by the name
- * that its relation must have.
+ * Returns the topic of that name, or NULL.  If the hash does not lead to it,
+ * the relation that such a topic must have is looked up.
  */
 const PtTopic *
 pt_topic_by_name(const char *name)
@@ -337,6 +383,7 @@ pt_topic_by_name(const char *name)
 	Oid			schema;
 	Oid			relid;
 
+	Assert(name != NULL);
 	prepare();
 	hint = hash_search(names, name, HASH_FIND, NULL);
 	if (likely(hint != NULL))
@@ -358,8 +405,8 @@ pt_topic_by_name(const char *name)
 }
 
 /*
- * The topic whose name a client has sent, or a record holds.  NULL also for
- * what no topic's name can be, with a NUL in it or too long.
+ * Returns the topic whose name a client has sent or a record has, or NULL;
+ * also for bytes that cannot be a topic's name.
  */
 const PtTopic *
 pt_topic_by_string(PtString name)
@@ -370,7 +417,7 @@ pt_topic_by_string(PtString name)
 }
 
 /*
- * Makes sure that every topic there is has an entry; those that are stale stay
+ * Makes an entry for each topic that exists.  Entries that are invalid stay
  * so.
  */
 static void
@@ -390,7 +437,9 @@ find_all(void)
 	all_loaded = !all_touched;
 }
 
-/* Loads what is stale, so that every id and name can be found. */
+/*
+ * Loads all invalid entries, so that all ids and names can be found.
+ */
 static void
 refresh_all(void)
 {
@@ -411,6 +460,9 @@ refresh_all(void)
 	list_free(stale);
 }
 
+/*
+ * Looks up an id in the hash; NULL if it leads to no such topic.
+ */
 static const PtTopic *
 probe_id(const pg_uuid_t *id)
 {
@@ -421,8 +473,8 @@ probe_id(const pg_uuid_t *id)
 }
 
 /*
- * Ids are in no catalog index, so one that is not known yet may take a look at
- * all topics.
+ * Returns the topic with that id, or NULL.  No catalog index has ids, so for
+ * an unknown id all topics may have to be loaded.
  */
 const PtTopic *
 pt_topic_by_id(const pg_uuid_t *id)
@@ -437,6 +489,10 @@ pt_topic_by_id(const pg_uuid_t *id)
 	return probe_id(id);
 }
 
+/*
+ * Returns the topic of that table if the leaf is one of its partitions, or
+ * NULL.
+ */
 static const PtTopic *
 probe_leaf(Oid relid, Oid leaf, int32 *partition)
 {
@@ -453,7 +509,10 @@ probe_leaf(Oid relid, Oid leaf, int32 *partition)
 	return NULL;
 }
 
-/* The slow way; remembers also that a table is no leaf of a topic. */
+/*
+ * Looks up a leaf in the catalogs.  That a table is not a leaf of a topic is
+ * remembered, too.
+ */
 static const PtTopic *
 search_leaf(Oid leaf, int32 *partition)
 {
@@ -462,7 +521,7 @@ search_leaf(Oid leaf, int32 *partition)
 	uint64		started = generation;
 	bool		found;
 
-	/* entered first, so that an invalidation finds it */
+	/* entered first, so that an invalidation can mark it */
 	entry = hash_search(leaves, &leaf, HASH_ENTER, &found);
 	entry->relid = InvalidOid;
 	entry->valid = true;
@@ -473,7 +532,7 @@ search_leaf(Oid leaf, int32 *partition)
 	if (topic)
 		return topic;
 
-	/* loading a topic may have removed it, and may have moved entries */
+	/* loading a topic may have removed or moved the entry */
 	entry = hash_search(leaves, &leaf, HASH_FIND, NULL);
 	if (entry && !OidIsValid(entry->relid))
 		entry->generation = started;
@@ -481,13 +540,15 @@ search_leaf(Oid leaf, int32 *partition)
 }
 
 /*
- * The topic that a leaf is a partition of; NULL: none.
+ * Returns the topic of which the leaf is a partition, and its number; or
+ * NULL.
  */
 const PtTopic *
 pt_topic_by_leaf(Oid leaf, int32 *partition)
 {
 	LeafEntry  *entry;
 
+	Assert(partition != NULL);
 	prepare();
 	entry = hash_search(leaves, &leaf, HASH_FIND, NULL);
 	if (likely(entry != NULL))
@@ -511,6 +572,9 @@ pt_topic_by_leaf(Oid leaf, int32 *partition)
 	return search_leaf(leaf, partition);
 }
 
+/*
+ * The order of pt_topic_all(): by name.
+ */
 static int
 compare_names(const ListCell *a, const ListCell *b)
 {
@@ -518,8 +582,8 @@ compare_names(const ListCell *a, const ListCell *b)
 }
 
 /*
- * All topics by name; the list belongs to the caller, its members to the
- * cache.
+ * Returns all topics by name.  The list belongs to the caller, its members to
+ * the cache.
  */
 List *
 pt_topic_all(void)
@@ -539,7 +603,9 @@ pt_topic_all(void)
 	return result;
 }
 
-/* Asked for before the first look-up, it says that nothing is known yet. */
+/*
+ * Returns a number that changes whenever topics may have changed; never 0.
+ */
 uint64
 pt_topic_changes(void)
 {

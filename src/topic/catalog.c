@@ -1,21 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * catalog.c
- *	  Reads what a topic is from the system catalogs.
+ *	  Reads topics from the system catalogs.
  *
- * Nothing here takes a lock on a topic: a listener worker that looks up a
- * topic must not wait for somebody's ALTER TABLE.  What is read is what was
- * last committed; a change that comes in meanwhile invalidates the entry in
- * the cache.
+ * Nothing here locks a topic: a listener that looks up a topic must not wait
+ * for an ALTER TABLE. It reads what was committed last; a change that comes
+ * meanwhile invalidates the entry of the cache.
  *
  * A topic is a partitioned table in pgtopic.topic_schema, LIST-partitioned by
  * its column "partition", that has a label (label.c) or at least one leaf of
- * access method topic_log.  A table without a label (made by hand) has its
- * relation's name as the topic's name, default configs, and an id that is
- * computed from the database and the table: it stays the same until the table
- * is dropped, and is another after a dump and restore.
+ * access method topic_log.  If it has no label (it was made by hand), its name
+ * is that of the relation, its configs are the defaults, and its id is
+ * computed from the OIDs of database and table.  Such an id stays the same
+ * until the table is dropped, and is another one after dump and restore.
  *
- * Siblings: cache.c keeps the results.
+ * Sibling: cache.c keeps the results.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -47,26 +46,36 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-/* What the extension brought along; looked up again after pt_catalog_reset. */
+/*
+ * OIDs of what the extension has created; looked up again after
+ * pt_catalog_reset().
+ */
 static Oid	log_am = InvalidOid;
 static Oid	headers_type = InvalidOid;
 static Oid	extension_schema = InvalidOid;
 
-/* Called when an access method or schema has changed; touches no catalog. */
+/*
+ * Forgets the OIDs, because an access method or a schema has changed.
+ * Touches no catalog.
+ */
 void
 pt_catalog_reset(void)
 {
 	log_am = headers_type = extension_schema = InvalidOid;
 }
 
-/* The schema whose partitioned tables are topics. */
+/*
+ * Returns the schema of topics; InvalidOid if it does not exist yet.
+ */
 Oid
 pt_catalog_schema(void)
 {
 	return get_namespace_oid(pt_topic_schema, true);
 }
 
-/* InvalidOid without the extension. */
+/*
+ * Returns the schema of the extension; InvalidOid if that is not installed.
+ */
 Oid
 pt_catalog_extension_schema(void)
 {
@@ -90,7 +99,9 @@ pt_catalog_extension_schema(void)
 	return extension_schema;
 }
 
-/* The access method of leaves. */
+/*
+ * Returns the access method of leaves; InvalidOid without the extension.
+ */
 Oid
 pt_am_topic_log(void)
 {
@@ -99,7 +110,9 @@ pt_am_topic_log(void)
 	return log_am;
 }
 
-/* The type of the column "headers", wherever the extension was put. */
+/*
+ * Returns the type of the column "headers"; InvalidOid without the extension.
+ */
 Oid
 pt_type_headers(void)
 {
@@ -115,8 +128,8 @@ pt_type_headers(void)
 }
 
 /*
- * A sequence of the extension's.  ERROR 55000 without the extension, 42704
- * when it has no such sequence.
+ * Returns a sequence of the extension.  ERROR 55000 without the extension,
+ * 42704 if it has no such sequence.
  */
 Oid
 pt_extension_sequence(const char *name)
@@ -124,6 +137,7 @@ pt_extension_sequence(const char *name)
 	Oid			schema = pt_catalog_extension_schema();
 	Oid			sequence = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 
+	Assert(name != NULL);
 	if (!OidIsValid(schema))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -138,7 +152,9 @@ pt_extension_sequence(const char *name)
 	return sequence;
 }
 
-/* Is it LIST-partitioned by a column "partition"? */
+/*
+ * True if the table is LIST-partitioned by its column "partition".
+ */
 static bool
 has_partition_key(Oid relid)
 {
@@ -160,7 +176,9 @@ has_partition_key(Oid relid)
 	return result;
 }
 
-/* Fills leaves and npartitions. */
+/*
+ * Fills topic->leaves and topic->npartitions.
+ */
 static void
 load_leaves(Oid relid, PtTopic *topic)
 {
@@ -189,7 +207,9 @@ load_leaves(Oid relid, PtTopic *topic)
 	pfree(numbers);
 }
 
-/* A bijection that mixes all bits (the finalizer of splitmix64). */
+/*
+ * Mixes all bits, as a bijection: the finalizer of splitmix64.
+ */
 static uint64
 mix(uint64 x)
 {
@@ -199,14 +219,15 @@ mix(uint64 x)
 }
 
 /*
- * The id of a topic that has none in a label: the variant bits say custom (RFC
- * 9562, version 8).
+ * Computes the id of a topic that has none in its label.  It is a UUID of
+ * version 8 (RFC 9562), for custom algorithms.
  */
 static void
 computed_id(Oid relid, pg_uuid_t *id)
 {
 	uint64		half[2];
 
+	Assert(OidIsValid(relid));
 	for (int i = 0; i < 2; i++)
 	{
 		uint64		seed = ((uint64) MyDatabaseId << 32) | relid;
@@ -220,8 +241,8 @@ computed_id(Oid relid, pg_uuid_t *id)
 }
 
 /*
- * Name, id, configs from the label and the relation's name; false: no legal
- * name.
+ * Fills name, id and configs from the label (may be NULL) and the name of the
+ * relation.  Returns false if that is not a legal name of a topic.
  */
 static bool
 load_identity(Oid relid, const char *relname, const PtLabel *label, PtTopic *topic)
@@ -248,8 +269,8 @@ load_identity(Oid relid, const char *relname, const PtLabel *label, PtTopic *top
 }
 
 /*
- * Fills topic in the current memory context; false when the table is no
- * topic, or there is no such table.  May process invalidations.
+ * Fills *topic, in the current memory context.  Returns false if the table is
+ * not a topic or does not exist.  May process invalidations.
  */
 bool
 pt_catalog_load(Oid relid, PtTopic *topic)
@@ -260,6 +281,7 @@ pt_catalog_load(Oid relid, PtTopic *topic)
 	bool		candidate;
 	PtLabel    *label;
 
+	Assert(IsTransactionState());
 	memset(topic, 0, sizeof(*topic));
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	if (!HeapTupleIsValid(tuple))
@@ -279,13 +301,14 @@ pt_catalog_load(Oid relid, PtTopic *topic)
 	load_leaves(relid, topic);
 	if (label == NULL && topic->npartitions == 0)
 		return false;
+	Assert(topic->npartitions >= 0 && topic->npartitions <= PT_PARTITIONS_MAX);
 	return load_identity(relid, relname, label, topic);
 }
 
 /*
- * All partitioned tables in the topic schema, as a list of OIDs.  No index
- * finds them; pg_partitioned_table is far smaller than pg_class, which has a
- * row for each partition and each index, too.
+ * Returns the OIDs of all partitioned tables in the schema of topics.  There
+ * is no index for that.  pg_partitioned_table is far smaller than pg_class,
+ * which has rows for partitions and indexes, too.
  */
 List *
 pt_catalog_candidates(void)

@@ -3,7 +3,8 @@
  * config_value.c
  *	  Checks values of Kafka's configs by their definitions.
  *
- * The order of the checks is a broker's, as it decides what is complained of.
+ * The checks are in the order of a Kafka broker, because that decides which
+ * error is reported.
  *
  * Siblings: config_value.h, configs.c (topics), group_configs.c (groups).
  *
@@ -18,6 +19,9 @@
 #include "topic/config_value.h"
 #include "utils/builtins.h"
 
+/*
+ * Returns the name that Kafka has for a type.
+ */
 const char *
 pt_config_type_name(PtConfigType type)
 {
@@ -27,9 +31,13 @@ pt_config_type_name(PtConfigType type)
 	return names[type];
 }
 
+/*
+ * Returns the definition of that name, or NULL.
+ */
 const PtConfigDef *
 pt_config_find(const PtConfigTable *table, const char *name)
 {
+	Assert(name != NULL);
 	for (int i = 0; i < table->n; i++)
 	{
 		if (strcmp(table->defs[i].name, name) == 0)
@@ -38,7 +46,10 @@ pt_config_find(const PtConfigTable *table, const char *name)
 	return NULL;
 }
 
-/* A copy without the blanks at both ends. */
+/*
+ * Returns a copy without blanks and control characters at both ends, as
+ * Java's String.trim() does.
+ */
 static char *
 trimmed(const char *s)
 {
@@ -52,6 +63,9 @@ trimmed(const char *s)
 	return pnstrdup(s, len);
 }
 
+/*
+ * Parses a number; see config_value.h.
+ */
 bool
 pt_config_parse_long(const char *s, int64 *result)
 {
@@ -65,7 +79,10 @@ pt_config_parse_long(const char *s, int64 *result)
 	return errno == 0 && *end == '\0';
 }
 
-/* What Java's parseDouble takes, short of hexadecimal and NaN. */
+/*
+ * Parses what Java's Double.parseDouble() accepts, except hexadecimal numbers
+ * and NaN.
+ */
 static bool
 parse_double(const char *s, double *result)
 {
@@ -80,7 +97,9 @@ parse_double(const char *s, double *result)
 	return errno == 0 && *end == '\0' && !isnan(*result);
 }
 
-/* The reason in a broker's words. */
+/*
+ * Sets the reason, in a broker's words, and returns false.
+ */
 static bool
 invalid(const PtConfigDef *def, const char *value, char **reason, const char *why)
 {
@@ -88,13 +107,16 @@ invalid(const PtConfigDef *def, const char *value, char **reason, const char *wh
 	return false;
 }
 
-/* The bounds of the definition. */
+/*
+ * Checks a number against the bounds of the definition.
+ */
 static bool
 check_number(const PtConfigDef *def, const char *value, PtConfigValue *out, char **reason)
 {
 	const char *type = pt_config_type_name(def->type);
 	bool		fine;
 
+	Assert(def->type == PT_CONFIG_INT || def->type == PT_CONFIG_LONG || def->type == PT_CONFIG_DOUBLE);
 	if (def->type == PT_CONFIG_DOUBLE)
 		fine = parse_double(value, &out->real);
 	else
@@ -118,9 +140,13 @@ check_number(const PtConfigDef *def, const char *value, PtConfigValue *out, char
 	return true;
 }
 
+/*
+ * Checks a boolean.  Case does not matter.
+ */
 static bool
 check_boolean(const PtConfigDef *def, const char *value, PtConfigValue *out, char **reason)
 {
+	Assert(def->type == PT_CONFIG_BOOLEAN);
 	if (pg_strcasecmp(value, "true") != 0 && pg_strcasecmp(value, "false") != 0)
 		return invalid(def, value, reason, "Expected value to be either true or false");
 	out->boolean = pg_strcasecmp(value, "true") == 0;
@@ -129,12 +155,16 @@ check_boolean(const PtConfigDef *def, const char *value, PtConfigValue *out, cha
 	return true;
 }
 
-/* One of the words of the definition; their bit goes to members. */
+/*
+ * Checks that a word is one of the definition's, and sets its bit in
+ * out->members.
+ */
 static bool
 check_word(const PtConfigDef *def, const char *word, PtConfigValue *out, char **reason)
 {
 	StringInfoData words;
 
+	Assert(def->valid[0] != NULL);
 	for (int i = 0; i < PT_CONFIG_VALID_MAX && def->valid[i] != NULL; i++)
 	{
 		if (strcmp(def->valid[i], word) == 0)
@@ -149,7 +179,9 @@ check_word(const PtConfigDef *def, const char *word, PtConfigValue *out, char **
 	return invalid(def, word, reason, psprintf("String must be one of: %s", words.data));
 }
 
-/* partition:broker, both of them digits. */
+/*
+ * True for "partition:broker", both of them digits.
+ */
 static bool
 is_replica(const char *s)
 {
@@ -160,14 +192,15 @@ is_replica(const char *s)
 }
 
 /*
- * A comma list: of the definition's words, or of throttled replicas when it
- * has none.
+ * Checks a list with commas: of the definition's words, or of throttled
+ * replicas if it has no words.
  */
 static bool
 check_list(const PtConfigDef *def, const char *value, PtConfigValue *out, char **reason)
 {
 	const char *s = value;
 
+	Assert(def->type == PT_CONFIG_LIST);
 	if (*value == '\0' || (def->valid[0] == NULL && strcmp(value, "*") == 0))
 		return true;
 	for (;;)
@@ -190,9 +223,13 @@ check_list(const PtConfigDef *def, const char *value, PtConfigValue *out, char *
 	}
 }
 
+/*
+ * Checks a value; see config_value.h.
+ */
 bool
 pt_config_check_value(const PtConfigDef *def, const char *value, PtConfigValue *out, char **reason)
 {
+	Assert(value != NULL);
 	memset(out, 0, sizeof(*out));
 	out->text = trimmed(value);
 
@@ -212,12 +249,16 @@ pt_config_check_value(const PtConfigDef *def, const char *value, PtConfigValue *
 	pg_unreachable();
 }
 
+/*
+ * Checks a name and a value; see config_value.h.
+ */
 bool
 pt_config_check_pair(const PtConfigTable *table, const char *name, const char *value, char **reason)
 {
 	const PtConfigDef *def = pt_config_find(table, name);
 	PtConfigValue out;
 
+	Assert(name != NULL);
 	if (def == NULL)
 	{
 		*reason = psprintf("Unknown %s config name: %s", table->what, name);
@@ -226,6 +267,9 @@ pt_config_check_pair(const PtConfigTable *table, const char *name, const char *v
 	return value == NULL || pt_config_check_value(def, value, &out, reason);
 }
 
+/*
+ * Returns the pair of that name; see config_value.h.
+ */
 const PtConfigPair *
 pt_config_pair(List *pairs, const char *name)
 {
@@ -241,6 +285,9 @@ pt_config_pair(List *pairs, const char *name)
 	return NULL;
 }
 
+/*
+ * Merges changes into values; see config_value.h.
+ */
 List *
 pt_config_table_merge(const PtConfigTable *table, List *old, List *changes)
 {
@@ -266,6 +313,9 @@ pt_config_table_merge(const PtConfigTable *table, List *old, List *changes)
 	return merged;
 }
 
+/*
+ * Lists all configs of the table; see config_value.h.
+ */
 List *
 pt_config_table_list(const PtConfigTable *table, List *pairs)
 {

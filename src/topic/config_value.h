@@ -1,14 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * config_value.h
- *	  What Kafka's configs are made of: a table of definitions, and checks of
- *	  values.
+ *	  Kafka's configs: tables of definitions, and checks of values.
  *
- * A definition has name, type, default and bounds as a broker has them.
- * Messages are worded as a broker words them, since clients show them and some
- * tests compare them.
+ * A definition has name, type, default and bounds as a Kafka broker has them.
+ * Messages have a broker's words, because clients show them and some tests
+ * compare them.
  *
- * Siblings: configs.c (topics), group_configs.c (groups).
+ * Siblings: configs.c (topics), group_configs.c (groups), kept_configs.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -19,6 +18,7 @@
 
 #include "topic/topic.h"
 
+/* The types that Kafka has for configs and that are used here. */
 typedef enum PtConfigType
 {
 	PT_CONFIG_BOOLEAN,
@@ -29,38 +29,43 @@ typedef enum PtConfigType
 	PT_CONFIG_LIST
 } PtConfigType;
 
-/* What a checked value is, by its type. */
+/* A value that was checked, by its type. */
 typedef struct PtConfigValue
 {
 	bool		boolean;
-	int64		number;
-	double		real;
-	const char *text;			/* trimmed */
-	uint32		members;		/* LIST, STRING: bit n is valid[n] */
+	int64		number;			/* INT, LONG */
+	double		real;			/* DOUBLE */
+	const char *text;			/* the text, trimmed */
+	uint32		members;		/* LIST, STRING: bit n is set if valid[n] was
+								 * named */
 } PtConfigValue;
 
+/* Most words of a definition; and a config that no field stores. */
 #define PT_CONFIG_VALID_MAX		6
 #define PT_CONFIG_NO_FIELD		(-1)
 
+/* The definition of a config. */
 typedef struct PtConfigDef
 {
 	const char *name;
 	PtConfigType type;
 	const char *boot;			/* the default */
 	int64		min;
-	int64		max;
-	int64		also;			/* one number that is fine beside [min, max] */
-	const char *valid[PT_CONFIG_VALID_MAX]; /* STRING, LIST: what it may be */
+	int64		max;			/* INT, LONG, DOUBLE: bounds */
+	int64		also;			/* one number that is allowed beside [min,
+								 * max] */
+	const char *valid[PT_CONFIG_VALID_MAX]; /* STRING, LIST: the words that
+											 * are allowed */
 	const char *broker;			/* name of the broker's config that is the
 								 * default; NULL: none */
-	int			field;			/* in the struct for code, of the type's
-								 * natural width */
-	/* puts a value where a plain field will not do */
+	int			field;			/* offset of the field in the struct that code
+								 * reads; its width is that of the type */
+	/* stores a value where a plain field is not enough; or NULL */
 	void		(*apply) (PtTopicConfig *config, const PtConfigValue *value);
-	const char *doc;
+	const char *doc;			/* for users */
 } PtConfigDef;
 
-/* Definitions in order of name. */
+/* A table of definitions, ordered by name. */
 typedef struct PtConfigTable
 {
 	const char *what;			/* "topic", for messages */
@@ -71,32 +76,34 @@ typedef struct PtConfigTable
 extern const PtConfigDef *pt_config_find(const PtConfigTable *table, const char *name);
 extern const char *pt_config_type_name(PtConfigType type);
 
-/* An optional sign and digits, nothing else. */
+/* Parses an optional sign and digits, and nothing else. */
 extern bool pt_config_parse_long(const char *s, int64 *result);
 
 /*
- * Checks one value by its definition and takes it apart; false with the reason
- * (palloc'd).
+ * Checks one value by its definition and decodes it into *out.  Returns false
+ * with a reason, palloc'd.
  */
 extern bool pt_config_check_value(const PtConfigDef *def, const char *value, PtConfigValue *out, char **reason);
 
 /*
- * Checks one pair: a NULL value stands for the default and is fine for every
- * known name.
+ * Checks a name and a value.  NULL stands for the default, which is allowed
+ * for each known name.  Returns false with a reason, palloc'd.
  */
 extern bool pt_config_check_pair(const PtConfigTable *table, const char *name, const char *value, char **reason);
 
-/* The pair of this name; NULL: the config has its default. */
+/* Returns the pair of that name; NULL: the config has its default. */
 extern const PtConfigPair *pt_config_pair(List *pairs, const char *name);
 
 /*
- * The old values with the changes in them: a NULL among the changes takes a
- * config back to its default.  In order of name; of two changes of one name
- * the last counts.
+ * Returns the old values with the changes applied, ordered by name.  A NULL
+ * value among the changes resets a config to its default.  If a name is
+ * changed twice, the last change counts.
  */
 extern List *pt_config_table_merge(const PtConfigTable *table, List *old, List *changes);
 
-/* Entries of all definitions, with the values of pairs. */
+/*
+ * Returns a PtConfigEntry for each definition, with the values of the pairs.
+ */
 extern List *pt_config_table_list(const PtConfigTable *table, List *pairs);
 
 #endif							/* PT_TOPIC_CONFIG_VALUE_H */

@@ -3,13 +3,13 @@
  * configs.c
  *	  Kafka's topic configs: one table, and what is derived from it.
  *
- * A row has the name, type, default and bounds that a broker of version 4.3
- * has, the broker's config that is its default, and where the value goes in
- * PtTopicConfig when code asks for it.  A config that means nothing here
- * (there are no replicas to throttle and no index files) is checked and kept
- * all the same, because tools set them and read them back.
+ * A row has the name, type, default and bounds that a Kafka broker of version
+ * 4.3 has, the broker's config that is its default, and the place of the value
+ * in PtTopicConfig if code reads it.  A config that means nothing here (there
+ * are no replicas to throttle and no index files) is checked and stored all
+ * the same, because tools set configs and read them back.
  *
- * Siblings: config_value.c checks the values, label.c keeps them.
+ * Siblings: config_value.c checks the values, label.c stores them.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -28,6 +28,7 @@ static void apply_cleanup_policy(PtTopicConfig *config, const PtConfigValue *val
 static void apply_compression(PtTopicConfig *config, const PtConfigValue *value);
 static void apply_timestamp_type(PtTopicConfig *config, const PtConfigValue *value);
 
+/* Where a value goes: into a field, to a function, or nowhere. */
 #define FIELD(f) offsetof(PtTopicConfig, f), NULL
 #define APPLY(f) PT_CONFIG_NO_FIELD, f
 #define KEPT PT_CONFIG_NO_FIELD, NULL
@@ -42,7 +43,9 @@ static void apply_timestamp_type(PtTopicConfig *config, const PtConfigValue *val
 #define THROTTLED(name, doc) \
 	{name, PT_CONFIG_LIST, "", 0, 0, 0, {NULL}, NULL, KEPT, doc}
 
-/* By name; the searches and pt_config_list count on the order. */
+/*
+ * Ordered by name; pt_config_table_list() depends on that.
+ */
 static const PtConfigDef config_defs[] = {
 	{"cleanup.policy", PT_CONFIG_LIST, "delete", 0, 0, 0, {"compact", "delete"}, "log.cleanup.policy",
 	APPLY(apply_cleanup_policy),
@@ -121,8 +124,8 @@ static const PtConfigDef config_defs[] = {
 static const PtConfigTable config_table = {"topic", config_defs, lengthof(config_defs)};
 
 /*
- * Checks one config; false with a reason (palloc'd).  A NULL value stands for
- * the default and is fine for every known name.
+ * Checks one config.  NULL stands for the default, which is allowed for each
+ * known name.  Returns false with a reason, palloc'd.
  */
 bool
 pt_config_check(const char *name, const char *value, char **reason)
@@ -130,13 +133,17 @@ pt_config_check(const char *name, const char *value, char **reason)
 	return pt_config_check_pair(&config_table, name, value, reason);
 }
 
-/* Each of them, and those that must fit each other. */
+/*
+ * Checks each config, and those that must fit each other.  Returns false with
+ * a reason, palloc'd.
+ */
 bool
 pt_config_check_all(List *pairs, char **reason)
 {
 	PtTopicConfig config;
 	ListCell   *lc;
 
+	Assert(reason != NULL);
 	foreach(lc, pairs)
 	{
 		const PtConfigPair *pair = lfirst(lc);
@@ -155,13 +162,18 @@ pt_config_check_all(List *pairs, char **reason)
 	return true;
 }
 
-/* See pt_config_table_merge. */
+/*
+ * Merges changes into configs; see pt_config_table_merge().
+ */
 List *
 pt_config_merge(List *old, List *changes)
 {
 	return pt_config_table_merge(&config_table, old, changes);
 }
 
+/*
+ * Stores cleanup.policy.
+ */
 static void
 apply_cleanup_policy(PtTopicConfig *config, const PtConfigValue *value)
 {
@@ -170,6 +182,9 @@ apply_cleanup_policy(PtTopicConfig *config, const PtConfigValue *value)
 		((value->members & 2) ? PT_CLEANUP_DELETE : 0);
 }
 
+/*
+ * Stores compression.type.
+ */
 static void
 apply_compression(PtTopicConfig *config, const PtConfigValue *value)
 {
@@ -183,12 +198,18 @@ apply_compression(PtTopicConfig *config, const PtConfigValue *value)
 	}
 }
 
+/*
+ * Stores message.timestamp.type.
+ */
 static void
 apply_timestamp_type(PtTopicConfig *config, const PtConfigValue *value)
 {
 	config->log_append_time = (value->members & 2) != 0;
 }
 
+/*
+ * Stores a value in its field of PtTopicConfig.
+ */
 static void
 apply_field(const PtConfigDef *def, const PtConfigValue *value, PtTopicConfig *config)
 {
@@ -198,7 +219,11 @@ apply_field(const PtConfigDef *def, const PtConfigValue *value, PtTopicConfig *c
 	switch (def->type)
 	{
 		case PT_CONFIG_INT:
-			/* the one INT whose field is wider, as sizes are added up in it */
+
+			/*
+			 * the field of segment.bytes is wider than an INT, because sizes
+			 * are added up in it
+			 */
 			if (def->field == offsetof(PtTopicConfig, segment_bytes))
 				*(int64 *) field = value->number;
 			else
@@ -218,8 +243,8 @@ apply_field(const PtConfigDef *def, const PtConfigValue *value, PtTopicConfig *c
 }
 
 /*
- * The value that counts; a bad one, which no check would have let in, is the
- * default.
+ * Gets the value of a config: that of the pairs, or the default.  A wrong
+ * value, which no check would have accepted, counts as not set.
  */
 static void
 effective_value(const PtConfigDef *def, List *pairs, PtConfigValue *value)
@@ -234,8 +259,8 @@ effective_value(const PtConfigDef *def, List *pairs, PtConfigValue *value)
 }
 
 /*
- * The level of the topic's codec; INT_MIN where the default is the library's
- * own.
+ * Returns the compression level for the topic's codec; INT_MIN stands for the
+ * library's default.
  */
 static int
 effective_level(List *pairs, int codec)
@@ -252,11 +277,13 @@ effective_level(List *pairs, int codec)
 	def = pt_config_find(&config_table, name);
 	effective_value(def, pairs, &value);
 
-	/* Java's default level of lz4, 9, stands for its fast compressor. */
+	/* Kafka's default level of lz4, 9, stands for the fast compressor */
 	return pt_config_parse_long(def->boot, &boot) && value.number == boot ? INT_MIN : (int) value.number;
 }
 
-/* Fills config from the defaults and the pairs that differ. */
+/*
+ * Fills *config from the defaults and the pairs that differ.
+ */
 void
 pt_config_apply(List *pairs, PtTopicConfig *config)
 {
@@ -274,11 +301,13 @@ pt_config_apply(List *pairs, PtTopicConfig *config)
 		else
 			apply_field(def, &value, config);
 	}
+	Assert(config->min_insync_replicas >= 1 && config->max_message_bytes >= 0);
 	config->compression_level = effective_level(pairs, config->compression);
 }
 
 /*
- * All configs of a topic in order of name, in the current memory context.
+ * Returns all configs of a topic, ordered by name, in the current memory
+ * context.
  */
 List *
 pt_config_list(Oid relid)
@@ -288,7 +317,9 @@ pt_config_list(Oid relid)
 	return pt_config_list_with(label ? label->configs : NIL);
 }
 
-/* The same for a topic that was created with these. */
+/*
+ * Returns the same for a topic that has these configs.
+ */
 List *
 pt_config_list_with(List *pairs)
 {
@@ -296,8 +327,8 @@ pt_config_list_with(List *pairs)
 }
 
 /*
- * Would these changes of a topic's configs be fine?  false with the reason
- * (palloc'd).
+ * Checks whether a topic's configs may be changed like this.  Returns false
+ * with a reason, palloc'd.
  */
 bool
 pt_topic_check_configs(Oid relid, List *changes, char **reason)

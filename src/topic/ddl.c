@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * ddl.c
- *	  Creates, changes and drops topics, by the server's own commands.
+ *	  Creates, changes and drops topics, with the server's own commands.
  *
- * A topic is made of the same statements that a user could type and that
- * pg_dump writes: privileges, ownership, event triggers, locks and
- * dependencies are then the server's.  All names in them are qualified, and no
- * operator occurs, so that nobody's objects come in between.  The search path
- * stays as it is: event triggers run inside of our statements.
+ * A topic is made by statements that a user could type and that pg_dump
+ * writes.  So privileges, ownership, event triggers, locks and dependencies
+ * are the server's.  All names in the statements are qualified and no operator
+ * occurs in them, so that objects of other users cannot interfere.  The search
+ * path is left as it is, because event triggers run within our statements.
  *
  * Siblings: name.c makes the names, label.c the label; pieces.c has topics
  * that are too large for one transaction.
@@ -36,12 +36,16 @@
 
 bool		pt_ddl_running = false;
 
-/* Runs a statement as if the user had typed it. */
+/*
+ * Runs a statement as if the user had typed it.  pt_ddl_running is set
+ * meanwhile, and stays set after an error.
+ */
 void
 pt_ddl_run(const char *sql)
 {
 	bool		within = pt_ddl_running;
 
+	Assert(IsTransactionState());
 	SPI_connect();
 	pt_ddl_running = true;
 	if (SPI_execute(sql, false, 0) < 0)
@@ -50,7 +54,10 @@ pt_ddl_run(const char *sql)
 	SPI_finish();
 }
 
-/* schema.name of a relation, quoted as need be. */
+/*
+ * Returns "schema.name" of a relation, quoted where necessary.  ERROR 42P01
+ * if it does not exist.
+ */
 char *
 pt_qualified_name(Oid relid)
 {
@@ -64,8 +71,8 @@ pt_qualified_name(Oid relid)
 }
 
 /*
- * Writes a label by the server's own command, which checks that the table is
- * the user's and locks it against other changes.
+ * Writes a label with the server's command, which checks that the user owns
+ * the table and locks it against other changes.
  */
 void
 pt_label_set(Oid relid, const PtLabel *label)
@@ -75,13 +82,18 @@ pt_label_set(Oid relid, const PtLabel *label)
 						quote_literal_cstr(pt_label_text(label))));
 }
 
-/* Something in the schema of topics, quoted. */
+/*
+ * Returns the qualified and quoted name of something in the schema of topics.
+ */
 static char *
 in_topic_schema(const char *name)
 {
 	return quote_qualified_identifier(pt_topic_schema, name);
 }
 
+/*
+ * Returns the topic of that table; ERROR 42P01 if there is none.
+ */
 static const PtTopic *
 existing_topic(Oid relid)
 {
@@ -95,8 +107,8 @@ existing_topic(Oid relid)
 }
 
 /*
- * The server checks all of this again; asking first gives an error about the
- * topic instead of one about a statement that the user has never seen.
+ * ERROR unless the user owns the topic.  The server checks this, too, but its
+ * error would be about a statement that the user does not know.
  */
 static void
 check_owner(const PtTopic *topic)
@@ -105,6 +117,9 @@ check_owner(const PtTopic *topic)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, topic->name);
 }
 
+/*
+ * ERROR unless the user may create tables in the schema.
+ */
 static void
 check_may_create(Oid schema)
 {
@@ -114,7 +129,10 @@ check_may_create(Oid schema)
 		aclcheck_error(result, OBJECT_SCHEMA, get_namespace_name(schema));
 }
 
-/* Makes the schema when it is not there: needs CREATE on the database. */
+/*
+ * Returns the schema of topics.  Creates it if necessary, for which the user
+ * needs CREATE on the database.
+ */
 static Oid
 ensure_schema(void)
 {
@@ -129,8 +147,8 @@ ensure_schema(void)
 }
 
 /*
- * Kafka has no upper bound; ours keeps a typing error from making tables for
- * hours.
+ * ERROR for a wrong number of partitions.  Kafka has no upper bound; ours
+ * prevents that a typing error creates tables for hours.
  */
 static void
 check_partitions(int npartitions)
@@ -142,6 +160,9 @@ check_partitions(int npartitions)
 				 errdetail("A topic has between 1 and %d partitions.", PT_PARTITIONS_MAX)));
 }
 
+/*
+ * ERROR for a name that a topic cannot have.
+ */
 static void
 check_name(const char *name)
 {
@@ -154,6 +175,9 @@ check_name(const char *name)
 				 errdetail_internal("%s", problem)));
 }
 
+/*
+ * ERROR for wrong configs.
+ */
 static void
 check_configs(List *configs)
 {
@@ -167,9 +191,9 @@ check_configs(List *configs)
 }
 
 /*
- * Two sessions that create one topic at the same time (a Kafka client's
- * auto-creation does that) get "already exists", not a unique violation in a
- * catalog.
+ * Locks a name to the end of the transaction.  So two sessions that create
+ * one topic at the same time, as Kafka clients with auto-creation do, get
+ * "already exists" and not a unique violation in a catalog.
  */
 static void
 lock_name(Oid schema, const char *relname)
@@ -181,6 +205,9 @@ lock_name(Oid schema, const char *relname)
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }
 
+/*
+ * ERROR if the name is in use.
+ */
 static void
 check_free(Oid schema, const char *name, const char *relname)
 {
@@ -199,8 +226,8 @@ check_free(Oid schema, const char *name, const char *relname)
 }
 
 /*
- * A random id (RFC 9562, version 4).  None whose base64 form, which Kafka's
- * tools show and take as arguments, starts with a dash.
+ * Makes a random id (RFC 9562, version 4).  Ids whose base64 form begins with
+ * a dash are left out, because Kafka's tools take it as an argument.
  */
 static void
 random_id(pg_uuid_t *id)
@@ -217,15 +244,16 @@ random_id(pg_uuid_t *id)
 }
 
 /*
- * The default of the column "partition".  With several partitions it names the
- * topic by text and not by an OID, because pg_dump must be able to write it
- * down before the table exists.
+ * Returns the default of the column "partition".  With several partitions it
+ * names the topic by a text and not by an OID, because pg_dump must be able
+ * to write it before the table exists.
  */
 static char *
 partition_default(const char *name, int npartitions)
 {
 	Oid			schema = pt_catalog_extension_schema();
 
+	Assert(npartitions > 0);
 	if (npartitions == 1)
 		return pstrdup("0");
 	return psprintf("%s(%s::pg_catalog.text)",
@@ -234,8 +262,8 @@ partition_default(const char *name, int npartitions)
 }
 
 /*
- * The partitioned table; "offset" may be null, because the access method
- * assigns it after NOT NULL is checked.
+ * Creates the partitioned table.  "offset" may be null, because the access
+ * method assigns it after NOT NULL was checked.
  */
 static Oid
 create_table(const char *name, const char *table, int npartitions)
@@ -255,9 +283,9 @@ create_table(const char *name, const char *table, int npartitions)
 }
 
 /*
- * The name of something that belongs to a topic.  It means nothing to anyone:
- * where a topic that was renamed has left its own behind, another one is
- * taken.
+ * Finds a free name for something that belongs to a topic; "out" has
+ * NAMEDATALEN bytes.  Nobody depends on the name, so if it is in use (a topic
+ * that was renamed has left it behind), another one is taken.
  */
 void
 pt_ddl_free_name(const char *relname, const char *suffix, char *out)
@@ -269,7 +297,10 @@ pt_ddl_free_name(const char *relname, const char *suffix, char *out)
 		pt_name_append(relname, psprintf("%s~%d", suffix, i), out);
 }
 
-/* An index that stores nothing and lets the planner find offsets and times. */
+/*
+ * Creates an index that stores nothing and lets the planner find offsets and
+ * times.
+ */
 static void
 create_index(const char *table, const char *stem, const char *column)
 {
@@ -280,13 +311,15 @@ create_index(const char *table, const char *stem, const char *column)
 						quote_identifier(index), in_topic_schema(table), quote_identifier(column)));
 }
 
-/* The next CREATE TABLE is create_leaf's: see pt_ddl_take_leaf. */
+/*
+ * The next CREATE TABLE is that of create_leaf(); see pt_ddl_take_leaf().
+ */
 static bool next_is_leaf = false;
 
 /*
- * For the utility hook: is the statement that begins now a partition of our
- * own?  Then it is as it must be, and nothing waits for it: what the hook
- * looks at for others takes longer with each partition that the topic has.
+ * Returns true if the statement that begins now creates a partition of ours;
+ * for the utility hook.  Such a partition is right and no rows wait for it.
+ * The hook's checks would take longer with each partition of the topic.
  */
 bool
 pt_ddl_take_leaf(void)
@@ -298,13 +331,15 @@ pt_ddl_take_leaf(void)
 }
 
 /*
- * A partition.  Its own default of the column lets one INSERT into it by name.
+ * Creates a partition.  Its own default of the column "partition" allows
+ * INSERT into it by name.
  */
 static void
 create_leaf(const char *table, const char *stem, int number)
 {
 	char		leaf[NAMEDATALEN];
 
+	Assert(number >= 0 && number < PT_PARTITIONS_MAX);
 	pt_ddl_free_name(stem, psprintf("#%d", number), leaf);
 	next_is_leaf = true;
 	pt_ddl_run(psprintf("CREATE TABLE %s PARTITION OF %s (partition DEFAULT %d) FOR VALUES IN (%d) USING topic_log",
@@ -312,16 +347,19 @@ create_leaf(const char *table, const char *stem, int number)
 }
 
 /*
- * Partitions [from, to) of a table, with names that begin with the stem; both
- * are the topic's relation name, as a rule.  Each is locked until the
- * transaction ends, and so is whatever the server makes with it: the table of
- * locks is the bound of their number, and that is what the error tells.
+ * Creates the partitions [from, to) of a table, with names that begin with
+ * the stem.  Both are usually the name of the topic's relation.
+ *
+ * Each partition is locked until the transaction ends, and so is everything
+ * that the server makes with it.  The lock table limits their number; the
+ * error says so.
  */
 void
 pt_ddl_create_leaves(const char *table, const char *stem, int from, int to)
 {
 	MemoryContext mcxt = CurrentMemoryContext;
 
+	Assert(from >= 0 && from <= to);
 	PG_TRY();
 	{
 		for (int i = from; i < to; i++)
@@ -349,8 +387,8 @@ pt_ddl_create_leaves(const char *table, const char *stem, int from, int to)
 }
 
 /*
- * The table of a topic without partitions, with its label and its indexes,
- * when all has been checked; it belongs to the current user.
+ * Creates the table of a topic, with its label and its indexes and without
+ * partitions.  All checks have been made.  It belongs to the current user.
  */
 Oid
 pt_ddl_create_parent(const char *name, const char *table, int npartitions, List *configs,
@@ -360,6 +398,7 @@ pt_ddl_create_parent(const char *name, const char *table, int npartitions, List 
 	char		relname[NAMEDATALEN];
 	Oid			relid;
 
+	Assert(npartitions > 0);
 	pt_name_relation(name, relname);
 	memset(&label, 0, sizeof(label));
 	label.name = strcmp(name, relname) == 0 ? NULL : unconstify(char *, name);
@@ -379,6 +418,9 @@ pt_ddl_create_parent(const char *name, const char *table, int npartitions, List 
 	return relid;
 }
 
+/*
+ * Returns the owner of a schema.
+ */
 static Oid
 schema_owner(Oid schema)
 {
@@ -393,8 +435,9 @@ schema_owner(Oid schema)
 }
 
 /*
- * All about a new topic that can be checked before it has an owner; its schema
- * is made when it is not there, and its relation's name is told.
+ * Makes all checks of a new topic that do not depend on its owner.  Creates
+ * the schema if necessary, and returns it and the name of the topic's
+ * relation.
  */
 void
 pt_ddl_check_new(const char *name, int npartitions, List *configs, Oid *schema, char *relname)
@@ -412,8 +455,8 @@ pt_ddl_check_new(const char *name, int npartitions, List *configs, Oid *schema, 
 }
 
 /*
- * May the current user make it, and is the name free?  If so it stays free to
- * the end of the transaction.
+ * ERROR unless the current user may create the topic and its name is free.
+ * The name stays free to the end of the transaction.
  */
 void
 pt_ddl_check_free(Oid schema, const char *name, const char *relname)
@@ -425,7 +468,7 @@ pt_ddl_check_free(Oid schema, const char *name, const char *relname)
 
 /*
  * Creates a topic that belongs to the current user; see topic.h for errors.
- * The broker's own topics, which the first session that needs them creates,
+ * Internal topics, which are created by the first session that needs them,
  * belong to the owner of the schema.
  */
 Oid
@@ -448,16 +491,23 @@ pt_topic_create(const char *name, int npartitions, List *configs, const pg_uuid_
 	return relid;
 }
 
-/* Locks a topic of the current user's; ERROR when it is there no more. */
+/*
+ * Locks a topic of the current user to the end of the transaction and returns
+ * it.  ERROR if it does not exist any more.
+ */
 const PtTopic *
 pt_ddl_lock_topic(Oid relid, LOCKMODE mode)
 {
+	Assert(mode != NoLock);
 	check_owner(existing_topic(relid));
 	LockRelationOid(relid, mode);
 	return existing_topic(relid);
 }
 
-/* DROP TABLE: what depends on it, such as a view, is an error. */
+/*
+ * Drops a topic by DROP TABLE.  If something depends on it, such as a view,
+ * that is an ERROR.
+ */
 void
 pt_topic_drop(Oid relid)
 {
@@ -466,8 +516,8 @@ pt_topic_drop(Oid relid)
 }
 
 /*
- * Adds partitions up to this many.  Keys go to other partitions from then on,
- * as with Kafka.
+ * Adds partitions until there are npartitions.  As in Kafka, keys go to other
+ * partitions from then on.
  */
 void
 pt_topic_add_partitions(Oid relid, int npartitions)
@@ -494,7 +544,9 @@ pt_topic_add_partitions(Oid relid, int npartitions)
 	pt_ddl_create_leaves(relname, relname, had, npartitions);
 }
 
-/* Changes configs; a NULL value takes one back to its default. */
+/*
+ * Changes configs; a NULL value resets one to its default.
+ */
 void
 pt_topic_alter_configs(Oid relid, List *configs)
 {
@@ -506,7 +558,7 @@ pt_topic_alter_configs(Oid relid, List *configs)
 	label = pt_label_get(relid);
 	if (label == NULL)
 	{
-		/* a table made by hand: from now on its id is kept */
+		/* the table was made by hand; from now on its id is stored */
 		label = palloc0(sizeof(PtLabel));
 		label->has_id = true;
 		label->id = topic->id;
@@ -517,9 +569,9 @@ pt_topic_alter_configs(Oid relid, List *configs)
 }
 
 /*
- * NAME_text or NAME_jsonb beside the topic's table: a view with key and value
- * in a readable form; with "try_" before the format, null for what has another
- * form.  Returns its OID.
+ * Creates a view NAME_format beside the topic's table, which shows key and
+ * value in a readable form: "text" or "jsonb".  With "try_" before it, what
+ * has another form is null.  Returns the view's OID.
  */
 Oid
 pt_topic_create_view(Oid relid, const char *format)
@@ -529,6 +581,7 @@ pt_topic_create_view(Oid relid, const char *format)
 	bool		tries = strncmp(format, "try_", 4) == 0;
 	char		view[NAMEDATALEN];
 
+	Assert(OidIsValid(schema));
 	check_may_create(schema);
 	pt_name_append(get_rel_name(relid), psprintf("_%s", format), view);
 	pt_ddl_run(psprintf("CREATE VIEW %s AS SELECT partition, \"offset\", \"timestamp\", "

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * ext_table.c
- *	  The extension's own tables, read and written by statements.
+ *	  Reads and writes the extension's own tables, by statements.
  *
- * The tables are read and written by the server's own statements, so
- * privileges, dumps and replicas need no work of ours.
+ * Because these are the server's own statements, privileges, dumps and
+ * replicas need no work of ours.
  *
  * Siblings: ext_table.h; group_configs.c, kept_configs.c.
  *
@@ -23,21 +23,25 @@
 #include "topic/internal.h"
 
 /*
- * The name of a table of the extension, for statements; NULL without the
- * extension, or with one that has no such table.
+ * Returns the qualified name of a table of the extension, for statements, and
+ * its OID.  NULL without the extension, or if it is an old one without the
+ * table.
  */
 char *
 pt_ext_table_name(const char *table, Oid *relid)
 {
 	Oid			schema = pt_catalog_extension_schema();
 
+	Assert(table != NULL);
 	*relid = OidIsValid(schema) ? get_relname_relid(table, schema) : InvalidOid;
 	if (!OidIsValid(*relid))
 		return NULL;
 	return quote_qualified_identifier(get_namespace_name(schema), table);
 }
 
-/* The same; ERROR 42P01 when there is none. */
+/*
+ * The same, with ERROR 42P01 if there is no such table.
+ */
 char *
 pt_ext_table_required(const char *table)
 {
@@ -53,8 +57,8 @@ pt_ext_table_required(const char *table)
 }
 
 /*
- * Runs a statement with up to two text parameters; SPI is connected, and rows
- * are in SPI_tuptable.
+ * Runs a statement with up to two text parameters (NULL: not used).  The
+ * caller has connected SPI, and finds rows in SPI_tuptable.
  */
 void
 pt_ext_table_run(const char *sql, bool read_only, const char *arg1, const char *arg2)

@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * file_sizes.c
- *	  Where the logs of partitions lie, and how large their files are.
+ *	  The directories of the logs of partitions, and the sizes of their files.
  *
- * No lock is taken on a partition, so that a look at the disk never waits for
- * an ALTER TABLE: sizes are asked of the file system, and a file that has just
- * gone has none.
+ * No partition is locked, so that looking at the disk never waits for an ALTER
+ * TABLE. The file system is asked for sizes, and a file that has just gone has
+ * none.
  *
- * Siblings: catalog.c (what a topic is).
+ * Sibling: catalog.c (what a topic is).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -28,17 +28,24 @@
 #include "utils/fmgrprotos.h"
 #include "utils/syscache.h"
 
-/* The directory of a tablespace; that of pg_default is the data directory. */
+/*
+ * Returns the directory of a tablespace, absolute.  That of pg_default is the
+ * data directory.
+ */
 static char *
 place_path(Oid tablespace)
 {
 	char	   *path = TextDatumGetCString(DirectFunctionCall1(pg_tablespace_location, ObjectIdGetDatum(tablespace)));
 
+	Assert(OidIsValid(tablespace));
 	if (path[0] == '\0')
 		return pstrdup(DataDir);
 	return path[0] == '/' ? path : psprintf("%s/%s", DataDir, path);
 }
 
+/*
+ * Lists the tablespaces in which tables can be; see topic.h.
+ */
 List *
 pt_places(void)
 {
@@ -53,7 +60,7 @@ pt_places(void)
 		Oid			oid = ((Form_pg_tablespace) GETSTRUCT(tuple))->oid;
 
 		if (oid == GLOBALTABLESPACE_OID)
-			continue;			/* of the shared catalogs only */
+			continue;			/* has shared catalogs only */
 		place = palloc(sizeof(PtPlace));
 		place->tablespace = oid;
 		place->path = place_path(oid);
@@ -64,7 +71,9 @@ pt_places(void)
 	return result;
 }
 
-/* All segments of a file; what is not there counts nothing. */
+/*
+ * Returns the bytes of all segments of a file.  Missing ones count as empty.
+ */
 static int64
 file_bytes(const RelFileLocator *locator)
 {
@@ -81,6 +90,9 @@ file_bytes(const RelFileLocator *locator)
 	}
 }
 
+/*
+ * Returns the tablespace of a leaf and the size of its files; see topic.h.
+ */
 Oid
 pt_leaf_place(Oid leaf, int64 *bytes)
 {
@@ -88,6 +100,7 @@ pt_leaf_place(Oid leaf, int64 *bytes)
 	RelFileLocator locator;
 	Form_pg_class form;
 
+	Assert(bytes != NULL);
 	*bytes = 0;
 	if (!HeapTupleIsValid(tuple))
 		return InvalidOid;

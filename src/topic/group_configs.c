@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * group_configs.c
- *	  Kafka's configs of consumer groups: the table of them, and where they are
- *	  kept.
+ *	  Kafka's configs of consumer groups: their table of definitions, and where
+ *	  values are stored.
  *
- * Values are kept as a row of the extension's table group_configs (group_id,
- * configs), the configs as a JSON object of those that differ from the
- * default.  Whoever writes it, by these functions or by hand, fires the
- * table's trigger, which invalidates the table's relcache entry: that is how
- * other processes learn of it (pt_group_configs_generation).
+ * Values are rows of the extension's table group_configs (group_id, configs);
+ * the configs are a JSON object of those that differ from the default.  Each
+ * statement that writes the table, also one by hand, fires the table's
+ * trigger, which invalidates the table's relcache entry.  Other processes
+ * notice that (pt_group_configs_generation).
  *
  * Siblings: group_configs.h, ext_table.c (the table), config_value.c (checks).
  *
@@ -34,14 +34,14 @@ PG_FUNCTION_INFO_V1(pt_group_configs_changed);
 
 #define TABLE_NAME	"group_configs"
 
-/* What fits into the table's index. */
+/* Longest group id in bytes that fits into the table's index. */
 #define GROUP_NAME_MAX	2000
 
 #define FIELD(f) offsetof(PtGroupConfig, f), NULL
 
 /*
- * By name.  Defaults are the settings for all groups; bounds are checked by
- * check_bounds.
+ * Ordered by name.  The settings for all groups are the defaults;
+ * check_bounds() has the bounds.
  */
 static const PtConfigDef config_defs[] = {
 	{"consumer.heartbeat.interval.ms", PT_CONFIG_INT, "5000", 1, PG_INT32_MAX, 1, {NULL},
@@ -54,17 +54,20 @@ static const PtConfigDef config_defs[] = {
 
 static const PtConfigTable config_table = {"group", config_defs, lengthof(config_defs)};
 
+/*
+ * Increases when configs may have changed.
+ */
 static uint64 generation = 1;
-static Oid	watched = InvalidOid;	/* the table, once somebody asked for the
-									 * generation */
+static Oid	watched = InvalidOid;	/* OID of the table, once the generation
+									 * was asked for */
 
 /*
  * The table
  */
 
 /*
- * The pairs that a group has, in the current memory context.  Somebody may
- * have written the table by hand: what makes no sense counts as not set.
+ * Returns the pairs of a group, in the current memory context.  Somebody may
+ * have written the table by hand, so a wrong value counts as not set.
  */
 static List *
 read_configs(const char *group, bool for_update)
@@ -74,6 +77,7 @@ read_configs(const char *group, bool for_update)
 	char	   *table = pt_ext_table_name(TABLE_NAME, &relid);
 	List	   *pairs = NIL;
 
+	Assert(group != NULL);
 	if (table == NULL)
 		return NIL;
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -103,6 +107,9 @@ read_configs(const char *group, bool for_update)
 	return pairs;
 }
 
+/*
+ * Returns the pairs as a JSON object.
+ */
 static char *
 as_json(List *pairs)
 {
@@ -125,7 +132,9 @@ as_json(List *pairs)
 	return buf.data;
 }
 
-/* NIL: the row goes. */
+/*
+ * Writes the row of a group; NIL deletes it.
+ */
 static void
 write_configs(const char *group, List *pairs)
 {
@@ -143,7 +152,9 @@ write_configs(const char *group, List *pairs)
 	PopActiveSnapshot();
 }
 
-/* The table's trigger, after each statement that may have changed it. */
+/*
+ * The trigger of the table, after each statement that may have changed it.
+ */
 Datum
 pt_group_configs_changed(PG_FUNCTION_ARGS)
 {
@@ -155,6 +166,9 @@ pt_group_configs_changed(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
+/*
+ * Relcache callback; it may only set flags.
+ */
 static void
 relcache_changed(Datum arg, Oid relid)
 {
@@ -162,6 +176,9 @@ relcache_changed(Datum arg, Oid relid)
 		generation++;
 }
 
+/*
+ * Returns the generation; see group_configs.h.
+ */
 uint64
 pt_group_configs_generation(void)
 {
@@ -174,7 +191,7 @@ pt_group_configs_generation(void)
 		registered = true;
 	}
 	(void) pt_ext_table_name(TABLE_NAME, &relid);
-	if (relid != watched)		/* made, dropped or made again */
+	if (relid != watched)		/* created, dropped or created again */
 	{
 		watched = relid;
 		generation++;
@@ -186,6 +203,9 @@ pt_group_configs_generation(void)
  * Checks
  */
 
+/*
+ * Returns the bounds of the configs; see group_configs.h.
+ */
 const PtGroupConfigBounds *
 pt_group_config_bounds(void)
 {
@@ -198,6 +218,9 @@ pt_group_config_bounds(void)
 	return &bounds;
 }
 
+/*
+ * Checks the bounds of one value.  Returns false with a reason, palloc'd.
+ */
 static bool
 check_bounds(const PtConfigDef *def, int64 value, char **reason)
 {
@@ -215,7 +238,9 @@ check_bounds(const PtConfigDef *def, int64 value, char **reason)
 	return false;
 }
 
-/* What a group has that has none of its own. */
+/*
+ * Returns the value of a group that has not set the config.
+ */
 static int32
 default_of(const PtConfigDef *def)
 {
@@ -223,7 +248,9 @@ default_of(const PtConfigDef *def)
 		pt_group_consumer_session_timeout_ms : pt_group_consumer_heartbeat_interval_ms;
 }
 
-/* The value that counts. */
+/*
+ * Returns the value of a config: that of the pairs, or the default.
+ */
 static int64
 effective(List *pairs, const PtConfigDef *def)
 {
@@ -236,6 +263,10 @@ effective(List *pairs, const PtConfigDef *def)
 	return value.number;
 }
 
+/*
+ * Checks all pairs, and that they fit each other.  Returns false with a
+ * reason, palloc'd.
+ */
 static bool
 check_all(List *pairs, char **reason)
 {
@@ -261,11 +292,15 @@ check_all(List *pairs, char **reason)
 	return false;
 }
 
+/*
+ * Checks changes; see group_configs.h.
+ */
 bool
 pt_group_check_configs(const char *group, List *changes, char **reason)
 {
 	ListCell   *lc;
 
+	Assert(group != NULL && reason != NULL);
 	if (group[0] == '\0')
 	{
 		*reason = pstrdup("Group name must not be empty");
@@ -290,6 +325,9 @@ pt_group_check_configs(const char *group, List *changes, char **reason)
  * Reading and writing
  */
 
+/*
+ * Lists all configs of a group; see group_configs.h.
+ */
 List *
 pt_group_config_list(const char *group)
 {
@@ -306,6 +344,9 @@ pt_group_config_list(const char *group)
 	return list;
 }
 
+/*
+ * Lists the groups that have configs; see group_configs.h.
+ */
 List *
 pt_group_config_names(void)
 {
@@ -332,6 +373,9 @@ pt_group_config_names(void)
 	return names;
 }
 
+/*
+ * Changes the configs of a group; see group_configs.h.
+ */
 void
 pt_group_alter_configs(const char *group, List *changes)
 {
@@ -347,6 +391,9 @@ pt_group_alter_configs(const char *group, List *changes)
 	write_configs(group, merged);
 }
 
+/*
+ * Locks the table, if that is possible at once; see group_configs.h.
+ */
 bool
 pt_group_configs_lock(void)
 {
@@ -355,6 +402,9 @@ pt_group_configs_lock(void)
 	return pt_ext_table_name(TABLE_NAME, &relid) == NULL || ConditionalLockRelationOid(relid, AccessShareLock);
 }
 
+/*
+ * Gets the configs of a group; see group_configs.h.
+ */
 bool
 pt_group_config_get(const char *group, PtGroupConfig *config)
 {
@@ -368,6 +418,7 @@ pt_group_config_get(const char *group, PtGroupConfig *config)
 		if (pt_config_pair(pairs, def->name) == NULL)
 			continue;
 		*(int32 *) ((char *) config + def->field) = (int32) effective(pairs, def);
+		Assert(def->field >= 0 && def->field < (int) sizeof(PtGroupConfig));
 		any = true;
 	}
 	return any;

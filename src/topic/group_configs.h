@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * group_configs.h
- *	  Kafka's configs of consumer groups: what a group may have of its own.
+ *	  Kafka's configs of consumer groups: those that a group has of its own.
  *
- * They are rows of the extension's table group_configs, which pg_dump carries
- * along: one row for each group that has configs which differ from the
- * defaults.  A group need not exist to have some.
+ * They are rows of the extension's table group_configs, which pg_dump dumps.
+ * There is a row for each group that has configs which differ from the
+ * defaults.  The group itself does not have to exist.
  *
  * All functions need a transaction with an active snapshot.
  *
@@ -21,33 +21,33 @@
 #include "topic/topic.h"
 
 /*
- * All configs of a group in order of name; NULL: the defaults.  List of
- * PtConfigEntry *.
+ * Returns all configs of a group, ordered by name; NULL: the defaults.  A
+ * List of PtConfigEntry *.
  */
 extern List *pt_group_config_list(const char *group);
 
 /*
- * Names of the groups that have configs of their own: List of char *, in
- * order.
+ * Returns the names of the groups that have configs of their own, in order.
+ * A List of char *.
  */
 extern List *pt_group_config_names(void);
 
 /*
- * May the configs be read without waiting for somebody who has their table
- * locked?  Then they may to the end of the transaction.
+ * Returns true if the configs can be read without waiting for a session that
+ * has their table locked.  This stays so to the end of the transaction.
  */
 extern bool pt_group_configs_lock(void);
 
 /*
- * Would these changes (List of PtConfigPair *, NULL for the default) be fine?
- * false with a reason (palloc'd).
+ * Checks changes (List of PtConfigPair *; a NULL value is the default).
+ * Returns false with a reason, palloc'd.
  */
 extern bool pt_group_check_configs(const char *group, List *changes, char **reason);
 
-/* Makes them; ERROR 22023 where pt_group_check_configs says no. */
+/* Makes changes.  ERROR 22023 if pt_group_check_configs() refuses them. */
 extern void pt_group_alter_configs(const char *group, List *changes);
 
-/* What code asks for, and in what bounds a group may have it (ms). */
+/* The values that code reads, in ms. */
 typedef struct PtGroupConfig
 {
 	int32		session_timeout_ms;
@@ -55,8 +55,8 @@ typedef struct PtGroupConfig
 } PtGroupConfig;
 
 /*
- * Kafka's bounds, made wider where the settings for all groups are beyond
- * them; in static memory.
+ * Kafka's bounds, in ms.  They are wider if the settings for all groups are
+ * outside of them.
  */
 typedef struct PtGroupConfigBounds
 {
@@ -69,14 +69,15 @@ typedef struct PtGroupConfigBounds
 extern const PtGroupConfigBounds *pt_group_config_bounds(void);
 
 /*
- * Fills config with the group's values, those that are not set are left alone;
- * false when none is set.
+ * Sets the fields for which the group has a value; others stay as they are.
+ * Returns false if it has none.
  */
 extern bool pt_group_config_get(const char *group, PtGroupConfig *config);
 
 /*
- * Goes up whenever configs of some group may have changed, here or in another
- * process, so that copies are to be read again.  Needs a transaction.
+ * Returns a number that increases whenever configs of a group may have
+ * changed, here or in another process.  Copies have to be read again then.
+ * Needs a transaction.
  */
 extern uint64 pt_group_configs_generation(void);
 

@@ -1,19 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * headers.c
- *	  The type headers: an ordered list of keys and values, with duplicates, as
- *	  a record has them.
+ *	  The type headers: a record's headers, which are an ordered list of keys
+ *	  and values with duplicates.
  *
- * A value holds the headers in the encoding of a record (types.h), so that
- * neither producing nor reading converts anything.  As text it is a JSON
- * array of pairs:
+ * A value has the headers in the encoding of a record (types.h), so that
+ * neither producing nor reading converts them.  As text it is a JSON array of
+ * pairs:
  *
  *	[["trace", "17"], ["empty", ""], ["none", null], ["raw", {"base64":
  *	"/w=="}]]
  *
- * A key or value that cannot be a JSON string (not valid UTF-8, or with a zero
- * byte) is written as {"base64": "..."}.  Input also takes an object,
- * {"trace": "17"}, and numbers and booleans for their text.
+ * A key or value that cannot be a JSON string (it is not valid UTF-8, or has a
+ * zero byte) is written as {"base64": "..."}.  Input also accepts an object,
+ * {"trace": "17"}, and numbers and booleans, which stand for their text.
  *
  * Siblings: types.h, json.c, bytes.c.
  *
@@ -52,12 +52,16 @@ PG_FUNCTION_INFO_V1(pt_headers_get_text);
 PG_FUNCTION_INFO_V1(pt_headers_each);
 PG_FUNCTION_INFO_V1(pt_headers_count);
 
+/* Headers that are being built. */
 typedef struct HeadersBuilder
 {
-	StringInfoData buf;
+	StringInfoData buf;			/* encoded headers */
 	int32		count;
 } HeadersBuilder;
 
+/*
+ * Begins without headers.
+ */
 static void
 builder_begin(HeadersBuilder *b)
 {
@@ -65,6 +69,9 @@ builder_begin(HeadersBuilder *b)
 	b->count = 0;
 }
 
+/*
+ * Appends a varint of Kafka's encoding.
+ */
 static void
 append_varint(StringInfo buf, int32 value)
 {
@@ -73,10 +80,13 @@ append_varint(StringInfo buf, int32 value)
 	appendBinaryStringInfo(buf, bytes, (int) (pt_varint_write(bytes, value) - bytes));
 }
 
-/* value NULL: a null value, whatever value_len says. */
+/*
+ * Adds a header.  If value is NULL, the value is null, whatever value_len is.
+ */
 static void
 builder_add(HeadersBuilder *b, const char *key, int key_len, const char *value, int value_len)
 {
+	Assert(key != NULL && key_len >= 0 && (value == NULL || value_len >= 0));
 	append_varint(&b->buf, key_len);
 	appendBinaryStringInfo(&b->buf, key, key_len);
 	append_varint(&b->buf, value ? value_len : -1);
@@ -85,7 +95,10 @@ builder_add(HeadersBuilder *b, const char *key, int key_len, const char *value, 
 	b->count++;
 }
 
-/* The finished value, in the current context; the builder is gone. */
+/*
+ * Returns the finished value in the current memory context, and frees the
+ * builder.
+ */
 static PtHeaders *
 builder_end(HeadersBuilder *b)
 {
@@ -95,7 +108,9 @@ builder_end(HeadersBuilder *b)
 	return h;
 }
 
-/* Can the bytes be a JSON string of this database? */
+/*
+ * True if the bytes can be a JSON string of this database.
+ */
 static bool
 is_text(const char *data, int len)
 {
@@ -111,7 +126,9 @@ is_text(const char *data, int len)
 	return true;
 }
 
-/* Bytes as a JSON string or {"base64": ...}; NULL as null. */
+/*
+ * Appends bytes as a JSON string or as {"base64": ...}; NULL as null.
+ */
 static void
 append_json(StringInfo buf, const char *data, int len)
 {
@@ -133,7 +150,9 @@ append_json(StringInfo buf, const char *data, int len)
 	}
 }
 
-/* The text form; also valid jsonb. */
+/*
+ * Returns the text form, which is also valid jsonb.
+ */
 static char *
 headers_to_json(const PtHeaders *h)
 {
@@ -155,10 +174,13 @@ headers_to_json(const PtHeaders *h)
 		sep = ", ";
 	}
 	appendStringInfoChar(&buf, ']');
-	Assert(pos == end);			/* whoever formed the value has checked it */
+	Assert(pos == end);			/* checked when the value was formed */
 	return buf.data;
 }
 
+/*
+ * ERROR 22P02 for headers of the wrong form.
+ */
 static void
 bad_headers(const char *detail)
 {
@@ -169,7 +191,9 @@ bad_headers(const char *detail)
 			 errhint("Headers are an array of pairs, as in [[\"key\", \"value\"]], or an object.")));
 }
 
-/* The bytes of {"base64": "..."}. */
+/*
+ * Decodes {"base64": "..."}.
+ */
 static char *
 decode_base64(JsonbContainer *object, int *len)
 {
@@ -188,7 +212,9 @@ decode_base64(JsonbContainer *object, int *len)
 	return out;
 }
 
-/* Text of the database as UTF-8 bytes. */
+/*
+ * Converts a text of the database to UTF-8 bytes.
+ */
 static char *
 to_utf8(char *s, int *len)
 {
@@ -198,7 +224,9 @@ to_utf8(char *s, int *len)
 	return utf8;
 }
 
-/* A key or value in JSON as bytes; NULL for null. */
+/*
+ * Returns a key or a value in JSON as bytes; NULL for null.
+ */
 static char *
 json_to_bytes(const JsonbValue *v, int *len)
 {
@@ -213,6 +241,9 @@ json_to_bytes(const JsonbValue *v, int *len)
 	return s ? to_utf8(s, len) : NULL;
 }
 
+/*
+ * Adds a header that is given as a pair.
+ */
 static void
 add_pair(HeadersBuilder *b, JsonbContainer *pair)
 {
@@ -233,6 +264,9 @@ add_pair(HeadersBuilder *b, JsonbContainer *pair)
 	builder_add(b, part[0], len[0], part[1], len[1]);
 }
 
+/*
+ * Builds headers from an array of pairs or an object.
+ */
 static PtHeaders *
 headers_from_json(Jsonb *jb)
 {
@@ -262,6 +296,9 @@ headers_from_json(Jsonb *jb)
 	return builder_end(&b);
 }
 
+/*
+ * Input function: JSON.
+ */
 Datum
 pt_headers_in(PG_FUNCTION_ARGS)
 {
@@ -270,6 +307,9 @@ pt_headers_in(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(headers_from_json(DatumGetJsonbP(jb)));
 }
 
+/*
+ * Output function: JSON.
+ */
 Datum
 pt_headers_out(PG_FUNCTION_ARGS)
 {
@@ -277,8 +317,8 @@ pt_headers_out(PG_FUNCTION_ARGS)
 }
 
 /*
- * On the wire: the count, then the encoding of a record.  Checked to its last
- * byte.
+ * Receive function: the count, then the encoding of a record, which is
+ * checked to its last byte.
  */
 Datum
 pt_headers_recv(PG_FUNCTION_ARGS)
@@ -300,6 +340,9 @@ pt_headers_recv(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(pt_headers_form(data, len, count));
 }
 
+/*
+ * Send function: see pt_headers_recv().
+ */
 Datum
 pt_headers_send(PG_FUNCTION_ARGS)
 {
@@ -312,12 +355,14 @@ pt_headers_send(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
 }
 
+/* headers(jsonb) */
 Datum
 pt_headers_from_jsonb(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_POINTER(headers_from_json(PG_GETARG_JSONB_P(0)));
 }
 
+/* to_jsonb(headers) */
 Datum
 pt_headers_to_jsonb(PG_FUNCTION_ARGS)
 {
@@ -326,7 +371,10 @@ pt_headers_to_jsonb(PG_FUNCTION_ARGS)
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
 }
 
-/* headers('k1', 'v1', 'k2', NULL) */
+/*
+ * headers(VARIADIC text[]): keys and values in turn, such as headers('k1',
+ * 'v1', 'k2', NULL).
+ */
 Datum
 pt_headers_from_array(PG_FUNCTION_ARGS)
 {
@@ -358,8 +406,8 @@ pt_headers_from_array(PG_FUNCTION_ARGS)
 }
 
 /*
- * The last header of this key, as Kafka's lastHeader(); false: none, or its
- * value is null.
+ * Finds the last header with that key, as Kafka's Headers.lastHeader() does.
+ * Returns false if there is none or its value is null.
  */
 static bool
 find_last(const PtHeaders *h, text *key, PtHeader *found)
@@ -382,6 +430,7 @@ find_last(const PtHeaders *h, text *key, PtHeader *found)
 	return result;
 }
 
+/* headers -> text: the value as bytes */
 Datum
 pt_headers_get(PG_FUNCTION_ARGS)
 {
@@ -392,6 +441,7 @@ pt_headers_get(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P((bytea *) cstring_to_text_with_len(header.value, header.value_len));
 }
 
+/* headers ->> text: the value as text */
 Datum
 pt_headers_get_text(PG_FUNCTION_ARGS)
 {
@@ -402,7 +452,7 @@ pt_headers_get_text(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(pt_bytes_to_text(header.value, header.value_len)));
 }
 
-/* One row for each, in order. */
+/* each(headers): a row for each header, in order */
 Datum
 pt_headers_each(PG_FUNCTION_ARGS)
 {
@@ -426,6 +476,7 @@ pt_headers_each(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* count(headers) */
 Datum
 pt_headers_count(PG_FUNCTION_ARGS)
 {

@@ -26,32 +26,36 @@
 
 #include "topic/topic.h"
 
-/* Most partitions of one topic; leaves with a larger number are not seen. */
+/*
+ * Largest number of partitions of a topic.  Leaves with a larger number are
+ * ignored.
+ */
 #define PT_PARTITIONS_MAX	100000
 
 #define PT_LABEL_PROVIDER	"pgtopic"
 
 /*
- * name.c.  A relation name holds 63 bytes, a topic's name 249: the relation of
- * a longer one is its beginning, '~' and a hash of all of it.  '~' and '#' are
- * not legal in topic names, so nothing that is made here is some other topic's
- * name.
+ * name.c.  The name of a relation has at most 63 bytes, that of a topic 249.
+ * A longer name becomes its beginning, '~' and a hash of the whole name.  '~'
+ * and '#' are not allowed in topic names, so a name that is made here is
+ * never that of another topic.
  */
 extern void pt_name_relation(const char *name, char *relname);
 extern void pt_name_append(const char *relname, const char *suffix, char *out);
 
-/* label.c */
+/* label.c: a label as a struct */
 typedef struct PtLabel
 {
 	char	   *name;			/* NULL: that of the relation */
 	bool		has_id;
 	pg_uuid_t	id;
 	bool		internal;
-	bool		unfinished;		/* being made or deleted in pieces: no topic */
-	List	   *configs;		/* of PtConfigPair, no NULL values */
+	bool		unfinished;		/* is being made or deleted in pieces, and is
+								 * not a topic */
+	List	   *configs;		/* List of PtConfigPair without NULL values */
 	/* of a partition, which has nothing else */
 	bool		has_start;
-	int64		start;
+	int64		start;			/* offset at which the log begins */
 } PtLabel;
 
 pg_noreturn extern void pt_label_bad(const char *detail);
@@ -59,8 +63,10 @@ extern PtLabel *pt_label_parse(const char *text);
 extern PtLabel *pt_label_get(Oid relid);	/* NULL: no label */
 extern char *pt_label_text(const PtLabel *label);
 
-/* catalog.c */
-/* Of topics; InvalidOid: not there yet */
+/*
+ * catalog.c; pt_catalog_schema() is that of topics, InvalidOid if it does not
+ * exist
+ */
 extern Oid	pt_catalog_schema(void);
 extern Oid	pt_catalog_extension_schema(void);
 extern bool pt_catalog_load(Oid relid, PtTopic *topic);

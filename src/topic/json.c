@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * json.c
- *	  Small helpers to take jsonb apart.
+ *	  Small helpers to read jsonb.
  *
  * Siblings: label.c, headers.c and the func room use them.
  *
@@ -17,7 +17,9 @@
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
-/* Begins a walk over an array or object; the container stays the caller's. */
+/*
+ * Begins to go over an array or object; the container belongs to the caller.
+ */
 void
 pt_json_walk_begin(PtJsonWalk *walk, JsonbContainer *container)
 {
@@ -30,6 +32,9 @@ pt_json_walk_begin(PtJsonWalk *walk, JsonbContainer *container)
 	Assert(token == WJB_BEGIN_OBJECT || token == WJB_BEGIN_ARRAY);
 }
 
+/*
+ * Moves to the next element or member; false at the end.
+ */
 bool
 pt_json_walk_next(PtJsonWalk *walk)
 {
@@ -45,6 +50,9 @@ pt_json_walk_next(PtJsonWalk *walk)
 	return true;
 }
 
+/*
+ * Returns a scalar as text; see json.h.
+ */
 char *
 pt_json_scalar(const JsonbValue *v, const char *what)
 {
@@ -66,6 +74,9 @@ pt_json_scalar(const JsonbValue *v, const char *what)
 	pg_unreachable();
 }
 
+/*
+ * Returns a whole number; see json.h.
+ */
 bool
 pt_json_int64(const JsonbValue *v, int64 *result)
 {
@@ -83,7 +94,9 @@ pt_json_int64(const JsonbValue *v, int64 *result)
 	return errno == 0 && *end == '\0';
 }
 
-/* The elements of an array, joined by commas. */
+/*
+ * Joins the elements of an array with commas.
+ */
 static char *
 joined(JsonbContainer *array, const char *what)
 {
@@ -101,6 +114,9 @@ joined(JsonbContainer *array, const char *what)
 	return buf.data;
 }
 
+/*
+ * Returns configs as pairs; see json.h.
+ */
 List *
 pt_json_configs(Jsonb *jb)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * json.h
- *	  Small helpers to take jsonb apart.
+ *	  Small helpers to read jsonb.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -16,13 +16,13 @@
 #include "utils/jsonb.h"
 
 /*
- * Goes over the members of an object or the elements of an array; what is
+ * A walk over the members of an object or the elements of an array.  What is
  * nested in them is a jbvBinary value.
  */
 typedef struct PtJsonWalk
 {
 	JsonbIterator *it;
-	char	   *key;			/* NULL in an array */
+	char	   *key;			/* of a member; NULL in an array */
 	JsonbValue	value;
 } PtJsonWalk;
 
@@ -30,18 +30,21 @@ extern void pt_json_walk_begin(PtJsonWalk *walk, JsonbContainer *container);
 extern bool pt_json_walk_next(PtJsonWalk *walk);
 
 /*
- * A scalar as text, as ->> gives it; NULL for null.  ERROR for an array or
- * object, called "what" there.
+ * Returns a scalar as text, as ->> does; NULL for null.  ERROR for an array
+ * or object; "what" is its name in the message.
  */
 extern char *pt_json_scalar(const JsonbValue *v, const char *what);
 
-/* A number that is whole and fits; false for anything else. */
+/*
+ * Returns true and the number if it is whole and fits; false for anything
+ * else.
+ */
 extern bool pt_json_int64(const JsonbValue *v, int64 *result);
 
 /*
- * {"retention.ms": 1000, "cleanup.policy": ["compact", "delete"],
- * "segment.ms": null} as a list of PtConfigPair: an array is joined by commas.
- * Checks no name and no value.
+ * Returns {"retention.ms": 1000, "cleanup.policy": ["compact", "delete"],
+ * "segment.ms": null} as a list of PtConfigPair.  An array is joined with
+ * commas.  Names and values are not checked.
  */
 extern List *pt_json_configs(Jsonb *jb);
 

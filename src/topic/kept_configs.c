@@ -1,17 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * kept_configs.c
- *	  Configs of a Kafka broker that are kept and have no effect.
+ *	  Configs of a Kafka broker that are stored and have no effect.
  *
- * These are what Kafka lets its administrators change while a broker runs, and
- * what tunes machinery that this server does not have: threads, buffers, the
- * traffic between brokers.  Tools and test suites set them and read them back,
- * kafka-reassign-partitions for one.  What promises something to somebody,
- * such as security or a limit, is not among them: to accept that and do
- * nothing would be a lie.
+ * These are configs that Kafka's administrators may change while a broker runs
+ * and that tune what this server does not have: threads, buffers, the traffic
+ * between brokers.  Tools and test suites set them and read them back;
+ * kafka-reassign-partitions is one of them.  Configs that promise something,
+ * such as security or a limit, are not among them, because accepting them
+ * without an effect would be a lie.
  *
- * Values are rows of the extension's table kept_broker_configs, so they are
- * the database's as topics are, and pg_dump takes them along.
+ * Values are rows of the extension's table kept_broker_configs.  So they
+ * belong to the database, as topics do, and pg_dump dumps them.
  *
  * Siblings: kept_configs.h, ext_table.c, config_value.c (checks).
  *
@@ -42,7 +42,10 @@
 #define NO_BATCHING		"Kept, without effect: groups are assigned without delay."
 #define NO_BUFFERS		"Kept, without effect: the coordinator has no such buffer."
 
-/* Name, type, Kafka's default and bounds, and why it has no effect. */
+/*
+ * Name, type, Kafka's default and bounds, and why it has no effect; ordered
+ * by name.
+ */
 static const PtConfigDef config_defs[] = {
 	{"background.threads", PT_CONFIG_INT, "10", INT_FROM(1), NO_THREADS},
 	{"follower.fetch.last.tiered.offset.enable", PT_CONFIG_BOOLEAN, "false", PLAIN, NO_TIERS},
@@ -82,8 +85,8 @@ static const PtConfigDef config_defs[] = {
 static const PtConfigTable config_table = {"broker", config_defs, lengthof(config_defs)};
 
 /*
- * The pairs that are set, in the current memory context.  Somebody may have
- * written the table by hand: what makes no sense counts as not set.
+ * Returns the pairs that are set, in the current memory context.  Somebody
+ * may have written the table by hand, so a wrong value counts as not set.
  */
 static List *
 read_pairs(void)
@@ -120,14 +123,18 @@ read_pairs(void)
 	return pairs;
 }
 
-/* All of them in order of name: List of PtConfigEntry *. */
+/*
+ * Lists all of them, ordered by name: List of PtConfigEntry *.
+ */
 List *
 pt_kept_config_list(void)
 {
 	return pt_config_table_list(&config_table, read_pairs());
 }
 
-/* Is it one of them? */
+/*
+ * Returns true if the name is one of them.
+ */
 bool
 pt_kept_config_known(const char *name)
 {
@@ -135,7 +142,8 @@ pt_kept_config_known(const char *name)
 }
 
 /*
- * May it have this value (NULL: its default)?  false with a reason (palloc'd).
+ * Checks a value; NULL stands for the default.  Returns false with a reason,
+ * palloc'd.
  */
 bool
 pt_kept_config_check(const char *name, const char *value, char **reason)
@@ -144,8 +152,8 @@ pt_kept_config_check(const char *name, const char *value, char **reason)
 }
 
 /*
- * Makes changes (List of PtConfigPair *, NULL for the default) that have been
- * checked.
+ * Makes changes (List of PtConfigPair *; a NULL value is the default), which
+ * have been checked.
  */
 void
 pt_kept_configs_alter(List *changes)

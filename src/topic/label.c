@@ -1,28 +1,27 @@
 /*-------------------------------------------------------------------------
  *
  * label.c
- *	  What a topic is beyond its table: the security label of the table, as
- *	  text and as a struct, and the provider that checks it.
+ *	  The security label of a topic's table, as text and as a struct.
  *
  * The label is a JSON object:
  *
  *	{"name": "...", "id": "uuid", "internal": true, "configs": {"retention.ms":
  *	"1000", ...}}
  *
- * Every key may be missing.  "name" is there when a relation's name cannot
- * hold the topic's (name.c), and counts only as long as the relation has the
- * name that is derived from it: so no two topics ever have one name.  (ALTER
- * TABLE RENAME of a topic is refused, see ../am/utility.c; outside of the
- * schema of topics it is a table as any.)
+ * Each key may be missing.  "name" is there if the topic's name does not fit a
+ * relation (name.c).  It counts only while the relation has the name that is
+ * derived from it, so two topics never have the same name.  (ALTER TABLE
+ * RENAME of a topic is refused, see ../am/utility.c; outside of the schema of
+ * topics the table is not a topic.)
  *
- * A partition that has been emptied has a label, too, {"start": offset}:
- * records are restored to the offsets that they had, but where there are none
- * a dump would not know how far the partition had come.  Setting it makes an
- * empty log begin there.
+ * A partition that was emptied has a label, too: {"start": offset}.  Records
+ * are restored to the offsets that they had; without records a dump would not
+ * say where the partition has ended.  Setting the label makes an empty log
+ * begin there.
  *
- * A security label was chosen because the server does all the rest: it is
- * dropped and dumped with the table (also by pg_dump -t) and only the owner
- * may change it.
+ * We use a security label because the server does the rest: it is dropped and
+ * dumped with the table (also by pg_dump -t), and only the owner may change
+ * it.
  *
  * Siblings: catalog.c reads labels, ddl.c writes them, configs.c knows the
  * configs.
@@ -52,7 +51,9 @@
 #include "utils/numeric.h"
 #include "utils/syscache.h"
 
-/* ERROR 22023: the text of a label makes no sense. */
+/*
+ * ERROR 22023: the text of a label is wrong.
+ */
 void
 pt_label_bad(const char *detail)
 {
@@ -63,6 +64,9 @@ pt_label_bad(const char *detail)
 			 errhint("Use create_topic() and alter_topic(), which write the label.")));
 }
 
+/*
+ * Returns a string of the label; ERROR if it is something else.
+ */
 static char *
 label_string(const char *key, const JsonbValue *v)
 {
@@ -71,6 +75,9 @@ label_string(const char *key, const JsonbValue *v)
 	return pnstrdup(v->val.string.val, v->val.string.len);
 }
 
+/*
+ * Reads one member of the label's object.
+ */
 static void
 parse_key(PtLabel *label, const char *key, JsonbValue *v)
 {
@@ -108,8 +115,8 @@ parse_key(PtLabel *label, const char *key, JsonbValue *v)
 }
 
 /*
- * ERROR when the text is not JSON or has keys that are not known.  Unknown
- * configs are dropped here; the provider's hook refuses them.
+ * Parses a label.  ERROR if the text is not JSON or has unknown keys.
+ * Unknown configs are dropped here; the provider's hook refuses them.
  */
 PtLabel *
 pt_label_parse(const char *text)
@@ -118,6 +125,7 @@ pt_label_parse(const char *text)
 	PtLabel    *label = palloc0(sizeof(PtLabel));
 	PtJsonWalk	walk;
 
+	Assert(text);
 	if (!JB_ROOT_IS_OBJECT(jb))
 		pt_label_bad("The label must be a JSON object.");
 	pt_json_walk_begin(&walk, &jb->root);
@@ -126,6 +134,9 @@ pt_label_parse(const char *text)
 	return label;
 }
 
+/*
+ * Returns the text of a table's label, or NULL.
+ */
 static char *
 label_text_of(Oid relid)
 {
@@ -136,7 +147,7 @@ label_text_of(Oid relid)
 }
 
 /*
- * The label of a table in the current memory context, NULL when it has none.
+ * Returns the label of a table in the current memory context, or NULL.
  */
 PtLabel *
 pt_label_get(Oid relid)
@@ -146,7 +157,9 @@ pt_label_get(Oid relid)
 	return text ? pt_label_parse(text) : NULL;
 }
 
-/* The label as the text that is kept. */
+/*
+ * Returns the label as the text that is stored.
+ */
 char *
 pt_label_text(const PtLabel *label)
 {
@@ -200,9 +213,9 @@ pt_label_text(const PtLabel *label)
 }
 
 /*
- * Is there a table with the label of this topic, also one in another schema,
- * where it is none for the time being?  Reads all labels, as nothing finds
- * those of tables in other schemas.
+ * Returns true if a table has the label of the topic with this id, also a
+ * table in another schema, where it is not a topic for the time being.  Reads
+ * all labels, because no index finds those.
  */
 bool
 pt_label_id_exists(const pg_uuid_t *id)
@@ -228,15 +241,16 @@ pt_label_id_exists(const pg_uuid_t *id)
 }
 
 /*
- * A partition has been emptied, and so a dump has to say where its offsets go
- * on.  The hook, set by the access method, does that when it is restored: an
- * empty log begins there.
+ * Writes the label of a partition that was emptied, so that a dump says where
+ * its offsets go on.  When the dump is restored, the provider's hook makes
+ * the empty log begin there.
  */
 void
 pt_label_start(Oid leaf, int64 start)
 {
 	ObjectAddress address;
 
+	Assert(OidIsValid(leaf) && start >= 0);
 	ObjectAddressSet(address, RelationRelationId, leaf);
 	SetSecurityLabel(&address, PT_LABEL_PROVIDER, psprintf("{\"start\": %lld}", (long long) start));
 }

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * label_provider.c
- *	  What the server asks us when somebody writes a security label.
+ *	  The provider of security labels: checks a label before it is written.
  *
- * Siblings: label.c (what a label says).
+ * Sibling: label.c (what a label says).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -24,9 +24,14 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+/*
+ * Makes an empty log begin at an offset; from the access method.
+ */
 static void (*set_log_start) (Oid leaf, int64 start);
 
-/* Is the name one that belongs to this relation? */
+/*
+ * ERROR unless the name belongs to this relation.
+ */
 static void
 check_label_name(Oid relid, const char *name)
 {
@@ -41,8 +46,8 @@ check_label_name(Oid relid, const char *name)
 }
 
 /*
- * Clients tell topics by their ids: two tables (a copy, say) must not have
- * one.
+ * ERROR if another topic has the id.  Clients tell topics apart by their ids,
+ * so two tables (a table and its copy, for example) must not have the same.
  */
 static void
 check_label_id(Oid relid, const pg_uuid_t *id)
@@ -56,6 +61,9 @@ check_label_id(Oid relid, const pg_uuid_t *id)
 				 errhint("Leave \"id\" out of the label of a copy.")));
 }
 
+/*
+ * ERROR unless all configs of the label are known and right.
+ */
 static void
 check_label_configs(const char *text)
 {
@@ -72,20 +80,24 @@ check_label_configs(const char *text)
 	}
 }
 
+/*
+ * Applies the label of a partition.
+ */
 static void
 relabel_log(Oid relid, const char *text)
 {
 	PtLabel    *label = pt_label_parse(text);
 
+	Assert(set_log_start != NULL);
 	if (!label->has_start || label->name || label->has_id || label->internal || label->configs != NIL)
 		pt_label_bad("The label of a partition has \"start\" and nothing else.");
 	set_log_start(relid, label->start);
 }
 
 /*
- * The provider's hook.  The server has checked ownership and holds the table
- * locked.  The label is written after this returns and nothing else tells
- * other backends about it, hence the invalidation of the table.
+ * The provider's hook.  The server has checked the ownership and holds a lock
+ * on the table.  The label is written after this returns, and nothing else
+ * tells other backends of it, so the table is invalidated.
  */
 static void
 relabel_topic(const ObjectAddress *object, const char *text)
@@ -119,9 +131,13 @@ relabel_topic(const ObjectAddress *object, const char *text)
 	CacheInvalidateRelcacheByRelid(object->objectId);
 }
 
+/*
+ * Registers the provider.  To be called by _PG_init; see topic.h.
+ */
 void
 pt_label_register(void (*set_start) (Oid leaf, int64 start))
 {
+	Assert(set_start != NULL);
 	set_log_start = set_start;
 	register_label_provider(PT_LABEL_PROVIDER, relabel_topic);
 }

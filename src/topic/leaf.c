@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * leaf.c
- *	  What a leaf table is: a log, a partition of a number, with configs.
+ *	  Leaf tables: whether one is a log, its partition number and its configs.
  *
  * The partition number is read from the leaf's partition bound.  So it is
  * right for a table that is being restored, before anything says that it
@@ -9,7 +9,7 @@
  *
  * All functions need a transaction.
  *
- * Siblings: catalog.c (what a topic is), cache.c (keeps topics).
+ * Siblings: catalog.c (topics), cache.c (keeps topics).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -34,8 +34,8 @@
 #include "topic/leaf.h"
 
 /*
- * Partition numbers by relid, until the relcache says that a table has
- * changed.
+ * Partition numbers by OID of the leaf, until the relcache says that the
+ * table has changed.
  */
 typedef struct PartitionEntry
 {
@@ -49,6 +49,9 @@ static int32 bound_number(HeapTuple class_tuple);
 static void forget_partition(Datum arg, Oid relid);
 static int32 read_partition(Oid relid);
 
+/*
+ * True if the row of pg_class is that of a log.
+ */
 static bool
 is_log_tuple(HeapTuple class_tuple)
 {
@@ -59,8 +62,8 @@ is_log_tuple(HeapTuple class_tuple)
 }
 
 /*
- * Is it a table (also one that is attached to nothing) of access method
- * topic_log?
+ * Returns true if it is a table of access method topic_log, attached to a
+ * topic or not.
  */
 bool
 pt_leaf_is_log(Oid relid)
@@ -75,7 +78,10 @@ pt_leaf_is_log(Oid relid)
 	return result;
 }
 
-/* The number n of a bound FOR VALUES IN (n); PT_NO_PARTITION for any other. */
+/*
+ * Returns the number n of a bound FOR VALUES IN (n); PT_NO_PARTITION for any
+ * other bound.
+ */
 static int32
 bound_number(HeapTuple class_tuple)
 {
@@ -96,8 +102,8 @@ bound_number(HeapTuple class_tuple)
 }
 
 /*
- * The partition number of a child table; negative when it can be none of a
- * topic.
+ * Returns the partition number of a child table; negative if it cannot be a
+ * partition of a topic.
  */
 int32
 pt_leaf_number(Oid child)
@@ -114,8 +120,8 @@ pt_leaf_number(Oid child)
 }
 
 /*
- * The number by which an open leaf is attached to its topic; PT_NO_PARTITION
- * when it is not.
+ * Returns the number with which an open leaf is attached to its topic, or
+ * PT_NO_PARTITION.
  */
 int32
 pt_leaf_partition(Relation rel)
@@ -142,10 +148,13 @@ pt_leaf_partition(Relation rel)
 	return partition;
 }
 
-/* Relcache callback: forgets one table, or all (InvalidOid). */
+/*
+ * Relcache callback: forgets one table, or all if it is InvalidOid.
+ */
 static void
 forget_partition(Datum arg, Oid relid)
 {
+	Assert(partitions != NULL);
 	if (OidIsValid(relid))
 		(void) hash_search(partitions, &relid, HASH_REMOVE, NULL);
 	else
@@ -159,6 +168,9 @@ forget_partition(Datum arg, Oid relid)
 	}
 }
 
+/*
+ * Reads the partition number from the catalog.
+ */
 static int32
 read_partition(Oid relid)
 {
@@ -173,9 +185,10 @@ read_partition(Oid relid)
 }
 
 /*
- * Must records go into an open leaf row by row, like those of an INSERT?  Else
- * all that an INSERT does is what the access method does.  Partition, offset
- * and timestamp always have a value in the end: NOT NULL says nothing of them.
+ * Returns true if records must be inserted into an open leaf row by row, as
+ * by an INSERT.  Otherwise an INSERT does nothing more than the access method
+ * does.  Partition, offset and timestamp always get a value, so NOT NULL of
+ * these does not matter.
  */
 bool
 pt_leaf_needs_executor(Relation rel)
@@ -200,8 +213,8 @@ pt_leaf_needs_executor(Relation rel)
 }
 
 /*
- * The table that a leaf counts as: of one that is being rewritten, what will
- * become of it.
+ * Returns the table that a leaf stands for: for one that is being rewritten,
+ * the table that it will replace.
  */
 Oid
 pt_leaf_identity(Relation rel)
@@ -210,8 +223,8 @@ pt_leaf_identity(Relation rel)
 }
 
 /*
- * The configs that apply to a leaf, defaults when it belongs to no topic.  In
- * the topic cache: copy what is kept.
+ * Returns the configs of a leaf; defaults if it belongs to no topic.  They
+ * are in the topic cache, so copy what is kept.
  */
 const PtTopicConfig *
 pt_leaf_config(Oid relid)

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * name.c
- *	  Names of topics, and the names of the relations that hold them.
+ *	  Names of topics, and names of the relations that hold them.
  *
- * A name that fits is the relation's name as it is.  A longer one becomes its
- * first 46 bytes, '~' and 16 hexadecimal digits of a hash.  The hash is part
- * of what a dump contains, so it must never change and must not depend on the
- * machine: FNV-1a, 64 bits.
+ * A name that fits is the name of the relation.  A longer one becomes its
+ * first 46 bytes, '~' and 16 hexadecimal digits of a hash.  Dumps contain the
+ * hash, so it must never change and must not depend on the machine.  It is
+ * FNV-1a with 64 bits.
  *
  * Siblings: ddl.c uses these names, catalog.c finds topics by them.
  *
@@ -20,7 +20,9 @@
 
 #define HASH_DIGITS		16
 
-/* Do not touch: see above. */
+/*
+ * The hash; it must never change.
+ */
 static uint64
 fnv1a(const char *s)
 {
@@ -32,8 +34,8 @@ fnv1a(const char *s)
 }
 
 /*
- * "stem" with "suffix", the stem cut and hashed when both are too long
- * together.
+ * Joins stem and suffix.  If both together are too long, the stem is cut and
+ * hashed.
  */
 static void
 compose(const char *stem, const char *suffix, char *out)
@@ -52,21 +54,27 @@ compose(const char *stem, const char *suffix, char *out)
 	keep = (int) (NAMEDATALEN - 1 - suffix_len - HASH_DIGITS - 1);
 
 	/*
-	 * Topic names are ASCII; the name of some other relation is not, but
-	 * nothing is made from those.
+	 * Topic names are ASCII, so this does not cut within a character.  Names
+	 * of other relations may not be, but nothing is made from those.
 	 */
 	Assert(keep > 0);
 	snprintf(out, NAMEDATALEN, "%.*s~%016llx%s", keep, stem, (unsigned long long) fnv1a(stem), suffix);
 }
 
-/* The name of the partitioned table of a topic; out has NAMEDATALEN bytes. */
+/*
+ * Makes the name of a topic's partitioned table; relname has NAMEDATALEN
+ * bytes.
+ */
 void
 pt_name_relation(const char *name, char *relname)
 {
 	compose(name, "", relname);
 }
 
-/* The name of something that belongs to it, as orders#3 or orders#offset. */
+/*
+ * Makes the name of something that belongs to it, such as orders#3 or
+ * orders#offset; out has NAMEDATALEN bytes.
+ */
 void
 pt_name_append(const char *relname, const char *suffix, char *out)
 {
@@ -74,7 +82,8 @@ pt_name_append(const char *relname, const char *suffix, char *out)
 }
 
 /*
- * NULL when the name is legal as a Kafka topic's, else the reason, translated.
+ * Returns NULL if the name is legal for a Kafka topic, otherwise the reason,
+ * translated.
  */
 const char *
 pt_topic_name_check(const char *name)
@@ -94,7 +103,9 @@ pt_topic_name_check(const char *name)
 	return NULL;
 }
 
-/* The topics that a broker makes for itself. */
+/*
+ * Returns true for the topics that a broker creates for itself.
+ */
 bool
 pt_topic_name_is_internal(const char *name)
 {

@@ -1,30 +1,30 @@
 /*-------------------------------------------------------------------------
  *
  * pieces.c
- *	  Topics with more partitions than one transaction can lock: made and
- *	  deleted in several.
+ *	  Makes and deletes topics that have more partitions than one transaction
+ *	  can lock.
  *
- * A transaction keeps a lock on every table that it creates or drops, and the
- * server's table of locks is bounded.  So who can run several transactions, a
- * Kafka request, makes a large topic in pieces:
+ * A transaction keeps a lock on each table that it creates or drops, and the
+ * server's lock table is bounded.  A Kafka request can run several
+ * transactions, so it makes a large topic in pieces:
  *
  *		begin		the partitioned table
  *		fill		some partitions; again and again
  *		finish		the topic is there
  *
- * and deletes it so:
+ * and deletes it in pieces:
  *
  *		hide		the topic is gone
  *		remove		some partitions; again and again, in the end the table
  *
- * In between there is no topic, not half of one: the label of the table says
- * "unfinished", so that nobody takes it for a topic, and its name is one that
- * no topic has ("orders#new", "orders#gone"), so that the topic's name is
- * free.
+ * In between there is no topic, not even a part of one.  The label of the
+ * table says "unfinished", so that it does not count as a topic.  The name of
+ * the table is one that no topic can have ("orders#new", "orders#gone"), so
+ * that the topic's name is free.
  *
- * What is unfinished after an error or a crash is to be removed by whoever
- * finds it.  Who is at it has a claim, a lock of the session, so that others
- * leave it alone.
+ * An unfinished table that is left after an error or a crash is removed by the
+ * next request that finds it.  The request that works on it holds a claim, a
+ * lock of the session, so that others leave it alone.
  *
  * Siblings: ddl.c (topics in one transaction), label.c, catalog.c.
  *
@@ -58,23 +58,31 @@
 
 #include "topic/internal.h"
 
-/* Locks that dropping one partition takes: more than creating it. */
+/* Locks for dropping one partition; creating it takes fewer. */
 #define LOCKS_PER_PARTITION 7
 
-/* Partitions of one transaction, where there are locks enough. */
+/*
+ * Largest number of partitions of one transaction, however many locks there
+ * are.
+ */
 #define PIECE_MAX			250
 
-/* Beside 1, which is the append lock's. */
+/* Last field of the lock tag of a claim; the append lock has 1. */
 #define CLAIM_LOCK_SUBID	2
 
-/* Locks that the server has room for, over all sessions. */
+/*
+ * Returns the size of the server's lock table, for all sessions together.
+ */
 static int64
 locks_max(void)
 {
 	return (int64) max_locks_per_xact * (MaxBackends + max_prepared_xacts);
 }
 
-/* How many partitions go into one transaction: a quarter of all locks. */
+/*
+ * Returns how many partitions are handled in one transaction: those for a
+ * quarter of all locks.
+ */
 int
 pt_topic_piece(void)
 {
@@ -82,9 +90,9 @@ pt_topic_piece(void)
 }
 
 /*
- * ERROR unless a topic of so many partitions can be dropped in one
- * transaction: what can be made shall not turn out to stay for ever.  (More
- * than a topic may have is another error, not ours.)
+ * ERROR unless a topic of this size can be dropped in one transaction: what
+ * can be created must not be impossible to drop.  (A number above the limit
+ * of partitions is another error, which is not ours.)
  */
 void
 pt_topic_check_locks(int npartitions)
@@ -104,30 +112,35 @@ pt_topic_check_locks(int npartitions)
 }
 
 /*
- * Takes the claim on something unfinished, for the session; false: somebody
- * else has it.
+ * Takes the claim on an unfinished table, for the session.  Returns false if
+ * another session has it.
  */
 bool
 pt_topic_claim(Oid relid)
 {
 	LOCKTAG		tag;
 
+	Assert(OidIsValid(relid));
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId, relid, CLAIM_LOCK_SUBID);
 	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+/*
+ * Releases the claim.
+ */
 void
 pt_topic_unclaim(Oid relid)
 {
 	LOCKTAG		tag;
 
+	Assert(OidIsValid(relid));
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId, relid, CLAIM_LOCK_SUBID);
 	(void) LockRelease(&tag, ExclusiveLock, true);
 }
 
 /*
- * Begins to make a topic, when it could be made; npartitions are those that it
- * will have.  The caller has the claim on what is returned.
+ * Begins to make a topic that will have npartitions, after all checks.  The
+ * caller gets the claim on the table that is returned.
  */
 Oid
 pt_topic_begin(const char *name, int npartitions, List *configs)
@@ -147,7 +160,9 @@ pt_topic_begin(const char *name, int npartitions, List *configs)
 	return relid;
 }
 
-/* Partitions [from, to). */
+/*
+ * Creates the partitions [from, to).
+ */
 void
 pt_topic_fill(Oid relid, const char *name, int from, int to)
 {
@@ -162,7 +177,9 @@ pt_topic_fill(Oid relid, const char *name, int from, int to)
 	pt_ddl_create_leaves(table, relname, from, to);
 }
 
-/* Another name, past the hook that keeps topics from being renamed. */
+/*
+ * Renames a table without the hook that keeps topics from being renamed.
+ */
 static void
 rename_table(Oid relid, const char *relname)
 {
@@ -171,7 +188,10 @@ rename_table(Oid relid, const char *relname)
 	CommandCounterIncrement();
 }
 
-/* What has been filled becomes the topic; ERROR 42P07 as when creating it. */
+/*
+ * Turns the finished table into the topic.  ERROR 42P07 if the name is in
+ * use.
+ */
 void
 pt_topic_finish(Oid relid, const char *name)
 {
@@ -192,8 +212,8 @@ pt_topic_finish(Oid relid, const char *name)
 }
 
 /*
- * ERROR when something outside of the topic depends on this object, as DROP
- * would say.
+ * ERROR if something outside of the topic depends on this object, as DROP
+ * would report.
  */
 static void
 check_object(const PtTopic *topic, Relation depend, Oid class, Oid object)
@@ -202,6 +222,7 @@ check_object(const PtTopic *topic, Relation depend, Oid class, Oid object)
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
+	Assert(OidIsValid(object));
 	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(class));
 	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(object));
 	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
@@ -221,6 +242,9 @@ check_object(const PtTopic *topic, Relation depend, Oid class, Oid object)
 	systable_endscan(scan);
 }
 
+/*
+ * ERROR if something depends on the topic or its partitions.
+ */
 static void
 check_dependents(const PtTopic *topic)
 {
@@ -239,8 +263,9 @@ check_dependents(const PtTopic *topic)
 }
 
 /*
- * The topic is no more; its tables are still to be removed, by the caller, who
- * has the claim on them.  What depends on it is an error.
+ * Hides a topic: it is not a topic any more, and its tables are to be removed
+ * by the caller, who gets the claim on them.  ERROR if something depends on
+ * it.
  */
 void
 pt_topic_hide(Oid relid)
@@ -265,8 +290,8 @@ pt_topic_hide(Oid relid)
 }
 
 /*
- * Removes some tables of what is unfinished, the partitioned one last; true:
- * nothing is left.  The caller has the claim.
+ * Removes some tables of an unfinished topic, the partitioned one last.
+ * Returns true if nothing is left.  The caller has the claim.
  */
 bool
 pt_topic_remove_piece(Oid relid)
@@ -292,7 +317,9 @@ pt_topic_remove_piece(Oid relid)
 	return n == 0;
 }
 
-/* All that is unfinished, whoever is at it: List of OIDs. */
+/*
+ * Returns all unfinished tables, claimed or not, as a List of OIDs.
+ */
 List *
 pt_topic_unfinished(void)
 {

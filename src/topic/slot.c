@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * slot.c
- *	  Records into slots and out of them.
+ *	  Converts records to tuple slots and back.
  *
  * A stored row takes one chunk of memory: key, value and headers as varlenas,
- * one behind the other.  The bytea and headers types are all we need to
- * know; headers are a count in host order, followed by Kafka's own encoding.
+ * one behind the other. bytea and headers are the only types that matter; a
+ * headers value is a count in host order and the headers in Kafka's encoding.
  *
- * The partition number is not in the record (leaf.c has it).
+ * The partition number is not in the record; leaf.c has it.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -20,7 +20,9 @@
 #include "topic/slot.h"
 #include "topic/timestamp.h"
 
-/* Bytes of a row's varlenas, with their alignment. */
+/*
+ * Returns the size of a row's varlenas, with alignment.
+ */
 static Size
 row_size(const PtRecord *row)
 {
@@ -29,7 +31,9 @@ row_size(const PtRecord *row)
 		VARHDRSZ + sizeof(int32) + (Size) Max(row->headers_len, 0);
 }
 
-/* Writes a varlena of n bytes at *at and moves *at behind it. */
+/*
+ * Writes a varlena of n bytes at *at, and moves *at behind it.
+ */
 static Datum
 put_varlena(char **at, const char *bytes, int32 n)
 {
@@ -43,7 +47,9 @@ put_varlena(char **at, const char *bytes, int32 n)
 	return PointerGetDatum(result);
 }
 
-/* The last of a row, so nothing has to move behind it. */
+/*
+ * Writes the headers, which are the last part of a row.
+ */
 static Datum
 put_headers(char *at, const PtRecord *row)
 {
@@ -55,7 +61,9 @@ put_headers(char *at, const PtRecord *row)
 	return PointerGetDatum(at);
 }
 
-/* Makes the buffer large enough; what was in it is gone. */
+/*
+ * Makes the buffer large enough.  Its contents are lost.
+ */
 static void
 reserve(PtRowBuffer *buf, Size size)
 {
@@ -72,8 +80,9 @@ reserve(PtRowBuffer *buf, Size size)
 }
 
 /*
- * Stores a row.  The slot's values point into the buffer until the next store
- * with the same one.  A negative offset or partition number is shown as null.
+ * Stores a row in a slot.  The values point into the buffer until the next
+ * store with that buffer.  A negative offset or partition number becomes
+ * null.
  */
 void
 pt_slot_store(TupleTableSlot *slot, Relation rel, int32 partition, const PtRecord *row, PtRowBuffer *buf)
@@ -101,7 +110,9 @@ pt_slot_store(TupleTableSlot *slot, Relation rel, int32 partition, const PtRecor
 	ExecStoreVirtualTuple(slot);
 }
 
-/* The same with memory that the slot owns. */
+/*
+ * The same with memory that the slot owns.
+ */
 void
 pt_slot_store_copy(TupleTableSlot *slot, Relation rel, int32 partition, const PtRecord *row)
 {
@@ -112,7 +123,9 @@ pt_slot_store_copy(TupleTableSlot *slot, Relation rel, int32 partition, const Pt
 	pfree(buf.data);
 }
 
-/* The bytes of a varlena column; NULL and -1 for a null. */
+/*
+ * Returns the bytes of a varlena column; NULL and -1 for a null.
+ */
 static const char *
 get_bytes(Datum value, bool isnull, int32 *len)
 {
@@ -128,7 +141,9 @@ get_bytes(Datum value, bool isnull, int32 *len)
 	return VARDATA_ANY(bytes);
 }
 
-/* The inverse of put_headers. */
+/*
+ * Reads what put_headers() has written.
+ */
 static void
 get_headers(Datum value, PtRecord *row)
 {
@@ -142,10 +157,12 @@ get_headers(Datum value, PtRecord *row)
 }
 
 /*
- * The row that a slot holds, to be written.  Points into the slot, or into
- * memory of the current context where a value had to be detoasted.  A null
- * timestamp is none, so that a dump restores it: the column's default is
- * now().  ERROR for values that a log cannot hold.
+ * Reads a row from a slot, to be written.  It points into the slot, or into
+ * memory of the current context for values that had to be detoasted.  ERROR
+ * for values that a log cannot hold.
+ *
+ * A null timestamp stays null, so that a dump restores it; the column's
+ * default is now().
  */
 void
 pt_slot_read(TupleTableSlot *slot, PtRecord *row)

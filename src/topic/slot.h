@@ -19,12 +19,12 @@
 #include "record/batch.h"
 #include "topic/topic.h"
 
-/* Memory for the by-reference columns of one row at a time. */
+/* Memory for the values of one row at a time. */
 typedef struct PtRowBuffer
 {
-	MemoryContext mcxt;
-	char	   *data;
-	Size		cap;
+	MemoryContext mcxt;			/* of data */
+	char	   *data;			/* NULL: not allocated yet */
+	Size		cap;			/* bytes allocated */
 } PtRowBuffer;
 
 extern void pt_slot_store(TupleTableSlot *slot, Relation rel, int32 partition,

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * timestamp.c
- *	  Between timestamptz and the timestamps of records: ms since 1970.
+ *	  Converts between timestamptz and the timestamps of records: ms since
+ *	  1970.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -11,10 +12,13 @@
 
 #include "topic/timestamp.h"
 
+/* From 1970, where Kafka counts from, to 2000, where PostgreSQL does. */
 #define EPOCH_DIFF_MS \
 	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000)
 
-/* The clock; needs no transaction. */
+/*
+ * Returns the time of the clock.  Needs no transaction.
+ */
 int64
 pt_now_ms(void)
 {
@@ -22,8 +26,8 @@ pt_now_ms(void)
 }
 
 /*
- * A log may hold any timestamp that a producer made up; what a timestamptz
- * cannot hold is shown as the nearest one.
+ * Converts a record's timestamp.  A log may have any number that a producer
+ * has chosen; one that timestamptz cannot hold becomes the nearest possible.
  */
 TimestampTz
 pt_ms_to_timestamptz(int64 ms)
@@ -36,8 +40,8 @@ pt_ms_to_timestamptz(int64 ms)
 }
 
 /*
- * Rounds down, so that order is kept also before 2000.  ERROR for an infinite
- * timestamp.
+ * Converts a timestamptz.  It rounds down, so that the order is kept before
+ * 2000, too.  ERROR 22008 for an infinite timestamp.
  */
 int64
 pt_timestamptz_to_ms(TimestampTz timestamp)

@@ -12,14 +12,16 @@
 
 #include "utils/timestamp.h"
 
-/* Of a record that has none: SQL's null. */
+/* The timestamp of a record that has none; null in SQL. */
 #define PT_NO_TIMESTAMP		(-1)
 
 extern int64 pt_now_ms(void);
 extern TimestampTz pt_ms_to_timestamptz(int64 ms);
 extern int64 pt_timestamptz_to_ms(TimestampTz timestamp);
 
-/* What SQL shows for a record's timestamp. */
+/*
+ * Returns a record's timestamp as SQL shows it.
+ */
 static inline Datum
 pt_timestamp_datum(int64 ms, bool *isnull)
 {

@@ -3,15 +3,15 @@
  * types.c
  *	  The types topic and partition.
  *
- * Both hold names, so a value means the topic of that name whenever it is
- * used: in a dump that is restored elsewhere, in a statement that was prepared
- * or a view that was made before the topic was dropped and made again.  (A
- * topic cannot be renamed.)  Input checks the form only; functions look the
- * topic up when they run, which the cache makes cheap.
+ * Both contain names, so a value means the topic that has the name when the
+ * value is used: in a dump that is restored elsewhere, in a statement or a
+ * view that was made before the topic was dropped and made again. (A topic
+ * cannot be renamed.) Input functions check the form only; functions look up
+ * the topic when they run, which the cache makes cheap.
  *
- * A topic has the bytes of its name, as text would.  A partition has the name,
- * a NUL and the number, big-endian: no name holds a NUL and no number is
- * negative, so their bytes sort by name, then by number, and the server's own
+ * A topic has the bytes of its name, as a text would.  A partition has the
+ * name, a NUL and the number, big-endian.  No name has a NUL and no number is
+ * negative, so the bytes sort by name and then by number, and the server's
  * functions for bytea compare and hash both types.
  *
  * Siblings: types.h has the accessors, headers.c the third type.
@@ -45,13 +45,16 @@ PG_FUNCTION_INFO_V1(pt_partition_make);
 PG_FUNCTION_INFO_V1(pt_partition_topic);
 PG_FUNCTION_INFO_V1(pt_partition_number);
 
-/* Bytes of a partition behind the name. */
+/* Number of bytes behind the name of a partition. */
 #define PARTITION_TAIL	(1 + (int) sizeof(uint32))
 
 /*
- * What is there
+ * Look-ups
  */
 
+/*
+ * ERROR 42P01 for a topic that does not exist.
+ */
 static void
 topic_not_found(const char *name)
 {
@@ -61,11 +64,14 @@ topic_not_found(const char *name)
 			 errhint("Use create_topic() to create it.")));
 }
 
-/* The topic of this name, as a value holds it; ERROR when there is none. */
+/*
+ * Returns the topic of that name, as a value has it; ERROR 42P01 if there is
+ * none.
+ */
 const PtTopic *
 pt_topic_expect_name(PtString name)
 {
-	static Oid	last;			/* mostly it is asked for again */
+	static Oid	last;			/* often the same is asked for again */
 	const PtTopic *topic = pt_topic_by_oid(last);
 
 	if (likely(topic != NULL && pt_string_equal(name, pt_string_of(topic->name))))
@@ -77,7 +83,10 @@ pt_topic_expect_name(PtString name)
 	return topic;
 }
 
-/* A topic that was there a moment ago; ERROR when it was dropped since. */
+/*
+ * Returns a topic that existed a moment ago; ERROR 42P01 if it was dropped
+ * meanwhile.
+ */
 const PtTopic *
 pt_topic_expect(Oid relid)
 {
@@ -95,13 +104,18 @@ pt_topic_expect(Oid relid)
  * Values
  */
 
+/*
+ * Makes a value of type topic.
+ */
 static Datum
 form_topic(const char *name, size_t len)
 {
 	return PointerGetDatum(cstring_to_text_with_len(name, (int) len));
 }
 
-/* A value of type topic, in the current memory context. */
+/*
+ * Makes a value of type topic, in the current memory context.
+ */
 Datum
 pt_topic_datum(const char *name)
 {
@@ -109,7 +123,9 @@ pt_topic_datum(const char *name)
 	return form_topic(name, strlen(name));
 }
 
-/* The name in it, which lasts as long as the value. */
+/*
+ * Returns the name in a topic, which is valid as long as the value.
+ */
 PtString
 pt_datum_topic(Datum datum)
 {
@@ -121,7 +137,9 @@ pt_datum_topic(Datum datum)
 	};
 }
 
-/* A value of type partition, in the current memory context. */
+/*
+ * Makes a value of type partition, in the current memory context.
+ */
 Datum
 pt_partition_datum(PtString topic, int32 number)
 {
@@ -138,7 +156,10 @@ pt_partition_datum(PtString topic, int32 number)
 	return PointerGetDatum(v);
 }
 
-/* Taken apart; the name lasts as long as the value. */
+/*
+ * Returns name and number of a partition.  The name is valid as long as the
+ * value.
+ */
 PtPartition
 pt_datum_partition(Datum datum)
 {
@@ -154,12 +175,12 @@ pt_datum_partition(Datum datum)
 }
 
 /*
- * topic
+ * The type topic
  */
 
 /*
- * Could it be a topic's name?  If not: ERROR, or false where escontext takes
- * errors.
+ * Returns true if it could be the name of a topic.  Otherwise ERROR, or false
+ * if escontext collects errors.
  */
 static bool
 check_name(const char *name, int sqlstate, Node *escontext)
@@ -174,6 +195,7 @@ check_name(const char *name, int sqlstate, Node *escontext)
 	return true;
 }
 
+/* Input function */
 Datum
 pt_topic_in(PG_FUNCTION_ARGS)
 {
@@ -184,6 +206,7 @@ pt_topic_in(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(pt_topic_datum(name));
 }
 
+/* Output function */
 Datum
 pt_topic_out(PG_FUNCTION_ARGS)
 {
@@ -192,6 +215,7 @@ pt_topic_out(PG_FUNCTION_ARGS)
 	PG_RETURN_CSTRING(pnstrdup(name.data, name.len));
 }
 
+/* Cast from text */
 Datum
 pt_topic_from_text(PG_FUNCTION_ARGS)
 {
@@ -201,7 +225,9 @@ pt_topic_from_text(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(pt_topic_datum(name));
 }
 
-/* The rest of a message is a name. */
+/*
+ * Reads the rest of a message as a name.
+ */
 static char *
 receive_name(StringInfo buf)
 {
@@ -216,18 +242,23 @@ receive_name(StringInfo buf)
 	return name;
 }
 
+/* Receive function: the name */
 Datum
 pt_topic_recv(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_DATUM(pt_topic_datum(receive_name((StringInfo) PG_GETARG_POINTER(0))));
 }
 
+/*
+ * Appends a name to a message.
+ */
 static void
 send_name(StringInfo buf, PtString name)
 {
 	pq_sendtext(buf, name.data, name.len);
 }
 
+/* Send function: the name */
 Datum
 pt_topic_send(PG_FUNCTION_ARGS)
 {
@@ -238,7 +269,9 @@ pt_topic_send(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
 }
 
-/* The topic whose table it is. */
+/*
+ * Cast from regclass: the topic whose table it is.
+ */
 Datum
 pt_topic_from_regclass(PG_FUNCTION_ARGS)
 {
@@ -259,7 +292,9 @@ pt_topic_from_regclass(PG_FUNCTION_ARGS)
 	pg_unreachable();
 }
 
-/* Its table; ERROR when there is no such topic. */
+/*
+ * Cast to regclass; ERROR if there is no such topic.
+ */
 Datum
 pt_topic_to_regclass(PG_FUNCTION_ARGS)
 {
@@ -267,10 +302,12 @@ pt_topic_to_regclass(PG_FUNCTION_ARGS)
 }
 
 /*
- * partition
+ * The type partition
  */
 
-/* Digits that an int could be. */
+/*
+ * Parses digits that fit an int32.
+ */
 static bool
 parse_number(const char *s, int32 *number)
 {
@@ -286,6 +323,7 @@ parse_number(const char *s, int32 *number)
 	return true;
 }
 
+/* Input function: topic:number */
 Datum
 pt_partition_in(PG_FUNCTION_ARGS)
 {
@@ -302,6 +340,7 @@ pt_partition_in(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(pt_partition_datum(pt_string_of(name), number));
 }
 
+/* Output function */
 Datum
 pt_partition_out(PG_FUNCTION_ARGS)
 {
@@ -310,6 +349,9 @@ pt_partition_out(PG_FUNCTION_ARGS)
 	PG_RETURN_CSTRING(psprintf("%.*s:%d", p.topic.len, p.topic.data, p.number));
 }
 
+/*
+ * ERROR for a negative number.
+ */
 static void
 check_number(int32 number, int sqlstate)
 {
@@ -319,7 +361,7 @@ check_number(int32 number, int sqlstate)
 				 errmsg("invalid partition number: %d", number)));
 }
 
-/* On the wire: the number, then the name. */
+/* Receive function: the number, then the name */
 Datum
 pt_partition_recv(PG_FUNCTION_ARGS)
 {
@@ -330,6 +372,7 @@ pt_partition_recv(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(pt_partition_datum(pt_string_of(receive_name(buf)), number));
 }
 
+/* Send function */
 Datum
 pt_partition_send(PG_FUNCTION_ARGS)
 {
@@ -342,6 +385,7 @@ pt_partition_send(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
 }
 
+/* partition(topic, number) */
 Datum
 pt_partition_make(PG_FUNCTION_ARGS)
 {
@@ -351,6 +395,7 @@ pt_partition_make(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(pt_partition_datum(PG_GETARG_TOPIC(0), number));
 }
 
+/* topic(partition) */
 Datum
 pt_partition_topic(PG_FUNCTION_ARGS)
 {
@@ -359,6 +404,7 @@ pt_partition_topic(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(form_topic(name.data, name.len));
 }
 
+/* number(partition) */
 Datum
 pt_partition_number(PG_FUNCTION_ARGS)
 {

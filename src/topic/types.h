@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * types.h
- *	  What values of the types topic, partition and headers look like.
+ *	  The values of the types topic, partition and headers.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -15,10 +15,10 @@
 #include "fmgr.h"
 #include "topic/topic.h"
 
-/* topic: a varlena of the name's bytes, as text is. */
+/* topic: a varlena with the bytes of the name, like a text */
 #define PG_GETARG_TOPIC(n)	pt_datum_topic(PG_GETARG_DATUM(n))
 
-/* What a partition says; the value itself is a varlena, see types.c. */
+/* partition, decoded; types.c has the layout of the value. */
 typedef struct PtPartition
 {
 	PtString	topic;
@@ -32,11 +32,11 @@ extern PtString pt_datum_topic(Datum datum);
 extern Datum pt_partition_datum(PtString topic, int32 number);
 extern PtPartition pt_datum_partition(Datum datum);
 
-/* Input function, ERROR 22P02 when that can be no partition. */
+/* Input function; ERROR 22P02 if it cannot be a partition. */
 extern Datum pt_partition_in(PG_FUNCTION_ARGS);
 
 /*
- * headers: a varlena of the count and Kafka's encoding, as in
+ * headers: a varlena with the count and Kafka's encoding, as in
  * PtRecord.headers.
  */
 typedef struct PtHeaders
@@ -51,12 +51,16 @@ typedef struct PtHeaders
 #define DatumGetHeadersP(d) ((PtHeaders *) PG_DETOAST_DATUM(d))
 #define PG_GETARG_HEADERS_P(n) DatumGetHeadersP(PG_GETARG_DATUM(n))
 
-/* Checked by whoever made the bytes. */
+/*
+ * Makes a value of type headers in the current memory context.  The bytes
+ * have been checked.
+ */
 static inline PtHeaders *
 pt_headers_form(const char *data, int32 len, int32 count)
 {
 	PtHeaders  *h = palloc(PT_HEADERS_HDRSZ + len);
 
+	Assert(len >= 0 && count >= 0);
 	SET_VARSIZE(h, PT_HEADERS_HDRSZ + len);
 	h->count = count;
 	if (len > 0)
@@ -64,15 +68,15 @@ pt_headers_form(const char *data, int32 len, int32 count)
 	return h;
 }
 
-/* The topic that an argument names; ERROR 42P01 when there is none. */
+/* Returns the topic of that name; ERROR 42P01 if there is none. */
 extern const PtTopic *pt_topic_expect_name(PtString name);
 
-/* One that was there a moment ago; ERROR 42P01 when it was dropped. */
+/* Returns a topic that existed a moment ago; ERROR 42P01 if it was dropped. */
 extern const PtTopic *pt_topic_expect(Oid relid);
 
 /*
- * Bytes (UTF-8) in the encoding of the database, NUL-terminated; ERROR when
- * they are no text.
+ * Returns UTF-8 bytes in the encoding of the database, NUL-terminated.  ERROR
+ * if they are not valid text.
  */
 extern char *pt_bytes_to_text(const char *data, int len);
 

@@ -196,6 +196,11 @@ net_group_reap(NetGroup *group)
 		net_input_relieve(group);
 }
 
+/*
+ * Takes over a connected, non-blocking socket; "data" is what net_conn_data
+ * gives back.  Returns NULL, with the socket closed and errno set, when the
+ * system refuses.
+ */
 NetConn *
 net_conn_open(NetGroup *group, int fd, void *data)
 {
@@ -237,6 +242,11 @@ set_reason(NetConn *conn, const char *reason, va_list args)
 	Assert(conn->reason[0] != '\0');
 }
 
+/*
+ * Reads no more and drops what is not delivered.  The connection ends, for
+ * that reason, when the frames that were delivered are answered and the
+ * answers are sent.  Whoever finishes it twice changes the reason only.
+ */
 void
 net_conn_finish(NetConn *conn, const char *reason,...)
 {
@@ -423,6 +433,7 @@ net_conn_mark_dirty(NetConn *conn)
 		net_conn_set_output(conn, NET_OUTPUT_DIRTY);
 }
 
+/* Delivers no further frame until net_conn_unhold; holds do not count up. */
 void
 net_conn_hold(NetConn *conn)
 {
@@ -439,6 +450,10 @@ net_conn_unhold(NetConn *conn)
 	net_conn_unblock(conn);
 }
 
+/*
+ * The owner is done with one frame: its answer has left, or it gets none.  May
+ * make the connection readable again; ends nothing.
+ */
 void
 net_conn_answered(NetConn *conn)
 {

@@ -397,6 +397,10 @@ net_input_deliver(NetConn *conn)
 		net_input_drop(conn);
 }
 
+/*
+ * The bytes that were received and not delivered, begun frames included; good
+ * until the next call for this connection.
+ */
 uint32
 net_conn_unread(const NetConn *conn, const char **data)
 {
@@ -404,7 +408,12 @@ net_conn_unread(const NetConn *conn, const char **data)
 	return bytes_pending(conn);
 }
 
-/* The budget does not hold this up: whoever feeds has looked at it before. */
+/*
+ * Gives a connection that has just been opened the bytes that another process
+ * received from it; they are delivered by net_group_deliver.  The budget does
+ * not hold this up: whoever feeds has looked at it before.  Returns false when
+ * there is no memory.
+ */
 bool
 net_conn_feed(NetConn *conn, const char *data, uint32 len)
 {
@@ -453,6 +462,10 @@ net_input_drop(NetConn *conn)
 	conn->rpos = 0;
 }
 
+/*
+ * Gives the frame's bytes back; a second call does nothing.  Good until the
+ * owner's "closed" callback returns, also after net_conn_close.
+ */
 void
 net_frame_release(NetFrame *frame)
 {

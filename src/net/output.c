@@ -65,6 +65,11 @@ net_gather_create(void)
 	return calloc(1, sizeof(NetGather));
 }
 
+/*
+ * Queues the answer to one frame; nothing is written before net_group_flush.
+ * The message and the bytes of its pieces are net's until its "sent" is
+ * called, which is at once when the connection is closed already.
+ */
 void
 net_conn_send(NetConn *conn, NetMessage *message)
 {

@@ -115,6 +115,10 @@ change_list(dlist_node *node, dlist_head *from, dlist_head *to)
 		dlist_push_tail(to, node);
 }
 
+/*
+ * Changes the state of a request, and its list with it.  Allocates nothing and
+ * throws nothing, as do the others here.
+ */
 void
 pt_request_set_state(PtRequest *request, PtRequestState to)
 {

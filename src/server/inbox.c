@@ -207,6 +207,11 @@ send_counted(int from, int worker, int fd, const PtMoved *moved, const struct io
 }
 
 /*
+ * Gives a connected, non-blocking socket to a worker, with bytes that were
+ * received from it, over the datagram socket "from".  The caller keeps its
+ * descriptor, and closes it when the answer is PT_INBOX_DONE.  Waits for
+ * nothing, throws nothing, and needs no transaction; callable in any process.
+ *
  * What cannot be had now may be there later: everything but a worker that is
  * not up is "full".
  */

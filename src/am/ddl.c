@@ -358,7 +358,8 @@ copy_frame(Relation new_table, PtLogState *state, PtReader *r, const PtFrame *fr
 	PtAppendBatch batch = {
 		.data = pt_reader_batch(r, frame),
 		.length = frame->head.length,
-		.base_offset = frame->batch.base_offset
+		.base_offset = frame->batch.base_offset,
+		.header = frame->batch
 	};
 
 	Assert(state->tail_ordinal <= frame->head.base_ordinal);

@@ -40,6 +40,8 @@ append_frame(Oid relid, const bytea *data, uint32 kind)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("only superusers may append a frame, of at least %d bytes", PT_BATCH_HEADER_SIZE)));
+	if (kind == PT_FRAME_KIND_BATCH && pt_batch_header_read(frame.data, length, &frame.header) != PT_BATCH_OK)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("this is no record batch")));
 	rel = table_open(relid, RowExclusiveLock);
 	(void) pt_append_lock(relid, false);
 	log = pt_state_get(rel);

@@ -86,7 +86,7 @@ place_batch(PtAppendBatch *b, int64 offset, int32 epoch)
 {
 	const PtBatchHeader *h = &b->header;
 
-	if (pt_batch_header_read(b->data, b->length, &b->header) != PT_BATCH_OK || h->length != b->length)
+	if (h->length != b->length)
 		elog(ERROR, "record batch of %u bytes is malformed", b->length);
 	if (b->base_offset < 0)
 		b->base_offset = offset;

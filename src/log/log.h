@@ -32,7 +32,8 @@ typedef struct PtAppendBatch
 	int64		base_offset;	/* in: where it must go, -1: at the end; out:
 								 * where it went */
 	int64		base_ordinal;	/* out */
-	PtBatchHeader header;		/* out: as it came, without offset and epoch */
+	PtBatchHeader header;		/* that of data; base offset and epoch are not
+								 * looked at */
 	uint32		kind;			/* PT_FRAME_KIND_xxx; what is no batch is at
 								 * least PT_BATCH_HEADER_SIZE bytes long and
 								 * takes no offsets */

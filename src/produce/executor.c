@@ -48,8 +48,8 @@
 /* Code that catches its cancellation is cancelled again, so many ms later. */
 #define CANCEL_AGAIN_MS		1000
 
-static void insert_records_as_owner(Relation rel, const PtProduce *item, const PtBatchHeader *header);
-static void insert_records(Relation rel, const PtProduce *item, const PtBatchHeader *header);
+static void insert_records_as_owner(Relation rel, const PtProduce *item);
+static void insert_records(Relation rel, const PtProduce *item);
 static void insert_row(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot);
 
 /* In a signal handler. */
@@ -93,8 +93,9 @@ pt_produce_execute(PtProduce *item, TimestampTz deadline, XLogRecPtr *lsn)
  * not thrown.
  */
 void
-pt_produce_slowly(Relation rel, PtProduce *item, const PtBatchHeader *header)
+pt_produce_slowly(Relation rel, PtProduce *item)
 {
+	const PtBatchHeader *header = &item->header;
 	MemoryContext mcxt = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	PtRowProducer producer = {
@@ -111,7 +112,7 @@ pt_produce_slowly(Relation rel, PtProduce *item, const PtBatchHeader *header)
 		PtLogState *log = pt_state_get(rel);
 
 		item->base_offset = pt_append_next_offset(rel, log);
-		insert_records_as_owner(rel, item, header);
+		insert_records_as_owner(rel, item);
 		pt_pending_append_as(RelationGetRelid(rel), header->producer_id >= 0 ? &producer : NULL);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(mcxt);
@@ -141,7 +142,7 @@ pt_produce_slowly(Relation rel, PtProduce *item, const PtBatchHeader *header)
  * ends.  An error restores both with the subtransaction.
  */
 static void
-insert_records_as_owner(Relation rel, const PtProduce *item, const PtBatchHeader *header)
+insert_records_as_owner(Relation rel, const PtProduce *item)
 {
 	Oid			save_user;
 	int			save_context;
@@ -151,14 +152,14 @@ insert_records_as_owner(Relation rel, const PtProduce *item, const PtBatchHeader
 	AfterTriggerSetState(&all_immediate);
 	GetUserIdAndSecContext(&save_user, &save_context);
 	SetUserIdAndSecContext(rel->rd_rel->relowner, save_context | SECURITY_RESTRICTED_OPERATION);
-	insert_records(rel, item, header);
+	insert_records(rel, item);
 	AtEOXact_GUC(false, guc_level);
 	SetUserIdAndSecContext(save_user, save_context);
 }
 
 /* Inserts each record as an INSERT would. */
 static void
-insert_records(Relation rel, const PtProduce *item, const PtBatchHeader *header)
+insert_records(Relation rel, const PtProduce *item)
 {
 	EState	   *estate = CreateExecutorState();
 	ResultRelInfo *rri = makeNode(ResultRelInfo);
@@ -172,7 +173,7 @@ insert_records(Relation rel, const PtProduce *item, const PtBatchHeader *header)
 	InitResultRelInfo(rri, rel, 0, NULL, 0);
 	estate->es_output_cid = GetCurrentCommandId(true);
 	AfterTriggerBeginQuery();
-	status = pt_record_iter_begin(&it, item->data, item->length, PT_RECORDS_BYTES_MAX);
+	status = pt_record_iter_begin(&it, item->batch.data, item->batch.length, PT_RECORDS_BYTES_MAX);
 	while (status == PT_BATCH_OK && (status = pt_record_iter_next(&it, &record)) == PT_BATCH_OK)
 	{
 		record.offset = -1;

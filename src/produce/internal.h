@@ -60,6 +60,6 @@ extern void pt_producers_put(const RelFileLocator *locator, const PtProducerStat
  * executor.c: appends the records of a batch through the executor, so that
  * constraints and row triggers see them.
  */
-extern void pt_produce_slowly(Relation rel, PtProduce *item, const PtBatchHeader *header);
+extern void pt_produce_slowly(Relation rel, PtProduce *item);
 
 #endif							/* PT_PRODUCE_INTERNAL_H */

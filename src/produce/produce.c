@@ -48,14 +48,6 @@
 #include "xact/claims.h"
 #include "xact/xact.h"
 
-/* One batch on its way. */
-typedef struct Work
-{
-	PtProduce  *item;
-	char	   *data;			/* item's, or converted */
-	uint32		length;
-} Work;
-
 /* One partition of the group. */
 typedef struct PartState
 {
@@ -81,17 +73,17 @@ static int	ncommitting;
 static PtProduceMode mode;
 static char appending_to[NAMEDATALEN];
 
-static void verify_item(Work *work, PtProduce *item);
-static void produce_group(Work **works, int n, XLogRecPtr *lsn);
-static void produce_singly(Work **works, int n, XLogRecPtr *lsn);
-static void append_group(Work **works, int n, PartState *parts, int *nparts);
-static bool open_part(PartState *part, Oid relid, Work **works, int n);
-static void append_part(PartState *part, Work **works, int n);
-static bool admit(PartState *part, Work *work);
-static bool check_size(const PartState *part, Work *work);
-static bool convert_item(const PartState *part, Work *work);
-static bool check_sequence(PartState *part, Work *work);
-static void report_failure(Work **works, int n, const ErrorData *edata);
+static void verify_item(PtProduce *item);
+static void produce_group(PtProduce **items, int n, XLogRecPtr *lsn);
+static void produce_singly(PtProduce **items, int n, XLogRecPtr *lsn);
+static void append_group(PtProduce **items, int n, PartState *parts, int *nparts);
+static bool open_part(PartState *part, Oid relid, PtProduce **items, int n);
+static void append_part(PartState *part, PtProduce **items, int n);
+static bool admit(PartState *part, PtProduce *item);
+static bool check_size(const PartState *part, PtProduce *item);
+static bool convert_item(const PartState *part, PtProduce *item);
+static bool check_sequence(PartState *part, PtProduce *item);
+static void report_failure(PtProduce **items, int n, const ErrorData *edata);
 static void remember_producers(void);
 
 const PtXactKind pt_xact_producers = {
@@ -133,10 +125,10 @@ pt_produce_failed(PtProduce *item, const ErrorData *edata)
 
 /* By partition, in the order they came. */
 static int
-compare_works(const void *a, const void *b)
+compare_items(const void *a, const void *b)
 {
-	const PtProduce *x = (*(Work *const *) a)->item;
-	const PtProduce *y = (*(Work *const *) b)->item;
+	const PtProduce *x = *(PtProduce *const *) a;
+	const PtProduce *y = *(PtProduce *const *) b;
 
 	if (x->relid != y->relid)
 		return x->relid < y->relid ? -1 : 1;
@@ -181,33 +173,31 @@ pt_produce_batches(PtProduce *items, int n, XLogRecPtr *lsn)
 void
 pt_produce_in_mode(PtProduceMode how, PtProduce *items, int n, XLogRecPtr *lsn)
 {
-	Work	   *all = MemoryContextAllocHuge(CurrentMemoryContext, n * sizeof(Work));
-	Work	  **works = MemoryContextAllocHuge(CurrentMemoryContext, n * sizeof(Work *));
-	int			nworks = 0;
+	PtProduce **good = MemoryContextAllocHuge(CurrentMemoryContext, n * sizeof(PtProduce *));
+	int			ngood = 0;
 
 	Assert(!IsTransactionState());
 	mode = how;
 	*lsn = InvalidXLogRecPtr;
 	for (int i = 0; i < n; i++)
 	{
-		verify_item(&all[i], &items[i]);
+		verify_item(&items[i]);
 		if (items[i].status == PT_OK && RecoveryInProgress())
 		{
 			items[i].sqlstate = ERRCODE_READ_ONLY_SQL_TRANSACTION;
 			pt_produce_reject(&items[i], PT_FAILED, "the server is a standby");
 		}
 		if (items[i].status == PT_OK)
-			works[nworks++] = &all[i];
+			good[ngood++] = &items[i];
 	}
-	if (nworks > 0)
+	if (ngood > 0)
 	{
-		qsort(works, nworks, sizeof(Work *), compare_works);
-		produce_group(works, nworks, lsn);
+		qsort(good, ngood, sizeof(PtProduce *), compare_items);
+		produce_group(good, ngood, lsn);
 	}
 	pt_claims_sweep();
 	count_items(items, n);
-	pfree(works);
-	pfree(all);
+	pfree(good);
 }
 
 void
@@ -247,24 +237,32 @@ pt_status_of_batch(PtBatchStatus status)
 	}
 }
 
+/* Puts an item to where it was before an attempt. */
+static void
+reset_item(PtProduce *item)
+{
+	item->status = PT_OK;
+	item->base_offset = item->append_time = item->start_offset = -1;
+	item->message[0] = '\0';
+	item->nrefused = 0;
+	item->batch = (PtAppendBatch)
+	{
+		.data = item->data,.length = item->length,.base_offset = -1,.header = item->header
+	};
+}
+
 /*
  * What can be told from the bytes alone.  As in Kafka the records inside are
  * looked at, too, so that offsets, readers and indexes can rely on what the
  * batch's header says of them.
  */
 static void
-verify_item(Work *work, PtProduce *item)
+verify_item(PtProduce *item)
 {
 	size_t		limit = (size_t) pt_decompress_limit * 1024;
 	PtBatchStatus status;
 
-	work->item = item;
-	work->data = item->data;
-	work->length = item->length;
-	item->status = PT_OK;
-	item->base_offset = item->append_time = item->start_offset = -1;
-	item->message[0] = '\0';
-	item->nrefused = 0;
+	reset_item(item);
 	if (item->verified)
 		return;
 	pt_produce_count(PT_BATCHES_VERIFIED, 1);
@@ -287,24 +285,8 @@ verify_item(Work *work, PtProduce *item)
 		item->header.max_timestamp = item->records.max_timestamp;
 		pt_batch_set_max_timestamp(item->data, item->records.max_timestamp);
 	}
+	item->batch.header = item->header;
 	item->verified = item->status == PT_OK;
-}
-
-/* Puts the items back to where they were before an attempt. */
-static void
-reset_works(Work **works, int n)
-{
-	for (int i = 0; i < n; i++)
-	{
-		PtProduce  *item = works[i]->item;
-
-		item->status = PT_OK;
-		item->base_offset = item->append_time = item->start_offset = -1;
-		item->message[0] = '\0';
-		item->nrefused = 0;
-		works[i]->data = item->data;
-		works[i]->length = item->length;
-	}
 }
 
 /*
@@ -339,14 +321,14 @@ await_parts(const PartState *parts, int nparts, XLogRecPtr *lsn)
  * wait, too, or they would overtake it.
  */
 static void
-produce_singly(Work **works, int n, XLogRecPtr *lsn)
+produce_singly(PtProduce **items, int n, XLogRecPtr *lsn)
 {
 	for (int i = 0; i < n; i++)
 	{
-		if (i > 0 && works[i - 1]->item->status == PT_BUSY && works[i - 1]->item->relid == works[i]->item->relid)
-			pt_produce_reject(works[i]->item, PT_BUSY, NULL);
+		if (i > 0 && items[i - 1]->status == PT_BUSY && items[i - 1]->relid == items[i]->relid)
+			pt_produce_reject(items[i], PT_BUSY, NULL);
 		else
-			produce_group(&works[i], 1, lsn);
+			produce_group(&items[i], 1, lsn);
 	}
 }
 
@@ -355,7 +337,7 @@ produce_singly(Work **works, int n, XLogRecPtr *lsn)
  * not throw.
  */
 static void
-produce_group(Work **works, int n, XLogRecPtr *lsn)
+produce_group(PtProduce **items, int n, XLogRecPtr *lsn)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext mcxt = AllocSetContextCreate(caller, "pgtopic produce", ALLOCSET_DEFAULT_SIZES);
@@ -371,7 +353,7 @@ produce_group(Work **works, int n, XLogRecPtr *lsn)
 		StartTransactionCommand();
 		synchronous_commit = mode == PT_PRODUCE_FLUSH ? SYNCHRONOUS_COMMIT_LOCAL_FLUSH : SYNCHRONOUS_COMMIT_OFF;
 		MemoryContextSwitchTo(mcxt);
-		append_group(works, n, parts, &nparts);
+		append_group(items, n, parts, &nparts);
 		committing = parts;
 		ncommitting = nparts;
 		CommitTransactionCommand();
@@ -389,7 +371,7 @@ produce_group(Work **works, int n, XLogRecPtr *lsn)
 		AbortCurrentTransaction();
 		MemoryContextSwitchTo(caller);
 		failed = true;
-		report_failure(works, n, edata);
+		report_failure(items, n, edata);
 		FreeErrorData(edata);
 	}
 	PG_END_TRY();
@@ -397,35 +379,36 @@ produce_group(Work **works, int n, XLogRecPtr *lsn)
 	MemoryContextDelete(mcxt);
 	synchronous_commit = saved_synchronous_commit;
 	if (failed && n > 1)
-		produce_singly(works, n, lsn);
+		produce_singly(items, n, lsn);
 }
 
 /*
  * A single item fails with the error; a group is prepared to be tried again.
  */
 static void
-report_failure(Work **works, int n, const ErrorData *edata)
+report_failure(PtProduce **items, int n, const ErrorData *edata)
 {
-	reset_works(works, n);
+	for (int i = 0; i < n; i++)
+		reset_item(items[i]);
 	if (n == 1)
-		pt_produce_failed(works[0]->item, edata);
+		pt_produce_failed(items[0], edata);
 }
 
 /* In the transaction: all partitions of the group, by OID. */
 static void
-append_group(Work **works, int n, PartState *parts, int *nparts)
+append_group(PtProduce **items, int n, PartState *parts, int *nparts)
 {
 	int			end;
 
 	for (int first = 0; first < n; first = end)
 	{
-		Oid			relid = works[first]->item->relid;
+		Oid			relid = items[first]->relid;
 
-		for (end = first + 1; end < n && works[end]->item->relid == relid; end++)
+		for (end = first + 1; end < n && items[end]->relid == relid; end++)
 			;
-		if (open_part(&parts[*nparts], relid, works + first, end - first))
+		if (open_part(&parts[*nparts], relid, items + first, end - first))
 		{
-			append_part(&parts[*nparts], works + first, end - first);
+			append_part(&parts[*nparts], items + first, end - first);
 			(*nparts)++;
 		}
 	}
@@ -433,10 +416,10 @@ append_group(Work **works, int n, PartState *parts, int *nparts)
 
 /* All items of a partition get the same answer. */
 static bool
-reject_all(Work **works, int n, PtStatus status)
+reject_all(PtProduce **items, int n, PtStatus status)
 {
 	for (int i = 0; i < n; i++)
-		pt_produce_reject(works[i]->item, status, NULL);
+		pt_produce_reject(items[i], status, NULL);
 	return false;
 }
 
@@ -477,11 +460,11 @@ open_rel(PartState *part, Oid relid)
 }
 
 static bool
-any_idempotent(Work **works, int n)
+any_idempotent(PtProduce **items, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
-		if (works[i]->item->header.producer_id >= 0)
+		if (items[i]->header.producer_id >= 0)
 			return true;
 	}
 	return false;
@@ -493,7 +476,7 @@ any_idempotent(Work **works, int n)
  * wait; it must not be in anybody's way here.
  */
 static PtStatus
-lock_part(PartState *part, Oid relid, Work **works, int n)
+lock_part(PartState *part, Oid relid, PtProduce **items, int n)
 {
 	part->slow = pt_leaf_needs_executor(part->rel);
 	part->indexes = pt_index_rows_kind(part->rel);
@@ -504,7 +487,7 @@ lock_part(PartState *part, Oid relid, Work **works, int n)
 	part->log = mode == PT_PRODUCE_WAIT ? pt_state_get(part->rel) : pt_state_try(part->rel);
 	if (part->log == NULL)
 		return PT_BUSY;			/* being loaded, or all entries are in use now */
-	if (mode != PT_PRODUCE_WAIT && any_idempotent(works, n) && !pt_producers_at_hand(part->log))
+	if (mode != PT_PRODUCE_WAIT && any_idempotent(items, n) && !pt_producers_at_hand(part->log))
 		return PT_NEEDS_EXECUTOR;
 	return PT_OK;
 }
@@ -514,17 +497,17 @@ lock_part(PartState *part, Oid relid, Work **works, int n)
  * mode; else answers for its items and gives false.
  */
 static bool
-open_part(PartState *part, Oid relid, Work **works, int n)
+open_part(PartState *part, Oid relid, PtProduce **items, int n)
 {
 	PtStatus	status = open_rel(part, relid);
 
 	if (status != PT_OK)
-		return reject_all(works, n, status);
-	status = lock_part(part, relid, works, n);
+		return reject_all(items, n, status);
+	status = lock_part(part, relid, items, n);
 	if (status != PT_OK)
 	{
 		relation_close(part->rel, NoLock);
-		return reject_all(works, n, status);
+		return reject_all(items, n, status);
 	}
 	Assert(part->appended == false && part->nproducers == 0);
 	part->next_offset = pt_append_next_offset(part->rel, part->log);
@@ -561,17 +544,13 @@ index_batches(Relation rel, const PtAppendBatch *batches, int n)
 
 /* Appends the batches that are admitted, all at once. */
 static void
-append_admitted(PartState *part, Work **works, int n)
+append_admitted(PartState *part, PtProduce **items, int n)
 {
-	PtAppendBatch *batches = palloc0(n * sizeof(PtAppendBatch));
+	PtAppendBatch *batches = palloc(n * sizeof(PtAppendBatch));
 
 	Assert(n > 0 && !part->slow);
 	for (int i = 0; i < n; i++)
-	{
-		batches[i].data = works[i]->data;
-		batches[i].length = works[i]->length;
-		batches[i].base_offset = -1;
-	}
+		batches[i] = items[i]->batch;
 	pt_tails_before_append(part->log, RelationGetRelid(part->rel));
 	pt_append(part->rel, part->log, batches, n, pt_leader_epoch_for_append());
 	Assert(part->next_offset == part->log->tail_offset);
@@ -580,8 +559,8 @@ append_admitted(PartState *part, Work **works, int n)
 	pt_tails_after_append();
 	for (int i = 0; i < n; i++)
 	{
-		Assert(works[i]->item->base_offset == batches[i].base_offset);
-		pgstat_count_heap_insert(part->rel, works[i]->item->header.record_count);
+		Assert(items[i]->base_offset == batches[i].base_offset);
+		pgstat_count_heap_insert(part->rel, items[i]->header.record_count);
 	}
 	part->appended = true;
 	pfree(batches);
@@ -589,25 +568,18 @@ append_admitted(PartState *part, Work **works, int n)
 
 /* Appends batch by batch through the executor. */
 static void
-append_slowly(PartState *part, Work *work)
+append_slowly(PartState *part, PtProduce *item)
 {
-	PtProduce	as_appended = *work->item;
-
-	as_appended.data = work->data;
-	as_appended.length = work->length;
-	pt_produce_slowly(part->rel, &as_appended, &work->item->header);
-	as_appended.data = work->item->data;
-	as_appended.length = work->item->length;
-	*work->item = as_appended;
+	pt_produce_slowly(part->rel, item);
 	part->next_offset = pt_append_next_offset(part->rel, part->log);
-	part->appended = part->appended || work->item->status == PT_OK;
+	part->appended = part->appended || item->status == PT_OK;
 }
 
 /* Notes what an admitted batch does to its producer. */
 static void
-advance_producer(PartState *part, const Work *work)
+advance_producer(PartState *part, const PtProduce *item)
 {
-	const PtBatchHeader *h = &work->item->header;
+	const PtBatchHeader *h = &item->header;
 	PtProducerState *state = NULL;
 
 	if (h->producer_id < 0)
@@ -618,34 +590,34 @@ advance_producer(PartState *part, const Work *work)
 			state = &part->producers[i];
 	}
 	Assert(state != NULL);
-	Assert(work->item->status == PT_OK && work->item->base_offset >= 0);
-	pt_sequence_append(state, h, work->item->base_offset, part->now);
+	Assert(item->status == PT_OK && item->base_offset >= 0);
+	pt_sequence_append(state, h, item->base_offset, part->now);
 }
 
 static void
-append_part(PartState *part, Work **works, int n)
+append_part(PartState *part, PtProduce **items, int n)
 {
-	Work	  **admitted = palloc(n * sizeof(Work *));
+	PtProduce **admitted = palloc(n * sizeof(PtProduce *));
 	int			nadmitted = 0;
 
 	for (int i = 0; i < n; i++)
 	{
-		PtProduce  *item = works[i]->item;
+		PtProduce  *item = items[i];
 
 		item->start_offset = part->log->start_offset;
-		if (!admit(part, works[i]))
+		if (!admit(part, item))
 			continue;
 		if (part->slow)
 		{
-			append_slowly(part, works[i]);
+			append_slowly(part, item);
 			if (item->status == PT_OK)
-				advance_producer(part, works[i]);
+				advance_producer(part, item);
 			continue;
 		}
 		item->base_offset = part->next_offset;
-		part->next_offset += works[i]->item->header.last_offset_delta + 1;
-		advance_producer(part, works[i]);
-		admitted[nadmitted++] = works[i];
+		part->next_offset += item->header.last_offset_delta + 1;
+		advance_producer(part, item);
+		admitted[nadmitted++] = item;
 	}
 	if (nadmitted > 0)
 		append_admitted(part, admitted, nadmitted);
@@ -655,47 +627,60 @@ append_part(PartState *part, Work **works, int n)
 
 /* May the batch be appended?  Else its item has the answer. */
 static bool
-admit(PartState *part, Work *work)
+admit(PartState *part, PtProduce *item)
 {
 	PtRecordRules rules = pt_record_rules(&part->config, part->now);
 
-	return check_size(part, work) && pt_check_rules(work->item, &rules) &&
-		check_sequence(part, work) && convert_item(part, work);
+	return check_size(part, item) && pt_check_rules(item, &rules) &&
+		check_sequence(part, item) && convert_item(part, item);
 }
 
 /* As the batch came, and again as it will be in the log. */
 static bool
-check_size(const PartState *part, Work *work)
+check_size(const PartState *part, PtProduce *item)
 {
-	if (work->length > (uint32) part->config.max_message_bytes)
-		pt_produce_reject(work->item, PT_MESSAGE_TOO_LARGE, "batch is larger than max.message.bytes");
-	return work->item->status == PT_OK;
+	if (item->batch.length > (uint32) part->config.max_message_bytes)
+		pt_produce_reject(item, PT_MESSAGE_TOO_LARGE, "batch is larger than max.message.bytes");
+	return item->status == PT_OK;
+}
+
+/* After the bytes have changed. */
+static void
+read_header(PtAppendBatch *batch)
+{
+	PtBatchStatus status = pt_batch_header_read(batch->data, batch->length, &batch->header);
+
+	if (status != PT_BATCH_OK)
+		elog(ERROR, "converted batch is malformed: %s", pt_batch_status_text(status));
 }
 
 /* Brings the batch into the form that the topic wants. */
 static bool
-convert_item(const PartState *part, Work *work)
+convert_item(const PartState *part, PtProduce *item)
 {
-	int			codec = work->item->header.attributes & PT_BATCH_COMPRESSION_MASK;
+	PtAppendBatch *batch = &item->batch;
+	int			codec = item->header.attributes & PT_BATCH_COMPRESSION_MASK;
 
 	if (part->config.compression != PT_COMPRESSION_PRODUCER && part->config.compression != codec)
 	{
 		size_t		len;
-		PtBatchStatus status = pt_batch_recompress(work->data, work->length, &part->config, &work->data, &len);
+		PtBatchStatus status = pt_batch_recompress(item->data, item->length, &part->config, &batch->data, &len);
 
 		if (status != PT_BATCH_OK)
 		{
-			pt_produce_reject(work->item, pt_status_of_batch(status), pt_batch_status_text(status));
+			pt_produce_reject(item, pt_status_of_batch(status), pt_batch_status_text(status));
 			return false;
 		}
-		work->length = (uint32) len;
-		if (!check_size(part, work))
+		batch->length = (uint32) len;
+		read_header(batch);
+		if (!check_size(part, item))
 			return false;
 	}
 	if (part->config.log_append_time)
 	{
-		pt_batch_set_append_time(work->data, part->now);
-		work->item->append_time = part->now;
+		pt_batch_set_append_time(batch->data, part->now);
+		read_header(batch);
+		item->append_time = part->now;
 	}
 	return true;
 }
@@ -730,15 +715,14 @@ producer_of(PartState *part, int64 producer_id)
  * durable.
  */
 static bool
-check_sequence(PartState *part, Work *work)
+check_sequence(PartState *part, PtProduce *item)
 {
-	PtProduce  *item = work->item;
 	int64		base_offset;
 
 	Assert(part->log != NULL && item->status == PT_OK);
-	if (work->item->header.producer_id < 0)
+	if (item->header.producer_id < 0)
 		return true;
-	switch (pt_sequence_check(producer_of(part, work->item->header.producer_id), &work->item->header, &base_offset))
+	switch (pt_sequence_check(producer_of(part, item->header.producer_id), &item->header, &base_offset))
 	{
 		case PT_SEQUENCE_OK:
 			return true;

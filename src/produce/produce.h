@@ -44,6 +44,8 @@ typedef struct PtProduce
 	bool		verified;
 	PtBatchHeader header;
 	PtRecordsInfo records;
+	PtAppendBatch batch;		/* what goes into the log: data, or what was
+								 * made of it for this topic */
 	/* out */
 	PtStatus	status;
 	int64		base_offset;	/* -1 on error */

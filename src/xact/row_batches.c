@@ -227,6 +227,8 @@ append_batch(RowBatches *b)
 	stamp_batch(b, batch.data);
 	Assert(len >= PT_BATCH_HEADER_SIZE && len <= PG_INT32_MAX);
 	batch.length = (uint32) len;
+	if (pt_batch_header_read(batch.data, len, &batch.header) != PT_BATCH_OK)
+		elog(ERROR, "record batch of %zu bytes is malformed", len);
 	batch.base_offset = b->base_offset;
 	if (b->base_offset > 0)
 		pt_trim_empty(b->relid, b->log, b->base_offset);

@@ -29,8 +29,8 @@ static bool parse_entry(const char *entry, int len, char *host, int *port);
 static bool is_wildcard(const char *host);
 
 /*
- * Finds entry n of a list with commas or blanks between its entries.  Returns
- * its length, 0 when there are not so many.
+ * Finds entry n (from 0) of a list whose entries are separated by commas or
+ * blanks.  Returns its length in bytes, or 0 if there is no such entry.
  */
 static int
 list_entry(const char *list, int n, const char **entry)
@@ -47,6 +47,10 @@ list_entry(const char *list, int n, const char **entry)
 	return len;
 }
 
+/*
+ * Returns the number of entries of a list. NULL must not be given; "" has
+ * none.
+ */
 static int
 count_entries(const char *list)
 {
@@ -60,8 +64,9 @@ count_entries(const char *list)
 
 /*
  * Reads "host", "host:port" or "[address]:port" into host, which has room for
- * HOST_MAX bytes.  *port stays as it is when none is given.  An address with
- * colons and without brackets is a host.
+ * HOST_MAX bytes.  Without a port, *port stays as it is.  An address with
+ * colons and without brackets is a host without a port.  Returns false if the
+ * entry is none of these.
  */
 static bool
 parse_entry(const char *entry, int len, char *host, int *port)
@@ -71,6 +76,7 @@ parse_entry(const char *entry, int len, char *host, int *port)
 	const char *host_end = end;
 	int			value = 0;
 
+	Assert(len > 0);
 	if (entry[0] == '[')
 	{
 		host_end = memchr(entry++, ']', len);
@@ -100,7 +106,10 @@ parse_entry(const char *entry, int len, char *host, int *port)
 	return value >= 1 && value <= 65535;
 }
 
-/* Addresses that mean "any" are of no use to a client. */
+/*
+ * Returns true if the address means "all addresses".  A client cannot connect
+ * to it.
+ */
 static bool
 is_wildcard(const char *host)
 {
@@ -108,7 +117,9 @@ is_wildcard(const char *host)
 		strcmp(host, "::") == 0;
 }
 
-/* Checks pgtopic.advertised_listeners. */
+/*
+ * Check hook of pgtopic.advertised_listeners.  It must not throw.
+ */
 bool
 kafka_advertised_check(char **newval, void **extra, GucSource source)
 {
@@ -127,7 +138,10 @@ kafka_advertised_check(char **newval, void **extra, GucSource source)
 	return true;
 }
 
-/* As many as there are different answers of kafka_advertised. */
+/*
+ * Returns the number of different answers that kafka_advertised() has: 0 if
+ * the server does not listen at all.
+ */
 int
 kafka_advertised_count(void)
 {
@@ -140,10 +154,11 @@ kafka_advertised_count(void)
 }
 
 /*
- * What a client is told that came in by the listener with this number; the
- * host in memory of the current context.  With
- * more listeners than pgtopic.advertised_listeners has entries, the last entry
- * is for the rest.
+ * Returns the address that a client is told which came in by this listener
+ * (from 0).  The host is in the current memory context.  If
+ * pgtopic.advertised_listeners has fewer entries than there are listeners,
+ * the last entry counts for the rest.  A wildcard address becomes the name of
+ * the host.
  */
 KafkaAdvertised
 kafka_advertised(int listener)
@@ -153,6 +168,7 @@ kafka_advertised(int listener)
 	const char *entry;
 	int			len;
 
+	Assert(listener >= 0);
 	if (told > 0)
 	{
 		len = list_entry(pt_advertised_listeners, Min(listener, told - 1), &entry);

@@ -17,6 +17,9 @@
 #include "kafka/api.h"
 #include "kafka/codec.h"
 
+/*
+ * Returns the handler of an API of kafka_apis.  All of them have one.
+ */
 const KafkaHandler *
 kafka_handler_of(const KafkaApi *api)
 {
@@ -30,6 +33,11 @@ kafka_handler_of(const KafkaApi *api)
 	return handlers[api - kafka_apis];
 }
 
+/*
+ * Returns an array of n structs of a message with their defaults, in the
+ * call's memory, or NULL if n is 0.  The array may be larger than 1 GB.
+ * Throws if there is no memory.
+ */
 void *
 kafka_new(KafkaCall *call, const KafkaSchema *schema, int n)
 {
@@ -44,6 +52,9 @@ kafka_new(KafkaCall *call, const KafkaSchema *schema, int n)
 	return result;
 }
 
+/*
+ * Returns a string of the protocol that points to s. NULL gives null.
+ */
 KafkaString
 kafka_string(const char *s)
 {
@@ -59,8 +70,9 @@ kafka_string(const char *s)
 }
 
 /*
- * A terminated copy; NULL for null and for what is no text in the database's
- * encoding.
+ * Returns a copy that ends with a zero byte, in the current memory context.
+ * Returns NULL for null and for bytes that are not valid text in the
+ * database's encoding.
  */
 char *
 kafka_text(KafkaString s)
@@ -71,6 +83,9 @@ kafka_text(KafkaString s)
 	return pnstrdup(s.data, s.len);
 }
 
+/*
+ * Returns true for the id that means "no id".
+ */
 bool
 kafka_uuid_is_zero(const KafkaUuid *id)
 {

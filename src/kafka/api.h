@@ -21,15 +21,15 @@
 #include "kafka/messages/apis.h"
 
 /*
- * Handlers run in a transaction, in call->mcxt, with call->request decoded and
- * call->response filled with defaults.
+ * A handler is three functions.  All run in a transaction, in call->mcxt.
+ * call->request is decoded, and call->response has its defaults.
  *
- * begin	says what is next.
- * resume	continues after APPEND (perhaps outside of a transaction) or WAIT;
- *			NULL where begin never says these.
- * fail		fills call->response, which is at its defaults again, with an error
- *			for all that was asked.  Called after begin or resume threw, and
- *			for versions that are known but not served.
+ * begin	starts the request, and says what comes next.
+ * resume	continues after APPEND (perhaps outside of a transaction), WAIT
+ *			or PARK. NULL if begin never returns these.
+ * fail		fills call->response, which has its defaults again, with an error
+ *			for all that was asked.  It is called after begin or resume threw,
+ *			and for versions that are known but not served.
  */
 typedef struct KafkaHandler
 {
@@ -47,7 +47,7 @@ extern const KafkaHandler *kafka_handler_of(const KafkaApi *api);
 /* n structs of a message with their defaults, in the call's memory. */
 #define KAFKA_NEW(call, Type, n)	((Type *) kafka_new(call, kafka_schema_##Type(), n))
 
-/* Makes an array member of a response n long, with defaults. */
+/* Gives an array of a response "count" elements with their defaults. */
 #define KAFKA_RESIZE(call, array, Type, count) \
 	((array).items = KAFKA_NEW(call, Type, count), (array).n = (count))
 
@@ -59,11 +59,11 @@ extern char *kafka_text(KafkaString s);
 
 extern bool kafka_uuid_is_zero(const KafkaUuid *id);
 
-/* What a thrown error became. */
+/* A thrown error, as a client is told of it. */
 typedef struct KafkaError
 {
 	int16		code;
-	int			sqlstate;
+	int			sqlstate;		/* 0: it was not thrown by the server */
 	const char *message;		/* in the call's memory */
 } KafkaError;
 
@@ -78,8 +78,8 @@ extern KafkaOutcome kafka_move(KafkaCall *call, KafkaPlane plane);
 extern void kafka_log_error(const KafkaCall *call, const KafkaError *error);
 
 /*
- * The codes of AclOperation, as a bit field (KIP-430), of all that can be
- * done.
+ * The codes of AclOperation of all that can be done, as a bit field
+ * (KIP-430).
  */
 #define KAFKA_TOPIC_OPERATIONS		0x0DF8
 #define KAFKA_CLUSTER_OPERATIONS	0x1FA0

@@ -18,9 +18,10 @@
 #include "kafka/broker.h"
 
 /*
- * The system identifier is what a primary and its replicas have in common;
- * Kafka's ids are 16 bytes in URL-safe base64 without padding, so the other
- * half is derived from it.
+ * Returns the id of the cluster: 22 characters in static memory.  It stays
+ * the same over restarts and is the same on all replicas, because it comes
+ * from the system identifier.  Kafka's ids are 16 bytes in URL-safe base64
+ * without padding, so a hash of the identifier gives the other 8 bytes.
  */
 const char *
 kafka_cluster_id(void)

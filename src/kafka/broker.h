@@ -12,14 +12,20 @@
 
 #include "utils/guc.h"
 
-/* There is one broker, which is the controller and leads all partitions. */
+/*
+ * The id of the one broker.  It is the controller and the leader of all
+ * partitions.
+ */
 #define KAFKA_BROKER_ID			1
 
-/* What the broker allows one fetch and one description to be. */
+/*
+ * The most bytes that one fetch returns, and the most partitions that one
+ * description returns.  Kafka's defaults.
+ */
 #define KAFKA_FETCH_BYTES_MAX	(55 * 1024 * 1024)
 #define KAFKA_DESCRIBE_LIMIT	2000
 
-/* advertised.c: where clients are told to connect to */
+/* advertised.c: the address that clients are told to connect to */
 typedef struct KafkaAdvertised
 {
 	char	   *host;
@@ -30,10 +36,6 @@ extern KafkaAdvertised kafka_advertised(int listener);
 extern int	kafka_advertised_count(void);
 extern bool kafka_advertised_check(char **newval, void **extra, GucSource source);
 
-/*
- * 22 characters that stay the same over restarts and on all replicas; in
- * static memory.
- */
 extern const char *kafka_cluster_id(void);
 
 #endif							/* KAFKA_BROKER_H */

@@ -4,19 +4,19 @@
  *	  The configs of the broker: which are PostgreSQL's settings, and which are
  *	  fixed.
  *
- * One table.  A row is: Kafka's name, type, default in Kafka, and where the
- * value is from:
+ * One table has them.  A row is: Kafka's name, type, Kafka's default, and the
+ * source of the value:
  *
- *	SETTING(guc, mul)	a setting that reads back and may be changed; Kafka's
- *	value is mul times it
- *	SHOWN(guc, fn)		made of a setting by a function; cannot be changed
- *	through Kafka
+ *	SETTING(guc, mul)	a setting.  It can be changed; Kafka's value is mul
+ *						times the setting's
+ *	SHOWN(guc, fn)		a function makes it of a setting.  It cannot be changed
+ *						through Kafka
  *	FIXED				always the default of the row
- *	OWN(fn)				made by a function
+ *	OWN(fn)				a function makes it
  *
- * Two kinds are not in the table.  What is the default of a topic's config is
- * made from the topics' own table (topic/configs.c), with its documentation.
- * What may be changed and has no effect is in topic/kept_configs.c.
+ * Two kinds are not in the table.  The defaults of topics' configs come from
+ * the topics' own table (topic/configs.c), with their documentation.  Configs
+ * that can be changed without effect are in topic/kept_configs.c.
  *
  * Siblings: configs.h, settings.c (reads and changes settings).
  *
@@ -41,21 +41,23 @@
 
 PG_FUNCTION_INFO_V1(pt_broker_configs);
 
+/* Makes a value in the current memory context. */
 typedef char *(*MakeValue) (void);
 
 typedef struct BrokerRow
 {
-	const char *name;
-	const char *type;
-	const char *boot;
-	const char *setting;
-	int			mul;			/* 0: not to be changed */
-	MakeValue	make;
+	const char *name;			/* Kafka's */
+	const char *type;			/* as PtConfigEntry */
+	const char *boot;			/* Kafka's default; NULL: none */
+	const char *setting;		/* PostgreSQL's; NULL: none */
+	int			mul;			/* Kafka's value is mul times the setting's;
+								 * 0: it cannot be changed */
+	MakeValue	make;			/* NULL: the value is boot, or the setting's */
 	const char *doc;
 } BrokerRow;
 
 /*
- * Values that are made
+ * Functions that make values
  */
 
 static char *
@@ -70,7 +72,10 @@ one(void)
 	return pstrdup("1");
 }
 
-/* PLAINTEXT://address:port for each address that is listened on. */
+/*
+ * The configs' "listeners": PLAINTEXT://address:port for each address of
+ * pgtopic.listen_addresses.
+ */
 static char *
 listeners(void)
 {
@@ -92,6 +97,9 @@ listeners(void)
 	return buf.data;
 }
 
+/*
+ * The addresses that clients are told.  An IPv6 address gets brackets.
+ */
 static char *
 advertised_listeners(void)
 {
@@ -109,7 +117,9 @@ advertised_listeners(void)
 	return buf.data;
 }
 
-/* Each listener worker accepts as many as the setting says. */
+/*
+ * The most connections of all listener workers together.
+ */
 static char *
 max_connections(void)
 {
@@ -134,7 +144,9 @@ fetch_sessions(void)
 	return psprintf("%d", KAFKA_FETCH_SESSIONS_MAX);
 }
 
-/* The bounds of what a group may have of its own. */
+/*
+ * The next four are the bounds for the configs that a group sets for itself.
+ */
 static char *
 group_min_heartbeat_interval(void)
 {
@@ -249,10 +261,13 @@ static const BrokerRow rows[] = {
  * From rows to configs
  */
 
-/* A setting's value in Kafka's words and units. */
+/*
+ * Converts a setting's value to Kafka's words and unit.
+ */
 static const char *
 from_setting(const BrokerRow *row, const char *value)
 {
+	Assert(value != NULL);
 	if (strcmp(row->type, "BOOLEAN") == 0)
 		return strcmp(value, "on") == 0 ? "true" : "false";
 	if (row->mul > 1)
@@ -260,6 +275,11 @@ from_setting(const BrokerRow *row, const char *value)
 	return value;
 }
 
+/*
+ * Makes the config of a row.  The source is "static" if the value differs
+ * from Kafka's default, even if PostgreSQL calls it a default, so that a
+ * client does not take Kafka's default for it.
+ */
 static KafkaConfig *
 make_config(const BrokerRow *row)
 {
@@ -294,12 +314,16 @@ make_config(const BrokerRow *row)
 	return config;
 }
 
-/* The broker's config that is the default of a topic's. */
+/*
+ * Makes the broker's config that gives the default of a topic's config.  It
+ * cannot be changed.
+ */
 static KafkaConfig *
 make_topic_default(const PtConfigEntry *entry)
 {
 	KafkaConfig *config = palloc0(sizeof(KafkaConfig));
 
+	Assert(entry->broker != NULL);
 	config->name = entry->broker;
 	config->type = entry->type;
 	config->boot = config->value = entry->value;
@@ -309,6 +333,9 @@ make_topic_default(const PtConfigEntry *entry)
 	return config;
 }
 
+/*
+ * Makes a config that can be changed without effect.
+ */
 static KafkaConfig *
 make_kept(const PtConfigEntry *entry)
 {
@@ -330,6 +357,11 @@ by_name(const ListCell *a, const ListCell *b)
 	return strcmp(((const KafkaConfig *) lfirst(a))->name, ((const KafkaConfig *) lfirst(b))->name);
 }
 
+/*
+ * Returns all configs of the broker, in order of name: List of KafkaConfig *,
+ * in the current memory context.  Must run in a transaction, because it reads
+ * the kept configs.
+ */
 List *
 kafka_broker_configs(void)
 {
@@ -351,6 +383,9 @@ kafka_broker_configs(void)
 	return configs;
 }
 
+/*
+ * Returns the config with this name, or NULL.
+ */
 const KafkaConfig *
 kafka_config_find(List *configs, const char *name)
 {
@@ -370,12 +405,15 @@ kafka_config_find(List *configs, const char *name)
  * Changes
  */
 
-/* Why a config cannot be changed: with what can be done instead. */
+/*
+ * Returns why a config cannot be changed, and what to do instead.
+ */
 static const char *
 why_fixed(const KafkaConfig *config)
 {
 	const char *what = psprintf("Cannot update these configs dynamically: [%s].", config->name);
 
+	Assert(config->read_only);
 	if (config->setting != NULL)
 		return psprintf("%s It comes from PostgreSQL's setting \"%s\"; change that one, with ALTER SYSTEM.",
 						what, config->setting);
@@ -385,8 +423,8 @@ why_fixed(const KafkaConfig *config)
 }
 
 /*
- * Converts Kafka's value to the setting's.  It does not throw; bounds are
- * checked later, with the setting.
+ * Converts Kafka's value to the setting's.  Returns false with the error.  It
+ * does not throw.  The bounds are checked later, with the setting.
  */
 static bool
 to_setting(const BrokerRow *row, const char *value, const char **out, KafkaError *error)
@@ -421,8 +459,9 @@ to_setting(const BrokerRow *row, const char *value, const char **out, KafkaError
 }
 
 /*
- * Configs that a broker of Kafka lets be changed, and this server does not
- * have.  They promise something, so they are not accepted and forgotten.
+ * Returns true for configs that a Kafka broker lets clients change, but that
+ * this server does not have.  They promise something, so accepting them
+ * without effect would mislead.
  */
 static bool
 is_promise(const char *name)
@@ -441,8 +480,9 @@ is_promise(const char *name)
 }
 
 /*
- * The change of a setting that sets the broker's config, which is none of
- * those that are only kept; false with the error.
+ * Finds the setting behind a broker's config, and its new value (NULL: the
+ * default), as a change.  The config must not be one that is only kept.
+ * Returns false with the error.
  */
 bool
 kafka_broker_config_change(const char *name, const char *value, KafkaSettingChange *change, KafkaError *error)
@@ -486,7 +526,10 @@ source_name(KafkaConfigSource source)
 	}
 }
 
-/* broker_configs(): what DescribeConfigs tells of the broker */
+/*
+ * The SQL function broker_configs(): the configs as DescribeConfigs tells
+ * them.
+ */
 Datum
 pt_broker_configs(PG_FUNCTION_ARGS)
 {

@@ -37,16 +37,17 @@
 #include "kafka/memory.h"
 
 /*
- * How long a transaction of a handler may wait for a lock, and take in all:
- * other requests to the administration worker wait with it.  It may run code
- * of users (event triggers), which shall not have that worker for ever.
+ * The longest time that a handler's transaction waits for one lock, and that
+ * it takes in all.  Other requests to the administration worker wait for it.
+ * The transaction may run code of users (event triggers), which must not hold
+ * up that worker forever.
  */
 #define LOCK_PATIENCE "500ms"
 #define TRANSACTION_PATIENCE_MS 30000
 
 void		(*kafka_ready_hook) (KafkaCall *call);
 
-/* What runs under guard(). */
+/* What guard() runs: one call of a function of the handler. */
 typedef struct Step
 {
 	KafkaCall  *call;
@@ -62,6 +63,9 @@ typedef struct Step
 	KafkaOutcome outcome;
 } Step;
 
+/*
+ * Sets the reason, which must live as long as the call.
+ */
 static KafkaOutcome
 close_connection(KafkaCall *call, const char *problem)
 {
@@ -74,7 +78,9 @@ close_connection(KafkaCall *call, const char *problem)
  */
 
 /*
- * Where the caller goes back to: its context may have gone with a transaction.
+ * Switches to mcxt and returns the caller's context, for leave_context().
+ * The handler may end the transaction; then the caller's context is gone if
+ * it belonged to the transaction, and leave_context() takes the new one.
  */
 static MemoryContext
 enter_context(MemoryContext mcxt, bool *transactional)
@@ -92,8 +98,9 @@ leave_context(MemoryContext old, bool transactional)
 }
 
 /*
- * What was thrown, in the current memory context.  What depends on a topic is
- * only in the detail.
+ * Moves the error that was thrown into *error, with its text in the current
+ * memory context.  The message alone may be the same for all topics, so the
+ * detail goes with it.
  */
 static void
 take_error(KafkaError *error)
@@ -110,8 +117,9 @@ take_error(KafkaError *error)
 }
 
 /*
- * Runs fn; when it throws, returns false with the error copied to mcxt,
- * nothing held, and a fresh transaction if there was one before.
+ * Runs fn.  If it throws, returns false with the error copied to mcxt.  Then
+ * all locks and pins are released, and a new transaction is open if one was
+ * open before.  In both cases the current memory context is mcxt.
  */
 static bool
 guard(MemoryContext mcxt, void (*fn) (void *arg), void *arg, KafkaError *error)
@@ -152,6 +160,9 @@ typedef struct OwnTransaction
 	void	   *arg;
 } OwnTransaction;
 
+/*
+ * Sets a setting until the end of the transaction.
+ */
 static void
 set_local(const char *name, const char *value)
 {
@@ -159,10 +170,12 @@ set_local(const char *name, const char *value)
 }
 
 /*
- * The commit is asynchronous: the caller does not let the answer out before
- * the WAL up to XactLastCommitEnd is flushed, and replicated where that is
- * demanded.  So a request of many such transactions waits for the disk once.
- * (One that drops files is flushed by the server all the same.)
+ * Runs the function in a transaction and commits.
+ *
+ * The commit is asynchronous.  The caller holds the answer back until the WAL
+ * up to XactLastCommitEnd is flushed, and replicated if that is demanded.  So
+ * a request with many such transactions waits for the disk once. (The server
+ * itself flushes a commit that drops files.)
  */
 static void
 run_and_commit(void *arg)
@@ -179,11 +192,12 @@ run_and_commit(void *arg)
 }
 
 /*
- * Runs fn in a transaction of its own: the current one is committed before,
- * and a new one is open when it returns.  fn has an active snapshot and leaves
- * what it has to say in arg.  When it throws, false is returned and the error
- * is in *error; what fn did is undone.  Waits for locks end soon with an
- * error, and so does what takes very long.
+ * Runs fn in a transaction of its own.  The current transaction is committed
+ * before; a new one is open on return, so the caller must hold nothing of the
+ * old one. fn has an active snapshot and returns its results in arg.  If fn
+ * throws, its work is undone, and the function returns false with the error
+ * in *error.  It is for the caller to log it.  A wait for a lock ends with an
+ * error after LOCK_PATIENCE, the whole after TRANSACTION_PATIENCE_MS.
  */
 bool
 kafka_run_transaction(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error)
@@ -191,7 +205,10 @@ kafka_run_transaction(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaE
 	return kafka_run_in(call->mcxt, fn, arg, error);
 }
 
-/* The same without a call: the error is copied to mcxt, where we return. */
+/*
+ * Like kafka_run_transaction(), without a call.  The error is copied to mcxt,
+ * which is the current memory context on return.
+ */
 bool
 kafka_run_in(MemoryContext mcxt, void (*fn) (void *arg), void *arg, KafkaError *error)
 {
@@ -204,8 +221,8 @@ kafka_run_in(MemoryContext mcxt, void (*fn) (void *arg), void *arg, KafkaError *
 	StartTransactionCommand();
 
 	/*
-	 * A process ends what takes too long by sending itself a SIGINT.  A
-	 * worker ignores those, since it has no query to cancel, except here.
+	 * STATEMENT_TIMEOUT makes a process send itself a SIGINT. A worker has no
+	 * query to cancel and ignores SIGINT, except here.
 	 */
 	sigaction(SIGINT, NULL, &usual);
 	pqsignal(SIGINT, StatementCancelHandler);
@@ -214,16 +231,16 @@ kafka_run_in(MemoryContext mcxt, void (*fn) (void *arg), void *arg, KafkaError *
 	disable_timeout(STATEMENT_TIMEOUT, false);
 	sigaction(SIGINT, &usual, NULL);
 
-	/* One that came too late must not hit what runs next. */
+	/* A signal that came too late must not hit what runs next. */
 	(void) get_timeout_indicator(LOCK_TIMEOUT, true);
 	QueryCancelPending = false;
 	return ok;
 }
 
 /*
- * May the handler run commands here?  Only the administration worker does,
- * where they may wait; a handler that finds itself elsewhere has the request
- * move there.
+ * Returns true if the handler may run commands here.  Only the administration
+ * worker runs them, because there they may wait.  In other workers the
+ * handler returns kafka_move().
  */
 bool
 kafka_administrates(const KafkaCall *call)
@@ -231,7 +248,10 @@ kafka_administrates(const KafkaCall *call)
 	return call->session->plane == KAFKA_PLANE_ADMIN || call->session->plane == KAFKA_PLANE_ANY;
 }
 
-/* The handler's verdict that the request belongs to another worker. */
+/*
+ * The outcome of a handler whose request belongs to the worker of another
+ * plane.
+ */
 KafkaOutcome
 kafka_move(KafkaCall *call, KafkaPlane plane)
 {
@@ -240,7 +260,10 @@ kafka_move(KafkaCall *call, KafkaPlane plane)
 	return KAFKA_MOVE;
 }
 
-/* Logs an error that is ours, not the client's; so many a second. */
+/*
+ * Logs an error if it is the server's and not the client's.  At most a few
+ * lines per second are logged, then a count.
+ */
 void
 kafka_log_error(const KafkaCall *call, const KafkaError *error)
 {
@@ -263,10 +286,10 @@ kafka_log_error(const KafkaCall *call, const KafkaError *error)
 
 /*
  * Runs fn, which reads one part of what a request asks for, such as one
- * partition.  When it throws, false is returned with the error, which has been
- * logged if it is ours; the other parts can still be answered.  As with a
- * handler's own errors the caller's transaction has been aborted then and
- * another one started, so nothing that belongs to it may be held.
+ * partition.  If fn throws, returns false with the error.  It has been logged
+ * if it is the server's.  The other parts can still be answered.  The
+ * caller's transaction has been aborted then and another one started, so the
+ * caller must hold nothing that belongs to it.
  */
 bool
 kafka_try(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error)
@@ -284,7 +307,10 @@ kafka_try(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error)
  * Answers
  */
 
-/* Cuts what was written at the splices. */
+/*
+ * Cuts the bytes of the writer at its splices into the pieces of the
+ * response.
+ */
 static void
 make_pieces(KafkaCall *call, const KafkaWriter *w)
 {
@@ -322,6 +348,9 @@ make_pieces(KafkaCall *call, const KafkaWriter *w)
 	call->error = w->error;
 }
 
+/*
+ * Encodes call->response.
+ */
 static KafkaOutcome
 encode_reply(KafkaCall *call)
 {
@@ -333,6 +362,10 @@ encode_reply(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * Runs one function of the handler, and encodes the response if there is one.
+ * Runs under guard().
+ */
 static void
 run_step(void *arg)
 {
@@ -363,8 +396,8 @@ run_step(void *arg)
 }
 
 /*
- * A producer that wants no answer learns of an error by the end of its
- * connection.
+ * Returns true for a producer with acks=0.  It learns of an error only when
+ * its connection is closed.
  */
 static bool
 wants_no_answer(const KafkaCall *call)
@@ -372,6 +405,10 @@ wants_no_answer(const KafkaCall *call)
 	return call->api->key == KAFKA_KEY_Produce && ((ProduceRequest *) call->request)->acks == 0;
 }
 
+/*
+ * Runs a step.  If it throws, runs the handler's "fail" instead.  If that
+ * throws too, the connection is closed.
+ */
 static KafkaOutcome
 run(Step *step)
 {
@@ -394,6 +431,10 @@ run(Step *step)
  * Requests
  */
 
+/*
+ * Makes a call in a memory context of its own, below the session's.  The
+ * frame is not copied.
+ */
 static KafkaCall *
 new_call(KafkaSession *session, const char *frame, uint32 len)
 {
@@ -408,7 +449,10 @@ new_call(KafkaSession *session, const char *frame, uint32 len)
 	return call;
 }
 
-/* For log lines: what is not printable is replaced. */
+/*
+ * Copies the client id for log lines.  Bytes that are not printable ASCII
+ * become "?".
+ */
 static void
 copy_client_id(KafkaSession *session, KafkaString id)
 {
@@ -424,8 +468,9 @@ copy_client_id(KafkaSession *session, KafkaString id)
 }
 
 /*
- * A client that is newer than we are asks which versions there are: it gets
- * the list all the same.
+ * Answers a request in a version that cannot be decoded.  Only ApiVersions
+ * gets a response, in version 0 with the list of versions, so that a newer
+ * client can choose one (KIP-35).  Other connections are closed.
  */
 static KafkaOutcome
 reject_version(KafkaCall *call)
@@ -438,9 +483,9 @@ reject_version(KafkaCall *call)
 }
 
 /*
- * Shows the request in pg_stat_activity.  A listener's requests are over too
- * soon for that, so this is for the control worker only.  What a client wrote
- * is shown as ASCII.
+ * Shows the request in pg_stat_activity.  A listener's requests are too short
+ * for that, so only the other workers do it.  Bytes of the client that are
+ * not ASCII become "?".
  */
 static void
 report_activity(const KafkaCall *call)
@@ -465,7 +510,10 @@ report_activity(const KafkaCall *call)
 	pgstat_report_activity(STATE_RUNNING, text);
 }
 
-/* refuse: the answer is an error, whatever is asked. */
+/*
+ * Decodes a request and starts its handler.  With "refuse", the answer is an
+ * error, whatever is asked.
+ */
 static KafkaOutcome
 begin(KafkaCall *call, bool refuse)
 {
@@ -508,6 +556,11 @@ begin(KafkaCall *call, bool refuse)
 					   .message = "the worker that serves this is not up"});
 }
 
+/*
+ * What kafka_call_begin() and kafka_call_refuse() share.  On return the
+ * caller's memory context is current again, or the new transaction's if it
+ * was the old transaction's.
+ */
 static KafkaOutcome
 call_begin(KafkaSession *session, const char *frame, uint32 len, bool refuse, KafkaCall **call)
 {
@@ -559,6 +612,9 @@ kafka_call_ready(KafkaCall *call)
 		kafka_ready_hook(call);
 }
 
+/*
+ * See kafka.h.  The frame may have any bytes.
+ */
 const KafkaApi *
 kafka_frame_api(const char *frame, uint32 len)
 {
@@ -577,7 +633,10 @@ kafka_call_end(KafkaCall *call)
 	MemoryContextDelete(call->mcxt);
 }
 
-/* All that a session has is in its memory context, which its owner deletes. */
+/*
+ * Ends a session.  All that it has is in its memory context, which the server
+ * deletes.
+ */
 void
 kafka_session_end(KafkaSession *session)
 {

@@ -3,11 +3,14 @@
  * codec.c
  *	  The interpreter of field tables: bytes to structs and back.
  *
- * Reading never trusts a length: strings and tagged fields are checked against
- * the bytes left; an array's count is checked against the bytes left divided
- * by the least an element can take, before memory is asked for, and the memory
- * of one message has a budget.  Recursion is as deep as the schema nests,
- * whatever the input says.
+ * The reader never trusts a length.  It checks strings and tagged fields
+ * against the bytes left.  It checks the count of an array against the bytes
+ * left divided by the least size of an element, before it asks for memory.
+ * The memory of one message has a budget.  The depth of recursion is that of
+ * the schema, whatever the bytes say.
+ *
+ * The encoding is that of the Kafka protocol guide; flexible versions (compact
+ * lengths, tagged fields) are those of KIP-482.
  *
  * Siblings: schema.h, codec.h, frame.c, messages/.
  *
@@ -27,15 +30,17 @@
 
 #define ARENA_CHUNK		4096
 
-/* The most bytes a fixed-size field or a length takes (a uuid). */
+/* The most bytes that a field of fixed size (a uuid) or a length takes. */
 #define FIXED_MAX		16
 
+/* The most bytes of a varint of 32 bits. */
 #define VARINT_MAX		5
 
 typedef struct Reader
 {
 	const uint8 *pos;
-	const uint8 *end;
+	const uint8 *end;			/* of what is being read: the message, or a
+								 * tagged field */
 	int16		version;
 	bool		flexible;
 	KafkaArena *arena;
@@ -45,7 +50,10 @@ typedef struct Reader
 static bool read_struct(Reader *r, const KafkaSchema *schema, char *out);
 static void write_struct(KafkaWriter *w, const KafkaSchema *schema, const char *in);
 
-/* sizes of LIST items and of fixed fields in memory */
+/*
+ * Returns the size in memory of an item of a LIST and of a field of fixed
+ * size.  On the wire only strings and bytes have another one.
+ */
 static size_t
 type_size(KafkaType type)
 {
@@ -79,7 +87,10 @@ type_size(KafkaType type)
  * Memory
  */
 
-/* Aligned memory, not zeroed; NULL when the budget or the memory is spent. */
+/*
+ * Returns aligned memory, not zeroed.  Returns NULL if the budget or the
+ * memory is used up.
+ */
 void *
 kafka_arena_alloc(KafkaArena *arena, size_t size)
 {
@@ -93,8 +104,8 @@ kafka_arena_alloc(KafkaArena *arena, size_t size)
 	if (size > arena->left)
 	{
 		/*
-		 * What is large gets its own chunk; the rest of the current one stays
-		 * in use.
+		 * A large piece gets its own chunk.  The rest of the current chunk
+		 * stays in use.
 		 */
 		if (size > ARENA_CHUNK / 4)
 			return arena->alloc(arena->arg, size);
@@ -114,6 +125,9 @@ kafka_arena_alloc(KafkaArena *arena, size_t size)
  * Defaults
  */
 
+/*
+ * Sets a field to its default.  A null array has n -1.
+ */
 static void
 set_default(const KafkaField *f, char *out)
 {
@@ -166,12 +180,15 @@ set_default(const KafkaField *f, char *out)
 	}
 }
 
-/* Fills structs with their defaults. */
+/*
+ * Fills n structs with their defaults.
+ */
 void
 kafka_defaults(const KafkaSchema *schema, void *out, int n)
 {
 	char	   *p = out;
 
+	Assert(n >= 0);
 	for (int i = 0; i < n; i++, p += schema->size)
 	{
 		for (int j = 0; j < schema->nfields; j++)
@@ -192,7 +209,10 @@ struct_is_default(const KafkaSchema *schema, const char *in)
 	return true;
 }
 
-/* Tagged fields are written only when they differ from their default. */
+/*
+ * Returns true if a field has its default.  Only other tagged fields are
+ * written.
+ */
 static bool
 is_default(const KafkaField *f, const char *in)
 {
@@ -235,6 +255,9 @@ is_default(const KafkaField *f, const char *in)
  * Reading
  */
 
+/*
+ * Notes the first problem.  Always returns false.
+ */
 static bool
 fail(Reader *r, const char *problem)
 {
@@ -243,7 +266,9 @@ fail(Reader *r, const char *problem)
 	return false;
 }
 
-/* The next n bytes, or NULL. */
+/*
+ * Returns the next n bytes and moves on, or NULL if there are not so many.
+ */
 static inline const uint8 *
 take(Reader *r, size_t n)
 {
@@ -259,6 +284,9 @@ take(Reader *r, size_t n)
 	return p;
 }
 
+/*
+ * The get functions read big-endian integers.
+ */
 static inline uint16
 get16(const uint8 *p)
 {
@@ -287,8 +315,9 @@ get64(const uint8 *p)
 }
 
 /*
- * An unsigned varint; bytes used, or 0 when it is cut short or does not fit 32
- * bits.
+ * Reads an unsigned varint (Protocol Buffers' encoding).  Returns the number
+ * of bytes used, or 0 if it is cut short or does not fit 32 bits.  Reads no
+ * byte at or after "end".
  */
 int
 kafka_varint_read(const uint8 *pos, const uint8 *end, uint32 *value)
@@ -329,8 +358,9 @@ read_varint(Reader *r, uint32 *value)
 }
 
 /*
- * The length of a string, of bytes, or the count of an array: int16 or int32,
- * or one more as a varint in flexible versions.  -1 is null.
+ * Reads the length of a string or of bytes, or the count of an array: an
+ * int16 (is_short) or int32; in flexible versions a varint that is one more.
+ * -1 is null.
  */
 static bool
 read_length(Reader *r, bool is_short, bool nullable, int32 *length)
@@ -359,6 +389,9 @@ read_length(Reader *r, bool is_short, bool nullable, int32 *length)
 	return true;
 }
 
+/*
+ * Reads a string or bytes. *data points into the message, and is never NULL.
+ */
 static bool
 read_bytes(Reader *r, bool is_short, bool nullable, const char **data, int32 *length)
 {
@@ -376,7 +409,10 @@ read_bytes(Reader *r, bool is_short, bool nullable, const char **data, int32 *le
 	return true;
 }
 
-/* The least number of bytes that a value of this type takes on the wire. */
+/*
+ * Returns the least number of bytes that a value of this type takes on the
+ * wire.
+ */
 static size_t
 least_of_type(KafkaType type, bool flexible)
 {
@@ -397,6 +433,9 @@ least_of_type(KafkaType type, bool flexible)
 	}
 }
 
+/*
+ * The same of a struct: at least 1, so that it bounds the count of an array.
+ */
 static size_t
 least_of_struct(const KafkaSchema *schema, int version, bool flexible)
 {
@@ -417,8 +456,9 @@ least_of_struct(const KafkaSchema *schema, int version, bool flexible)
 }
 
 /*
- * Reads the count of an array and gets memory for its items; NULL items when
- * there are none.
+ * Reads the count of an array and gets memory for the items. "least" is the
+ * least size of an item on the wire, "size" its size in memory.  Without
+ * items, array->items is NULL.
  */
 static bool
 read_count(Reader *r, const KafkaField *f, size_t least, size_t size, KafkaArray *array)
@@ -454,6 +494,9 @@ read_array(Reader *r, const KafkaField *f, KafkaArray *array)
 	return true;
 }
 
+/*
+ * Reads a value of fixed size.
+ */
 static bool
 read_primitive(Reader *r, KafkaType type, char *out)
 {
@@ -488,7 +531,9 @@ read_primitive(Reader *r, KafkaType type, char *out)
 	return true;
 }
 
-/* Items of a list are never null. */
+/*
+ * Reads a LIST.  Its items are never null.
+ */
 static bool
 read_list(Reader *r, const KafkaField *f, KafkaArray *array)
 {
@@ -514,7 +559,10 @@ read_list(Reader *r, const KafkaField *f, KafkaArray *array)
 	return true;
 }
 
-/* A byte tells whether the struct follows: 1, or -1 for null. */
+/*
+ * Reads a nullable struct.  A byte says whether the struct follows: 1, or -1
+ * for null.
+ */
 static bool
 read_option(Reader *r, const KafkaField *f, void **out)
 {
@@ -532,6 +580,9 @@ read_option(Reader *r, const KafkaField *f, void **out)
 	return read_struct(r, elem, *out);
 }
 
+/*
+ * Reads one field, in the form of its type.
+ */
 static bool
 read_field(Reader *r, const KafkaField *f, char *out)
 {
@@ -562,8 +613,8 @@ read_field(Reader *r, const KafkaField *f, char *out)
 }
 
 /*
- * One tagged field; what it holds must fill its length.  Tags we do not know
- * are skipped.
+ * Reads one tagged field.  Its value must have exactly the size that is told.
+ * Unknown tags are skipped.
  */
 static bool
 read_tag(Reader *r, const KafkaSchema *schema, char *out)
@@ -598,6 +649,10 @@ read_tag(Reader *r, const KafkaSchema *schema, char *out)
 	return true;
 }
 
+/*
+ * Reads a struct: the fields in order, then, in flexible versions, the tagged
+ * fields.
+ */
 static bool
 read_struct(Reader *r, const KafkaSchema *schema, char *out)
 {
@@ -629,11 +684,11 @@ read_struct(Reader *r, const KafkaSchema *schema, char *out)
 }
 
 /*
- * Decodes a message of exactly "len" bytes into "out" (schema->size bytes).
+ * Decodes a message of "len" bytes into "out", which has schema->size bytes.
  * Fields that the version does not have get their defaults.  Strings and
- * records point into "data".  Returns NULL, or what is wrong with the bytes.
- * "left" gets the number of bytes behind the message; when it is NULL there
- * must be none.
+ * records point into "data", which must live as long as "out". *left gets the
+ * number of bytes after the message; if left is NULL, there must be none.
+ * Returns NULL, or what is wrong with the bytes; then "out" is undefined.
  */
 const char *
 kafka_decode(const KafkaSchema *schema, int16 version, bool flexible,
@@ -664,7 +719,10 @@ kafka_decode(const KafkaSchema *schema, int16 version, bool flexible,
  * Writing
  */
 
-/* Makes room for n more bytes. */
+/*
+ * Makes room for n more bytes.  Returns false if there is no memory, and from
+ * then on always.
+ */
 static bool
 reserve(KafkaWriter *w, size_t n)
 {
@@ -686,7 +744,9 @@ reserve(KafkaWriter *w, size_t n)
 	return true;
 }
 
-/* The put functions need room that their callers have reserved. */
+/*
+ * The put functions write without a check.  The caller has reserved room.
+ */
 static inline void
 put16(KafkaWriter *w, uint16 v)
 {
@@ -714,6 +774,10 @@ put64(KafkaWriter *w, uint64 v)
 	w->len += sizeof(v);
 }
 
+/*
+ * Writes a varint to p, which has room for VARINT_MAX bytes.  Returns its
+ * length.
+ */
 static int
 varint_put(char *p, uint32 v)
 {
@@ -735,6 +799,10 @@ put_varint(KafkaWriter *w, uint32 v)
 	w->len += varint_put(w->buf + w->len, v);
 }
 
+/*
+ * The counterpart of read_length().  Where null is not allowed, it writes
+ * empty.
+ */
 static void
 put_length(KafkaWriter *w, bool is_short, bool nullable, int32 length)
 {
@@ -749,7 +817,9 @@ put_length(KafkaWriter *w, bool is_short, bool nullable, int32 length)
 		put32(w, (uint32) length);
 }
 
-/* Appends raw bytes (headers). */
+/*
+ * Appends raw bytes, such as a header.  Returns false if there is no memory.
+ */
 bool
 kafka_write_bytes(KafkaWriter *w, const void *data, size_t len)
 {
@@ -764,8 +834,8 @@ kafka_write_bytes(KafkaWriter *w, const void *data, size_t len)
 }
 
 /*
- * Strings above what their length field holds are cut: only error texts can be
- * that long.
+ * Writes a string or bytes.  A string that is too long for its length field
+ * is cut; only error messages can be that long.
  */
 static void
 write_string(KafkaWriter *w, KafkaType type, bool nullable, const KafkaString *s)
@@ -780,6 +850,10 @@ write_string(KafkaWriter *w, KafkaType type, bool nullable, const KafkaString *s
 		kafka_write_bytes(w, s->data, len);
 }
 
+/*
+ * Writes records, or leaves a splice if the bytes are elsewhere. FIXED_MAX
+ * bytes are reserved.
+ */
 static void
 write_records(KafkaWriter *w, bool nullable, const KafkaRecords *records)
 {
@@ -814,6 +888,9 @@ write_records(KafkaWriter *w, bool nullable, const KafkaRecords *records)
 	w->spliced += records->len;
 }
 
+/*
+ * Writes a value of fixed size. FIXED_MAX bytes are reserved.
+ */
 static void
 write_primitive(KafkaWriter *w, KafkaType type, const char *in)
 {
@@ -874,7 +951,9 @@ write_array(KafkaWriter *w, const KafkaField *f, bool nullable, const KafkaArray
 		write_struct(w, elem, item);
 }
 
-/* Room for FIXED_MAX bytes is there. */
+/*
+ * Writes one field. FIXED_MAX bytes are reserved.
+ */
 static void
 write_field(KafkaWriter *w, const KafkaField *f, const char *in)
 {
@@ -913,8 +992,8 @@ write_field(KafkaWriter *w, const KafkaField *f, const char *in)
 }
 
 /*
- * Tag, length and value; the length is known only when the value has been
- * written.
+ * Writes tag, size and value.  The size is known only when the value is
+ * written, so the value is moved then.
  */
 static void
 write_tag(KafkaWriter *w, const KafkaField *f, const char *in)
@@ -936,6 +1015,10 @@ write_tag(KafkaWriter *w, const KafkaField *f, const char *in)
 	w->len += n;
 }
 
+/*
+ * Returns true if the field is a tagged one in this version and differs from
+ * its default.
+ */
 static inline bool
 tag_is_written(const KafkaField *f, int version, const char *in)
 {
@@ -943,7 +1026,10 @@ tag_is_written(const KafkaField *f, int version, const char *in)
 		!is_default(f, in + f->offset);
 }
 
-/* Tags go out in ascending order; the rows of a schema list them so. */
+/*
+ * Writes the tagged fields.  Tags must be in ascending order; the rows of a
+ * schema list them so.
+ */
 static void
 write_tags(KafkaWriter *w, const KafkaSchema *schema, const char *in)
 {
@@ -965,6 +1051,9 @@ write_tags(KafkaWriter *w, const KafkaSchema *schema, const char *in)
 	}
 }
 
+/*
+ * The counterpart of read_struct().
+ */
 static void
 write_struct(KafkaWriter *w, const KafkaSchema *schema, const char *in)
 {
@@ -985,9 +1074,9 @@ write_struct(KafkaWriter *w, const KafkaSchema *schema, const char *in)
 }
 
 /*
- * Appends the message to the writer.  Fields that the version does not have
- * are left out, null where null is not allowed is written as empty.  false
- * when memory ran out.
+ * Appends a message to the writer.  Fields that the version does not have are
+ * left out.  Null where null is not allowed is written as empty.  Returns
+ * false if there is no memory.
  */
 bool
 kafka_encode(KafkaWriter *w, const KafkaSchema *schema, int16 version, bool flexible, const void *in)

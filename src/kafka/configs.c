@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * configs.c
- *	  Changes of configs, whatever they are of: resources, operations, checks.
+ *	  Changes of configs of all kinds: resources, operations, checks.
  *
- * A resource is changed as a whole or not at all: all changes are checked
- * first, and what is then written is one transaction.  Topics and groups may
- * be changed by whoever may connect, as long as there is no authentication;
- * the broker's configs and loggers are the server's settings, and are guarded
+ * A resource is changed as a whole or not at all.  All changes are checked
+ * first, and then written in one transaction.  While there is no
+ * authentication, all clients may change topics and groups.  The broker's
+ * configs and loggers are the server's settings and are guarded
  * (kafka_admin_allowed), as are internal topics, on which all groups depend.
  *
- * Errors and their words are a broker's, where it has them.
+ * Error codes and messages are those of a Kafka broker where it has them.
  *
  * Siblings: configs.h, broker_configs.c, logger_configs.c, settings.c; api/33,
  * api/44.
@@ -26,6 +26,10 @@
 #include "topic/group_configs.h"
 #include "topic/kept_configs.h"
 
+/*
+ * Fills error (with sqlstate 0), and always returns false.  The message is
+ * not copied.
+ */
 bool
 kafka_refuse(KafkaError *error, int16 code, const char *message)
 {
@@ -36,6 +40,10 @@ kafka_refuse(KafkaError *error, int16 code, const char *message)
 	return false;
 }
 
+/*
+ * Returns the ConfigType of the protocol by the name that PtConfigEntry has;
+ * 0 (UNKNOWN) for NULL and for other names.
+ */
 int8
 kafka_config_type(const char *name)
 {
@@ -49,6 +57,10 @@ kafka_config_type(const char *name)
 	return 0;					/* UNKNOWN */
 }
 
+/*
+ * Checks that a name is this broker's id or, if may_be_default, "" for the
+ * cluster's default.  Returns false with the error.
+ */
 bool
 kafka_config_broker_name(KafkaString name, bool may_be_default, KafkaError *error)
 {
@@ -74,6 +86,9 @@ kafka_config_broker_name(KafkaString name, bool may_be_default, KafkaError *erro
 	return true;
 }
 
+/*
+ * qsort comparator of pointers to resources, by type and name.
+ */
 static int
 compare_resources(const void *a, const void *b)
 {
@@ -89,8 +104,9 @@ compare_resources(const void *a, const void *b)
 }
 
 /*
- * Finds the resources that are named more than once: true at each of them.
- * They are sorted first, so that a long request does not take quadratic time.
+ * Returns an array that is true for each resource that is named more than
+ * once.  The resources are sorted first, so that a long request does not take
+ * quadratic time.
  */
 static bool *
 find_twice(const KafkaConfigResource *resources, int n)
@@ -114,7 +130,9 @@ find_twice(const KafkaConfigResource *resources, int n)
  * Operations
  */
 
-/* Is the item among those of a list? */
+/*
+ * Returns true if a list with commas has this item.
+ */
 static bool
 in_list(const char *list, const char *item, size_t len)
 {

@@ -38,6 +38,7 @@ typedef enum KafkaConfigSource
 	KAFKA_SOURCE_GROUP = 8
 } KafkaConfigSource;
 
+/* A config as clients see it. */
 typedef struct KafkaConfig
 {
 	const char *name;
@@ -53,27 +54,25 @@ typedef struct KafkaConfig
 	const char *documentation;
 } KafkaConfig;
 
-/* ConfigType of the protocol, by the name that PtConfigEntry has. */
 extern int8 kafka_config_type(const char *name);
 
-/* broker_configs.c: all of them in order of name; List of KafkaConfig *. */
 extern List *kafka_broker_configs(void);
 extern const KafkaConfig *kafka_config_find(List *configs, const char *name);
 
 extern bool kafka_broker_config_change(const char *name, const char *value, KafkaSettingChange *change,
 									   KafkaError *error);
 
-/* logger_configs.c: there is one logger, "root", which is log_min_messages. */
+/* logger_configs.c: the one logger "root", which is log_min_messages */
 extern List *kafka_logger_configs(void);
 extern bool kafka_logger_config_change(const char *name, const char *value, KafkaSettingChange *change,
 									   KafkaError *error);
 
-/* More changes of one resource than this are a mistake. */
+/* The most changes of one resource.  More are a mistake. */
 #define KAFKA_CONFIG_CHANGES_MAX	1000
 
 /*
- * Longest name or value of a config, in bytes; a broker's strings are no
- * longer either.
+ * The longest name or value of a config, in bytes, as long as the longest
+ * string of Kafka's own configs.
  */
 #define KAFKA_CONFIG_VALUE_MAX		32767
 
@@ -86,28 +85,20 @@ typedef enum KafkaConfigOperation
 	KAFKA_CONFIG_SUBTRACT = 3
 } KafkaConfigOperation;
 
+/* One change that a client asks for. */
 typedef struct KafkaConfigChange
 {
 	KafkaString name;
-	int8		operation;
-	KafkaString value;
+	int8		operation;		/* KafkaConfigOperation, not checked yet */
+	KafkaString value;			/* null with KAFKA_CONFIG_DELETE */
 } KafkaConfigChange;
 
-/*
- * Finds the broker (or the cluster's default, "") that a name stands for;
- * false with the error.
- */
 extern bool kafka_config_broker_name(KafkaString name, bool may_be_default, KafkaError *error);
 
-/*
- * Changes the configs of n resources, each for itself, and fills as many
- * results.  Those that are named twice are wrong both times.  replace: what is
- * not among the changes goes back to its default (AlterConfigs).  failed: what
- * all results get, and nothing is done; NULL: the work is done.
- */
+/* One resource with its changes.  For kafka_configs_alter_all(). */
 typedef struct KafkaConfigResource
 {
-	int8		type;
+	int8		type;			/* KafkaResourceType, not checked yet */
 	KafkaString name;
 	KafkaConfigChange *changes;
 	int			n;
@@ -116,7 +107,6 @@ typedef struct KafkaConfigResource
 extern void kafka_configs_alter_all(KafkaCall *call, const KafkaConfigResource *resources, int n, bool replace,
 									bool validate_only, const KafkaError *failed, AlterConfigsResult *results);
 
-/* Fills error (sqlstate 0) and returns false. */
 extern bool kafka_refuse(KafkaError *error, int16 code, const char *message);
 
 #endif							/* KAFKA_CONFIGS_H */

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * errors.c
- *	  PostgreSQL's and the engine's errors in Kafka's words.
+ *	  Maps the errors of PostgreSQL and of the engine to Kafka's.
  *
- * What matters to a client is whether it may try again: codes for conditions
- * that pass (locks, a full disk, a standby that is being promoted) are
- * retriable ones, all others are final.
+ * A client needs to know whether it may try again.  Conditions that pass
+ * (locks, a full disk, a standby that is being promoted) get a retriable code.
+ * All others get a final one.
  *
  * Siblings: errors.h, call.c.
  *
@@ -19,7 +19,9 @@
 
 #include "kafka/errors.h"
 
-/* "UNKNOWN_TOPIC_ID" and so on, for log lines. */
+/*
+ * Returns the name of a code for log lines, such as "UNKNOWN_TOPIC_ID".
+ */
 const char *
 kafka_error_name(int16 code)
 {
@@ -33,9 +35,9 @@ kafka_error_name(int16 code)
 }
 
 /*
- * The one place that says which errors have nothing to do with what was asked,
- * so that the same request may succeed later: the code for it, one that
- * clients try again after; KERR_NONE for all others.
+ * Returns the retriable code of an error that has nothing to do with what was
+ * asked, so that the same request may succeed later; KERR_NONE for other
+ * errors.  No other place decides which errors these are.
  */
 static int16
 error_that_passes(int sqlstate)
@@ -67,10 +69,10 @@ error_that_passes(int sqlstate)
 }
 
 /*
- * An error out of a command that we ran for the client.  The topic that it is
- * about is locked by then, so what does not exist, or exists already, is
- * something else, that an event trigger looks for.  And who raises an
- * exception there has a policy.
+ * Returns true for errors that code of users has raised while we ran a
+ * command for the client.  The topic of the command is locked by then.  So if
+ * something does not exist, or exists already, an event trigger looked for
+ * it.
  */
 static bool
 is_of_users_code(int sqlstate)
@@ -88,8 +90,8 @@ is_of_users_code(int sqlstate)
 }
 
 /*
- * Is an error the server's, rather than what a client has asked for?  Then its
- * log should have it.
+ * Returns true if an error is the server's, not the client's.  Such errors
+ * are logged.
  */
 bool
 kafka_error_is_ours(int sqlstate, int16 code)
@@ -98,9 +100,9 @@ kafka_error_is_ours(int sqlstate, int16 code)
 }
 
 /*
- * A thrown error as a code of the protocol.
- * in_command: it came out of a command that we ran for the client, and may be
- * an event trigger's.
+ * Returns the code of a thrown error. in_command: a command threw it that we
+ * ran for the client, so an event trigger may have raised it.  An exception
+ * that a trigger raises is a policy of the owner (POLICY_VIOLATION).
  */
 int16
 kafka_error_from_sqlstate(int sqlstate, bool in_command)
@@ -138,8 +140,9 @@ kafka_error_from_sqlstate(int sqlstate, bool in_command)
 }
 
 /*
- * The same for a batch that could not be appended.  What does not pass is what
- * the table's constraints and triggers have against its records.
+ * Returns the code of an error that was thrown while a batch was appended.
+ * If it does not pass, a constraint or trigger of the table refuses the
+ * records.
  */
 static int16
 batch_error_from_sqlstate(int sqlstate)
@@ -155,6 +158,9 @@ batch_error_from_sqlstate(int sqlstate)
 	return KERR_INVALID_RECORD;
 }
 
+/*
+ * Returns the code of a batch that pt_produce_batches() has finished.
+ */
 int16
 kafka_error_from_batch(const PtProduce *batch)
 {
@@ -162,6 +168,10 @@ kafka_error_from_batch(const PtProduce *batch)
 		kafka_error_from_status(batch->status);
 }
 
+/*
+ * Returns the code of an engine's status. PT_FAILED has lost its SQLSTATE
+ * here and is UNKNOWN_SERVER_ERROR; see kafka_error_from_batch().
+ */
 int16
 kafka_error_from_status(PtStatus status)
 {
@@ -205,8 +215,9 @@ kafka_error_from_status(PtStatus status)
 }
 
 /*
- * The code for APIs that read: consumers take NOT_LEADER_OR_FOLLOWER as
- * "refresh metadata and try again", and a timeout as a bug of ours.
+ * Returns the code for APIs that read.  Consumers take NOT_LEADER_OR_FOLLOWER
+ * as "refresh metadata and try again", but a timeout as a fault of the
+ * broker.
  */
 int16
 kafka_read_error(int16 code)
@@ -214,6 +225,9 @@ kafka_read_error(int16 code)
 	return code == KERR_REQUEST_TIMED_OUT ? KERR_NOT_LEADER_OR_FOLLOWER : code;
 }
 
+/*
+ * The same from a status.
+ */
 int16
 kafka_read_error_from_status(PtStatus status)
 {

@@ -1,10 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * errors.h
- *	  The error codes of the Kafka protocol as an enum, and the functions that
- *	  map ours to them.
+ *	  The functions that map our errors to the codes of the Kafka protocol.
  *
- * Siblings: errors.c, call.c (where thrown errors are caught).
+ * Siblings: error_codes.h, errors.c, call.c (where thrown errors are caught).
  *
  * Copyright (c) 2026, the pgtopic authors
  *

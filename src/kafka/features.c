@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * features.c
- *	  The features of a cluster that clients make their choices by.
+ *	  The features of the cluster, by which clients decide what they use.
  *
- * One table.  All levels are final: the server cannot be told to do without
- * what it has.
+ * One table.  No level can be lowered, because the server always has what it
+ * has.
  *
  * Siblings: features.h; api/18_api_versions.c (tells them),
  * api/57_update_features.c.
@@ -18,11 +18,11 @@
 #include "kafka/features.h"
 
 /*
- * group.version 1: the consumer group protocol of KIP-848 is there.
+ * group.version 1: the consumer group protocol of KIP-848.
  *
- * metadata.version 25 (4.0-IV3): web interfaces tell by it what a broker can
- * do.  Higher levels would say nothing that they ask for, and tools end with
- * an error over levels that they do not know.
+ * metadata.version 25 (4.0-IV3): web interfaces tell from it what a broker
+ * can do.  They ask for nothing that a higher level has, and some tools fail
+ * with levels that they do not know.
  */
 const KafkaFeature kafka_features[KAFKA_FEATURE_COUNT] = {
 	{"group.version", 0, 1},

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * features.h
- *	  The features of a cluster that clients make their choices by.
+ *	  The features of the cluster, by which clients decide what they use.
  *
  * Siblings: features.c; api/18_api_versions.c (tells them),
  * api/57_update_features.c.
@@ -17,7 +17,7 @@ typedef struct KafkaFeature
 {
 	const char *name;
 	int16		min_level;
-	int16		level;			/* the highest one, which is final */
+	int16		level;			/* the highest one; it is always in effect */
 } KafkaFeature;
 
 #define KAFKA_FEATURE_COUNT 2

@@ -3,9 +3,9 @@
  * fetch_session.c
  *	  The cache of fetch sessions of this process.
  *
- * A request that is parked between begin and resume holds no pointer into a
- * session: it keeps id and serial and looks again, since sessions may be
- * dropped meanwhile.
+ * A request that waits between begin and resume holds no pointer into a
+ * session, because the session may be dropped meanwhile.  It keeps the id and
+ * the serial and looks again.
  *
  * Siblings: fetch_session.h, api/01_fetch.c.
  *
@@ -33,6 +33,10 @@ static int	nsessions;
 static int	nparts_all;			/* partitions in all sessions */
 static uint64 last_serial;
 
+/*
+ * Makes the key of a partition of a topic, which is named by id if id is not
+ * NULL.
+ */
 static KafkaFetchKey
 make_key(KafkaString name, const KafkaUuid *id, int32 partition)
 {
@@ -46,6 +50,9 @@ make_key(KafkaString name, const KafkaUuid *id, int32 partition)
 	return key;
 }
 
+/*
+ * Makes the empty cache.  It lives as long as the process.
+ */
 static void
 make_cache(void)
 {
@@ -58,7 +65,9 @@ make_cache(void)
 	sessions = hash_create("Kafka fetch sessions", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-/* NULL when there is none, or it has been replaced. */
+/*
+ * Returns the session, or NULL if it does not exist or no longer exists.
+ */
 KafkaFetchSession *
 kafka_fetch_session_find(int32 id)
 {
@@ -70,6 +79,9 @@ kafka_fetch_session_find(int32 id)
 	return entry ? entry->session : NULL;
 }
 
+/*
+ * Removes a session and frees it with its partitions.
+ */
 void
 kafka_fetch_session_drop(KafkaFetchSession *session)
 {
@@ -84,14 +96,16 @@ kafka_fetch_session_drop(KafkaFetchSession *session)
 }
 
 /*
- * Makes room for another session of n partitions; false when all others are in
- * use.
+ * Makes room for new_sessions sessions (0 or 1) and nparts partitions.  It
+ * drops sessions that have been idle for KAFKA_FETCH_IDLE_MS.  Returns false
+ * if that is not enough.
  */
 static bool
 make_room(int new_sessions, int nparts)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
+	Assert(new_sessions >= 0 && nparts >= 0);
 	while (nsessions + new_sessions > KAFKA_FETCH_SESSIONS_MAX ||
 		   nparts_all + nparts > KAFKA_FETCH_PARTS_MAX)
 	{
@@ -108,8 +122,8 @@ make_room(int new_sessions, int nparts)
 }
 
 /*
- * A random id, so that a client does not use another one's session by
- * accident.
+ * Returns an unused random id above 0, or 0 if there is no randomness.  It is
+ * random so that a client does not use another client's session by accident.
  */
 static int32
 new_id(void)
@@ -126,7 +140,8 @@ new_id(void)
 }
 
 /*
- * A new session with room for nparts partitions, NULL when the cache is full.
+ * Makes a session with room for nparts partitions.  Its epoch is 1, the one
+ * that the next request must have.  Returns NULL if the cache is full.
  */
 KafkaFetchSession *
 kafka_fetch_session_new(bool by_id, int nparts)
@@ -164,7 +179,9 @@ kafka_fetch_session_new(bool by_id, int nparts)
 	return session;
 }
 
-/* Marks it as used, and moves on to the next epoch. */
+/*
+ * Moves on to the next epoch, and marks the session as used.
+ */
 void
 kafka_fetch_session_next(KafkaFetchSession *session)
 {
@@ -175,8 +192,10 @@ kafka_fetch_session_next(KafkaFetchSession *session)
 }
 
 /*
- * Adds a partition, or changes what is asked of it.  NULL when there is no
- * room.  The name is copied; id is NULL or the name ignored.
+ * Adds a partition to the session, or changes what is asked of it.  The topic
+ * is named by id if id is not NULL, else by a name, which is copied.  Returns
+ * NULL if there is no room.  The result is valid until the partition is
+ * forgotten or the session dropped.
  */
 KafkaFetchPart *
 kafka_fetch_session_put(KafkaFetchSession *session, KafkaString name, const KafkaUuid *id,
@@ -192,7 +211,7 @@ kafka_fetch_session_put(KafkaFetchSession *session, KafkaString name, const Kafk
 		return part;
 	}
 
-	/* This session was used just now, so it is not the one that makes room. */
+	/* This session was used just now, so make_room() does not drop it. */
 	if (!make_room(0, 1))
 		return NULL;
 	part = hash_search(session->parts, &key, HASH_ENTER, NULL);
@@ -218,6 +237,9 @@ kafka_fetch_session_put(KafkaFetchSession *session, KafkaString name, const Kafk
 	return part;
 }
 
+/*
+ * Removes a partition from the session, if it is there.
+ */
 void
 kafka_fetch_session_forget(KafkaFetchSession *session, KafkaString name, const KafkaUuid *id,
 						   int32 partition)
@@ -236,7 +258,10 @@ kafka_fetch_session_forget(KafkaFetchSession *session, KafkaString name, const K
 	Assert(session->nparts >= 0 && nparts_all >= session->nparts);
 }
 
-/* A partition that got data goes to the end of the line. */
+/*
+ * Puts a partition at the end of the order.  A partition that got data goes
+ * there, so that the others have their turn.
+ */
 void
 kafka_fetch_session_requeue(KafkaFetchSession *session, KafkaFetchPart *part)
 {

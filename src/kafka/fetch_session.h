@@ -5,12 +5,13 @@
  *
  * With a session a consumer names only the partitions that changed, and gets
  * only those that have news.  Sessions belong to the process, not to a
- * connection: a client that reconnects to another worker is told that its
- * session is not there, and makes a new one.
+ * connection.  A client that reconnects to another worker is told that its
+ * session does not exist, and makes a new one.
  *
- * Their number and the partitions in all of them are bounded.  When there is
- * no room, the one used longest ago makes place if it has been idle for a
- * while; else no session is made, which clients cope with.
+ * The number of sessions and the number of partitions in all of them are
+ * bounded.  If there is no room, the session that was used longest ago is
+ * dropped if it is idle; otherwise no session is made, and the client sends
+ * full requests.
  *
  * Siblings: fetch_session.c, api/01_fetch.c.
  *
@@ -30,7 +31,10 @@
 #define KAFKA_FETCH_PARTS_MAX		200000
 #define KAFKA_FETCH_IDLE_MS			120000
 
-/* Topic (hashed: a session can only mix up its own) and partition. */
+/*
+ * The key of a partition in a session.  The topic is a hash; a client that
+ * finds a collision mixes up only its own session.
+ */
 typedef struct KafkaFetchKey
 {
 	uint64		topic;
@@ -41,29 +45,30 @@ typedef struct KafkaFetchKey
 typedef struct KafkaFetchPart
 {
 	KafkaFetchKey key;
-	dlist_node	node;			/* in the order of fetching */
+	dlist_node	node;			/* place in KafkaFetchSession.order */
 	KafkaString topic;			/* by name, or */
 	KafkaUuid	topic_id;		/* by id */
 	FetchPartition asked;
-	int64		cursor_offset;	/* of the engine */
+	int64		cursor_offset;	/* place of the last read, for the engine */
 	PtLogPos	cursor_pos;
 	Oid			cursor_file;
-	int64		told_high_watermark;	/* -1: the next answer has news */
-	int64		told_start_offset;
+	int64		told_high_watermark;	/* last answer; -1: the next answer
+										 * has news */
+	int64		told_start_offset;	/* likewise */
 } KafkaFetchPart;
 
 typedef struct KafkaFetchSession
 {
 	int32		id;
-	int32		epoch;			/* that the next request must have */
-	uint64		serial;			/* never the same again */
+	int32		epoch;			/* of the next request; 1 and more */
+	uint64		serial;			/* no other session of this process has it */
 	bool		by_id;			/* topics are named by id */
 	MemoryContext mcxt;
 	HTAB	   *parts;			/* KafkaFetchKey to KafkaFetchPart */
-	dlist_head	order;
+	dlist_head	order;			/* partitions in the order of reading */
 	int			nparts;
-	dlist_node	lru;
-	TimestampTz used;
+	dlist_node	lru;			/* place in the list of all sessions */
+	TimestampTz used;			/* last time */
 } KafkaFetchSession;
 
 extern KafkaFetchSession *kafka_fetch_session_find(int32 id);

@@ -19,7 +19,7 @@
 
 #include "kafka/frame.h"
 
-/* api key, version, correlation id */
+/* bytes of API key, version and correlation id */
 #define HEADER_FIXED	8
 
 static uint16
@@ -40,7 +40,10 @@ get32(const char *p)
 	return pg_ntoh32(v);
 }
 
-/* Skips the tagged fields of a header; none is defined so far. */
+/*
+ * Skips the tagged fields of a header (KIP-482).  None is defined so far.
+ * Returns NULL, or what is wrong.
+ */
 static const char *
 skip_tags(const uint8 **pos, const uint8 *end)
 {
@@ -68,8 +71,8 @@ skip_tags(const uint8 **pos, const uint8 *end)
 }
 
 /*
- * The client id keeps its int16 length in all header versions, flexible ones
- * too.
+ * Reads the client id.  Its length is an int16 in all header versions,
+ * flexible ones too.
  */
 static const char *
 read_client_id(const char *frame, size_t len, KafkaString *client_id)
@@ -87,8 +90,9 @@ read_client_id(const char *frame, size_t len, KafkaString *client_id)
 
 /*
  * Reads the header of a request.  The first three fields are the same in all
- * versions; what comes behind them is read only when the version is known.
- * NULL, or what is wrong.
+ * versions; the rest is read only if the version is known
+ * (header->known_version).  The strings point into the frame.  Returns NULL,
+ * or what is wrong with the bytes.
  */
 const char *
 kafka_request_header_read(const char *frame, size_t len, KafkaRequestHeader *header)
@@ -128,7 +132,11 @@ kafka_request_header_read(const char *frame, size_t len, KafkaRequestHeader *hea
 	return NULL;
 }
 
-/* Decodes the body of a request whose version is known. */
+/*
+ * Decodes the body of a request with a known version into "out", which has
+ * room for the API's struct.  Strings point into the frame.  Returns NULL, or
+ * what is wrong with the bytes.
+ */
 const char *
 kafka_request_body_read(const KafkaRequestHeader *header, KafkaArena *arena, void *out)
 {
@@ -137,16 +145,18 @@ kafka_request_body_read(const KafkaRequestHeader *header, KafkaArena *arena, voi
 	Assert(header->known_version);
 
 	/*
-	 * Bytes behind a request are ignored, as Kafka does: librdkafka's
-	 * Metadata request for all topics has three zeros too many (seen in 2.16,
-	 * v13).
+	 * Bytes after a request are ignored, as Kafka does. librdkafka's Metadata
+	 * request for all topics has three zeros too many (seen in 2.16, version
+	 * 13).
 	 */
 	return kafka_decode(header->api->request(), header->api_version,
 						kafka_api_flexible(header->api, header->api_version),
 						header->body, header->body_len, arena, out, &left);
 }
 
-/* Puts the length where room was left for it. */
+/*
+ * Writes the length into the room that was left for it.
+ */
 static bool
 finish_frame(KafkaWriter *w)
 {
@@ -163,8 +173,8 @@ finish_frame(KafkaWriter *w)
 
 /*
  * Writes a whole response: length word (which counts spliced bytes too),
- * header, body.  false when memory ran out or the frame would not fit its
- * length word.
+ * header, body.  The writer must be empty.  Returns false if there is no
+ * memory or the response is too long for its length word.
  */
 bool
 kafka_response_write(KafkaWriter *w, const KafkaApi *api, int16 version,
@@ -175,7 +185,7 @@ kafka_response_write(KafkaWriter *w, const KafkaApi *api, int16 version,
 
 	Assert(w->len == 0 && version >= api->min_version && version <= api->max_version);
 
-	/* the length, filled in below, and the header */
+	/* room for the length, then the header */
 	if (!kafka_write_bytes(w, &word, sizeof(word)))
 		return false;
 	word = pg_hton32((uint32) correlation_id);
@@ -183,8 +193,8 @@ kafka_response_write(KafkaWriter *w, const KafkaApi *api, int16 version,
 		return false;
 
 	/*
-	 * A client must read the answer to ApiVersions before it knows what we
-	 * speak.
+	 * The response to ApiVersions has header version 0 in all versions,
+	 * because the client reads it before it knows our versions (KIP-511).
 	 */
 	if (flexible && api->key != KAFKA_KEY_ApiVersions && !kafka_write_bytes(w, "", 1))
 		return false;
@@ -194,6 +204,9 @@ kafka_response_write(KafkaWriter *w, const KafkaApi *api, int16 version,
 	return finish_frame(w);
 }
 
+/*
+ * See frame.h.  The writer must be empty.
+ */
 bool
 kafka_request_write(KafkaWriter *w, const KafkaApi *api, int16 version,
 					int32 correlation_id, const char *client_id, const void *request)
@@ -218,6 +231,9 @@ kafka_request_write(KafkaWriter *w, const KafkaApi *api, int16 version,
 	return finish_frame(w);
 }
 
+/*
+ * See frame.h.
+ */
 const char *
 kafka_response_read(const KafkaApi *api, int16 version, const char *frame, size_t len,
 					KafkaArena *arena, int32 *correlation_id, void *out)

@@ -19,17 +19,18 @@
 #include "kafka/codec.h"
 #include "kafka/messages/apis.h"
 
-/* How much memory the structs of one request may take, whatever it says. */
+/* The most memory of the structs of one request, in bytes. */
 #define KAFKA_DECODE_BUDGET		(16 * 1024 * 1024)
 
+/* The header of a request. */
 typedef struct KafkaRequestHeader
 {
 	int16		api_key;
 	int16		api_version;
 	int32		correlation_id;
 	KafkaString client_id;
-	const KafkaApi *api;		/* NULL: a key we do not know */
-	bool		known_version;	/* one that can be decoded */
+	const KafkaApi *api;		/* NULL: the key is unknown */
+	bool		known_version;	/* the body can be decoded */
 	const char *body;			/* only with a known version */
 	size_t		body_len;
 } KafkaRequestHeader;

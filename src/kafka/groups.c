@@ -3,14 +3,14 @@
  * groups.c
  *	  Consumer groups: the shell around the coordinator of the coord room.
  *
- * Every step is the same: the coordinator hears what topics there are (when
- * they may have changed), gets its event, its replies go to the calls that
- * wait for them, and the registry of who uses a group is told how many members
- * it has now.
+ * All steps are alike.  The coordinator is told which topics exist, if that
+ * may have changed.  It gets its event.  Its replies go to the calls that wait
+ * for them.  The registry of users of groups is told how many members the
+ * group has.
  *
- * A step that an ERROR cuts short (there was no memory) leaves a coordinator
- * that cannot be trusted.  It is then replaced by a new one, and calls that
- * wait are told to look for their coordinator: clients join again, as after a
+ * An ERROR in the middle of a step (there was no memory) leaves a coordinator
+ * that cannot be trusted.  It is replaced by a new one.  Calls that wait are
+ * told to look for their coordinator, so clients join again, as after a
  * restart.
  *
  * Siblings: groups.h, topic_regex.c, api/; ../coord/coord.h;
@@ -36,29 +36,31 @@
 #include "topic/group_configs.h"
 
 /*
- * A parked call needs a deadline.  The coordinator answers every call, so this
- * one is never met: it is about the longest rebalance timeout that a client
- * can ask for.
+ * A parked call needs a deadline.  The coordinator answers all calls before
+ * this one: it is about the longest rebalance timeout that a client can ask
+ * for.
  */
 #define PARK_MS		(INT64CONST(25) * 24 * 3600 * 1000)
 
-/* Bytes of a group's id in an error message. */
+/* The most bytes of a group's id in an error message. */
 #define MESSAGE_ID_MAX	256
 
 /*
- * How old the coordinator's knowledge of the catalogs may be when an event
- * does not depend on it.
+ * The greatest age of the coordinator's knowledge of the catalogs, for events
+ * that do not depend on it.
  */
 #define FEED_INTERVAL_MS	100
 
 /*
- * How far the coordinator's clock moves from one turn of the control worker to
- * the next, at most; and how long that one sleeps at most while the clock
- * matters, so that nothing is lost of it.
+ * The most that the coordinator's clock moves between two turns of the
+ * control worker, and the longest sleep of that worker while the clock
+ * matters.  The sleep is shorter, so the clock loses no time in a quiet
+ * worker.
  */
 #define CLOCK_STEP_MS	1000
 #define CLOCK_SLEEP_MS	(CLOCK_STEP_MS / 2)
 
+/* A call that waits for the coordinator's reply. */
 typedef struct Waiting
 {
 	uint64		token;			/* hash key */
@@ -95,8 +97,8 @@ static void step(const CoordEvent *event);
  */
 
 /*
- * Is it the id of a group at all?  Not empty, UTF-8 without zero bytes; else
- * INVALID_GROUP_ID.
+ * Returns true if the bytes can be the id of a group: not empty, and UTF-8
+ * without zero bytes.  For all others the answer is INVALID_GROUP_ID.
  */
 bool
 kafka_group_id_valid(KafkaString id)
@@ -105,7 +107,8 @@ kafka_group_id_valid(KafkaString id)
 }
 
 /*
- * "Group ID what", for the error message of a description; long ids are cut.
+ * Returns "Group ID what", the error message of a description, in the current
+ * memory context.  A long id is cut.  The id must be valid.
  */
 KafkaString
 kafka_group_message(KafkaString id, const char *what)
@@ -115,7 +118,10 @@ kafka_group_message(KafkaString id, const char *what)
 								 pg_encoding_mbcliplen(PG_UTF8, id.data, id.len, MESSAGE_ID_MAX), id.data, what));
 }
 
-/* A code that a thrown error has become, in the words of a coordinator. */
+/*
+ * Returns the code that a client of a coordinator is told for the code of a
+ * thrown error.
+ */
 int16
 kafka_group_error(int16 code)
 {
@@ -135,7 +141,10 @@ kafka_group_error(int16 code)
 	return code;
 }
 
-/* As Kafka shows hosts: a slash and the address, without the port. */
+/*
+ * Returns the client's address as Kafka shows it: with a slash, without the
+ * port.  In static memory.
+ */
 static CoordBytes
 client_host(const KafkaSession *session)
 {
@@ -158,7 +167,10 @@ client_host(const KafkaSession *session)
  * The coordinator
  */
 
-/* No member could keep to such settings: see tell_contradictions. */
+/*
+ * The next two tell settings that contradict each other; see
+ * tell_contradictions.
+ */
 static bool
 bounds_contradict(void)
 {
@@ -171,7 +183,10 @@ heartbeat_contradicts(void)
 	return pt_group_consumer_heartbeat_interval_ms >= pt_group_consumer_session_timeout_ms;
 }
 
-/* What the settings say now; of two that contradict each other, one yields. */
+/*
+ * Returns the configuration by the settings of now.  Of two settings that
+ * contradict each other, one is not applied.
+ */
 static CoordConfig
 current_config(void)
 {
@@ -192,7 +207,9 @@ current_config(void)
 	return c;
 }
 
-/* When the settings have changed. */
+/*
+ * Warns of settings that contradict each other.  Called when they changed.
+ */
 static void
 tell_contradictions(const CoordConfig *applied)
 {
@@ -226,7 +243,9 @@ same_config(const CoordConfig *a, const CoordConfig *b)
 		a->consumer_heartbeat_interval_ms == b->consumer_heartbeat_interval_ms;
 }
 
-/* Makes a coordinator that knows nothing. */
+/*
+ * Makes a coordinator without groups.
+ */
 static void
 create(void)
 {
@@ -250,8 +269,8 @@ create(void)
 }
 
 /*
- * After a step that was cut short: calls that wait find no token, which their
- * resume understands.
+ * Drops the coordinator after a step that an ERROR ended.  Waiting calls are
+ * woken; they find no token, and kafka_group_resume() tells their clients.
  */
 static void
 abandon(void)
@@ -269,7 +288,9 @@ abandon(void)
 	waiting = NULL;
 }
 
-/* Makes sure of a coordinator with the settings of now. */
+/*
+ * Makes sure that there is a coordinator, with the settings of now.
+ */
 static void
 prepare(void)
 {
@@ -289,9 +310,10 @@ prepare(void)
 }
 
 /*
- * Tells it what is in the catalogs, if that may have changed.  Any relation
- * may be the reason, so a busy database could have us do this all the time:
- * who is not urgent puts up with what was true a moment ago.
+ * Tells the coordinator what is in the catalogs, if that may have changed.
+ * Any relation may be the reason, so a busy database could cause this all the
+ * time.  Without "urgent", knowledge up to FEED_INTERVAL_MS old is good
+ * enough.
  */
 static void
 feed(bool urgent)
@@ -319,8 +341,9 @@ real_ms(void)
 }
 
 /*
- * The time of the coordinator.  In the control worker it is that of the turn:
- * what a long step or a stopped process takes, members could not be heard in.
+ * Returns the coordinator's time in ms.  In the control worker it is the time
+ * of the turn: members cannot be heard while a long step runs or the process
+ * is stopped.
  */
 static int64
 now_ms(void)
@@ -329,10 +352,9 @@ now_ms(void)
 }
 
 /*
- * For the control worker: a turn begins, and what members had sent by now has
- * been received.  If that took long, because the process stood still or was at
- * something else, the members are not to blame: their time moves on by
- * CLOCK_STEP_MS only.
+ * For the control worker.  Called when a turn begins and all that members had
+ * sent by now has been received.  If the process stood still for long, the
+ * members are not to blame, so their time moves on by at most CLOCK_STEP_MS.
  */
 void
 kafka_control_heard(void)
@@ -343,7 +365,9 @@ kafka_control_heard(void)
 	clock_set_at = now;
 }
 
-/* Tells the coordinator what topics there are. */
+/*
+ * Tells the coordinator which topics exist.  Must run in a transaction.
+ */
 static void
 feed_topics(void)
 {
@@ -372,8 +396,9 @@ feed_topics(void)
 }
 
 /*
- * Tells the coordinator which groups have configs of their own, and which have
- * them no more.  false: not now, as somebody has their table locked.
+ * Tells the coordinator which groups have configs of their own.  Returns
+ * false if the table is locked by somebody; then the caller tries again
+ * later.  Must run in a transaction.
  */
 static bool
 feed_configs(void)
@@ -413,8 +438,8 @@ feed_configs(void)
 }
 
 /*
- * The calls that these replies are for get their answers; those that have gone
- * do not.
+ * Gives the replies to the calls that wait for them.  Calls that have ended
+ * meanwhile are skipped.
  */
 static void
 deliver(const CoordReplies *out)
@@ -441,7 +466,11 @@ deliver(const CoordReplies *out)
 	}
 }
 
-/* One step of the coordinator and what follows from it. */
+/*
+ * Runs one step of the coordinator, delivers the replies, and tells the
+ * registry of changed groups.  An ERROR leaves "stepping" set, so that
+ * prepare() replaces the coordinator.
+ */
 static void
 step(const CoordEvent *event)
 {
@@ -460,7 +489,10 @@ step(const CoordEvent *event)
 							   out.changes[i].nmembers);
 }
 
-/* For coord_find and its like; knows the topics of now. */
+/*
+ * Returns the coordinator, for coord_find() and the like.  Must run in a
+ * transaction.
+ */
 const CoordGroups *
 kafka_groups(void)
 {
@@ -470,8 +502,10 @@ kafka_groups(void)
 }
 
 /*
- * Members and SQL sessions never use a group at the same time: before a member
- * comes in, the group is claimed.  false: a SQL transaction uses it.
+ * Claims the group for members.  Members and SQL sessions never use a group
+ * at the same time, so a member that comes in claims it first.  Returns false
+ * if a SQL transaction uses the group. *claimed: the claim is new, and
+ * unclaim() must follow the step.
  */
 static bool
 claim(const CoordEvent *event, bool *claimed)
@@ -490,7 +524,9 @@ claim(const CoordEvent *event, bool *claimed)
 	return *claimed;
 }
 
-/* A claim that led to nothing is given up. */
+/*
+ * Gives up a claim if the group has no members after the step.
+ */
 static void
 unclaim(const CoordEvent *event)
 {
@@ -504,7 +540,10 @@ unclaim(const CoordEvent *event)
  * Requests
  */
 
-/* An event of this call with what all events have; the rest is null. */
+/*
+ * Returns an event of this call with the fields that all events have.  The
+ * others are null.
+ */
 CoordEvent
 kafka_group_event(const KafkaCall *call, CoordEventType type, KafkaString group_id)
 {
@@ -521,8 +560,8 @@ kafka_group_event(const KafkaCall *call, CoordEventType type, KafkaString group_
 }
 
 /*
- * Is it the topics of now that decide the answer?  The others hear of them
- * with a later heartbeat.
+ * Returns true if the answer depends on the topics of now.  Other events hear
+ * of new topics with a later heartbeat.
  */
 static bool
 wants_topics(const CoordEvent *event)
@@ -532,7 +571,9 @@ wants_topics(const CoordEvent *event)
 		 (event->generation == 0 || event->u.consumer.nsubscribed >= 0 || event->u.consumer.subscribed_topic_regex.len >= 0));
 }
 
-/* An answer that does not come from the coordinator. */
+/*
+ * Answers without the coordinator, with an error.
+ */
 static KafkaOutcome
 answer_now(KafkaCall *call, const CoordEvent *event, KafkaGroupAnswer answer, int16 error, const char *message)
 {
@@ -564,9 +605,10 @@ answer_now(KafkaCall *call, const CoordEvent *event, KafkaGroupAnswer answer, in
 }
 
 /*
- * Puts the event to the coordinator.  KAFKA_REPLY: "answer" was called.
- * KAFKA_PARK: it will be, in a later step; then the call is ready, and its
- * resume is kafka_group_resume.
+ * Gives the event to the coordinator.  Must run in a transaction.
+ * KAFKA_REPLY: "answer" has been called. KAFKA_PARK: a later step calls it
+ * and makes the call ready; the handler's resume must be
+ * kafka_group_resume().  Members of SQL and a standby get their errors here.
  */
 KafkaOutcome
 kafka_group_ask(KafkaCall *call, CoordEvent *event, KafkaGroupAnswer answer)
@@ -607,8 +649,10 @@ kafka_group_ask(KafkaCall *call, CoordEvent *event, KafkaGroupAnswer answer)
 }
 
 /*
- * Resumes a parked call.  It may be called before there is an answer, when the
- * client has closed its side of the connection: then the call goes on waiting.
+ * Resumes a parked call.  The server may call it before there is an answer,
+ * if the client has closed its side of the connection; then the call goes on
+ * waiting.  If its coordinator was replaced, the client is told to look for
+ * the coordinator.
  */
 KafkaOutcome
 kafka_group_resume(KafkaCall *call, bool timed_out)
@@ -632,7 +676,8 @@ take_error(KafkaCall *call, const CoordReply *reply)
 }
 
 /*
- * The same for an event that is answered at once, when only the error matters.
+ * Like kafka_group_ask(), for an event that is answered at once and whose
+ * answer is only an error code.
  */
 int16
 kafka_group_check(KafkaCall *call, CoordEvent *event)
@@ -648,7 +693,9 @@ kafka_group_check(KafkaCall *call, CoordEvent *event)
 	return error;
 }
 
-/* The call ends: nobody waits for its answer any more. */
+/*
+ * Forgets that the call waits.  Called when it ends.
+ */
 void
 kafka_group_forget(KafkaCall *call)
 {
@@ -658,8 +705,8 @@ kafka_group_forget(KafkaCall *call)
 }
 
 /*
- * After how many ms kafka_control_turn has something to do; 0: now, -1: never.
- * Needs no transaction.
+ * Returns the ms until kafka_control_turn() has something to do; 0: now, -1:
+ * never.  Needs no transaction.
  */
 int64
 kafka_control_wait(void)
@@ -675,9 +722,8 @@ kafka_control_wait(void)
 }
 
 /*
- * For the control worker: does what is due in groups, in a transaction, with
- * the caller's memory context being reset after the turn.  kafka_control_wait
- * says, in a transaction or not, after how many ms that is; 0: now, -1: never.
+ * For the control worker: does what is due in groups.  Must run in a
+ * transaction.  The caller resets its memory context after the turn.
  */
 void
 kafka_control_turn(void)
@@ -692,8 +738,9 @@ kafka_control_turn(void)
 }
 
 /*
- * The state of a group that the coordinator does not have, but SQL sessions or
- * only committed offsets do.
+ * Fills *info for a group that the coordinator does not have, if SQL sessions
+ * use it or it has committed offsets.  Returns false if neither is so.  Must
+ * run in a transaction.
  */
 bool
 kafka_group_find_outside(KafkaString group_id, CoordGroupInfo *info)

@@ -3,13 +3,13 @@
  * groups.h
  *	  Consumer groups: the shell around the coordinator of the coord room.
  *
- * The coordinator is a pure state machine.  Here it gets what it lacks: a
- * clock, its settings, the topics that exist, a regular expression engine, and
- * the calls that its tokens stand for.
+ * The coordinator is a pure state machine.  This file gives it what it lacks:
+ * a clock, its settings, the topics that exist, a regular expression engine,
+ * and the calls that its tokens stand for.
  *
- * There is one coordinator per process, made when it is first asked.  The one
- * that counts is that of the control worker; that of any other process (the
- * test function kafka_call()) is of use for a few requests.
+ * Each process has its own coordinator, made when it is first asked.  Only the
+ * control worker's counts.  Other processes (the test function kafka_call())
+ * use theirs for a few requests.
  *
  * Siblings: groups.c, topic_regex.c, api/ (the handlers); ../coord/coord.h.
  *
@@ -34,8 +34,8 @@ extern CoordEvent kafka_group_event(const KafkaCall *call, CoordEventType type, 
 
 /*
  * Fills call->response from a reply.  Runs in the call's memory context,
- * during the step that brought the reply: what is kept must be copied.  Must
- * not throw but for lack of memory.
+ * during the step that made the reply.  The reply is freed after the step, so
+ * what is kept must be copied.  Must not throw, except for lack of memory.
  */
 typedef void (*KafkaGroupAnswer) (KafkaCall *call, const CoordReply *reply);
 
@@ -51,8 +51,8 @@ extern const CoordGroups *kafka_groups(void);
 extern bool kafka_group_find_outside(KafkaString group_id, CoordGroupInfo *info);
 
 /*
- * The codes of AclOperation, as a bit field, of all that can be done with a
- * group.
+ * The codes of AclOperation of all that can be done with a group, as a bit
+ * field.
  */
 #define KAFKA_GROUP_OPERATIONS		0x0D48
 

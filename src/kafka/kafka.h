@@ -47,6 +47,7 @@
 #include "kafka/errors.h"
 #include "kafka/messages/apis.h"
 
+/* What comes next; see above. */
 typedef enum KafkaOutcome
 {
 	KAFKA_REPLY,
@@ -58,35 +59,34 @@ typedef enum KafkaOutcome
 	KAFKA_CLOSE
 } KafkaOutcome;
 
-/*
- * What lives as long as a connection.  Owned by the server, filled by
- * handlers.
- */
+/* The state of a connection.  The server owns it, handlers fill it. */
 typedef struct KafkaSession
 {
-	MemoryContext mcxt;			/* lives as long as the connection */
-	char		client_id[256];
+	MemoryContext mcxt;			/* the server deletes it with the connection */
+	char		client_id[256]; /* ASCII; what else was sent is "?" */
 	char		software_name[64];
 	char		software_version[64];
 	char		peer[64];		/* address of the client, for log lines */
-	int			listener;		/* by which it came: its place in
-								 * pgtopic.listen_addresses */
+	int			listener;		/* place in pgtopic.listen_addresses of the
+								 * listener by which it came */
 	KafkaPlane	plane;			/* of the worker that has it; ANY: of a
-								 * process that does everything itself */
+								 * process that does everything */
 	struct KafkaFetchState *fetch;	/* fetch sessions (KIP-227) and cursors of
 									 * this connection */
 } KafkaSession;
 
 /*
- * A response: pieces in order; the first has the frame length and the header.
+ * A piece of a response.  The pieces are sent in order.  The first one has
+ * the frame's length and the header.
  */
 typedef struct KafkaPiece
 {
-	const char *data;			/* NULL: a span of a log */
+	const char *data;			/* NULL: the bytes are a span of a log */
 	uint32		len;
 	PtSpan		span;
 } KafkaPiece;
 
+/* A request, from its frame to its response. */
 typedef struct KafkaCall
 {
 	MemoryContext mcxt;			/* everything of this call; deleted by
@@ -98,34 +98,36 @@ typedef struct KafkaCall
 	const struct KafkaApi *api;
 	void	   *request;
 	void	   *response;
-	void	   *state;			/* the handler's own, between begin and resume */
+	void	   *state;			/* the handler's own, kept between begin and
+								 * resume */
 	void	   *owner;			/* the server's own */
-	const char *frame;			/* request bytes; stay valid until KAFKA_REPLY
-								 * or NO_REPLY */
+	const char *frame;			/* bytes of the request; stay valid until
+								 * KAFKA_REPLY or NO_REPLY */
 	uint32		frame_len;
 	/* APPEND */
 	PtProduce  *produce;
 	int			nproduce;
-	int16		acks;
-	XLogRecPtr	lsn;			/* set by the server before resume */
+	int16		acks;			/* as in ProduceRequest: 0, 1, or -1 (all) */
+	XLogRecPtr	lsn;			/* end of what was appended; the server sets
+								 * it before resume */
 	/* PARK */
 	bool		ready;			/* kafka_call_ready was called */
-	uint64		token;			/* the coordinator of groups has yet to
-								 * answer; 0: it has not been asked */
-	bool		answered;		/* it has, and the response is filled */
+	uint64		token;			/* of the coordinator's reply that is still to
+								 * come; 0: none */
+	bool		answered;		/* the reply came, and the response is filled */
 
 	/*
-	 * WAIT and PARK; and APPEND, until when items with PT_BUSY are tried
-	 * again
+	 * WAIT, PARK: until then. APPEND: until then items with PT_BUSY are tried
+	 * again. 0: no limit.
 	 */
 	TimestampTz deadline;
-	PtLogRef   *waits;
+	PtLogRef   *waits;			/* WAIT: logs that wake the call */
 	int			nwaits;
 	/* REPLY */
 	KafkaPiece *pieces;
 	int			npieces;
-	uint64		response_bytes;
-	bool		error;			/* there is an error code in it */
+	uint64		response_bytes; /* of the whole response, with its length word */
+	bool		error;			/* the response has an error code */
 	/* MOVE */
 	KafkaPlane	move_to;
 	/* CLOSE */
@@ -134,22 +136,19 @@ typedef struct KafkaCall
 } KafkaCall;
 
 /*
- * Largest request frame accepted, from the setting pgtopic.max_request_size.
- */
-
-/*
- * frame: the request without its length word.  Called in a transaction (the
- * server starts one per turn).  Errors thrown by handlers are caught here (in
- * a subtransaction-free way: the caller's transaction is aborted and started
- * again) and become the error code of the response or CLOSE.  Handlers that
- * change the catalog commit the caller's transaction and start another, so
- * nothing of it may be held across this call.
+ * Starts a request.  frame is the request without its length word.  Must be
+ * called in a transaction (the server starts one per turn).  Errors of
+ * handlers are caught here without a subtransaction: the caller's transaction
+ * is aborted and started again, and the error becomes an error code of the
+ * response, or CLOSE.  Handlers that change the catalog commit the caller's
+ * transaction and start another.  So the caller must hold nothing of its
+ * transaction across this call.
  */
 extern KafkaOutcome kafka_call_begin(KafkaSession *session, const char *frame, uint32 len, KafkaCall **call);
 
 /*
- * Instead of begin, for a request that must run in another worker which is not
- * there: an answer with an error after which clients try again.
+ * Instead of begin, for a request that must run in a worker that is not
+ * there.  The answer is an error after which clients try again.
  */
 extern KafkaOutcome kafka_call_refuse(KafkaSession *session, const char *frame, uint32 len, KafkaCall **call);
 extern KafkaOutcome kafka_call_resume(KafkaCall *call, bool timed_out);
@@ -157,32 +156,32 @@ extern void kafka_call_end(KafkaCall *call);
 extern void kafka_session_end(KafkaSession *session);
 
 /*
- * A parked call can be resumed; may come at any time, also before begin has
- * returned PARK.  The server's hook is told.
+ * Says that a parked call can be resumed.  May come at any time, also before
+ * begin has returned PARK.  It calls the server's hook.
  */
 extern void kafka_call_ready(KafkaCall *call);
 extern void (*kafka_ready_hook) (KafkaCall *call);
 
 /*
- * For the control worker.  kafka_control_heard: a turn begins, with all that
- * has arrived received; only this moves the clock of groups.
- * kafka_control_turn: does what is due in groups, in a transaction, with the
- * caller's memory context being reset after the turn.  kafka_control_wait
- * says, in a transaction or not, after how many ms it may be; 0: it is now,
- * -1: never.
+ * For the control worker. kafka_control_heard: a turn begins, and all that
+ * has arrived has been received; only this moves the clock of groups.
+ * kafka_control_turn: does what is due in groups, in a transaction; the
+ * caller resets its memory context afterwards. kafka_control_wait: returns
+ * the ms until there is something to do; 0: now, -1: never.  It needs no
+ * transaction.
  */
 extern void kafka_control_heard(void);
 extern void kafka_control_turn(void);
 extern int64 kafka_control_wait(void);
 
-/* For the administration worker, likewise. */
+/* The same for the administration worker. */
 extern void kafka_admin_turn(MemoryContext mcxt);
 extern int64 kafka_admin_wait(void);
 
-/* Set by the control worker: its groups are those that count. */
+/* Set by the control worker, whose groups are those that count. */
 extern bool kafka_control_worker;
 
-/* The API of a request, by its header; NULL: none that is known. */
+/* Returns the API of a request by its header, or NULL if it is unknown. */
 extern const KafkaApi *kafka_frame_api(const char *frame, uint32 len);
 
 #endif							/* PT_KAFKA_H */

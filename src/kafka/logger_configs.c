@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * logger_configs.c
- *	  The broker's loggers: there is one, "root", and its level is
+ *	  The broker's loggers: the one logger "root", whose level is
  *	  log_min_messages.
  *
- * Levels are those of Kafka's logger; PostgreSQL has more, which are shown as
- * the nearest one that is as talkative.
+ * Clients see the levels of Kafka's logger.  PostgreSQL has more; each is
+ * shown as the nearest level of Kafka's.
  *
  * Siblings: configs.h, settings.c.
  *
@@ -20,6 +20,10 @@
 #define ROOT_LOGGER		"root"
 #define ROOT_SETTING	"log_min_messages"
 
+/*
+ * The levels.  Where several of PostgreSQL's have the same level of Kafka's,
+ * the first is the one that is set.
+ */
 static const struct
 {
 	const char *level;			/* Kafka's */
@@ -43,6 +47,10 @@ static const struct
 	{"FATAL", "panic"},
 };
 
+/*
+ * Returns the loggers: List of one KafkaConfig *, in the current memory
+ * context.
+ */
 List *
 kafka_logger_configs(void)
 {
@@ -63,6 +71,11 @@ kafka_logger_configs(void)
 	return list_make1(config);
 }
 
+/*
+ * Finds the setting behind a logger, and its new value, as a change.  Returns
+ * false with the error.  A level cannot be taken back (value NULL), as in
+ * Kafka for the root logger.
+ */
 bool
 kafka_logger_config_change(const char *name, const char *value, KafkaSettingChange *change, KafkaError *error)
 {

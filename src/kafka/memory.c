@@ -15,7 +15,9 @@
 
 #include "kafka/memory.h"
 
-/* NULL when there is no memory. */
+/*
+ * KafkaArena.alloc: returns NULL if there is no memory.
+ */
 static void *
 alloc(void *mcxt, size_t size)
 {
@@ -26,9 +28,10 @@ alloc(void *mcxt, size_t size)
 }
 
 /*
- * NULL when there is no memory for a first buffer.  Growing one that exists
- * throws instead: no server has a repalloc that does not, before 16.  That is
- * safe, since the writer owns nothing but memory of this context.
+ * KafkaWriter.grow: returns NULL if there is no memory for a first buffer.
+ * Growing an existing buffer throws instead, because servers before 16 have
+ * no repalloc that does not.  That is safe: the writer owns nothing but
+ * memory of this context.
  */
 static void *
 grow(void *mcxt, void *buf, size_t size)
@@ -40,8 +43,8 @@ grow(void *mcxt, void *buf, size_t size)
 }
 
 /*
- * An arena for decoding: it gives out "budget" bytes at most.  All of it lives
- * as long as the context.
+ * Returns an arena for decoding, which hands out at most "budget" bytes.  Its
+ * memory lives as long as the context.
  */
 KafkaArena
 kafka_arena_in(MemoryContext mcxt, Size budget)
@@ -52,7 +55,9 @@ kafka_arena_in(MemoryContext mcxt, Size budget)
 	return arena;
 }
 
-/* An empty writer, whose buffers are in the context. */
+/*
+ * Returns an empty writer whose buffers are in the context.
+ */
 KafkaWriter
 kafka_writer_in(MemoryContext mcxt)
 {

@@ -19,9 +19,9 @@
 #include "kafka/topics.h"
 
 /*
- * The topic of a request, by name or by id (when not NULL), and its name in
- * the current memory context.  NULL with the error code; valid until the next
- * catalog access.
+ * Finds the topic of a request, by its id if id is not NULL, else by name.
+ * *found gets its name, in the current memory context.  Returns NULL with the
+ * error code.  The topic is valid until the next catalog access.
  */
 const PtTopic *
 kafka_offsets_topic(KafkaString name, const KafkaUuid *id, PtString *found, int16 *error)
@@ -34,6 +34,10 @@ kafka_offsets_topic(KafkaString name, const KafkaUuid *id, PtString *found, int1
 	return topic;
 }
 
+/*
+ * Creates the group's partition of __consumer_offsets.  For
+ * kafka_run_transaction().
+ */
 static void
 create_leaf(void *arg)
 {
@@ -41,10 +45,11 @@ create_leaf(void *arg)
 }
 
 /*
- * Sees to it that there is a partition of __consumer_offsets for the group.
- * KAFKA_MOVE: the request must be begun elsewhere, where that is done, or back
- * where it came from, now that it has been done.  Else KAFKA_REPLY, and *error
- * says how it went.  May commit the current transaction and begin another.
+ * Makes sure that __consumer_offsets has a partition for the group.  Only the
+ * administration worker creates it. KAFKA_MOVE: the handler must return it;
+ * the request then begins anew in that worker, or, after the creation, again
+ * in the control worker. KAFKA_REPLY: *error says whether it worked.  The
+ * current transaction may be committed and another begun.
  */
 KafkaOutcome
 kafka_offsets_prepare(KafkaCall *call, KafkaString group_id, int16 *error)
@@ -64,7 +69,7 @@ kafka_offsets_prepare(KafkaCall *call, KafkaString group_id, int16 *error)
 			return KAFKA_REPLY;
 		}
 
-		/* somebody has dropped one partition of it */
+		/* somebody has dropped a single partition */
 		if (!OidIsValid(pt_offsets_leaf(id, false)))
 		{
 			*error = KERR_COORDINATOR_NOT_AVAILABLE;
@@ -77,8 +82,8 @@ kafka_offsets_prepare(KafkaCall *call, KafkaString group_id, int16 *error)
 }
 
 /*
- * Makes the call's items (for KAFKA_APPEND) of committed offsets of a group.
- * Returns an error code.
+ * Fills call->produce with the records of a group's offsets, for
+ * KAFKA_APPEND.  Returns an error code.
  */
 int16
 kafka_offsets_write(KafkaCall *call, KafkaString group_id, const PtCommittedOffset *offsets, int n)
@@ -94,7 +99,10 @@ kafka_offsets_write(KafkaCall *call, KafkaString group_id, const PtCommittedOffs
 	return KERR_NONE;
 }
 
-/* What has become of them. */
+/*
+ * Returns the error code of the appended records: that of the first one that
+ * failed.
+ */
 int16
 kafka_offsets_written(const KafkaCall *call)
 {

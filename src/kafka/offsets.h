@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * offsets.h
- *	  What the APIs that read and write committed offsets of groups share.
+ *	  What the APIs that read and write a group's committed offsets share.
  *
  * Siblings: offsets.c; api/08_offset_commit.c, 09, 42, 47; ../groups/groups.h.
  *

@@ -27,9 +27,8 @@ typedef struct KafkaUuid
 } KafkaUuid;
 
 /*
- * Record batches.  With data NULL and len > 0 the bytes are somewhere else
- * ("source", which only the caller understands): the writer leaves a splice
- * there.
+ * Record batches.  If data is NULL and len > 0, the bytes are elsewhere, at
+ * "source", which only the caller understands: the writer leaves a splice.
  */
 typedef struct KafkaRecords
 {
@@ -38,7 +37,7 @@ typedef struct KafkaRecords
 	const void *source;
 } KafkaRecords;
 
-/* What the interpreter sees of every ARRAY and LIST member. */
+/* How the codec sees all ARRAY and LIST members. */
 typedef struct KafkaArray
 {
 	void	   *items;
@@ -66,23 +65,23 @@ typedef enum KafkaType
 
 struct KafkaSchema;
 
+/* A field of a message. */
 typedef struct KafkaField
 {
 	const char *name;
-	int64		dflt;
-	const struct KafkaSchema *(*elem) (void);	/* of ARRAY, STRUCT, OPTION */
-	uint16		offset;			/* in the struct */
+	int64		dflt;			/* default, as DEFAULT() in message_rows.h */
+	const struct KafkaSchema *(*elem) (void);	/* of ARRAY, STRUCT and OPTION */
+	uint16		offset;			/* in the struct, in bytes */
 	uint8		type;			/* KafkaType */
 	uint8		item;			/* KafkaType of a LIST's items */
 	int8		min;			/* versions that have the field */
 	int8		max;
-	int8		null_from;		/* 1 + first version where null is allowed, 0:
-								 * never */
-	int8		tag_from;		/* 1 + first version where it is tagged, 0:
-								 * never */
+	int8		null_from;		/* 1 + first version that allows null; 0: none */
+	int8		tag_from;		/* 1 + first version where it is a tagged
+								 * field; 0: none */
 	int8		tag;
-	bool		is_error;		/* an error code: other than 0 counts as an
-								 * error */
+	bool		is_error;		/* an error code: the response has an error if
+								 * it is not 0 */
 } KafkaField;
 
 typedef struct KafkaSchema
@@ -90,7 +89,7 @@ typedef struct KafkaSchema
 	const char *name;
 	const KafkaField *fields;
 	int			nfields;
-	uint32		size;			/* of the struct */
+	uint32		size;			/* of the struct, in bytes */
 } KafkaSchema;
 
 #endif							/* KAFKA_SCHEMA_H */

@@ -3,12 +3,13 @@
  * scram.c
  *	  SCRAM credentials of Kafka users are the passwords of PostgreSQL's roles.
  *
- * A client that sets a password sends salt, iterations and SaltedPassword,
- * never the password; what PostgreSQL keeps (StoredKey and ServerKey) follows
- * from these. So a role that was given a password through Kafka can log in to
- * PostgreSQL with it, and the other way round.
+ * A client that sets a password sends the salt, the iterations and the
+ * SaltedPassword, but not the password.  StoredKey and ServerKey, which
+ * PostgreSQL keeps, follow from these (RFC 5802).  So a role that got its
+ * password through Kafka can log in to PostgreSQL with it, and the other way
+ * round.
  *
- * Passwords of roles that could take the server over are never touched
+ * The passwords of roles that could take over the server are never touched
  * (is_powerful), whatever pgtopic.kafka_admin says.
  *
  * Siblings: scram.h; api/50, api/51.
@@ -41,7 +42,8 @@
 StaticAssertDecl(KAFKA_SCRAM_SALTED_LEN == PG_SHA256_DIGEST_LENGTH, "SCRAM-SHA-256 is made of SHA-256");
 
 /*
- * The iterations of a password as it is kept; 0: it is none of SCRAM-SHA-256.
+ * Returns the number of iterations of a password in the form of pg_authid, or
+ * 0 if it is not a SCRAM-SHA-256 one.
  */
 static int
 iterations_of(const char *password)
@@ -55,6 +57,10 @@ iterations_of(const char *password)
 	return *end == ':' && n > 0 && n <= PG_INT32_MAX ? (int) n : 0;
 }
 
+/*
+ * Runs a statement by SPI. A failure does not show the statement, because it
+ * has a password.
+ */
 static void
 run(const char *sql, bool read_only)
 {
@@ -64,8 +70,9 @@ run(const char *sql, bool read_only)
 }
 
 /*
- * Roles with a SCRAM-SHA-256 password in order of name: List of KafkaScramUser
- * *.
+ * Returns the roles that have a SCRAM-SHA-256 password, in order of name:
+ * List of KafkaScramUser *, in the current memory context.  Must run in a
+ * transaction.
  */
 List *
 kafka_scram_users(void)
@@ -96,7 +103,10 @@ kafka_scram_users(void)
 	return users;
 }
 
-/* HMAC-SHA-256 */
+/*
+ * Computes the HMAC-SHA-256 of a text; out has room for
+ * PG_SHA256_DIGEST_LENGTH bytes.
+ */
 static void
 hmac(const uint8 *key, const char *text, uint8 *out)
 {
@@ -110,6 +120,9 @@ hmac(const uint8 *key, const char *text, uint8 *out)
 	pg_hmac_free(ctx);
 }
 
+/*
+ * Computes the SHA-256; out has room for PG_SHA256_DIGEST_LENGTH bytes.
+ */
 static void
 sha256(const uint8 *data, size_t len, uint8 *out)
 {
@@ -121,6 +134,9 @@ sha256(const uint8 *data, size_t len, uint8 *out)
 	pg_cryptohash_free(ctx);
 }
 
+/*
+ * Returns the bytes as base64, in the current memory context.
+ */
 static char *
 base64(const void *data, int len)
 {
@@ -135,8 +151,10 @@ base64(const void *data, int len)
 }
 
 /*
- * The password that pg_authid keeps for a salt and a salted password of
- * KAFKA_SCRAM_SALTED_LEN bytes (RFC 5802's names).
+ * Returns a password in the form of pg_authid (src/common/scram-common.c), in
+ * the current memory context.  The salt must not be empty, and the salted
+ * password must have KAFKA_SCRAM_SALTED_LEN bytes.  The names are those of
+ * RFC 5802.
  */
 char *
 kafka_scram_verifier(int iterations, KafkaString salt, KafkaString salted_password)
@@ -145,6 +163,7 @@ kafka_scram_verifier(int iterations, KafkaString salt, KafkaString salted_passwo
 	uint8		stored_key[PG_SHA256_DIGEST_LENGTH];
 	uint8		server_key[PG_SHA256_DIGEST_LENGTH];
 
+	Assert(iterations > 0);
 	Assert(salt.len > 0 && salted_password.len == KAFKA_SCRAM_SALTED_LEN);
 	hmac((const uint8 *) salted_password.data, "Client Key", client_key);
 	sha256(client_key, sizeof(client_key), stored_key);
@@ -158,11 +177,15 @@ typedef struct Role
 {
 	bool		exists;
 	bool		has_credential;
-	bool		powerful;		/* may do, or come to do, more than a user of
-								 * topics ever needs */
+	bool		powerful;		/* has, or can get, more than a user of topics
+								 * needs */
 } Role;
 
-/* Has it by itself what a user of topics never needs? */
+/*
+ * Returns true if the role has by itself more than a user of topics needs.
+ * The server's own roles (pg_execute_server_program and the others) count as
+ * such.
+ */
 static bool
 has_power(Form_pg_authid form)
 {
@@ -171,9 +194,9 @@ has_power(Form_pg_authid form)
 }
 
 /*
- * Has it that, or can it come by it: is it a member of such a role, by however
- * many steps?  The server's own roles (pg_execute_server_program and all
- * others, the owner of the database among them) are such roles.
+ * Returns true if the role has such power, or is a member of a role that has
+ * it, by any number of steps.  The owner of the database is one of these
+ * roles.
  */
 static bool
 is_powerful(Oid role)
@@ -194,6 +217,9 @@ is_powerful(Oid role)
 	return result;
 }
 
+/*
+ * Looks a role up. role->exists says whether it is there.
+ */
 static void
 look_up(const char *name, Role *role)
 {
@@ -213,6 +239,7 @@ look_up(const char *name, Role *role)
 	ReleaseSysCache(tuple);
 }
 
+/* The statement to run.  For kafka_run_transaction(). */
 typedef struct SetPassword
 {
 	const char *sql;
@@ -226,7 +253,9 @@ set_password(void *arg)
 	SPI_finish();
 }
 
-/* The codes of the one place that maps them are about topics. */
+/*
+ * Replaces codes that kafka_error_from_sqlstate() gives for topics.
+ */
 static void
 map_error(KafkaError *error)
 {
@@ -240,9 +269,10 @@ map_error(KafkaError *error)
 }
 
 /*
- * Gives the role this password, and makes the role (with LOGIN) when it is not
- * there; a verifier of NULL takes the password away.  In a transaction of its
- * own; false with the error.
+ * Gives the role this password, and creates the role (with LOGIN) if it does
+ * not exist. NULL removes the password.  Runs in a transaction of its own, as
+ * kafka_run_transaction() does.  Returns false with the error, which has been
+ * logged if it is the server's.  The caller checks kafka_admin_allowed().
  */
 bool
 kafka_scram_set(KafkaCall *call, const char *name, const char *verifier, KafkaError *error)

@@ -19,12 +19,14 @@
 #define KAFKA_SCRAM_SHA_512		2
 
 /* What a broker accepts. */
+/* The bounds of iterations that a Kafka broker accepts. */
 #define KAFKA_SCRAM_ITERATIONS_MIN	4096
 #define KAFKA_SCRAM_ITERATIONS_MAX	16384
 
-/* SaltedPassword of SCRAM-SHA-256 */
+/* Bytes of the SaltedPassword of SCRAM-SHA-256. */
 #define KAFKA_SCRAM_SALTED_LEN		32
 
+/* A role with a password. */
 typedef struct KafkaScramUser
 {
 	const char *name;

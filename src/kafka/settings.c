@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * settings.c
- *	  Reads PostgreSQL's settings with where they come from, and changes them
- *	  for Kafka clients.
+ *	  Reads PostgreSQL's settings with their sources, and changes them for
+ *	  Kafka clients.
  *
  * Changes go through the server's own ALTER SYSTEM, which checks names, values
- * and allow_alter_system, and writes the file atomically.  The file knows no
- * transactions, so all values are checked before the first is written.
+ * and allow_alter_system, and writes the file atomically.  The file is not
+ * transactional, so all values are checked before the first one is written.
  *
  * Siblings: settings.h, broker_configs.c (which config is which setting).
  *
@@ -32,7 +32,9 @@
 
 static struct config_generic *find_setting(const char *name);
 
-/* NULL: there is no setting of this name. */
+/*
+ * Returns the setting with this name, or NULL.
+ */
 static struct config_generic *
 find_setting(const char *name)
 {
@@ -51,7 +53,8 @@ find_setting(const char *name)
 }
 
 /*
- * The setting as it is in this process; ERROR when there is none of this name.
+ * Reads a setting as it is in this process; the value is in the current
+ * memory context.  Throws if no setting has this name.
  */
 void
 kafka_setting_get(const char *name, KafkaSetting *setting)
@@ -75,8 +78,8 @@ kafka_setting_get(const char *name, KafkaSetting *setting)
 }
 
 /*
- * Throws when the server would not take the value, or would go on with another
- * one.
+ * Throws if the server would not accept the value, or would keep using
+ * another one, from its command line.
  */
 static void
 check_change(const KafkaSettingChange *change)
@@ -95,7 +98,9 @@ check_change(const KafkaSettingChange *change)
 				 errmsg("invalid value for parameter \"%s\": \"%s\"", change->name, change->value)));
 }
 
-/* ALTER SYSTEM SET name = 'value', or RESET. */
+/*
+ * Runs ALTER SYSTEM SET name = 'value', or RESET if there is no value.
+ */
 static void
 alter_system(const KafkaSettingChange *change)
 {
@@ -116,6 +121,7 @@ alter_system(const KafkaSettingChange *change)
 	AlterSystemSetConfigFile(alter);
 }
 
+/* The argument of alter_settings(). */
 typedef struct AlterSettings
 {
 	List	   *changes;
@@ -137,8 +143,8 @@ alter_settings(void *arg)
 }
 
 /*
- * All processes follow the postmaster; a backend waits for the end of its
- * statement, as ever.
+ * Makes all processes read the configuration files.  A background worker
+ * reads them here; a backend does it at the end of its statement.
  */
 static void
 reload(void)
@@ -153,9 +159,11 @@ reload(void)
 }
 
 /*
- * Checks all changes (List of KafkaSettingChange *), then makes them, in a
- * transaction of its own, and has the server read its configuration again;
- * this process has done so on return.  false with the error.
+ * Checks all changes (List of KafkaSettingChange *).  Then, unless
+ * validate_only, makes them in a transaction of its own, as
+ * kafka_run_transaction() does, and reloads the configuration.  On return
+ * this process has reloaded it.  Returns false with the error.  The caller
+ * checks kafka_admin_allowed().
  */
 bool
 kafka_settings_alter(KafkaCall *call, List *changes, bool validate_only, KafkaError *error)
@@ -186,9 +194,9 @@ kafka_settings_alter(KafkaCall *call, List *changes, bool validate_only, KafkaEr
 }
 
 /*
- * May clients of this connection change the server itself (settings, roles)?
- * There is no authentication on the listener yet, so this is what
- * pgtopic.kafka_admin says; when it is false, *message is for
+ * Returns true if clients of this connection may change the server itself:
+ * its settings and roles.  The listener has no authentication yet, so
+ * pgtopic.kafka_admin alone decides.  If false, *message goes with
  * CLUSTER_AUTHORIZATION_FAILED.
  */
 bool

@@ -19,6 +19,7 @@
 
 #include "kafka/api.h"
 
+/* Where a value comes from. */
 typedef enum KafkaSettingSource
 {
 	KAFKA_SETTING_DEFAULT,
@@ -28,15 +29,15 @@ typedef enum KafkaSettingSource
 
 typedef struct KafkaSetting
 {
-	const char *value;			/* in its base unit, as SHOW gives it without
-								 * units */
+	const char *value;			/* in the setting's base unit, without the
+								 * unit */
 	KafkaSettingSource source;
-	bool		reloads;		/* may change while the server runs */
+	bool		reloads;		/* can change while the server runs */
 } KafkaSetting;
 
 extern void kafka_setting_get(const char *name, KafkaSetting *setting);
 
-/* One change; value NULL: ALTER SYSTEM RESET. */
+/* One change.  The value NULL means ALTER SYSTEM RESET. */
 typedef struct KafkaSettingChange
 {
 	const char *name;

@@ -43,20 +43,23 @@
 #include "kafka/api.h"
 #include "xact/claims.h"
 
+/* bytes of the queue of answers */
 #define QUEUE_SIZE		65536
 #define RETRY_MS		10
+/* for requests without a deadline */
 #define PATIENCE_MS		30000	/* of what has no deadline of its own */
 
+/* first byte of the message: what the rest is */
 #define MESSAGE_BYTES	'B'
 #define MESSAGE_PROBLEM 'P'
 
-/* What is in the segment; the queue is behind the request. */
+/* What is in the segment.  The queue comes after the request. */
 typedef struct Mailbox
 {
 	Oid			database;
-	Oid			user;
+	Oid			user;			/* whose rights the worker has */
 	uint32		len;
-	uint32		queue_at;
+	uint32		queue_at;		/* offset in the segment, in bytes */
 	char		request[FLEXIBLE_ARRAY_MEMBER];
 } Mailbox;
 
@@ -67,6 +70,9 @@ extern PGDLLEXPORT void pt_kafka_call_main(Datum arg);
  * The session's side
  */
 
+/*
+ * Makes the segment with the request and the queue.
+ */
 static dsm_segment *
 make_mailbox(bytea *request, shm_mq **queue)
 {
@@ -85,6 +91,9 @@ make_mailbox(bytea *request, shm_mq **queue)
 	return segment;
 }
 
+/*
+ * Starts the worker.  Throws if there is no free slot.
+ */
 static BackgroundWorkerHandle *
 start_worker(dsm_segment *segment)
 {
@@ -108,6 +117,9 @@ start_worker(dsm_segment *segment)
 	return handle;
 }
 
+/*
+ * The SQL function kafka_call(request bytea).  Only a superuser may call it.
+ */
 Datum
 pt_kafka_call(PG_FUNCTION_ARGS)
 {
@@ -147,6 +159,9 @@ pt_kafka_call(PG_FUNCTION_ARGS)
  * The worker's side
  */
 
+/*
+ * Waits for the time between two attempts.
+ */
 static void
 nap(void)
 {
@@ -156,6 +171,9 @@ nap(void)
 	CHECK_FOR_INTERRUPTS();
 }
 
+/*
+ * Appends the bytes of a span of a log.
+ */
 static void
 copy_span(StringInfo out, PtSpan *span, uint32 len)
 {
@@ -176,6 +194,9 @@ copy_span(StringInfo out, PtSpan *span, uint32 len)
 	Assert(out->len == end);
 }
 
+/*
+ * Appends the pieces of a response.
+ */
 static void
 copy_response(StringInfo out, KafkaCall *call)
 {
@@ -191,7 +212,7 @@ copy_response(StringInfo out, KafkaCall *call)
 }
 
 /*
- * Appends the items.  Nobody else is served here, so it may wait.
+ * Appends the items.  It may wait, because no other request is served here.
  */
 static KafkaOutcome
 append(KafkaCall *call)
@@ -217,6 +238,9 @@ append(KafkaCall *call)
 	return kafka_call_resume(call, false);
 }
 
+/*
+ * Waits a little and tries again.
+ */
 static KafkaOutcome
 await(KafkaCall *call)
 {
@@ -229,7 +253,9 @@ await(KafkaCall *call)
 	return kafka_call_resume(call, timed_out);
 }
 
-/* Like the control worker's turns, until the group has an answer. */
+/*
+ * Like the control worker's turns, until the group has an answer.
+ */
 static KafkaOutcome
 await_group(KafkaCall *call)
 {
@@ -242,8 +268,8 @@ await_group(KafkaCall *call)
 }
 
 /*
- * One request; false when its connection is to be closed, with the reason in
- * "out".
+ * Handles one request.  Returns false if its connection must be closed; then
+ * "out" has the reason.
  */
 static bool
 handle_frame(KafkaSession *session, const char *frame, uint32 len, StringInfo out)
@@ -273,6 +299,9 @@ handle_frame(KafkaSession *session, const char *frame, uint32 len, StringInfo ou
 	return outcome != KAFKA_CLOSE;
 }
 
+/*
+ * Handles frames until the bytes end.
+ */
 static void
 handle_stream(KafkaSession *session, const char *bytes, uint32 len, StringInfo out)
 {
@@ -301,6 +330,10 @@ handle_stream(KafkaSession *session, const char *bytes, uint32 len, StringInfo o
 	}
 }
 
+/*
+ * The main function of the worker.  The argument is the handle of the
+ * segment.
+ */
 void
 pt_kafka_call_main(Datum arg)
 {

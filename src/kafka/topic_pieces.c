@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * topic_pieces.c
- *	  Large topics, made, grown and deleted in several transactions.
+ *	  Creates, grows and deletes large topics in several transactions.
  *
- * No transaction could lock all the tables of a topic with thousands of
- * partitions.  ../topic/pieces.c has the steps, and what keeps clients and
- * sessions from seeing a topic that is half there; here they are run one
- * after another.  What an error leaves of it is removed by the administration
- * worker, later (kafka_admin_turn).
+ * One transaction cannot lock all the tables of a topic with thousands of
+ * partitions. ../topic/pieces.c has the steps, and keeps clients and sessions
+ * from seeing a topic that is half there.  This file runs the steps one after
+ * another.  The administration worker later removes what an error leaves
+ * (kafka_admin_turn).
  *
  * Siblings: topics.h, topics.c, call.c (kafka_run_transaction).
  *
@@ -22,24 +22,35 @@
 
 #include "kafka/topics.h"
 
-/* Until what could not be removed is tried again. */
+/* ms until a removal that failed is tried again. */
 #define REMOVE_AGAIN_MS		30000
 
-/* Until it is looked for what others have left, as a restore of a dump may. */
+/*
+ * ms between two searches for tables that others have left, such as a restore
+ * of a dump.
+ */
 #define LOOK_AGAIN_MS		(3600 * 1000)
 
-/* When it is looked for what is to be removed: at once after the start. */
+/*
+ * When the administration worker looks for something to remove, in ms of
+ * now_ms(): at once after the start.
+ */
 static int64 remove_at = 0;
 
+/*
+ * The state of one operation on a large topic.  The functions below get it
+ * from kafka_run_transaction(), each for one step.
+ */
 typedef struct Pieces
 {
 	const char *name;
 	int			npartitions;
 	List	   *configs;
 	Oid			relid;
-	bool		claimed;		/* also when the transaction failed then */
-	int			from;			/* of the next piece, */
-	int			to;				/* and its end */
+	bool		claimed;		/* by this process; set even if the
+								 * transaction failed later */
+	int			from;			/* first partition of the next piece */
+	int			to;				/* partition after its last one */
 	bool		done;			/* nothing is left to remove */
 } Pieces;
 
@@ -52,6 +63,9 @@ now_ms(void)
 	return (int64) INSTR_TIME_GET_MILLISEC(now);
 }
 
+/*
+ * Makes the administration worker look after this many ms, if not before.
+ */
 static void
 remove_later(int64 ms)
 {
@@ -114,7 +128,11 @@ grow(void *arg)
 	pt_topic_add_partitions(pieces->relid, pieces->to);
 }
 
-/* Runs fn for [from, to), piece by piece. */
+/*
+ * Runs fn for the partitions from pieces->from to pieces->npartitions, piece
+ * by piece.  Returns false with the error; pieces->from is then the number of
+ * partitions that are done.
+ */
 static bool
 run_pieces(KafkaCall *call, Pieces *pieces, void (*fn) (void *arg), KafkaError *error)
 {
@@ -129,8 +147,8 @@ run_pieces(KafkaCall *call, Pieces *pieces, void (*fn) (void *arg), KafkaError *
 }
 
 /*
- * Removes what is hidden, as far as that can be done now.  Whoever asked for
- * it has what he wants: there is no such topic.
+ * Removes the hidden tables as far as possible now.  A failure is logged, not
+ * returned: the topic is hidden, so the client has what it asked for.
  */
 static void
 remove_all(KafkaCall *call, Pieces *pieces)
@@ -150,7 +168,10 @@ remove_all(KafkaCall *call, Pieces *pieces)
 	}
 }
 
-/* As kafka_topic_create. */
+/*
+ * Does what kafka_topic_create() does.  If it fails on the way, it removes
+ * what it made.
+ */
 bool
 kafka_topic_create_in_pieces(KafkaCall *call, const char *name, int npartitions, List *configs, KafkaError *error)
 {
@@ -170,8 +191,8 @@ kafka_topic_create_in_pieces(KafkaCall *call, const char *name, int npartitions,
 }
 
 /*
- * Deletes a topic: in one transaction when it is small.  false with the error,
- * which has been logged if it is ours.
+ * Deletes a topic; in one transaction if it is small.  Returns false with the
+ * error, which has been logged if it is the server's.
  */
 bool
 kafka_topic_delete(KafkaCall *call, Oid relid, int npartitions, KafkaError *error)
@@ -195,14 +216,16 @@ kafka_topic_delete(KafkaCall *call, Oid relid, int npartitions, KafkaError *erro
 }
 
 /*
- * Adds partitions up to this many.  When it fails on the way, those of the
- * pieces before are there, and the message says so.
+ * Adds partitions up to npartitions; "had" is the number of now.  If it fails
+ * on the way, the partitions of earlier pieces stay, and the message says so.
+ * Returns false with the error, which has been logged if it is the server's.
  */
 bool
 kafka_topic_grow(KafkaCall *call, Oid relid, int had, int npartitions, KafkaError *error)
 {
 	Pieces		pieces = {.relid = relid,.from = had,.npartitions = npartitions};
 
+	Assert(had > 0 && had < npartitions);
 	if (run_pieces(call, &pieces, grow, error))
 		return true;
 	kafka_log_error(call, error);
@@ -212,7 +235,7 @@ kafka_topic_grow(KafkaCall *call, Oid relid, int had, int npartitions, KafkaErro
 }
 
 /*
- * For the administration worker: after how many ms kafka_admin_turn has
+ * For the administration worker: returns the ms until kafka_admin_turn() has
  * something to do.  Needs no transaction.
  */
 int64
@@ -222,9 +245,11 @@ kafka_admin_wait(void)
 }
 
 /*
- * For the administration worker: removes a piece of what is unfinished and
- * nobody is at, in transactions of its own; the caller's is committed before.
- * What others are at is looked at again, as they may fail.
+ * For the administration worker: removes a piece of each unfinished topic
+ * that no process works on, in transactions of its own.  The caller's
+ * transaction is committed before.  It looks again later at topics that
+ * others work on, because they may fail.  Lists are in mcxt, which the caller
+ * resets.
  */
 void
 kafka_admin_turn(MemoryContext mcxt)

@@ -1,17 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * topic_regex.c
- *	  Regular expressions in which consumers name topics (KIP-848), by
+ *	  Regular expressions by which consumers name topics (KIP-848), with
  *	  PostgreSQL's engine.
  *
  * Consumers send the syntax of RE2/J, which is nearly a subset of PostgreSQL's
- * advanced regular expressions.  What differs is translated: \b, \z, \Q...\E,
- * \x, named groups, flags at the start.  What is only in one of the two is
- * refused: backreferences and lookaround, which RE2/J has not (and which could
- * take exponential time), flags in the middle and Unicode classes, which
- * PostgreSQL has not.
+ * advanced regular expressions.  The differences are translated: \b, \z,
+ * \Q...\E, \x, named groups, flags at the start.  What only one of the two has
+ * is refused. RE2/J has no backreferences and no lookaround (which could take
+ * exponential time).  PostgreSQL has no flags in the middle and no Unicode
+ * classes.
  *
- * Compiled expressions are kept, the least recently used one makes room.
+ * Compiled expressions are cached; the least recently used one makes room.
  *
  * Siblings: topic_regex.h, groups.c.
  *
@@ -33,15 +33,17 @@
 #define COMPILED_MAX	64
 #define REGEX_LEN_MAX	4096
 
+/* A slot of the cache. */
 typedef struct Compiled
 {
 	MemoryContext mcxt;			/* of all below; NULL: the slot is free */
-	char	   *source;
+	char	   *source;			/* as the client sent it */
 	int32		len;
 	regex_t		re;
-	uint64		used;			/* when it was needed last */
+	uint64		used;			/* value of "uses" at its last use */
 } Compiled;
 
+/* The state of a translation. */
 typedef struct Translator
 {
 	const char *at;
@@ -54,6 +56,9 @@ typedef struct Translator
 static Compiled compiled[COMPILED_MAX];
 static uint64 uses;
 
+/*
+ * Notes the problem.  Always returns false.
+ */
 static bool
 refuse(Translator *t, const char *problem)
 {
@@ -61,6 +66,9 @@ refuse(Translator *t, const char *problem)
 	return false;
 }
 
+/*
+ * Returns true if the text is next.
+ */
 static bool
 at_text(const Translator *t, const char *text)
 {
@@ -69,7 +77,9 @@ at_text(const Translator *t, const char *text)
 	return (size_t) (t->end - t->at) >= len && memcmp(t->at, text, len) == 0;
 }
 
-/* Everything up to \E stands for itself. */
+/*
+ * Translates \Q...\E: all characters stand for themselves.
+ */
 static void
 translate_quoted(Translator *t)
 {
@@ -82,7 +92,9 @@ translate_quoted(Translator *t)
 	t->at = Min(t->at + 2, t->end);
 }
 
-/* \xHH or \x{H...}; the x has been read. */
+/*
+ * Translates \xHH or \x{H...}. The x has been read.
+ */
 static bool
 translate_hex(Translator *t)
 {
@@ -107,7 +119,9 @@ translate_hex(Translator *t)
 	return true;
 }
 
-/* The backslash has been read. */
+/*
+ * Translates an escape.  The backslash has been read.
+ */
 static bool
 translate_escape(Translator *t, bool in_class)
 {
@@ -133,7 +147,9 @@ translate_escape(Translator *t, bool in_class)
 	return true;
 }
 
-/* The opening bracket has been read. */
+/*
+ * Translates a bracket expression.  The opening bracket has been read.
+ */
 static bool
 translate_class(Translator *t)
 {
@@ -152,6 +168,7 @@ translate_class(Translator *t)
 				return false;
 			continue;
 		}
+		/* not a collating element */
 		if (c == '[' && (t->at == t->end || *t->at != ':'))
 			appendStringInfoChar(&t->out, '\\');	/* not a collating element */
 		appendStringInfoChar(&t->out, c);
@@ -170,7 +187,9 @@ translate_class(Translator *t)
 	return refuse(t, "missing closing ]");
 }
 
-/* The opening parenthesis has been read: groups that are more than that. */
+/*
+ * Translates the start of a group.  The opening parenthesis has been read.
+ */
 static bool
 translate_group(Translator *t)
 {
@@ -195,8 +214,8 @@ translate_group(Translator *t)
 }
 
 /*
- * (?ims) at the start.  What is matched has no lines, so that only "i" makes a
- * difference.
+ * Translates (?ims) at the start.  A name of a topic has no lines, so only
+ * "i" has an effect.
  */
 static void
 translate_flags(Translator *t)
@@ -220,7 +239,10 @@ translate_flags(Translator *t)
 	t->at = at + 1;
 }
 
-/* The result is in t->out; false with t->problem. */
+/*
+ * Translates the expression into t->out, which the caller frees.  Returns
+ * false with t->problem.
+ */
 static bool
 translate(Translator *t, CoordBytes regex)
 {
@@ -256,6 +278,9 @@ translate(Translator *t, CoordBytes regex)
 	return true;
 }
 
+/*
+ * Empties a slot.
+ */
 static void
 forget(Compiled *c)
 {
@@ -264,7 +289,10 @@ forget(Compiled *c)
 	c->mcxt = NULL;
 }
 
-/* A free slot, or that of the one that was not needed for longest. */
+/*
+ * Returns a free slot.  If there is none, it empties the least recently used
+ * one.
+ */
 static Compiled *
 make_room(void)
 {
@@ -281,6 +309,10 @@ make_room(void)
 	return oldest;
 }
 
+/*
+ * Returns the compiled expression, and marks it as used; NULL if it is not in
+ * the cache.
+ */
 static Compiled *
 find(CoordBytes regex)
 {
@@ -298,8 +330,8 @@ find(CoordBytes regex)
 }
 
 /*
- * Compiles what was translated into a slot, in a memory context of its own;
- * NULL, or what is wrong.
+ * Compiles the translated expression into a slot, in a memory context of its
+ * own.  Returns NULL, or what is wrong, in static memory.
  */
 static const char *
 compile(CoordBytes regex, const Translator *t, Compiled **result)
@@ -331,7 +363,10 @@ compile(CoordBytes regex, const Translator *t, Compiled **result)
 	return NULL;
 }
 
-/* Translates and compiles, unless it has been; NULL, or what is wrong. */
+/*
+ * Finds the expression in the cache, or translates and compiles it.  Returns
+ * NULL, or what is wrong.
+ */
 static const char *
 prepare(CoordBytes regex, Compiled **result)
 {
@@ -348,8 +383,8 @@ prepare(CoordBytes regex, Compiled **result)
 }
 
 /*
- * NULL, or what is wrong with it, in memory that lasts until the next call.
- * arg is not used.
+ * Returns NULL, or what is wrong with the expression, in memory that lasts
+ * until the next call. arg is not used.  See CoordConfig.
  */
 const char *
 kafka_topic_regex_valid(void *arg, CoordBytes regex)
@@ -360,8 +395,8 @@ kafka_topic_regex_valid(void *arg, CoordBytes regex)
 }
 
 /*
- * Does it match the whole of the name?  Never true for topics that are the
- * broker's own.
+ * Returns true if the expression matches the whole name.  It never matches
+ * internal topics.  See CoordConfig.
  */
 bool
 kafka_topic_regex_matches(void *arg, CoordBytes regex, CoordBytes topic)

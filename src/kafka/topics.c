@@ -20,6 +20,9 @@
 
 int32		kafka_replica_nodes[1] = {KAFKA_BROKER_ID};
 
+/*
+ * Finds a topic by name.
+ */
 static const PtTopic *
 find_by_name(KafkaString name, int16 *error)
 {
@@ -35,8 +38,9 @@ find_by_name(KafkaString name, int16 *error)
 }
 
 /*
- * The topic with this name, or, when id is not NULL, with this id; NULL with
- * the error code.  Valid until the next catalog access, as in topic.h.
+ * Finds the topic with this id if id is not NULL, else with this name.
+ * Returns NULL with the error code.  The topic is valid until the next
+ * catalog access, as in topic.h.
  */
 const PtTopic *
 kafka_topic_find(KafkaString name, const KafkaUuid *id, int16 *error)
@@ -54,7 +58,9 @@ kafka_topic_find(KafkaString name, const KafkaUuid *id, int16 *error)
 	return topic;
 }
 
-/* The same, where a name that no topic may have is as unknown as any other. */
+/*
+ * The same, but a name that no topic can have is unknown, not invalid.
+ */
 const PtTopic *
 kafka_topic_known(KafkaString name, const KafkaUuid *id, int16 *error)
 {
@@ -65,7 +71,9 @@ kafka_topic_known(KafkaString name, const KafkaUuid *id, int16 *error)
 	return topic;
 }
 
-/* Its partition; InvalidOid with the error code. */
+/*
+ * Returns the OID of a partition, or InvalidOid with the error code.
+ */
 Oid
 kafka_partition_find(const PtTopic *topic, int32 partition, int16 *error)
 {
@@ -80,8 +88,8 @@ kafka_partition_find(const PtTopic *topic, int32 partition, int16 *error)
 }
 
 /*
- * Keeps a copy of the partitions: what the topic room gave may go with the
- * next lookup.
+ * Keeps what is known of a topic (NULL: none).  The partitions are copied,
+ * because the next lookup may free the topic room's.
  */
 static void
 remember(KafkaLookup *lookup, KafkaString name, const KafkaUuid *id, const PtTopic *topic)
@@ -103,6 +111,11 @@ remember(KafkaLookup *lookup, KafkaString name, const KafkaUuid *id, const PtTop
 	memcpy(lookup->leaves, topic->leaves, topic->npartitions * sizeof(Oid));
 }
 
+/*
+ * Returns the OID of a partition of a topic, or InvalidOid with the error
+ * code.  The topic is looked up only if it is another one than last time.
+ * Must run in a transaction, and "lookup" must not outlive it.
+ */
 Oid
 kafka_lookup(KafkaLookup *lookup, KafkaString name, const KafkaUuid *id, int32 partition, int16 *error)
 {
@@ -124,14 +137,19 @@ kafka_lookup(KafkaLookup *lookup, KafkaString name, const KafkaUuid *id, int32 p
 	return lookup->leaves[partition];
 }
 
-/* The leader epoch of a request against ours; -1 is not checked. */
+/*
+ * Compares the leader epoch of a request with ours.  Returns an error code.
+ * -1 is not checked.
+ */
 int16
 kafka_leader_epoch_check(int32 epoch)
 {
 	return kafka_error_from_status(pt_check_leader_epoch(epoch));
 }
 
-/* Are they the same once '_' stands for '.'? */
+/*
+ * Returns true if the names are the same once '_' stands for '.'.
+ */
 static bool
 names_collide(const char *a, const char *b)
 {
@@ -144,9 +162,9 @@ names_collide(const char *a, const char *b)
 }
 
 /*
- * NULL, or why no topic can have this name beside those that exist: as in
- * Kafka, names that differ only in '.' and '_' would be one name for metrics.
- * In the call's memory.
+ * Returns NULL, or why no topic can have this name beside those that exist,
+ * in the current memory context.  As in Kafka, names that differ only in '.'
+ * and '_' collide, because metrics could not tell them apart.
  */
 const char *
 kafka_topic_collision(const char *name)
@@ -165,7 +183,11 @@ kafka_topic_collision(const char *name)
 	return NULL;
 }
 
-/* Kafka's checks and words, for a cluster whose only broker is ours. */
+/*
+ * Returns NULL, or what is wrong with the replicas that a client assigned to
+ * a partition.  The messages are Kafka's, for a cluster whose only broker is
+ * ours.  In the current memory context.
+ */
 const char *
 kafka_replicas_problem(const int32 *brokers, int n)
 {
@@ -184,6 +206,9 @@ kafka_replicas_problem(const int32 *brokers, int n)
 	return NULL;
 }
 
+/*
+ * Hash function and comparison of names, for kafka_name_uses().
+ */
 static uint32
 name_hash(const void *key, Size keysize)
 {
@@ -199,9 +224,11 @@ name_match(const void *a, const void *b, Size keysize)
 }
 
 /*
- * How often each of the n names of a request is there: counted at the first of
- * its kind, 0 at the others.  "first" is the name of the first struct, and
- * "stride" the size of the structs.
+ * Counts how often each of the n names of a request occurs.  The result has
+ * the count at the first of equal names, and 0 at the others; it is in the
+ * call's memory. "first" is the name in the first struct, and "stride" the
+ * size of the structs.  A hash table keeps a long request from taking
+ * quadratic time.
  */
 int *
 kafka_name_uses(KafkaCall *call, const KafkaString *first, size_t stride, int n)
@@ -222,6 +249,7 @@ kafka_name_uses(KafkaCall *call, const KafkaString *first, size_t stride, int n)
 									HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 	int		   *uses = MemoryContextAllocZero(call->mcxt, sizeof(int) * (n + 1));
 
+	Assert(n >= 0);
 	for (int i = 0; i < n; i++)
 	{
 		bool		found;
@@ -237,8 +265,8 @@ kafka_name_uses(KafkaCall *call, const KafkaString *first, size_t stride, int n)
 }
 
 /*
- * Has the call used up the time that its request gave it?  0 and less are no
- * limit.
+ * Returns true if the call has used up the time that its request gave it. 0
+ * and less are no limit.
  */
 bool
 kafka_out_of_time(const KafkaCall *call, int32 timeout_ms)
@@ -252,6 +280,7 @@ kafka_out_of_time(const KafkaCall *call, int32 timeout_ms)
 	return INSTR_TIME_GET_MILLISEC(now) >= timeout_ms;
 }
 
+/* The argument of create_topic(). */
 typedef struct NewTopic
 {
 	const char *name;
@@ -268,9 +297,9 @@ create_topic(void *arg)
 }
 
 /*
- * Creates a topic in a transaction of its own, or several.  configs: List of
- * PtConfigPair, in the call's memory.  false with the error, which has been
- * logged if it is ours.
+ * Creates a topic, in a transaction of its own or, if it is large, in
+ * several. configs: List of PtConfigPair, in the call's memory.  Returns
+ * false with the error, which has been logged if it is the server's.
  */
 bool
 kafka_topic_create(KafkaCall *call, const char *name, int npartitions, List *configs, KafkaError *error)

@@ -21,19 +21,20 @@ extern const PtTopic *kafka_topic_known(KafkaString name, const KafkaUuid *id, i
 extern Oid	kafka_partition_find(const PtTopic *topic, int32 partition, int16 *error);
 
 /*
- * Both in one, for requests that name many partitions topic by topic:
- * remembers the topic that was looked up last, by the OIDs of its partitions.
+ * A lookup of topic and partition in one, for requests that name many
+ * partitions topic by topic.  It remembers the topic of the last lookup.
+ * Starts as zeros.
  */
 typedef struct KafkaLookup
 {
 	bool		valid;
 	KafkaString name;
 	KafkaUuid	id;
-	int16		error;			/* of the topic */
+	int16		error;			/* of the topic; KERR_NONE: it exists */
 	bool		internal;		/* the topic is the broker's own */
 	int			npartitions;
-	int			cap;
-	Oid		   *leaves;
+	int			cap;			/* size of "leaves" */
+	Oid		   *leaves;			/* OIDs of the partitions */
 } KafkaLookup;
 
 extern Oid	kafka_lookup(KafkaLookup *lookup, KafkaString name, const KafkaUuid *id,
@@ -43,10 +44,6 @@ extern int16 kafka_leader_epoch_check(int32 epoch);
 
 extern const char *kafka_topic_collision(const char *name);
 
-/*
- * NULL, or what is wrong with the replicas that a client assigned to a
- * partition.
- */
 extern const char *kafka_replicas_problem(const int32 *brokers, int n);
 
 /* An id as a name, for kafka_name_uses. */
@@ -72,7 +69,7 @@ extern bool kafka_topic_create_in_pieces(KafkaCall *call, const char *name, int 
 extern bool kafka_topic_delete(KafkaCall *call, Oid relid, int npartitions, KafkaError *error);
 extern bool kafka_topic_grow(KafkaCall *call, Oid relid, int had, int npartitions, KafkaError *error);
 
-/* replicas and in-sync replicas of every partition: the one broker */
+/* replicas and in-sync replicas of all partitions: the one broker */
 extern int32 kafka_replica_nodes[1];
 
 #endif							/* KAFKA_TOPICS_H */

@@ -1,12 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * 00_produce.c
- *	  Produce: record batches in, offsets out.
+ *	  Produce: takes record batches, answers with their offsets.
  *
- * Only what concerns the request is checked here; what concerns the log (CRC,
- * size, sequence numbers, timestamps) is the engine's business.  The batches
- * go to the server, which appends those of all requests of a turn as one group
- * and then has us answer.
+ * This file checks what concerns the request.  What concerns the log (CRC,
+ * size, sequence numbers, timestamps) is checked where the batch is appended.
+ * The batches go to the server, which appends those of all requests of a turn
+ * together and then resumes the calls.
+ *
+ * Versions: 3 and later have batches of magic 2 only; 7 allows zstd; 8 has the
+ * errors of single records; 13 names topics by id.
  *
  * Siblings: ../call.c, ../topics.c; ../../produce/produce.h
  * (pt_produce_batches).
@@ -23,18 +26,22 @@
 
 #include "kafka/topics.h"
 
-/* Between begin and resume: where the result of each item goes. */
+/* Kept between begin and resume. */
 typedef struct ProduceState
 {
-	ProducePartitionResponse **targets;
+	ProducePartitionResponse **targets; /* by number of the item: where its
+										 * result goes */
 } ProduceState;
 
 /*
- * zstd came with version 7 (KIP-110): before, a client may get what it cannot
- * read.
+ * Version 7 has allowed zstd (KIP-110).  An older client may get back what it
+ * cannot read.
  */
 #define ZSTD_FROM_VERSION	7
 
+/*
+ * Sets the error of a partition.
+ */
 static void
 set_error(ProducePartitionResponse *out, int16 code, const char *message)
 {
@@ -45,8 +52,8 @@ set_error(ProducePartitionResponse *out, int16 code, const char *message)
 }
 
 /*
- * From version 3 on a partition has exactly one batch, of magic 2.  Returns an
- * error code with its message.
+ * Checks that the records are exactly one batch, and what does not depend on
+ * the log.  Returns an error code, with its message for the client.
  */
 static int16
 check_batch(const KafkaRecords *records, int16 version, const char **message)
@@ -54,12 +61,13 @@ check_batch(const KafkaRecords *records, int16 version, const char **message)
 	PtBatchHeader h;
 	PtBatchStatus status;
 
+	Assert(message != NULL);
 	if (records->len <= 0)
 	{
 		*message = "A produce request must have one record batch per partition.";
 		return KERR_INVALID_RECORD;
 	}
-	/* The old formats have their magic byte in the same place. */
+	/* the magic byte of the old formats is in the same place */
 	if (records->len > 16 && records->data[16] != 2)
 	{
 		*message = "Only record batches of magic 2 are accepted.";
@@ -96,6 +104,9 @@ check_batch(const KafkaRecords *records, int16 version, const char **message)
 	return KERR_NONE;
 }
 
+/*
+ * Counts the partitions of the request.
+ */
 static int
 count_partitions(const ProduceRequest *in)
 {
@@ -107,8 +118,8 @@ count_partitions(const ProduceRequest *in)
 }
 
 /*
- * Is there any batch of a transaction?  As in Kafka these make the request
- * one, and not its transactional id.
+ * Returns true if a batch belongs to a transaction.  As in Kafka, this and
+ * not the transactional id makes a request transactional.
  */
 static bool
 is_transactional(const ProduceRequest *in)
@@ -130,7 +141,9 @@ is_transactional(const ProduceRequest *in)
 	return false;
 }
 
-/* An item for the engine, or an error in the response. */
+/*
+ * Makes an item for a partition, or sets its error in the response.
+ */
 static void
 add_partition(KafkaCall *call, const ProducePartition *in, Oid relid, int16 error,
 			  ProducePartitionResponse *out)
@@ -160,8 +173,8 @@ add_partition(KafkaCall *call, const ProducePartition *in, Oid relid, int16 erro
 }
 
 /*
- * Shapes the response like the request; the error, if any, goes to all
- * partitions.
+ * Makes the response in the form of the request.  If "add" is set, it makes
+ * an item for each partition; otherwise all partitions get the error.
  */
 static void
 walk_request(KafkaCall *call, int16 error, const char *message, bool add)
@@ -171,6 +184,7 @@ walk_request(KafkaCall *call, int16 error, const char *message, bool add)
 	bool		by_id = call->api_version >= 13;
 	KafkaLookup lookup = {0};
 
+	Assert(add == (error == KERR_NONE));
 	KAFKA_RESIZE(call, out->responses, ProduceTopicResponse, in->topic_data.n);
 	for (int i = 0; i < in->topic_data.n; i++)
 	{
@@ -195,8 +209,8 @@ walk_request(KafkaCall *call, int16 error, const char *message, bool add)
 			}
 			relid = kafka_lookup(&lookup, topic->name, by_id ? &topic->topic_id : NULL,
 								 partition->index, &code);
-			if (lookup.internal)	/* committed offsets are no client's to
-									 * write */
+			if (lookup.internal)	/* clients may not write committed offsets
+									 * this way */
 				code = KERR_INVALID_TOPIC_EXCEPTION;
 			add_partition(call, partition, relid, code, target);
 		}
@@ -204,8 +218,8 @@ walk_request(KafkaCall *call, int16 error, const char *message, bool add)
 }
 
 /*
- * A request with acks=0 gets no answer.  An error ends its connection instead,
- * so that the client asks for metadata again.
+ * Answers the request.  With acks=0 there is no response; an error closes the
+ * connection instead, so that the client asks for metadata again.
  */
 static KafkaOutcome
 finish(KafkaCall *call)
@@ -232,6 +246,9 @@ finish(KafkaCall *call)
 	return KAFKA_NO_REPLY;
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 produce_begin(KafkaCall *call)
 {
@@ -259,16 +276,16 @@ produce_begin(KafkaCall *call)
 		return finish(call);
 
 	/*
-	 * Until then the server tries again where another transaction holds a
-	 * partition.
+	 * until then the server tries again while another transaction has a
+	 * partition locked
 	 */
 	call->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Max(in->timeout_ms, 0));
 	return KAFKA_APPEND;
 }
 
 /*
- * Which records are to blame.  A client that sees any fails those, and may
- * send the others again.
+ * Names the records that were refused.  A client fails these and may send the
+ * others again.
  */
 static void
 name_refused(KafkaCall *call, const PtProduce *item, ProducePartitionResponse *out)
@@ -286,8 +303,8 @@ name_refused(KafkaCall *call, const PtProduce *item, ProducePartitionResponse *o
 }
 
 /*
- * Kafka tells where the log starts but for errors that say nothing about the
- * log as it is.
+ * Sets the result of a partition.  As in Kafka, the start of the log is told
+ * unless the error says nothing about the log.
  */
 static void
 set_result(KafkaCall *call, const PtProduce *item, ProducePartitionResponse *out)
@@ -306,16 +323,23 @@ set_result(KafkaCall *call, const PtProduce *item, ProducePartitionResponse *out
 	name_refused(call, item, out);
 }
 
+/*
+ * KafkaHandler.resume: the batches have been appended.
+ */
 static KafkaOutcome
 produce_resume(KafkaCall *call, bool timed_out)
 {
 	ProduceState *state = call->state;
 
+	Assert(state != NULL && call->nproduce > 0);
 	for (int i = 0; i < call->nproduce; i++)
 		set_result(call, &call->produce[i], state->targets[i]);
 	return finish(call);
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 produce_fail(KafkaCall *call, int16 code, const char *message)
 {

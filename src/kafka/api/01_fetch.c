@@ -1,16 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * 01_fetch.c
- *	  Fetch: record batches out, with long-poll and fetch sessions.
+ *	  Fetch: gives record batches, with long-poll and fetch sessions (KIP-227).
  *
- * A request becomes a list of entries, one per partition: from the request
- * itself, or from its session.  Each attempt asks the engine for all entries
- * and either answers or waits for one of their logs to move.  No byte of a
- * batch passes through here: an answer holds spans of logs, which the server
- * sends straight from shared buffers.
+ * A request becomes a list of entries, one per partition, from the request
+ * itself or from its session.  Each attempt reads all entries, and either
+ * answers or waits for one of their logs to grow.  The bytes of batches do not
+ * pass through here: a response has spans of logs, which the server sends
+ * straight from shared buffers.
  *
- * The two isolation levels read the same, since no aborted data is ever in a
- * log.
+ * Both isolation levels read the same, because a log never has aborted data.
+ *
+ * Versions: 4 has the isolation level; 7 has sessions and an error of the
+ * request; 9 and 12 have epochs to compare (KIP-320, KIP-595); 13 names topics
+ * by id.
  *
  * Siblings: ../fetch_session.c, ../call.c, ../topics.c; ../../fetch/fetch.h
  * (pt_fetch).
@@ -31,57 +34,65 @@
 #define SESSIONS_SINCE		7
 #define TOPIC_IDS_SINCE		13
 
-/* epochs of requests that are not a step of a session */
+/* session epochs of requests that are not a step of a session */
 #define EPOCH_NONE			(-1)
 #define EPOCH_NEW			0
 
-/* A connection that reads more partitions without a session starts over. */
+/*
+ * A connection that reads more partitions than this without a session loses
+ * its cursors.
+ */
 #define CURSORS_MAX			10000
 
-/* Where reading went on, per partition, for fetches without a session. */
+/* Where the reading of a partition goes on, for fetches without a session. */
 typedef struct FetchCursor
 {
-	Oid			relid;			/* hash key */
-	int64		offset;
-	PtLogPos	pos;
+	Oid			relid;			/* offset that follows what was read */
+	int64		offset;			/* its place in the log */
+	PtLogPos	pos;			/* OID of the file for which pos is valid */
 	Oid			file;
 } FetchCursor;
 
+/* What a connection keeps of its fetches. */
 typedef struct KafkaFetchState
 {
-	HTAB	   *cursors;
+	HTAB	   *cursors;		/* FetchCursor, by OID */
 } KafkaFetchState;
 
+/* A partition of a request. */
 typedef struct FetchEntry
 {
 	KafkaString topic;
 	KafkaUuid	topic_id;
 	int32		partition;
-	uint32		max_bytes;
-	int64		offset;
+	uint32		max_bytes;		/* for this partition; may be 0 */
+	int64		offset;			/* where to read from */
 	int16		error;
-	bool		unknown;		/* there is no such partition */
-	bool		included;		/* in the answer */
-	int32		last_fetched_epoch; /* to be compared with ours; -1: no more */
-	bool		diverging;
+	bool		unknown;		/* the partition does not exist */
+	bool		included;		/* is in the response */
+	int32		last_fetched_epoch; /* to be compared with our epochs; -1: not
+									 * any more */
+	bool		diverging;		/* the client's log differs from ours from
+								 * diverging_end on */
 	int32		diverging_epoch;
 	int64		diverging_end;
-	int64		cursor_offset;	/* what the next attempt starts from */
+	int64		cursor_offset;	/* where the next attempt begins */
 	PtLogPos	cursor_pos;
 	Oid			cursor_file;
-	KafkaFetchPart *part;		/* valid while the session is */
+	KafkaFetchPart *part;		/* of the session; valid as long as that */
 	PtFetch		fetch;
 } FetchEntry;
 
-/* Between begin and resume. */
+/* Kept between begin and resume. */
 typedef struct FetchState
 {
 	FetchEntry *entries;
 	int			n;
-	bool		incremental;	/* tell only what is new */
-	int32		session_id;		/* 0: none */
+	bool		incremental;	/* the response has only what is new to the
+								 * client */
+	int32		session_id;		/* 0: no session */
 	int32		session_epoch;
-	uint64		session_serial;
+	uint64		session_serial; /* tells whether it is still the same session */
 	KafkaLookup lookup;
 } FetchState;
 
@@ -89,6 +100,9 @@ typedef struct FetchState
  * Cursors of a connection
  */
 
+/*
+ * Returns the cursors of a connection; makes the table if necessary.
+ */
 static HTAB *
 connection_cursors(KafkaSession *session)
 {
@@ -107,6 +121,9 @@ connection_cursors(KafkaSession *session)
 	return session->fetch->cursors;
 }
 
+/*
+ * Gets the cursor of an entry, from the session or from the connection.
+ */
 static void
 load_cursor(KafkaCall *call, FetchEntry *entry)
 {
@@ -128,6 +145,9 @@ load_cursor(KafkaCall *call, FetchEntry *entry)
 	}
 }
 
+/*
+ * Stores the cursor of an entry, behind what the response has.
+ */
 static void
 store_cursor(KafkaCall *call, const FetchEntry *entry)
 {
@@ -151,8 +171,8 @@ store_cursor(KafkaCall *call, const FetchEntry *entry)
  */
 
 /*
- * KIP-595: a client that says in which epoch it read last learns whether its
- * log and ours went different ways.
+ * Checks whether the client's log and ours have diverged, if the client says
+ * in which epoch it has read last (KIP-595).  Called by kafka_try().
  */
 static void
 check_divergence(void *arg)
@@ -181,6 +201,9 @@ check_divergence(void *arg)
 	}
 }
 
+/*
+ * Adds an entry for a partition; "part" is that of the session, or NULL.
+ */
 static void
 add_entry(KafkaCall *call, KafkaString topic, const KafkaUuid *id, const FetchPartition *asked,
 		  KafkaFetchPart *part)
@@ -204,7 +227,7 @@ add_entry(KafkaCall *call, KafkaString topic, const KafkaUuid *id, const FetchPa
 	entry->unknown = entry->error != KERR_NONE;
 	entry->fetch.leader_epoch = asked->current_leader_epoch;
 
-	/* There are no followers of ours that fetch this way. */
+	/* no follower of ours fetches in this way */
 	if (entry->error == KERR_NONE && (in->replica_id >= 0 || in->replica_state.replica_id >= 0))
 		entry->error = KERR_NOT_LEADER_OR_FOLLOWER;
 	if (entry->error != KERR_NONE)
@@ -212,15 +235,22 @@ add_entry(KafkaCall *call, KafkaString topic, const KafkaUuid *id, const FetchPa
 	load_cursor(call, entry);
 }
 
+/*
+ * Allocates room for n entries.
+ */
 static void
 alloc_entries(KafkaCall *call, int n)
 {
 	FetchState *state = call->state;
 
+	Assert(n >= 0 && state != NULL);
 	state->entries = MemoryContextAllocHuge(call->mcxt, sizeof(FetchEntry) * Max(n, 1));
 	state->n = 0;
 }
 
+/*
+ * Counts the partitions of the request.
+ */
 static int
 count_partitions(const FetchRequest *in)
 {
@@ -231,6 +261,9 @@ count_partitions(const FetchRequest *in)
 	return n;
 }
 
+/*
+ * Makes the entries from the request.
+ */
 static void
 entries_from_request(KafkaCall *call)
 {
@@ -248,6 +281,9 @@ entries_from_request(KafkaCall *call)
 	}
 }
 
+/*
+ * Makes the entries from the session.
+ */
 static void
 entries_from_session(KafkaCall *call, KafkaFetchSession *session)
 {
@@ -272,8 +308,8 @@ entries_from_session(KafkaCall *call, KafkaFetchSession *session)
  */
 
 /*
- * Adds the partitions of the request to the session; false when there is no
- * room for them.
+ * Adds the partitions of the request to the session.  Returns false if there
+ * is no room for them.
  */
 static bool
 put_partitions(const FetchRequest *in, KafkaFetchSession *session)
@@ -292,6 +328,9 @@ put_partitions(const FetchRequest *in, KafkaFetchSession *session)
 	return true;
 }
 
+/*
+ * Removes the forgotten partitions of the request from the session.
+ */
 static void
 forget_partitions(const FetchRequest *in, KafkaFetchSession *session)
 {
@@ -306,8 +345,8 @@ forget_partitions(const FetchRequest *in, KafkaFetchSession *session)
 }
 
 /*
- * A request that names all partitions; epoch 0 asks for a session to be made
- * of them.
+ * Handles a request that names all partitions.  Epoch 0 asks for a new
+ * session with them.
  */
 static void
 begin_full(KafkaCall *call)
@@ -332,7 +371,10 @@ begin_full(KafkaCall *call)
 		entries_from_request(call);
 }
 
-/* A request that names what changed since the one before. */
+/*
+ * Handles a request that names what has changed since the last one.  Returns
+ * an error for the whole request.
+ */
 static int16
 begin_incremental(KafkaCall *call)
 {
@@ -350,7 +392,7 @@ begin_incremental(KafkaCall *call)
 	kafka_fetch_session_next(session);
 	if (!put_partitions(in, session))
 	{
-		/* The client starts over with a full fetch, which gets no session. */
+		/* the client starts over with a full fetch, which gets no session */
 		kafka_fetch_session_drop(session);
 		return KERR_FETCH_SESSION_ID_NOT_FOUND;
 	}
@@ -366,8 +408,8 @@ begin_incremental(KafkaCall *call)
 }
 
 /*
- * The session of a request that waited, unless another request has moved it
- * on.
+ * Returns the session of a request that has waited.  NULL if it is gone, or
+ * if another request has used it meanwhile.
  */
 static KafkaFetchSession *
 same_session(const FetchState *state)
@@ -384,6 +426,9 @@ same_session(const FetchState *state)
  * Reading
  */
 
+/*
+ * Reads an entry.  Called by kafka_try().
+ */
 static void
 read_log(void *arg)
 {
@@ -394,8 +439,8 @@ read_log(void *arg)
 }
 
 /*
- * Asks the engine for one entry; returns the bytes it gives.  An error of
- * reading it, such as of a damaged page, is the error of this entry only.
+ * Reads one entry and returns the number of bytes.  If reading fails, for
+ * example because of a damaged page, that is an error of this entry only.
  */
 static uint64
 fetch_entry(KafkaCall *call, FetchEntry *entry, uint64 left, bool at_least_one)
@@ -421,7 +466,7 @@ fetch_entry(KafkaCall *call, FetchEntry *entry, uint64 left, bool at_least_one)
 		return 0;
 	if (fetch->span.bytes_left == 0)
 	{
-		/* The place is found: the next attempt need not search. */
+		/* the place has been found, so the next attempt does not search */
 		entry->cursor_offset = fetch->cursor_offset;
 		entry->cursor_pos = fetch->cursor_pos;
 		entry->cursor_file = fetch->cursor_file;
@@ -430,10 +475,11 @@ fetch_entry(KafkaCall *call, FetchEntry *entry, uint64 left, bool at_least_one)
 }
 
 /*
- * Asks for all entries.  true when there is something to say: enough bytes, an
- * error of reading, or a client whose log diverged.  As in Kafka a partition
- * that does not exist is no reason to answer at once, as long as another one
- * does: a consumer would ask again at once, and again.
+ * Reads all entries.  Returns true if the request should be answered now:
+ * there are enough bytes, reading has failed, or a client's log has diverged.
+ *
+ * As in Kafka, a partition that does not exist is no reason to answer at once
+ * if another one exists: a consumer would ask again and again.
  */
 static bool
 fetch_all(KafkaCall *call)
@@ -454,8 +500,8 @@ fetch_all(KafkaCall *call)
 		if (entry->error == KERR_NONE)
 		{
 			/*
-			 * The first batch is given whatever its size, so that a small
-			 * limit stops nobody.
+			 * The first batch is given whatever its size, so that a client
+			 * with a small limit makes progress.
 			 */
 			got = fetch_entry(call, entry, left, bytes == 0);
 			bytes += got;
@@ -468,8 +514,7 @@ fetch_all(KafkaCall *call)
 }
 
 /*
- * Names the logs that the server is to watch: those of all partitions that
- * there are, which are without error here.
+ * Lets the call wait for the logs of all partitions that exist.
  */
 static KafkaOutcome
 wait_for_more(KafkaCall *call)
@@ -499,13 +544,18 @@ wait_for_more(KafkaCall *call)
  * Answering
  */
 
+/*
+ * Returns the number of bytes that the response has for an entry.
+ */
 static uint64
 entry_bytes(const FetchEntry *entry)
 {
 	return entry->error != KERR_NONE || entry->diverging ? 0 : entry->fetch.span.bytes_left;
 }
 
-/* Is there something about the entry that the client does not know yet? */
+/*
+ * Returns true if the entry has something that the client does not know.
+ */
 static bool
 is_news(const FetchState *state, const FetchEntry *entry)
 {
@@ -516,7 +566,9 @@ is_news(const FetchState *state, const FetchEntry *entry)
 		entry->fetch.start_offset != entry->part->told_start_offset;
 }
 
-/* Notes in the session what the client is told now. */
+/*
+ * Remembers what the client is told about an entry.
+ */
 static void
 note_told(KafkaCall *call, KafkaFetchSession *session, FetchEntry *entry)
 {
@@ -534,13 +586,19 @@ note_told(KafkaCall *call, KafkaFetchSession *session, FetchEntry *entry)
 		kafka_fetch_session_requeue(session, part);
 }
 
-/* Should the answer name the leader, as it may have changed? */
+/*
+ * Returns true if the response has to name the leader, because the client's
+ * information may be outdated.
+ */
 static bool
 names_leader(int16 error)
 {
 	return error == KERR_FENCED_LEADER_EPOCH || error == KERR_NOT_LEADER_OR_FOLLOWER;
 }
 
+/*
+ * Fills the response for a partition.
+ */
 static void
 fill_partition(const FetchRequest *in, const FetchEntry *entry, FetchPartitionResponse *out)
 {
@@ -572,6 +630,9 @@ fill_partition(const FetchRequest *in, const FetchEntry *entry, FetchPartitionRe
 	};
 }
 
+/*
+ * Adds the address of the leader, once.
+ */
 static void
 fill_endpoint(KafkaCall *call)
 {
@@ -588,6 +649,9 @@ fill_endpoint(KafkaCall *call)
 	endpoint->port = at.port;
 }
 
+/*
+ * True if both entries have the same topic.
+ */
 static bool
 same_topic(const FetchEntry *a, const FetchEntry *b)
 {
@@ -596,8 +660,8 @@ same_topic(const FetchEntry *a, const FetchEntry *b)
 }
 
 /*
- * The next run of included entries of one topic from i on: sets its end and
- * how many they are.
+ * Counts the included entries of one topic from i on, and sets the end of the
+ * run.
  */
 static int
 next_run(const FetchState *state, int i, int *end)
@@ -620,6 +684,9 @@ next_run(const FetchState *state, int i, int *end)
 	return n;
 }
 
+/*
+ * Fills the response for a run of entries of one topic.
+ */
 static void
 fill_topic(KafkaCall *call, int first, int end, int n, FetchTopicResponse *out)
 {
@@ -643,6 +710,9 @@ fill_topic(KafkaCall *call, int first, int end, int n, FetchTopicResponse *out)
 	}
 }
 
+/*
+ * Makes the response from the entries.
+ */
 static KafkaOutcome
 answer(KafkaCall *call, KafkaFetchSession *session)
 {
@@ -681,6 +751,9 @@ answer(KafkaCall *call, KafkaFetchSession *session)
 	return KAFKA_REPLY;
 }
 
+/*
+ * Answers with an error of the whole request.
+ */
 static KafkaOutcome
 answer_error(KafkaCall *call, int16 code)
 {
@@ -695,6 +768,9 @@ answer_error(KafkaCall *call, int16 code)
  * The handler
  */
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 fetch_begin(KafkaCall *call)
 {
@@ -718,12 +794,16 @@ fetch_begin(KafkaCall *call)
 	return wait_for_more(call);
 }
 
+/*
+ * KafkaHandler.resume: a log has grown, or the time is over.
+ */
 static KafkaOutcome
 fetch_resume(KafkaCall *call, bool timed_out)
 {
 	FetchState *state = call->state;
 	KafkaFetchSession *session = NULL;
 
+	Assert(state != NULL);
 	if (state->session_id != 0 && (session = same_session(state)) == NULL)
 		return answer_error(call, KERR_INVALID_FETCH_SESSION_EPOCH);
 	if (fetch_all(call) || timed_out)
@@ -732,8 +812,8 @@ fetch_resume(KafkaCall *call, bool timed_out)
 }
 
 /*
- * Since version 7 an error for all goes to the top, before that to each
- * partition.
+ * KafkaHandler.fail.  The error is that of the whole request from version 7
+ * on, and that of each partition before.
  */
 static void
 fetch_fail(KafkaCall *call, int16 code, const char *message)

@@ -1,7 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * 02_list_offsets.c
- *	  ListOffsets: the offset of a time, or of the start or end of a log.
+ *	  ListOffsets: the offset for a time, or the start or end of a log.
+ *
+ * A negative timestamp has a special meaning.  Each came with a version, and a
+ * client that sends one with an older version gets UNSUPPORTED_VERSION.
+ * Version 4 and later have leader epochs.
  *
  * Siblings: ../call.c, ../topics.c; ../../fetch/fetch.h (pt_list_offset).
  *
@@ -14,28 +18,40 @@
 #include "kafka/topics.h"
 
 /*
- * The oldest offset that tiered storage has not got yet (KIP-1023); we have
- * none.
+ * The oldest offset that tiered storage does not have yet (KIP-1023).  We
+ * have no tiered storage.
  */
 #define LIST_EARLIEST_PENDING_UPLOAD	(-6)
 
-/* The version that brought each of the special timestamps, from -1 down. */
+/*
+ * The versions in which the special timestamps came, from -1 down.
+ */
 static const int8 special_since[] = {1, 1, 7, 8, 9, 11};
 
+/*
+ * Returns true if the version has the timestamp.
+ */
 static bool
 timestamp_known(int64 timestamp, int16 version)
 {
+	Assert(version >= 0);
 	if (timestamp >= 0)
 		return true;
 	return timestamp >= LIST_EARLIEST_PENDING_UPLOAD && version >= special_since[-1 - timestamp];
 }
 
+/*
+ * Called by kafka_try().
+ */
 static void
 list_offset(void *list)
 {
 	pt_list_offset(list);
 }
 
+/*
+ * Answers for one partition.
+ */
 static void
 list_partition(KafkaCall *call, const ListOffsetsPartition *in, Oid relid, ListOffsetsPartitionResponse *out)
 {
@@ -60,8 +76,8 @@ list_partition(KafkaCall *call, const ListOffsetsPartition *in, Oid relid, ListO
 }
 
 /*
- * Shapes the response like the request; looks offsets up unless there is an
- * error for all.
+ * Makes the response in the form of the request.  Looks up the offsets unless
+ * there is an error for all.
  */
 static void
 walk_request(KafkaCall *call, int16 error)
@@ -95,6 +111,9 @@ walk_request(KafkaCall *call, int16 error)
 	}
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 list_offsets_begin(KafkaCall *call)
 {
@@ -102,6 +121,9 @@ list_offsets_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 list_offsets_fail(KafkaCall *call, int16 code, const char *message)
 {

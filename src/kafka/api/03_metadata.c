@@ -1,13 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * 03_metadata.c
- *	  Metadata: the broker, and the partitions of topics.
+ *	  Metadata: the broker, and topics with their partitions.
  *
- * There is one broker, so what clients learn is which topics exist.  A topic
- * that is asked for by name and does not exist is created, if client and
- * server (setting pgtopic.auto_create_topics) both want that.  That is done in
- * the administration worker, so that nobody else waits for a lock: the others
- * give such a request away (KAFKA_MOVE).
+ * There is one broker, so clients learn here which topics exist.  A topic that
+ * is asked for by name and does not exist is created, if client and server
+ * (the setting pgtopic.auto_create_topics) both want that.  The administration
+ * worker does it, so that nobody else waits for a lock; other workers move the
+ * connection there (KAFKA_MOVE).
+ *
+ * Versions: in 0 an empty list of topics means all, from 1 on null does; 10
+ * and later have topic ids; 13 has an error of the whole request.
  *
  * Siblings: ../call.c, ../topics.c, ../broker.c,
  * 75_describe_topic_partitions.c.
@@ -25,6 +28,9 @@
 #include "kafka/topics.h"
 #include "xact/xact.h"
 
+/*
+ * Fills the response for a partition.
+ */
 static void
 fill_partition(const PtTopic *topic, int32 index, int32 leader_epoch, MetadataPartitionResponse *out)
 {
@@ -41,6 +47,9 @@ fill_partition(const PtTopic *topic, int32 index, int32 leader_epoch, MetadataPa
 	out->isr_nodes.n = there ? lengthof(kafka_replica_nodes) : 0;
 }
 
+/*
+ * Fills the response for a topic.
+ */
 static void
 fill_topic(KafkaCall *call, const PtTopic *topic, MetadataTopicResponse *out)
 {
@@ -58,6 +67,9 @@ fill_topic(KafkaCall *call, const PtTopic *topic, MetadataTopicResponse *out)
 		fill_partition(topic, i, leader_epoch, &out->partitions.items[i]);
 }
 
+/*
+ * Answers for all topics.
+ */
 static void
 fill_all(KafkaCall *call)
 {
@@ -72,25 +84,28 @@ fill_all(KafkaCall *call)
 }
 
 /*
- * What was asked for and is not there.  A legal name is told from an illegal
- * one by the error.
+ * Returns true if a topic that was asked for should be created.  The error
+ * tells that it has a legal name and does not exist.
  */
 static bool
 may_create(const MetadataRequest *in, const MetadataTopic *asked, int16 error)
 {
 	return error == KERR_UNKNOWN_TOPIC_OR_PARTITION && in->allow_auto_topic_creation &&
 		pt_auto_create_topics && !RecoveryInProgress() &&
-	/* an internal topic is made by those who need it, with its configs */
+	/* an internal topic is created by those who need it, with its configs */
 		!pt_topic_name_is_internal(kafka_text(asked->name));
 }
 
+/*
+ * Creates a topic and returns it; NULL and an error if that fails.
+ */
 static const PtTopic *
 create_topic(KafkaCall *call, KafkaString name, int16 *error)
 {
 	char	   *text = kafka_text(name);
 	KafkaError	thrown;
 
-	/* Another client may have been faster: then it is there just as well. */
+	/* another client may have created it first, which is fine */
 	if (!kafka_topic_create(call, text, pt_default_partitions, NIL, &thrown) &&
 		thrown.code != KERR_TOPIC_ALREADY_EXISTS)
 	{
@@ -100,7 +115,9 @@ create_topic(KafkaCall *call, KafkaString name, int16 *error)
 	return kafka_topic_find(name, NULL, error);
 }
 
-/* Is a topic asked for by its id? */
+/*
+ * Returns true if a topic is asked for by its id.
+ */
 static bool
 is_by_id(const MetadataTopic *asked)
 {
@@ -108,8 +125,8 @@ is_by_id(const MetadataTopic *asked)
 }
 
 /*
- * How often each topic is asked for: counted at the first of its kind, 0 at
- * the others.
+ * Counts how often each topic is asked for.  The first occurrence gets the
+ * number, all others get 0.
  */
 static int *
 count_uses(KafkaCall *call)
@@ -122,7 +139,10 @@ count_uses(KafkaCall *call)
 	return kafka_name_uses(call, keys, sizeof(KafkaString), in->topics.n);
 }
 
-/* false: the topic must be created, and not here. */
+/*
+ * Answers for one topic.  Returns false if the topic has to be created, and
+ * this worker must not do that.
+ */
 static bool
 fill_one(KafkaCall *call, const MetadataTopic *asked, MetadataTopicResponse *out)
 {
@@ -146,6 +166,9 @@ fill_one(KafkaCall *call, const MetadataTopic *asked, MetadataTopicResponse *out
 	return true;
 }
 
+/*
+ * Fills the response about the broker and the cluster.
+ */
 static void
 fill_broker(KafkaCall *call)
 {
@@ -162,6 +185,9 @@ fill_broker(KafkaCall *call)
 	out->controller_id = KAFKA_BROKER_ID;
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 metadata_begin(KafkaCall *call)
 {
@@ -184,7 +210,7 @@ metadata_begin(KafkaCall *call)
 	for (int i = 0; i < in->topics.n; i++)
 	{
 		if (uses[i] == 0)
-			continue;			/* is answered already */
+			continue;			/* answered already */
 		if (!fill_one(call, &in->topics.items[i], &out->topics.items[out->topics.n++]))
 			return kafka_move(call, KAFKA_PLANE_ADMIN);
 	}
@@ -192,8 +218,9 @@ metadata_begin(KafkaCall *call)
 }
 
 /*
- * An error for all goes to the top since version 13, else to each topic; "all
- * topics" is then none.
+ * KafkaHandler.fail.  The error is that of the whole request from version 13
+ * on, and that of each topic before.  If all topics were asked for, there is
+ * none to put it in.
  */
 static void
 metadata_fail(KafkaCall *call, int16 code, const char *message)

@@ -1,12 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * 08_offset_commit.c
- *	  OffsetCommit: committed offsets of a group, as records of
+ *	  OffsetCommit: commits offsets of a group, as records of
  *	  __consumer_offsets.
  *
- * The coordinator says whether the member may commit; topics and sizes are
- * checked per partition.  What is left is appended by the server like any
- * produced batch, all of it or none, and is answered when it is durable.
+ * The coordinator decides whether the member may commit; topics and sizes are
+ * checked per partition.  The rest is appended by the server like produced
+ * batches, all of it or none, and is answered when it is durable.
+ *
+ * Versions: 1 and later name the member; 7 and later have the group instance
+ * id; from 9 on the generation may be a member epoch (KIP-848); 10 names
+ * topics by id.
  *
  * Siblings: ../groups.h; ../../groups/groups.h (the records);
  * 09_offset_fetch.c reads them.
@@ -25,30 +29,32 @@
 #include "kafka/topics.h"
 
 /*
- * How long a partition of __consumer_offsets that somebody has locked is
- * tried: Kafka's offsets.commit.timeout.ms
+ * How long to try while somebody has a partition of __consumer_offsets
+ * locked.  The same as Kafka's offsets.commit.timeout.ms.
  */
 #define COMMIT_PATIENCE_MS	5000
 
-/* Between begin and resume: the partitions that are committed. */
+/* Kept between begin and resume: the partitions that are committed. */
 typedef struct CommitState
 {
 	PtCommittedOffset *offsets;
-	OffsetCommitPartitionResponse **targets;
+	OffsetCommitPartitionResponse **targets;	/* by index in offsets: where
+												 * the result goes */
 	int			n;
 } CommitState;
 
 /*
- * Checks one partition by itself.  As in Kafka any offset may be committed,
- * negative ones too: some clients write -1 and -2 to say "go by
- * auto.offset.reset".  Metadata may be any bytes: librdkafka's language
- * bindings send a terminating zero along.
+ * Checks one partition.  As in Kafka, any offset may be committed, also a
+ * negative one: some clients write -1 and -2 for "use auto.offset.reset".
+ * Metadata may be any bytes: the language bindings of librdkafka send a
+ * terminating zero.
  */
 static int16
 check_partition(const OffsetCommitPartition *in, const PtTopic *topic)
 {
 	KafkaString metadata = in->committed_metadata;
 
+	Assert(topic != NULL);
 	if (in->partition_index < 0 || in->partition_index >= topic->npartitions)
 		return KERR_UNKNOWN_TOPIC_OR_PARTITION;
 	if (metadata.len > pt_offset_metadata_max)
@@ -56,6 +62,9 @@ check_partition(const OffsetCommitPartition *in, const PtTopic *topic)
 	return KERR_NONE;
 }
 
+/*
+ * Adds a partition to what is committed.
+ */
 static void
 add_offset(CommitState *state, const OffsetCommitPartition *in, const PtTopic *topic,
 		   PtString name, OffsetCommitPartitionResponse *target)
@@ -78,8 +87,8 @@ add_offset(CommitState *state, const OffsetCommitPartition *in, const PtTopic *t
 }
 
 /*
- * Shapes the response like the request; the error, if any, goes to all
- * partitions.
+ * Makes the response in the form of the request.  Collects the partitions to
+ * be committed, unless there is an error for all.
  */
 static void
 walk_request(KafkaCall *call, int16 error)
@@ -116,6 +125,9 @@ walk_request(KafkaCall *call, int16 error)
 	}
 }
 
+/*
+ * Counts the partitions of the request.
+ */
 static int
 count_partitions(const OffsetCommitRequest *in)
 {
@@ -127,8 +139,9 @@ count_partitions(const OffsetCommitRequest *in)
 }
 
 /*
- * May the member commit?  Tools and consumers that assign partitions to
- * themselves commit without being a member.
+ * Returns the coordinator's answer: may the client commit?  Tools, and
+ * consumers that assign partitions to themselves, commit without being
+ * members.
  */
 static int16
 check_member(KafkaCall *call)
@@ -142,10 +155,14 @@ check_member(KafkaCall *call)
 	event.group_instance_id = in->group_instance_id;
 	event.generation = in->generation_id_or_member_epoch;
 	error = kafka_group_check(call, &event);
-	/* what a group with members of its own says */
+	/* what a group with members of its own answers */
 	if (error == KERR_NONE && pt_group_sql_active(in->group_id))
 		error = KERR_UNKNOWN_MEMBER_ID;
-	/* a group that has committed offsets is one, of which it is no member */
+
+	/*
+	 * a group with committed offsets exists, and the client is no member of
+	 * it
+	 */
 	if (error == KERR_ILLEGAL_GENERATION && !coord_find(kafka_groups(), in->group_id, &info) &&
 		pt_offsets_exist(in->group_id, true))
 		error = KERR_UNKNOWN_MEMBER_ID;
@@ -153,9 +170,9 @@ check_member(KafkaCall *call)
 }
 
 /*
- * A past epoch is still good for the partitions that the member has kept since
- * then (KIP-1251).  These stay in the list of what to commit; the others get
- * their errors.
+ * An older epoch is still valid for partitions that the member has kept since
+ * then (KIP-1251).  These remain to be committed; the others get their
+ * errors.
  */
 static void
 keep_partitions_of_member(KafkaCall *call)
@@ -183,6 +200,9 @@ keep_partitions_of_member(KafkaCall *call)
 	state->n = n;
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 offset_commit_begin(KafkaCall *call)
 {
@@ -218,6 +238,9 @@ offset_commit_begin(KafkaCall *call)
 	return KAFKA_APPEND;
 }
 
+/*
+ * KafkaHandler.resume: the records have been appended.
+ */
 static KafkaOutcome
 offset_commit_resume(KafkaCall *call, bool timed_out)
 {
@@ -230,6 +253,9 @@ offset_commit_resume(KafkaCall *call, bool timed_out)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 offset_commit_fail(KafkaCall *call, int16 code, const char *message)
 {

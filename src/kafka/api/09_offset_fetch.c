@@ -3,10 +3,14 @@
  * 09_offset_fetch.c
  *	  OffsetFetch: committed offsets of groups.
  *
- * Until version 7 one group, then many.  No topics (null) are all topics.
- * What has no committed offset is not an error: its offset is -1.  No
- * committed offset is ever unstable here: an offset that a transaction has not
- * committed is not seen by anybody.
+ * A null list of topics means all topics.  A partition without a committed
+ * offset is not an error; its offset is -1.  No committed offset is ever
+ * unstable here, because offsets of a transaction are not visible before it
+ * commits.
+ *
+ * Versions: up to 7 a request has one group, from 8 on many; 2 and later have
+ * an error of the group; 9 and later may name the member; 10 names topics by
+ * id.
  *
  * Siblings: ../groups.h; ../../groups/groups.h; 08_offset_commit.c.
  *
@@ -21,25 +25,29 @@
 #include "kafka/topics.h"
 
 /*
- * The two forms of the response (one group, many groups) have partitions and
- * topics with the same members.
+ * The two forms of the response, for one group and for many, have partitions
+ * and topics with the same members, so one form can be used as the other.
  */
 StaticAssertDecl(sizeof(OffsetFetchPartitionResponse) == sizeof(OffsetFetchGroupPartitionResponse) &&
 				 offsetof(OffsetFetchPartitionResponse, error_code) ==
 				 offsetof(OffsetFetchGroupPartitionResponse, error_code),
 				 "partitions of both forms are alike");
 
+/* Work on one group. */
 typedef struct FetchGroup
 {
 	KafkaCall  *call;
 	PtString	group_id;
-	OffsetFetchGroupResponse *out;
-	int			topics_cap;
-	int			partitions_cap; /* of the last topic, */
-	pg_uuid_t	topic_id;		/* whose id is this */
+	OffsetFetchGroupResponse *out;	/* NULL: errors go to the partitions */
+	int			topics_cap;		/* allocated length of out->topics */
+	int			partitions_cap; /* allocated length of partitions of the last
+								 * topic, */
+	pg_uuid_t	topic_id;		/* which has this id */
 } FetchGroup;
 
-/* Doubles an array that is full; returns the new one. */
+/*
+ * Enlarges an array that is full; returns the array.
+ */
 static void *
 grow(KafkaCall *call, const KafkaSchema *schema, void *items, int n, int *cap)
 {
@@ -55,6 +63,9 @@ grow(KafkaCall *call, const KafkaSchema *schema, void *items, int n, int *cap)
 	return more;
 }
 
+/*
+ * Fills the response for a partition.
+ */
 static void
 set_offset(OffsetFetchGroupPartitionResponse *out, const PtCommittedOffset *committed)
 {
@@ -64,8 +75,8 @@ set_offset(OffsetFetchGroupPartitionResponse *out, const PtCommittedOffset *comm
 }
 
 /*
- * A committed offset of the group, in order of topics; those in topics that
- * are gone are left out.
+ * Callback of pt_offsets_of_group(), ordered by topic: adds a committed
+ * offset.  Offsets in topics that do not exist any more are left out.
  */
 static void
 add_offset(void *arg, const PtCommittedOffset *committed)
@@ -98,7 +109,9 @@ add_offset(void *arg, const PtCommittedOffset *committed)
 	set_offset(&topic->partitions.items[topic->partitions.n++], committed);
 }
 
-/* One topic that was asked for. */
+/*
+ * Answers for one topic that was asked for.
+ */
 static void
 fetch_topic(FetchGroup *f, const OffsetFetchGroupTopic *in, OffsetFetchGroupTopicResponse *out, int16 error)
 {
@@ -115,7 +128,7 @@ fetch_topic(FetchGroup *f, const OffsetFetchGroupTopic *in, OffsetFetchGroupTopi
 	if (topic != NULL)
 		id = topic->id;
 	if (!by_id && f->out != NULL && topic == NULL)
-		error = KERR_NONE;		/* by name: one that is not there has no
+		error = KERR_NONE;		/* by name: a topic that does not exist has no
 								 * committed offset */
 	KAFKA_RESIZE(f->call, out->partitions, OffsetFetchGroupPartitionResponse, n);
 	for (int i = 0; i < n; i++)
@@ -133,8 +146,7 @@ fetch_topic(FetchGroup *f, const OffsetFetchGroupTopic *in, OffsetFetchGroupTopi
 }
 
 /*
- * f->out NULL: the error is told per partition, as there is no other place for
- * it
+ * Answers for the topics that were asked for.
  */
 static void
 fetch_topics(FetchGroup *f, const OffsetFetchGroup *in, OffsetFetchGroupResponse *out, int16 error)
@@ -145,8 +157,8 @@ fetch_topics(FetchGroup *f, const OffsetFetchGroup *in, OffsetFetchGroupResponse
 }
 
 /*
- * May it be told?  Only members of the consumer protocol say who they are,
- * since version 9.
+ * Returns the coordinator's answer: may the client read the offsets?  From
+ * version 9 on members of the consumer protocol say who they are.
  */
 static int16
 check_member(KafkaCall *call, const OffsetFetchGroup *in)
@@ -159,7 +171,9 @@ check_member(KafkaCall *call, const OffsetFetchGroup *in)
 	return kafka_group_check(call, &event);
 }
 
-/* error: what is known to be wrong already */
+/*
+ * Answers for one group; "error" is one that is known already.
+ */
 static void
 fetch_group(KafkaCall *call, const OffsetFetchGroup *in, OffsetFetchGroupResponse *out, int16 error)
 {
@@ -183,7 +197,8 @@ fetch_group(KafkaCall *call, const OffsetFetchGroup *in, OffsetFetchGroupRespons
 }
 
 /*
- * Until version 7: the request as one group, and its answer as the response.
+ * Up to version 7: handles the request as one with a single group, and copies
+ * the answer into the response.
  */
 static void
 fetch_one(KafkaCall *call, int16 error)
@@ -212,6 +227,9 @@ fetch_one(KafkaCall *call, int16 error)
 	}
 }
 
+/*
+ * Answers for all groups, in the form of the version.
+ */
 static void
 walk_request(KafkaCall *call, int16 error)
 {
@@ -228,6 +246,9 @@ walk_request(KafkaCall *call, int16 error)
 		fetch_group(call, &in->groups.items[i], &out->groups.items[i], error);
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 offset_fetch_begin(KafkaCall *call)
 {
@@ -235,7 +256,10 @@ offset_fetch_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
-/* As in Kafka: consumers before 3.9 try again after NOT_COORDINATOR only. */
+/*
+ * KafkaHandler.fail.  As in Kafka, consumers before 3.9 try again after
+ * NOT_COORDINATOR only.
+ */
 static void
 offset_fetch_fail(KafkaCall *call, int16 code, const char *message)
 {

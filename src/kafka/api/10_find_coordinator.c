@@ -1,11 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * 10_find_coordinator.c
- *	  FindCoordinator: who looks after a group or a transactional id.
+ *	  FindCoordinator: the broker that serves a group or a transactional id.
  *
  * There is one broker, so it is always this one.  A standby is not: it sees
- * commits but cannot write any, and its clients are to try again until it has
+ * commits but cannot write, and its clients have to try again until it has
  * been promoted.
+ *
+ * Versions: up to 3 a request has one key, from 4 on many.
  *
  * Siblings: ../broker.h; ../groups.h.
  *
@@ -21,14 +23,17 @@
 #include "kafka/broker.h"
 #include "kafka/groups.h"
 
-/* types of keys */
+/* key types of the protocol */
 #define KEY_GROUP		0
 #define KEY_TRANSACTION 1
 
-/* The error of one key, with its message. */
+/*
+ * Returns the error of one key, and its message.
+ */
 static int16
 check_key(int8 type, KafkaString key, const char **message)
 {
+	Assert(message != NULL);
 	if (type != KEY_GROUP && type != KEY_TRANSACTION)
 	{
 		*message = "There are coordinators of groups and of transactions only.";
@@ -47,6 +52,9 @@ check_key(int8 type, KafkaString key, const char **message)
 	return KERR_NONE;
 }
 
+/*
+ * Fills the answer for one key.
+ */
 static void
 answer_key(FindCoordinatorFound *found, KafkaString key, int16 error, const char *message,
 		   const KafkaAdvertised *at)
@@ -59,7 +67,9 @@ answer_key(FindCoordinatorFound *found, KafkaString key, int16 error, const char
 	found->port = error == KERR_NONE ? at->port : -1;
 }
 
-/* error: for all keys, or KERR_NONE */
+/*
+ * Answers for all keys; "error" is one for all, or KERR_NONE.
+ */
 static void
 walk_request(KafkaCall *call, int16 error, const char *message)
 {
@@ -91,6 +101,9 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 	out->port = found[0].port;
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 find_coordinator_begin(KafkaCall *call)
 {
@@ -98,6 +111,9 @@ find_coordinator_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 find_coordinator_fail(KafkaCall *call, int16 code, const char *message)
 {

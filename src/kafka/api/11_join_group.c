@@ -1,13 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * 11_join_group.c
- *	  JoinGroup: a member of the classic protocol comes in, or takes part in a
- *	  rebalance.
+ *	  JoinGroup: a member of the classic protocol joins a group or a rebalance.
  *
- * Mostly it is answered only when all members have joined: the call is parked
- * until then.
+ * The answer usually waits until all members have joined, so the call is
+ * parked.  From version 4 on a new dynamic member gets its id in an error
+ * first (KIP-394); from 5 on there is static membership; from 9 on the leader
+ * may be told to skip the assignment.
  *
- * Siblings: ../groups.h; 14_sync_group.c, which follows it.
+ * Siblings: ../groups.h; ../../coord/classic.c; 14_sync_group.c, the next
+ * step.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -17,12 +19,16 @@
 
 #include "kafka/groups.h"
 
+/*
+ * Makes the response from the coordinator's reply.
+ */
 static void
 answer(KafkaCall *call, const CoordReply *reply)
 {
 	const CoordJoinReply *in = &reply->u.join;
 	JoinGroupResponse *out = call->response;
 
+	Assert(reply->type == COORD_EV_JOIN);
 	out->error_code = (int16) reply->error;
 	out->generation_id = in->generation;
 	out->protocol_type = pt_string_copy(in->protocol_type);
@@ -39,6 +45,9 @@ answer(KafkaCall *call, const CoordReply *reply)
 	}
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 join_group_begin(KafkaCall *call)
 {
@@ -62,6 +71,9 @@ join_group_begin(KafkaCall *call)
 	return kafka_group_ask(call, &event, answer);
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 join_group_fail(KafkaCall *call, int16 code, const char *message)
 {

@@ -1,11 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * 12_heartbeat.c
- *	  Heartbeat: a member of the classic protocol is alive, and hears of
- *	  rebalances.
+ *	  Heartbeat: a member of the classic protocol says that it is alive.
  *
- * Siblings: ../groups.h; 68_consumer_group_heartbeat.c is that of the other
- * protocol.
+ * It is answered at once. REBALANCE_IN_PROGRESS tells the member to join
+ * again.
+ *
+ * Siblings: ../groups.h; ../../coord/classic.c; 68_consumer_group_heartbeat.c
+ * is that of the other protocol.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -15,6 +17,9 @@
 
 #include "kafka/groups.h"
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 heartbeat_begin(KafkaCall *call)
 {
@@ -29,6 +34,9 @@ heartbeat_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 heartbeat_fail(KafkaCall *call, int16 code, const char *message)
 {

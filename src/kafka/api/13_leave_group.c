@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * 13_leave_group.c
- *	  LeaveGroup: members go, and need not be missed for a session timeout
- *	  first.
+ *	  LeaveGroup: members leave, so that the group does not wait for the end of
+ *	  their sessions.
  *
- * Before version 3 it is one member that goes, and its error is the
- * response's.
+ * Before version 3 one member leaves, and its error is that of the response.
+ * From 3 on a request may name several members, also by group instance id.
  *
- * Siblings: ../groups.h.
+ * Siblings: ../groups.h; ../../coord/classic.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -17,12 +17,16 @@
 
 #include "kafka/groups.h"
 
+/*
+ * Makes the response from the coordinator's reply.
+ */
 static void
 answer(KafkaCall *call, const CoordReply *reply)
 {
 	const CoordLeaveReply *in = &reply->u.leave;
 	LeaveGroupResponse *out = call->response;
 
+	Assert(reply->type == COORD_EV_LEAVE);
 	out->error_code = (int16) reply->error;
 	if (call->api_version < 3)
 	{
@@ -39,6 +43,9 @@ answer(KafkaCall *call, const CoordReply *reply)
 	}
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 leave_group_begin(KafkaCall *call)
 {
@@ -61,6 +68,9 @@ leave_group_begin(KafkaCall *call)
 	return kafka_group_ask(call, &event, answer);
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 leave_group_fail(KafkaCall *call, int16 code, const char *message)
 {

@@ -1,12 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * 14_sync_group.c
- *	  SyncGroup: the leader of a group tells who gets what, the others hear of
- *	  it.
+ *	  SyncGroup: the leader of a classic group gives the assignment, the other
+ *	  members get it.
  *
- * The call of who comes before the leader is parked.
+ * A call that comes before the leader's is parked.  From version 5 on the
+ * client says which protocol it believes the group to have.
  *
- * Siblings: ../groups.h; 11_join_group.c, which comes before it.
+ * Siblings: ../groups.h; ../../coord/classic.c; 11_join_group.c, the step
+ * before.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -16,17 +18,24 @@
 
 #include "kafka/groups.h"
 
+/*
+ * Makes the response from the coordinator's reply.
+ */
 static void
 answer(KafkaCall *call, const CoordReply *reply)
 {
 	SyncGroupResponse *out = call->response;
 
+	Assert(reply->type == COORD_EV_SYNC);
 	out->error_code = (int16) reply->error;
 	out->protocol_type = pt_string_copy(reply->u.sync.protocol_type);
 	out->protocol_name = pt_string_copy(reply->u.sync.protocol_name);
 	out->assignment = pt_string_copy(reply->u.sync.assignment);
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 sync_group_begin(KafkaCall *call)
 {
@@ -49,6 +58,9 @@ sync_group_begin(KafkaCall *call)
 	return kafka_group_ask(call, &event, answer);
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 sync_group_fail(KafkaCall *call, int16 code, const char *message)
 {

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * 15_describe_groups.c
- *	  DescribeGroups: groups of the classic protocol, their state and members.
+ *	  DescribeGroups: groups of the classic protocol, with state and members.
  *
- * A group that is not there is "Dead", since version 6 with
- * GROUP_ID_NOT_FOUND, too.  One that only has offsets is "Empty", one that SQL
- * sessions use is "Stable" without members.
+ * A group that does not exist is "Dead", from version 6 on with
+ * GROUP_ID_NOT_FOUND. A group that only has offsets is "Empty".  A group that
+ * SQL sessions use is "Stable" without members.
  *
  * Siblings: ../groups.h; 69_consumer_group_describe.c for the other protocol.
  *
@@ -17,6 +17,9 @@
 
 #include "kafka/groups.h"
 
+/*
+ * Fills the members of a group.
+ */
 static void
 describe_members(KafkaCall *call, const CoordDescription *in, DescribedGroup *out)
 {
@@ -35,6 +38,9 @@ describe_members(KafkaCall *call, const CoordDescription *in, DescribedGroup *ou
 	}
 }
 
+/*
+ * Answers that there is no such group; "what" completes the message.
+ */
 static void
 not_found(KafkaCall *call, DescribedGroup *out, const char *what)
 {
@@ -45,6 +51,9 @@ not_found(KafkaCall *call, DescribedGroup *out, const char *what)
 	out->error_message = kafka_group_message(out->group_id, what);
 }
 
+/*
+ * Answers for one group.
+ */
 static void
 describe(KafkaCall *call, DescribedGroup *out)
 {
@@ -57,7 +66,7 @@ describe(KafkaCall *call, DescribedGroup *out)
 		out->error_code = KERR_INVALID_GROUP_ID;
 		return;
 	}
-	/* one whose members have left may be used by SQL sessions now */
+	/* a group whose members have left may be used by SQL sessions now */
 	if (coord_describe(kafka_groups(), out->group_id, &d) &&
 		(d.info.nmembers > 0 || !pt_group_sql_active(out->group_id)))
 	{
@@ -80,6 +89,9 @@ describe(KafkaCall *call, DescribedGroup *out)
 		not_found(call, out, "not found.");
 }
 
+/*
+ * Answers for all groups; "error" is one for all, or KERR_NONE.
+ */
 static void
 walk_request(KafkaCall *call, int16 error, const char *message)
 {
@@ -104,6 +116,9 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 	}
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 describe_groups_begin(KafkaCall *call)
 {
@@ -111,6 +126,9 @@ describe_groups_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 describe_groups_fail(KafkaCall *call, int16 code, const char *message)
 {

@@ -3,6 +3,9 @@
  * 16_list_groups.c
  *	  ListGroups: groups with members, and all others that have offsets.
  *
+ * Versions: 4 has a filter by state, 5 one by type.  Older clients see all
+ * groups.
+ *
  * Siblings: ../groups.h; ../../groups/groups.h (groups that only have
  * offsets).
  *
@@ -14,16 +17,20 @@
 
 #include "kafka/groups.h"
 
+/* A list that is made. */
 typedef struct Listing
 {
 	KafkaCall  *call;
 	const CoordGroups *groups;
 	ListGroupsResponse *out;
-	int			cap;
-	CoordBytes *states;			/* filters, of the request */
+	int			cap;			/* allocated length of out->groups */
+	CoordBytes *states;			/* filters of the request */
 	CoordBytes *types;
 } Listing;
 
+/*
+ * Copies a filter of the request.
+ */
 static CoordBytes *
 filter(const KafkaString *items, int n)
 {
@@ -34,6 +41,9 @@ filter(const KafkaString *items, int n)
 	return result;
 }
 
+/*
+ * Adds a group, if it passes the filters.
+ */
 static void
 add(Listing *l, const CoordGroupInfo *info)
 {
@@ -51,6 +61,7 @@ add(Listing *l, const CoordGroupInfo *info)
 		l->cap = Max(64, l->cap * 2);
 		l->out->groups.items = more;
 	}
+	Assert(l->out->groups.n < l->cap);
 	group = &l->out->groups.items[l->out->groups.n++];
 	group->group_id = pt_string_copy(info->group_id);
 	group->protocol_type = pt_string_copy(info->protocol_type);
@@ -58,7 +69,10 @@ add(Listing *l, const CoordGroupInfo *info)
 	group->group_type = kafka_string(coord_kind_name(info->kind));
 }
 
-/* One that has offsets. */
+/*
+ * Callback of pt_offsets_groups(): adds a group that the coordinator does not
+ * have.
+ */
 static void
 add_outside(void *arg, const PtGroupOffsets *offsets)
 {
@@ -70,6 +84,9 @@ add_outside(void *arg, const PtGroupOffsets *offsets)
 		add(l, &info);
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 list_groups_begin(KafkaCall *call)
 {
@@ -85,7 +102,7 @@ list_groups_begin(KafkaCall *call)
 	{
 		KafkaString id = {infos[i].group_id.data, infos[i].group_id.len};
 
-		/* one whose members have left may be used by SQL sessions now */
+		/* a group whose members have left may be used by SQL sessions now */
 		if (infos[i].nmembers == 0 && pt_group_sql_active(id))
 			(void) kafka_group_find_outside(id, &infos[i]);
 		add(&l, &infos[i]);
@@ -94,6 +111,9 @@ list_groups_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 list_groups_fail(KafkaCall *call, int16 code, const char *message)
 {

@@ -1,10 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * 18_api_versions.c
- *	  ApiVersions: what we speak, from the one list of APIs.
+ *	  ApiVersions: the APIs and versions that this server has, from the list of
+ *	  APIs.
  *
- * Siblings: ../messages/apis.h (the list), ../call.c (versions that we do not
- * know).
+ * From version 3 on the client names its software (KIP-511), and the response
+ * has features (KIP-584).  A request of a version that is unknown to us gets a
+ * response of version 0 with UNSUPPORTED_VERSION; ../call.c does that.
+ *
+ * Siblings: ../messages/apis.h (the list), ../call.c, ../features.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -15,21 +19,25 @@
 #include "kafka/api.h"
 #include "kafka/features.h"
 
-/* For log lines and views: what is not printable is replaced. */
+/*
+ * Copies a name for log lines and views.  Characters that are not printable
+ * ASCII become question marks.
+ */
 static void
 copy_printable(char *to, size_t size, KafkaString from)
 {
 	size_t		len = Min(Max(from.len, 0), (int32) size - 1);
 
+	Assert(size > 0);
 	for (size_t i = 0; i < len; i++)
 		to[i] = from.data[i] >= 0x20 && from.data[i] < 0x7f ? from.data[i] : '?';
 	to[len] = '\0';
 }
 
 /*
- * Below version 4 a feature that may be at level 0 is not among those that are
- * supported (KAFKA-17011): Java clients from 3.3 to 3.7 end with an error over
- * the 0.
+ * Fills the features.  Below version 4 a feature that may have level 0 is not
+ * listed as supported (KAFKA-17011): Java clients from 3.3 to 3.7 fail
+ * because of the 0.
  */
 static void
 fill_features(KafkaCall *call)
@@ -59,6 +67,9 @@ fill_features(KafkaCall *call)
 	out->finalized_features_epoch = 0;
 }
 
+/*
+ * Fills the response; the error does not change the lists.
+ */
 static void
 fill(KafkaCall *call, int16 error)
 {
@@ -78,8 +89,8 @@ fill(KafkaCall *call, int16 error)
 }
 
 /*
- * Since version 3 the client says what it is: letters, digits, dots and
- * dashes, as in KIP-511.
+ * Returns true if the name of a client's software is legal: letters, digits,
+ * dots and dashes, as KIP-511 has it.
  */
 static bool
 is_software_name(KafkaString s)
@@ -97,6 +108,9 @@ is_software_name(KafkaString s)
 	return strchr("-.", s.data[0]) == NULL && strchr("-.", s.data[s.len - 1]) == NULL;
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 api_versions_begin(KafkaCall *call)
 {
@@ -115,6 +129,9 @@ api_versions_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 api_versions_fail(KafkaCall *call, int16 code, const char *message)
 {

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * 19_create_topics.c
- *	  CreateTopics: checks what was asked as Kafka does, then creates topic by
- *	  topic.
+ *	  CreateTopics: makes Kafka's checks, then creates topic by topic.
  *
- * Each topic is a transaction of its own, so that one that fails leaves the
- * others alone.  With validate_only the same checks are made and nothing is
- * created.
+ * Each topic is a transaction of its own, so that a topic that fails does not
+ * affect the others.  With validate_only the same checks are made and nothing
+ * is created.  From version 5 on the response has the configs of the topic,
+ * from 7 on its id.
  *
  * Siblings: ../call.c, ../topics.c; ../../topic/topic.h (pt_topic_create).
  *
@@ -20,13 +20,16 @@
 #include "kafka/broker.h"
 #include "kafka/topics.h"
 
-/* As Kafka's own limit: more at once is a mistake. */
+/* Kafka's limit: more partitions at once are a mistake. */
 #define PARTITIONS_PER_REQUEST	10000
 
 /* ConfigSource of the protocol */
 #define CONFIG_SOURCE_TOPIC		1
 #define CONFIG_SOURCE_DEFAULT	5
 
+/*
+ * Sets the error of a topic and returns false.
+ */
 static bool
 refuse(CreateTopicResponse *out, int16 code, const char *message)
 {
@@ -36,8 +39,8 @@ refuse(CreateTopicResponse *out, int16 code, const char *message)
 }
 
 /*
- * Assignments list every partition once, each on the one broker there is.
- * Kafka's words.
+ * Checks manual assignments: each partition once, on the one broker.  The
+ * messages are Kafka's.
  */
 static bool
 check_assignments(const CreateTopic *in, CreateTopicResponse *out)
@@ -52,7 +55,7 @@ check_assignments(const CreateTopic *in, CreateTopicResponse *out)
 		return refuse(out, KERR_INVALID_REQUEST,
 					  "A manual partition assignment was specified, but numPartitions was not set to -1.");
 	if (n > PARTITIONS_PER_REQUEST)
-		return true;			/* refused by its number, later */
+		return true;			/* its number is refused later */
 	seen = palloc0(sizeof(bool) * n);
 	for (int i = 0; i < n; i++)
 	{
@@ -73,7 +76,9 @@ check_assignments(const CreateTopic *in, CreateTopicResponse *out)
 	return true;
 }
 
-/* Finds out how many partitions there will be. */
+/*
+ * Checks the number of partitions and gets it in *npartitions.
+ */
 static bool
 check_partitions(const CreateTopic *in, CreateTopicResponse *out, int *npartitions)
 {
@@ -100,6 +105,9 @@ check_partitions(const CreateTopic *in, CreateTopicResponse *out, int *npartitio
 	return true;
 }
 
+/*
+ * Checks the configs and collects them in *configs.
+ */
 static bool
 check_configs(const CreateTopic *in, CreateTopicResponse *out, List **configs)
 {
@@ -123,8 +131,7 @@ check_configs(const CreateTopic *in, CreateTopicResponse *out, List **configs)
 }
 
 /*
- * Adds the configs of what was or would be made (version 5 and later tell
- * them).
+ * Adds the configs that the topic has or would have.
  */
 static void
 describe_configs(KafkaCall *call, List *configs, CreateTopicResponse *out)
@@ -145,6 +152,9 @@ describe_configs(KafkaCall *call, List *configs, CreateTopicResponse *out)
 	}
 }
 
+/*
+ * Creates a topic.
+ */
 static void
 create(KafkaCall *call, const char *name, int npartitions, List *configs, CreateTopicResponse *out)
 {
@@ -157,13 +167,12 @@ create(KafkaCall *call, const char *name, int npartitions, List *configs, Create
 		return;
 	}
 	topic = pt_topic_by_name(name);
-	if (topic != NULL)			/* else dropped again by somebody else */
+	if (topic != NULL)			/* otherwise somebody has dropped it already */
 		memcpy(&out->topic_id, &topic->id, sizeof(out->topic_id));
 }
 
 /*
- * Everything about the name; a topic that exists is found before its name is
- * said to collide.
+ * Checks the name.  That a topic exists is found before a collision of names.
  */
 static bool
 check_name(const char *name, CreateTopicResponse *out)
@@ -182,6 +191,9 @@ check_name(const char *name, CreateTopicResponse *out)
 	return true;
 }
 
+/*
+ * Handles one topic of the request.
+ */
 static void
 handle_topic(KafkaCall *call, const CreateTopic *in, CreateTopicResponse *out)
 {
@@ -203,6 +215,9 @@ handle_topic(KafkaCall *call, const CreateTopic *in, CreateTopicResponse *out)
 		describe_configs(call, configs, out);
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 create_topics_begin(KafkaCall *call)
 {
@@ -217,6 +232,7 @@ create_topics_begin(KafkaCall *call)
 	{
 		CreateTopicResponse *result = &out->topics.items[n];
 
+		Assert(n < in->topics.n);
 		if (uses[i] == 0)
 			continue;
 		n++;
@@ -234,6 +250,9 @@ create_topics_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 create_topics_fail(KafkaCall *call, int16 code, const char *message)
 {

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * 20_delete_topics.c
- *	  DeleteTopics: by name, or since version 6 by id.
+ *	  DeleteTopics: deletes topics by name or, from version 6 on, by id.
  *
- * Each topic is a transaction of its own.  DROP waits for sessions that use
- * the topic's tables, but not for long (kafka_run_transaction): then the
- * client is told to try again.
+ * Each topic is a transaction of its own. DROP waits for sessions that use the
+ * topic's tables, but not for long (kafka_run_transaction); then the client is
+ * told to try again.
  *
  * Siblings: ../call.c, ../topics.c; ../../topic/topic.h (pt_topic_drop).
  *
@@ -19,6 +19,9 @@
 
 #include "kafka/topics.h"
 
+/*
+ * Sets the error of a topic.
+ */
 static void
 refuse(DeleteTopicResponse *out, int16 code, const char *message)
 {
@@ -27,9 +30,9 @@ refuse(DeleteTopicResponse *out, int16 code, const char *message)
 }
 
 /*
- * How often each topic of the request is named there: counted at the first of
- * its kind, 0 at the others.  What is given by name and id at once is of no
- * kind but its own.
+ * Counts how often each topic is named.  The first occurrence gets the
+ * number, all others get 0.  A topic that is given by name and id at once
+ * counts by itself.
  */
 static int *
 count_uses(KafkaCall *call)
@@ -58,8 +61,8 @@ count_uses(KafkaCall *call)
 }
 
 /*
- * Which of the request's topics there are, in order of their OIDs; *n: how
- * many.  What occurs twice, by name or by id, is not deleted.
+ * Returns the OIDs of the topics in the request, sorted, and their number in
+ * *n.  A topic that occurs twice, by name and by id, is not deleted.
  */
 static Oid *
 find_all(KafkaCall *call, int *n)
@@ -85,6 +88,9 @@ find_all(KafkaCall *call, int *n)
 	return found;
 }
 
+/*
+ * True if the array has the topic more than once.
+ */
 static bool
 is_twice(const Oid *found, int n, Oid topic)
 {
@@ -93,7 +99,9 @@ is_twice(const Oid *found, int n, Oid topic)
 	return at != NULL && ((at > found && at[-1] == topic) || (at + 1 < found + n && at[1] == topic));
 }
 
-/* id: NULL when the topic is given by name */
+/*
+ * Deletes one topic; "id" is NULL if it is given by name.
+ */
 static void
 delete_one(KafkaCall *call, KafkaString name, const KafkaUuid *id, const Oid *found, int nfound,
 		   DeleteTopicResponse *out)
@@ -119,7 +127,10 @@ delete_one(KafkaCall *call, KafkaString name, const KafkaUuid *id, const Oid *fo
 		refuse(out, error.code, error.message);
 }
 
-/* Since version 6: either a name or an id. */
+/*
+ * Deletes one topic in the form of version 6 and later: either a name or an
+ * id.
+ */
 static void
 delete_state(KafkaCall *call, const DeleteTopic *in, const Oid *found, int nfound, DeleteTopicResponse *out)
 {
@@ -133,6 +144,9 @@ delete_state(KafkaCall *call, const DeleteTopic *in, const Oid *found, int nfoun
 		delete_one(call, in->name, has_id ? &in->topic_id : NULL, found, nfound, out);
 }
 
+/*
+ * Answers for all topics; "error" is one for all, or KERR_NONE.
+ */
 static void
 walk_request(KafkaCall *call, int16 error, const char *message)
 {
@@ -152,7 +166,7 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 		DeleteTopicResponse *result = &out->responses.items[out->responses.n];
 
 		if (uses[i] == 0)
-			continue;			/* is answered already */
+			continue;			/* answered already */
 		out->responses.n++;
 		result->name = states ? in->topics.items[i].name : in->topic_names.items[i];
 		if (states)
@@ -166,6 +180,9 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 	}
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 delete_topics_begin(KafkaCall *call)
 {
@@ -173,6 +190,9 @@ delete_topics_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 delete_topics_fail(KafkaCall *call, int16 code, const char *message)
 {

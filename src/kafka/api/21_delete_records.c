@@ -3,12 +3,13 @@
  * 21_delete_records.c
  *	  DeleteRecords: moves the start of logs.
  *
- * As in Kafka: -1 means everything up to the high watermark, an offset below
+ * As in Kafka, -1 means everything up to the high watermark, an offset below
  * the start changes nothing, records of topics that are only compacted cannot
- * be deleted, and the answer is where the log starts now.
+ * be deleted, and the response says where each log starts now.
  *
- * All partitions are one transaction, and so one flush.  When that fails (one
- * is locked by DDL, say), each is tried in a transaction of its own.
+ * All partitions are one transaction, and so one flush.  If that fails, for
+ * example because DDL has locked a partition, each partition is tried in a
+ * transaction of its own.
  *
  * Siblings: ../topics.c; ../../xact/xact.h (pt_trim).
  *
@@ -21,21 +22,26 @@
 #include "xact/xact.h"
 #include "kafka/topics.h"
 
+/* A partition whose records are deleted. */
 typedef struct Deletion
 {
 	Oid			leaf;
-	int64		offset;
-	PtStatus	status;
-	int64		start;
+	int64		offset;			/* new start */
+	PtStatus	status;			/* of pt_trim() */
+	int64		start;			/* where the log starts afterwards */
 	DeleteRecordsPartitionResult *out;
 } Deletion;
 
+/* All partitions of a request that are left to do. */
 typedef struct Deletions
 {
 	Deletion   *items;
 	int			n;
 } Deletions;
 
+/*
+ * Deletes.  Called by kafka_run_transaction().
+ */
 static void
 delete_records(void *arg)
 {
@@ -45,7 +51,9 @@ delete_records(void *arg)
 		list->items[i].status = pt_trim(list->items[i].leaf, list->items[i].offset, &list->items[i].start);
 }
 
-/* What a topic as a whole does not allow. */
+/*
+ * Returns an error if the topic as a whole does not allow it.
+ */
 static int16
 topic_error(const PtTopic *topic)
 {
@@ -57,8 +65,8 @@ topic_error(const PtTopic *topic)
 }
 
 /*
- * Up to the end that consumers see.  It is behind the log's own end only until
- * the log is flushed.
+ * Takes the end that consumers see.  It is behind the end of the log only
+ * until the log is flushed.
  */
 static bool
 resolve_end(Deletion *deletion, int16 *error)
@@ -71,7 +79,9 @@ resolve_end(Deletion *deletion, int16 *error)
 	return end.status == PT_OK;
 }
 
-/* Checks what one partition asks for; true when there is something to do. */
+/*
+ * Checks one partition.  Returns true if there is something to delete.
+ */
 static bool
 check_partition(KafkaString name, const DeleteRecordsPartition *in, Deletion *deletion)
 {
@@ -90,6 +100,9 @@ check_partition(KafkaString name, const DeleteRecordsPartition *in, Deletion *de
 	return *error == KERR_NONE;
 }
 
+/*
+ * Sets the result of a partition.
+ */
 static void
 note_outcome(const Deletion *deletion)
 {
@@ -98,12 +111,16 @@ note_outcome(const Deletion *deletion)
 		deletion->out->low_watermark = deletion->start;
 }
 
+/*
+ * Deletes all partitions together or, if that fails, one by one.
+ */
 static void
 carry_out(KafkaCall *call, Deletions *list)
 {
 	const DeleteRecordsRequest *in = call->request;
 	KafkaError	error;
 
+	Assert(list->n >= 0);
 	if (list->n > 1 && kafka_run_transaction(call, delete_records, list, &error))
 	{
 		for (int i = 0; i < list->n; i++)
@@ -127,8 +144,9 @@ carry_out(KafkaCall *call, Deletions *list)
 }
 
 /*
- * With an error: the same for all that was asked for.  Else fills list with
- * what is to be done.
+ * Makes the response in the form of the request.  With an error all
+ * partitions get it, and list is NULL; otherwise it collects what is to be
+ * deleted.
  */
 static void
 walk_request(KafkaCall *call, int16 error, Deletions *list)
@@ -136,6 +154,7 @@ walk_request(KafkaCall *call, int16 error, Deletions *list)
 	const DeleteRecordsRequest *in = call->request;
 	DeleteRecordsResponse *out = call->response;
 
+	Assert((error != KERR_NONE) == (list == NULL));
 	KAFKA_RESIZE(call, out->topics, DeleteRecordsTopicResult, in->topics.n);
 	for (int i = 0; i < in->topics.n; i++)
 	{
@@ -163,6 +182,9 @@ walk_request(KafkaCall *call, int16 error, Deletions *list)
 	}
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 delete_records_begin(KafkaCall *call)
 {
@@ -178,6 +200,9 @@ delete_records_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 delete_records_fail(KafkaCall *call, int16 code, const char *message)
 {

@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * 22_init_producer_id.c
- *	  InitProducerId: an id for an idempotent producer.
+ *	  InitProducerId: gives an id to an idempotent producer.
  *
- * Ids come from the engine in blocks, so that most calls touch nothing shared.
+ * Ids are allocated in blocks, so that most calls do not touch shared state.
  *
  * Kafka transactions are not supported.  A transactional id is answered with
- * TRANSACTIONAL_ID_AUTHORIZATION_FAILED, the one code that every client takes
- * as final: librdkafka tries again after most others, INVALID_REQUEST too,
- * until init_transactions() runs out of time.
+ * TRANSACTIONAL_ID_AUTHORIZATION_FAILED, the one code that all clients take as
+ * final: librdkafka tries again after most others, also after INVALID_REQUEST,
+ * until init_transactions() times out.
  *
  * Siblings: ../call.c; ../../produce/produce.h (pt_producer_ids_allocate).
  *
@@ -24,8 +24,8 @@
 #define PRODUCER_ID_BLOCK	100
 
 /*
- * An id that nobody has.  It may be told once WAL is durable up to *lsn, or a
- * crash would give it to somebody else.
+ * Returns an unused id.  It may be told to a client when WAL is durable up to
+ * *lsn; otherwise a crash could give it to another producer.
  */
 static int64
 next_producer_id(XLogRecPtr *lsn)
@@ -34,6 +34,7 @@ next_producer_id(XLogRecPtr *lsn)
 	static int	left;
 	static XLogRecPtr allocated_lsn;
 
+	Assert(left >= 0);
 	if (left == 0)
 	{
 		next = pt_producer_ids_allocate(PRODUCER_ID_BLOCK);
@@ -47,9 +48,9 @@ next_producer_id(XLogRecPtr *lsn)
 }
 
 /*
- * Without a transactional id every request gets a new producer id, whatever id
- * and epoch it carries, as in Kafka: an idempotent producer raises its epoch
- * by itself (KIP-360).
+ * KafkaHandler.begin.  As in Kafka, a request without a transactional id
+ * always gets a new producer id, whatever id and epoch it has: an idempotent
+ * producer raises its epoch by itself (KIP-360).
  */
 static KafkaOutcome
 init_producer_id_begin(KafkaCall *call)
@@ -59,7 +60,7 @@ init_producer_id_begin(KafkaCall *call)
 
 	if (in->transactional_id.len >= 0)
 	{
-		/* a client takes this as final, whatever it is made of */
+		/* clients take this as final */
 		out->error_code = in->transactional_id.len == 0 ? KERR_INVALID_REQUEST :
 			KERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
 		out->producer_epoch = -1;
@@ -72,7 +73,10 @@ init_producer_id_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
-/* Of the codes for what passes this is the one that all clients know here. */
+/*
+ * KafkaHandler.fail.  Of the codes for temporary errors this is the one that
+ * all clients know here.
+ */
 static void
 init_producer_id_fail(KafkaCall *call, int16 code, const char *message)
 {

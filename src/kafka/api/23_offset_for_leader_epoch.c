@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * 23_offset_for_leader_epoch.c
- *	  OffsetForLeaderEpoch: where an epoch ended, for clients that check for
- *	  divergence.
+ *	  OffsetForLeaderEpoch: the end offset of an epoch, for clients that check
+ *	  for divergence (KIP-320).
  *
  * Siblings: ../call.c, ../topics.c; ../../fetch/fetch.h (pt_epoch_end).
  *
@@ -14,16 +14,20 @@
 
 #include "kafka/topics.h"
 
-/* One partition's epoch, on its way to pt_epoch_end and back. */
+/* Arguments and results of pt_epoch_end(). */
 typedef struct EpochEnd
 {
 	Oid			relid;
 	int32		epoch;
 	PtStatus	status;
-	int32		found;
+	int32		found;			/* epoch that was found, at most the one that
+								 * was asked for */
 	int64		end_offset;
 } EpochEnd;
 
+/*
+ * Called by kafka_try().
+ */
 static void
 epoch_end(void *arg)
 {
@@ -32,6 +36,9 @@ epoch_end(void *arg)
 	end->status = pt_epoch_end(end->relid, end->epoch, &end->found, &end->end_offset);
 }
 
+/*
+ * Answers for one partition.
+ */
 static void
 find_end(KafkaCall *call, const EpochPartition *in, Oid relid, EpochPartitionResponse *out)
 {
@@ -52,8 +59,8 @@ find_end(KafkaCall *call, const EpochPartition *in, Oid relid, EpochPartitionRes
 }
 
 /*
- * Shapes the response like the request; looks epochs up unless there is an
- * error for all.
+ * Makes the response in the form of the request.  Looks up the epochs unless
+ * there is an error for all.
  */
 static void
 walk_request(KafkaCall *call, int16 error)
@@ -87,6 +94,9 @@ walk_request(KafkaCall *call, int16 error)
 	}
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 offset_for_leader_epoch_begin(KafkaCall *call)
 {
@@ -94,6 +104,9 @@ offset_for_leader_epoch_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 offset_for_leader_epoch_fail(KafkaCall *call, int16 code, const char *message)
 {

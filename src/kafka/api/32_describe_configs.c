@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * 32_describe_configs.c
- *	  DescribeConfigs: all or some configs of topics, the broker, its logger
- *	  and groups.
+ *	  DescribeConfigs: configs of topics, the broker, its logger and groups.
  *
- * A config is told with where it comes from and, when asked for, its synonyms:
- * the configs that could set it, in the order in which they count.  The last
- * one is the default, which for a topic is a config of the broker.
+ * A config is told with its source and, on request, with its synonyms: the
+ * configs that could set it, in the order in which they count.  The last one
+ * is the default; for a topic it is a config of the broker.  Versions: 1 has
+ * synonyms, 3 types and documentation.
  *
- * Siblings: ../configs.h; 33_alter_configs.c, 44_incremental_alter_configs.c,
- * which change them.
+ * Siblings: ../configs.h; 33_alter_configs.c and
+ * 44_incremental_alter_configs.c, which change them.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -21,7 +21,7 @@
 #include "kafka/topics.h"
 #include "topic/group_configs.h"
 
-/* Most configs in one answer. */
+/* Largest number of configs in one response. */
 #define CONFIGS_MAX		500000
 
 /* What the resources of a request share. */
@@ -32,6 +32,9 @@ typedef struct Describe
 	int			left;			/* configs that may still be told */
 } Describe;
 
+/*
+ * Sets the error of a resource.
+ */
 static void
 refuse(DescribeConfigsResult *out, const KafkaError *error)
 {
@@ -39,7 +42,10 @@ refuse(DescribeConfigsResult *out, const KafkaError *error)
 	out->error_message = kafka_string(error->message);
 }
 
-/* Without keys: all.  (An empty list is the same, as in a broker.) */
+/*
+ * Returns true if the config was asked for.  As in a broker, no keys and an
+ * empty list of keys mean all.
+ */
 static bool
 is_wanted(const DescribeConfigsResource *in, const char *name)
 {
@@ -53,6 +59,9 @@ is_wanted(const DescribeConfigsResource *in, const char *name)
 	return false;
 }
 
+/*
+ * Adds a synonym, unless it has no value.
+ */
 static void
 add_synonym(DescribeConfigsResourceResult *out, const char *name, const char *value, KafkaConfigSource source)
 {
@@ -69,7 +78,9 @@ add_synonym(DescribeConfigsResourceResult *out, const char *name, const char *va
 	synonym->source = source;
 }
 
-/* At most three: its own value, the broker's, the default. */
+/*
+ * Adds the synonyms, three at most: its own value, the broker's, the default.
+ */
 static void
 add_synonyms(KafkaCall *call, const KafkaConfig *config, const KafkaConfig *broker, DescribeConfigsResourceResult *out)
 {
@@ -90,6 +101,9 @@ add_synonyms(KafkaCall *call, const KafkaConfig *config, const KafkaConfig *brok
 		add_synonym(out, name, config->boot, KAFKA_SOURCE_DEFAULT);
 }
 
+/*
+ * Answers for a resource with these configs.
+ */
 static void
 fill(Describe *describe, const DescribeConfigsResource *in, List *configs, DescribeConfigsResult *out)
 {
@@ -121,14 +135,17 @@ fill(Describe *describe, const DescribeConfigsResource *in, List *configs, Descr
 		result->config_type = kafka_config_type(config->type);
 		result->documentation = kafka_string(request->include_documentation ? config->documentation : NULL);
 
-		/* In a broker, what has no config there has no synonym. */
+		/* a config that the broker does not have has no synonym there */
 		if (request->include_synonyms && !(topics && config->broker == NULL && config->source == KAFKA_SOURCE_DEFAULT))
 			add_synonyms(call, config, config->broker ? kafka_config_find(describe->broker, config->broker) : NULL,
 						 result);
 	}
 }
 
-/* Configs of topics and groups, whose defaults are the broker's. */
+/*
+ * Converts the configs of a topic or a group, whose defaults are the
+ * broker's.
+ */
 static List *
 from_entries(List *entries, KafkaConfigSource own, List *broker)
 {
@@ -153,6 +170,9 @@ from_entries(List *entries, KafkaConfigSource own, List *broker)
 	return configs;
 }
 
+/*
+ * Answers for a topic.
+ */
 static void
 describe_topic(Describe *describe, const DescribeConfigsResource *in, DescribeConfigsResult *out)
 {
@@ -170,6 +190,9 @@ describe_topic(Describe *describe, const DescribeConfigsResource *in, DescribeCo
 	fill(describe, in, from_entries(pt_config_list(topic->relid), KAFKA_SOURCE_TOPIC, describe->broker), out);
 }
 
+/*
+ * Answers for a group.
+ */
 static void
 describe_group(Describe *describe, const DescribeConfigsResource *in, DescribeConfigsResult *out)
 {
@@ -186,7 +209,8 @@ describe_group(Describe *describe, const DescribeConfigsResource *in, DescribeCo
 }
 
 /*
- * The default of all brokers ("") has what was changed while the server ran.
+ * Answers for the broker.  The default of all brokers, "", has what was
+ * changed while the server ran.
  */
 static void
 describe_broker(Describe *describe, const DescribeConfigsResource *in, DescribeConfigsResult *out)
@@ -219,6 +243,9 @@ describe_broker(Describe *describe, const DescribeConfigsResource *in, DescribeC
 	fill(describe, in, changed, out);
 }
 
+/*
+ * Answers for one resource.
+ */
 static void
 describe_resource(Describe *describe, const DescribeConfigsResource *in, DescribeConfigsResult *out)
 {
@@ -251,6 +278,9 @@ describe_resource(Describe *describe, const DescribeConfigsResource *in, Describ
 		refuse(out, &error);
 }
 
+/*
+ * Answers for all resources; "error" is one for all, or NULL.
+ */
 static void
 walk_request(KafkaCall *call, const KafkaError *error)
 {
@@ -274,6 +304,9 @@ walk_request(KafkaCall *call, const KafkaError *error)
 	}
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 describe_configs_begin(KafkaCall *call)
 {
@@ -281,6 +314,9 @@ describe_configs_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 describe_configs_fail(KafkaCall *call, int16 code, const char *message)
 {

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * 33_alter_configs.c
- *	  AlterConfigs: the configs of a resource, all of them; what is not named
- *	  goes back to its default.
+ *	  AlterConfigs: sets all configs of a resource; a config that is not named
+ *	  is reset to its default.
  *
  * Clients since Kafka 2.3 use IncrementalAlterConfigs instead.
  *
@@ -16,6 +16,9 @@
 
 #include "kafka/configs.h"
 
+/*
+ * Converts a resource of the request.
+ */
 static void
 get_resource(const AlterConfigsResource *in, KafkaConfigResource *resource)
 {
@@ -27,7 +30,10 @@ get_resource(const AlterConfigsResource *in, KafkaConfigResource *resource)
 		resource->changes[i] = (KafkaConfigChange) {in->configs.items[i].name, KAFKA_CONFIG_SET, in->configs.items[i].value};
 }
 
-/* failed: what all resources get; NULL: the work is done. */
+/*
+ * Does the work and answers.  If "failed" is not NULL, all resources get that
+ * error instead.
+ */
 static void
 walk_request(KafkaCall *call, const KafkaError *failed)
 {
@@ -41,6 +47,9 @@ walk_request(KafkaCall *call, const KafkaError *failed)
 	kafka_configs_alter_all(call, resources, in->resources.n, true, in->validate_only, failed, out->responses.items);
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 alter_configs_begin(KafkaCall *call)
 {
@@ -48,6 +57,9 @@ alter_configs_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 alter_configs_fail(KafkaCall *call, int16 code, const char *message)
 {

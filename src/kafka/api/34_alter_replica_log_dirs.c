@@ -1,14 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * 34_alter_replica_log_dirs.c
- *	  AlterReplicaLogDirs: a partition to another tablespace.
+ *	  AlterReplicaLogDirs: moves a partition to another tablespace; never done
+ *	  here.
  *
- * A broker of Kafka's copies in the background while the old log goes on.
- * Here a move is ALTER TABLE ... SET TABLESPACE, which locks the partition
- * until all of it is copied, and would hold up every group in this process:
- * that is for a database administrator to choose the time of.  So a partition
- * that is where it should be is answered with success, a directory that is no
- * tablespace's with LOG_DIR_NOT_FOUND, and a real move with POLICY_VIOLATION.
+ * A Kafka broker copies in the background while the old log is used.  Here a
+ * move is ALTER TABLE ... SET TABLESPACE, which locks the partition until all
+ * of it is copied, so the database administrator should choose the time.  A
+ * partition that is in the right place is answered with success, a directory
+ * that is not that of a tablespace with LOG_DIR_NOT_FOUND, and a real move
+ * with POLICY_VIOLATION.
  *
  * Siblings: 35_describe_log_dirs.c; ../../topic/file_sizes.c.
  *
@@ -20,7 +21,9 @@
 
 #include "kafka/topics.h"
 
-/* The tablespace with this directory; InvalidOid: none. */
+/*
+ * Returns the tablespace with this directory, or InvalidOid.
+ */
 static Oid
 find_place(List *places, KafkaString path)
 {
@@ -36,6 +39,9 @@ find_place(List *places, KafkaString path)
 	return InvalidOid;
 }
 
+/*
+ * Returns the answer for one partition.
+ */
 static int16
 move_partition(KafkaString name, int32 partition, Oid tablespace)
 {
@@ -52,8 +58,8 @@ move_partition(KafkaString name, int32 partition, Oid tablespace)
 }
 
 /*
- * Answers directory by directory: a topic that is in several is there several
- * times.
+ * Answers for all directories.  A topic that is named for several directories
+ * is in the response several times.
  */
 static void
 walk_request(KafkaCall *call, int16 error)
@@ -90,6 +96,9 @@ walk_request(KafkaCall *call, int16 error)
 	}
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 alter_replica_log_dirs_begin(KafkaCall *call)
 {
@@ -97,6 +106,9 @@ alter_replica_log_dirs_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 alter_replica_log_dirs_fail(KafkaCall *call, int16 code, const char *message)
 {

@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * 35_describe_log_dirs.c
- *	  DescribeLogDirs: tablespaces, and the partitions that lie in them.
+ *	  DescribeLogDirs: tablespaces, and the partitions in them.
  *
  * A log directory is a tablespace; that of pg_default is the data directory.
- * Sizes are those of files, with the space that a log has taken ahead.
+ * Sizes are those of files, including the space that a log has reserved.
+ * Versions: 3 has an error of the whole request, 4 the sizes of volumes.
  *
  * Siblings: 34_alter_replica_log_dirs.c; ../../topic/file_sizes.c.
  *
@@ -24,16 +25,20 @@ typedef struct Located
 	const char *topic;
 	int32		partition;
 	Oid			tablespace;
-	int64		bytes;
+	int64		bytes;			/* size of its files */
 } Located;
 
+/* A growing list of them. */
 typedef struct LocatedList
 {
 	Located    *items;
 	int			n;
-	int			cap;
+	int			cap;			/* allocated length of items[] */
 } LocatedList;
 
+/*
+ * Adds a partition to the list, unless it is gone.
+ */
 static void
 locate(LocatedList *list, const char *topic, int32 partition, Oid leaf)
 {
@@ -48,12 +53,13 @@ locate(LocatedList *list, const char *topic, int32 partition, Oid leaf)
 		list->items = list->items ? repalloc_huge(list->items, list->cap * sizeof(Located)) :
 			palloc(list->cap * sizeof(Located));
 	}
+	Assert(list->n < list->cap);
 	list->items[list->n++] = found;
 }
 
 /*
- * Every partition of a topic, or those in "wanted"; what does not exist is
- * left out, as in Kafka.
+ * Adds the partitions of a topic: those in "wanted", or all if that is NULL.
+ * As in Kafka, partitions that do not exist are left out.
  */
 static void
 locate_topic(LocatedList *list, const PtTopic *topic, const int32 *wanted, int nwanted)
@@ -74,6 +80,9 @@ locate_topic(LocatedList *list, const PtTopic *topic, const int32 *wanted, int n
 	pfree(leaves);
 }
 
+/*
+ * Adds all partitions of all topics.
+ */
 static void
 locate_all(LocatedList *list)
 {
@@ -91,6 +100,9 @@ locate_all(LocatedList *list)
 	}
 }
 
+/*
+ * Adds the partitions that the request asks for.
+ */
 static void
 locate_request(LocatedList *list, const DescribeLogDirsRequest *in)
 {
@@ -112,7 +124,9 @@ locate_request(LocatedList *list, const DescribeLogDirsRequest *in)
 	}
 }
 
-/* The volume; a directory that is not there is an error of its own. */
+/*
+ * Gets the size of the volume.  A missing directory is an error of its own.
+ */
 static void
 describe_volume(const char *path, DescribeLogDirsResult *out)
 {
@@ -128,8 +142,8 @@ describe_volume(const char *path, DescribeLogDirsResult *out)
 }
 
 /*
- * The partitions of one directory, topic by topic: the list has those of a
- * topic together.
+ * Answers for one directory, topic by topic.  The list has the partitions of
+ * a topic together.
  */
 static void
 describe_place(KafkaCall *call, const PtPlace *place, const LocatedList *list, DescribeLogDirsResult *out)
@@ -173,6 +187,9 @@ describe_place(KafkaCall *call, const PtPlace *place, const LocatedList *list, D
 	}
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 describe_log_dirs_begin(KafkaCall *call)
 {
@@ -191,7 +208,9 @@ describe_log_dirs_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
-/* Before version 3 there is no place for an error but that of a directory. */
+/*
+ * KafkaHandler.fail.  Before version 3 only a directory has an error.
+ */
 static void
 describe_log_dirs_fail(KafkaCall *call, int16 code, const char *message)
 {

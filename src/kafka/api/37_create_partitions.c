@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * 37_create_partitions.c
- *	  CreatePartitions: topics get more partitions, each in a transaction of
- *	  its own.
+ *	  CreatePartitions: adds partitions to topics, each in a transaction of its
+ *	  own.
  *
- * Clients see the new partitions in Metadata as soon as the transaction has
- * committed: the invalidation reaches every listener before its next request.
+ * Clients see the new partitions in Metadata when the transaction has
+ * committed: the invalidation reaches each listener before its next request.
  *
  * Siblings: 19_create_topics.c, ../topics.c; ../../topic/topic.h
  * (pt_topic_add_partitions).
@@ -18,9 +18,12 @@
 
 #include "kafka/topics.h"
 
-/* As for CreateTopics: more at once is a mistake. */
+/* As in CreateTopics: more partitions at once are a mistake. */
 #define PARTITIONS_PER_REQUEST	10000
 
+/*
+ * Sets the error of a topic and returns false.
+ */
 static bool
 refuse(CreatePartitionsResult *out, int16 code, const char *message)
 {
@@ -29,7 +32,9 @@ refuse(CreatePartitionsResult *out, int16 code, const char *message)
 	return false;
 }
 
-/* Is the count one that the topic can grow to? */
+/*
+ * Checks that the topic can grow to this number of partitions.
+ */
 static bool
 check_count(const PtTopic *topic, int32 count, CreatePartitionsResult *out)
 {
@@ -45,7 +50,9 @@ check_count(const PtTopic *topic, int32 count, CreatePartitionsResult *out)
 	return true;
 }
 
-/* One assignment for each new partition, when there are any at all. */
+/*
+ * Checks manual assignments: one for each new partition, or none at all.
+ */
 static bool
 check_assignments(const CreatePartitionsTopic *in, int added, CreatePartitionsResult *out)
 {
@@ -66,6 +73,9 @@ check_assignments(const CreatePartitionsTopic *in, int added, CreatePartitionsRe
 	return true;
 }
 
+/*
+ * Handles one topic of the request.
+ */
 static void
 handle_topic(KafkaCall *call, const CreatePartitionsTopic *in, CreatePartitionsResult *out)
 {
@@ -88,6 +98,9 @@ handle_topic(KafkaCall *call, const CreatePartitionsTopic *in, CreatePartitionsR
 		refuse(out, error.code, error.message);
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 create_partitions_begin(KafkaCall *call)
 {
@@ -102,6 +115,7 @@ create_partitions_begin(KafkaCall *call)
 	{
 		CreatePartitionsResult *result = &out->results.items[n];
 
+		Assert(n < in->topics.n);
 		if (uses[i] == 0)
 			continue;
 		n++;
@@ -117,6 +131,9 @@ create_partitions_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 create_partitions_fail(KafkaCall *call, int16 code, const char *message)
 {

@@ -1,12 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * 42_delete_groups.c
- *	  DeleteGroups: groups without members go, and their offsets with them.
+ *	  DeleteGroups: deletes groups without members, with their offsets.
  *
  * The offsets of all groups of a request are removed by one append.
  *
- * Siblings: ../groups.h, ../offsets.h; 47_offset_delete.c for some of the
- * offsets.
+ * Siblings: ../groups.h, ../offsets.h; 47_offset_delete.c for single offsets.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -19,16 +18,24 @@
 #include "kafka/groups.h"
 #include "kafka/offsets.h"
 
+/*
+ * How long to try while somebody has a partition of __consumer_offsets
+ * locked.
+ */
 #define DELETE_PATIENCE_MS	5000
 
-/* Between begin and resume: whose items those of call->produce are. */
+/* Kept between begin and resume. */
 typedef struct DeleteState
 {
-	DeletedGroup **targets;
+	DeletedGroup **targets;		/* by number of the item in call->produce: its
+								 * group */
 	int			n;
-	int			cap;
+	int			cap;			/* allocated length of both arrays */
 } DeleteState;
 
+/*
+ * Adds the items of a group to those of the call.
+ */
 static void
 add_items(KafkaCall *call, const PtProduce *items, int n, DeletedGroup *target)
 {
@@ -49,6 +56,7 @@ add_items(KafkaCall *call, const PtProduce *items, int n, DeletedGroup *target)
 		state->targets = targets;
 		state->cap = cap;
 	}
+	Assert(state->n + n <= state->cap);
 	for (int i = 0; i < n; i++)
 	{
 		call->produce[state->n] = items[i];
@@ -57,7 +65,10 @@ add_items(KafkaCall *call, const PtProduce *items, int n, DeletedGroup *target)
 	call->nproduce = state->n;
 }
 
-/* What the coordinator does not know may still have offsets. */
+/*
+ * Deletes a group.  A group that the coordinator does not know may still have
+ * offsets.  Returns an error.
+ */
 static int16
 delete_group(KafkaCall *call, KafkaString id, DeletedGroup *target)
 {
@@ -77,7 +88,10 @@ delete_group(KafkaCall *call, KafkaString id, DeletedGroup *target)
 	return KERR_NONE;
 }
 
-/* The same group twice is deleted once. */
+/*
+ * Answers for all groups; "error" is one for all, or KERR_NONE.  A group that
+ * is named twice is deleted once.
+ */
 static void
 walk_request(KafkaCall *call, int16 error)
 {
@@ -102,6 +116,9 @@ walk_request(KafkaCall *call, int16 error)
 	}
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 delete_groups_begin(KafkaCall *call)
 {
@@ -115,6 +132,9 @@ delete_groups_begin(KafkaCall *call)
 	return KAFKA_APPEND;
 }
 
+/*
+ * KafkaHandler.resume: the records have been appended.
+ */
 static KafkaOutcome
 delete_groups_resume(KafkaCall *call, bool timed_out)
 {
@@ -130,6 +150,9 @@ delete_groups_resume(KafkaCall *call, bool timed_out)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 delete_groups_fail(KafkaCall *call, int16 code, const char *message)
 {

@@ -1,12 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * 43_elect_leaders.c
- *	  ElectLeaders: the one broker leads every partition, so no election is
- *	  ever needed.
+ *	  ElectLeaders: never needed, because the one broker leads all partitions.
  *
- * Failover to a standby is the administrator's, not Kafka's.
+ * Failover to a standby is done by the administrator, not by Kafka's means.
  *
- * Siblings: ../topics.h.
+ * Sibling: ../topics.h.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -19,6 +18,9 @@
 #define ELECTION_PREFERRED	0
 #define ELECTION_UNCLEAN	1
 
+/*
+ * Answers for one partition.
+ */
 static void
 judge(KafkaLookup *lookup, KafkaString topic, ElectLeadersPartition *out)
 {
@@ -36,7 +38,9 @@ judge(KafkaLookup *lookup, KafkaString topic, ElectLeadersPartition *out)
 												   out->partition_id));
 }
 
-/* error: what all get, KERR_NONE: what they deserve. */
+/*
+ * Answers for all partitions; "error" is one for all, or KERR_NONE.
+ */
 static void
 walk_request(KafkaCall *call, int16 error, const char *message)
 {
@@ -45,8 +49,8 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 	KafkaLookup lookup = {0};
 
 	/*
-	 * Null stands for all partitions, of which those that need no election
-	 * are left out.
+	 * null stands for all partitions; those that need no election are left
+	 * out
 	 */
 	KAFKA_RESIZE(call, out->replica_election_results, ElectLeadersResult, Max(in->topic_partitions.n, 0));
 	for (int i = 0; i < in->topic_partitions.n; i++)
@@ -70,6 +74,9 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 	out->error_code = error;
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 elect_leaders_begin(KafkaCall *call)
 {
@@ -82,6 +89,9 @@ elect_leaders_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 elect_leaders_fail(KafkaCall *call, int16 code, const char *message)
 {

@@ -2,7 +2,7 @@
  *
  * 44_incremental_alter_configs.c
  *	  IncrementalAlterConfigs: sets, deletes, appends to and subtracts from
- *	  configs.
+ *	  configs (KIP-339).
  *
  * Siblings: ../configs.c, which does the work; 33_alter_configs.c.
  *
@@ -14,6 +14,9 @@
 
 #include "kafka/configs.h"
 
+/*
+ * Converts a resource of the request.
+ */
 static void
 get_resource(const IncrementalAlterResource *in, KafkaConfigResource *resource)
 {
@@ -29,7 +32,10 @@ get_resource(const IncrementalAlterResource *in, KafkaConfigResource *resource)
 	}
 }
 
-/* failed: what all resources get; NULL: the work is done. */
+/*
+ * Does the work and answers.  If "failed" is not NULL, all resources get that
+ * error instead.
+ */
 static void
 walk_request(KafkaCall *call, const KafkaError *failed)
 {
@@ -43,6 +49,9 @@ walk_request(KafkaCall *call, const KafkaError *failed)
 	kafka_configs_alter_all(call, resources, in->resources.n, false, in->validate_only, failed, out->responses.items);
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 incremental_alter_configs_begin(KafkaCall *call)
 {
@@ -50,6 +59,9 @@ incremental_alter_configs_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 incremental_alter_configs_fail(KafkaCall *call, int16 code, const char *message)
 {

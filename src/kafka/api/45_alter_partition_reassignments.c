@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * 45_alter_partition_reassignments.c
- *	  AlterPartitionReassignments: replicas are where they are.
+ *	  AlterPartitionReassignments: replicas stay where they are.
  *
- * A client may ask for the assignment that is there already.  Any other names
- * brokers that do not exist, and no reassignment is under way that could be
- * cancelled.
+ * A client may ask for the assignment that exists.  Any other assignment names
+ * brokers that do not exist.  A cancellation fails, because no reassignment is
+ * in progress.
  *
  * Siblings: 46_list_partition_reassignments.c; ../topics.h.
  *
@@ -17,6 +17,9 @@
 
 #include "kafka/topics.h"
 
+/*
+ * Answers for one partition.
+ */
 static void
 judge(KafkaLookup *lookup, KafkaString topic, const ReassignablePartition *in, ReassignablePartitionResponse *out)
 {
@@ -41,6 +44,10 @@ judge(KafkaLookup *lookup, KafkaString topic, const ReassignablePartition *in, R
 	}
 }
 
+/*
+ * Makes the response in the form of the request.  If "lookup" is NULL, the
+ * partitions get no answer of their own.
+ */
 static void
 shape(KafkaCall *call, KafkaLookup *lookup)
 {
@@ -66,6 +73,9 @@ shape(KafkaCall *call, KafkaLookup *lookup)
 	}
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 alter_partition_reassignments_begin(KafkaCall *call)
 {
@@ -77,6 +87,9 @@ alter_partition_reassignments_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 alter_partition_reassignments_fail(KafkaCall *call, int16 code, const char *message)
 {

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * 47_offset_delete.c
- *	  OffsetDelete: some committed offsets of a group go.
+ *	  OffsetDelete: deletes single committed offsets of a group (KIP-496).
  *
- * Those in topics that a member is subscribed to stay
- * (GROUP_SUBSCRIBED_TO_TOPIC).  While a classic group rebalances nobody knows
- * what its members want, so all stay.
+ * Offsets in topics to which a member subscribes are kept
+ * (GROUP_SUBSCRIBED_TO_TOPIC).  While a classic group rebalances, the
+ * subscriptions of its members are not known, so all offsets are kept.
  *
  * Siblings: ../groups.h, ../offsets.h, ../topic_regex.h; 42_delete_groups.c.
  *
@@ -22,21 +22,32 @@
 #include "kafka/offsets.h"
 #include "kafka/topic_regex.h"
 
+/*
+ * How long to try while somebody has a partition of __consumer_offsets
+ * locked.
+ */
 #define DELETE_PATIENCE_MS	5000
 
+/* Kept between begin and resume: the offsets that are deleted. */
 typedef struct OffsetDeleteState
 {
 	PtCommittedOffset *offsets;
-	OffsetDeletePartitionResponse **targets;
+	OffsetDeletePartitionResponse **targets;	/* by index in offsets: where
+												 * the result goes */
 	int			n;
 } OffsetDeleteState;
 
+/*
+ * Reads a big-endian integer of 2 or 4 bytes, and moves *at behind it; -1 if
+ * there are fewer bytes.
+ */
 static int
 read_int(const char **at, const char *end, int size)
 {
 	uint16		word;
 	uint32		dword;
 
+	Assert(size == sizeof(word) || size == sizeof(dword));
 	if (end - *at < size)
 		return -1;
 	*at += size;
@@ -50,8 +61,9 @@ read_int(const char **at, const char *end, int size)
 }
 
 /*
- * Does the subscription of a classic consumer (ConsumerProtocolSubscription)
- * name the topic?  What cannot be read might.
+ * Returns true if the subscription of a classic consumer
+ * (ConsumerProtocolSubscription) names the topic.  A malformed one counts as
+ * naming it.
  */
 static bool
 subscription_names(CoordBytes metadata, PtString topic)
@@ -75,6 +87,9 @@ subscription_names(CoordBytes metadata, PtString topic)
 	return false;
 }
 
+/*
+ * Returns true if the member subscribes to the topic.
+ */
 static bool
 member_subscribed(const CoordMemberInfo *member, CoordKind kind, PtString topic)
 {
@@ -90,7 +105,10 @@ member_subscribed(const CoordMemberInfo *member, CoordKind kind, PtString topic)
 		kafka_topic_regex_matches(NULL, member->subscribed_topic_regex, topic);
 }
 
-/* d: NULL for a group without members */
+/*
+ * Returns true if a member of the group subscribes to the topic; "d" is NULL
+ * for a group without members.
+ */
 static bool
 subscribed(const CoordDescription *d, PtString topic)
 {
@@ -107,8 +125,8 @@ subscribed(const CoordDescription *d, PtString topic)
 }
 
 /*
- * The error of the request; *members: whether *d is that of a group with
- * members.
+ * Returns the error of the whole request.  *members says whether the group
+ * has members; then *d describes it.
  */
 static int16
 check_group(KafkaString group_id, CoordDescription *d, bool *members)
@@ -134,6 +152,10 @@ check_group(KafkaString group_id, CoordDescription *d, bool *members)
 	return KERR_NONE;
 }
 
+/*
+ * Collects the offsets to be deleted in one topic, and answers for its other
+ * partitions.
+ */
 static void
 delete_topic(KafkaCall *call, const OffsetDeleteTopic *in, const CoordDescription *d,
 			 OffsetDeleteTopicResponse *out)
@@ -175,6 +197,9 @@ delete_topic(KafkaCall *call, const OffsetDeleteTopic *in, const CoordDescriptio
 	}
 }
 
+/*
+ * Counts the partitions of the request.
+ */
 static int
 count_partitions(const OffsetDeleteRequest *in)
 {
@@ -185,6 +210,9 @@ count_partitions(const OffsetDeleteRequest *in)
 	return n;
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 offset_delete_begin(KafkaCall *call)
 {
@@ -221,6 +249,9 @@ offset_delete_begin(KafkaCall *call)
 	return KAFKA_APPEND;
 }
 
+/*
+ * KafkaHandler.resume: the records have been appended.
+ */
 static KafkaOutcome
 offset_delete_resume(KafkaCall *call, bool timed_out)
 {
@@ -233,6 +264,9 @@ offset_delete_resume(KafkaCall *call, bool timed_out)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 offset_delete_fail(KafkaCall *call, int16 code, const char *message)
 {

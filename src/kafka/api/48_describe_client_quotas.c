@@ -3,9 +3,9 @@
  * 48_describe_client_quotas.c
  *	  DescribeClientQuotas: there are no quotas.
  *
- * The filter is checked as a broker checks it, and then matches nothing.
+ * The filter is checked as a broker checks it, and matches nothing.
  *
- * Siblings: 49_alter_client_quotas.c.
+ * Sibling: 49_alter_client_quotas.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -15,11 +15,17 @@
 
 #include "kafka/api.h"
 
+/*
+ * The entity types of the protocol; the bit of a type is 1 << its index.
+ */
 static const char *const entity_types[] = {"user", "client-id", "ip"};
 
 #define ENTITY_IP		(1 << 2)
 #define MATCH_TYPE_MAX	2
 
+/*
+ * Answers with an error.
+ */
 static void
 refuse(DescribeClientQuotasResponse *out, int16 code, const char *message)
 {
@@ -28,7 +34,9 @@ refuse(DescribeClientQuotasResponse *out, int16 code, const char *message)
 	out->entries.n = -1;
 }
 
-/* The bit of the type; 0: none of ours. */
+/*
+ * Returns the bit of a type; 0 if it is unknown.
+ */
 static int
 entity_bit(KafkaString type)
 {
@@ -40,7 +48,9 @@ entity_bit(KafkaString type)
 	return 0;
 }
 
-/* false when the component was refused */
+/*
+ * Checks one component of the filter.  Returns false if it was refused.
+ */
 static bool
 check_component(const DescribeQuotasComponent *in, int *seen, DescribeClientQuotasResponse *out)
 {
@@ -60,6 +70,9 @@ check_component(const DescribeQuotasComponent *in, int *seen, DescribeClientQuot
 	return out->error_code == KERR_NONE;
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 describe_client_quotas_begin(KafkaCall *call)
 {
@@ -78,6 +91,9 @@ describe_client_quotas_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 describe_client_quotas_fail(KafkaCall *call, int16 code, const char *message)
 {

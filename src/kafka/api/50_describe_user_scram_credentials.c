@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * 50_describe_user_scram_credentials.c
- *	  DescribeUserScramCredentials: which roles have a SCRAM-SHA-256 password,
- *	  and its iterations.
+ *	  DescribeUserScramCredentials: roles that have a SCRAM-SHA-256 password,
+ *	  with its iterations.
  *
- * Names of roles are not for everybody, so this is guarded like the changes
- * (kafka_admin_allowed).
+ * The names of roles are not public, so this needs the same permission as
+ * changing passwords (kafka_admin_allowed).
  *
  * Siblings: ../scram.h; 51_alter_user_scram_credentials.c.
  *
@@ -17,6 +17,9 @@
 
 #include "kafka/scram.h"
 
+/*
+ * KafkaHandler.fail; also used by begin
+ */
 static void
 describe_user_scram_credentials_fail(KafkaCall *call, int16 code, const char *message)
 {
@@ -26,6 +29,9 @@ describe_user_scram_credentials_fail(KafkaCall *call, int16 code, const char *me
 	out->error_message = kafka_string(message);
 }
 
+/*
+ * Sets the error of a user.
+ */
 static void
 refuse(DescribeScramResult *out, int16 code, const char *what)
 {
@@ -35,6 +41,9 @@ refuse(DescribeScramResult *out, int16 code, const char *what)
 	out->error_message = kafka_string(psprintf("%s: %s", what, name ? name : ""));
 }
 
+/*
+ * Fills the credential of a user.
+ */
 static void
 add_credential(KafkaCall *call, DescribeScramResult *out, const KafkaScramUser *user)
 {
@@ -43,6 +52,9 @@ add_credential(KafkaCall *call, DescribeScramResult *out, const KafkaScramUser *
 	out->credential_infos.items[0].iterations = user->iterations;
 }
 
+/*
+ * Answers for all users.
+ */
 static void
 describe_all(KafkaCall *call, List *users)
 {
@@ -59,6 +71,9 @@ describe_all(KafkaCall *call, List *users)
 	}
 }
 
+/*
+ * The order of qsort: by bytes, the shorter name first.
+ */
 static int
 compare_names(const void *a, const void *b)
 {
@@ -70,8 +85,8 @@ compare_names(const void *a, const void *b)
 }
 
 /*
- * The users asked for, each once, in order of name; as are those that there
- * are.
+ * Answers for the users that were asked for, each once, ordered by name.  The
+ * list of users is ordered by name, too.
  */
 static void
 describe_some(KafkaCall *call, List *users)
@@ -81,6 +96,7 @@ describe_some(KafkaCall *call, List *users)
 	KafkaString *names = palloc(sizeof(KafkaString) * in->users.n);
 	int			next = 0;
 
+	Assert(in->users.n > 0);
 	for (int i = 0; i < in->users.n; i++)
 		names[i] = in->users.items[i].name;
 	qsort(names, in->users.n, sizeof(KafkaString), compare_names);
@@ -120,6 +136,9 @@ describe_some(KafkaCall *call, List *users)
 	}
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 describe_user_scram_credentials_begin(KafkaCall *call)
 {

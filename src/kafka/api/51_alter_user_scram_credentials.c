@@ -3,9 +3,9 @@
  * 51_alter_user_scram_credentials.c
  *	  AlterUserScramCredentials: sets and removes passwords of roles.
  *
- * One answer for each user, however many mechanisms are named: PostgreSQL
- * keeps one password per role, of SCRAM-SHA-256. Each user is a transaction of
- * its own.
+ * There is one answer for each user, whatever the number of mechanisms:
+ * PostgreSQL stores one password per role, a SCRAM-SHA-256 verifier.  Each
+ * user is a transaction of its own.
  *
  * Siblings: ../scram.h; 50_describe_user_scram_credentials.c.
  *
@@ -18,14 +18,17 @@
 #include "kafka/configs.h"
 #include "kafka/scram.h"
 
-/* A deletion, or an upsertion: then it is in "up". */
+/* A change of one credential. */
 typedef struct Change
 {
 	KafkaString user;
 	int8		mechanism;
-	const ScramUpsertion *up;
+	const ScramUpsertion *up;	/* NULL: a deletion */
 } Change;
 
+/*
+ * The order of qsort: by user, then by mechanism.
+ */
 static int
 compare_changes(const void *a, const void *b)
 {
@@ -38,7 +41,9 @@ compare_changes(const void *a, const void *b)
 	return c != 0 ? c : x->mechanism - y->mechanism;
 }
 
-/* All changes of the request, those of one user side by side. */
+/*
+ * Collects the changes of the request; those of a user are adjacent.
+ */
 static Change *
 collect(const AlterUserScramCredentialsRequest *in, int *n)
 {
@@ -55,6 +60,9 @@ collect(const AlterUserScramCredentialsRequest *in, int *n)
 	return changes;
 }
 
+/*
+ * Checks a new credential.  Returns false with an error.
+ */
 static bool
 check_upsertion(const ScramUpsertion *up, KafkaError *error)
 {
@@ -72,6 +80,9 @@ check_upsertion(const ScramUpsertion *up, KafkaError *error)
 	return true;
 }
 
+/*
+ * Checks a change.  Returns false with an error.
+ */
 static bool
 check_change(const Change *change, KafkaError *error)
 {
@@ -86,12 +97,15 @@ check_change(const Change *change, KafkaError *error)
 	return change->up == NULL || check_upsertion(change->up, error);
 }
 
-/* The n changes of one user. */
+/*
+ * Applies the n changes of one user.
+ */
 static void
 apply(KafkaCall *call, const Change *changes, int n, KafkaError *error)
 {
 	const Change *change = &changes[0];
 
+	Assert(n > 0);
 	memset(error, 0, sizeof(*error));
 	for (int i = 0; i < n; i++)
 	{
@@ -108,8 +122,8 @@ apply(KafkaCall *call, const Change *changes, int n, KafkaError *error)
 			return;
 	}
 	/*
-	 * What is left is one change: only one mechanism is fine, and it is there
-	 * once.
+	 * One change is left, because only one mechanism is allowed, and it
+	 * occurs once.
 	 */
 	Assert(n == 1);
 	if (kafka_scram_set(call, kafka_text(change->user),
@@ -119,7 +133,10 @@ apply(KafkaCall *call, const Change *changes, int n, KafkaError *error)
 		memset(error, 0, sizeof(*error));
 }
 
-/* failed: what all get; NULL: the work is done. */
+/*
+ * Applies the changes and answers.  If "failed" is not NULL, all users get
+ * that error instead.
+ */
 static void
 walk_request(KafkaCall *call, const KafkaError *failed)
 {
@@ -146,6 +163,9 @@ walk_request(KafkaCall *call, const KafkaError *failed)
 	}
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 alter_user_scram_credentials_begin(KafkaCall *call)
 {
@@ -158,6 +178,9 @@ alter_user_scram_credentials_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 alter_user_scram_credentials_fail(KafkaCall *call, int16 code, const char *message)
 {

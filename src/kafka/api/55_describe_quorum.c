@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * 55_describe_quorum.c
- *	  DescribeQuorum: what stands for the log of metadata is the WAL.
+ *	  DescribeQuorum: the WAL stands for the log of metadata.
  *
- * A quorum of one: this server is leader and only voter, its epoch is
- * the leader epoch, and offsets are bytes of WAL: the end is what was
- * inserted, the high watermark what has been flushed.  (Standbys are no
- * voters: they never elect themselves.)
+ * It is a quorum of one.  This server is the leader and the only voter, and
+ * its epoch is the leader epoch.  Offsets are bytes of WAL: the end is what
+ * was inserted, the high watermark what has been flushed.  Standbys are not
+ * voters, because they never elect themselves.
  *
  * Siblings: cluster_members.c; ../broker.h.
  *
@@ -26,6 +26,9 @@
 
 #define METADATA_TOPIC		"__cluster_metadata"
 
+/*
+ * Answers for one partition; only that of the log of metadata exists.
+ */
 static void
 describe_partition(KafkaCall *call, KafkaString topic, DescribeQuorumPartitionResponse *out)
 {
@@ -47,7 +50,9 @@ describe_partition(KafkaCall *call, KafkaString topic, DescribeQuorumPartitionRe
 	voter->last_fetch_timestamp = voter->last_caught_up_timestamp = pt_now_ms();
 }
 
-/* Where the voter is reached. */
+/*
+ * Adds the address of the voter.
+ */
 static void
 add_node(KafkaCall *call, DescribeQuorumResponse *out)
 {
@@ -63,6 +68,9 @@ add_node(KafkaCall *call, DescribeQuorumResponse *out)
 	node->listeners.items[0].port = (uint16) at.port;
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 describe_quorum_begin(KafkaCall *call)
 {
@@ -90,6 +98,9 @@ describe_quorum_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 describe_quorum_fail(KafkaCall *call, int16 code, const char *message)
 {

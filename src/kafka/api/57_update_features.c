@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * 57_update_features.c
- *	  UpdateFeatures: the features are what they are.
+ *	  UpdateFeatures: the levels of features cannot be changed.
  *
- * Their levels are built in: asking for one that is there succeeds, as nothing
- * is left to be done.  Any other update fails as a whole, with the reason, as
- * in a broker.
+ * They are built in.  Asking for the present level succeeds, because nothing
+ * is left to do.  Any other update fails as a whole, with the reason, as in a
+ * broker.
  *
  * Siblings: 18_api_versions.c, which tells the features; ../features.c.
  *
@@ -22,6 +22,9 @@
 #define UPGRADE_TYPE_UPGRADE	1
 #define UPGRADE_TYPE_UNSAFE		3
 
+/*
+ * Answers with an error.
+ */
 static void
 refuse(UpdateFeaturesResponse *out, int16 code, const char *message)
 {
@@ -29,6 +32,9 @@ refuse(UpdateFeaturesResponse *out, int16 code, const char *message)
 	out->error_message = kafka_string(message);
 }
 
+/*
+ * Answers with an error about the level of a feature.
+ */
 static void
 refuse_version(UpdateFeaturesResponse *out, const FeatureUpdate *in, const char *why)
 {
@@ -39,7 +45,10 @@ refuse_version(UpdateFeaturesResponse *out, const FeatureUpdate *in, const char 
 					"Invalid update version %d for feature %s. %s", in->max_version_level, name ? name : "", why));
 }
 
-/* Version 0 says only whether a downgrade is meant. */
+/*
+ * Returns the type of an update.  Version 0 says only whether a downgrade is
+ * allowed.
+ */
 static int
 upgrade_type(const KafkaCall *call, const FeatureUpdate *in)
 {
@@ -47,7 +56,9 @@ upgrade_type(const KafkaCall *call, const FeatureUpdate *in)
 		in->upgrade_type;
 }
 
-/* NULL: there is no such feature. */
+/*
+ * Returns the feature of that name, or NULL.
+ */
 static const KafkaFeature *
 find_feature(KafkaString name)
 {
@@ -59,7 +70,9 @@ find_feature(KafkaString name)
 	return NULL;
 }
 
-/* false when the update was refused */
+/*
+ * Checks an update.  Returns false if it was refused.
+ */
 static bool
 check_update(const KafkaCall *call, const FeatureUpdate *in, UpdateFeaturesResponse *out)
 {
@@ -83,6 +96,9 @@ check_update(const KafkaCall *call, const FeatureUpdate *in, UpdateFeaturesRespo
 	return out->error_code == KERR_NONE;
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 update_features_begin(KafkaCall *call)
 {
@@ -104,6 +120,9 @@ update_features_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 update_features_fail(KafkaCall *call, int16 code, const char *message)
 {

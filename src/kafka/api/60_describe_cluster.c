@@ -3,6 +3,9 @@
  * 60_describe_cluster.c
  *	  DescribeCluster: the one broker.
  *
+ * Version 1 has the type of the endpoint: this is one of brokers, and a client
+ * that asks for controllers is refused.
+ *
  * Siblings: ../call.c, ../broker.c, 03_metadata.c.
  *
  * Copyright (c) 2026, the pgtopic authors
@@ -14,9 +17,13 @@
 #include "kafka/api.h"
 #include "kafka/broker.h"
 
+/* endpoint types of the protocol */
 #define ENDPOINT_BROKER			1
 #define ENDPOINT_CONTROLLER		2
 
+/*
+ * Answers with an error.
+ */
 static void
 set_error(DescribeClusterResponse *out, int16 code, const char *message)
 {
@@ -24,6 +31,9 @@ set_error(DescribeClusterResponse *out, int16 code, const char *message)
 	out->error_message = kafka_string(message);
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 describe_cluster_begin(KafkaCall *call)
 {
@@ -53,6 +63,9 @@ describe_cluster_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 describe_cluster_fail(KafkaCall *call, int16 code, const char *message)
 {

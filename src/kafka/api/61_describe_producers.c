@@ -3,7 +3,7 @@
  * 61_describe_producers.c
  *	  DescribeProducers: the idempotent producers that partitions remember.
  *
- * As there are no transactions, none has one under way.
+ * There are no Kafka transactions, so no producer has one in progress.
  *
  * Siblings: ../topics.h; ../../produce/produce.h (pt_producers_list).
  *
@@ -16,6 +16,9 @@
 #include "kafka/broker.h"
 #include "kafka/topics.h"
 
+/*
+ * Sets the error of a partition, also KERR_NONE.
+ */
 static void
 refuse(DescribeProducersPartition *out, int16 code, const char *message)
 {
@@ -23,7 +26,9 @@ refuse(DescribeProducersPartition *out, int16 code, const char *message)
 	out->error_message = kafka_string(message);
 }
 
-/* The sequence number of the last record. */
+/*
+ * Returns the sequence number of the last record; -1: not known.
+ */
 static int32
 last_sequence(const PtProducerState *state)
 {
@@ -32,7 +37,7 @@ last_sequence(const PtProducerState *state)
 	return state->n == 0 ? -1 : pt_sequence_add(last->base_sequence, last->last_offset_delta);
 }
 
-/* The producers of one partition, on their way from pt_producers_list. */
+/* Arguments and results of pt_producers_list(). */
 typedef struct Producers
 {
 	Oid			relid;
@@ -41,6 +46,9 @@ typedef struct Producers
 	int			n;
 } Producers;
 
+/*
+ * Called by kafka_try().
+ */
 static void
 list_producers(void *arg)
 {
@@ -49,6 +57,9 @@ list_producers(void *arg)
 	producers->status = pt_producers_list(producers->relid, &producers->states, &producers->n);
 }
 
+/*
+ * Answers for one partition.
+ */
 static void
 describe_partition(KafkaCall *call, Oid relid, DescribeProducersPartition *out)
 {
@@ -80,7 +91,9 @@ describe_partition(KafkaCall *call, Oid relid, DescribeProducersPartition *out)
 	}
 }
 
-/* error: what all get, KERR_NONE: what is known of them. */
+/*
+ * Answers for all partitions; "error" is one for all, or KERR_NONE.
+ */
 static void
 walk_request(KafkaCall *call, int16 error, const char *message)
 {
@@ -115,6 +128,9 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 	}
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 describe_producers_begin(KafkaCall *call)
 {
@@ -122,6 +138,9 @@ describe_producers_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 describe_producers_fail(KafkaCall *call, int16 code, const char *message)
 {

@@ -3,7 +3,7 @@
  * 66_list_transactions.c
  *	  ListTransactions: there are none.
  *
- * Filters are checked all the same: a typing error in one is to be seen.
+ * Filters are checked nevertheless, so that a client sees a typing error.
  *
  * Siblings: refused.c (DescribeTransactions); ../topic_regex.h.
  *
@@ -16,10 +16,16 @@
 #include "kafka/api.h"
 #include "kafka/topic_regex.h"
 
+/*
+ * The states of transactions in Kafka's protocol.
+ */
 static const char *const states[] = {
 	"Empty", "Ongoing", "PrepareCommit", "PrepareAbort", "CompleteCommit", "CompleteAbort", "Dead", "PrepareEpochFence"
 };
 
+/*
+ * True if the name is one of a state.
+ */
 static bool
 is_state(KafkaString name)
 {
@@ -31,6 +37,9 @@ is_state(KafkaString name)
 	return false;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 list_transactions_fail(KafkaCall *call, int16 code, const char *message)
 {
@@ -39,6 +48,9 @@ list_transactions_fail(KafkaCall *call, int16 code, const char *message)
 	out->error_code = code;
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 list_transactions_begin(KafkaCall *call)
 {

@@ -2,10 +2,13 @@
  *
  * 68_consumer_group_heartbeat.c
  *	  ConsumerGroupHeartbeat: all that a member of the consumer protocol
- *	  (KIP-848) says, and hears.
+ *	  (KIP-848) says and hears.
  *
- * Siblings: ../groups.h, ../topic_regex.h; 12_heartbeat.c is that of the
- * classic protocol.
+ * It is answered at once.  From version 1 on the client chooses its member id
+ * and may subscribe with a regular expression.
+ *
+ * Siblings: ../groups.h, ../topic_regex.h; ../../coord/consumer.c;
+ * 12_heartbeat.c is that of the classic protocol.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -15,12 +18,16 @@
 
 #include "kafka/groups.h"
 
+/*
+ * Makes the response from the coordinator's reply.
+ */
 static void
 answer(KafkaCall *call, const CoordReply *reply)
 {
 	const CoordConsumerHeartbeatReply *in = &reply->u.consumer;
 	ConsumerGroupHeartbeatResponse *out = call->response;
 
+	Assert(reply->type == COORD_EV_CONSUMER_HEARTBEAT);
 	out->error_code = (int16) reply->error;
 	out->error_message = pt_string_copy(reply->message);
 	out->member_id = pt_string_copy(in->member_id);
@@ -43,7 +50,9 @@ answer(KafkaCall *call, const CoordReply *reply)
 	}
 }
 
-/* The partitions that the member says it owns. */
+/*
+ * Converts the partitions that the member says it has.
+ */
 static CoordTopicPartitions *
 owned(const ConsumerGroupHeartbeatRequest *in)
 {
@@ -62,6 +71,9 @@ owned(const ConsumerGroupHeartbeatRequest *in)
 	return result;
 }
 
+/*
+ * Converts the names to which the member subscribes.
+ */
 static CoordBytes *
 subscribed(const ConsumerGroupHeartbeatRequest *in)
 {
@@ -73,6 +85,9 @@ subscribed(const ConsumerGroupHeartbeatRequest *in)
 	return result;
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 consumer_group_heartbeat_begin(KafkaCall *call)
 {
@@ -93,6 +108,9 @@ consumer_group_heartbeat_begin(KafkaCall *call)
 	return kafka_group_ask(call, &event, answer);
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 consumer_group_heartbeat_fail(KafkaCall *call, int16 code, const char *message)
 {

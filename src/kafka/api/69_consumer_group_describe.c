@@ -1,9 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * 69_consumer_group_describe.c
- *	  ConsumerGroupDescribe: groups of the consumer protocol (KIP-848), their
- *	  epochs, members and
- * assignments.
+ *	  ConsumerGroupDescribe: groups of the consumer protocol (KIP-848), with
+ *	  epochs, members and assignments.
+ *
+ * Version 1 has the type of each member.
  *
  * Siblings: ../groups.h; 15_describe_groups.c for the classic protocol.
  *
@@ -15,14 +16,18 @@
 
 #include "kafka/groups.h"
 
-/* member_type */
+/* values of member_type */
 #define MEMBER_CLASSIC	0
 #define MEMBER_CONSUMER 1
 
+/*
+ * Fills an assignment.
+ */
 static void
 copy_assignment(KafkaCall *call, const CoordTopicPartitions *in, int n, ConsumerGroupNamedAssignment *out)
 {
 	KAFKA_RESIZE(call, out->topic_partitions, ConsumerGroupNamedTopic, n);
+	Assert(n == 0 || in != NULL);
 	for (int i = 0; i < n; i++)
 	{
 		ConsumerGroupNamedTopic *topic = &out->topic_partitions.items[i];
@@ -35,6 +40,9 @@ copy_assignment(KafkaCall *call, const CoordTopicPartitions *in, int n, Consumer
 	}
 }
 
+/*
+ * Fills a member.
+ */
 static void
 describe_member(KafkaCall *call, const CoordMemberInfo *in, DescribedConsumerGroupMember *out)
 {
@@ -54,6 +62,9 @@ describe_member(KafkaCall *call, const CoordMemberInfo *in, DescribedConsumerGro
 	out->member_type = in->classic ? MEMBER_CLASSIC : MEMBER_CONSUMER;
 }
 
+/*
+ * Answers that there is no such group; "what" completes the message.
+ */
 static void
 not_found(DescribedConsumerGroup *out, const char *what)
 {
@@ -61,6 +72,9 @@ not_found(DescribedConsumerGroup *out, const char *what)
 	out->error_message = kafka_group_message(out->group_id, what);
 }
 
+/*
+ * Answers for one group.
+ */
 static void
 describe(KafkaCall *call, DescribedConsumerGroup *out)
 {
@@ -91,6 +105,9 @@ describe(KafkaCall *call, DescribedConsumerGroup *out)
 		describe_member(call, &d.members[i], &out->members.items[i]);
 }
 
+/*
+ * Answers for all groups; "error" is one for all, or KERR_NONE.
+ */
 static void
 walk_request(KafkaCall *call, int16 error, const char *message)
 {
@@ -115,6 +132,9 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 	}
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 consumer_group_describe_begin(KafkaCall *call)
 {
@@ -122,6 +142,9 @@ consumer_group_describe_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 consumer_group_describe_fail(KafkaCall *call, int16 code, const char *message)
 {

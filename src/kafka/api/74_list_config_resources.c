@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * 74_list_config_resources.c
- *	  ListConfigResources: the names of all that has configs.
+ *	  ListConfigResources: the names of all resources that have configs.
  *
- * Version 0 is what was ListClientMetricsResources: it asks for client metrics
- * only, of which there are none.
+ * Version 0 is the former ListClientMetricsResources: it asks for client
+ * metrics only, of which there are none.
  *
  * Siblings: ../configs.h, 32_describe_configs.c.
  *
@@ -18,6 +18,9 @@
 #include "kafka/configs.h"
 #include "topic/group_configs.h"
 
+/*
+ * The resource types that may be asked for.
+ */
 static const int8 known_types[] = {
 	KAFKA_RESOURCE_GROUP,
 	KAFKA_RESOURCE_CLIENT_METRICS,
@@ -26,13 +29,18 @@ static const int8 known_types[] = {
 	KAFKA_RESOURCE_TOPIC
 };
 
+/*
+ * True if the type is known.
+ */
 static bool
 is_known(int8 type)
 {
 	return memchr(known_types, type, lengthof(known_types)) != NULL;
 }
 
-/* No types: all. */
+/*
+ * Returns true if the type was asked for; no types mean all.
+ */
 static bool
 is_wanted(const ListConfigResourcesRequest *in, int8 type)
 {
@@ -44,7 +52,9 @@ is_wanted(const ListConfigResourcesRequest *in, int8 type)
 	return in->resource_types.n == 0;
 }
 
-/* Names of the resources of a type: List of const char *, copied. */
+/*
+ * Returns the names of the resources of a type: List of const char *, copied.
+ */
 static List *
 names_of(int8 type)
 {
@@ -67,6 +77,9 @@ names_of(int8 type)
 	}
 }
 
+/*
+ * Adds the names of a type to the response.
+ */
 static void
 add_names(KafkaCall *call, int8 type, ListConfigResourcesResponse *out)
 {
@@ -86,6 +99,9 @@ add_names(KafkaCall *call, int8 type, ListConfigResourcesResponse *out)
 	out->config_resources.n = had;
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 list_config_resources_begin(KafkaCall *call)
 {
@@ -110,6 +126,9 @@ list_config_resources_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 list_config_resources_fail(KafkaCall *call, int16 code, const char *message)
 {

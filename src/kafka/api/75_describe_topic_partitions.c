@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * 75_describe_topic_partitions.c
- *	  DescribeTopicPartitions: topics in pages, in order of name.
+ *	  DescribeTopicPartitions: topics in pages, ordered by name (KIP-966).
  *
- * A response has at most as many partitions as the request and the broker
- * allow; when there are more, its cursor names the partition to go on with.
+ * A response has at most as many partitions as request and broker allow.  If
+ * there are more, its cursor names the partition with which the next page
+ * begins.
  *
  * Siblings: ../call.c, ../topics.c, 03_metadata.c.
  *
@@ -18,15 +19,16 @@
 #include "kafka/topics.h"
 #include "xact/xact.h"
 
-/*
- * Names to describe, terminated, in order; illegal ones are kept as they came.
- */
+/* The names to describe, in order; illegal names are kept as they came. */
 typedef struct Names
 {
 	KafkaString *items;
 	int			n;
 } Names;
 
+/*
+ * The order of qsort: by bytes, the shorter name first.
+ */
 static int
 compare_names(const void *a, const void *b)
 {
@@ -37,7 +39,9 @@ compare_names(const void *a, const void *b)
 	return cmp != 0 ? cmp : (x->len > y->len) - (x->len < y->len);
 }
 
-/* What was asked for, each name once, or all there are. */
+/*
+ * Collects the names that were asked for, each once, or those of all topics.
+ */
 static void
 collect_names(const DescribeTopicPartitionsRequest *in, Names *names)
 {
@@ -62,11 +66,15 @@ collect_names(const DescribeTopicPartitionsRequest *in, Names *names)
 	names->n = unique;
 }
 
+/*
+ * Fills the response for a partition.
+ */
 static void
 fill_partition(const PtTopic *topic, int32 index, DescribedPartition *out)
 {
 	bool		there = OidIsValid(topic->leaves[index]);
 
+	Assert(index >= 0 && index < topic->npartitions);
 	out->error_code = there ? KERR_NONE : KERR_LEADER_NOT_AVAILABLE;
 	out->partition_index = index;
 	out->leader_id = there ? KAFKA_BROKER_ID : -1;
@@ -80,8 +88,8 @@ fill_partition(const PtTopic *topic, int32 index, DescribedPartition *out)
 }
 
 /*
- * Describes partitions from "first" on, at most *left of them; returns where
- * it stopped.
+ * Describes partitions of a topic from "first" on, *left at most, which it
+ * lowers.  Returns where it has stopped.
  */
 static int32
 fill_topic(KafkaCall *call, const PtTopic *topic, int32 first, int *left, DescribedTopic *out)
@@ -98,6 +106,9 @@ fill_topic(KafkaCall *call, const PtTopic *topic, int32 first, int *left, Descri
 	return first + n;
 }
 
+/*
+ * Sets the cursor of the next page.
+ */
 static void
 set_cursor(KafkaCall *call, KafkaString name, int32 partition)
 {
@@ -108,6 +119,9 @@ set_cursor(KafkaCall *call, KafkaString name, int32 partition)
 	out->next_cursor->partition_index = partition;
 }
 
+/*
+ * KafkaHandler.begin
+ */
 static KafkaOutcome
 describe_topic_partitions_begin(KafkaCall *call)
 {
@@ -150,6 +164,9 @@ describe_topic_partitions_begin(KafkaCall *call)
 	return KAFKA_REPLY;
 }
 
+/*
+ * KafkaHandler.fail
+ */
 static void
 describe_topic_partitions_fail(KafkaCall *call, int16 code, const char *message)
 {

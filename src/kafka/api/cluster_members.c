@@ -1,13 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * cluster_members.c
- *	  UnregisterBroker, AddRaftVoter, RemoveRaftVoter: the cluster is this one
- *	  server, and stays so.
+ *	  UnregisterBroker, AddRaftVoter, RemoveRaftVoter: the cluster is always
+ *	  this one server.
  *
- * A standby is added and taken away by the administrator.  Each API has a
- * check that finds the reason of its refusal; the answers have the same form.
- * Raft voters are refused as by a broker whose quorum is static
- * (kraft.version 0).
+ * The administrator adds and removes standbys.  Each API has a check that
+ * finds the reason for its refusal; all responses have the same form.  Raft
+ * voters are refused as by a broker whose quorum is static (kraft.version 0).
  *
  * Siblings: refused.c, 55_describe_quorum.c, 60_describe_cluster.c;
  * ../broker.h.
@@ -28,6 +27,9 @@ typedef struct Refusal
 	const char *message;
 } Refusal;
 
+/*
+ * Returns the reason for refusing UnregisterBroker.
+ */
 static Refusal
 refuse_unregister_broker(const UnregisterBrokerRequest *in)
 {
@@ -44,7 +46,10 @@ refuse_unregister_broker(const UnregisterBrokerRequest *in)
 	};
 }
 
-/* cluster_id: may be null.  doing: "adding" or "removing" */
+/*
+ * Returns the reason for refusing a change of voters.  cluster_id may be
+ * null; "doing" is "adding" or "removing".
+ */
 static Refusal
 refuse_voter(KafkaString cluster_id, const char *doing)
 {
@@ -63,18 +68,25 @@ refuse_voter(KafkaString cluster_id, const char *doing)
 	};
 }
 
+/*
+ * Returns the reason for refusing AddRaftVoter.
+ */
 static Refusal
 refuse_add_raft_voter(const AddRaftVoterRequest *in)
 {
 	return refuse_voter(in->cluster_id, "adding");
 }
 
+/*
+ * Returns the reason for refusing RemoveRaftVoter.
+ */
 static Refusal
 refuse_remove_raft_voter(const RemoveRaftVoterRequest *in)
 {
 	return refuse_voter(in->cluster_id, "removing");
 }
 
+/* Defines the handler of an API whose response has only an error. */
 #define MEMBER_HANDLER(Name, name) \
 static void \
 name##_fail(KafkaCall *call, int16 code, const char *message) \

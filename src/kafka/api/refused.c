@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * refused.c
- *	  The APIs that always give the same answer, since this server does not
+ *	  The APIs that always have the same answer, because this server does not
  *	  have what they are about.
  *
- * Texts are Kafka's where Kafka has them.
+ * Messages are Kafka's where Kafka has them.
  *
  * Siblings: the other files here, one for each API that does something;
- * cluster_members.c, for those whose answer depends on the request a little.
+ * cluster_members.c for those whose answer depends on the request.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -18,8 +18,7 @@
 #include "kafka/api.h"
 
 /*
- * Columns: name of the handler, error code, message.  NONE: there is nothing
- * to list.
+ * Name of the handler, error code, message.  NONE: there is nothing to list.
  */
 #define REFUSED_APIS(X) \
 	X(describe_acls, SECURITY_DISABLED, "No Authorizer is configured on the broker") \
@@ -33,6 +32,9 @@
 	X(describe_transactions, TRANSACTIONAL_ID_NOT_FOUND, NULL) \
 	X(alter_client_quotas, INVALID_REQUEST, "Client quotas are not supported by this server.")
 
+/*
+ * The error is that of the response.
+ */
 static void
 describe_acls_fail(KafkaCall *call, int16 code, const char *message)
 {
@@ -42,6 +44,9 @@ describe_acls_fail(KafkaCall *call, int16 code, const char *message)
 	out->error_message = kafka_string(message);
 }
 
+/*
+ * Each creation gets the error.
+ */
 static void
 create_acls_fail(KafkaCall *call, int16 code, const char *message)
 {
@@ -56,6 +61,9 @@ create_acls_fail(KafkaCall *call, int16 code, const char *message)
 	}
 }
 
+/*
+ * Each filter gets the error.
+ */
 static void
 delete_acls_fail(KafkaCall *call, int16 code, const char *message)
 {
@@ -70,7 +78,9 @@ delete_acls_fail(KafkaCall *call, int16 code, const char *message)
 	}
 }
 
-/* Nobody has a name before there is authentication. */
+/*
+ * Without authentication the client has no name.
+ */
 static void
 create_delegation_token_fail(KafkaCall *call, int16 code, const char *message)
 {
@@ -86,6 +96,9 @@ create_delegation_token_fail(KafkaCall *call, int16 code, const char *message)
 	out->max_timestamp_ms = -1;
 }
 
+/*
+ * The error is that of the response.
+ */
 static void
 renew_delegation_token_fail(KafkaCall *call, int16 code, const char *message)
 {
@@ -95,6 +108,9 @@ renew_delegation_token_fail(KafkaCall *call, int16 code, const char *message)
 	out->expiry_timestamp_ms = -1;
 }
 
+/*
+ * The error is that of the response.
+ */
 static void
 expire_delegation_token_fail(KafkaCall *call, int16 code, const char *message)
 {
@@ -104,6 +120,9 @@ expire_delegation_token_fail(KafkaCall *call, int16 code, const char *message)
 	out->expiry_timestamp_ms = -1;
 }
 
+/*
+ * The error is that of the response.
+ */
 static void
 describe_delegation_token_fail(KafkaCall *call, int16 code, const char *message)
 {
@@ -112,6 +131,9 @@ describe_delegation_token_fail(KafkaCall *call, int16 code, const char *message)
 	out->error_code = code;
 }
 
+/*
+ * The error is that of the response.
+ */
 static void
 list_partition_reassignments_fail(KafkaCall *call, int16 code, const char *message)
 {
@@ -122,8 +144,8 @@ list_partition_reassignments_fail(KafkaCall *call, int16 code, const char *messa
 }
 
 /*
- * There are no transactions, so no id is known.  An empty id is none at all,
- * whatever else is wrong.
+ * There are no transactions, so no id is known.  An empty id is invalid,
+ * whatever the error is.
  */
 static void
 describe_transactions_fail(KafkaCall *call, int16 code, const char *message)
@@ -141,6 +163,9 @@ describe_transactions_fail(KafkaCall *call, int16 code, const char *message)
 	}
 }
 
+/*
+ * Each entry gets the error.
+ */
 static void
 alter_client_quotas_fail(KafkaCall *call, int16 code, const char *message)
 {
@@ -164,6 +189,7 @@ alter_client_quotas_fail(KafkaCall *call, int16 code, const char *message)
 	}
 }
 
+/* Defines the handler of an API of the list. */
 #define REFUSED_HANDLER(name, code, text) \
 static KafkaOutcome \
 name##_begin(KafkaCall *call) \

@@ -126,6 +126,30 @@ def test_after_promotion():
     tap.equal(standby.sql("SELECT count(*) FROM topics.orders WHERE value = 'new life'"), "300", "and stay")
 
 
+def test_conflict():
+    """VACUUM seals what an old snapshot of the standby must not see: that one is cancelled, not shown more"""
+    server = pg.Cluster("sealing", listener=False).init().start()
+    server.sql("CREATE EXTENSION pgtopic; SELECT create_topic('sealed'); INSERT INTO topics.sealed (value) VALUES ('before')")
+    replica = server.standby("replica", {"hot_standby_feedback": "off", "max_standby_streaming_delay": "0"}).start()
+    server.wait_caught_up(replica)
+    session = replica.session()
+    count = "SELECT count(*) FROM topics.sealed"
+    tap.equal(session.sql("BEGIN ISOLATION LEVEL REPEATABLE READ; " + count), "1", "a snapshot")
+    server.sql("INSERT INTO topics.sealed (value) VALUES ('after'); SELECT txid_current()")
+    server.wait_caught_up(replica)
+    tap.equal(session.sql(count), "1", "sees what it saw")
+    server.sql("VACUUM topics.sealed")
+    server.wait_caught_up(replica)
+    try:
+        answer = session.sql(count)
+    except pg.SqlError as problem:
+        answer = str(problem)
+    tap.matches("conflict with recovery|connection", answer, "and after VACUUM has sealed more it is cancelled")
+    session.close()
+    replica.stop("immediate")
+    server.stop("immediate")
+
+
 def test_logs():
     for server in (primary, standby):
         tap.ok("inconsistent page" not in server.log_text(), "%s: pages are consistent" % server.name)
@@ -133,4 +157,4 @@ def test_logs():
 
 
 pg.demote()
-tap.main([test_workload, test_kafka_load, test_restart_standby, test_prepared, test_after_promotion, test_logs])
+tap.main([test_workload, test_kafka_load, test_restart_standby, test_prepared, test_after_promotion, test_conflict, test_logs])

@@ -67,8 +67,8 @@
  */
 #define PIECE_MAX			250
 
-/* Last field of the lock tag of a claim; the append lock has 1. */
-#define CLAIM_LOCK_SUBID	2
+/* Kind of advisory lock of a claim; SQL has 1 and 2, the groups 3 and 4. */
+#define CLAIM_LOCK_KIND	5
 
 /*
  * Returns the size of the server's lock table, for all sessions together.
@@ -112,6 +112,17 @@ pt_topic_check_locks(int npartitions)
 }
 
 /*
+ * The claim is an advisory lock: other locks of a session are released when
+ * one of its transactions aborts, and this one is needed after that.
+ */
+static void
+claim_tag(LOCKTAG *tag, Oid relid)
+{
+	Assert(OidIsValid(relid));
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, 0, relid, CLAIM_LOCK_KIND);
+}
+
+/*
  * Takes the claim on an unfinished table, for the session.  Returns false if
  * another session has it.
  */
@@ -120,8 +131,7 @@ pt_topic_claim(Oid relid)
 {
 	LOCKTAG		tag;
 
-	Assert(OidIsValid(relid));
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId, relid, CLAIM_LOCK_SUBID);
+	claim_tag(&tag, relid);
 	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
@@ -133,8 +143,7 @@ pt_topic_unclaim(Oid relid)
 {
 	LOCKTAG		tag;
 
-	Assert(OidIsValid(relid));
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId, relid, CLAIM_LOCK_SUBID);
+	claim_tag(&tag, relid);
 	(void) LockRelease(&tag, ExclusiveLock, true);
 }
 

@@ -329,9 +329,15 @@ def test_stopped():
     member.client.close()
 
 
+def test_locks():
+    """no lock was given back that had gone before"""
+    tap.ok("don't own a lock" not in server.log_text(), "the server complains of none")
+
+
 pg.demote()
 # what users have, but for the shared libraries
 server = pg.Cluster(settings={"pgtopic.group_initial_rebalance_delay": "0"}).init().start()
 server.sql("CREATE EXTENSION pgtopic")
 server.wait_listener()
-tap.main([test_offsets_topic, test_trigger, test_crash, test_users_code, test_depends, test_locked, test_configs_locked, test_many, test_pieces, test_stopped])
+tap.main([test_offsets_topic, test_trigger, test_crash, test_users_code, test_depends, test_locked, test_configs_locked, test_many, test_pieces, test_stopped,
+          test_locks])

@@ -98,7 +98,8 @@ pt_state_adopt(PtLogState *state, const PtLogState *fresh)
 	uint64		sealed = pg_atomic_read_u64(&unconstify(PtLogState *, fresh)->sealed_pos);
 
 	SpinLockAcquire(&state->mutex);
-	Assert(state->loading && (state->ring_n == 0 || !state->loaded));
+	Assert(state->loading && !pt_state_is_ready(state));
+	Assert(state->ring_n == 0 || !state->loaded);
 	state->tail_pos = fresh->tail_pos;
 	state->tail_offset = fresh->tail_offset;
 	state->tail_ordinal = fresh->tail_ordinal;
@@ -229,10 +230,11 @@ resolve_prepared(PtLogState *state)
 		add_waiting(state);
 }
 
+/* What was loaded during recovery is not what is in the log now. */
 static void
 resolve_loaded(PtLogState *state)
 {
-	if (state->loaded)
+	if (pt_state_is_ready(state))
 		resolve_prepared(state);
 }
 

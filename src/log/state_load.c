@@ -166,7 +166,10 @@ read_ends(PtLogState *state, PtReader *r)
  * loading
  */
 
-/* true: the caller loads the entry now.  Else somebody does already. */
+/*
+ * true: the caller loads the entry now.  Else somebody does already, or has
+ * just done it: then there may be appends in it that nobody must undo.
+ */
 static bool
 begin_loading(PtLogState *state)
 {
@@ -175,10 +178,12 @@ begin_loading(PtLogState *state)
 
 	SpinLockAcquire(&state->mutex);
 	Assert(state->pins > 0);
-	first = !state->loading;
-	state->loading = true;
+	first = !state->loading && !pt_state_is_ready(state);
 	if (first)
+	{
+		state->loading = true;
 		state->loading_since = now;
+	}
 	SpinLockRelease(&state->mutex);
 	return first;
 }
@@ -212,8 +217,8 @@ is_loading(PtLogState *state)
 }
 
 /*
- * Loads an entry that we have pinned, unless somebody else is about it; then
- * false.
+ * Loads an entry that we have pinned.  false: somebody else does, or has just
+ * done it.
  */
 static bool
 load(PtLogState *state, Relation rel)
@@ -225,9 +230,9 @@ load(PtLogState *state, Relation rel)
 	PG_ENSURE_ERROR_CLEANUP(loading_failed, PointerGetDatum(state));
 	{
 		read_state(&fresh, rel, true);
+		pt_state_adopt(state, &fresh);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(loading_failed, PointerGetDatum(state));
-	pt_state_adopt(state, &fresh);
 	end_loading(state);
 	return true;
 }

@@ -108,6 +108,23 @@ durable_end(const PtTopic *topic, int32 number)
 }
 
 /*
+ * Locks a partition in AccessShareLock until the transaction ends, and returns
+ * the topic, or a new copy of it in the current memory context.  A copy may
+ * have been made before the partition: other sessions add partitions while we
+ * wait for a lock.
+ */
+static PtTopic *
+lock_partition(PtTopic *topic, int32 number)
+{
+	relation_close(pt_open_partition(topic->relid, number, AccessShareLock), NoLock);
+	if (number < topic->npartitions && OidIsValid(topic->leaves[number]))
+		return topic;
+	topic = pt_topic_copy(pt_topic_expect(topic->relid));
+	Assert(number < topic->npartitions);
+	return topic;
+}
+
+/*
  * Commits one offset of a group that is ours to use (pt_group_sql_use).
  * Waits for sessions that have consumed records of the partition and not
  * committed. ERROR if the offset is negative or behind the end.
@@ -119,6 +136,7 @@ commit_one(PtString group_id, PtTopic *topic, int32 number, int64 offset, PtStri
 	int64		end;
 
 	Assert(group_id.len > 0);
+	topic = lock_partition(topic, number);
 	partition_bounds(topic, number, &start, &end);
 	if (offset < 0)
 		bad_offset(topic, number, offset, "Offsets are not negative; the partition ends at %lld.", end);
@@ -263,11 +281,11 @@ do_seek(FunctionCallInfo fcinfo, SeekTo to, int64 value)
 	seek.group_id = pt_arg_group(fcinfo, 0);
 	pt_arg_required(fcinfo, 1, "topic");
 	prevent_where_useless("seek()");
+	pt_group_sql_use(seek.group_id);
 	seek.topic = pt_func_topic(PG_GETARG_TOPIC(1));
 	last = seek.topic->npartitions - 1;
 	if (!PG_ARGISNULL(3))
 		first = last = PG_GETARG_INT32(3);
-	pt_group_sql_use(seek.group_id);
 	InitMaterializedSRF(fcinfo, 0);
 	for (int32 number = first; number <= last; number++)
 	{
@@ -277,7 +295,7 @@ do_seek(FunctionCallInfo fcinfo, SeekTo to, int64 value)
 
 		if (PG_ARGISNULL(3) && !OidIsValid(seek.topic->leaves[number]))
 			continue;
-		relation_close(pt_open_partition(seek.topic->relid, number, AccessShareLock), NoLock);
+		seek.topic = lock_partition(seek.topic, number);
 		(void) pt_offset_lock(seek.group_id, seek.topic->leaves[number], false);
 		offset = find_offset(&seek, number);
 		pt_offset_set(seek.group_id, seek.topic, number, offset, PT_STRING_EMPTY);

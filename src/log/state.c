@@ -46,7 +46,7 @@ typedef struct PtStateShared
 static PtStateShared *shared;
 
 static void publish(PtLogState *state, XLogRecPtr lsn);
-static void resolve_prepared(PtLogState *state);
+static bool resolve_prepared(PtLogState *state, XLogRecPtr *lsn);
 static void add_waiting(PtLogState *state);
 
 static Size
@@ -96,6 +96,7 @@ void
 pt_state_adopt(PtLogState *state, const PtLogState *fresh)
 {
 	uint64		sealed = pg_atomic_read_u64(&unconstify(PtLogState *, fresh)->sealed_pos);
+	XLogRecPtr	lsn;
 
 	SpinLockAcquire(&state->mutex);
 	Assert(state->loading && !pt_state_is_ready(state));
@@ -126,8 +127,12 @@ pt_state_adopt(PtLogState *state, const PtLogState *fresh)
 	state->volatile_load = fresh->volatile_load;
 	state->loaded = true;
 	SpinLockRelease(&state->mutex);
-	if (!fresh->volatile_load)
-		resolve_prepared(state);
+	if (!fresh->volatile_load && resolve_prepared(state, &lsn))
+	{
+		/* who decided it has been here already, and asked for no more */
+		XLogFlush(lsn);
+		pt_state_advance(state, lsn);
+	}
 }
 
 /*
@@ -201,41 +206,41 @@ pt_state_settle(PtLogState *state, Relation rel)
  * somebody: moves the committed end.  Does nothing while the transaction runs.
  * Needs no lock: when the transaction is over somebody may append already, and
  * then settles the tail itself, so we only act when tail_xid is still what we
- * looked up.
+ * looked up.  true: the end waits for the flush up to *lsn (invalid: is
+ * flushed), which the caller asks for.
  */
-static void
-resolve_prepared(PtLogState *state)
+static bool
+resolve_prepared(PtLogState *state, XLogRecPtr *lsn)
 {
 	TransactionId xid = state->tail_xid;
-	XLogRecPtr	lsn;
+	bool		resolved;
 	bool		enlist = false;
 
 	if (!TransactionIdIsValid(xid) || TransactionIdIsInProgress(xid) || pt_xid_fate(xid) != PT_XID_COMMITTED)
-		return;
-
-	/*
-	 * invalid when it was flushed; a commit that has yet to tell us may be
-	 * asynchronous
-	 */
-	lsn = TransactionIdGetCommitLSN(xid);
+		return false;
+	*lsn = TransactionIdGetCommitLSN(xid);	/* the commit may be asynchronous */
 	SpinLockAcquire(&state->mutex);
-	if (state->tail_xid == xid)
+	resolved = state->tail_xid == xid;
+	if (resolved)
 	{
-		publish(state, lsn);
+		publish(state, *lsn);
 		enlist = !state->waiting;
 		state->waiting = true;
 	}
 	SpinLockRelease(&state->mutex);
 	if (enlist)
 		add_waiting(state);
+	return resolved;
 }
 
 /* What was loaded during recovery is not what is in the log now. */
 static void
 resolve_loaded(PtLogState *state)
 {
+	XLogRecPtr	lsn;
+
 	if (pt_state_is_ready(state))
-		resolve_prepared(state);
+		(void) resolve_prepared(state, &lsn);
 }
 
 void

@@ -3,6 +3,7 @@
 
 import os
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "clients")]
@@ -36,6 +37,15 @@ def file_of(topic):
     return server.sql("SELECT pg_relation_filepath('topics.\"%s#0\"')" % topic)
 
 
+def await_reader():
+    """Until a session stands before the disk, or others would be the ones that load."""
+    deadline = time.monotonic() + 60
+    while server.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'DataFileRead' AND backend_type = 'client backend'") == "0":
+        if time.monotonic() > deadline:
+            raise RuntimeError("nobody reads")
+        time.sleep(0.02)
+
+
 def test_setup():
     global server, disk
     disk = faults.Disk()
@@ -53,6 +63,7 @@ def test_others_go_on():
     disk.set("read", "wait " + file_of("slow"))
     loading = server.session()
     loading.send("SELECT append('slow:0', 'second')")
+    await_reader()
     with raw.Client(server.bootstrap, timeout=60) as client:
         tap.equal(produce(client, "kafka", "second"), (NONE, 1), "Kafka produces to another log, whose state is loaded then")
         tap.equal(fetch(client, "kafka", 0), (NONE, 2), "and fetches it")

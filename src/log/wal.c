@@ -61,16 +61,15 @@ redo_extent(XLogReaderState *record)
 {
 	const xl_pt_extent *x = (const xl_pt_extent *) XLogRecGetData(record);
 	PtDirPlace	place;
+	Buffer		metabuf;
 	Buffer		buf;
 
 	conflict(record, x->horizon);
-	if (XLogReadBufferForRedo(record, 0, &buf) == BLK_NEEDS_REDO)
+	if (XLogReadBufferForRedo(record, 0, &metabuf) == BLK_NEEDS_REDO)
 	{
-		pt_meta_apply_extent(BufferGetPage(buf), x);
-		finish(buf, record);
+		pt_meta_apply_extent(BufferGetPage(metabuf), x);
+		finish(metabuf, record);
 	}
-	if (BufferIsValid(buf))
-		UnlockReleaseBuffer(buf);
 	if (pt_dir_place(x->extent, &place))
 	{
 		bool		init = place.slot == 0;
@@ -98,6 +97,10 @@ redo_extent(XLogReaderState *record)
 		if (BufferIsValid(buf))
 			UnlockReleaseBuffer(buf);
 	}
+
+	/* who has read the meta page must find the directory page it leads to */
+	if (BufferIsValid(metabuf))
+		UnlockReleaseBuffer(metabuf);
 }
 
 static void

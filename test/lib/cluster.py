@@ -42,6 +42,8 @@ def pg_config(what):
 
 BINDIR = pg_config("bindir")
 MAJOR = int(re.match(r"\D*(\d+)", pg_config("version")).group(1))
+# From 18 on pg_upgrade finds libraries in the server's own directory only.
+CAN_UPGRADE = MAJOR < 18 or not DESTDIR
 
 
 def free_port():

@@ -108,6 +108,9 @@ def test_restored_dump():
 def test_upgrade():
     """pg_upgrade"""
     global server
+    if not pg.CAN_UPGRADE:
+        tap.note("left out: pg_upgrade does not find a library below PGTOPIC_DESTDIR")
+        return
     server.stop()
     upgraded = pg.Cluster("upgraded", {"synchronous_commit": "on"}).init()
     done = subprocess.run([pg.BINDIR + "/pg_upgrade", "-b", pg.BINDIR, "-B", pg.BINDIR, "-d", server.data, "-D", upgraded.data,
@@ -134,10 +137,11 @@ def test_read_only():
     standby.set(default_transaction_read_only="on")
     standby.reload()
     standby.promote()
-    tap.equal(epoch(standby), 4, "Metadata says the next epoch")
-    tap.equal(standby.sql("SET default_transaction_read_only = off; SELECT append('t:0', 'x'::text)").split()[-1], "4",
+    next_epoch = 4 if pg.CAN_UPGRADE else 3
+    tap.equal(epoch(standby), next_epoch, "Metadata says the next epoch")
+    tap.equal(standby.sql("SET default_transaction_read_only = off; SELECT append('t:0', 'x'::text)").split()[-1], str(next_epoch),
               "and who may write appends")
-    tap.equal(batch_epochs(standby)[-1], (4, 4), "with that epoch")
+    tap.equal(batch_epochs(standby)[-1], (next_epoch, next_epoch), "with that epoch")
 
 
 def main():

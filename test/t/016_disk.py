@@ -173,6 +173,27 @@ def test_sql():
     tap.equal(int(server.sql("SELECT count(*) FROM topics.t")) - int(before), 3, "all is there")
 
 
+def test_sealing():
+    """what VACUUM seals is durable first: who reads it then does not look at its commit"""
+    before = server.sql("SELECT count(*) FROM topics.u")
+    writer, vacuum, reader = (server.session() for _ in range(3))
+    for session in (writer, vacuum, reader):
+        session.sql("SELECT 1")
+    disk.set("sync", WAL)
+    writer.sql("SET synchronous_commit = off")
+    writer.sql("SELECT produce('u', 'not flushed'::text)")
+    vacuum.send("VACUUM topics.u")
+    tap.ok(silent(vacuum.psql.stdout), "VACUUM waits for the flush")
+    reader.send("SELECT count(*) FROM topics.u")
+    early = not silent(reader.psql.stdout) and reader.answer()
+    tap.ok(not early or early == before, "who reads waits, or sees what was there before (%s)" % early)
+    disk.clear("sync")
+    vacuum.answer()
+    tap.equal(server.sql("SELECT count(*) FROM topics.u"), str(int(before) + 1), "after it the record is there")
+    for session in (writer, vacuum, reader):
+        session.close()
+
+
 def test_full():
     """a full disk"""
     before = server.sql("SELECT count(*) FROM topics.u")
@@ -254,7 +275,7 @@ def main():
         raw.message("FetchRequest")
     except RuntimeError:
         tap.skip("no kafka-clients jar (test/clients/install)")
-    tap.main([test_setup] + [healed(t) for t in (test_one_alone, test_kafka, test_producer_id, test_admin, test_sql, test_full, test_log_writer,
+    tap.main([test_setup] + [healed(t) for t in (test_one_alone, test_kafka, test_producer_id, test_admin, test_sql, test_sealing, test_full, test_log_writer,
                                                  test_unreadable, test_failed_flush)])
 
 

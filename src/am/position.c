@@ -39,12 +39,12 @@
 #include "topic/timestamp.h"
 
 /* Where a scan is, whatever has happened to the cursor. */
-typedef struct PtCommittedOffset
+typedef struct ScanPlace
 {
 	bool		on_row;			/* false: before the first row, or behind the
 								 * last */
 	int64		offset;			/* of the current row */
-} PtCommittedOffset;
+} ScanPlace;
 
 /* The state of an index scan. */
 typedef struct PtPositionScan
@@ -55,8 +55,8 @@ typedef struct PtPositionScan
 	int64		hi;
 	TimestampTz lo_time;		/* lowest timestamp that matches */
 	bool		locked;			/* the predicate lock has been taken */
-	PtCommittedOffset now;
-	PtCommittedOffset marked;	/* for ammarkpos and amrestrpos */
+	ScanPlace	now;
+	ScanPlace	marked;			/* for ammarkpos and amrestrpos */
 } PtPositionScan;
 
 static void check_index(Relation heap, Relation index, struct IndexInfo *info);

@@ -2,12 +2,15 @@
 """Consumers are shown what synchronous standbys have, whatever a session wants its own commits to wait for."""
 
 import os
+import select
 import subprocess
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "clients")]
 import cluster as pg   # noqa: E402
+import raw             # noqa: E402
 import tap             # noqa: E402
 
 primary = standby = None
@@ -63,5 +66,37 @@ def test_with_standby():
     tap.equal(end(), "5", "not what came after the standby had gone")
 
 
+def test_answers():
+    """acks=all is answered when the standby has the record, acks=1 at once; so is a COMMIT"""
+    def send(acks):
+        client = raw.Client(primary.bootstrap, timeout=60)
+        client.send("Produce", 9, {"Acks": acks, "TimeoutMs": 60000, "TopicData": [{"Name": "safe", "PartitionData": [
+            {"Index": 0, "Records": raw.Batch([(None, "acks=%d" % acks)]).encode()}]}]})
+        return client
+
+    def silent(file):
+        return not select.select([file], [], [], 0.7)[0]
+
+    def code(client):
+        return client.receive("Produce", 9)["Responses"][0]["PartitionResponses"][0]["ErrorCode"]
+
+    everybody = send(-1)
+    tap.ok(silent(everybody.socket), "acks=all: no answer while the standby is away")
+    tap.equal(code(send(1)), 0, "acks=1: an answer")
+    session = primary.session()
+    session.send("SELECT append('safe:0', 'session')")
+    tap.ok(silent(session.psql.stdout), "COMMIT: does not return while the standby is away")
+    standby.start()
+    tap.equal(code(everybody), 0, "acks=all: answered when it has come")
+    tap.ok(session.answer().isdigit(), "and COMMIT returns")
+    session.close()
+
+
 pg.demote()
-tap.main([test_without_standby, test_with_standby])
+tests = [test_without_standby, test_with_standby]
+try:
+    raw.message("ProduceRequest")
+    tests.append(test_answers)
+except RuntimeError:
+    tap.note("left out: no kafka-clients jar (test/clients/install)")
+tap.main(tests)

@@ -151,6 +151,23 @@ def use_all():
     server.sql("".join("SELECT produce('many', 'push', partition => %d);\n" % i for i in range(PARTITIONS) if i != 7))
 
 
+def test_pinned():
+    """a transaction that has appended keeps its entry, however many others come by"""
+    ends = "SELECT partition, end_offset FROM partitions WHERE topic = 'many' ORDER BY partition"
+    before = [int(row[1]) for row in server.rows(ends)]
+    session = server.session()
+    session.sql("BEGIN")
+    tap.equal(session.sql("SELECT append('many:0', 'pinned')"), str(before[0]), "it appends")
+    for _ in range(2):
+        server.sql("".join("SELECT append('many:%d', 'by');\n" % i for i in range(1, PARTITIONS)))
+    tap.equal(session.sql("SELECT append('many:0', 'pinned, too')"), str(before[0] + 1), "it goes on where it was")
+    session.sql("COMMIT")
+    session.close()
+    tap.equal([int(row[1]) for row in server.rows(ends)], [n + 2 for n in before], "each log has its own end")
+    server.sql("SELECT append('many:0', 'next')")
+    tap.equal(server.sql("SELECT end_offset FROM partitions WHERE topic = 'many' AND partition = 0"), str(before[0] + 3), "and goes on there")
+
+
 def test_prepared():
     """appends of a prepared transaction are found again when its log's state has been put away"""
     before = int(server.sql("SELECT log_end('many:7')"))
@@ -333,5 +350,5 @@ def test_number_of_partitions():
     tap.equal(server.sql("SELECT count(*) FROM pg_class WHERE relname LIKE 'big%'"), "0", "a Kafka client deletes it")
 
 
-tap.main([test_write_in_turn, test_wait_for_all, test_upkeep, test_too_many_at_once, test_all_in_use,
+tap.main([test_write_in_turn, test_wait_for_all, test_upkeep, test_too_many_at_once, test_all_in_use, test_pinned,
           test_prepared, test_crashes, test_number_of_partitions])

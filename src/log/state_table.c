@@ -240,22 +240,19 @@ pt_state_pin(PtLogState *state, const RelFileLocator *locator)
  * finding
  */
 
-/* The entry of a log, pinned; NULL: it has none. */
+/* The entry of a log, pinned; NULL: it has none.  With the table's lock. */
 static PtLogState *
 find(const RelFileLocator *locator)
 {
-	PtStateIndex *entry;
-	PtLogState *state = NULL;
+	PtStateIndex *entry = hash_search(index_of, locator, HASH_FIND, NULL);
+	PtLogState *state;
 
-	LWLockAcquire(&table->lock, LW_SHARED);
-	entry = hash_search(index_of, locator, HASH_FIND, NULL);
-	if (entry)
-	{
-		state = &table->states[entry->at];
-		if (!pin(state, locator))
-			Assert(false);
-	}
-	LWLockRelease(&table->lock);
+	Assert(LWLockHeldByMe(&table->lock));
+	if (entry == NULL)
+		return NULL;
+	state = &table->states[entry->at];
+	if (!pin(state, locator))
+		Assert(false);
 	return state;
 }
 
@@ -276,44 +273,48 @@ give_to(PtLogState *state, const RelFileLocator *locator)
 }
 
 /*
+ * Gives a log that has no entry one that was never used, or (may_evict)
+ * another log's; false: all are in use.  Table lock held exclusively.
+ */
+static bool
+add(const RelFileLocator *locator, bool may_evict)
+{
+	PtStateIndex *entry;
+	int			at = -1;
+	bool		found;
+
+	if (table->nused < pt_max_partitions)
+		at = table->nused++;
+	else if (may_evict)
+		at = evict();
+	if (at < 0)
+		return false;
+	give_to(&table->states[at], locator);
+	entry = hash_search(index_of, locator, HASH_ENTER, &found);
+	Assert(!found);
+	entry->at = at;
+	return true;
+}
+
+/*
  * The entry of a log, pinned, loaded or not; a new one when it has none, or
  * (may_evict) another log's.  NULL: all are in use.
  */
 PtLogState *
 pt_state_claim(const RelFileLocator *locator, bool may_evict)
 {
-	PtStateIndex *entry;
-	PtLogState *state = find(locator);
-	bool		found;
+	PtLogState *state;
 
+	reserve_pin();
+	LWLockAcquire(&table->lock, LW_SHARED);
+	state = find(locator);
+	LWLockRelease(&table->lock);
 	if (state)
 		return state;
-	reserve_pin();
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
-	entry = hash_search(index_of, locator, HASH_FIND, NULL);
-	if (entry == NULL)
-	{
-		int			at = -1;
-
-		if (table->nused < pt_max_partitions)
-			at = table->nused++;
-		else if (may_evict)
-			at = evict();
-
-		if (at >= 0)
-		{
-			give_to(&table->states[at], locator);
-			entry = hash_search(index_of, locator, HASH_ENTER, &found);
-			Assert(!found);
-			entry->at = at;
-		}
-	}
-	if (entry)
-	{
-		state = &table->states[entry->at];
-		if (!pin(state, locator))
-			Assert(false);
-	}
+	state = find(locator);
+	if (state == NULL && add(locator, may_evict))
+		state = find(locator);
 	LWLockRelease(&table->lock);
 	return state;
 }

@@ -339,3 +339,25 @@ pt_config_table_list(const PtConfigTable *table, List *pairs)
 	}
 	return list;
 }
+
+/*
+ * Returns those of the pairs (List of PtConfigPair *) that have a legal name
+ * and a legal value.  For what somebody may have written by hand.
+ */
+List *
+pt_config_table_valid(const PtConfigTable *table, List *pairs)
+{
+	List	   *valid = NIL;
+	ListCell   *lc;
+	char	   *reason;
+
+	foreach(lc, pairs)
+	{
+		PtConfigPair *pair = lfirst(lc);
+
+		if (pair->name != NULL && pair->value != NULL &&
+			pt_config_check_pair(table, pair->name, pair->value, &reason))
+			valid = lappend(valid, pair);
+	}
+	return valid;
+}

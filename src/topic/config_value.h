@@ -99,6 +99,7 @@ extern const PtConfigPair *pt_config_pair(List *pairs, const char *name);
  * value among the changes resets a config to its default.  If a name is
  * changed twice, the last change counts.
  */
+extern List *pt_config_table_valid(const PtConfigTable *table, List *pairs);
 extern List *pt_config_table_merge(const PtConfigTable *table, List *old, List *changes);
 
 /*

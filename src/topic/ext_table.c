@@ -75,3 +75,37 @@ pt_ext_table_run(const char *sql, bool read_only, const char *arg1, const char *
 	if (SPI_execute_with_args(sql, n, types, values, NULL, read_only, 0) < 0)
 		elog(ERROR, "could not run \"%s\"", sql);
 }
+
+/*
+ * Runs a query as pt_ext_table_run does, with SPI and a snapshot of its own.
+ * Returns the first two columns of the rows as text, in the current memory
+ * context: List of PtConfigPair *, whose value is NULL if it is null or if
+ * there is one column only.
+ */
+List *
+pt_ext_table_read(const char *sql, bool read_only, const char *arg1)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *pairs = NIL;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	pt_ext_table_run(sql, read_only, arg1, NULL);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		char	   *name = SPI_getvalue(row, desc, 1);
+		char	   *value = desc->natts > 1 ? SPI_getvalue(row, desc, 2) : NULL;
+		MemoryContext old = MemoryContextSwitchTo(caller);
+		PtConfigPair *pair = palloc(sizeof(PtConfigPair));
+
+		pair->name = name ? pstrdup(name) : NULL;
+		pair->value = value ? pstrdup(value) : NULL;
+		pairs = lappend(pairs, pair);
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+	PopActiveSnapshot();
+	return pairs;
+}

@@ -14,6 +14,7 @@
 
 extern char *pt_ext_table_name(const char *table, Oid *relid);
 extern char *pt_ext_table_required(const char *table);
+extern List *pt_ext_table_read(const char *sql, bool read_only, const char *arg1);
 extern void pt_ext_table_run(const char *sql, bool read_only, const char *arg1, const char *arg2);
 
 #endif							/* PT_TOPIC_EXT_TABLE_H */

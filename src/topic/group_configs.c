@@ -72,39 +72,16 @@ static Oid	watched = InvalidOid;	/* OID of the table, once the generation
 static List *
 read_configs(const char *group, bool for_update)
 {
-	MemoryContext caller = CurrentMemoryContext;
 	Oid			relid;
 	char	   *table = pt_ext_table_name(TABLE_NAME, &relid);
-	List	   *pairs = NIL;
+	char	   *sql;
 
 	Assert(group != NULL);
 	if (table == NULL)
 		return NIL;
-	PushActiveSnapshot(GetTransactionSnapshot());
-	SPI_connect();
-	pt_ext_table_run(psprintf("SELECT e.key, e.value FROM %s g, pg_catalog.jsonb_each_text(g.configs) e "
-							  "WHERE g.group_id OPERATOR(pg_catalog.=) $1%s", table, for_update ? " FOR UPDATE OF g" : ""),
-					 !for_update, group, NULL);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		char	   *name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
-		char	   *value = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
-		char	   *reason;
-		PtConfigPair *pair;
-		MemoryContext old;
-
-		if (value == NULL || !pt_config_check_pair(&config_table, name, value, &reason))
-			continue;
-		old = MemoryContextSwitchTo(caller);
-		pair = palloc(sizeof(PtConfigPair));
-		pair->name = pstrdup(name);
-		pair->value = pstrdup(value);
-		pairs = lappend(pairs, pair);
-		MemoryContextSwitchTo(old);
-	}
-	SPI_finish();
-	PopActiveSnapshot();
-	return pairs;
+	sql = psprintf("SELECT e.key, e.value FROM %s g, pg_catalog.jsonb_each_text(g.configs) e "
+				   "WHERE g.group_id OPERATOR(pg_catalog.=) $1%s", table, for_update ? " FOR UPDATE OF g" : "");
+	return pt_config_table_valid(&config_table, pt_ext_table_read(sql, !for_update, group));
 }
 
 /*
@@ -350,26 +327,15 @@ pt_group_config_list(const char *group)
 List *
 pt_group_config_names(void)
 {
-	MemoryContext caller = CurrentMemoryContext;
 	Oid			relid;
 	char	   *table = pt_ext_table_name(TABLE_NAME, &relid);
 	List	   *names = NIL;
+	ListCell   *lc;
 
 	if (table == NULL)
 		return NIL;
-	PushActiveSnapshot(GetTransactionSnapshot());
-	SPI_connect();
-	pt_ext_table_run(psprintf("SELECT group_id FROM %s ORDER BY group_id", table), true, NULL, NULL);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		char	   *name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
-		MemoryContext old = MemoryContextSwitchTo(caller);
-
-		names = lappend(names, pstrdup(name));
-		MemoryContextSwitchTo(old);
-	}
-	SPI_finish();
-	PopActiveSnapshot();
+	foreach(lc, pt_ext_table_read(psprintf("SELECT group_id FROM %s ORDER BY group_id", table), true, NULL))
+		names = lappend(names, unconstify(char *, ((PtConfigPair *) lfirst(lc))->name));
 	return names;
 }
 

@@ -91,36 +91,13 @@ static const PtConfigTable config_table = {"broker", config_defs, lengthof(confi
 static List *
 read_pairs(void)
 {
-	MemoryContext caller = CurrentMemoryContext;
 	Oid			relid;
 	char	   *table = pt_ext_table_name(TABLE_NAME, &relid);
-	List	   *pairs = NIL;
 
 	if (table == NULL)
 		return NIL;
-	PushActiveSnapshot(GetTransactionSnapshot());
-	SPI_connect();
-	pt_ext_table_run(psprintf("SELECT name, value FROM %s", table), true, NULL, NULL);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		char	   *name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
-		char	   *value = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
-		MemoryContext old = MemoryContextSwitchTo(caller);
-		char	   *reason;
-
-		if (name != NULL && value != NULL && pt_config_check_pair(&config_table, name, value, &reason))
-		{
-			PtConfigPair *pair = palloc(sizeof(PtConfigPair));
-
-			pair->name = pstrdup(name);
-			pair->value = pstrdup(value);
-			pairs = lappend(pairs, pair);
-		}
-		MemoryContextSwitchTo(old);
-	}
-	SPI_finish();
-	PopActiveSnapshot();
-	return pairs;
+	return pt_config_table_valid(&config_table,
+								 pt_ext_table_read(psprintf("SELECT name, value FROM %s", table), true, NULL));
 }
 
 /*

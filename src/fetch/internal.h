@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * internal.h
- *	  Logs without relations: for fetch.c, span.c and offsets.c.
+ *	  Logs without relations: for fetch.c, span.c and list_offsets.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *

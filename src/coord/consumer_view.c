@@ -68,8 +68,12 @@ consumer_fetch(CoordGroups *groups, CoordGroup *group, const CoordEvent *event)
 }
 
 /*
- * A commit with an older epoch is allowed for a partition that the member has
- * had since that epoch (KIP-1251); see coord.h.
+ * May the offset of this partition be committed, although COMMIT was refused?
+ *
+ * KIP-1251: after STALE_MEMBER_EPOCH, or ILLEGAL_GENERATION for classic
+ * members, in a group of kind consumer, single partitions may still be
+ * committed: those that the member has had since that epoch or longer.
+ * Returns the error of the partition.
  */
 CoordError
 coord_commit_partition(const CoordGroups *groups, CoordBytes group_id, CoordBytes member_id, int32 epoch,

@@ -89,10 +89,6 @@ typedef struct CoordConfig
 	void	   *arg;			/* is passed to both */
 } CoordConfig;
 
-/*
- * Sets Kafka's defaults.  There are no regex functions, so that every regular
- * expression is invalid.
- */
 extern void coord_config_defaults(CoordConfig *config);
 
 /*
@@ -118,16 +114,8 @@ typedef struct CoordOverrides
 	int32		consumer_heartbeat_interval_ms;
 } CoordOverrides;
 
-/*
- * Sets the overrides of a group, whether it is in memory or not.  They stay
- * until both values are set to 0 or less.  Must not be called during a step.
- */
 extern void coord_override(CoordGroups *groups, CoordBytes group_id, const CoordOverrides *values);
 
-/*
- * Handles one event.  "out" is filled; what it points to is valid until the
- * next step.
- */
 extern void coord_step(CoordGroups *groups, const CoordEvent *event, int64 now_ms, CoordReplies *out);
 
 /*
@@ -147,10 +135,6 @@ extern bool coord_find(const CoordGroups *groups, CoordBytes group_id, CoordGrou
 extern bool coord_describe(const CoordGroups *groups, CoordBytes group_id, CoordDescription *out);
 extern CoordGroupInfo *coord_list(const CoordGroups *groups, int *n);
 
-/*
- * Returns true if the filters of a ListGroups let the group through.  An
- * empty filter (n = 0) lets all through; case does not matter.
- */
 extern bool coord_list_matches(const CoordGroupInfo *info, const CoordBytes *states, int nstates,
 							   const CoordBytes *types, int ntypes);
 
@@ -160,14 +144,6 @@ extern const char *coord_state_name(CoordState state);
 /* "classic" or "consumer"; "classic" for an empty group */
 extern const char *coord_kind_name(CoordKind kind);
 
-/*
- * May the offset of this partition be committed, although COMMIT was refused?
- *
- * KIP-1251: after STALE_MEMBER_EPOCH, or ILLEGAL_GENERATION for classic
- * members, in a group of kind consumer, single partitions may still be
- * committed: those that the member has had since that epoch or longer.
- * Returns the error of the partition.
- */
 extern CoordError coord_commit_partition(const CoordGroups *groups, CoordBytes group_id, CoordBytes member_id,
 										 int32 epoch, const CoordUuid *topic_id, int32 partition);
 

@@ -138,7 +138,8 @@ name_among(const char *name, const CoordBytes *names, int n)
 }
 
 /*
- * Applies the filters of ListGroups; see coord.h.
+ * Returns true if the filters of a ListGroups let the group through.  An
+ * empty filter (n = 0) lets all through; case does not matter.
  */
 bool
 coord_list_matches(const CoordGroupInfo *info, const CoordBytes *states, int nstates,

@@ -27,7 +27,8 @@
 static void group_linger_over(CoordGroups *groups, CoordTimer *timer);
 
 /*
- * Sets Kafka's defaults; see coord.h.
+ * Sets Kafka's defaults.  There are no regex functions, so that every regular
+ * expression is invalid.
  */
 void
 coord_config_defaults(CoordConfig *config)

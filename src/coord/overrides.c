@@ -35,7 +35,8 @@ override_find(const CoordGroups *groups, CoordBytes group_id)
 }
 
 /*
- * Sets or removes the overrides of a group; see coord.h.
+ * Sets the overrides of a group, whether it is in memory or not.  They stay
+ * until both values are set to 0 or less.  Must not be called during a step.
  */
 void
 coord_override(CoordGroups *groups, CoordBytes group_id, const CoordOverrides *values)

@@ -221,7 +221,8 @@ dispatch_plain(CoordGroups *groups, const CoordEvent *event)
 }
 
 /*
- * Handles one event; see coord.h.
+ * Handles one event.  "out" is filled; what it points to is valid until the
+ * next step.
  */
 void
 coord_step(CoordGroups *groups, const CoordEvent *event, int64 now_ms, CoordReplies *out)

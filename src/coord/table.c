@@ -75,7 +75,8 @@ table_grow(CoordGroups *groups, CoordTable *table)
 }
 
 /*
- * Adds a node; see table.h.  May allocate.
+ * Adds a node.  The caller has set node->key; no node with that key may be in
+ * the table.  May allocate.
  */
 void
 coord_table_add(CoordGroups *groups, CoordTable *table, CoordNode *node)
@@ -94,7 +95,7 @@ coord_table_add(CoordGroups *groups, CoordTable *table, CoordNode *node)
 }
 
 /*
- * Removes a node; see table.h.  The buckets stay as they are.
+ * Removes a node, which must be in the table.  The buckets stay as they are.
  */
 void
 coord_table_remove(CoordTable *table, CoordNode *node)

@@ -36,10 +36,8 @@ struct CoordGroups;
 
 extern CoordNode *coord_table_find(const struct CoordGroups *groups, const CoordTable *table, CoordBytes key);
 
-/* The caller has set node->key; no node with that key may be in the table. */
 extern void coord_table_add(struct CoordGroups *groups, CoordTable *table, CoordNode *node);
 
-/* The node must be in the table. */
 extern void coord_table_remove(CoordTable *table, CoordNode *node);
 
 /* Frees the memory of an empty table. */

@@ -47,7 +47,10 @@
 	(PT_BATCH_COMPRESSION_MASK | PT_BATCH_LOG_APPEND_TIME | PT_BATCH_TRANSACTIONAL)
 
 /*
- * Reads a header; see batch.h.
+ * Reads the 61 bytes of a header at "data"; "len" bytes are there.  Returns
+ * PT_BATCH_TRUNCATED if there are fewer than 61 bytes, and
+ * PT_BATCH_BAD_LENGTH if the length field is below 49 or above INT32_MAX -
+ * 12.  Checks nothing else.
  */
 PtBatchStatus
 pt_batch_header_read(const char *data, size_t len, PtBatchHeader *h)
@@ -94,7 +97,11 @@ batch_verify_counts(const PtBatchHeader *h)
 }
 
 /*
- * Checks a produced batch; see batch.h.
+ * Makes all checks that a broker makes on a produced batch, without
+ * decompressing it: it is complete and exactly "len" bytes long, magic is 2,
+ * the CRC is right, the codec is known, no attributes are set but those of a
+ * producer, counts and deltas agree (last_offset_delta + 1 == record_count,
+ * at least one record), and an uncompressed batch has room for its records.
  */
 PtBatchStatus
 pt_batch_verify(const char *data, size_t len, PtBatchHeader *h)

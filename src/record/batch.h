@@ -69,21 +69,8 @@ typedef struct PtRecord
 	int32		header_count;
 } PtRecord;
 
-/*
- * Reads the 61 bytes of a header at "data"; "len" bytes are there.  Returns
- * PT_BATCH_TRUNCATED if there are fewer than 61 bytes, and
- * PT_BATCH_BAD_LENGTH if the length field is below 49 or above INT32_MAX -
- * 12.  Checks nothing else.
- */
 extern PtBatchStatus pt_batch_header_read(const char *data, size_t len, PtBatchHeader *h);
 
-/*
- * Makes all checks that a broker makes on a produced batch, without
- * decompressing it: it is complete and exactly "len" bytes long, magic is 2,
- * the CRC is right, the codec is known, no attributes are set but those of a
- * producer, counts and deltas agree (last_offset_delta + 1 == record_count,
- * at least one record), and an uncompressed batch has room for its records.
- */
 extern PtBatchStatus pt_batch_verify(const char *data, size_t len, PtBatchHeader *h);
 
 /*
@@ -97,11 +84,6 @@ typedef struct PtRecordsInfo
 	int64		max_timestamp;
 } PtRecordsInfo;
 
-/*
- * Checks all records of a batch, which it decompresses: each is well-formed,
- * there are record_count of them with deltas 0 to n - 1, and nothing follows
- * the last one.  "info" may be NULL.
- */
 extern PtBatchStatus pt_batch_verify_records(const char *data, size_t len, size_t max_decompressed,
 											 PtRecordsInfo *info);
 

@@ -31,13 +31,8 @@ typedef struct PtOutput
 	size_t		max;			/* largest len that is allowed */
 } PtOutput;
 
-/*
- * Makes room for at least one more byte at data + len.  cap may exceed max by
- * one byte, which tells "just full" from "too much".
- */
 extern PtBatchStatus pt_output_room(PtOutput *out);
 
-/* Makes room for n more bytes.  n must be what will really come. */
 extern PtBatchStatus pt_output_reserve(PtOutput *out, size_t n);
 
 /* The functions of a codec. */
@@ -79,11 +74,6 @@ pt_codec_level(int level, int dflt, int min, int max)
 	return Min(Max(level, min), max);
 }
 
-/*
- * Does what pt_compress() does, and leaves "reserve" bytes in front, which
- * *out_len does not count.  A new *out is allocated in the memory context of
- * "beside", or in the current one if that is NULL.
- */
 extern PtBatchStatus pt_compress_behind(PtCodec codec, int level, size_t reserve, const char *beside,
 										const char *in, size_t in_len,
 										char **out, size_t *out_cap, size_t *out_len);

@@ -69,7 +69,8 @@ output_resize(PtOutput *out, size_t cap)
 }
 
 /*
- * Makes room for at least one more byte; see codec.h.
+ * Makes room for at least one more byte at data + len.  cap may exceed max by
+ * one byte, which tells "just full" from "too much".
  */
 PtBatchStatus
 pt_output_room(PtOutput *out)
@@ -84,7 +85,7 @@ pt_output_room(PtOutput *out)
 }
 
 /*
- * Makes room for n more bytes; see codec.h.
+ * Makes room for n more bytes.  n must be what will really come.
  */
 PtBatchStatus
 pt_output_reserve(PtOutput *out, size_t n)
@@ -99,7 +100,9 @@ pt_output_reserve(PtOutput *out, size_t n)
 }
 
 /*
- * Decompresses; see compress.h.  The codec must not be PT_CODEC_NONE.
+ * Decompresses into a palloc'd buffer, which the caller pfrees.  Never
+ * allocates much more than twice the bytes that really come out.
+ * PT_BATCH_TOO_LARGE if these are more than "max".
  */
 PtBatchStatus
 pt_decompress(PtCodec codec, const char *in, size_t in_len, size_t max, char **out, size_t *out_len)
@@ -132,7 +135,9 @@ pt_decompress(PtCodec codec, const char *in, size_t in_len, size_t max, char **o
 }
 
 /*
- * Compresses behind a reserve; see codec.h.
+ * Does what pt_compress() does, and leaves "reserve" bytes in front, which
+ * *out_len does not count.  A new *out is allocated in the memory context of
+ * "beside", or in the current one if that is NULL.
  */
 PtBatchStatus
 pt_compress_behind(PtCodec codec, int level, size_t reserve, const char *beside,
@@ -168,7 +173,9 @@ pt_compress_behind(PtCodec codec, int level, size_t reserve, const char *beside,
 }
 
 /*
- * Compresses; see compress.h.
+ * Compresses into *out, which is palloc'd or enlarged; *out_cap is its size.
+ * "level" is the library's own; INT_MIN is its default.  PT_BATCH_TOO_LARGE
+ * if the result would not be smaller than the input.
  */
 PtBatchStatus
 pt_compress(PtCodec codec, int level, const char *in, size_t in_len, char **out, size_t *out_cap, size_t *out_len)

@@ -26,18 +26,8 @@ typedef enum PtCodec
 } PtCodec;
 #define PT_CODEC_LAST PT_CODEC_ZSTD
 
-/*
- * Decompresses into a palloc'd buffer, which the caller pfrees.  Never
- * allocates much more than twice the bytes that really come out.
- * PT_BATCH_TOO_LARGE if these are more than "max".
- */
 extern PtBatchStatus pt_decompress(PtCodec codec, const char *in, size_t in_len, size_t max, char **out, size_t *out_len);
 
-/*
- * Compresses into *out, which is palloc'd or enlarged; *out_cap is its size.
- * "level" is the library's own; INT_MIN is its default.  PT_BATCH_TOO_LARGE
- * if the result would not be smaller than the input.
- */
 extern PtBatchStatus pt_compress(PtCodec codec, int level, const char *in, size_t in_len, char **out, size_t *out_cap, size_t *out_len);
 
 #endif							/* PT_RECORD_COMPRESS_H */

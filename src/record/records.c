@@ -248,7 +248,9 @@ records_verify(PtRecordIter *it, PtRecordsInfo *info)
 }
 
 /*
- * Checks all records of a batch; see batch.h.
+ * Checks all records of a batch, which it decompresses: each is well-formed,
+ * there are record_count of them with deltas 0 to n - 1, and nothing follows
+ * the last one.  "info" may be NULL.
  */
 PtBatchStatus
 pt_batch_verify_records(const char *data, size_t len, size_t max_decompressed, PtRecordsInfo *info)

@@ -32,7 +32,7 @@ StaticAssertDecl(sizeof(PtProducerState) == 24 + PT_SEQUENCE_BATCHES * sizeof(Pt
 				 "PtProducerState has no padding");
 
 /*
- * Makes the state of an unknown producer; see sequence.h.
+ * Makes the state of a producer of which the partition knows nothing.
  */
 void
 pt_sequence_init(PtProducerState *state, int64 producer_id)
@@ -46,7 +46,8 @@ pt_sequence_init(PtProducerState *state, int64 producer_id)
 }
 
 /*
- * Returns the sequence number "delta" records later; see sequence.h.
+ * Returns the sequence number "delta" records behind another; 0 follows
+ * INT32_MAX.
  */
 int32
 pt_sequence_add(int32 sequence, int32 delta)
@@ -57,7 +58,7 @@ pt_sequence_add(int32 sequence, int32 delta)
 }
 
 /*
- * Returns the sequence number "delta" records earlier; see sequence.h.
+ * Returns the sequence number "delta" records before another.
  */
 int32
 pt_sequence_sub(int32 sequence, int32 delta)
@@ -98,7 +99,8 @@ sequence_next(const PtProducerState *state)
 }
 
 /*
- * Decides about a batch; see sequence.h and the rules above.
+ * Decides whether a batch of this producer may be appended.  Changes nothing.
+ * If it is a duplicate, *base_offset is where the first one is, otherwise -1.
  */
 PtSequenceResult
 pt_sequence_check(const PtProducerState *state, const PtBatchHeader *batch, int64 *base_offset)
@@ -131,7 +133,9 @@ pt_sequence_check(const PtProducerState *state, const PtBatchHeader *batch, int6
 }
 
 /*
- * Remembers a batch; see sequence.h.
+ * Remembers that the batch is at base_offset.  To be called for batches that
+ * pt_sequence_check() has accepted, and for those read from the log, in its
+ * order.
  */
 void
 pt_sequence_append(PtProducerState *state, const PtBatchHeader *batch, int64 base_offset, int64 timestamp)

@@ -53,31 +53,16 @@ typedef enum PtSequenceResult
 	PT_SEQUENCE_INVALID			/* negative sequence or epoch */
 } PtSequenceResult;
 
-/* Makes the state of a producer of which the partition knows nothing. */
 extern void pt_sequence_init(PtProducerState *state, int64 producer_id);
 
-/*
- * Decides whether a batch of this producer may be appended.  Changes nothing.
- * If it is a duplicate, *base_offset is where the first one is, otherwise -1.
- */
 extern PtSequenceResult pt_sequence_check(const PtProducerState *state, const PtBatchHeader *batch,
 										  int64 *base_offset);
 
-/*
- * Remembers that the batch is at base_offset.  To be called for batches that
- * pt_sequence_check() has accepted, and for those read from the log, in its
- * order.
- */
 extern void pt_sequence_append(PtProducerState *state, const PtBatchHeader *batch,
 							   int64 base_offset, int64 timestamp);
 
-/*
- * Returns the sequence number "delta" records behind another; 0 follows
- * INT32_MAX.
- */
 extern int32 pt_sequence_add(int32 sequence, int32 delta);
 
-/* Returns the sequence number "delta" records before another. */
 extern int32 pt_sequence_sub(int32 sequence, int32 delta);
 
 #endif							/* PT_RECORD_SEQUENCE_H */

@@ -64,7 +64,7 @@ trimmed(const char *s)
 }
 
 /*
- * Parses a number; see config_value.h.
+ * Parses an optional sign and digits, and nothing else.
  */
 bool
 pt_config_parse_long(const char *s, int64 *result)
@@ -224,7 +224,8 @@ check_list(const PtConfigDef *def, const char *value, PtConfigValue *out, char *
 }
 
 /*
- * Checks a value; see config_value.h.
+ * Checks one value by its definition and decodes it into *out.  Returns false
+ * with a reason, palloc'd.
  */
 bool
 pt_config_check_value(const PtConfigDef *def, const char *value, PtConfigValue *out, char **reason)
@@ -250,7 +251,8 @@ pt_config_check_value(const PtConfigDef *def, const char *value, PtConfigValue *
 }
 
 /*
- * Checks a name and a value; see config_value.h.
+ * Checks a name and a value.  NULL stands for the default, which is allowed
+ * for each known name.  Returns false with a reason, palloc'd.
  */
 bool
 pt_config_check_pair(const PtConfigTable *table, const char *name, const char *value, char **reason)
@@ -268,7 +270,7 @@ pt_config_check_pair(const PtConfigTable *table, const char *name, const char *v
 }
 
 /*
- * Returns the pair of that name; see config_value.h.
+ * Returns the pair of that name; NULL: the config has its default.
  */
 const PtConfigPair *
 pt_config_pair(List *pairs, const char *name)
@@ -314,7 +316,7 @@ pt_config_table_merge(const PtConfigTable *table, List *old, List *changes)
 }
 
 /*
- * Lists all configs of the table; see config_value.h.
+ * Returns a PtConfigEntry for each definition, with the values of the pairs.
  */
 List *
 pt_config_table_list(const PtConfigTable *table, List *pairs)

@@ -76,22 +76,12 @@ typedef struct PtConfigTable
 extern const PtConfigDef *pt_config_find(const PtConfigTable *table, const char *name);
 extern const char *pt_config_type_name(PtConfigType type);
 
-/* Parses an optional sign and digits, and nothing else. */
 extern bool pt_config_parse_long(const char *s, int64 *result);
 
-/*
- * Checks one value by its definition and decodes it into *out.  Returns false
- * with a reason, palloc'd.
- */
 extern bool pt_config_check_value(const PtConfigDef *def, const char *value, PtConfigValue *out, char **reason);
 
-/*
- * Checks a name and a value.  NULL stands for the default, which is allowed
- * for each known name.  Returns false with a reason, palloc'd.
- */
 extern bool pt_config_check_pair(const PtConfigTable *table, const char *name, const char *value, char **reason);
 
-/* Returns the pair of that name; NULL: the config has its default. */
 extern const PtConfigPair *pt_config_pair(List *pairs, const char *name);
 
 /*
@@ -102,9 +92,6 @@ extern const PtConfigPair *pt_config_pair(List *pairs, const char *name);
 extern List *pt_config_table_valid(const PtConfigTable *table, List *pairs);
 extern List *pt_config_table_merge(const PtConfigTable *table, List *old, List *changes);
 
-/*
- * Returns a PtConfigEntry for each definition, with the values of the pairs.
- */
 extern List *pt_config_table_list(const PtConfigTable *table, List *pairs);
 
 #endif							/* PT_TOPIC_CONFIG_VALUE_H */

@@ -44,7 +44,8 @@ place_path(Oid tablespace)
 }
 
 /*
- * Lists the tablespaces in which tables can be; see topic.h.
+ * Returns a List of PtPlace *, one for each tablespace in which a table can
+ * be.
  */
 List *
 pt_places(void)
@@ -91,7 +92,8 @@ file_bytes(const RelFileLocator *locator)
 }
 
 /*
- * Returns the tablespace of a leaf and the size of its files; see topic.h.
+ * Returns the tablespace of a leaf, and the size of its files in *bytes;
+ * InvalidOid if there is no such table.
  */
 Oid
 pt_leaf_place(Oid leaf, int64 *bytes)

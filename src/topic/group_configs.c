@@ -154,7 +154,9 @@ relcache_changed(Datum arg, Oid relid)
 }
 
 /*
- * Returns the generation; see group_configs.h.
+ * Returns a number that increases whenever configs of a group may have
+ * changed, here or in another process.  Copies have to be read again then.
+ * Needs a transaction.
  */
 uint64
 pt_group_configs_generation(void)
@@ -270,7 +272,8 @@ check_all(List *pairs, char **reason)
 }
 
 /*
- * Checks changes; see group_configs.h.
+ * Checks changes (List of PtConfigPair *; a NULL value is the default).
+ * Returns false with a reason, palloc'd.
  */
 bool
 pt_group_check_configs(const char *group, List *changes, char **reason)
@@ -303,7 +306,8 @@ pt_group_check_configs(const char *group, List *changes, char **reason)
  */
 
 /*
- * Lists all configs of a group; see group_configs.h.
+ * Returns all configs of a group, ordered by name; NULL: the defaults.  A
+ * List of PtConfigEntry *.
  */
 List *
 pt_group_config_list(const char *group)
@@ -322,7 +326,8 @@ pt_group_config_list(const char *group)
 }
 
 /*
- * Lists the groups that have configs; see group_configs.h.
+ * Returns the names of the groups that have configs of their own, in order.
+ * A List of char *.
  */
 List *
 pt_group_config_names(void)
@@ -340,7 +345,7 @@ pt_group_config_names(void)
 }
 
 /*
- * Changes the configs of a group; see group_configs.h.
+ * Makes changes.  ERROR 22023 if pt_group_check_configs() refuses them.
  */
 void
 pt_group_alter_configs(const char *group, List *changes)
@@ -358,7 +363,8 @@ pt_group_alter_configs(const char *group, List *changes)
 }
 
 /*
- * Locks the table, if that is possible at once; see group_configs.h.
+ * Returns true if the configs can be read without waiting for a session that
+ * has their table locked.  This stays so to the end of the transaction.
  */
 bool
 pt_group_configs_lock(void)
@@ -369,7 +375,8 @@ pt_group_configs_lock(void)
 }
 
 /*
- * Gets the configs of a group; see group_configs.h.
+ * Sets the fields for which the group has a value; others stay as they are.
+ * Returns false if it has none.
  */
 bool
 pt_group_config_get(const char *group, PtGroupConfig *config)

@@ -20,31 +20,14 @@
 
 #include "topic/topic.h"
 
-/*
- * Returns all configs of a group, ordered by name; NULL: the defaults.  A
- * List of PtConfigEntry *.
- */
 extern List *pt_group_config_list(const char *group);
 
-/*
- * Returns the names of the groups that have configs of their own, in order.
- * A List of char *.
- */
 extern List *pt_group_config_names(void);
 
-/*
- * Returns true if the configs can be read without waiting for a session that
- * has their table locked.  This stays so to the end of the transaction.
- */
 extern bool pt_group_configs_lock(void);
 
-/*
- * Checks changes (List of PtConfigPair *; a NULL value is the default).
- * Returns false with a reason, palloc'd.
- */
 extern bool pt_group_check_configs(const char *group, List *changes, char **reason);
 
-/* Makes changes.  ERROR 22023 if pt_group_check_configs() refuses them. */
 extern void pt_group_alter_configs(const char *group, List *changes);
 
 /* The values that code reads, in ms. */
@@ -68,17 +51,8 @@ typedef struct PtGroupConfigBounds
 
 extern const PtGroupConfigBounds *pt_group_config_bounds(void);
 
-/*
- * Sets the fields for which the group has a value; others stay as they are.
- * Returns false if it has none.
- */
 extern bool pt_group_config_get(const char *group, PtGroupConfig *config);
 
-/*
- * Returns a number that increases whenever configs of a group may have
- * changed, here or in another process.  Copies have to be read again then.
- * Needs a transaction.
- */
 extern uint64 pt_group_configs_generation(void);
 
 #endif							/* PT_TOPIC_GROUP_CONFIGS_H */

@@ -51,7 +51,8 @@ pt_json_walk_next(PtJsonWalk *walk)
 }
 
 /*
- * Returns a scalar as text; see json.h.
+ * Returns a scalar as text, as ->> does; NULL for null.  ERROR for an array
+ * or object; "what" is its name in the message.
  */
 char *
 pt_json_scalar(const JsonbValue *v, const char *what)
@@ -75,7 +76,8 @@ pt_json_scalar(const JsonbValue *v, const char *what)
 }
 
 /*
- * Returns a whole number; see json.h.
+ * Returns true and the number if it is whole and fits; false for anything
+ * else.
  */
 bool
 pt_json_int64(const JsonbValue *v, int64 *result)
@@ -115,7 +117,9 @@ joined(JsonbContainer *array, const char *what)
 }
 
 /*
- * Returns configs as pairs; see json.h.
+ * Returns {"retention.ms": 1000, "cleanup.policy": ["compact", "delete"],
+ * "segment.ms": null} as a list of PtConfigPair.  An array is joined with
+ * commas.  Names and values are not checked.
  */
 List *
 pt_json_configs(Jsonb *jb)

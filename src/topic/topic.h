@@ -191,10 +191,8 @@ typedef struct PtPlace
 	const char *path;			/* absolute */
 } PtPlace;
 
-/* List of PtPlace *, one for each tablespace in which a table can be. */
 extern List *pt_places(void);
 
-/* Returns the tablespace; InvalidOid if there is no such table. */
 extern Oid	pt_leaf_place(Oid leaf, int64 *bytes);
 
 /*

@@ -231,8 +231,14 @@ send_request(int fd, const Options *opt, int partition, const Bytes *batch)
 	put_int(&head, (int64_t) batch->len, 4);
 	left = head.len + batch->len;
 	*(uint32_t *) head.data = htonl(left - 4);
-	iov[0] = (struct iovec) {head.data, head.len};
-	iov[1] = (struct iovec) {batch->data, batch->len};
+	iov[0] = (struct iovec)
+	{
+		head.data, head.len
+	};
+	iov[1] = (struct iovec)
+	{
+		batch->data, batch->len
+	};
 	for (int at = 0; left > 0;)
 	{
 		ssize_t		n = writev(fd, iov + at, 2 - at);
@@ -323,8 +329,8 @@ bench_produce(const Options *opt)
 		if (now_s() - start > opt->deadline_s)
 			die("timed out");
 	}
-	printf("{\"records\": %" PRId64 ", \"bytes\": %" PRId64 ", \"seconds\": %.6f}\n",
-		   opt->records, opt->records * opt->size, now_s() - start);
+	printf("{\"records\": %" PRId64 ", \"bytes\": %" PRId64 ", \"seconds\": %.6f, \"start\": %.6f}\n",
+		   opt->records, opt->records * opt->size, now_s() - start, start);
 }
 
 int

@@ -3,7 +3,7 @@
  * rdk_bench.c
  *	  The librdkafka client of the benchmark: topics, produce, consume, latency.
  *
- *		rdk_bench create  -b HOST:PORT -t TOPIC -p PARTITIONS
+ *		rdk_bench create  -b HOST:PORT -t TOPIC -p PARTITIONS [-C NAME=VALUE]
  *		rdk_bench delete  -b HOST:PORT -t TOPIC
  *		rdk_bench produce -b HOST:PORT -t TOPIC -p PARTITIONS -n RECORDS -s BYTES
  *		rdk_bench consume -b HOST:PORT -t TOPIC -p PARTITIONS -n RECORDS
@@ -12,7 +12,8 @@
  * -X name=value sets any librdkafka property (acks, batch.size, linger.ms, ...) and
  * may be repeated; -T is the deadline in seconds (default 120).  The result is one line of JSON
  * on standard output.  Clocks start after the connection is up and the topic's
- * metadata is known, so that what is timed is the data path alone.
+ * metadata is known, so that what is timed is the data path alone; "start" is
+ * the monotonic clock's seconds then, so that several programs can be added up.
  * lib/clients.py runs this program.
  *
  * Copyright (c) 2026, the pgtopic authors
@@ -46,6 +47,7 @@ typedef struct Options
 	int64_t		warmup;
 	int			size;
 	int			deadline_s;
+	char	   *topic_config;	/* name=value of a topic to create, or NULL */
 	int			nproperties;
 	char	   *properties[MAX_PROPERTIES];
 } Options;
@@ -217,6 +219,15 @@ administer(const Options *opt, bool create)
 
 		if (topic == NULL)
 			die("%s", error);
+		if (opt->topic_config != NULL)
+		{
+			char	   *equals = strchr(opt->topic_config, '=');
+
+			if (equals == NULL)
+				die("-C wants name=value, not \"%s\"", opt->topic_config);
+			*equals = '\0';
+			rd_kafka_NewTopic_set_config(topic, opt->topic_config, equals + 1);
+		}
 		rd_kafka_CreateTopics(rk, &topic, 1, NULL, queue);
 	}
 	else
@@ -310,8 +321,8 @@ bench_produce(const Options *opt)
 	end = now_us();
 	if (delivery_errors > 0)
 		die("produce: %" PRId64 " records failed, the last with %s", delivery_errors, rd_kafka_err2str(last_error));
-	printf("{\"records\": %" PRId64 ", \"bytes\": %" PRId64 ", \"seconds\": %.6f}\n",
-		   opt->records, opt->records * opt->size, (end - start) / 1e6);
+	printf("{\"records\": %" PRId64 ", \"bytes\": %" PRId64 ", \"seconds\": %.6f, \"start\": %.6f}\n",
+		   opt->records, opt->records * opt->size, (end - start) / 1e6, start / 1e6);
 }
 
 /* -- consume -- */
@@ -476,7 +487,7 @@ main(int argc, char **argv)
 	const char *mode = argc > 1 ? argv[1] : "";
 	int			c;
 
-	while ((c = getopt(argc, argv, "b:t:p:n:s:w:T:X:")) != -1)
+	while ((c = getopt(argc, argv, "b:t:p:n:s:w:T:X:C:")) != -1)
 	{
 		switch (c)
 		{
@@ -501,6 +512,9 @@ main(int argc, char **argv)
 			case 'T':
 				opt.deadline_s = atoi(optarg);
 				break;
+			case 'C':
+				opt.topic_config = optarg;
+				break;
 			case 'X':
 				if (opt.nproperties == MAX_PROPERTIES)
 					die("too many -X");
@@ -512,7 +526,7 @@ main(int argc, char **argv)
 	}
 	if (opt.brokers == NULL || opt.topic == NULL || opt.partitions < 1 || opt.records < 1 || opt.size < 1)
 		die("usage: rdk_bench create|delete|produce|consume|latency -b HOST:PORT -t TOPIC "
-			"[-p PARTITIONS] [-n RECORDS] [-s BYTES] [-w WARMUP] [-T SECONDS] [-X name=value]...");
+			"[-p PARTITIONS] [-n RECORDS] [-s BYTES] [-w WARMUP] [-T SECONDS] [-C name=value] [-X name=value]...");
 	if (strcmp(mode, "create") == 0 || strcmp(mode, "delete") == 0)
 		administer(&opt, strcmp(mode, "create") == 0);
 	else if (strcmp(mode, "produce") == 0)

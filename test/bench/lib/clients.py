@@ -1,4 +1,5 @@
 """The load: our librdkafka program, one that sends pre-encoded batches, and Kafka's own Java performance tools.  Both servers get exactly the same calls."""
+import concurrent.futures
 import json
 import os
 import re
@@ -35,6 +36,15 @@ class Clients:
         self.jars = jars
         self.deadline_s = deadline_s
 
+    def _run_several(self, n, argv, records):
+        """n producers at the same time, each with its share of the records; from the first record sent to the last acknowledged."""
+        shares = [records // n + (i < records % n) for i in range(n)]
+        with concurrent.futures.ThreadPoolExecutor(n) as pool:
+            outs = [json.loads(out) for out in pool.map(lambda share: self._run([*argv, "-n", str(share)]), shares)]
+        start = min(out["start"] for out in outs)
+        return {"records": sum(out["records"] for out in outs), "bytes": sum(out["bytes"] for out in outs),
+                "seconds": max(out["start"] + out["seconds"] for out in outs) - start}
+
     def _run(self, argv):
         try:
             run = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -47,22 +57,26 @@ class Clients:
 
     # librdkafka
 
-    def _rdk(self, mode, port, topic, properties=None, **options):
+    def _rdk_argv(self, mode, port, topic, properties=None, **options):
         argv = [self.rdk, mode, "-b", f"127.0.0.1:{port}", "-t", topic, "-T", str(self.deadline_s)]
         for letter, value in options.items():
             argv += ["-" + letter, str(value)]
         for name, value in (properties or {}).items():
             argv += ["-X", f"{name}={value}"]
-        return json.loads(self._run(argv))
+        return argv
 
-    def create_topic(self, port, topic, partitions):
-        self._rdk("create", port, topic, p=partitions)
+    def _rdk(self, *args, **options):
+        return json.loads(self._run(self._rdk_argv(*args, **options)))
+
+    def create_topic(self, port, topic, partitions, config=None):
+        self._rdk("create", port, topic, p=partitions, **({"C": config} if config else {}))
 
     def delete_topic(self, port, topic):
         self._rdk("delete", port, topic)
 
-    def rdk_produce(self, port, topic, partitions, records, size, acks):
-        return self._rdk("produce", port, topic, {**RDK_PRODUCE, "acks": acks}, p=partitions, n=records, s=size)
+    def rdk_produce(self, port, topic, partitions, records, size, acks, producers=1):
+        return self._run_several(producers, self._rdk_argv("produce", port, topic, {**RDK_PRODUCE, "acks": acks},
+                                                           p=partitions, s=size), records)
 
     def rdk_consume(self, port, topic, partitions, records):
         return self._rdk("consume", port, topic, p=partitions, n=records)
@@ -72,10 +86,10 @@ class Clients:
 
     # pre-encoded batches
 
-    def raw_produce(self, port, topic, partitions, records, size, acks):
-        return json.loads(self._run([
-            self.raw, "produce", "-P", str(port), "-t", topic, "-p", str(partitions), "-n", str(records), "-s", str(size),
-            "-a", acks, "-T", str(self.deadline_s)]))
+    def raw_produce(self, port, topic, partitions, records, size, acks, producers=1):
+        return self._run_several(producers, [
+            self.raw, "produce", "-P", str(port), "-t", topic, "-p", str(partitions), "-s", str(size),
+            "-a", acks, "-T", str(self.deadline_s)], records)
 
     # Java
 

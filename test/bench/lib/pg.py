@@ -28,8 +28,9 @@ SETTINGS = {
 def install(root, pg_config):
     """Builds the extension in its tree and installs it."""
     for goal in (["all"], ["install"]):
-        argv = ["make", "-s", "-C", root, f"-j{os.cpu_count()}", f"PG_CONFIG={pg_config}", *goal]
-        if goal == ["install"] and os.geteuid() != 0 and not os.access(_ask(pg_config, "--pkglibdir"), os.W_OK):
+        destdir = os.environ.get("PGTOPIC_DESTDIR", "")
+        argv = ["make", "-s", "-C", root, f"-j{os.cpu_count()}", f"PG_CONFIG={pg_config}", f"DESTDIR={destdir}", *goal]
+        if goal == ["install"] and not destdir and os.geteuid() != 0 and not os.access(_ask(pg_config, "--pkglibdir"), os.W_OK):
             argv = ["sudo", "-n", *argv]
         run = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)
         if run.returncode != 0:
@@ -38,6 +39,18 @@ def install(root, pg_config):
 
 def _ask(pg_config, what):
     return subprocess.run([pg_config, what], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+def where_installed(pg_config):
+    """Settings that make the server look into PGTOPIC_DESTDIR, as those of the tests do."""
+    destdir = os.environ.get("PGTOPIC_DESTDIR")
+    if not destdir:
+        return {}
+    if int(re.search(r"\d+", _ask(pg_config, "--version")).group()) < 18:
+        settings = {"extension_destdir": destdir}          # Debian's
+    else:
+        settings = {"extension_control_path": destdir + _ask(pg_config, "--sharedir") + ":$system"}
+    return {**settings, "dynamic_library_path": destdir + _ask(pg_config, "--pkglibdir") + ":$libdir"}
 
 
 def commit(root):
@@ -66,6 +79,7 @@ class Cluster:
             "pgtopic.listen_addresses": "127.0.0.1",
             "pgtopic.database": "postgres",
         })
+        self.settings.update(where_installed(pg_config))
         self.settings.update(settings or {})
         self.process = None
 

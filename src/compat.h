@@ -116,6 +116,13 @@ pt_smgropen(RelFileLocator locator)
 #define pt_schema_aclcheck(schema, role, mode) object_aclcheck(NamespaceRelationId, schema, role, mode)
 #endif
 
+/* 17 has a privilege for VACUUM and its like. */
+#if PG_VERSION_NUM < 170000
+#define pt_relation_may_maintain(relid, role) pt_relation_ownercheck(relid, role)
+#else
+#define pt_relation_may_maintain(relid, role) (pg_class_aclcheck(relid, role, ACL_MAINTAIN) == ACLCHECK_OK)
+#endif
+
 /*
  * Access methods.  Macros, so that only the files of am/ need the headers that
  * these names are from.

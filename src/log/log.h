@@ -20,6 +20,7 @@
 
 #include "log/page.h"
 #include "log/reader.h"
+#include "log/verify.h"
 
 /*
  * append.c.  The caller holds the append lock.

@@ -97,6 +97,27 @@ batch_verify_counts(const PtBatchHeader *h)
 }
 
 /*
+ * Checks a batch of a log, which may have been compacted or be a broker's own:
+ * it is complete and exactly "len" bytes long, magic is 2 and the CRC is
+ * right.
+ */
+PtBatchStatus
+pt_batch_check_crc(const char *data, size_t len, PtBatchHeader *h)
+{
+	PtBatchStatus status = pt_batch_header_read(data, len, h);
+
+	if (status != PT_BATCH_OK)
+		return status;
+	if (h->magic != PT_BATCH_MAGIC)
+		return PT_BATCH_BAD_MAGIC;
+	if (h->length != len)
+		return h->length > len ? PT_BATCH_TRUNCATED : PT_BATCH_BAD_LENGTH;
+	if (pt_crc32c(data + BATCH_AT_ATTRIBUTES, len - BATCH_AT_ATTRIBUTES) != h->crc)
+		return PT_BATCH_BAD_CRC;
+	return PT_BATCH_OK;
+}
+
+/*
  * Makes all checks that a broker makes on a produced batch, without
  * decompressing it: it is complete and exactly "len" bytes long, magic is 2,
  * the CRC is right, the codec is known, no attributes are set but those of a

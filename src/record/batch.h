@@ -73,6 +73,8 @@ extern PtBatchStatus pt_batch_header_read(const char *data, size_t len, PtBatchH
 
 extern PtBatchStatus pt_batch_verify(const char *data, size_t len, PtBatchHeader *h);
 
+extern PtBatchStatus pt_batch_check_crc(const char *data, size_t len, PtBatchHeader *h);
+
 /*
  * What is known of all records of a batch.  The timestamps (ms) are those of
  * the header if there are no records.

@@ -1,0 +1,40 @@
+--
+-- verify_topic(): nothing is wrong with a log that is whole; who may ask (test/t/033_verify.py has what is wrong with others)
+--
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS pgtopic;
+DROP ROLE IF EXISTS regress_pt_verifier;
+RESET client_min_messages;
+CREATE ROLE regress_pt_verifier;
+GRANT USAGE ON SCHEMA topics TO regress_pt_verifier;
+
+SELECT create_topic('vf', 2);
+SELECT * FROM verify_topic('vf');
+SELECT * FROM verify_partition('vf:1', deep => true);
+INSERT INTO topics.vf (partition, key, value) SELECT i % 2, i::text::bytea, repeat('v', i)::bytea FROM generate_series(1, 1000) i;
+BEGIN;
+INSERT INTO topics.vf (partition, value) SELECT i % 2, repeat('aborted', 1000)::bytea FROM generate_series(1, 100) i;
+-- what waits for its commit is not in the log
+SELECT * FROM verify_topic('vf', true);
+ROLLBACK;
+CREATE INDEX ON topics.vf (key);
+INSERT INTO topics.vf (partition, key, value) SELECT 0, 'large', string_agg(md5(i::text), '')::bytea FROM generate_series(1, 25000) i;
+SELECT delete_records('vf:0', 77);
+SELECT * FROM verify_topic('vf', true);
+VACUUM topics.vf;
+SELECT * FROM verify_topic('vf', true);
+SELECT count(*) FROM verify_topic('vf', NULL);
+
+-- errors
+SELECT * FROM verify_topic('vf_none');
+SELECT * FROM verify_partition('vf:2');
+SELECT * FROM verify_partition(NULL);
+GRANT SELECT, INSERT ON topics.vf TO regress_pt_verifier;
+SET ROLE regress_pt_verifier;
+SELECT * FROM verify_topic('vf');
+SELECT * FROM verify_partition('vf:0');
+RESET ROLE;
+
+SELECT drop_topic('vf');
+REVOKE USAGE ON SCHEMA topics FROM regress_pt_verifier;
+DROP ROLE regress_pt_verifier;

@@ -1,0 +1,136 @@
+/*-------------------------------------------------------------------------
+ *
+ * verify.c
+ *	  verify_topic() and verify_partition(): is a topic whole?
+ *
+ * One row for each thing that is wrong.  The work is done in ../log/verify.c.
+ *
+ * Siblings: info.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/pg_class.h"
+#include "func/func.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(pt_verify_topic);
+PG_FUNCTION_INFO_V1(pt_verify_partition);
+
+#define FINDING_COLUMNS	6
+
+/* Where findings go. */
+typedef struct Findings
+{
+	ReturnSetInfo *rsinfo;
+	Datum		partition;		/* that is verified */
+	MemoryContext mcxt;			/* of one row */
+} Findings;
+
+/*
+ * ERROR unless the user may maintain the topic: as for VACUUM.
+ */
+static void
+check_maintainer(const PtTopic *topic)
+{
+	Assert(OidIsValid(topic->relid));
+	if (!pt_relation_may_maintain(topic->relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, topic->name);
+}
+
+/*
+ * A row: partition, damage, block, position, offset, message.
+ */
+static void
+add_finding(void *arg, const PtFinding *finding)
+{
+	Findings   *findings = arg;
+	MemoryContext old = MemoryContextSwitchTo(findings->mcxt);
+	Datum		values[FINDING_COLUMNS];
+	bool		nulls[FINDING_COLUMNS] = {false};
+
+	Assert(finding->message != NULL);
+	values[0] = findings->partition;
+	values[1] = CStringGetTextDatum(pt_damage_name(finding->damage));
+	values[2] = Int64GetDatum((int64) finding->block);
+	nulls[2] = finding->block == InvalidBlockNumber;
+	values[3] = Int64GetDatum((int64) finding->pos);
+	nulls[3] = finding->pos == 0;
+	values[4] = Int64GetDatum(finding->offset);
+	nulls[4] = finding->offset < 0;
+	values[5] = CStringGetTextDatum(finding->message);
+	tuplestore_putvalues(findings->rsinfo->setResult, findings->rsinfo->setDesc, values, nulls);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(findings->mcxt);
+}
+
+/*
+ * Verifies an open partition.
+ */
+static void
+verify(FunctionCallInfo fcinfo, Relation rel, PtString topic, int32 number, bool deep)
+{
+	Findings	findings = {
+		.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo,.partition = pt_partition_datum(topic, number),
+		.mcxt = AllocSetContextCreate(CurrentMemoryContext, "pgtopic findings", ALLOCSET_DEFAULT_SIZES)
+	};
+	PtVerifySink sink = {.finding = add_finding,.arg = &findings};
+
+	Assert(findings.rsinfo->setResult != NULL);
+	pt_verify_log(rel, deep, &sink);
+	MemoryContextDelete(findings.mcxt);
+}
+
+/*
+ * verify_topic(topic, deep): all partitions, one after the other.
+ */
+Datum
+pt_verify_topic(PG_FUNCTION_ARGS)
+{
+	const PtTopic *topic = pt_topic_copy(pt_arg_topic(fcinfo, 0));
+	bool		deep = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
+
+	check_maintainer(topic);
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < topic->npartitions; i++)
+	{
+		Relation	rel = OidIsValid(topic->leaves[i]) ? try_relation_open(topic->leaves[i], AccessShareLock) : NULL;
+
+		CHECK_FOR_INTERRUPTS();
+		if (rel == NULL)
+			continue;			/* dropped meanwhile */
+		verify(fcinfo, rel, pt_string_from_server(topic->name), i, deep);
+		relation_close(rel, AccessShareLock);
+	}
+	return (Datum) 0;
+}
+
+/*
+ * verify_partition(partition, deep)
+ */
+Datum
+pt_verify_partition(PG_FUNCTION_ARGS)
+{
+	bool		deep = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
+	PtPartition p;
+	const PtTopic *topic;
+	Relation	rel;
+
+	pt_arg_required(fcinfo, 0, "partition");
+	p = PG_GETARG_PARTITION(0);
+	topic = pt_topic_expect_name(p.topic);
+	check_maintainer(topic);
+	rel = pt_open_partition(topic->relid, p.number, AccessShareLock);
+	InitMaterializedSRF(fcinfo, 0);
+	verify(fcinfo, rel, p.topic, p.number, deep);
+	relation_close(rel, AccessShareLock);
+	return (Datum) 0;
+}

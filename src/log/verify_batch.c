@@ -1,0 +1,344 @@
+/*-------------------------------------------------------------------------
+ *
+ * verify_batch.c
+ *	  Verifying a log: what a frame says, against those before it, the
+ *	  directory, and what is in it.
+ *
+ * Ordinals go on without a gap where nothing has been compacted, offsets never
+ * go back behind a batch that is committed.  What the directory says of an
+ * extent is held against the frames that start in it.
+ *
+ * Siblings: verify.c says who calls whom; verify_frames.c finds the frames.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/procarray.h"
+#include "utils/memutils.h"
+
+#include "log/verify_walk.h"
+
+#define KNOWN_FLAGS		(PT_FRAME_ABORTED | PT_FRAME_CUT | PT_FRAME_KIND_MASK)
+
+/* What is known of a frame's transaction. */
+typedef enum Fate
+{
+	COMMITTED,
+	ABORTED,
+	UNKNOWN						/* in progress, or forgotten meanwhile */
+} Fate;
+
+static Fate fate_of(PtVerifyWalk *w, const PtFrame *frame);
+static void check_flags(PtVerifyWalk *w, const PtFrame *frame, Fate fate);
+static void check_sequence(PtVerifyWalk *w, const PtFrame *frame);
+static void check_entry(PtVerifyWalk *w, const PtFrame *frame);
+static PtBatchStatus check_records(PtVerifyWalk *w, bool *late);
+
+/* A finding about a frame. */
+#define say_frame(w, damage, frame, ...) \
+	pt_verify_say((w)->v, damage, (w)->block, (frame)->pos, (frame)->batch.base_offset, __VA_ARGS__)
+
+/* The flags of sealed frames count, else the transaction. */
+static Fate
+fate_of(PtVerifyWalk *w, const PtFrame *frame)
+{
+	TransactionId xid = frame->head.xid;
+
+	if (frame->head.flags & PT_FRAME_ABORTED && frame->pos < w->v->meta->sealed_pos)
+		return ABORTED;
+	if (frame->pos < w->v->meta->sealed_pos)
+		return COMMITTED;
+	if (!TransactionIdIsNormal(xid) || TransactionIdFollowsOrEquals(xid, XidFromFullTransactionId(ReadNextFullTransactionId())))
+	{
+		if (!RecoveryInProgress())
+			say_frame(w, PT_DAMAGE_FRAME, frame, "transaction %u has never been", xid);
+		return UNKNOWN;
+	}
+	if (TransactionIdIsInProgress(xid))
+		return UNKNOWN;
+	switch (pt_xid_fate(xid))
+	{
+		case PT_XID_COMMITTED:
+			return COMMITTED;
+		case PT_XID_ABORTED:
+			return ABORTED;
+		case PT_XID_FORGOTTEN:
+			break;
+	}
+	/* unless VACUUM has been faster */
+	if (pt_verify_reread_meta(w->v) && frame->pos >= w->v->meta->sealed_pos)
+		say_frame(w, PT_DAMAGE_FRAME, frame, "transaction %u is older than any the server knows of", xid);
+	return UNKNOWN;
+}
+
+static void
+check_flags(PtVerifyWalk *w, const PtFrame *frame, Fate fate)
+{
+	uint32		flags = frame->head.flags;
+	uint32		kind = flags & PT_FRAME_KIND_MASK;
+
+	if (flags & ~KNOWN_FLAGS || (kind != PT_FRAME_KIND_BATCH && kind != PT_FRAME_KIND_PRODUCERS))
+		say_frame(w, PT_DAMAGE_FRAME, frame, "the frame has unknown flags: 0x%x", flags);
+	if (flags & PT_FRAME_CUT && !(flags & PT_FRAME_ABORTED))
+		say_frame(w, PT_DAMAGE_FRAME, frame, "the frame is cut, but not aborted");
+	if (flags & PT_FRAME_CUT && kind == PT_FRAME_KIND_BATCH && frame->head.length >= (uint32) frame->batch.length)
+		say_frame(w, PT_DAMAGE_FRAME, frame, "the frame is cut, and has all of its %d bytes", frame->batch.length);
+	if (flags & PT_FRAME_ABORTED && fate == COMMITTED)
+		say_frame(w, PT_DAMAGE_FRAME, frame, "the frame is aborted, and its transaction %u is committed", frame->head.xid);
+}
+
+/* The frame against those before it. */
+static void
+check_sequence(PtVerifyWalk *w, const PtFrame *frame)
+{
+	int64		ordinal = frame->head.base_ordinal;
+
+	if (w->ordinal >= 0 && (ordinal < w->ordinal || (w->exact && ordinal > w->ordinal)))
+		say_frame(w, PT_DAMAGE_ORDINAL, frame, "ordinals begin at %lld, and those before end at %lld",
+				  (long long) ordinal, (long long) w->ordinal);
+	if (pt_frame_is_batch(frame) && w->offset >= 0 && frame->batch.base_offset < w->offset)
+		say_frame(w, PT_DAMAGE_OFFSET, frame, "offsets begin at %lld, and those before end at %lld",
+				  (long long) frame->batch.base_offset, (long long) w->offset);
+}
+
+/*
+ * The first frame that starts in an extent against the extent's directory
+ * entry.  Its base offset is where an append began that may have been aborted
+ * before this frame was written; then it is above that of the frame.
+ */
+static void
+check_entry(PtVerifyWalk *w, const PtFrame *frame)
+{
+	const PtDirEntry *entry = &w->entry;
+	int64		top = Max(w->max_next, frame->batch.base_offset);
+	bool		exact = entry->generation == 0 && !w->lost_in_extent;
+
+	if (entry->base_ordinal > frame->head.base_ordinal ||
+		(exact && entry->base_ordinal < frame->head.base_ordinal))
+		say_frame(w, PT_DAMAGE_DIRECTORY, frame, "by the directory, ordinals of extent %llu begin at %lld, and not at %lld",
+				  (unsigned long long) w->extent, (long long) entry->base_ordinal, (long long) frame->head.base_ordinal);
+	if (!pt_frame_is_batch(frame))
+		return;
+	if (entry->base_offset < w->floor || (w->max_next >= 0 && !w->lost_in_extent && entry->base_offset > top))
+		say_frame(w, PT_DAMAGE_DIRECTORY, frame, "by the directory, offsets of extent %llu begin at %lld, and not at %lld",
+				  (unsigned long long) w->extent, (long long) entry->base_offset, (long long) frame->batch.base_offset);
+}
+
+/* The frame at the start of the log against what the meta page says of it. */
+static void
+check_start(PtVerifyWalk *w, const PtFrame *frame, Fate fate)
+{
+	const PtMetaPage *meta = w->v->meta;
+	int64		end = frame->head.base_ordinal + frame->head.ordinals;
+
+	if (meta->start_pos != frame->pos)
+		return;					/* it has moved meanwhile */
+	if (meta->start_ordinal < frame->head.base_ordinal || meta->start_ordinal > end)
+		say_frame(w, PT_DAMAGE_META, frame, "the log starts at ordinal %lld, and its first frame has %lld to %lld",
+				  (long long) meta->start_ordinal, (long long) frame->head.base_ordinal, (long long) end);
+	if (fate != COMMITTED || !pt_frame_is_batch(frame))
+		return;
+	if (meta->start_offset >= pt_batch_next_offset(&frame->batch) ||
+		meta->start_ordinal != frame->head.base_ordinal + Max(0, meta->start_offset - frame->batch.base_offset))
+		say_frame(w, PT_DAMAGE_META, frame, "the log starts at offset %lld and ordinal %lld, and its first batch at offset %lld and ordinal %lld",
+				  (long long) meta->start_offset, (long long) meta->start_ordinal,
+				  (long long) frame->batch.base_offset, (long long) frame->head.base_ordinal);
+}
+
+/* What the header of a batch says, by itself. */
+static void
+check_header(PtVerifyWalk *w, const PtFrame *frame)
+{
+	const PtBatchHeader *h = &frame->batch;
+
+	if (h->magic != 2)
+		say_frame(w, PT_DAMAGE_BATCH, frame, "the batch has format version %d", h->magic);
+	if (h->leader_epoch < -1)
+		say_frame(w, PT_DAMAGE_BATCH, frame, "leader epoch %d is negative", h->leader_epoch);
+	if (h->record_count < 0 || h->record_count > (int64) h->last_offset_delta + 1)
+		say_frame(w, PT_DAMAGE_BATCH, frame, "the batch has %d records and %lld offsets", h->record_count,
+				  (long long) h->last_offset_delta + 1);
+}
+
+/*
+ * The walk has come to a frame, of which at least the header is there:
+ * everything that the header says.
+ */
+void
+pt_verify_frame(PtVerifyWalk *w, const PtFrame *frame)
+{
+	Fate		fate = fate_of(w, frame);
+
+	if (w->lost_from != 0)
+		pt_verify_found_again(w, frame->pos, frame->batch.base_offset);
+	w->end_seen |= frame->pos == w->end;
+	w->sealed_seen |= frame->pos == w->v->meta->sealed_pos;
+	check_flags(w, frame, fate);
+	check_sequence(w, frame);
+	if (frame->pos == w->start)
+		check_start(w, frame, fate);
+	if (!w->first_seen)
+		check_entry(w, frame);
+	w->first_seen = true;
+	if (pt_frame_is_batch(frame))
+		check_header(w, frame);
+	w->extent_max = Max(w->extent_max, frame->batch.max_timestamp);
+	w->running_max = Max(w->running_max, frame->batch.max_timestamp);
+	w->ordinal = frame->head.base_ordinal + frame->head.ordinals;
+	w->exact = w->entry.generation == 0;
+	w->offset_before = w->offset;
+	if (pt_frame_is_batch(frame))
+	{
+		w->max_next = Max(w->max_next, pt_batch_next_offset(&frame->batch));
+		if (fate == COMMITTED)
+			w->offset = Max(w->offset, pt_batch_next_offset(&frame->batch));
+	}
+	w->frame = *frame;
+	w->frame_block = w->block;
+	w->got = 0;
+}
+
+/* Bytes of the batch that the walk is in; kept when they are wanted. */
+void
+pt_verify_collect(PtVerifyWalk *w, const char *bytes, uint32 n)
+{
+	if (!w->v->deep || !pt_frame_is_batch(&w->frame) || w->frame.head.flags & PT_FRAME_CUT)
+		return;
+	if (w->got + (Size) n > w->cap)
+	{
+		w->cap = Max(Max(w->got + (Size) n, w->cap * 2), 4 * BLCKSZ);
+		w->data = w->data == NULL ? MemoryContextAllocHuge(CurrentMemoryContext, w->cap) : repalloc_huge(w->data, w->cap);
+	}
+	memcpy(w->data + w->got, bytes, n);
+	w->got += n;
+	Assert(w->got <= w->frame.head.length);
+}
+
+/*
+ * Takes the batch apart: there are as many records as it says, their offsets
+ * grow and are within its range, and nothing is behind the last one.  *late:
+ * one has a greater timestamp than the batch says.
+ */
+static PtBatchStatus
+check_records(PtVerifyWalk *w, bool *late)
+{
+	PtRecordIter it;
+	PtRecord	record;
+	int64		offset = w->frame.batch.base_offset;
+	PtBatchStatus status = pt_record_iter_begin(&it, w->data, w->got, PT_RECORDS_BYTES_MAX);
+
+	*late = false;
+	while (status == PT_BATCH_OK && (status = pt_record_iter_next(&it, &record)) == PT_BATCH_OK)
+	{
+		if (record.offset < offset || record.offset >= pt_batch_next_offset(&it.header))
+			status = PT_BATCH_BAD_COUNT;
+		*late |= record.timestamp > it.header.max_timestamp;
+		offset = record.offset + 1;
+	}
+	if (status == PT_BATCH_END)
+		status = it.pos == it.end ? PT_BATCH_OK : PT_BATCH_BAD_COUNT;
+	pt_record_iter_end(&it);
+	return status;
+}
+
+/* A batch that consumers cannot read, by itself. */
+static void
+tell_bad_batch(PtVerifyWalk *w)
+{
+	PtDamagedRun run = {
+		.from = w->frame.pos,.to = w->frame.next,.first_offset = w->frame.batch.base_offset,
+		.next_offset = pt_batch_next_offset(&w->frame.batch)
+	};
+
+	if (!(w->frame.head.flags & PT_FRAME_HIDDEN) && w->v->sink->run)
+		w->v->sink->run(w->v->sink->arg, &run);
+}
+
+/*
+ * The walk has come to the end of a batch, and has all of it when deep:
+ * everything that is in it.
+ */
+void
+pt_verify_batch(PtVerifyWalk *w)
+{
+	PtBatchHeader header;
+	PtBatchStatus status;
+	bool		late = false;
+
+	w->end_seen |= w->next == w->end;
+	w->sealed_seen |= w->next == w->v->meta->sealed_pos;
+	if (!w->v->deep || !pt_frame_is_batch(&w->frame) || w->frame.head.flags & PT_FRAME_CUT)
+		return;
+	Assert(w->got == w->frame.head.length);
+	status = pt_batch_check_crc(w->data, w->got, &header);
+	if (status == PT_BATCH_OK)
+		status = check_records(w, &late);
+	if (status != PT_BATCH_OK)
+	{
+		say_frame(w, PT_DAMAGE_BATCH, &w->frame, "the batch cannot be read: %s", pt_batch_status_text(status));
+		tell_bad_batch(w);
+	}
+	else if (late)
+		say_frame(w, PT_DAMAGE_TIMESTAMP, &w->frame, "a record is newer than its batch says");
+}
+
+/* The walk leaves an extent behind which there is another. */
+void
+pt_verify_extent_end(PtVerifyWalk *w)
+{
+	int64		promised = w->entry.max_timestamp;
+
+	if (w->extent + 1 >= w->v->meta->next_extent || w->entry.phys == PT_INVALID_EXTENT)
+		return;
+	if (promised < w->extent_max)
+		pt_verify_say(w->v, PT_DAMAGE_TIMESTAMP, InvalidBlockNumber, pt_extent_pos(w->extent), -1,
+					  "by the directory, nothing in extent %llu is newer than %lld ms, and there is a batch of %lld ms",
+					  (unsigned long long) w->extent, (long long) promised, (long long) w->extent_max);
+	if (promised > w->running_max && !w->lost_ever && pt_extent_pos(w->extent) >= w->start)
+		pt_verify_say(w->v, PT_DAMAGE_TIMESTAMP, InvalidBlockNumber, pt_extent_pos(w->extent), -1,
+					  "by the directory, there is a batch of %lld ms in extent %llu, and none is newer than %lld ms",
+					  (long long) promised, (unsigned long long) w->extent, (long long) w->running_max);
+	w->running_max = Max(w->running_max, promised);
+}
+
+/*
+ * The last frame that was written is not all there, so it is not committed.
+ * Only asked when the log cannot be loaded, so that nobody goes on with it
+ * meanwhile; else the committed end says the same.
+ */
+static void
+check_cut(PtVerifyWalk *w)
+{
+	if (w->left == 0 || w->v->known || RecoveryInProgress() || w->frame.head.flags & PT_FRAME_ABORTED || fate_of(w, &w->frame) != COMMITTED)
+		return;
+	say_frame(w, PT_DAMAGE_FRAME, &w->frame, "the batch is committed, and %u of its %u bytes are not there", w->left,
+			  w->frame.head.length);
+	w->lost_from = w->frame.pos;
+	w->lost_offset = w->frame.batch.base_offset;
+}
+
+/* The walk has come to the end. */
+void
+pt_verify_end(PtVerifyWalk *w)
+{
+	const PtMetaPage *meta = w->v->meta;
+	bool		at_start = w->end == w->start;
+
+	check_cut(w);
+	if (w->next == 0 || w->lost_ever || meta->start_pos != w->start)
+		return;
+	if (w->end != 0 && !w->end_seen && !at_start)
+		pt_verify_say(w->v, PT_DAMAGE_END, w->block, w->end, w->end_offset, "no frame ends at the committed end");
+	else if (w->end_seen && !at_start && w->next == w->end && w->offset >= 0 && w->offset != w->end_offset)
+		pt_verify_say(w->v, PT_DAMAGE_END, w->block, w->end, w->end_offset,
+					  "the committed end is offset %lld, and the last batch ends at %lld",
+					  (long long) w->end_offset, (long long) w->offset);
+	if (meta->sealed_pos > w->start && !w->sealed_seen)
+		pt_verify_say(w->v, PT_DAMAGE_META, PT_META_BLOCK, meta->sealed_pos, -1, "no frame starts where sealed ones end");
+}

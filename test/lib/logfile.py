@@ -1,0 +1,116 @@
+"""The file of a log, from outside: where things are in it, and how to damage them.
+
+The layout is that of src/log/page.h.  The server is down meanwhile.
+
+Sibling: cluster.py.
+"""
+
+import os
+import struct
+
+BLCKSZ = 8192
+FIRST, END = 24, BLCKSZ - 16            # payload of a page
+EXTENT_BLOCKS = 128
+FRAME_HEADER, BATCH_HEADER = 24, 61
+MAP_EXTENTS = 500
+
+# Of the page header.
+LSN, FLAGS, LOWER, UPPER, SPECIAL, VERSION = 0, 10, 12, 14, 16, 18
+
+# Of the special space.
+BLOCK, FIRST_FRAME, KIND, GENERATION = END, END + 8, END + 10, END + 12
+
+# Of a frame: its header, and behind that the batch's.
+FRAME = {"length": 0, "xid": 4, "base_ordinal": 8, "flags": 16, "ordinals": 20}
+BATCH = {name: FRAME_HEADER + at for name, at in
+         {"base_offset": 0, "length": 8, "epoch": 12, "magic": 16, "crc": 17, "attributes": 21, "last_offset_delta": 23,
+          "base_timestamp": 27, "max_timestamp": 35, "producer_id": 43, "records": 57}.items()}
+
+# Of the meta page: name, place and code of a number.  Directory entries follow.
+META = {"magic": (24, "I"), "version": (28, "I"), "extent_blocks": (32, "I"), "phys_extents": (36, "I"),
+        "first_extent": (40, "Q"), "next_extent": (48, "Q"), "free_extent": (56, "Q"), "block_size": (68, "I"),
+        "start_pos": (72, "Q"), "start_offset": (80, "q"), "start_ordinal": (88, "q"), "sealed_pos": (96, "Q")}
+DIR_EXTENTS, ENTRIES = 104, 104 + 512 * 4
+DIR_INLINE, DIR_PER_PAGE = 160, 250
+
+# Of a directory entry.
+ENTRY_SIZE = 32
+ENTRY = {"phys": (0, "I"), "generation": (4, "I"), "base_offset": (8, "q"), "base_ordinal": (16, "q"), "max_timestamp": (24, "q")}
+
+
+class LogFile:
+    """One partition's file, opened for writing while its server is down."""
+
+    def __init__(self, server, leaf, segment=0):
+        path = server.sql("SELECT pg_relation_filepath('%s')" % leaf)
+        self.path = os.path.join(server.data, path) + (".%d" % segment if segment else "")
+        self.file = None
+
+    def __enter__(self):
+        self.file = open(self.path, "r+b")
+        return self
+
+    def __exit__(self, *problem):
+        self.file.close()
+
+    # bytes
+
+    def read(self, at, n):
+        self.file.seek(at)
+        return self.file.read(n)
+
+    def write(self, at, data):
+        self.file.seek(at)
+        self.file.write(data)
+
+    def number(self, at, code):
+        return struct.unpack("=" + code, self.read(at, struct.calcsize("=" + code)))[0]
+
+    def put(self, at, code, value):
+        self.write(at, struct.pack("=" + code, value))
+
+    def flip(self, at, bit=0):
+        """One bit, counted from the lowest of the byte at "at" on."""
+        at, bit = at + bit // 8, bit % 8
+        self.write(at, bytes([self.read(at, 1)[0] ^ (1 << bit)]))
+
+    def page(self, block):
+        return self.read(block * BLCKSZ, BLCKSZ)
+
+    def blocks(self):
+        self.file.seek(0, 2)
+        return self.file.tell() // BLCKSZ
+
+    # places
+
+    @staticmethod
+    def extent_block(phys):
+        """The first block of a physical extent."""
+        return 1 + phys * EXTENT_BLOCKS
+
+    @staticmethod
+    def entry(extent, name):
+        """Where a number of an extent's directory entry is, in the meta page."""
+        return ENTRIES + extent * ENTRY_SIZE + ENTRY[name][0]
+
+    def get_entry(self, extent, name):
+        return self.number(self.entry(extent, name), ENTRY[name][1])
+
+    def frames(self, block):
+        """Bytes in the file at which frames start on a page."""
+        page = block * BLCKSZ
+        at = self.number(page + FIRST_FRAME, "H")
+        found = []
+        while at and at + FRAME_HEADER + BATCH_HEADER <= self.number(page + LOWER, "H"):
+            found.append(page + at)
+            length = self.number(page + at, "I")
+            at = (at + FRAME_HEADER + length + 7) // 8 * 8
+            if at > END:
+                break
+        return found
+
+
+def checksums(server, on):
+    """Turns data checksums on or off; the server is down."""
+    server.run("pg_checksums", "--enable" if on else "--disable", "-D", server.data)
+

@@ -1,0 +1,337 @@
+#!/usr/bin/env python3
+"""verify_topic() finds what is damaged, and nothing where nothing is; what is damaged is one partition's error."""
+
+import os
+import random
+import sys
+import threading
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "clients")]
+import cluster as pg       # noqa: E402
+import logfile as lf       # noqa: E402
+import raw                 # noqa: E402
+import tap                 # noqa: E402
+
+B = lf.BLCKSZ
+
+# The logs that damages are planted in.  Each has batches of ten small records, the large ones batches of many pages, and so more
+# than three extents; the trimmed ones begin amid a batch and are sealed.
+SMALL, LARGE, TRIMMED = "small", "large", "trimmed"
+SMALL_BATCHES, LARGE_BATCHES = 200, 8
+
+
+def extent(f, n=0):
+    """The byte in the file at which a logical extent begins."""
+    return f.extent_block(f.get_entry(n, "phys")) * B
+
+
+def third_page(f):
+    return extent(f) + 2 * B
+
+
+def a_frame(f, page=2, n=1):
+    return f.frames(f.extent_block(f.get_entry(0, "phys")) + page)[n]
+
+
+def swap(f, a, b, n):
+    one, other = f.read(a, n), f.read(b, n)
+    f.write(a, other)
+    f.write(b, one)
+
+
+def last_page(f):
+    """The last page of the log that is written, of the last extent."""
+    n = f.number(*lf.META["next_extent"]) - 1
+    at = extent(f, n)
+    pages = [i for i in range(min(lf.EXTENT_BLOCKS, f.blocks() - at // B)) if f.number(at + i * B + lf.LOWER, "H") > 0]
+    return at + pages[-1] * B
+
+
+def flip_meta(name, bit):
+    return lambda f: f.flip(lf.META[name][0], bit)
+
+
+def flip_entry(n, name, bit):
+    return lambda f: f.flip(f.entry(n, name), bit)
+
+
+def flip_page(at, bit):
+    return lambda f: f.flip(third_page(f) + at, bit)
+
+
+def flip_frame(name, bit):
+    return lambda f: f.flip(a_frame(f) + (lf.FRAME.get(name) if name in lf.FRAME else lf.BATCH[name]), bit)
+
+
+def same_phys(f):
+    f.put(f.entry(2, "phys"), "I", f.get_entry(1, "phys"))
+
+
+def swapped_entries(f):
+    swap(f, f.entry(1, "phys"), f.entry(2, "phys"), 4)
+
+
+def swapped_extents(f):
+    swap(f, extent(f, 1), extent(f, 2), lf.EXTENT_BLOCKS * B)
+
+
+def copied_page(f):
+    f.write(third_page(f), f.page(third_page(f) // B + 1))
+
+
+def zeroed_page(f):
+    f.write(third_page(f), bytes(B))
+
+
+def zeroed_body(f):
+    """A page amid a batch."""
+    at = next(at for at in range(extent(f, 1) + B, f.blocks() * B, B) if f.number(at + lf.FIRST_FRAME, "H") == 0)
+    f.write(at, bytes(B))
+
+
+def torn_tail(f):
+    """The last three pages, of a batch that has more."""
+    at = last_page(f)
+    f.write(at - 2 * B, bytes(3 * B))
+
+
+def truncated(f):
+    f.file.truncate(extent(f, 2) + 5 * B)
+
+
+def flip_body(f):
+    f.flip(extent(f, 1) + 20 * B + 5000, 3)
+
+
+def old_page(f):
+    """The page as it was when it had one frame."""
+    at, frame = third_page(f), a_frame(f)
+    f.put(at + lf.LOWER, "H", frame - at - 3)
+    f.write(frame - 3, bytes(at + lf.END - frame + 3))
+
+
+# What is planted: name, log, how, the damages of which one must be found, and whether that takes a deep look.
+DAMAGES = [
+    ("a bit of pd_lower", SMALL, flip_page(lf.LOWER, 7), {"page", "frame"}, False),
+    ("a bit of pd_special", SMALL, flip_page(lf.SPECIAL, 4), {"unreadable"}, False),
+    ("a bit of pd_upper", SMALL, flip_page(lf.UPPER, 2), {"unreadable"}, False),
+    ("a bit of pd_flags", SMALL, flip_page(lf.FLAGS, 1), {"page"}, False),
+    ("a bit of the layout version", SMALL, flip_page(lf.VERSION, 1), {"page"}, False),
+    ("a high bit of the LSN", SMALL, flip_page(lf.LSN, 20), {"page"}, False),
+    ("a bit of a page's block", SMALL, flip_page(lf.BLOCK, 6), {"page"}, False),
+    ("a bit of a page's kind", SMALL, flip_page(lf.KIND, 1), {"page"}, False),
+    ("a bit of a page's generation", SMALL, flip_page(lf.GENERATION, 0), {"page"}, False),
+    ("a bit of the first frame's place", SMALL, flip_page(lf.FIRST_FRAME, 5), {"page"}, False),
+    ("an odd bit of the first frame's place", SMALL, flip_page(lf.FIRST_FRAME, 0), {"page"}, False),
+    ("a bit of a frame's length", SMALL, flip_frame("length", 3), {"frame"}, False),
+    ("a bit of a frame's ordinal", SMALL, flip_frame("base_ordinal", 5), {"ordinal"}, False),
+    ("a frame is said to be aborted", SMALL, flip_frame("flags", 0), {"frame"}, False),
+    ("a frame is said to be cut", SMALL, flip_frame("flags", 1), {"frame"}, False),
+    ("a frame is said to be of another kind", SMALL, flip_frame("flags", 4), {"frame"}, False),
+    ("a frame has an unknown flag", SMALL, flip_frame("flags", 20), {"frame"}, False),
+    ("a bit of the number of ordinals", SMALL, flip_frame("ordinals", 1), {"frame"}, False),
+    ("a high bit of a frame's transaction", SMALL, flip_frame("xid", 30), {"frame"}, False),
+    ("a bit of a batch's offset", SMALL, flip_frame("base_offset", 7 * 8 + 5), {"offset"}, False),
+    ("a bit of a batch's length", SMALL, flip_frame("length", 4), {"frame"}, False),
+    ("a bit of the last offset delta", SMALL, flip_frame("last_offset_delta", 24), {"frame"}, False),
+    ("a bit of the magic", SMALL, flip_frame("magic", 0), {"batch"}, False),
+    ("the sign of the epoch", SMALL, flip_frame("epoch", 7), {"batch"}, False),
+    ("a bit of the CRC", SMALL, flip_frame("crc", 11), {"batch"}, True),
+    ("a bit of the attributes", SMALL, flip_frame("attributes", 8), {"batch"}, True),
+    ("a bit of the producer", SMALL, flip_frame("producer_id", 30), {"batch"}, True),
+    ("a bit of a batch's timestamp", SMALL, flip_frame("base_timestamp", 60), {"batch"}, True),
+    ("a bit of the number of records", SMALL, flip_frame("records", 25), {"batch"}, True),
+    ("a bit of a record", LARGE, flip_body, {"batch"}, True),
+    ("the magic of the meta page", SMALL, flip_meta("magic", 9), {"meta"}, False),
+    ("the version", SMALL, flip_meta("version", 6), {"meta"}, False),
+    ("the position of the start", TRIMMED, flip_meta("start_pos", 4), {"frame", "meta", "page"}, False),
+    ("the offset of the start", TRIMMED, flip_meta("start_offset", 0), {"meta"}, False),
+    ("the ordinal of the start", TRIMMED, flip_meta("start_ordinal", 1), {"meta"}, False),
+    ("where sealed frames end", TRIMMED, flip_meta("sealed_pos", 5), {"meta"}, False),
+    ("how many physical extents there are", LARGE, flip_meta("phys_extents", 6), {"space"}, False),
+    ("the first extent", LARGE, flip_meta("first_extent", 5), {"meta"}, False),
+    ("the next extent", LARGE, flip_meta("next_extent", 6), {"meta"}, False),
+    ("where an extent is", LARGE, flip_entry(1, "phys", 7), {"space"}, False),
+    ("one physical extent twice", LARGE, same_phys, {"space"}, False),
+    ("swapped directory entries", LARGE, swapped_entries, {"page"}, False),
+    ("swapped extents", LARGE, swapped_extents, {"page"}, False),
+    ("an extent's generation", LARGE, flip_entry(1, "generation", 0), {"page"}, False),
+    ("an extent's base offset", LARGE, flip_entry(2, "base_offset", 12), {"directory"}, False),
+    ("an extent's base ordinal", LARGE, flip_entry(2, "base_ordinal", 3), {"directory"}, False),
+    ("an extent's greatest timestamp", LARGE, flip_entry(1, "max_timestamp", 35), {"timestamp"}, False),
+    ("a page twice", SMALL, copied_page, {"page"}, False),
+    ("a zeroed page", SMALL, zeroed_page, {"page"}, False),
+    ("a zeroed page amid a batch", LARGE, zeroed_body, {"page"}, False),
+    ("a torn tail", LARGE, torn_tail, {"frame", "page", "end"}, False),
+    ("a file that was cut off", LARGE, truncated, {"unreadable"}, False),
+    ("an old page", SMALL, old_page, {"frame"}, False),
+]
+
+FOUND = "SELECT DISTINCT damage FROM verify_partition('%s:0', %s)"
+
+
+def name_of(i):
+    return "%s_%d" % (DAMAGES[i][1], i)
+
+
+def fill(server):
+    """One topic for each damage, and sound ones."""
+    names = [(name_of(i), d[1]) for i, d in enumerate(DAMAGES)] + [("sound_" + kind, kind) for kind in (SMALL, LARGE, TRIMMED)]
+    server.sql("\n".join("SELECT create_topic('%s');" % name for name, _ in names))
+    server.sql("""
+        CREATE PROCEDURE fill(topic text, kind text) LANGUAGE plpgsql AS $$ BEGIN
+            FOR i IN 1 .. CASE WHEN kind = 'large' THEN %d ELSE %d END LOOP
+                EXECUTE format('INSERT INTO topics.%%I (key, value) SELECT g::text::bytea, %%s FROM generate_series(1, 10) g', topic,
+                    CASE WHEN kind = 'large' THEN '(SELECT string_agg(md5((g * 7919 + i)::text), '''') FROM generate_series(1, 1700) i)::bytea'
+                         ELSE '''value''::bytea' END);
+                COMMIT;
+            END LOOP;
+        END $$""" % (LARGE_BATCHES, SMALL_BATCHES))
+    server.sql("\n".join("CALL fill('%s', '%s');" % pair for pair in names))
+    for name, kind in names:
+        if kind == TRIMMED:
+            server.sql("SELECT delete_records('%s:0', 333)" % name)
+            server.sql("VACUUM topics.%s" % name)
+
+
+def leaf(topic):
+    return "topics.\"%s#0\"" % topic
+
+
+def plant(server):
+    """Damages the files; the server is down before and after."""
+    server.start()
+    files = [(d, lf.LogFile(server, leaf(name_of(i)))) for i, d in enumerate(DAMAGES)]
+    server.stop()
+    for damage, file in files:
+        with file as f:
+            damage[2](f)
+
+
+def no_crash(server, what):
+    tap.ok(not [line for line in server.log_text().split("\n") if "PANIC" in line or "TRAP" in line or "terminated by signal" in line],
+           what)
+
+
+def check_sound(server):
+    for kind in (SMALL, LARGE, TRIMMED):
+        tap.equal(server.sql("SELECT * FROM verify_topic('sound_%s', true)" % kind), "", "nothing is wrong with what is sound: " + kind)
+
+
+def find_all(server, expected_of):
+    for i, (what, _, _, _, deep) in enumerate(DAMAGES):
+        found = set(server.sql(FOUND % (name_of(i), "true" if deep else "false")).split("\n"))
+        if not tap.ok(found & expected_of(DAMAGES[i]), "found: " + what):
+            tap.note("found %s: %s" % (found, server.sql("SELECT * FROM verify_topic('%s', true)" % name_of(i))))
+    check_sound(server)
+    no_crash(server, "and the server lives")
+
+
+def test_planted():
+    """each damage is found, without checksums"""
+    server = pg.Cluster("plain").init()
+    lf.checksums(server, False)
+    server.start()
+    server.sql("CREATE EXTENSION pgtopic")
+    fill(server)
+    wrong = [server.sql("SELECT message FROM verify_topic('%s', true)" % name_of(i)) for i, _ in enumerate(DAMAGES)]
+    tap.equal(set(wrong), {""}, "nothing is wrong before")
+    server.stop()
+    plant(server)
+    server.start()
+    find_all(server, lambda damage: damage[3])
+    server.stop()
+
+
+def test_checksums():
+    """with checksums, the server itself refuses what was changed in place"""
+    server = pg.Cluster("summed").init().start()
+    server.sql("CREATE EXTENSION pgtopic")
+    fill(server)
+    server.stop()
+    plant(server)
+    server.start()
+    # an empty page has no checksum, and a file has none either
+    find_all(server, lambda damage: damage[3] if damage[2] in (zeroed_page, zeroed_body, torn_tail, truncated) else {"unreadable"})
+    server.stop()
+
+
+def test_workload():
+    """nothing is wrong with a log that is written, deleted from and vacuumed, while that happens and afterwards"""
+    seed = int(os.environ.get("PGTOPIC_SEED", random.randrange(1 << 30)))
+    tap.note("PGTOPIC_SEED=%d" % seed)
+    server = pg.Cluster("busy", {"wal_consistency_checking": "all"}).init().start()
+    server.sql("CREATE EXTENSION pgtopic; SELECT create_topic('w', 3, '{\"max.message.bytes\": \"10000000\"}');"
+               "CREATE FUNCTION append_frame(leaf regclass, data bytea) RETURNS void AS 'pgtopic', 'pt_test_append_producers' LANGUAGE C STRICT;"
+               "CREATE INDEX ON topics.w (key)")
+    standby = server.standby().start()
+    findings = []
+
+    def insert(choice):
+        n, size = choice.choice([(1, 10), (10, 100), (100, 1000), (3, 100000), (1, 2000000)])
+        return ("INSERT INTO topics.w (partition, key, value) SELECT %d, g::text::bytea, repeat('x', %d)::bytea FROM generate_series(1, %d) g;"
+                % (choice.randrange(3), size, n))
+
+    def write(choice, deadline):
+        session = server.session()
+        name = "p%d" % choice.randrange(1 << 30)
+        for i in range(deadline):
+            kind = choice.randrange(12)
+            if kind < 5:
+                session.sql(insert(choice))
+            elif kind == 5:
+                session.sql("BEGIN; %s ROLLBACK" % insert(choice))
+            elif kind == 6:
+                session.sql("BEGIN; %s SAVEPOINT s; %s ROLLBACK TO s; %s COMMIT" % (insert(choice), insert(choice), insert(choice)))
+            elif kind == 7:
+                session.sql("BEGIN; %s PREPARE TRANSACTION '%s_%d'" % (insert(choice), name, i))
+                session.sql("%s PREPARED '%s_%d'" % (choice.choice(["COMMIT", "ROLLBACK"]), name, i))
+            elif kind == 8:
+                session.sql("SELECT delete_records('w:%d', log_end('w:%d') - %d)" % ((choice.randrange(3),) * 2 + (choice.randrange(500),)))
+            elif kind == 9:
+                session.sql("SELECT append_frame('topics.\"w#%d\"', repeat('p', %d)::bytea)" % (choice.randrange(3), choice.randrange(61, 30000)))
+            elif kind == 10:
+                session.sql("BEGIN; SELECT append('w:%d', repeat('y', 600000)); SELECT 1/0; COMMIT" % choice.randrange(3))
+            else:
+                session.sql("VACUUM topics.w")
+        session.close()
+
+    def verify(stop):
+        session = server.session()
+        while not stop.is_set():
+            found = session.sql("SELECT * FROM verify_topic('w', true)")
+            if found:
+                findings.append(found)
+        session.close()
+
+    choice = random.Random(seed)
+    for _ in range(3):
+        stop = threading.Event()
+        writers = [threading.Thread(target=write, args=(random.Random(choice.randrange(1 << 30)), 40), daemon=True) for _ in range(2)]
+        verifier = threading.Thread(target=verify, args=(stop,), daemon=True)
+        for thread in [*writers, verifier]:
+            thread.start()
+        with raw.Client(server.bootstrap) as client:
+            for i in range(20):
+                batch = raw.Batch([("k%d" % i, "kafka")] * choice.randrange(1, 30)).encode()
+                client.call("Produce", 9, {"Acks": -1, "TimeoutMs": 30000, "TopicData": [
+                    {"Name": "w", "PartitionData": [{"Index": choice.randrange(3), "Records": batch}]}]})
+        for thread in writers:
+            thread.join()
+        stop.set()
+        verifier.join()
+        server.wait_caught_up(standby)
+        tap.equal(standby.sql("SELECT * FROM verify_topic('w', true)"), "", "nothing on the standby")
+        server.kill9().start()
+        server.wait_up()
+        server.wait_listener()
+        tap.equal(server.sql("SELECT * FROM verify_topic('w', true)"), "", "nothing after a crash")
+    tap.equal(findings, [], "and nothing meanwhile")
+    for one in (server, standby):
+        no_crash(one, "%s lives" % one.name)
+        one.stop()
+
+
+pg.demote()
+tap.main([test_planted, test_checksums, test_workload])

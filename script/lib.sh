@@ -9,15 +9,20 @@
 #
 # PGTOPIC_DESTDIR, when set, is a directory to install into instead of the
 # system's (Debian's setting extension_destdir, from 18 on extension_control_path, makes the server look there).
+#
+# Which server: PG_CONFIG, when set, is the pg_config of one that is no package;
+# else PG_MAJOR, when set, chooses among Debian's.
 
 PT_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# What it takes to build and run, to try it out, to measure, and to test.  (The linter does not see
+# What it takes to build and run, to try it out, to measure, and to test; the majors of
+# PostgreSQL that we run on.  (The linter does not see
 # who sources us.)
 # shellcheck disable=SC2034
 {
 	PT_PACKAGES_BUILD="make gcc libc6-dev liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev"
 	PT_PACKAGES_QUICKSTART="kcat"
+	PT_MAJORS="15 16 17 18 19"
 	PT_PACKAGES_BENCH="librdkafka-dev pkg-config python3 default-jdk-headless maven"
 	PT_PACKAGES_TEST="kcat python3 python3-venv default-jdk-headless maven shellcheck clang"
 }
@@ -69,17 +74,21 @@ pg_major()
 {
 	local v
 
+	if [ -n "${PG_CONFIG:-}" ]; then
+		"$PG_CONFIG" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/'
+		return
+	fi
 	if [ -n "${PG_MAJOR:-}" ]; then
 		echo "$PG_MAJOR"
 		return
 	fi
-	for v in 15 16 17 18 19; do
+	for v in $PT_MAJORS; do
 		if [ -x "/usr/lib/postgresql/$v/bin/pg_config" ]; then
 			echo "$v"
 			return
 		fi
 	done
-	for v in 15 16 17 18 19; do
+	for v in $PT_MAJORS; do
 		if [ -x "/usr/lib/postgresql/$v/bin/postgres" ]; then
 			echo "$v"
 			return
@@ -88,8 +97,8 @@ pg_major()
 	apt-cache depends postgresql 2>/dev/null | sed -n 's/.*Depends: postgresql-\([0-9][0-9]*\)$/\1/p' | head -1
 }
 
-pg_config_path() { echo "/usr/lib/postgresql/$(pg_major)/bin/pg_config"; }
-pg_bin() { echo "/usr/lib/postgresql/$(pg_major)/bin"; }
+pg_config_path() { echo "${PG_CONFIG:-/usr/lib/postgresql/$(pg_major)/bin/pg_config}"; }
+pg_bin() { dirname "$(pg_config_path)"; }
 
 # Installs those of the named packages that are missing.
 install_packages()
@@ -116,6 +125,7 @@ install_postgresql()
 {
 	local major conf
 
+	[ -z "${PG_CONFIG:-}" ] || return 0
 	command -v apt-cache >/dev/null || die "needs Debian or a relative of it (apt-get)"
 	major=$(pg_major || true)
 	if [ -z "$major" ]; then
@@ -135,16 +145,25 @@ install_postgresql()
 }
 
 # Builds and installs the extension, quietly unless something goes wrong.
-# Make's own dependency tracking makes a second time cheap.  PT_INSTALLED tells
-# afterwards whether anything new was installed.
+# Make's own dependency tracking makes a second time cheap; objects for another
+# server or with other flags are thrown away first.  PT_INSTALLED tells afterwards whether
+# anything new was installed.
 export PT_INSTALLED=
 
 build_extension()
 {
-	local log config
+	local log config built flags
 
 	config=$(pg_config_path)
 	log=$(mktemp)
+	built=$PT_ROOT/.built
+	# What WERROR says changes no object.
+	flags="$config $* "
+	flags=${flags/WERROR=* /}
+	if [ -e "$built" ] && [ "$(cat "$built")" != "$flags" ]; then
+		make -C "$PT_ROOT" -s clean PG_CONFIG="$config" >/dev/null
+	fi
+	printf '%s\n' "$flags" >"$built"
 	if ! make -C "$PT_ROOT" -j"$(nproc)" PG_CONFIG="$config" "$@" >"$log" 2>&1; then
 		cat "$log" >&2
 		rm -f "$log"

@@ -24,6 +24,7 @@
 #include "xact/commit.h"
 #include "xact/xact.h"
 #include "guc.h"
+#include "stop_point.h"
 #include "server/server.h"
 #include "log/log.h"
 #include "log/watch.h"
@@ -92,6 +93,7 @@ _PG_init(void)
 				 errmsg("pgtopic must be loaded when the server starts"),
 				 errhint("Add \"pgtopic\" to the setting \"shared_preload_libraries\" and restart the server.")));
 
+	pt_stop_points_register();
 	pt_guc_register();
 	pt_wal_register();
 	pt_topic_cache_register();

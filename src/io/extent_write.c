@@ -49,6 +49,7 @@
 
 #include "io/internal.h"
 #include "io/writeback.h"
+#include "stop_point.h"
 
 typedef enum TakenPage
 {
@@ -194,6 +195,7 @@ write_run(const PtWriteback *extent, int first, int n)
 		pages[i] = page;
 	}
 	pt_iovec_write(extent->locator, extent->first + first, pages, n);
+	PT_STOP_POINT("writeback.written");
 	for (int i = 0; i < n; i++)
 		release_clean(extent->buffers[first + i]);
 }

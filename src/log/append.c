@@ -30,6 +30,7 @@
 
 #include "io/writeback.h"
 #include "log/internal.h"
+#include "stop_point.h"
 
 /* The bytes still to be written: frame header, batch, frame header, ... */
 typedef struct PtAppendSource
@@ -180,6 +181,7 @@ pt_append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n, int32 
 			UnlockReleaseBuffer(run.buffers[i]);
 		Assert(state->tail_pos > run.pos);
 		append_writeback(rel, state, run.pos);
+		PT_STOP_POINT("append.run");
 	}
 }
 
@@ -225,6 +227,7 @@ tail_extent_block(Relation rel, PtLogState *state)
 		{
 			Assert(entry.generation == 0);	/* nothing was there before */
 			state->tail_phys = pt_extent_take(rel, &entry, state->tail_max_timestamp);
+			PT_STOP_POINT("append.extent");
 			state->tail_max_timestamp = -1;
 			state->file_blocks = RelationGetNumberOfBlocks(rel);
 		}

@@ -21,6 +21,7 @@
 #include "storage/procarray.h"
 
 #include "log/internal.h"
+#include "stop_point.h"
 
 /*
  * The page of the frame at pos, exclusively locked; *head: the frame's header
@@ -173,7 +174,9 @@ pt_log_seal(Relation rel, TransactionId oldest_xmin)
 		 * what is sealed is shown without a look at its commit, which
 		 * therefore must be durable
 		 */
+		PT_STOP_POINT("seal.flagged");
 		XLogFlush(pt_meta_seal(rel, sealed, newest));
+		PT_STOP_POINT("seal.flushed");
 		pt_state_set_sealed(&pt_rel_locator(rel), sealed);
 	}
 	return left;

@@ -26,6 +26,7 @@
 #include "utils/wait_event.h"
 
 #include "guc.h"
+#include "stop_point.h"
 #include "log/internal.h"
 
 /* Who must not wait long waits for somebody else's loading until then. */
@@ -225,11 +226,14 @@ load(PtLogState *state, Relation rel)
 {
 	PtLogState	fresh;
 
+	PT_STOP_POINT("load.missing");
 	if (!begin_loading(state))
 		return false;
 	PG_ENSURE_ERROR_CLEANUP(loading_failed, PointerGetDatum(state));
 	{
+		PT_STOP_POINT("load.begun");
 		read_state(&fresh, rel, true);
+		PT_STOP_POINT("load.read");
 		pt_state_adopt(state, &fresh);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(loading_failed, PointerGetDatum(state));

@@ -22,6 +22,7 @@
 #include "storage/standby.h"
 
 #include "log/internal.h"
+#include "stop_point.h"
 
 static void
 finish(Buffer buf, XLogReaderState *record)
@@ -185,7 +186,7 @@ pt_wal_redo(XLogReaderState *record)
 
 	switch (info & PT_WAL_MASK)
 	{
-#define PT_WAL_CASE(name, bits, fn) case bits: redo_##fn(record); break;
+#define PT_WAL_CASE(name, bits, fn) case bits: redo_##fn(record); PT_STOP_POINT("redo." #name); break;
 			PT_WAL_OPERATIONS(PT_WAL_CASE)
 #undef PT_WAL_CASE
 		default:

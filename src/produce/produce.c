@@ -42,6 +42,7 @@
 #include "utils/timestamp.h"
 
 #include "guc.h"
+#include "stop_point.h"
 #include "tell.h"
 #include "produce/internal.h"
 #include "topic/leaf.h"
@@ -553,6 +554,7 @@ append_admitted(PartState *part, PtProduce **items, int n)
 		batches[i] = items[i]->batch;
 	pt_tails_before_append(part->log, RelationGetRelid(part->rel));
 	pt_append(part->rel, part->log, batches, n, pt_leader_epoch_for_append());
+	PT_STOP_POINT("produce.appended");
 	Assert(part->next_offset == part->log->tail_offset);
 	if (part->indexes != PT_INDEXES_NONE)
 		index_batches(part->rel, batches, n);

@@ -42,6 +42,7 @@
 #include "server/shared.h"
 #include "log/log.h"
 #include "io/writeback.h"
+#include "stop_point.h"
 
 /*
  * ms between two looks at the standbys: doubles up to the maximum while they
@@ -104,6 +105,7 @@ committer_turn(bool *moved)
 		Assert(flushed >= requested);
 		pt_server_flush_took(net_now() - started);
 	}
+	PT_STOP_POINT("committer.flushed");
 	replicated = pt_commit_safe(flushed);
 	if (requests == seen_requests && replicated == seen_replicated)
 		return requested > replicated;

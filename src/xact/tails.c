@@ -37,6 +37,7 @@
 #include "log/watch.h"
 #include "xact/commit.h"
 #include "xact/internal.h"
+#include "stop_point.h"
 
 typedef struct TouchedLog
 {
@@ -177,6 +178,7 @@ after_commit(void)
 	if (touched.n == 0)
 		return;
 	Assert(!XLogRecPtrIsInvalid(lsn) && ((TouchedLog *) pt_levels_at(&touched, 0))->held.level == 1);
+	PT_STOP_POINT("commit.recorded");
 	for (int i = 0; i < touched.n; i++)
 		pt_state_committed(((TouchedLog *) pt_levels_at(&touched, i))->state, lsn);
 	if (saved_synchronous_commit >= 0)
@@ -184,8 +186,10 @@ after_commit(void)
 		Assert(synchronous_commit == SYNCHRONOUS_COMMIT_OFF);
 		pt_append_locks_release();
 		synchronous_commit = saved_synchronous_commit;
+		PT_STOP_POINT("commit.released");
 		XLogFlush(lsn);
 		SyncRepWaitForLSN(lsn, true);
+		PT_STOP_POINT("commit.flushed");
 	}
 	if (synchronous_commit <= SYNCHRONOUS_COMMIT_OFF)
 	{
@@ -250,6 +254,7 @@ forget(void)
 void
 pt_prepared_resolved(void)
 {
+	PT_STOP_POINT("prepared.decided");
 	pt_state_resolve_all();
 	pt_commit_request(GetXLogWriteRecPtr());
 }

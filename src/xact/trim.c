@@ -28,6 +28,7 @@
 #include "storage/lwlock.h"
 #include "utils/resowner.h"
 
+#include "stop_point.h"
 #include "xact/internal.h"
 #include "topic/types.h"
 
@@ -248,7 +249,9 @@ write_all(void)
 	}
 	if (XLogRecPtrIsInvalid(last))
 		return;
+	PT_STOP_POINT("trim.written");
 	XLogFlush(last);
+	PT_STOP_POINT("trim.flushed");
 	for (int i = 0; i < trims.n; i++)
 	{
 		PendingTrim *trim = pt_levels_at(&trims, i);

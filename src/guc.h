@@ -45,6 +45,7 @@ extern int	pt_offset_memory;	/* kB */
 /* memory */
 extern int	pt_produce_buffer;	/* kB, per transaction */
 extern int	pt_max_partitions;	/* logs with shared state */
+extern int	pt_old_scan_threshold;	/* s, -1: no limit */
 extern int	pt_max_producers;	/* idempotent producers, over all partitions */
 extern int	pt_decompress_limit;	/* kB, of one batch */
 

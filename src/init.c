@@ -48,6 +48,7 @@ static const struct
 {
 	{pt_state_shmem_size, pt_state_shmem_init},
 	{pt_watch_shmem_size, pt_watch_shmem_init},
+	{pt_holds_shmem_size, pt_holds_shmem_init},
 	{pt_logwriter_shmem_size, pt_logwriter_shmem_init},
 	{pt_claims_shmem_size, pt_claims_shmem_init},
 	{pt_commit_shmem_size, pt_commit_shmem_init},

@@ -77,6 +77,18 @@ pt_rows_begin(PtRows *rows, Relation rel, Snapshot snapshot, BufferAccessStrateg
 }
 
 /*
+ * What the cursor comes to on its way from the start is kept for it when
+ * others remove it; to be called before the first move.
+ */
+void
+pt_rows_hold(PtRows *rows)
+{
+	Assert(rows->at == PT_ROWS_START);
+	pt_reader_hold(&rows->reader);
+	rows->start_offset = rows->reader.view.start_offset;
+}
+
+/*
  * Closes the cursor and releases its pages and memory.  Slots that were
  * filled from it must not be used any more.
  */

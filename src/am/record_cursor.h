@@ -62,6 +62,7 @@ typedef struct PtRows
 
 /* The contracts of all functions are in record_cursor.c. */
 extern void pt_rows_begin(PtRows *rows, Relation rel, Snapshot snapshot, BufferAccessStrategy strategy);
+extern void pt_rows_hold(PtRows *rows);
 extern void pt_rows_end(PtRows *rows);
 
 extern void pt_rows_reset(PtRows *rows, PtRowsAt at);

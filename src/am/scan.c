@@ -99,6 +99,8 @@ pt_scan_begin(Relation rel, Snapshot snapshot, int nkeys, struct ScanKeyData *ke
 	scan->base.rs_parallel = pscan;
 	scan->strategy = choose_strategy(rel, flags);
 	pt_rows_begin(&scan->rows, rel, snapshot, scan->strategy);
+	if (flags & SO_TYPE_SEQSCAN)
+		pt_rows_hold(&scan->rows);
 	if ((flags & (SO_TYPE_SEQSCAN | SO_TYPE_SAMPLESCAN)) && snapshot && IsMVCCSnapshot(snapshot))
 		PredicateLockRelation(rel, snapshot);
 	if (flags & SO_TYPE_SEQSCAN)

@@ -22,6 +22,7 @@
 #include "miscadmin.h"
 #include "optimizer/plancat.h"
 #include "pgstat.h"
+#include "storage/lmgr.h"
 #include "storage/procarray.h"
 #include "utils/backend_progress.h"
 
@@ -29,6 +30,7 @@
 #include "xact/xact.h"
 
 static void settle_tail(Relation rel);
+static void shrink(Relation rel, PtVacuumParams * params);
 static bool entry_is_dead(ItemPointer tid, void *arg);
 static void vacuum_index(Relation rel, Relation index, double rows, PtLogView *dead,
 						 BufferAccessStrategy bstrategy);
@@ -136,6 +138,26 @@ settle_tail(Relation rel)
 }
 
 /*
+ * Gives free space at the end of the file back, unless somebody uses the
+ * table just now: that takes a lock which nobody is to wait for.
+ */
+static void
+shrink(Relation rel, PtVacuumParams * params)
+{
+	PtLogInfo	info;
+
+	pt_log_info(rel, &info);
+	if (info.free_phys == 0 || params->truncate == VACOPTVALUE_DISABLED ||
+		!ConditionalLockRelation(rel, AccessExclusiveLock))
+		return;
+	if (pt_log_shrink(rel))
+		ereport((params->options & VACOPT_VERBOSE) ? INFO : DEBUG2,
+				(errmsg("table \"%s\": truncated to %u pages", RelationGetRelationName(rel),
+						RelationGetNumberOfBlocks(rel))));
+	UnlockRelation(rel, AccessExclusiveLock);
+}
+
+/*
  * Table AM callback: VACUUM and autovacuum.  The number of rows is exact for
  * pg_class and for pgstat, so that autovacuum knows when to ANALYZE.  The
  * caller holds ShareUpdateExclusiveLock.
@@ -151,11 +173,13 @@ pt_relation_vacuum(Relation rel, PtVacuumParams * params, BufferAccessStrategy b
 
 	pgstat_progress_start_command(PROGRESS_COMMAND_VACUUM, RelationGetRelid(rel));
 	settle_tail(rel);
+	pt_log_free(&pt_rel_locator(rel));
 	frozen = pt_log_seal(rel, oldest_xmin);
 	Assert(TransactionIdPrecedesOrEquals(frozen, oldest_xmin));
 	rows = pt_log_rows(rel);
 	if (rel->rd_rel->relhasindex)
 		vacuum_indexes(rel, params, rows, bstrategy);
+	shrink(rel, params);
 	pt_vac_update_relstats(rel, RelationGetNumberOfBlocks(rel), rows, rel->rd_rel->relhasindex,
 						   frozen, oldest_multi);
 	pt_pgstat_report_vacuum(rel, (PgStat_Counter) rows, started);

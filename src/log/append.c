@@ -217,7 +217,7 @@ static BlockNumber
 tail_extent_block(Relation rel, PtLogState *state)
 {
 	uint64		extent = pt_pos_extent(state->tail_pos);
-	PtDirEntry	entry = {.base_offset = state->tail_offset,.base_ordinal = state->tail_ordinal,.max_timestamp = -1};
+	PtDirEntry	entry = {.base_offset = state->tail_offset,.base_ordinal = state->tail_ordinal,.max_timestamp = -1,.running_max = -1};
 
 	if (state->tail_phys == PT_INVALID_EXTENT)
 	{
@@ -245,6 +245,8 @@ lock_page(Relation rel, PtLogState *state, BlockNumber block, uint32 in_extent, 
 {
 	Buffer		recent = state->tail_buffers[in_extent];
 
+	if (state->file_blocks == 0)
+		state->file_blocks = RelationGetNumberOfBlocks(rel);
 	state->file_blocks = pt_file_extend(rel, state->file_blocks, state->tail_phys, block);
 	if (fresh)
 		return ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_ZERO_AND_LOCK, NULL);

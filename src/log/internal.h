@@ -24,6 +24,11 @@ extern void pt_meta_apply(Page meta, const xl_pt_meta *x);
 extern void pt_dir_apply(Page page, const xl_pt_extent *x, bool init);
 extern void pt_dir_apply_prev(Page page, const xl_pt_extent *x);
 
+extern void pt_map_apply_extent(Page page, const xl_pt_extent *x, int which);
+extern void pt_map_apply_free(Page page, const xl_pt_free *x);
+extern void pt_meta_apply_free(Page meta, const xl_pt_free *x);
+extern void pt_meta_apply_shrink(Page meta, const xl_pt_shrink *x);
+
 /*
  * Where the directory entry of an extent is: false when it is in the meta
  * page.
@@ -56,7 +61,17 @@ extern Buffer pt_read_block(Relation rel, const RelFileLocator *locator, BlockNu
 extern uint32 pt_extent_take(Relation rel, const PtDirEntry *next, int64 prev_max_timestamp);
 extern BlockNumber pt_file_extend(Relation rel, BlockNumber have, uint32 phys, BlockNumber need);
 
+extern int	pt_entries_read(const RelFileLocator *locator, const PtMetaPage *meta, uint64 extent,
+							PtDirEntry *entries, int max);
+extern Buffer pt_meta_lock(Relation rel, const RelFileLocator *locator, int mode);
 extern XLogRecPtr pt_meta_trim(const RelFileLocator *locator, const PtLogStart *start);
+
+/* space.c */
+extern uint32 pt_space_take(Relation rel, const PtMetaPage *meta, xl_pt_extent *x, uint64 *reused);
+extern Buffer pt_map_lock(Relation rel, const RelFileLocator *locator, uint32 group, bool init);
+
+/* holds.c */
+extern uint64 pt_hold_oldest(const RelFileLocator *locator);
 
 /* state.c: for redo */
 extern void pt_state_replay_meta(const RelFileLocator *locator, const xl_pt_meta *x);
@@ -65,6 +80,7 @@ extern void pt_state_replay_meta(const RelFileLocator *locator, const xl_pt_meta
 extern void pt_state_adopt(PtLogState *state, const PtLogState *fresh);
 extern void pt_state_set_start(const RelFileLocator *locator, const PtLogStart *start);
 extern void pt_state_set_sealed(const RelFileLocator *locator, PtLogPos sealed);
+extern void pt_state_file_changed(const RelFileLocator *locator);
 
 /* state_table.c */
 typedef void (*PtStateCallback) (PtLogState *state, const void *arg);
@@ -73,6 +89,7 @@ extern void pt_state_table_init(void);
 extern int	pt_state_pinned(void);
 extern PtLogState *pt_state_claim(const RelFileLocator *locator, bool may_evict);
 extern bool pt_state_peek(PtLogView *view, const RelFileLocator *locator);
+extern bool pt_state_start(const RelFileLocator *locator, PtLogPos *start);
 extern void pt_state_tell(const RelFileLocator *locator, PtStateCallback callback, const void *arg);
 extern ConditionVariable *pt_state_freed_cv(void);
 extern void pt_state_each(void (*callback) (PtLogState *state));
@@ -101,6 +118,7 @@ extern uint32 pt_frame_flag(Relation rel, PtLogPos pos, uint32 flags);
 /* walk.c */
 extern const PtBatchHeader pt_no_batch;
 extern PtWalked pt_walk_last(PtPageSource *source, uint64 block, PtLogPos end, PtFrame *frame);
+extern PtWalked pt_walk_first(PtPageSource *source, uint64 block, PtFrame *frame);
 extern PtWalked pt_walk_first_batch(PtPageSource *source, uint64 block, PtFrame *frame, bool *written);
 
 /* reader.c */

@@ -63,7 +63,9 @@ typedef struct PtLogInfo
 	int64		start_ordinal;
 	PtLogPos	start_pos;
 	PtLogPos	sealed_pos;
-	uint32		phys_extents;
+	uint64		free_extent;	/* extents before are free on the map */
+	uint32		phys_extents;	/* in the file */
+	uint32		free_phys;		/* of these free */
 	XLogRecPtr	lsn;			/* of the meta page */
 } PtLogInfo;
 extern void pt_log_info(Relation rel, PtLogInfo *info);
@@ -110,6 +112,17 @@ typedef struct PtLogStart
 extern bool pt_trim_find(Relation rel, int64 offset, PtLogStart *start);
 extern XLogRecPtr pt_trim_write(const RelFileLocator *locator, const PtLogStart *start);
 extern void pt_trim_publish(const RelFileLocator *locator, const PtLogStart *start);
+
+/* free.c */
+extern void pt_log_free(const RelFileLocator *locator);
+extern bool pt_log_shrink(Relation rel);
+
+/* holds.c: who still reads what */
+extern Size pt_holds_shmem_size(void);
+extern void pt_holds_shmem_init(void);
+extern int	pt_hold_begin(const RelFileLocator *locator, uint64 extent);
+extern void pt_hold_move(int hold, uint64 extent);
+extern void pt_hold_end(int hold);
 
 /* wal.c */
 extern void pt_wal_register(void);

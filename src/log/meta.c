@@ -6,12 +6,14 @@
  * Readers look an extent up with share locks on the meta page and then on a
  * directory page, never both.  Taking an extent holds the meta page
  * exclusively throughout; only the holder of the append lock does that, so
- * there is no race between two takers, only between a taker and readers.
+ * there is no race between two takers, only between a taker, readers, and
+ * those who free extents (space.c).
  *
  * Taking an extent is not undone by an abort: the next transaction goes on
  * where this one stopped, and finds the extent there.
  *
- * Siblings: page.c (the changes themselves), wal.c (redo of them).
+ * Siblings: space.c (which physical extents are free), page.c (the changes
+ * themselves), wal.c (redo of them).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -28,11 +30,23 @@
 #include "io/io.h"
 #include "log/internal.h"
 
-static uint32 choose_physical(Relation rel, const PtMetaPage *meta, xl_pt_extent *x);
-static void choose_directory(const PtMetaPage *meta, const PtDirPlace *place, xl_pt_extent *x);
+/* The locked pages of one EXTENT, as its WAL record numbers them. */
+typedef struct ExtentPages
+{
+	Buffer		meta;
+	Buffer		dir;			/* InvalidBuffer: none; the others, too */
+	Buffer		prev;
+	Buffer		map[2];
+} ExtentPages;
+
+static void take_directory(Relation rel, const PtMetaPage *meta, const PtDirPlace *place, xl_pt_extent *x);
+static void lock_maps(Relation rel, const PtMetaPage *meta, xl_pt_extent *x, ExtentPages *pages);
+static int64 prev_running_max(const ExtentPages *pages, uint64 extent);
 static Buffer lock_dir_page(Relation rel, const PtMetaPage *meta, const PtDirPlace *place, uint32 dir_phys,
 							bool init);
-static void log_extent(Relation rel, Buffer metabuf, Buffer dirbuf, Buffer prevbuf, const xl_pt_extent *x);
+static void register_page(Relation rel, uint8 id, Buffer buf, bool init);
+static void log_extent(Relation rel, const ExtentPages *pages, const xl_pt_extent *x);
+static void release_pages(const ExtentPages *pages);
 
 /*
  * Pins a block of the main fork, through the relation when there is one (which
@@ -48,8 +62,8 @@ pt_read_block(Relation rel, const RelFileLocator *locator, BlockNumber block,
 }
 
 /* The meta page, pinned and locked; ERROR when it is not one. */
-static Buffer
-lock_meta(Relation rel, const RelFileLocator *locator, int mode)
+Buffer
+pt_meta_lock(Relation rel, const RelFileLocator *locator, int mode)
 {
 	Buffer		buf = pt_read_block(rel, locator, PT_META_BLOCK, NULL);
 	PtMetaPage *meta;
@@ -111,7 +125,7 @@ pt_log_create(Relation rel, const RelFileLocator *locator, int64 offset, int64 o
 void
 pt_locator_info(Relation rel, const RelFileLocator *locator, PtLogInfo *info)
 {
-	Buffer		buf = lock_meta(rel, locator, BUFFER_LOCK_SHARE);
+	Buffer		buf = pt_meta_lock(rel, locator, BUFFER_LOCK_SHARE);
 	const PtMetaPage *meta = pt_meta_page(BufferGetPage(buf));
 
 	info->first_extent = meta->first_extent;
@@ -120,7 +134,9 @@ pt_locator_info(Relation rel, const RelFileLocator *locator, PtLogInfo *info)
 	info->start_ordinal = meta->start_ordinal;
 	info->start_pos = meta->start_pos;
 	info->sealed_pos = meta->sealed_pos;
+	info->free_extent = meta->free_extent;
 	info->phys_extents = meta->phys_extents;
+	info->free_phys = meta->free_phys;
 	info->lsn = BufferGetLSNAtomic(buf);
 	UnlockReleaseBuffer(buf);
 }
@@ -156,32 +172,60 @@ read_dir_entries(Relation rel, const RelFileLocator *locator, BlockNumber block,
 }
 
 /*
+ * Where the directory entries from an extent on are: in *block, or in the meta
+ * page (InvalidBlockNumber).  Returns how many of "max" are in one place.
+ */
+static int
+find_entries(const PtMetaPage *meta, uint64 extent, PtDirPlace *place, int max, BlockNumber *block)
+{
+	bool		in_page = pt_dir_place(extent, place);
+	int			in_place = (in_page ? PT_DIR_PER_PAGE : PT_DIR_INLINE) - (int) place->slot;
+
+	*block = InvalidBlockNumber;
+	if (extent >= meta->next_extent || (in_page && place->dir_extent < meta->free_dir_extent))
+		return 0;
+	if (in_page)
+		*block = pt_dir_block(meta, place);
+	return (int) Min((uint64) Min(max, in_place), meta->next_extent - extent);
+}
+
+/*
  * The directory entries of logical extents from this one on, at most max and
- * only those of one page; returns how many.  0: the extent is not (or no
- * longer) there.
+ * only those of one page; returns how many.  0: the extent is not there.
+ *
+ * An extent before the start of the log has its entry for a while, and so has
+ * its pages who began to read earlier.  Whether they are still there, the
+ * pages say.
  */
 int
 pt_extents_read(Relation rel, const RelFileLocator *locator, uint64 extent, PtDirEntry *entries, int max)
 {
-	Buffer		buf = lock_meta(rel, locator, BUFFER_LOCK_SHARE);
+	Buffer		buf = pt_meta_lock(rel, locator, BUFFER_LOCK_SHARE);
 	const PtMetaPage *meta = pt_meta_page(BufferGetPage(buf));
-	bool		there = extent >= meta->first_extent && extent < meta->next_extent;
 	PtDirPlace	place;
-	BlockNumber block = InvalidBlockNumber;
-	int			n = there ? (int) Min((uint64) max, meta->next_extent - extent) : 0;
+	BlockNumber block;
+	int			n = find_entries(meta, extent, &place, max, &block);
 
-	if (there && pt_dir_place(extent, &place))
-	{
-		block = pt_dir_block(meta, &place);
-		n = Min(n, PT_DIR_PER_PAGE - (int) place.slot);
-	}
-	else if (there)
-	{
-		n = Min(n, PT_DIR_INLINE - (int) place.slot);
+	if (n > 0 && block == InvalidBlockNumber)
 		memcpy(entries, &meta->entries[place.slot], n * sizeof(PtDirEntry));
-	}
 	UnlockReleaseBuffer(buf);
 	if (block != InvalidBlockNumber && !read_dir_entries(rel, locator, block, &place, entries, n))
+		return 0;
+	return n;
+}
+
+/* The same under a lock on the meta page that the caller has. */
+int
+pt_entries_read(const RelFileLocator *locator, const PtMetaPage *meta, uint64 extent,
+				PtDirEntry *entries, int max)
+{
+	PtDirPlace	place;
+	BlockNumber block;
+	int			n = find_entries(meta, extent, &place, max, &block);
+
+	if (n > 0 && block == InvalidBlockNumber)
+		memcpy(entries, &meta->entries[place.slot], n * sizeof(PtDirEntry));
+	else if (n > 0 && !read_dir_entries(NULL, locator, block, &place, entries, n))
 		return 0;
 	return n;
 }
@@ -196,41 +240,41 @@ pt_extent_lookup(Relation rel, const RelFileLocator *locator, uint64 extent, PtD
 /*
  * Makes sure that block "need" of a physical extent is in the file, which has
  * "have" blocks; returns how many it has then.  Extents are extended at once,
- * only the first one of a file grows by doubling, so that small logs stay
- * small.
+ * with the map page before, only the first one of a file grows by doubling, so
+ * that small logs stay small.
  */
 BlockNumber
 pt_file_extend(Relation rel, BlockNumber have, uint32 phys, BlockNumber need)
 {
-	uint64		end = 1 + ((uint64) phys + 1) * PT_EXTENT_BLOCKS;
+	uint64		first = 2 + (uint64) pt_map_group(phys) + (uint64) phys * PT_EXTENT_BLOCKS;
+	uint64		end = first + PT_EXTENT_BLOCKS;
 
-	Assert(need >= pt_extent_block(phys) && need < end);
-	if (need < have)
-		return have;
-	if (phys == 0)
-		end = Min(end, Max(need + 1, Max(1 + 8, 1 + 2 * (have - 1))));
 	if (end > MaxBlockNumber)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("log of \"%s\" has reached its greatest size", RelationGetRelationName(rel)),
 				 errhint("Lower the topic's retention, or use more partitions.")));
+	Assert(need >= first && need < end);
+	if (need < have)
+		return have;
+	if (phys == 0)
+		end = Min(end, Max(need + 1, Max(2 + 8, 2 * have)));
 	Assert(end > need && end > have);
 	pt_reserve(RelationGetSmgr(rel), have, (BlockNumber) end - have);
 	return (BlockNumber) end;
 }
 
 /*
- * The next logical extent gets a physical one: a freed one, else a new one at
- * the end of the file.  "next" has base offset and ordinal; prev_max_timestamp
- * is of the extent before.  Returns the physical number.
+ * The next logical extent gets a physical one.  "next" has base offset and
+ * ordinal; prev_max_timestamp is of the extent before.  Returns the physical
+ * number.  The caller has the append lock; errors leave no trace.
  */
 uint32
 pt_extent_take(Relation rel, const PtDirEntry *next, int64 prev_max_timestamp)
 {
-	Buffer		metabuf = lock_meta(rel, &pt_rel_locator(rel), BUFFER_LOCK_EXCLUSIVE);
-	Buffer		dirbuf = InvalidBuffer;
-	Buffer		prevbuf = InvalidBuffer;
+	Buffer		metabuf = pt_meta_lock(rel, &pt_rel_locator(rel), BUFFER_LOCK_EXCLUSIVE);
 	const PtMetaPage *meta = pt_meta_page(BufferGetPage(metabuf));
+	ExtentPages pages = {.meta = metabuf};
 	PtDirPlace	place;
 	PtDirPlace	prev;
 	xl_pt_extent x;
@@ -238,101 +282,78 @@ pt_extent_take(Relation rel, const PtDirEntry *next, int64 prev_max_timestamp)
 	memset(&x, 0, sizeof(x));
 	x.extent = meta->next_extent;
 	x.entry = *next;
+	x.entry.phys = PT_INVALID_EXTENT;
 	x.prev_max_timestamp = prev_max_timestamp;
-	x.free_extent = meta->free_extent;
-	x.free_head = meta->free_head;
 	x.phys_extents = meta->phys_extents;
-	x.dir_phys = x.dir_cleared = PT_INVALID_EXTENT;
-	x.entry.phys = choose_physical(rel, meta, &x);
+	x.free_phys = meta->free_phys;
+	x.free_from = meta->free_from;
+	x.dir_phys = PT_INVALID_EXTENT;
+	x.entry.phys = pt_space_take(rel, meta, &x, &x.reused);
+	if (x.reused != PT_NO_EXTENT)
+	{
+		x.horizon = XidFromFullTransactionId(ReadNextFullTransactionId());
+		TransactionIdRetreat(x.horizon);
+	}
 	if (pt_dir_place(x.extent, &place))
 	{
-		choose_directory(meta, &place, &x);
-		dirbuf = lock_dir_page(rel, meta, &place, x.dir_phys, true);
+		take_directory(rel, meta, &place, &x);
+		pages.dir = lock_dir_page(rel, meta, &place, x.dir_phys, true);
 	}
 	if (x.extent > 0 && pt_dir_place(x.extent - 1, &prev) && prev.page != place.page)
-		prevbuf = lock_dir_page(rel, meta, &prev, PT_INVALID_EXTENT, false);
-	Assert(x.entry.phys < x.phys_extents && x.free_extent <= meta->first_extent);
-	Assert(x.dir_phys == PT_INVALID_EXTENT || x.dir_phys != x.entry.phys);
-	log_extent(rel, metabuf, dirbuf, prevbuf, &x);
-	if (BufferIsValid(prevbuf))
-		UnlockReleaseBuffer(prevbuf);
-	if (BufferIsValid(dirbuf))
-		UnlockReleaseBuffer(dirbuf);
-	UnlockReleaseBuffer(metabuf);
+		pages.prev = lock_dir_page(rel, meta, &prev, PT_INVALID_EXTENT, false);
+	x.entry.running_max = Max(prev_running_max(&pages, x.extent), prev_max_timestamp);
+	Assert(x.dir_phys != x.entry.phys);
+	lock_maps(rel, meta, &x, &pages);
+	log_extent(rel, &pages, &x);
+	release_pages(&pages);
 	return x.entry.phys;
 }
 
 /*
- * The oldest freed extent when there is one (its number is in the entry that
- * still names it), else the next of the file, whose space is reserved here so
- * that a full disk is found now.
- */
-static uint32
-choose_physical(Relation rel, const PtMetaPage *meta, xl_pt_extent *x)
-{
-	uint32		phys;
-
-	while (x->free_extent < meta->first_extent)
-	{
-		uint64		extent = x->free_extent++;
-		PtDirPlace	place;
-		PtDirEntry	entry;
-
-		if (!pt_dir_place(extent, &place))
-			entry = meta->entries[place.slot];
-		else if (!read_dir_entries(rel, &pt_rel_locator(rel), pt_dir_block(meta, &place), &place, &entry, 1))
-			continue;
-		if (entry.phys != PT_INVALID_EXTENT)
-		{
-			/* standbys may still have queries that read what was there */
-			x->horizon = XidFromFullTransactionId(ReadNextFullTransactionId());
-			TransactionIdRetreat(x->horizon);
-			return entry.phys;
-		}
-	}
-	phys = x->phys_extents++;
-	if (phys > 0)
-	{
-		BlockNumber have = RelationGetNumberOfBlocks(rel);
-		BlockNumber last = pt_extent_block(phys) + PT_EXTENT_BLOCKS - 1;
-
-		(void) pt_file_extend(rel, have, phys, last);
-	}
-	return phys;
-}
-
-/*
- * A directory page that begins a directory extent needs one: that of the
- * oldest part of the directory when all of its entries have been reused, else
- * a new one.
+ * A directory page that begins a directory extent needs one; it is taken for
+ * x, which says so.
  */
 static void
-choose_directory(const PtMetaPage *meta, const PtDirPlace *place, xl_pt_extent *x)
+take_directory(Relation rel, const PtMetaPage *meta, const PtDirPlace *place, xl_pt_extent *x)
 {
-	uint64		oldest = place->dir_extent;
-	PtDirPlace	free_place;
+	uint64		reused;
 
 	if (place->slot != 0 || place->page % PT_EXTENT_BLOCKS != 0)
 		return;
-	if (x->free_extent >= PT_DIR_INLINE && pt_dir_place(x->free_extent, &free_place))
-	{
-		oldest = place->dir_extent >= PT_DIR_EXTENTS ? place->dir_extent - PT_DIR_EXTENTS + 1 : 0;
-		for (; oldest < free_place.dir_extent; oldest++)
-		{
-			if (meta->dir_extents[oldest % PT_DIR_EXTENTS] != PT_INVALID_EXTENT)
-			{
-				x->dir_cleared = oldest % PT_DIR_EXTENTS;
-				x->dir_phys = meta->dir_extents[x->dir_cleared];
-				return;
-			}
-		}
-	}
 	if (meta->dir_extents[place->dir_extent % PT_DIR_EXTENTS] != PT_INVALID_EXTENT)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("directory of a topic's log is full"),
 				 errhint("Lower the topic's retention, or use more partitions.")));
-	x->dir_phys = x->phys_extents++;
+	x->dir_phys = pt_space_take(rel, meta, x, &reused);
+}
+
+/* Locks the map pages of what x takes; x says which of them are new. */
+static void
+lock_maps(Relation rel, const PtMetaPage *meta, xl_pt_extent *x, ExtentPages *pages)
+{
+	uint32		phys[] = {x->entry.phys, x->dir_phys};
+
+	for (int i = 0; i < lengthof(phys); i++)
+	{
+		if (phys[i] == PT_INVALID_EXTENT || (i > 0 && pt_map_group(phys[i]) == pt_map_group(phys[0])))
+			continue;
+		x->map_init[i] = pt_map_group(phys[i]) * PT_MAP_EXTENTS >= meta->phys_extents;
+		pages->map[i] = pt_map_lock(rel, &pt_rel_locator(rel), pt_map_group(phys[i]), x->map_init[i]);
+	}
+}
+
+/* The running maximum of timestamps as the extent before has it, -1: none. */
+static int64
+prev_running_max(const ExtentPages *pages, uint64 extent)
+{
+	PtDirPlace	prev;
+
+	if (extent == 0)
+		return -1;
+	if (!pt_dir_place(extent - 1, &prev))
+		return pt_meta_page(BufferGetPage(pages->meta))->entries[prev.slot].running_max;
+	return pt_dir_page(BufferGetPage(BufferIsValid(pages->prev) ? pages->prev : pages->dir))[prev.slot].running_max;
 }
 
 /*
@@ -349,11 +370,7 @@ lock_dir_page(Relation rel, const PtMetaPage *meta, const PtDirPlace *place, uin
 	if (dir_phys == PT_INVALID_EXTENT)
 		block = pt_dir_block(meta, place);
 	else
-	{
 		block = pt_extent_block(dir_phys) + (BlockNumber) (place->page % PT_EXTENT_BLOCKS);
-		(void) pt_file_extend(rel, RelationGetNumberOfBlocks(rel), dir_phys,
-							  pt_extent_block(dir_phys) + PT_EXTENT_BLOCKS - 1);
-	}
 	if (place->slot == 0 && init)
 		return ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_ZERO_AND_LOCK, NULL);
 	buf = ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_NORMAL, NULL);
@@ -361,41 +378,60 @@ lock_dir_page(Relation rel, const PtMetaPage *meta, const PtDirPlace *place, uin
 	return buf;
 }
 
+/* Registers a page that was changed; 0 bytes of it are data. */
+static void
+register_page(Relation rel, uint8 id, Buffer buf, bool init)
+{
+	MarkBufferDirty(buf);
+	XLogRegisterBuffer(id, buf, init ? REGBUF_WILL_INIT | REGBUF_STANDARD : pt_wal_page_flags(rel));
+}
+
 /* The change and its WAL record, on locked pages. */
 static void
-log_extent(Relation rel, Buffer metabuf, Buffer dirbuf, Buffer prevbuf, const xl_pt_extent *x)
+log_extent(Relation rel, const ExtentPages *pages, const xl_pt_extent *x)
 {
+	Buffer		all[] = {pages->meta, pages->dir, pages->prev, pages->map[0], pages->map[1]};
 	PtDirPlace	place;
 	XLogRecPtr	lsn;
-	bool		init = false;
+	bool		init = pt_dir_place(x->extent, &place) && place.slot == 0;
 
 	START_CRIT_SECTION();
-	pt_meta_apply_extent(BufferGetPage(metabuf), x);
-	MarkBufferDirty(metabuf);
+	pt_meta_apply_extent(BufferGetPage(pages->meta), x);
+	if (BufferIsValid(pages->dir))
+		pt_dir_apply(BufferGetPage(pages->dir), x, init);
+	if (BufferIsValid(pages->prev))
+		pt_dir_apply_prev(BufferGetPage(pages->prev), x);
+	for (int i = 0; i < lengthof(pages->map); i++)
+	{
+		if (BufferIsValid(pages->map[i]))
+			pt_map_apply_extent(BufferGetPage(pages->map[i]), x, i);
+	}
 	XLogBeginInsert();
 	XLogRegisterData((char *) x, sizeof(*x));
-	XLogRegisterBuffer(0, metabuf, pt_wal_page_flags(rel));
-	if (BufferIsValid(dirbuf))
+	for (int i = 0; i < lengthof(all); i++)
 	{
-		(void) pt_dir_place(x->extent, &place);
-		init = place.slot == 0;
-		pt_dir_apply(BufferGetPage(dirbuf), x, init);
-		MarkBufferDirty(dirbuf);
-		XLogRegisterBuffer(1, dirbuf, init ? REGBUF_WILL_INIT | REGBUF_STANDARD : pt_wal_page_flags(rel));
-	}
-	if (BufferIsValid(prevbuf))
-	{
-		pt_dir_apply_prev(BufferGetPage(prevbuf), x);
-		MarkBufferDirty(prevbuf);
-		XLogRegisterBuffer(2, prevbuf, pt_wal_page_flags(rel));
+		if (BufferIsValid(all[i]))
+			register_page(rel, (uint8) i, all[i], i == 1 ? init : i >= 3 && x->map_init[i - 3]);
 	}
 	lsn = XLogInsert(PT_RMGR_ID, PT_WAL_EXTENT);
-	PageSetLSN(BufferGetPage(metabuf), lsn);
-	if (BufferIsValid(dirbuf))
-		PageSetLSN(BufferGetPage(dirbuf), lsn);
-	if (BufferIsValid(prevbuf))
-		PageSetLSN(BufferGetPage(prevbuf), lsn);
+	for (int i = 0; i < lengthof(all); i++)
+	{
+		if (BufferIsValid(all[i]))
+			PageSetLSN(BufferGetPage(all[i]), lsn);
+	}
 	END_CRIT_SECTION();
+}
+
+static void
+release_pages(const ExtentPages *pages)
+{
+	Buffer		all[] = {pages->map[1], pages->map[0], pages->prev, pages->dir, pages->meta};
+
+	for (int i = 0; i < lengthof(all); i++)
+	{
+		if (BufferIsValid(all[i]))
+			UnlockReleaseBuffer(all[i]);
+	}
 }
 
 /*
@@ -441,7 +477,7 @@ set_meta(Buffer buf, const xl_pt_meta *x)
 XLogRecPtr
 pt_meta_seal(Relation rel, PtLogPos sealed, TransactionId newest)
 {
-	Buffer		buf = lock_meta(rel, &pt_rel_locator(rel), BUFFER_LOCK_EXCLUSIVE);
+	Buffer		buf = pt_meta_lock(rel, &pt_rel_locator(rel), BUFFER_LOCK_EXCLUSIVE);
 	xl_pt_meta	x = current_meta(buf);
 
 	x.sealed_pos = sealed;
@@ -456,7 +492,7 @@ pt_meta_seal(Relation rel, PtLogPos sealed, TransactionId newest)
 XLogRecPtr
 pt_meta_trim(const RelFileLocator *locator, const PtLogStart *start)
 {
-	Buffer		buf = lock_meta(NULL, locator, BUFFER_LOCK_EXCLUSIVE);
+	Buffer		buf = pt_meta_lock(NULL, locator, BUFFER_LOCK_EXCLUSIVE);
 	xl_pt_meta	x = current_meta(buf);
 
 	if (start->offset <= x.start_offset)
@@ -465,6 +501,7 @@ pt_meta_trim(const RelFileLocator *locator, const PtLogStart *start)
 		return InvalidXLogRecPtr;
 	}
 	Assert(start->pos >= x.start_pos && start->ordinal >= x.start_ordinal);
+	x.first_extent = pt_pos_extent(start->pos);
 	x.start_pos = start->pos;
 	x.start_offset = start->offset;
 	x.start_ordinal = start->ordinal;

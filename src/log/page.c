@@ -16,6 +16,9 @@
 
 #include "log/internal.h"
 
+static void complete_entry(PtDirEntry *entry, const xl_pt_extent *x);
+static void init_map(Page page, uint32 group);
+
 /* An empty page of a log file. */
 void
 pt_page_init(Page page, uint16 kind, uint64 block, uint32 generation)
@@ -43,7 +46,6 @@ pt_meta_init(Page page, int64 offset, int64 ordinal)
 	meta->version = PT_LOG_FORMAT_VERSION;
 	meta->extent_blocks = PT_EXTENT_BLOCKS;
 	meta->block_size = BLCKSZ;
-	meta->free_head = PT_INVALID_EXTENT;
 	meta->start_pos = pt_extent_pos(0);
 	meta->start_offset = offset;
 	meta->start_ordinal = ordinal;
@@ -51,6 +53,15 @@ pt_meta_init(Page page, int64 offset, int64 ordinal)
 	memset(meta->dir_extents, 0xFF, sizeof(meta->dir_extents));
 	/* all of it counts as used: full-page images must not cut it out */
 	((PageHeader) page)->pd_lower = (char *) meta + sizeof(PtMetaPage) - (char *) page;
+}
+
+/* What is known of an extent once the next one has been taken. */
+static void
+complete_entry(PtDirEntry *entry, const xl_pt_extent *x)
+{
+	Assert(x->entry.running_max >= x->prev_max_timestamp);
+	entry->max_timestamp = x->prev_max_timestamp;
+	entry->running_max = x->entry.running_max;
 }
 
 /* A logical extent was taken: the meta page's part of it. */
@@ -61,13 +72,12 @@ pt_meta_apply_extent(Page page, const xl_pt_extent *x)
 	PtDirPlace	place;
 
 	Assert(meta->next_extent == x->extent);
-	Assert(x->free_extent >= meta->free_extent && x->phys_extents >= meta->phys_extents);
+	Assert(x->entry.phys < x->phys_extents && x->phys_extents >= meta->phys_extents);
+	Assert(x->free_phys <= meta->free_phys && x->free_phys < x->phys_extents);
 	meta->next_extent = x->extent + 1;
-	meta->free_extent = x->free_extent;
-	meta->free_head = x->free_head;
 	meta->phys_extents = x->phys_extents;
-	if (x->dir_cleared != PT_INVALID_EXTENT)
-		meta->dir_extents[x->dir_cleared] = PT_INVALID_EXTENT;
+	meta->free_phys = x->free_phys;
+	meta->free_from = x->free_from;
 	if (pt_dir_place(x->extent, &place))
 	{
 		if (x->dir_phys != PT_INVALID_EXTENT)
@@ -76,7 +86,7 @@ pt_meta_apply_extent(Page page, const xl_pt_extent *x)
 	else
 		meta->entries[place.slot] = x->entry;
 	if (x->extent > 0 && !pt_dir_place(x->extent - 1, &place))
-		meta->entries[place.slot].max_timestamp = x->prev_max_timestamp;
+		complete_entry(&meta->entries[place.slot], x);
 }
 
 /* Start of the log and sealed position. */
@@ -144,7 +154,7 @@ pt_dir_apply(Page page, const xl_pt_extent *x, bool init)
 	Assert(pt_page_special(page)->block == place.page);
 	pt_dir_page(page)[place.slot] = x->entry;
 	if (place.slot > 0)
-		pt_dir_page(page)[place.slot - 1].max_timestamp = x->prev_max_timestamp;
+		complete_entry(&pt_dir_page(page)[place.slot - 1], x);
 }
 
 /*
@@ -158,5 +168,84 @@ pt_dir_apply_prev(Page page, const xl_pt_extent *x)
 
 	(void) pt_dir_place(x->extent - 1, &place);
 	Assert(pt_page_special(page)->block == place.page);
-	pt_dir_page(page)[place.slot].max_timestamp = x->prev_max_timestamp;
+	complete_entry(&pt_dir_page(page)[place.slot], x);
+}
+
+/*
+ * The map pages of the physical extents that were taken: "which" 0 is the page
+ * of the extent itself, 1 the other one.  dir_phys is on whichever its group
+ * has.
+ */
+void
+pt_map_apply_extent(Page page, const xl_pt_extent *x, int which)
+{
+	uint32		group = pt_map_group(which == 0 ? x->entry.phys : x->dir_phys);
+
+	if (x->map_init[which])
+		init_map(page, group);
+	Assert(pt_page_special(page)->kind == PT_PAGE_MAP && pt_page_special(page)->block == group);
+	if (which == 0)
+		*pt_map_entry(page, x->entry.phys) = (PtMapEntry)
+	{
+		.extent = x->extent,.state = PT_MAP_DATA
+	};
+	if (x->dir_phys != PT_INVALID_EXTENT && pt_map_group(x->dir_phys) == group)
+		*pt_map_entry(page, x->dir_phys) = (PtMapEntry)
+	{
+		.extent = PT_NO_EXTENT,.state = PT_MAP_DIRECTORY
+	};
+}
+
+/* An empty map page. */
+static void
+init_map(Page page, uint32 group)
+{
+	pt_page_init(page, PT_PAGE_MAP, group, 0);
+	memset(pt_map_page(page), 0, sizeof(PtMapEntry) * PT_MAP_EXTENTS);
+	((PageHeader) page)->pd_lower = PT_PAGE_FIRST + sizeof(PtMapEntry) * PT_MAP_EXTENTS;
+}
+
+/* Extents were put on the map as free: the meta page's part of it. */
+void
+pt_meta_apply_free(Page page, const xl_pt_free *x)
+{
+	PtMetaPage *meta = pt_meta_page(page);
+
+	Assert(x->free_extent >= meta->free_extent && x->free_extent <= meta->first_extent);
+	Assert(x->free_phys == meta->free_phys + x->n && x->free_phys <= meta->phys_extents);
+	for (uint64 dir = meta->free_dir_extent; dir < x->free_dir_extent; dir++)
+		meta->dir_extents[dir % PT_DIR_EXTENTS] = PT_INVALID_EXTENT;
+	meta->free_extent = x->free_extent;
+	meta->free_dir_extent = x->free_dir_extent;
+	meta->free_phys = x->free_phys;
+	meta->free_from = x->free_from;
+}
+
+/* A map page's part of it. */
+void
+pt_map_apply_free(Page page, const xl_pt_free *x)
+{
+	uint32		group = (uint32) pt_page_special(page)->block;
+
+	Assert(pt_page_special(page)->kind == PT_PAGE_MAP);
+	for (uint32 i = 0; i < x->n; i++)
+	{
+		PtMapEntry *entry = pt_map_entry(page, x->phys[i]);
+
+		if (pt_map_group(x->phys[i]) != group)
+			continue;
+		Assert(entry->state == PT_MAP_DATA || entry->state == PT_MAP_DIRECTORY);
+		entry->state = PT_MAP_FREE;
+	}
+}
+
+/* The last physical extents, all free, are about to be cut off the file. */
+void
+pt_meta_apply_shrink(Page page, const xl_pt_shrink *x)
+{
+	PtMetaPage *meta = pt_meta_page(page);
+
+	Assert(meta->phys_extents - x->phys_extents == meta->free_phys - x->free_phys);
+	meta->phys_extents = x->phys_extents;
+	meta->free_phys = x->free_phys;
 }

@@ -19,20 +19,22 @@
 #include "access/transam.h"
 #include "storage/block.h"
 #include "storage/bufpage.h"
-#include "storage/itemptr.h"
 
+#include "log/tid.h"
 #include "record/batch.h"
 
 #define PT_META_BLOCK			0
 #define PT_META_MAGIC			0x70674c67	/* "pgLg" */
-#define PT_LOG_FORMAT_VERSION	2
+#define PT_LOG_FORMAT_VERSION	3
 
 #define PT_EXTENT_BLOCKS		128 /* 1 MiB with 8-KiB blocks */
-#define PT_DIR_PER_PAGE			250
-#define PT_DIR_INLINE			160
-#define PT_DIR_EXTENTS			512 /* 512 * 128 * 250 extents: 16 TiB */
+#define PT_DIR_PER_PAGE			200
+#define PT_DIR_INLINE			128
+#define PT_DIR_EXTENTS			512 /* 512 * 128 * 200 extents: 12.5 TiB */
+#define PT_MAP_EXTENTS			500 /* physical extents on one map page */
 
-#define PT_INVALID_EXTENT		((uint32) 0xFFFFFFFF)
+#define PT_INVALID_EXTENT		((uint32) 0xFFFFFFFF)	/* physical */
+#define PT_NO_EXTENT			PG_UINT64_MAX	/* logical */
 
 /* A place in a log: logical block * BLCKSZ + byte in the page. */
 typedef uint64 PtLogPos;
@@ -43,8 +45,15 @@ typedef uint64 PtLogPos;
 #define pt_pos_make(block, byte) ((PtLogPos) (block) * BLCKSZ + (byte))
 #define pt_extent_pos(extent)	pt_pos_make((uint64) (extent) * PT_EXTENT_BLOCKS, PT_PAGE_FIRST)
 
-/* First block of a physical extent. */
-#define pt_extent_block(phys)	((BlockNumber) (1 + (phys) * PT_EXTENT_BLOCKS))
+/*
+ * The file: the meta page, then groups of physical extents, a map page before
+ * each.  First block of a physical extent, and the map page of a group.
+ */
+#define pt_map_group(phys)		((phys) / PT_MAP_EXTENTS)
+#define pt_map_block(group) \
+	((BlockNumber) (1 + (group) * (1 + PT_MAP_EXTENTS * PT_EXTENT_BLOCKS)))
+#define pt_extent_block(phys) \
+	((BlockNumber) (2 + pt_map_group(phys) + (phys) * PT_EXTENT_BLOCKS))
 
 /* Special space of log pages and directory pages. */
 typedef struct PtPageSpecial
@@ -60,8 +69,7 @@ typedef struct PtPageSpecial
 #define PT_PAGE_LOG				0x7001
 #define PT_PAGE_DIRECTORY		0x7002
 #define PT_PAGE_META			0x7003
-#define PT_PAGE_FREE			0x7004	/* first page of an extent on the free
-										 * chain */
+#define PT_PAGE_MAP				0x7004
 
 #define pt_page_special(page)	((PtPageSpecial *) PageGetSpecialPointer(page))
 
@@ -109,7 +117,23 @@ typedef struct PtDirEntry
 	int64		base_ordinal;	/* next ordinal, likewise */
 	int64		max_timestamp;	/* ms; of batches that start here, known once
 								 * the next extent is taken */
+	int64		running_max;	/* largest max_timestamp of all extents before, and
+								 * of this one once it is known */
 } PtDirEntry;
+
+/* What a physical extent is used for, on its group's map page. */
+typedef struct PtMapEntry
+{
+	uint64		extent;			/* logical number that it has or last had;
+								 * PT_NO_EXTENT of the directory's */
+	uint32		state;			/* PT_MAP_xxx */
+	uint32		spare;
+} PtMapEntry;
+
+#define PT_MAP_NEW				0	/* never used */
+#define PT_MAP_DATA				1
+#define PT_MAP_DIRECTORY		2
+#define PT_MAP_FREE				3
 
 typedef struct PtMetaPage
 {
@@ -119,10 +143,11 @@ typedef struct PtMetaPage
 	uint32		phys_extents;	/* physical extents in the file */
 	uint64		first_extent;	/* oldest logical extent retained */
 	uint64		next_extent;	/* logical extents taken so far */
-	uint64		free_extent;	/* entries from here to first_extent are free
-								 * for reuse */
-	uint32		free_head;		/* chain of free extents, PT_INVALID_EXTENT:
-								 * none */
+	uint64		free_extent;	/* extents before are free on the map; those
+								 * from here to first_extent will be */
+	uint64		free_dir_extent;	/* likewise of directory extents */
+	uint32		free_phys;		/* physical ones that are free on the map */
+	uint32		free_from;		/* none below is */
 	uint32		block_size;		/* BLCKSZ of the server that made the log */
 	PtLogPos	start_pos;		/* first frame retained */
 	int64		start_offset;	/* log start offset */
@@ -135,9 +160,14 @@ typedef struct PtMetaPage
 
 #define pt_meta_page(page)		((PtMetaPage *) PageGetContents(page))
 #define pt_dir_page(page)		((PtDirEntry *) PageGetContents(page))
+#define pt_map_page(page)		((PtMapEntry *) PageGetContents(page))
+#define pt_map_entry(page, phys) (&pt_map_page(page)[(phys) % PT_MAP_EXTENTS])
 
 StaticAssertDecl(sizeof(PtFrameHeader) == 24, "frame header is part of the format");
-StaticAssertDecl(sizeof(PtDirEntry) == 32, "directory entry is part of the format");
+StaticAssertDecl(sizeof(PtDirEntry) == 40, "directory entry is part of the format");
+StaticAssertDecl(sizeof(PtMapEntry) == 16, "map entry is part of the format");
+StaticAssertDecl(PT_DIR_PER_PAGE * sizeof(PtDirEntry) <= PT_PAGE_CAPACITY, "directory page must fit");
+StaticAssertDecl(PT_MAP_EXTENTS * sizeof(PtMapEntry) <= PT_PAGE_CAPACITY, "map page must fit");
 StaticAssertDecl(sizeof(PtPageSpecial) == 16, "special space is part of the format");
 StaticAssertDecl(MAXALIGN(SizeOfPageHeaderData) + sizeof(PtMetaPage) <= BLCKSZ - 16, "meta page must fit");
 
@@ -170,37 +200,6 @@ static inline PtLogPos
 pt_frame_next(PtLogPos pos, uint32 length)
 {
 	return pt_frame_start(pt_pos_advance(pos, sizeof(PtFrameHeader) + length));
-}
-
-/* TIDs. */
-#define PT_TID_PER_BLOCK		256
-#define PT_TID_MARKER_BLOCK		((BlockNumber) 0xF0000000)
-#define PT_TID_MODULUS			((int64) PT_TID_MARKER_BLOCK * PT_TID_PER_BLOCK)
-
-static inline void
-pt_ordinal_to_tid(int64 ordinal, ItemPointer tid)
-{
-	int64		n = ordinal % PT_TID_MODULUS;
-
-	ItemPointerSet(tid, (BlockNumber) (n / PT_TID_PER_BLOCK),
-				   (OffsetNumber) (n % PT_TID_PER_BLOCK + 1));
-}
-
-static inline bool
-pt_tid_is_marker(ItemPointer tid)
-{
-	return ItemPointerGetBlockNumberNoCheck(tid) >= PT_TID_MARKER_BLOCK;
-}
-
-/* The ordinal at or above "start" (the log's first) that the TID names. */
-static inline int64
-pt_tid_to_ordinal(ItemPointer tid, int64 start)
-{
-	int64		n = (int64) ItemPointerGetBlockNumberNoCheck(tid) * PT_TID_PER_BLOCK +
-		ItemPointerGetOffsetNumberNoCheck(tid) - 1;
-	int64		base = start - start % PT_TID_MODULUS;
-
-	return base + n >= start ? base + n : base + n + PT_TID_MODULUS;
 }
 
 #endif							/* PT_LOG_PAGE_H */

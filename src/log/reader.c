@@ -10,7 +10,7 @@
  *
  * A reader notices by the logical block number on a page that it followed a
  * mapping that recycling has changed meanwhile; it then goes on at the start
- * of the log.
+ * of the log, or fails if it holds what it reads (pt_reader_hold).
  *
  * Siblings: walk.c reads frames, seek.c finds places, visible.c says who may
  * see a frame.
@@ -29,6 +29,8 @@
 static bool reader_get(PtPageSource *source, uint64 block, Page *page);
 static void reader_put(PtPageSource *source);
 static BlockNumber reader_map(PtReader *r, uint64 block);
+static void move_hold(PtReader *r);
+static void report_gone(PtReader *r);
 static bool frame_at(PtReader *r, PtLogPos pos, PtFrame *frame);
 
 static const PtPageSource locked_pages = {.get = reader_get,.put = reader_put};
@@ -49,7 +51,8 @@ pt_reader_begin(PtReader *r, Relation rel, BufferAccessStrategy strategy)
 	pt_log_view(rel, &r->view);
 	r->strategy = strategy;
 	r->mcxt = CurrentMemoryContext;
-	r->extent = PG_UINT64_MAX;
+	r->extent = PT_NO_EXTENT;
+	r->hold = -1;
 	pt_reader_seek_start(r);
 }
 
@@ -63,7 +66,8 @@ pt_reader_begin_info(PtReader *r, Relation rel, const PtLogInfo *info)
 	r->locator = pt_rel_locator(rel);
 	pt_view_of_info(&r->view, &r->locator, info);
 	r->mcxt = CurrentMemoryContext;
-	r->extent = PG_UINT64_MAX;
+	r->extent = PT_NO_EXTENT;
+	r->hold = -1;
 	r->pos = info->start_pos;
 }
 
@@ -79,7 +83,8 @@ pt_reader_begin_state(PtReader *r, PtLogState *state)
 	SpinLockRelease(&state->mutex);
 	r->view.live = state;
 	r->mcxt = CurrentMemoryContext;
-	r->extent = PG_UINT64_MAX;
+	r->extent = PT_NO_EXTENT;
+	r->hold = -1;
 	r->pos = r->view.start_pos;
 }
 
@@ -90,6 +95,47 @@ pt_reader_end(PtReader *r)
 	if (r->data)
 		pfree(r->data);
 	r->data = NULL;
+	pt_hold_end(r->hold);
+	r->hold = -1;
+}
+
+/*
+ * What the reader comes to when it goes forward from the start of the log is
+ * not put to another use, see holds.c.  When that cannot be kept, next raises
+ * an error instead of going on at the new start.
+ */
+void
+pt_reader_hold(PtReader *r)
+{
+	Assert(r->rel != NULL && !r->holds);
+	r->holds = true;
+	r->hold_extent = pt_pos_extent(r->pos);
+	r->hold = pt_hold_begin(&r->locator, r->hold_extent);
+	/* who moved the start before has not waited for us */
+	pt_view_refresh(&r->view, r->rel);
+	pt_reader_seek_start(r);
+}
+
+/* The hold goes along with the reader. */
+static void
+move_hold(PtReader *r)
+{
+	uint64		extent = pt_pos_extent(r->pos);
+
+	if (!r->holds || extent == r->hold_extent)
+		return;
+	r->hold_extent = extent;
+	pt_hold_move(r->hold, extent);
+}
+
+static void
+report_gone(PtReader *r)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("records of \"%s\" were removed, and their space used again, while they were read",
+					RelationGetRelationName(r->rel)),
+			 errhint("Increase the setting \"pgtopic.old_scan_threshold\" or the retention of the topic, or read less at a time.")));
 }
 
 /* Lets go of the page; the reader goes on when it is used again. */
@@ -158,7 +204,7 @@ pt_reader_lock_block(PtReader *r, uint64 block, Page *page)
 			return true;
 		LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
 		pt_reader_unpin(r);
-		r->extent = PG_UINT64_MAX;
+		r->extent = PT_NO_EXTENT;
 	}
 	return false;
 }
@@ -219,6 +265,7 @@ pt_reader_next(PtReader *r, PtFrame *frame)
 		bool		found;
 
 		CHECK_FOR_INTERRUPTS();
+		move_hold(r);
 		found = frame_at(r, r->pos, frame);
 		if (r->skip_pos == 0)
 		{
@@ -227,6 +274,8 @@ pt_reader_next(PtReader *r, PtFrame *frame)
 			pt_view_refresh(&r->view, r->rel);
 			if (r->pos >= r->view.start_pos)
 				return false;
+			if (r->holds)
+				report_gone(r);
 			pt_reader_seek_start(r);	/* overtaken by retention */
 			continue;
 		}
@@ -344,9 +393,13 @@ pt_reader_batch(PtReader *r, const PtFrame *frame)
 		Page		page;
 
 		if (!pt_reader_lock_block(r, pt_pos_block(pos), &page))
+		{
+			if (r->holds)
+				report_gone(r);
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("records of the log have been removed while they were read")));
+		}
 		Assert(byte >= PT_PAGE_FIRST && byte + n <= PT_PAGE_END);
 		memcpy(r->data + done, (char *) page + byte, n);
 		LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);

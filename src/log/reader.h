@@ -81,6 +81,9 @@ typedef struct PtReader
 	uint64		extent;			/* logical extent that phys belongs to */
 	uint32		phys;
 	uint32		generation;
+	bool		holds;			/* what it comes to, see pt_reader_hold */
+	int			hold;			/* -1: there was no place for it */
+	uint64		hold_extent;	/* from which on */
 	Buffer		buf;			/* pinned page, or InvalidBuffer */
 	uint64		buf_block;		/* its logical block */
 	char	   *data;			/* assembled batch */
@@ -101,6 +104,7 @@ extern void pt_reader_begin(PtReader *r, Relation rel, BufferAccessStrategy stra
  */
 extern void pt_reader_begin_state(PtReader *r, PtLogState *state);
 extern void pt_reader_end(PtReader *r);
+extern void pt_reader_hold(PtReader *r);
 extern void pt_reader_unpin(PtReader *r);
 
 /* To be called when frames are asked about with another snapshot. */

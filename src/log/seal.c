@@ -110,6 +110,24 @@ oldest_left(PtReader *r, PtLogPos pos, TransactionId oldest_xmin)
 	return oldest;
 }
 
+/* The place of the first frame that starts behind all freed extents. */
+static PtLogPos
+first_frame(PtReader *r, const PtLogInfo *info)
+{
+	uint64		block = info->free_extent * PT_EXTENT_BLOCKS;
+	PtFrame		frame;
+
+	for (; block < pt_pos_block(info->start_pos); block++)
+	{
+		PtWalked	walked = pt_walk_first(&r->source, block, &frame);
+
+		pt_reader_check(r, walked, block);
+		if (walked == PT_WALK_FRAME)
+			return frame.pos;
+	}
+	return info->start_pos;
+}
+
 /*
  * Moves the sealed position up to the first frame whose transaction somebody
  * may still need to look up, and returns the oldest xid that is left in the
@@ -138,11 +156,14 @@ pt_log_seal(Relation rel, TransactionId oldest_xmin)
 	pt_reader_begin(&r, rel, GetAccessStrategy(BAS_VACUUM));
 
 	/*
-	 * frames before the log's start, too, as long as they are there: older
-	 * cursors may still meet them
+	 * frames before the log's start, too, as long as they are not freed:
+	 * older cursors may still meet them
 	 */
-	sealed = info.sealed_pos;
-	pt_reader_seek_pos(&r, sealed);
+	if (pt_pos_extent(info.sealed_pos) >= info.free_extent)
+		pt_reader_seek_pos(&r, info.sealed_pos);
+	else
+		pt_reader_seek_pos(&r, first_frame(&r, &info));
+	sealed = r.pos;
 	while (pt_reader_next(&r, &frame))
 	{
 		if (!TransactionIdPrecedes(frame.head.xid, oldest_xmin))

@@ -463,6 +463,22 @@ pt_state_set_sealed(const RelFileLocator *locator, PtLogPos sealed)
 }
 
 static void
+note_file_changed(PtLogState *state, const void *arg)
+{
+	state->file_blocks = 0;
+}
+
+/*
+ * The file has become shorter: who appends next asks for its length.  The
+ * caller has the relation locked exclusively.
+ */
+void
+pt_state_file_changed(const RelFileLocator *locator)
+{
+	pt_state_tell(locator, note_file_changed, NULL);
+}
+
+static void
 note_meta(PtLogState *state, const void *arg)
 {
 	const xl_pt_meta *x = arg;

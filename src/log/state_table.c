@@ -376,6 +376,33 @@ pt_state_peek(PtLogView *view, const RelFileLocator *locator)
 }
 
 /*
+ * The start that everybody believes in.  *start PG_UINT64_MAX: nobody has the
+ * log in memory, and who loads it from now on finds what the meta page says.
+ * False: somebody may just be loading it, and believe in an older one.
+ */
+bool
+pt_state_start(const RelFileLocator *locator, PtLogPos *start)
+{
+	PtStateIndex *entry;
+	bool		known = true;
+
+	*start = PG_UINT64_MAX;
+	LWLockAcquire(&table->lock, LW_SHARED);
+	entry = hash_search(index_of, locator, HASH_FIND, NULL);
+	if (entry)
+	{
+		PtLogState *state = &table->states[entry->at];
+
+		SpinLockAcquire(&state->mutex);
+		known = pt_state_is_ready(state);
+		*start = state->start_pos;
+		SpinLockRelease(&state->mutex);
+	}
+	LWLockRelease(&table->lock);
+	return known;
+}
+
+/*
  * What others tell an entry
  */
 

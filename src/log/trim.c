@@ -8,9 +8,9 @@
  * get all of it and pass over what they did not ask for, SQL shows nothing
  * below the start.
  *
- * Nothing is freed here, and no page but the meta page is touched: frames
- * before the start are out of reach because every search and scan begins
- * there.
+ * No page but the meta page is touched: frames before the start are out of
+ * reach because every search and scan begins there.  Extents that hold nothing
+ * else are freed afterwards (space.c).
  *
  * Siblings: meta.c (the change and its WAL), state.c (what others see of it).
  *

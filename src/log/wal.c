@@ -46,6 +46,39 @@ conflict(XLogReaderState *record, TransactionId xid)
 	pt_resolve_snapshot_conflict(xid, locator);
 }
 
+/* The page of a block, which the record may initialise. */
+static XLogRedoAction
+read_for_redo(XLogReaderState *record, uint8 block, bool init, Buffer *buf)
+{
+	if (!init)
+		return XLogReadBufferForRedo(record, block, buf);
+	*buf = XLogInitBufferForRedo(record, block);
+	return BLK_NEEDS_REDO;
+}
+
+static void
+release_redone(Buffer buf)
+{
+	if (BufferIsValid(buf))
+		UnlockReleaseBuffer(buf);
+}
+
+/*
+ * A physical extent is used again.  On a standby, scans may still read what
+ * was there: those go on as long as the server's settings allow, before any
+ * page is locked.  Who comes later finds the new start, which was replayed
+ * before.
+ */
+static void
+conflict_of_readers(XLogReaderState *record, const xl_pt_extent *x)
+{
+	RelFileLocator locator;
+
+	XLogRecGetBlockTag(record, 0, &locator, NULL, NULL);
+	if (InHotStandby && pt_hold_oldest(&locator) <= x->reused)
+		conflict(record, x->horizon);
+}
+
 static void
 redo_init(XLogReaderState *record)
 {
@@ -65,7 +98,8 @@ redo_extent(XLogReaderState *record)
 	Buffer		metabuf;
 	Buffer		buf;
 
-	conflict(record, x->horizon);
+	if (x->reused != PT_NO_EXTENT)
+		conflict_of_readers(record, x);
 	if (XLogReadBufferForRedo(record, 0, &metabuf) == BLK_NEEDS_REDO)
 	{
 		pt_meta_apply_extent(BufferGetPage(metabuf), x);
@@ -74,19 +108,13 @@ redo_extent(XLogReaderState *record)
 	if (pt_dir_place(x->extent, &place))
 	{
 		bool		init = place.slot == 0;
-		XLogRedoAction action = BLK_NEEDS_REDO;
 
-		if (init)
-			buf = XLogInitBufferForRedo(record, 1);
-		else
-			action = XLogReadBufferForRedo(record, 1, &buf);
-		if (action == BLK_NEEDS_REDO)
+		if (read_for_redo(record, 1, init, &buf) == BLK_NEEDS_REDO)
 		{
 			pt_dir_apply(BufferGetPage(buf), x, init);
 			finish(buf, record);
 		}
-		if (BufferIsValid(buf))
-			UnlockReleaseBuffer(buf);
+		release_redone(buf);
 	}
 	if (XLogRecHasBlockRef(record, 2))
 	{
@@ -95,13 +123,22 @@ redo_extent(XLogReaderState *record)
 			pt_dir_apply_prev(BufferGetPage(buf), x);
 			finish(buf, record);
 		}
-		if (BufferIsValid(buf))
-			UnlockReleaseBuffer(buf);
+		release_redone(buf);
+	}
+	for (int i = 0; i < 2; i++)
+	{
+		if (!XLogRecHasBlockRef(record, 3 + i))
+			continue;
+		if (read_for_redo(record, (uint8) (3 + i), x->map_init[i], &buf) == BLK_NEEDS_REDO)
+		{
+			pt_map_apply_extent(BufferGetPage(buf), x, i);
+			finish(buf, record);
+		}
+		release_redone(buf);
 	}
 
 	/* who has read the meta page must find the directory page it leads to */
-	if (BufferIsValid(metabuf))
-		UnlockReleaseBuffer(metabuf);
+	release_redone(metabuf);
 }
 
 static void
@@ -179,6 +216,43 @@ redo_meta(XLogReaderState *record)
 	pt_state_replay_meta(&locator, x);
 }
 
+static void
+redo_free(XLogReaderState *record)
+{
+	const xl_pt_free *x = (const xl_pt_free *) XLogRecGetData(record);
+	Buffer		metabuf;
+	Buffer		buf;
+
+	if (XLogReadBufferForRedo(record, 0, &metabuf) == BLK_NEEDS_REDO)
+	{
+		pt_meta_apply_free(BufferGetPage(metabuf), x);
+		finish(metabuf, record);
+	}
+	for (uint8 i = 1; XLogRecHasBlockRef(record, i); i++)
+	{
+		if (XLogReadBufferForRedo(record, i, &buf) == BLK_NEEDS_REDO)
+		{
+			pt_map_apply_free(BufferGetPage(buf), x);
+			finish(buf, record);
+		}
+		release_redone(buf);
+	}
+	release_redone(metabuf);
+}
+
+static void
+redo_shrink(XLogReaderState *record)
+{
+	Buffer		buf;
+
+	if (XLogReadBufferForRedo(record, 0, &buf) == BLK_NEEDS_REDO)
+	{
+		pt_meta_apply_shrink(BufferGetPage(buf), (const xl_pt_shrink *) XLogRecGetData(record));
+		finish(buf, record);
+	}
+	release_redone(buf);
+}
+
 void
 pt_wal_redo(XLogReaderState *record)
 {
@@ -207,9 +281,12 @@ desc_extent(StringInfo buf, const char *data)
 {
 	const xl_pt_extent *x = (const xl_pt_extent *) data;
 
-	appendStringInfo(buf, "extent %llu physical %u generation %u offset %lld ordinal %lld conflict horizon %u",
+	appendStringInfo(buf, "extent %llu physical %u generation %u offset %lld ordinal %lld",
 					 (unsigned long long) x->extent, x->entry.phys, x->entry.generation,
-					 (long long) x->entry.base_offset, (long long) x->entry.base_ordinal, x->horizon);
+					 (long long) x->entry.base_offset, (long long) x->entry.base_ordinal);
+	if (x->reused != PT_NO_EXTENT)
+		appendStringInfo(buf, " that was extent %llu conflict horizon %u",
+						 (unsigned long long) x->reused, x->horizon);
 }
 
 static void
@@ -240,6 +317,24 @@ desc_meta(StringInfo buf, const char *data)
 					 (unsigned long long) x->sealed_pos, x->sealed_xid);
 }
 
+static void
+desc_free(StringInfo buf, const char *data)
+{
+	const xl_pt_free *x = (const xl_pt_free *) data;
+
+	appendStringInfo(buf, "up to extent %llu physical", (unsigned long long) x->free_extent);
+	for (uint32 i = 0; i < x->n; i++)
+		appendStringInfo(buf, " %u", x->phys[i]);
+}
+
+static void
+desc_shrink(StringInfo buf, const char *data)
+{
+	const xl_pt_shrink *x = (const xl_pt_shrink *) data;
+
+	appendStringInfo(buf, "to %u physical extents, %u free", x->phys_extents, x->free_phys);
+}
+
 void
 pt_wal_desc(StringInfo buf, XLogReaderState *record)
 {
@@ -267,15 +362,21 @@ pt_wal_identify(uint8 info)
 
 /*
  * Logical decoding.  Records of topics are not decoded yet: their transactions
- * are only made known.  META is none's: the start of a log moves after the
- * commit (../xact/trim.c), so its record still carries the xid of a
+ * are only made known.  META and FREE are none's: the start of a log moves
+ * after the commit (../xact/trim.c), so its records still carry the xid of a
  * transaction that decoding has finished with, and must not bring it back.
  */
 static void
 decode(struct LogicalDecodingContext *ctx, struct XLogRecordBuffer *buf)
 {
-	if ((XLogRecGetInfo(buf->record) & ~XLR_INFO_MASK & PT_WAL_MASK) != PT_WAL_META)
-		ReorderBufferProcessXid(ctx->reorder, XLogRecGetXid(buf->record), buf->origptr);
+	switch (XLogRecGetInfo(buf->record) & ~XLR_INFO_MASK & PT_WAL_MASK)
+	{
+		case PT_WAL_META:
+		case PT_WAL_FREE:
+			break;
+		default:
+			ReorderBufferProcessXid(ctx->reorder, XLogRecGetXid(buf->record), buf->origptr);
+	}
 }
 
 /* What wal_consistency_checking must not compare. */

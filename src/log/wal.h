@@ -29,7 +29,9 @@
 	X(EXTENT, 0x10, extent) \
 	X(APPEND, 0x20, append) \
 	X(FRAME, 0x30, frame) \
-	X(META, 0x40, meta)
+	X(META, 0x40, meta) \
+	X(FREE, 0x50, free) \
+	X(SHRINK, 0x60, shrink)
 
 enum
 {
@@ -38,7 +40,7 @@ enum
 #undef PT_WAL_ENUM
 };
 
-#define PT_WAL_MASK		0x70
+#define PT_WAL_MASK		0xF0
 
 /* INIT.  Block 0: the meta page. */
 typedef struct xl_pt_init
@@ -50,24 +52,27 @@ typedef struct xl_pt_init
 /*
  * EXTENT.  Block 0: meta page.  Block 1: directory page of the entry, unless
  * it is in the meta page.  Block 2: directory page of the entry before, unless
- * that is in block 0 or 1.
+ * that is in block 0 or 1.  Block 3: map page of the physical extent.  Block
+ * 4: that of dir_phys, unless it is block 3.
  */
 typedef struct xl_pt_extent
 {
 	uint64		extent;
-	PtDirEntry	entry;
+	PtDirEntry	entry;			/* running_max is that of the extent before,
+								 * too */
 	int64		prev_max_timestamp;
-	uint64		free_extent;	/* values of the meta page afterwards */
-	uint32		free_head;
-	uint32		phys_extents;
+	uint64		reused;			/* logical number that the physical extent had
+								 * before, PT_NO_EXTENT: none.  A standby's
+								 * scans may still read it */
+	uint32		phys_extents;	/* values of the meta page afterwards */
+	uint32		free_phys;
+	uint32		free_from;
 	uint32		dir_phys;		/* directory extent taken for this entry, or
 								 * PT_INVALID_EXTENT */
-	uint32		dir_cleared;	/* slot of the ring whose directory extent was
-								 * reused for it, or PT_INVALID_EXTENT */
-	TransactionId horizon;		/* of a physical extent that is used again:
-								 * the newest xid whose snapshot may still
-								 * read what was there, a conflict for
-								 * standbys; Invalid: a new one */
+	TransactionId horizon;		/* of one that is used again: the newest xid
+								 * whose snapshot may still read what was
+								 * there */
+	bool		map_init[2];	/* blocks 3 and 4 are new */
 } xl_pt_extent;
 
 /*
@@ -115,6 +120,30 @@ typedef struct xl_pt_meta
 								 * everybody: a standby's older snapshots are
 								 * in conflict; Invalid: none */
 } xl_pt_meta;
+
+/*
+ * FREE.  Block 0: meta page.  Blocks 1..: map pages, in order.
+ */
+typedef struct xl_pt_free
+{
+	uint64		free_extent;	/* values of the meta page afterwards */
+	uint64		free_dir_extent;
+	uint32		free_phys;
+	uint32		free_from;
+	uint32		n;
+	uint32		phys[FLEXIBLE_ARRAY_MEMBER];	/* that are free now, in order */
+} xl_pt_free;
+
+#define PT_FREE_MAX			64	/* physical extents in one record */
+#define PT_FREE_PAGES		4	/* map pages in one record */
+#define SizeOfPtFree(n)		(offsetof(xl_pt_free, phys) + (n) * sizeof(uint32))
+
+/* SHRINK.  Block 0: meta page. */
+typedef struct xl_pt_shrink
+{
+	uint32		phys_extents;	/* values of the meta page afterwards */
+	uint32		free_phys;
+} xl_pt_shrink;
 
 extern void pt_wal_redo(XLogReaderState *record);
 extern void pt_wal_desc(StringInfo buf, XLogReaderState *record);

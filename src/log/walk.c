@@ -137,6 +137,23 @@ pt_walk_last(PtPageSource *source, uint64 block, PtLogPos end, PtFrame *frame)
 }
 
 /*
+ * The first frame that starts in a logical block.  PT_WALK_END: there is none.
+ */
+PtWalked
+pt_walk_first(PtPageSource *source, uint64 block, PtFrame *frame)
+{
+	PtWalked	result = PT_WALK_END;
+	Page		page;
+
+	if (!source->get(source, block, &page))
+		return PT_WALK_END;
+	if (pt_page_special(page)->first != 0)
+		result = pt_walk_page(page, pt_pos_make(block, pt_page_special(page)->first), frame);
+	source->put(source);
+	return result;
+}
+
+/*
  * The first batch that starts in a logical block.  PT_WALK_END: there is none;
  * *written says whether the page is there.
  */

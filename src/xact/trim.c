@@ -46,11 +46,16 @@ typedef struct PendingTrim
 
 static PtLevelStack trims = PT_LEVEL_STACK(PendingTrim);
 
+/* Something that is done for one log after the commit. */
+typedef XLogRecPtr (*TrimStep) (const PendingTrim *trim);
+
 static PendingTrim *remember(Oid relid, int64 offset);
 static void prepare(PendingTrim *trim);
 static void prepare_all(bool two_phase);
 static void release_owner(ResourceOwner owner);
+static XLogRecPtr behind_commit(TrimStep step, const PendingTrim *trim, const char *failed);
 static XLogRecPtr write_start(const PendingTrim *trim);
+static XLogRecPtr free_space(const PendingTrim *trim);
 static void write_all(void);
 
 const PtXactKind pt_xact_trims = {
@@ -190,12 +195,13 @@ release_owner(ResourceOwner owner)
 }
 
 /*
- * The commit is done, and so an error must not get out of here: a log that
- * could not be changed keeps its old start.  What the error leaves behind has
- * an owner of its own; all else belongs to the commit that we are in.
+ * The commit is done, and so an error must not get out of here.  What it
+ * leaves behind has an owner of its own; all else belongs to the commit that
+ * we are in.  InvalidXLogRecPtr after an error, for which a warning says what
+ * has failed ("records before offset %lld ...").
  */
 static XLogRecPtr
-write_start(const PendingTrim *trim)
+behind_commit(TrimStep step, const PendingTrim *trim, const char *failed)
 {
 	MemoryContext old = CurrentMemoryContext;
 	ResourceOwner commit_owner = CurrentResourceOwner;
@@ -207,7 +213,7 @@ write_start(const PendingTrim *trim)
 	{
 		owner = ResourceOwnerCreate(commit_owner, "pgtopic trim");
 		CurrentResourceOwner = owner;
-		lsn = pt_trim_write(&trim->locator, &trim->start);
+		lsn = step(trim);
 	}
 	PG_CATCH();
 	{
@@ -221,15 +227,28 @@ write_start(const PendingTrim *trim)
 		InterruptHoldoffCount = holdoff;
 		ereport(WARNING,
 				(errcode(edata->sqlerrcode),
-				 errmsg("records before offset %lld were not deleted: %s",
-						(long long) trim->offset, edata->message),
-				 errhint("Delete them again.")));
+				 errmsg("records before offset %lld %s: %s", (long long) trim->offset, failed, edata->message)));
 	}
 	PG_END_TRY();
 	CurrentResourceOwner = commit_owner;
 	if (owner != NULL)
 		release_owner(owner);
 	return lsn;
+}
+
+/* A log that cannot be changed keeps its old start. */
+static XLogRecPtr
+write_start(const PendingTrim *trim)
+{
+	return pt_trim_write(&trim->locator, &trim->start);
+}
+
+/* What is not freed now is freed the next time. */
+static XLogRecPtr
+free_space(const PendingTrim *trim)
+{
+	pt_log_free(&trim->locator);
+	return InvalidXLogRecPtr;
 }
 
 /* After the commit: one flush for all logs. */
@@ -241,7 +260,7 @@ write_all(void)
 	for (int i = 0; i < trims.n; i++)
 	{
 		PendingTrim *trim = pt_levels_at(&trims, i);
-		XLogRecPtr	lsn = trim->prepared ? write_start(trim) : InvalidXLogRecPtr;
+		XLogRecPtr	lsn = trim->prepared ? behind_commit(write_start, trim, "were not deleted") : InvalidXLogRecPtr;
 
 		trim->prepared = !XLogRecPtrIsInvalid(lsn);
 		if (trim->prepared)
@@ -256,7 +275,9 @@ write_all(void)
 	{
 		PendingTrim *trim = pt_levels_at(&trims, i);
 
-		if (trim->prepared)
-			pt_trim_publish(&trim->locator, &trim->start);
+		if (!trim->prepared)
+			continue;
+		pt_trim_publish(&trim->locator, &trim->start);
+		(void) behind_commit(free_space, trim, "keep their space for now");
 	}
 }

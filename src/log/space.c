@@ -1,0 +1,114 @@
+/*-------------------------------------------------------------------------
+ *
+ * space.c
+ *	  Which physical extents of a log's file are free.
+ *
+ * Each group of PT_MAP_EXTENTS physical extents has a map page that says what
+ * they are used for.  Whoever needs one gets the lowest that is free, so the
+ * extents in use gather at the front of the file, and what is free behind them
+ * can be cut off.
+ *
+ * The meta page is locked exclusively by whoever changes a map, so all map
+ * pages of a log are read in one piece.  Lock order: meta page, directory
+ * page, map pages by number.
+ *
+ * Siblings: meta.c takes extents, free.c frees them.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "log/internal.h"
+
+static uint32 find_free(Relation rel, const PtMetaPage *meta, uint32 but, uint64 *reused, bool *passed);
+
+/*
+ * A map page, exclusively locked; as empty memory when it is new.  rel may be
+ * NULL.
+ */
+Buffer
+pt_map_lock(Relation rel, const RelFileLocator *locator, uint32 group, bool init)
+{
+	Buffer		buf;
+
+	if (init)
+	{
+		Assert(rel != NULL);
+		return ReadBufferExtended(rel, MAIN_FORKNUM, pt_map_block(group), RBM_ZERO_AND_LOCK, NULL);
+	}
+	buf = pt_read_block(rel, locator, pt_map_block(group), NULL);
+	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+	if (PageIsNew(BufferGetPage(buf)) || pt_page_special(BufferGetPage(buf))->kind != PT_PAGE_MAP ||
+		pt_page_special(BufferGetPage(buf))->block != group)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("map page %u of the log in file %u is damaged", group,
+						(unsigned) pt_locator_number(*locator))));
+	return buf;
+}
+
+/*
+ * Chooses a physical extent for the EXTENT that x describes so far, and counts
+ * it there: the lowest that is free, is read by nobody, and is not
+ * x->entry.phys, else the next of the file, whose space is reserved here so
+ * that a full disk is found now.  *reused: see xl_pt_extent.  The caller has
+ * the meta page locked exclusively.
+ */
+uint32
+pt_space_take(Relation rel, const PtMetaPage *meta, xl_pt_extent *x, uint64 *reused)
+{
+	uint32		phys = PT_INVALID_EXTENT;
+	bool		passed = false;
+
+	*reused = PT_NO_EXTENT;
+	if (x->free_phys > 0)
+		phys = find_free(rel, meta, x->entry.phys, reused, &passed);
+	if (phys != PT_INVALID_EXTENT)
+	{
+		Assert(phys < meta->phys_extents);
+		x->free_phys--;
+		if (!passed)
+			x->free_from = phys + 1;
+		return phys;
+	}
+	phys = x->phys_extents++;
+	(void) pt_file_extend(rel, RelationGetNumberOfBlocks(rel), phys,
+						  pt_extent_block(phys) + (phys > 0 ? PT_EXTENT_BLOCKS - 1 : 0));
+	return phys;
+}
+
+/*
+ * The lowest physical extent that is free, is not "but" and is read by nobody;
+ * PT_INVALID_EXTENT: there is none.  *passed: lower ones are free, too.
+ */
+static uint32
+find_free(Relation rel, const PtMetaPage *meta, uint32 but, uint64 *reused, bool *passed)
+{
+	uint64		held = pt_hold_oldest(&pt_rel_locator(rel));
+	uint32		phys = meta->free_from;
+
+	while (phys < meta->phys_extents)
+	{
+		Buffer		buf = pt_map_lock(rel, &pt_rel_locator(rel), pt_map_group(phys), false);
+		uint32		end = Min(meta->phys_extents, (pt_map_group(phys) + 1) * PT_MAP_EXTENTS);
+
+		for (; phys < end; phys++)
+		{
+			const PtMapEntry *entry = pt_map_entry(BufferGetPage(buf), phys);
+
+			if (entry->state != PT_MAP_FREE || phys == but)
+				continue;
+			if (entry->extent == PT_NO_EXTENT || entry->extent < held)
+			{
+				*reused = entry->extent;
+				UnlockReleaseBuffer(buf);
+				return phys;
+			}
+			*passed = true;
+		}
+		UnlockReleaseBuffer(buf);
+	}
+	return PT_INVALID_EXTENT;
+}

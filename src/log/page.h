@@ -117,8 +117,8 @@ typedef struct PtDirEntry
 	int64		base_ordinal;	/* next ordinal, likewise */
 	int64		max_timestamp;	/* ms; of batches that start here, known once
 								 * the next extent is taken */
-	int64		running_max;	/* largest max_timestamp of all extents before, and
-								 * of this one once it is known */
+	int64		running_max;	/* largest max_timestamp of all extents
+								 * before, and of this one once it is known */
 } PtDirEntry;
 
 /* What a physical extent is used for, on its group's map page. */

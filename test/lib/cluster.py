@@ -99,8 +99,9 @@ class SqlError(Exception):
 class Cluster:
     """One data directory and its server."""
 
-    def __init__(self, name="main", settings=None, preload=True, listener=True, environment=None):
+    def __init__(self, name="main", settings=None, preload=True, listener=True, environment=None, bindir=None):
         self.name = name
+        self.bindir = bindir or BINDIR      # another one: a server of another major
         self.dir = os.path.join(base_dir(), name)
         self.data = os.path.join(self.dir, "data")
         self.log = os.path.join(self.dir, "log")
@@ -118,7 +119,7 @@ class Cluster:
 
     def init(self, *options):
         os.makedirs(self.dir)
-        self._run([BINDIR + "/initdb", "-D", self.data, "-U", self.user, "-A", "trust", "-N",
+        self._run([self.bindir + "/initdb", "-D", self.data, "-U", self.user, "-A", "trust", "-N",
                    "--data-checksums", "-E", "UTF8", "--locale=C.UTF-8", *options])
         with open(self.data + "/pg_hba.conf", "a", encoding="utf8") as f:
             f.write("local replication all trust\n")
@@ -156,7 +157,7 @@ class Cluster:
     # up and down
 
     def start(self, check=True):
-        done = subprocess.run([BINDIR + "/pg_ctl", "-D", self.data, "-l", self.log, "-w", "-t", "120", "start"],
+        done = subprocess.run([self.bindir + "/pg_ctl", "-D", self.data, "-l", self.log, "-w", "-t", "120", "start"],
                               env={**os.environ, **(self.environment or {})},
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         if done.returncode != 0 and check:
@@ -166,7 +167,7 @@ class Cluster:
     def stop(self, mode="fast", check=True):
         if not os.path.exists(self.data + "/postmaster.pid"):
             return self
-        subprocess.run([BINDIR + "/pg_ctl", "-D", self.data, "-m", mode, "-w", "-t", "120", "stop"],
+        subprocess.run([self.bindir + "/pg_ctl", "-D", self.data, "-m", mode, "-w", "-t", "120", "stop"],
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=check)
         return self
 
@@ -241,7 +242,7 @@ class Cluster:
 
     def sql(self, text, database="postgres", timeout=120):
         """Runs SQL, returns the rows' text (unaligned, | between columns); SqlError when it fails."""
-        done = subprocess.run([BINDIR + "/psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-f", "-"], input=text, text=True,
+        done = subprocess.run([self.bindir + "/psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-f", "-"], input=text, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.env(database),
                               timeout=timeout, check=False)
         if done.returncode != 0:
@@ -258,7 +259,7 @@ class Cluster:
 
     def run(self, *command, check=True, **more):
         """Runs a PostgreSQL tool (or any other program) against this server."""
-        program = BINDIR + "/" + command[0]
+        program = self.bindir + "/" + command[0]
         command = [program if os.path.exists(program) else command[0], *command[1:]]
         env = self.env(more.pop("database", "postgres"))
         return subprocess.run(command, env=env, check=check, text=more.pop("text", True),
@@ -293,16 +294,35 @@ class Cluster:
 
     # standbys
 
+    def twin(self, name, settings=None):
+        """Another cluster with this one's settings and these, for whoever brings its files; then settled()."""
+        copy = Cluster(name, dict(self.settings, **(settings or {})), self.preload, self.kafka_port != 0, bindir=self.bindir)
+        os.makedirs(copy.dir)
+        return copy
+
+    def settled(self):
+        """The files are there: gives this cluster its own ports and directories."""
+        self._write_settings()
+        return self
+
+    def base_backup(self, name, settings=None, options=()):
+        """A copy by pg_basebackup, not yet started."""
+        copy = self.twin(name, settings)
+        self.run("pg_basebackup", "-D", copy.data, "-X", "stream", "-c", "fast", *options)
+        return copy.settled()
+
     def standby(self, name="standby", settings=None):
         """A streaming physical standby of this server, not yet started."""
-        copy = Cluster(name, dict(self.settings, **(settings or {})), self.preload, self.kafka_port != 0)
-        os.makedirs(copy.dir)
-        self.run("pg_basebackup", "-D", copy.data, "-X", "stream", "-c", "fast")
-        copy._write_settings()
-        with open(copy.data + "/test.conf", "a", encoding="utf8") as f:
-            f.write("primary_conninfo = 'host=%s port=%d user=%s'\n" % (self.dir, self.port, self.user))
-        open(copy.data + "/standby.signal", "w", encoding="utf8").close()
-        return copy
+        return self.base_backup(name, settings).follow(self)
+
+    def follow(self, primary):
+        """Makes this a standby of another server, from its next start on."""
+        return self.set(primary_conninfo="host=%s port=%d user=%s" % (primary.dir, primary.port, primary.user)).signal("standby")
+
+    def signal(self, what):
+        """standby.signal or recovery.signal"""
+        open("%s/%s.signal" % (self.data, what), "w", encoding="utf8").close()
+        return self
 
     def wait_caught_up(self, standby, timeout=120):
         """Until the standby has replayed all that this server has written."""
@@ -314,7 +334,7 @@ class Cluster:
             time.sleep(0.05)
 
     def promote(self):
-        self._run([BINDIR + "/pg_ctl", "-D", self.data, "-w", "-t", "60", "promote"])
+        self._run([self.bindir + "/pg_ctl", "-D", self.data, "-w", "-t", "60", "promote"])
         return self
 
     @staticmethod

@@ -49,6 +49,7 @@ int			pt_produce_buffer;
 int			pt_max_partitions;
 int			pt_max_producers;
 int			pt_old_scan_threshold;
+int			pt_producer_id_expiration;
 int			pt_decompress_limit;
 
 typedef struct PtIntSetting
@@ -116,10 +117,14 @@ static const PtIntSetting int_settings[] = {
 		"Partitions whose state is in shared memory.",
 	"There may be more, but no more are written or fetched by Kafka clients in the same moment, or written in one transaction."},
 	{"pgtopic.max_producers", &pt_max_producers, 10000, 16, 10000000, PGC_POSTMASTER, 0,
-	"Idempotent producers remembered at a time, counted per partition.", NULL},
+		"Idempotent producers in shared memory, counted per partition.",
+	"Those that are not there are looked for in the partition's log, which takes longer."},
 	{"pgtopic.old_scan_threshold", &pt_old_scan_threshold, 600, -1, INT_MAX / 1000, PGC_SIGHUP, GUC_UNIT_S,
 		"How long a scan keeps the space of records that were removed since it began.",
 	"After that the space is used again, and the scan fails if it comes there.  -1: as long as it takes."},
+	{"pgtopic.producer_id_expiration", &pt_producer_id_expiration, 86400000, 1, PG_INT32_MAX, PGC_SIGHUP, GUC_UNIT_MS,
+		"Time after which a partition forgets an idempotent producer of which nothing came.",
+	"It is what Kafka calls producer.id.expiration.ms."},
 	{"pgtopic.decompress_limit", &pt_decompress_limit, 256 * 1024, 64, PT_RECORDS_BYTES_MAX / 1024, PGC_SUSET, GUC_UNIT_KB,
 		"Most memory that decompressing one record batch may take.",
 	"A client's batch that takes more is refused; what is in a log already is read all the same."},

@@ -47,6 +47,7 @@ extern int	pt_produce_buffer;	/* kB, per transaction */
 extern int	pt_max_partitions;	/* logs with shared state */
 extern int	pt_old_scan_threshold;	/* s, -1: no limit */
 extern int	pt_max_producers;	/* idempotent producers, over all partitions */
+extern int	pt_producer_id_expiration;	/* ms */
 extern int	pt_decompress_limit;	/* kB, of one batch */
 
 extern void pt_guc_register(void);

@@ -35,6 +35,7 @@
 #include "groups/groups.h"
 #include "xact/xact.h"
 #include "log/log.h"
+#include "log/producers.h"
 #include "topic/types.h"
 
 /*
@@ -48,6 +49,7 @@ static void check_relation(Relation rel, char persistence);
 static void copy_frames(Relation old_table, Relation new_table, TransactionId oldest_xmin, double *num_tuples);
 static void copy_frame(Relation new_table, PtLogState *state, PtReader *r, const PtFrame *frame);
 static void seal_copied(Relation rel, PtLogState *state, PtLogPos sealed);
+static void copy_producers(Relation old_table, Relation new_table, PtLogState *state);
 
 /*
  * CREATE TABLE and TRUNCATE
@@ -345,7 +347,33 @@ copy_frames(Relation old_table, Relation new_table, TransactionId oldest_xmin, d
 	pt_reader_end(&r);
 	if (sealed > 0)
 		seal_copied(new_table, state, sealed);
+	copy_producers(old_table, new_table, state);
 	pt_tails_after_append();
+}
+
+/*
+ * What the old log knows of its producers, expired ones included, becomes a
+ * snapshot in the new one.
+ */
+static void
+copy_producers(Relation old_table, Relation new_table, PtLogState *state)
+{
+	int64		now = pt_now_ms();
+	PtLogInfo	info;
+	HTAB	   *all;
+	PtProducerState *states;
+	int			n;
+
+	pt_log_info(old_table, &info);
+	if (info.producers_pos == 0)
+		return;
+	all = pt_log_producers_read(old_table, info.producers_pos, now);
+	states = pt_log_producers_array(all, &n);
+	info.producers_pos = pt_log_producers_write(new_table, state, states, n, now);
+	(void) pt_log_producers_move(&state->locator, info.producers_pos);
+	pt_log_producers_publish(&state->locator, info.producers_pos);
+	pfree(states);
+	hash_destroy(all);
 }
 
 /*

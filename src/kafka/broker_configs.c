@@ -251,6 +251,8 @@ static const BrokerRow rows[] = {
 	"How long the offsets of a group are kept when it is no longer in use; 0 keeps them forever."},
 	{"offsets.topic.replication.factor", "SHORT", "3", OWN(one),
 	"There is one broker; standby servers replicate all topics."},
+	{"producer.id.expiration.ms", "INT", "86400000", SETTING("pgtopic.producer_id_expiration", 1),
+	"How long a partition remembers an idempotent producer of which nothing comes."},
 	{"sasl.enabled.mechanisms", "LIST", "", FIXED,
 	"There is no authentication on the listener."},
 	{"socket.request.max.bytes", "INT", "104857600", SETTING("pgtopic.max_request_size", 1),

@@ -65,6 +65,7 @@ extern int	pt_entries_read(const RelFileLocator *locator, const PtMetaPage *meta
 							PtDirEntry *entries, int max);
 extern Buffer pt_meta_lock(Relation rel, const RelFileLocator *locator, int mode);
 extern XLogRecPtr pt_meta_trim(const RelFileLocator *locator, const PtLogStart *start);
+extern XLogRecPtr pt_meta_producers(const RelFileLocator *locator, PtLogPos pos);
 
 /* space.c */
 extern uint32 pt_space_take(Relation rel, const PtMetaPage *meta, xl_pt_extent *x, uint64 *reused);
@@ -81,6 +82,7 @@ extern void pt_state_adopt(PtLogState *state, const PtLogState *fresh);
 extern void pt_state_set_start(const RelFileLocator *locator, const PtLogStart *start);
 extern void pt_state_set_sealed(const RelFileLocator *locator, PtLogPos sealed);
 extern void pt_state_file_changed(const RelFileLocator *locator);
+extern void pt_state_set_producers(const RelFileLocator *locator, PtLogPos pos);
 
 /* state_table.c */
 typedef void (*PtStateCallback) (PtLogState *state, const void *arg);

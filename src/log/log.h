@@ -63,6 +63,7 @@ typedef struct PtLogInfo
 	int64		start_ordinal;
 	PtLogPos	start_pos;
 	PtLogPos	sealed_pos;
+	PtLogPos	producers_pos;	/* see producers.h */
 	uint64		free_extent;	/* extents before are free on the map */
 	uint32		phys_extents;	/* in the file */
 	uint32		free_phys;		/* of these free */

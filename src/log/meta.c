@@ -135,6 +135,7 @@ pt_locator_info(Relation rel, const RelFileLocator *locator, PtLogInfo *info)
 	info->start_pos = meta->start_pos;
 	info->sealed_pos = meta->sealed_pos;
 	info->free_extent = meta->free_extent;
+	info->producers_pos = meta->producers_pos;
 	info->phys_extents = meta->phys_extents;
 	info->free_phys = meta->free_phys;
 	info->lsn = BufferGetLSNAtomic(buf);
@@ -449,7 +450,8 @@ current_meta(Buffer buf)
 			.start_pos = meta->start_pos,
 			.start_offset = meta->start_offset,
 			.start_ordinal = meta->start_ordinal,
-			.sealed_pos = meta->sealed_pos
+			.sealed_pos = meta->sealed_pos,
+			.producers_pos = meta->producers_pos
 	};
 }
 
@@ -501,9 +503,29 @@ pt_meta_trim(const RelFileLocator *locator, const PtLogStart *start)
 		return InvalidXLogRecPtr;
 	}
 	Assert(start->pos >= x.start_pos && start->ordinal >= x.start_ordinal);
-	x.first_extent = pt_pos_extent(start->pos);
+	x.first_extent = pt_first_kept(start->pos, x.producers_pos);
 	x.start_pos = start->pos;
 	x.start_offset = start->offset;
 	x.start_ordinal = start->ordinal;
+	return set_meta(buf, &x);
+}
+
+/*
+ * All that is to be known of the log's producers begins at "pos" now.  Never
+ * goes back: InvalidXLogRecPtr when it is there already, or further.
+ */
+XLogRecPtr
+pt_meta_producers(const RelFileLocator *locator, PtLogPos pos)
+{
+	Buffer		buf = pt_meta_lock(NULL, locator, BUFFER_LOCK_EXCLUSIVE);
+	xl_pt_meta	x = current_meta(buf);
+
+	if (pos <= x.producers_pos)
+	{
+		UnlockReleaseBuffer(buf);
+		return InvalidXLogRecPtr;
+	}
+	x.first_extent = pt_first_kept(x.start_pos, pos);
+	x.producers_pos = pos;
 	return set_meta(buf, &x);
 }

@@ -97,12 +97,13 @@ pt_meta_apply(Page page, const xl_pt_meta *x)
 
 	Assert(x->first_extent >= meta->first_extent && x->first_extent <= meta->next_extent);
 	Assert(x->start_offset >= meta->start_offset && x->start_ordinal >= meta->start_ordinal);
-	Assert(x->sealed_pos >= meta->sealed_pos);
+	Assert(x->sealed_pos >= meta->sealed_pos && x->producers_pos >= meta->producers_pos);
 	meta->first_extent = x->first_extent;
 	meta->start_pos = x->start_pos;
 	meta->start_offset = x->start_offset;
 	meta->start_ordinal = x->start_ordinal;
 	meta->sealed_pos = x->sealed_pos;
+	meta->producers_pos = x->producers_pos;
 }
 
 /* True: in a directory page; false: place->slot in the meta page. */

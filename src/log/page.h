@@ -153,6 +153,8 @@ typedef struct PtMetaPage
 	int64		start_offset;	/* log start offset */
 	int64		start_ordinal;
 	PtLogPos	sealed_pos;		/* xids of frames before it mean nothing */
+	PtLogPos	producers_pos;	/* from here on the log says all there is to
+								 * know of its producers; 0: it has none */
 	uint32		dir_extents[PT_DIR_EXTENTS];	/* ring by directory extent
 												 * number */
 	PtDirEntry	entries[PT_DIR_INLINE];
@@ -193,6 +195,16 @@ pt_pos_advance(PtLogPos pos, uint64 len)
 
 	return pt_pos_make(pt_pos_block(pos) + at / PT_PAGE_CAPACITY,
 					   PT_PAGE_FIRST + at % PT_PAGE_CAPACITY);
+}
+
+/*
+ * The oldest extent that is kept, for records or for what is known of
+ * producers.
+ */
+static inline uint64
+pt_first_kept(PtLogPos start, PtLogPos producers)
+{
+	return pt_pos_extent(producers == 0 ? start : Min(start, producers));
 }
 
 /* Where the frame behind one at "pos" with a batch of "length" starts. */

@@ -172,5 +172,6 @@ typedef enum PtXidFate
 extern PtXidFate pt_xid_fate(TransactionId xid);
 extern bool pt_frame_decided(const PtFrame *frame, bool *visible);
 extern PtVisibility pt_frame_visible(PtReader *r, const PtFrame *frame, Snapshot snapshot);
+extern bool pt_frame_committed(PtReader *r, const PtFrame *frame);
 
 #endif							/* PT_LOG_READER_H */

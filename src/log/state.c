@@ -124,6 +124,7 @@ pt_state_adopt(PtLogState *state, const PtLogState *fresh)
 	}
 	if (sealed > pg_atomic_read_u64(&state->sealed_pos))
 		pg_atomic_write_u64(&state->sealed_pos, sealed);
+	state->producers_pos = Max(state->producers_pos, fresh->producers_pos);
 	state->volatile_load = fresh->volatile_load;
 	state->loaded = true;
 	SpinLockRelease(&state->mutex);
@@ -479,6 +480,19 @@ pt_state_file_changed(const RelFileLocator *locator)
 }
 
 static void
+note_producers(PtLogState *state, const void *arg)
+{
+	state->producers_pos = Max(state->producers_pos, *(const PtLogPos *) arg);
+}
+
+/* The same for where all that is known of producers begins. */
+void
+pt_state_set_producers(const RelFileLocator *locator, PtLogPos pos)
+{
+	pt_state_tell(locator, note_producers, &pos);
+}
+
+static void
 note_meta(PtLogState *state, const void *arg)
 {
 	const xl_pt_meta *x = arg;
@@ -489,6 +503,7 @@ note_meta(PtLogState *state, const void *arg)
 	state->start_ordinal = x->start_ordinal;
 	state->start_pos = x->start_pos;
 	pg_atomic_write_u64(&state->sealed_pos, x->sealed_pos);
+	state->producers_pos = x->producers_pos;
 }
 
 /*

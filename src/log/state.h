@@ -95,6 +95,9 @@ typedef struct PtLogState
 	int64		start_ordinal;
 	PtLogPos	start_pos;
 	pg_atomic_uint64 sealed_pos;
+	PtLogPos	producers_pos;	/* see producers.h */
+	uint32		producers_extents;	/* that the last snapshot took, as far as
+									 * is known; the appender's */
 } PtLogState;
 
 /* A copy of it, for those who only read: view.c. */

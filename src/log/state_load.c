@@ -66,6 +66,7 @@ read_state(PtLogState *fresh, Relation rel, bool for_append)
 	fresh->start_ordinal = info.start_ordinal;
 	fresh->start_pos = info.start_pos;
 	pg_atomic_init_u64(&fresh->sealed_pos, info.sealed_pos);
+	fresh->producers_pos = info.producers_pos;
 	pt_reader_begin_info(&r, rel, &info);
 	read_tail(fresh, &r, &info);
 	if (for_append)

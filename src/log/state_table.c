@@ -269,6 +269,8 @@ give_to(PtLogState *state, const RelFileLocator *locator)
 	state->start_pos = 0;
 	state->written_from = state->written_to = 0;
 	pg_atomic_write_u64(&state->sealed_pos, 0);
+	state->producers_pos = 0;
+	state->producers_extents = 0;
 	SpinLockRelease(&state->mutex);
 }
 
@@ -427,6 +429,8 @@ pt_state_forget(const RelFileLocator *locator)
 		state->start_pos = 0;
 		state->written_from = state->written_to = 0;
 		pg_atomic_write_u64(&state->sealed_pos, 0);
+		state->producers_pos = 0;
+		state->producers_extents = 0;
 		SpinLockRelease(&state->mutex);
 	}
 	LWLockRelease(&table->lock);

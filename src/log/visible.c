@@ -80,7 +80,7 @@ visible_by_flags(PtReader *r, const PtFrame *frame)
 	if (pt_walk_at(&r->source, frame->pos, &again) != PT_WALK_FRAME)
 		return PT_INVISIBLE;	/* and gone by now */
 	Assert(again.sealed);
-	return again.head.flags & PT_FRAME_HIDDEN ? PT_INVISIBLE : PT_VISIBLE;
+	return again.head.flags & PT_FRAME_HIDDEN & ~PT_FRAME_KIND_MASK ? PT_INVISIBLE : PT_VISIBLE;
 }
 
 static bool
@@ -139,4 +139,17 @@ pt_frame_visible(PtReader *r, const PtFrame *frame, Snapshot snapshot)
 	r->skip_pos = frame->pos;
 	r->skip_length = frame->head.length;
 	return PT_INVISIBLE;
+}
+
+/*
+ * Has the transaction of a frame, of whatever kind, committed, or is it ours?
+ * For those who read what others pass over.
+ */
+bool
+pt_frame_committed(PtReader *r, const PtFrame *frame)
+{
+	PtFrame		bare = *frame;
+
+	bare.head.flags &= ~PT_FRAME_KIND_MASK;
+	return pt_frame_visible(r, &bare, NULL) == PT_VISIBLE;
 }

@@ -312,9 +312,9 @@ desc_meta(StringInfo buf, const char *data)
 {
 	const xl_pt_meta *x = (const xl_pt_meta *) data;
 
-	appendStringInfo(buf, "start offset %lld position %llu sealed %llu conflict horizon %u",
+	appendStringInfo(buf, "start offset %lld position %llu sealed %llu producers %llu conflict horizon %u",
 					 (long long) x->start_offset, (unsigned long long) x->start_pos,
-					 (unsigned long long) x->sealed_pos, x->sealed_xid);
+					 (unsigned long long) x->sealed_pos, (unsigned long long) x->producers_pos, x->sealed_xid);
 }
 
 static void

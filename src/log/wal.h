@@ -116,6 +116,7 @@ typedef struct xl_pt_meta
 	int64		start_offset;
 	int64		start_ordinal;
 	PtLogPos	sealed_pos;
+	PtLogPos	producers_pos;
 	TransactionId sealed_xid;	/* newest one that this made visible to
 								 * everybody: a standby's older snapshots are
 								 * in conflict; Invalid: none */

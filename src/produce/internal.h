@@ -49,12 +49,14 @@ extern void pt_produce_in_mode(PtProduceMode mode, PtProduce *items, int n, XLog
 extern void pt_produce_count(PtProduceCounter counter, uint64 n);
 
 /*
- * producers.c.  The caller holds the append lock of the log throughout.
+ * producers.c.  The caller holds the append lock of the log throughout.  "now"
+ * in ms.
  */
-extern bool pt_producers_at_hand(const PtLogState *log);
-extern void pt_producers_load(Relation rel, PtLogState *log);
-extern void pt_producers_get(const RelFileLocator *locator, int64 producer_id, PtProducerState *state);
-extern void pt_producers_put(const RelFileLocator *locator, const PtProducerState *state);
+extern bool pt_producers_at_hand(const PtLogState *log, int64 producer_id, int64 now);
+extern void pt_producers_load(Relation rel, PtLogState *log, int64 now);
+extern void pt_producers_get(Relation rel, PtLogState *log, int64 producer_id, int64 now, PtProducerState *state);
+extern void pt_producers_seen(const RelFileLocator *locator, PtProducerState *state);
+extern void pt_producers_put(const RelFileLocator *locator, const PtProducerState *state, int64 now);
 
 /*
  * executor.c: appends the records of a batch through the executor, so that

@@ -10,10 +10,9 @@
  * that an attempt soon succeeds.  Batches go to the log as they are, byte for
  * byte.
  *
- * Where code of users would run, or the producers of a large log are not known
- * since the server started, the answer is PT_NEEDS_EXECUTOR: a process
- * that serves nobody else appends these, one at a time (executor.c), and then
- * waits for what it needs.
+ * Where code of users would run, or a producer has to be looked for in the
+ * log, the answer is PT_NEEDS_EXECUTOR: a process that serves nobody else
+ * appends these, one at a time (executor.c), and then waits for what it needs.
  *
  * An ERROR spoils the whole transaction, so the items are then tried again one
  * by one, each in a transaction of its own; only the culprit gets the error.
@@ -23,7 +22,7 @@
  * and still holds the append lock, so that whoever gets the lock next (another
  * listener worker) knows of it.
  *
- * Siblings: producers.c, executor.c, recompress.c (other
+ * Siblings: producers.c, snapshots.c, executor.c, recompress.c (other
  * codec), xact.c (tells the logs that we committed).
  *
  * Copyright (c) 2026, the pgtopic authors
@@ -44,6 +43,7 @@
 #include "guc.h"
 #include "stop_point.h"
 #include "tell.h"
+#include "log/producers.h"
 #include "produce/internal.h"
 #include "topic/leaf.h"
 #include "xact/claims.h"
@@ -80,6 +80,7 @@ static void produce_singly(PtProduce **items, int n, XLogRecPtr *lsn);
 static void append_group(PtProduce **items, int n, PartState *parts, int *nparts);
 static bool open_part(PartState *part, Oid relid, PtProduce **items, int n);
 static void append_part(PartState *part, PtProduce **items, int n);
+static PtProducerState *advance_producer(PartState *part, const PtProduce *item);
 static bool admit(PartState *part, PtProduce *item);
 static bool check_size(const PartState *part, PtProduce *item);
 static bool convert_item(const PartState *part, PtProduce *item);
@@ -300,7 +301,7 @@ remember_producers(void)
 	for (int i = 0; i < ncommitting; i++)
 	{
 		for (int j = 0; j < committing[i].nproducers; j++)
-			pt_producers_put(&committing[i].log->locator, &committing[i].producers[j]);
+			pt_producers_put(&committing[i].log->locator, &committing[i].producers[j], committing[i].now);
 	}
 	ncommitting = 0;
 }
@@ -460,15 +461,22 @@ open_rel(PartState *part, Oid relid)
 	return PT_UNKNOWN_PARTITION;
 }
 
+/*
+ * Are the producers of all items known, or found in no time?  No, too, where a
+ * snapshot has to be written first.
+ */
 static bool
-any_idempotent(PtProduce **items, int n)
+producers_at_hand(const PartState *part, PtProduce **items, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
-		if (items[i]->header.producer_id >= 0)
-			return true;
+		int64		id = items[i]->header.producer_id;
+
+		if (id >= 0 && (pt_log_producers_overdue(part->log) ||
+						!pt_producers_at_hand(part->log, id, part->now)))
+			return false;
 	}
-	return false;
+	return true;
 }
 
 /*
@@ -488,7 +496,8 @@ lock_part(PartState *part, Oid relid, PtProduce **items, int n)
 	part->log = mode == PT_PRODUCE_WAIT ? pt_state_get(part->rel) : pt_state_try(part->rel);
 	if (part->log == NULL)
 		return PT_BUSY;			/* being loaded, or all entries are in use now */
-	if (mode != PT_PRODUCE_WAIT && any_idempotent(items, n) && !pt_producers_at_hand(part->log))
+	part->now = pt_now_ms();
+	if (mode != PT_PRODUCE_WAIT && !producers_at_hand(part, items, n))
 		return PT_NEEDS_EXECUTOR;
 	return PT_OK;
 }
@@ -512,7 +521,6 @@ open_part(PartState *part, Oid relid, PtProduce **items, int n)
 	}
 	Assert(part->appended == false && part->nproducers == 0);
 	part->next_offset = pt_append_next_offset(part->rel, part->log);
-	part->now = pt_now_ms();
 	return true;
 }
 
@@ -553,6 +561,8 @@ append_admitted(PartState *part, PtProduce **items, int n)
 	for (int i = 0; i < n; i++)
 		batches[i] = items[i]->batch;
 	pt_tails_before_append(part->log, RelationGetRelid(part->rel));
+	if (part->nproducers > 0)
+		pt_log_producers_begin(part->rel, part->log);
 	pt_append(part->rel, part->log, batches, n, pt_leader_epoch_for_append());
 	PT_STOP_POINT("produce.appended");
 	Assert(part->next_offset == part->log->tail_offset);
@@ -568,24 +578,43 @@ append_admitted(PartState *part, PtProduce **items, int n)
 	pfree(batches);
 }
 
-/* Appends batch by batch through the executor. */
+/*
+ * Appends batch by batch through the executor.  Code of users may have made
+ * other batches of it, or none, so that these do not say what the producer
+ * has sent: that is written behind them.
+ */
 static void
 append_slowly(PartState *part, PtProduce *item)
 {
+	PtProducerState *producer;
+	bool		idempotent = item->header.producer_id >= 0;
+
+	if (idempotent)
+		pt_log_producers_begin(part->rel, part->log);
 	pt_produce_slowly(part->rel, item);
+	if (item->status == PT_OK && idempotent)
+	{
+		producer = advance_producer(part, item);
+		pt_tails_before_append(part->log, RelationGetRelid(part->rel));
+		(void) pt_log_producers_write(part->rel, part->log, producer, 1, part->now);
+		pt_tails_after_append();
+	}
 	part->next_offset = pt_append_next_offset(part->rel, part->log);
 	part->appended = part->appended || item->status == PT_OK;
 }
 
-/* Notes what an admitted batch does to its producer. */
-static void
+/*
+ * Notes what an admitted batch does to its producer; returns the state, NULL
+ * when the batch has no producer.
+ */
+static PtProducerState *
 advance_producer(PartState *part, const PtProduce *item)
 {
-	const PtBatchHeader *h = &item->header;
+	const PtBatchHeader *h = &item->batch.header;
 	PtProducerState *state = NULL;
 
 	if (h->producer_id < 0)
-		return;
+		return NULL;
 	for (int i = part->nproducers - 1; i >= 0 && state == NULL; i--)
 	{
 		if (part->producers[i].producer_id == h->producer_id)
@@ -594,6 +623,7 @@ advance_producer(PartState *part, const PtProduce *item)
 	Assert(state != NULL);
 	Assert(item->status == PT_OK && item->base_offset >= 0);
 	pt_sequence_append(state, h, item->base_offset, part->now);
+	return state;
 }
 
 static void
@@ -602,6 +632,8 @@ append_part(PartState *part, PtProduce **items, int n)
 	PtProduce **admitted = palloc(n * sizeof(PtProduce *));
 	int			nadmitted = 0;
 
+	if (mode == PT_PRODUCE_WAIT && pt_log_producers_due(part->log))
+		pt_producers_snapshot(part->rel, part->log);
 	for (int i = 0; i < n; i++)
 	{
 		PtProduce  *item = items[i];
@@ -612,13 +644,11 @@ append_part(PartState *part, PtProduce **items, int n)
 		if (part->slow)
 		{
 			append_slowly(part, item);
-			if (item->status == PT_OK)
-				advance_producer(part, item);
 			continue;
 		}
 		item->base_offset = part->next_offset;
 		part->next_offset += item->header.last_offset_delta + 1;
-		advance_producer(part, item);
+		(void) advance_producer(part, item);
 		admitted[nadmitted++] = item;
 	}
 	if (nadmitted > 0)
@@ -701,14 +731,12 @@ producer_of(PartState *part, int64 producer_id)
 		if (part->producers[i].producer_id == producer_id)
 			return &part->producers[i];
 	}
-	if (part->nproducers == 0)
-		pt_producers_load(part->rel, part->log);
 	if (part->producers == NULL)
 		part->producers = palloc(4 * sizeof(PtProducerState));
 	else if (part->nproducers >= 4 && (part->nproducers & (part->nproducers - 1)) == 0)
 		part->producers = repalloc(part->producers, 2 * part->nproducers * sizeof(PtProducerState));
 	state = &part->producers[part->nproducers++];
-	pt_producers_get(&part->log->locator, producer_id, state);
+	pt_producers_get(part->rel, part->log, producer_id, part->now, state);
 	return state;
 }
 
@@ -719,18 +747,20 @@ producer_of(PartState *part, int64 producer_id)
 static bool
 check_sequence(PartState *part, PtProduce *item)
 {
-	int64		base_offset;
+	const PtSequenceBatch *first;
 
 	Assert(part->log != NULL && item->status == PT_OK);
 	if (item->header.producer_id < 0)
 		return true;
-	switch (pt_sequence_check(producer_of(part, item->header.producer_id), &item->header, &base_offset))
+	switch (pt_sequence_check(producer_of(part, item->header.producer_id), &item->header, &first))
 	{
 		case PT_SEQUENCE_OK:
 			return true;
 		case PT_SEQUENCE_DUPLICATE:
 			item->status = PT_DUPLICATE_SEQUENCE;
-			item->base_offset = base_offset;
+			item->base_offset = first->base_offset;
+			if (part->config.log_append_time)
+				item->append_time = first->timestamp;
 			part->duplicate_lsn = part->log->committed.lsn;
 			return false;
 		case PT_SEQUENCE_OUT_OF_ORDER:

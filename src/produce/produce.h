@@ -109,6 +109,9 @@ extern void pt_produce_counters_reset(void);
 extern Size pt_produce_counters_shmem_size(void);
 extern void pt_produce_counters_shmem_init(void);
 
+/* snapshots.c */
+extern void pt_producers_snapshot(Relation rel, PtLogState *log);
+
 /* producers.c */
 extern Size pt_producers_shmem_size(void);
 extern void pt_producers_shmem_init(void);

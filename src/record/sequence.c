@@ -28,7 +28,7 @@
  */
 #include "record/sequence.h"
 
-StaticAssertDecl(sizeof(PtProducerState) == 24 + PT_SEQUENCE_BATCHES * sizeof(PtSequenceBatch),
+StaticAssertDecl(sizeof(PtProducerState) == 32 + PT_SEQUENCE_BATCHES * sizeof(PtSequenceBatch),
 				 "PtProducerState has no padding");
 
 /*
@@ -41,7 +41,7 @@ pt_sequence_init(PtProducerState *state, int64 producer_id)
 
 	memset(state, 0, sizeof(*state));
 	state->producer_id = producer_id;
-	state->last_timestamp = -1;
+	state->last_timestamp = state->seen_at = -1;
 	state->epoch = PT_NO_PRODUCER_EPOCH;
 }
 
@@ -100,28 +100,25 @@ sequence_next(const PtProducerState *state)
 
 /*
  * Decides whether a batch of this producer may be appended.  Changes nothing.
- * If it is a duplicate, *base_offset is where the first one is, otherwise -1.
+ * If it is a duplicate, *duplicate is the first one, in the state, otherwise
+ * NULL.
  */
 PtSequenceResult
-pt_sequence_check(const PtProducerState *state, const PtBatchHeader *batch, int64 *base_offset)
+pt_sequence_check(const PtProducerState *state, const PtBatchHeader *batch, const PtSequenceBatch **duplicate)
 {
 	Assert(state->producer_id == batch->producer_id);
 	Assert(state->n >= 0 && state->n <= PT_SEQUENCE_BATCHES);
 	Assert(state->epoch != PT_NO_PRODUCER_EPOCH || state->n == 0);
 
-	*base_offset = -1;
+	*duplicate = NULL;
 	if (batch->base_sequence < 0 || batch->producer_epoch < 0 || batch->last_offset_delta < 0)
 		return PT_SEQUENCE_INVALID;
 
 	if (batch->producer_epoch == state->epoch)
 	{
-		const PtSequenceBatch *known = sequence_find(state, batch->base_sequence, batch->last_offset_delta);
-
-		if (known != NULL)
-		{
-			*base_offset = known->base_offset;
+		*duplicate = sequence_find(state, batch->base_sequence, batch->last_offset_delta);
+		if (*duplicate != NULL)
 			return PT_SEQUENCE_DUPLICATE;
-		}
 		return batch->base_sequence == sequence_next(state) ? PT_SEQUENCE_OK : PT_SEQUENCE_OUT_OF_ORDER;
 	}
 
@@ -133,12 +130,12 @@ pt_sequence_check(const PtProducerState *state, const PtBatchHeader *batch, int6
 }
 
 /*
- * Remembers that the batch is at base_offset.  To be called for batches that
- * pt_sequence_check() has accepted, and for those read from the log, in its
- * order.
+ * Remembers that the batch is at base_offset, and came at seen_at (ms).  To be
+ * called for batches that pt_sequence_check() has accepted, and for those read
+ * from the log, in its order.
  */
 void
-pt_sequence_append(PtProducerState *state, const PtBatchHeader *batch, int64 base_offset, int64 timestamp)
+pt_sequence_append(PtProducerState *state, const PtBatchHeader *batch, int64 base_offset, int64 seen_at)
 {
 	PtSequenceBatch *slot;
 
@@ -168,5 +165,18 @@ pt_sequence_append(PtProducerState *state, const PtBatchHeader *batch, int64 bas
 	slot->base_offset = base_offset;
 	slot->base_sequence = batch->base_sequence;
 	slot->last_offset_delta = batch->last_offset_delta;
-	state->last_timestamp = timestamp;
+	slot->timestamp = state->last_timestamp = batch->max_timestamp;
+	state->seen_at = Max(state->seen_at, seen_at);
+}
+
+/*
+ * Has nothing come of the producer for expiration_ms?  Then it counts as one
+ * of which nothing is known.  A clock that was set back keeps it.
+ */
+bool
+pt_sequence_expired(const PtProducerState *state, int64 now, int64 expiration_ms)
+{
+	Assert(expiration_ms > 0);
+
+	return state->seen_at >= 0 && now - expiration_ms >= state->seen_at;
 }

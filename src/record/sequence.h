@@ -24,6 +24,7 @@
 typedef struct PtSequenceBatch
 {
 	int64		base_offset;
+	int64		timestamp;		/* ms; the largest in it */
 	int32		base_sequence;
 	int32		last_offset_delta;
 } PtSequenceBatch;
@@ -36,10 +37,11 @@ typedef struct PtSequenceBatch
 typedef struct PtProducerState
 {
 	int64		producer_id;
-	int64		last_timestamp; /* of the last append, as the caller gave it;
-								 * for expiry */
-	int16		epoch;			/* PT_NO_PRODUCER_EPOCH: nothing is known */
-	int16		n;				/* number of batches remembered */
+	int64		last_timestamp; /* ms; that of the last batch */
+	int64		seen_at;		/* ms; when it was appended, as far as is
+								 * known: for expiry */
+	int32		epoch;			/* PT_NO_PRODUCER_EPOCH: nothing is known */
+	int32		n;				/* number of batches remembered */
 	PtSequenceBatch batches[PT_SEQUENCE_BATCHES];	/* oldest first */
 } PtProducerState;
 
@@ -56,10 +58,12 @@ typedef enum PtSequenceResult
 extern void pt_sequence_init(PtProducerState *state, int64 producer_id);
 
 extern PtSequenceResult pt_sequence_check(const PtProducerState *state, const PtBatchHeader *batch,
-										  int64 *base_offset);
+										  const PtSequenceBatch **duplicate);
 
 extern void pt_sequence_append(PtProducerState *state, const PtBatchHeader *batch,
-							   int64 base_offset, int64 timestamp);
+							   int64 base_offset, int64 seen_at);
+
+extern bool pt_sequence_expired(const PtProducerState *state, int64 now, int64 expiration_ms);
 
 extern int32 pt_sequence_add(int32 sequence, int32 delta);
 

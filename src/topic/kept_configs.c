@@ -64,8 +64,6 @@ static const PtConfigDef config_defs[] = {
 	{"num.io.threads", PT_CONFIG_INT, "8", INT_FROM(1), NO_THREADS},
 	{"num.recovery.threads.per.data.dir", PT_CONFIG_INT, "2", INT_FROM(1), NO_THREADS},
 	{"num.replica.fetchers", PT_CONFIG_INT, "1", INT_FROM(0), NO_FOLLOWERS},
-	{"producer.id.expiration.ms", PT_CONFIG_INT, "86400000", INT_FROM(1),
-	"Kept, without effect: the setting pgtopic.max_producers says how many producers are remembered."},
 	{"remote.fetch.max.wait.ms", PT_CONFIG_INT, "500", INT_FROM(1), NO_TIERS},
 	{"remote.list.offsets.request.timeout.ms", PT_CONFIG_LONG, "30000", LONG_FROM(1), NO_TIERS},
 	{"remote.log.index.file.cache.total.size.bytes", PT_CONFIG_LONG, "1073741824", LONG_FROM(1), NO_TIERS},

@@ -13,6 +13,10 @@
  * to the end, so that nobody puts another file in the place of the log
  * meanwhile.  Appends go on.
  *
+ * A snapshot of producers that the transaction has appended goes the same way:
+ * when it is committed, what is before it need not be read any more
+ * (../log/producers.c).
+ *
  * Copyright (c) 2026, the pgtopic authors
  *
  *-------------------------------------------------------------------------
@@ -29,6 +33,7 @@
 #include "utils/resowner.h"
 
 #include "stop_point.h"
+#include "log/producers.h"
 #include "xact/internal.h"
 #include "topic/types.h"
 
@@ -39,6 +44,8 @@ typedef struct PendingTrim
 	int64		offset;
 	bool		empty;			/* the log has nothing before; locator and
 								 * start are known */
+	PtLogPos	producers;		/* where the snapshot is; 0: this is about
+								 * records */
 	bool		prepared;		/* there is something to do */
 	RelFileLocator locator;
 	PtLogStart	start;
@@ -99,6 +106,22 @@ pt_trim_empty(Oid relid, PtLogState *log, int64 offset)
 }
 
 /*
+ * The transaction has appended a snapshot of the log's producers at this
+ * place, under the append lock: when it has committed, reading them begins
+ * there, and what was kept for their sake can be freed.  The caller holds
+ * RowExclusiveLock on the table to the end of the transaction.
+ */
+void
+pt_trim_producers(Oid relid, const PtLogState *log, PtLogPos pos)
+{
+	PendingTrim *trim = remember(relid, -1);
+
+	Assert(pos > 0);
+	trim->producers = pos;
+	trim->locator = log->locator;
+}
+
+/*
  * When the transaction commits, the log will start at this offset: what is
  * before it is gone then, for all snapshots.  PT_OFFSET_OUT_OF_RANGE beyond
  * the committed end; *start is where the log will start.  Holds
@@ -147,7 +170,7 @@ prepare(PendingTrim *trim)
 	Assert(!trim->prepared);
 	if (rel == NULL)
 		return;
-	if (trim->empty)
+	if (trim->empty || trim->producers != 0)
 	{
 		/*
 		 * never a file that goes with our commit: redo would look for it in
@@ -171,7 +194,7 @@ prepare_all(bool two_phase)
 	{
 		PendingTrim *trim = pt_levels_at(&trims, i);
 
-		if (two_phase && !trim->empty)
+		if (two_phase && !trim->empty && trim->producers == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("cannot PREPARE a transaction that has deleted records of a topic"),
@@ -198,7 +221,8 @@ release_owner(ResourceOwner owner)
  * The commit is done, and so an error must not get out of here.  What it
  * leaves behind has an owner of its own; all else belongs to the commit that
  * we are in.  InvalidXLogRecPtr after an error, for which a warning says what
- * has failed ("records before offset %lld ...").
+ * has failed ("records before offset %lld ...").  Of producers the next
+ * snapshot tells all that this one would have.
  */
 static XLogRecPtr
 behind_commit(TrimStep step, const PendingTrim *trim, const char *failed)
@@ -227,6 +251,8 @@ behind_commit(TrimStep step, const PendingTrim *trim, const char *failed)
 		InterruptHoldoffCount = holdoff;
 		ereport(WARNING,
 				(errcode(edata->sqlerrcode),
+				 trim->producers != 0 ?
+				 errmsg("a snapshot of producers is not used: %s", edata->message) :
 				 errmsg("records before offset %lld %s: %s", (long long) trim->offset, failed, edata->message)));
 	}
 	PG_END_TRY();
@@ -240,6 +266,8 @@ behind_commit(TrimStep step, const PendingTrim *trim, const char *failed)
 static XLogRecPtr
 write_start(const PendingTrim *trim)
 {
+	if (trim->producers != 0)
+		return pt_log_producers_move(&trim->locator, trim->producers);
 	return pt_trim_write(&trim->locator, &trim->start);
 }
 
@@ -277,7 +305,10 @@ write_all(void)
 
 		if (!trim->prepared)
 			continue;
-		pt_trim_publish(&trim->locator, &trim->start);
+		if (trim->producers != 0)
+			pt_log_producers_publish(&trim->locator, trim->producers);
+		else
+			pt_trim_publish(&trim->locator, &trim->start);
 		(void) behind_commit(free_space, trim, "keep their space for now");
 	}
 }

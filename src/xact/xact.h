@@ -100,6 +100,7 @@ extern int32 pt_leader_epoch_for_append(void);
 /* trim.c */
 #define PT_TRIM_TO_END			(-1)	/* the committed end */
 extern PtStatus pt_trim(Oid leaf, int64 offset, int64 *start);
+extern void pt_trim_producers(Oid relid, const PtLogState *log, PtLogPos pos);
 
 /* log_drops.c */
 extern void pt_log_drops_note(void);

@@ -210,14 +210,25 @@ def test_busy_partition():
 
 
 def test_producers_are_bounded():
-    """more idempotent producers than fit: old ones are forgotten, which they do not notice"""
+    """more idempotent producers than fit in memory: the log knows the others"""
     server.sql("SELECT create_topic('many_producers')")
     first = new_producer()
-    for i in range(120):
-        one("many_producers", (None, "x"), producer_id=first + i, producer_epoch=0, base_sequence=0)
-    tap.equal(one("many_producers", (None, "y"), producer_id=first, producer_epoch=0, base_sequence=1)[0], NONE, "an early one goes on")
-    tap.equal(one("many_producers", (None, "y"), producer_id=first + 119, producer_epoch=0, base_sequence=7)[0], OUT_OF_ORDER,
-              "a late one is known")
+
+    def send(i, value, sequence):
+        return one("many_producers", (None, value), producer_id=first + i, producer_epoch=0, base_sequence=sequence)[:2]
+
+    for i in range(250):
+        send(i, "x", 0)
+    tap.equal(send(0, "x", 0), (NONE, 0), "what an early one sends again is known")
+    tap.equal(send(1, "y", 7)[0], OUT_OF_ORDER, "so is a gap")
+    tap.equal(send(1, "y", 1), (NONE, 250), "and it goes on")
+    tap.equal([send(i, "x", 0) for i in range(0, 250, 9)], [(NONE, i) for i in range(0, 250, 9)], "and all the others")
+    tap.equal(send(249, "y", 7)[0], OUT_OF_ORDER, "the last one, too")
+    described = client.call("DescribeProducers", 0, {"Topics": [{"Name": "many_producers", "PartitionIndexes": [0]}]})
+    states = described["Topics"][0]["Partitions"][0]["ActiveProducers"]
+    tap.equal(sorted((s["ProducerId"] - first, s["LastSequence"]) for s in states), [(i, int(i == 1)) for i in range(250)],
+              "all are described")
+    tap.equal(server.sql("SELECT count(*) FROM topics.many_producers"), "251", "nothing is there twice")
 
 
 def test_wrong_timestamp():

@@ -80,15 +80,15 @@ static void
 sequence(const PtBatchHeader *h)
 {
 	PtProducerState state;
-	int64		base_offset;
+	const PtSequenceBatch *first;
 
 	if (h->producer_id < 0)
 		return;
 	pt_sequence_init(&state, h->producer_id);
-	if (pt_sequence_check(&state, h, &base_offset) != PT_SEQUENCE_OK)
+	if (pt_sequence_check(&state, h, &first) != PT_SEQUENCE_OK)
 		return;
 	pt_sequence_append(&state, h, 7, h->max_timestamp);
-	if (pt_sequence_check(&state, h, &base_offset) != PT_SEQUENCE_DUPLICATE || base_offset != 7)
+	if (pt_sequence_check(&state, h, &first) != PT_SEQUENCE_DUPLICATE || first->base_offset != 7)
 		abort();
 }
 

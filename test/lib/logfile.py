@@ -29,8 +29,9 @@ BATCH = {name: FRAME_HEADER + at for name, at in
 # Of the meta page: name, place and code of a number.  Directory entries follow.
 META = {"magic": (24, "I"), "version": (28, "I"), "extent_blocks": (32, "I"), "phys_extents": (36, "I"),
         "first_extent": (40, "Q"), "next_extent": (48, "Q"), "free_extent": (56, "Q"), "block_size": (68, "I"),
-        "start_pos": (72, "Q"), "start_offset": (80, "q"), "start_ordinal": (88, "q"), "sealed_pos": (96, "Q")}
-DIR_EXTENTS, ENTRIES = 104, 104 + 512 * 4
+        "start_pos": (72, "Q"), "start_offset": (80, "q"), "start_ordinal": (88, "q"), "sealed_pos": (96, "Q"),
+        "producers_pos": (104, "Q")}
+DIR_EXTENTS, ENTRIES = 112, 112 + 512 * 4
 DIR_INLINE, DIR_PER_PAGE = 160, 250
 
 # Of a directory entry.

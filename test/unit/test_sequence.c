@@ -13,6 +13,13 @@
 
 #define PRODUCER	4711
 
+/* The timestamp of the batch that append() puts at this offset. */
+static int64
+timestamp_at(int64 offset)
+{
+	return 5000 + offset;
+}
+
 static PtBatchHeader
 batch(int16 epoch, int32 base_sequence, int32 count)
 {
@@ -31,11 +38,13 @@ check(const PtProducerState *state, int16 epoch, int32 base_sequence, int32 coun
 	  PtSequenceResult want, int64 want_offset)
 {
 	PtBatchHeader h = batch(epoch, base_sequence, count);
-	int64		offset = -2;
+	const PtSequenceBatch *duplicate = NULL;
 
 	SAY("epoch %d sequence %d count %d", epoch, base_sequence, count);
-	CHECK_INT(pt_sequence_check(state, &h, &offset), want);
-	CHECK_INT(offset, want_offset);
+	CHECK_INT(pt_sequence_check(state, &h, &duplicate), want);
+	CHECK_INT(duplicate ? duplicate->base_offset : -1, want_offset);
+	if (duplicate)
+		CHECK_INT(duplicate->timestamp, timestamp_at(duplicate->base_offset));
 }
 
 static void
@@ -44,6 +53,7 @@ append(PtProducerState *state, int16 epoch, int32 base_sequence, int32 count, in
 	PtBatchHeader h = batch(epoch, base_sequence, count);
 
 	check(state, epoch, base_sequence, count, PT_SEQUENCE_OK, -1);
+	h.max_timestamp = timestamp_at(offset);
 	pt_sequence_append(state, &h, offset, 1000 + offset);
 }
 
@@ -64,7 +74,8 @@ test_first_batch(void)
 
 	append(&s, 2, 500, 10, 77);
 	CHECK_INT(s.epoch, 2);
-	CHECK_INT(s.last_timestamp, 1077);
+	CHECK_INT(s.last_timestamp, timestamp_at(77));
+	CHECK_INT(s.seen_at, 1077);
 	check(&s, 2, 510, 1, PT_SEQUENCE_OK, -1);
 	check(&s, 2, 500, 10, PT_SEQUENCE_DUPLICATE, 77);
 }
@@ -192,9 +203,29 @@ test_copy_is_enough(void)
 	check(&s, 0, 4, 4, PT_SEQUENCE_OK, -1);
 }
 
+/* A producer expires when nothing has come of it for that long. */
+static void
+test_expiry(void)
+{
+	PtProducerState s;
+
+	pt_sequence_init(&s, PRODUCER);
+	CHECK(!pt_sequence_expired(&s, PG_INT64_MAX, 1));	/* nothing is known of
+														 * it */
+	append(&s, 0, 0, 1, 0);
+	CHECK(!pt_sequence_expired(&s, 1000, 50));
+	CHECK(!pt_sequence_expired(&s, 1049, 50));
+	CHECK(pt_sequence_expired(&s, 1050, 50));
+	CHECK(!pt_sequence_expired(&s, 0, 50));
+	append(&s, 0, 1, 1, 40);
+	CHECK(!pt_sequence_expired(&s, 1089, 50));
+	CHECK(pt_sequence_expired(&s, 1090, 50));
+}
+
 int
 main(void)
 {
+	RUN(test_expiry);
 	RUN(test_first_batch);
 	RUN(test_gaps);
 	RUN(test_window);

@@ -1,0 +1,91 @@
+/*-------------------------------------------------------------------------
+ *
+ * snapshots.c
+ *	  Writes snapshots of a log's producers into the log, when one is due.
+ *
+ * Snapshots are written by executors, with the batch that they append.  They
+ * read what the log says (not the table in shared memory, which may have lost
+ * some) and write all of it anew.  The append lock is held meanwhile: for 16
+ * extents of the log that is a few milliseconds.
+ *
+ * A listener sends its next idempotent batch to them when a snapshot is
+ * overdue.
+ *
+ * Siblings: producers.c; ../log/producers.c, which says when and how.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "storage/lmgr.h"
+
+#include "guc.h"
+#include "log/producers.h"
+#include "produce/internal.h"
+#include "topic/timestamp.h"
+
+static int	choose_states(const RelFileLocator *locator, PtProducerState *states, int n, int64 now);
+
+/* Who was seen last comes first. */
+static int
+compare_seen(const void *a, const void *b)
+{
+	const PtProducerState *x = a;
+	const PtProducerState *y = b;
+
+	return x->seen_at == y->seen_at ? 0 : x->seen_at > y->seen_at ? -1 : 1;
+}
+
+/*
+ * Those that have not expired, at the front; if these are too many those seen
+ * last.  Returns how many.
+ */
+static int
+choose_states(const RelFileLocator *locator, PtProducerState *states, int n, int64 now)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		Assert(states[i].epoch != PT_NO_PRODUCER_EPOCH);
+		pt_producers_seen(locator, &states[i]);
+		if (!pt_sequence_expired(&states[i], now, pt_producer_id_expiration))
+			states[kept++] = states[i];
+	}
+	if (kept > PT_PRODUCERS_MAX)
+		qsort(states, kept, sizeof(PtProducerState), compare_seen);
+	return Min(kept, PT_PRODUCERS_MAX);
+}
+
+/*
+ * Writes a snapshot of all producers of a log, in the current transaction;
+ * when it has committed, the log is read from there on.  The caller holds the
+ * append lock, and RowExclusiveLock to the end of the transaction.
+ */
+void
+pt_producers_snapshot(Relation rel, PtLogState *log)
+{
+	Oid			relid = RelationGetRelid(rel);
+	int64		now = pt_now_ms();
+	HTAB	   *all = pt_log_producers_read(rel, log->producers_pos, now);
+	PtProducerState *states;
+	PtLogPos	pos;
+	int			n;
+
+	Assert(log->producers_pos != 0);
+	states = pt_log_producers_array(all, &n);
+	hash_destroy(all);
+	n = choose_states(&log->locator, states, n, now);
+	if (n > 0)
+		pt_tails_before_append(log, relid);
+	pos = pt_log_producers_write(rel, log, states, n, now);
+	log->producers_extents = (uint32) (pt_pos_extent(log->tail_pos) - pt_pos_extent(pos));
+	if (n > 0)
+		pt_tails_after_append();
+	pt_trim_producers(relid, log, pos);
+	pfree(states);
+}

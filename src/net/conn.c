@@ -225,10 +225,10 @@ net_conn_open(NetGroup *group, int fd, void *data)
 	conn->group = group;
 	conn->data = data;
 	conn->send_max = NET_SEND_START;
+	net_output_init(conn);
 	conn->active_at = net_now();
 	conn->timer.due = conn_due;
 	conn->timer.arg = conn;
-	dlist_init(&conn->out);
 	dlist_push_tail(&group->conns, &conn->node);
 	group->count++;
 	conn_start_timer(conn);
@@ -291,6 +291,7 @@ net_conn_close(NetConn *conn, const char *reason,...)
 	net_conn_set_output(conn, NET_OUTPUT_OFF);
 	net_watch_remove(group->loop, &conn->watch);
 	net_timer_stop(group->loop, &conn->timer);
+	net_timer_stop(group->loop, &conn->pause);
 	close(fd);
 	net_fd_release();
 	if (group->favourite == conn)
@@ -495,8 +496,8 @@ conn_start_timer(NetConn *conn)
 }
 
 /*
- * A connection whose requests are being worked on is not idle, unless it does
- * not take the answers.
+ * A connection whose requests are being worked on, or whose answers we do not
+ * have yet, is not idle, unless it does not take the answers.
  */
 static void
 conn_due(NetTimer *timer)
@@ -504,7 +505,8 @@ conn_due(NetTimer *timer)
 	NetConn    *conn = timer->arg;
 	NetGroup   *group = conn->group;
 	int64		quiet = net_now() - conn->active_at;
-	bool		waits_for_us = conn->inflight > 0 && dlist_is_empty(&conn->out);
+	bool		waits_for_us = conn->output == NET_OUTPUT_PAUSED ||
+		(conn->inflight > 0 && dlist_is_empty(&conn->out));
 
 	if (group->limits.idle_us > 0 && quiet >= group->limits.idle_us && !waits_for_us)
 		net_conn_close(conn, "idle for %d s", (int) (quiet / 1000000));

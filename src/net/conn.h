@@ -55,10 +55,11 @@ typedef struct NetFrame
  * Bytes that are not in memory until they are sent.  map gives the next bytes
  * in at most n pieces; it may be called several times, each time going on
  * behind what it gave before, until used says how many of all these bytes have
- * been sent: the next map starts there.  map returns the number of pieces, or
- * -1 when the bytes cannot be had; used returns false when what was sent was
- * not right.  Both failures end the connection.  map may not return here at
- * all (an ERROR): see net_group_current.
+ * been sent: the next map starts there.  map returns the number of pieces, 0
+ * when they cannot be had yet (it is asked again in a moment), or -1 when they
+ * cannot be had; used returns false when what was sent was not right.  These
+ * two failures end the connection.  map may not return here at all (an ERROR):
+ * see net_group_current.
  */
 typedef struct NetSource
 {

@@ -47,15 +47,18 @@
  * output: what do its messages wait for?
  *
  *           net_conn_mark_dirty
- *   IDLE ------------------------> DIRTY
- *    |   <------------------------  |  ^
- *    |        net_group_flush       |  | conn_ready (writable)
- *    |                              V  |
- *    '------ net_output_flush ---> BLOCKED
+ *   IDLE ------------------------> DIRTY <-----------------,
+ *    |   <------------------------  |  ^                   |
+ *    |        net_group_flush       |  | conn_ready        |
+ *    |                              V  | (writable)        |
+ *    |------ net_output_flush ---> BLOCKED                 |
+ *    |                                                     |
+ *    '------ net_output_flush ---> PAUSED --- pause_due ---'
  *
  *   IDLE       for nothing, as there are none
  *   DIRTY      for this turn's flush: on group->dirty
  *   BLOCKED    for the socket, which takes no more: NET_WRITABLE is asked for
+ *   PAUSED     for a source that has nothing yet: the timer "pause" runs
  *   OFF        nothing is sent any more: from each of the others, by
  *              net_conn_close
  *
@@ -107,6 +110,7 @@ typedef enum NetOutput
 	NET_OUTPUT_IDLE,
 	NET_OUTPUT_DIRTY,
 	NET_OUTPUT_BLOCKED,
+	NET_OUTPUT_PAUSED,
 	NET_OUTPUT_OFF
 } NetOutput;
 
@@ -162,6 +166,9 @@ struct NetConn
 	dlist_head	out;
 	uint64		out_bytes;
 	size_t		send_max;		/* bytes worth offering to the socket at once */
+	NetTimer	pause;			/* NET_OUTPUT_PAUSED: when it is tried again */
+	int64		paused_since;	/* when a source had nothing first; 0: bytes
+								 * have been sent since */
 };
 
 /* conn_state.c */
@@ -187,6 +194,7 @@ extern void net_input_free_spares(NetGroup *group);
 
 /* output.c */
 extern NetGather *net_gather_create(void);
+extern void net_output_init(NetConn *conn);
 extern void net_output_flush(NetConn *conn);
 extern void net_output_drop(NetConn *conn);
 

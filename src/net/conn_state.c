@@ -36,9 +36,11 @@ static const uint8 after_input[] = {
 };
 
 static const uint8 after_output[] = {
-	[NET_OUTPUT_IDLE] = TO(NET_OUTPUT_DIRTY) | TO(NET_OUTPUT_BLOCKED) | TO(NET_OUTPUT_OFF),
+	[NET_OUTPUT_IDLE] = TO(NET_OUTPUT_DIRTY) | TO(NET_OUTPUT_BLOCKED) | TO(NET_OUTPUT_PAUSED) |
+	TO(NET_OUTPUT_OFF),
 	[NET_OUTPUT_DIRTY] = TO(NET_OUTPUT_IDLE) | TO(NET_OUTPUT_BLOCKED) | TO(NET_OUTPUT_OFF),
 	[NET_OUTPUT_BLOCKED] = TO(NET_OUTPUT_DIRTY) | TO(NET_OUTPUT_OFF),
+	[NET_OUTPUT_PAUSED] = TO(NET_OUTPUT_DIRTY) | TO(NET_OUTPUT_OFF),
 	[NET_OUTPUT_OFF] = 0
 };
 #endif
@@ -113,6 +115,8 @@ net_conn_check(const NetConn *conn)
 	Assert(conn->life == NET_OPEN || !(asked & NET_READABLE));
 	Assert(conn->input != NET_INPUT_STARVED || (conn->life == NET_OPEN && !(asked & NET_READABLE)));
 	Assert((conn->output == NET_OUTPUT_BLOCKED) == ((asked & NET_WRITABLE) != 0));
+	Assert((conn->output == NET_OUTPUT_PAUSED) == conn->pause.armed);
+	Assert(conn->output != NET_OUTPUT_PAUSED || conn->out_bytes > 0);
 	Assert((conn->out_bytes == 0) == dlist_is_empty(unconstify(dlist_head *, &conn->out)));
 	Assert(conn->output != NET_OUTPUT_IDLE || conn->out_bytes == 0);
 #endif

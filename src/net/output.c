@@ -8,6 +8,10 @@
  * and small pieces of either kind copied side by side, because a piece costs
  * the kernel more than some hundred bytes of copying.
  *
+ * A source may have nothing yet.  What comes before it is sent, and then the
+ * connection pauses: first for a millisecond, and the longer the source keeps
+ * it waiting, the longer, so that many that wait cost little.
+ *
  * Siblings: conn.c, input.c.
  *
  * Copyright (c) 2026, the pgtopic authors
@@ -31,6 +35,8 @@
 													 * CPU's cache then */
 #define NET_TURN_BYTES		((size_t) 8 * 1024 * 1024)	/* a connection's share
 														 * of a turn */
+#define NET_PAUSE_MIN_US	1000
+#define NET_PAUSE_MAX_US	50000
 
 /* What a gather took from one piece. */
 typedef struct NetEntry
@@ -46,11 +52,15 @@ struct NetGather
 	int			nentries;
 	size_t		bytes;
 	size_t		scratch_used;
+	bool		paused;			/* a source had nothing yet: nothing behind it
+								 * was taken */
 	struct iovec iov[NET_IOVECS];
 	NetEntry	entries[NET_ENTRIES];
 	char		scratch[NET_SCRATCH_BYTES];
 };
 
+static void pause_output(NetConn *conn);
+static void pause_due(NetTimer *timer);
 static bool gather_fill(NetGather *g, NetConn *conn);
 static bool gather_message(NetGather *g, NetMessage *message, size_t max);
 static bool gather_source(NetGather *g, NetEntry *entry, uint64 left, size_t max);
@@ -63,6 +73,38 @@ NetGather *
 net_gather_create(void)
 {
 	return calloc(1, sizeof(NetGather));
+}
+
+void
+net_output_init(NetConn *conn)
+{
+	dlist_init(&conn->out);
+	conn->pause.due = pause_due;
+	conn->pause.arg = conn;
+}
+
+/* The next bytes are a source's that has nothing yet. */
+static void
+pause_output(NetConn *conn)
+{
+	int64		now = net_now();
+	int64		pause;
+
+	if (conn->paused_since == 0)
+		conn->paused_since = now;
+	pause = (now - conn->paused_since) / 2;
+	pause = Min(Max(pause, NET_PAUSE_MIN_US), NET_PAUSE_MAX_US);
+	net_conn_set_output(conn, NET_OUTPUT_PAUSED);
+	net_timer_start(conn->group->loop, &conn->pause, now + pause);
+}
+
+static void
+pause_due(NetTimer *timer)
+{
+	NetConn    *conn = timer->arg;
+
+	Assert(conn->output == NET_OUTPUT_PAUSED);
+	net_conn_set_output(conn, NET_OUTPUT_DIRTY);
 }
 
 /*
@@ -96,8 +138,8 @@ net_conn_send(NetConn *conn, NetMessage *message)
 }
 
 /*
- * Sends until the socket takes no more, or the connection's share of this turn
- * is used up.
+ * Sends until the socket takes no more, the next source has nothing yet, or
+ * the connection's share of this turn is used up.
  */
 void
 net_output_flush(NetConn *conn)
@@ -121,6 +163,12 @@ net_output_flush(NetConn *conn)
 			net_conn_close(conn, "what it asked for could not be read");
 			return;
 		}
+		if (g->bytes == 0)
+		{
+			gather_done(g, conn, 0);
+			pause_output(conn);
+			return;
+		}
 		msg.msg_iov = g->iov;
 		msg.msg_iovlen = g->niov;
 		n = sendmsg(conn->watch.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -142,7 +190,10 @@ net_output_flush(NetConn *conn)
 		}
 		total += n;
 		if (n > 0)
+		{
 			conn->active_at = net_now();
+			conn->paused_since = 0;
+		}
 		if (n < g->bytes)
 		{
 			conn->send_max = Min(Max(NET_SEND_MIN, (size_t) n * 2), NET_SEND_LIMIT);
@@ -157,7 +208,10 @@ net_output_flush(NetConn *conn)
 	}
 }
 
-/* false: a source failed.  Whatever was mapped must go through gather_done. */
+/*
+ * false: a source failed.  Whatever was mapped must go through gather_done.
+ * No bytes: the first source has nothing yet.
+ */
 static bool
 gather_fill(NetGather *g, NetConn *conn)
 {
@@ -165,6 +219,7 @@ gather_fill(NetGather *g, NetConn *conn)
 
 	g->niov = g->nentries = 0;
 	g->bytes = g->scratch_used = 0;
+	g->paused = false;
 	dlist_foreach(iter, &conn->out)
 	{
 		if (!gather_message(g, dlist_container(NetMessage, node, iter.cur), conn->send_max))
@@ -172,18 +227,18 @@ gather_fill(NetGather *g, NetConn *conn)
 		if (gather_full(g, conn->send_max))
 			break;
 	}
-	Assert(g->bytes > 0);
+	Assert(g->bytes > 0 || g->paused);
 	return true;
 }
 
 /*
- * Room is left for one piece of memory, or one map, at any time that this says
- * no.
+ * Nothing more is taken?  Room is left for one piece of memory, or one map, at
+ * any time that this says no.
  */
 static bool
 gather_full(const NetGather *g, size_t max)
 {
-	return g->bytes >= max || g->nentries >= NET_ENTRIES ||
+	return g->paused || g->bytes >= max || g->nentries >= NET_ENTRIES ||
 		g->niov + NET_MAP_IOVECS > NET_IOVECS;
 }
 
@@ -233,7 +288,12 @@ gather_source(NetGather *g, NetEntry *entry, uint64 left, size_t max)
 		size_t		bytes = 0;
 		int			n = entry->source->map(entry->source, iov, NET_MAP_IOVECS, &bytes);
 
-		if (n <= 0 || bytes > left - entry->bytes)
+		if (n == 0)
+		{
+			g->paused = true;
+			return true;
+		}
+		if (n < 0 || bytes > left - entry->bytes)
 			return false;
 		Assert(n <= NET_MAP_IOVECS);
 		for (int i = 0; i < n; i++)

@@ -629,6 +629,7 @@ typedef struct Numbers
 	size_t		sent;
 	size_t		mapped;
 	size_t		fail_at;		/* map fails from here on */
+	size_t		there;			/* bytes from here on cannot be had yet */
 	size_t		spoil_at;		/* used says no from here on */
 	int			maps;
 	int			uses;
@@ -644,10 +645,10 @@ numbers_map(NetSource *base, struct iovec *iov, int n, size_t *bytes)
 	*bytes = 0;
 	if (s->sent + s->mapped >= s->fail_at)
 		return -1;
-	for (i = 0; i < n && s->sent + s->mapped < s->len; i++)
+	for (i = 0; i < n && s->sent + s->mapped < Min(s->len, s->there); i++)
 	{
 		size_t		at = s->sent + s->mapped;
-		size_t		len = Min(s->len - at, at % 7 == 0 ? 8000 : 1 + at % 700);
+		size_t		len = Min(Min(s->len, s->there) - at, at % 7 == 0 ? 8000 : 1 + at % 700);
 
 		iov[i].iov_base = s->data + at;
 		iov[i].iov_len = len;
@@ -677,7 +678,7 @@ numbers_init(Numbers *s, size_t len)
 	s->base.map = numbers_map;
 	s->base.used = numbers_used;
 	s->len = len;
-	s->fail_at = s->spoil_at = SIZE_MAX;
+	s->fail_at = s->spoil_at = s->there = SIZE_MAX;
 	s->data = pg_malloc(len);
 	for (size_t i = 0; i < len; i++)
 		s->data[i] = (char) (i * 31 + i / 255);
@@ -743,6 +744,87 @@ test_slow_reader(void)
 	turn();
 	expect_frame(&o, "more");
 	close(o.peer);
+	free(s.data);
+	stop();
+}
+
+/*
+ * A source that has nothing yet: what comes before it is sent, others go on, and it is asked again by and by.
+ */
+static void
+test_late_source(void)
+{
+	NetLimits	limits = usual;
+	Owner		o;
+	Owner		other;
+	Numbers		s;
+	char		buf[200000];
+	size_t		got = 0;
+	bool		right = true;
+
+	limits.idle_us = 500000;
+	start(&limits);
+	open_pair(&o);
+	open_pair(&other);
+	numbers_init(&s, 150000);
+	s.there = 0;
+	keep_frames = true;
+	send_frame(&o, "give");
+	send_frame(&o, "more");
+	turn();
+	answer_with(kept[0], &s);
+	echo(kept[1]);
+	nkept = 0;
+	keep_frames = false;
+	for (int part = 0; part <= 3; part++)
+	{
+		size_t		want = part < 3 ? 4 + part * 50000 : 4 + s.len + 5 + 8;
+		int			maps;
+
+		s.there = part < 3 ? part * 50000 : SIZE_MAX;
+		for (int64 until = net_now() + 60000000; got < want && net_now() < until;)
+		{
+			int			n = receive(&o, buf + got, sizeof(buf) - got);
+
+			got += Max(n, 0);
+			turn();
+		}
+		CHECK_INT(got, want);
+		if (part == 3)
+			break;
+		turn();					/* now it has nothing more, and pauses */
+		CHECK(!net_group_busy(group));
+		CHECK(net_loop_timeout_ms(loop) >= 0 && net_loop_timeout_ms(loop) <= 50);
+		CHECK_INT(s.mapped, 0);
+		maps = s.maps;
+		for (int64 until = net_now() + (part == 0 ? 700000 : 100000); net_now() < until; usleep(1000))
+		{
+			send_frame(&other, "beside");
+			turn();
+			expect_frame(&other, "beside");
+		}
+		CHECK(s.maps > maps && s.maps - maps < 40);	/* less and less often */
+		CHECK_INT(receive(&o, buf + got, sizeof(buf) - got), -1);
+		CHECK(o.conn != NULL);	/* it is not idle: it waits for us */
+	}
+	for (size_t i = 0; i < s.len; i++)
+		right &= buf[4 + i] == s.data[i];
+	CHECK(right && memcmp(buf, "head", 4) == 0 && memcmp(buf + 4 + s.len, "tail!\0\0\0\4more", 13) == 0);
+	CHECK(o.conn != NULL);
+
+	/* and one that ends meanwhile */
+	s.sent = s.there = 0;
+	keep_frames = true;
+	send_frame(&o, "give");
+	turn();
+	answer_with(kept[0], &s);
+	nkept = 0;
+	turn();
+	net_conn_close(o.conn, "enough");
+	turn();
+	CHECK(o.conn == NULL);
+	close(o.peer);
+	close(other.peer);
 	free(s.data);
 	stop();
 }
@@ -1250,6 +1332,7 @@ main(void)
 	RUN(test_inflight);
 	RUN(test_frames_stay);
 	RUN(test_slow_reader);
+	RUN(test_late_source);
 	RUN(test_broken_sources);
 	RUN(test_close_with_output);
 	RUN(test_moving);

@@ -66,6 +66,16 @@ typedef RelFileNode RelFileLocator;
 #define PG_IO_ALIGN_SIZE 4096
 #endif
 
+/*
+ * 16: the server may go past the page cache.  A macro, for files that include
+ * storage/fd.h.
+ */
+#if PG_VERSION_NUM < 160000
+#define pt_direct_data_io() false
+#else
+#define pt_direct_data_io() ((io_direct_flags & IO_DIRECT_DATA) != 0)
+#endif
+
 /* 17 replaced the backend id by the proc number. */
 #if PG_VERSION_NUM < 170000
 #include "storage/backendid.h"

@@ -11,6 +11,10 @@
  * header are on one page) and takes no content locks, see span.c.  A consumer
  * that goes on where its last fetch ended costs no search.
  *
+ * Between pt_at_hand_begin and pt_at_hand_end the walk ends where a page is
+ * still to be read from the disk; all that the fetch may want is being read
+ * then.
+ *
  * Siblings: find_log.c, span.c.
  *
  * Copyright (c) 2026, the pgtopic authors
@@ -115,8 +119,8 @@ walk_put(PtPageSource *source)
 }
 
 /*
- * The next frame; false at the end, when the log has gone from under us, or
- * when it is damaged.
+ * The next frame; false at the end, when the log has gone from under us, when
+ * it is damaged, or when its page is away.
  */
 static bool
 walk_next(Walk *walk, PtFrame *frame)
@@ -235,7 +239,7 @@ pt_check_leader_epoch(int32 epoch)
  * What is there from an offset on, as a span: in a transaction, with no
  * relation locked.  Goes on at the cursor when the offset is the one where the
  * last fetch ended.  An answer for each fault is in fetch->status; ERRORs are
- * of the disk.
+ * of the disk (pt_at_hand_failed: not yet).
  */
 void
 pt_fetch(PtFetch *fetch)
@@ -243,6 +247,7 @@ pt_fetch(PtFetch *fetch)
 	PtLogState *log;
 
 	memset(&fetch->span, 0, sizeof(fetch->span));
+	fetch->away = false;
 	fetch->high_watermark = fetch->start_offset = -1;
 	fetch->status = pt_log_find(fetch->relid, true, &log);
 	if (fetch->status != PT_OK)
@@ -287,7 +292,9 @@ fetch_from(PtFetch *fetch, PtLogState *log)
 	pt_page_cursor_init(&walk.cursor, &log->locator, &scratch);
 	from = walk.pos = find_start(fetch, log, start_pos);
 	walk.end = end.pos;
+	walk.cursor.wanted_end = pt_pos_block(Min(end.pos - 1, from + fetch->max_bytes)) + 1;
 	collect_span(fetch, &walk);
+	fetch->away = walk.cursor.away;
 	pt_page_cursor_end(&walk.cursor);
 	check_walk(fetch, &walk, from);
 }

@@ -59,6 +59,8 @@ typedef struct PtFetch
 	PtStatus	status;
 	int64		high_watermark; /* durable end */
 	int64		start_offset;
+	bool		away;			/* what would come next is still to be read
+								 * from the disk */
 	PtSpan		span;			/* bytes_left 0: nothing there */
 } PtFetch;
 
@@ -80,7 +82,8 @@ typedef struct PtScratch
 #define PT_SPAN_PIECES	32
 typedef struct PtSpanMap
 {
-	int			npieces;		/* -1: retention has recycled the bytes */
+	int			npieces;		/* 0: the next bytes are not at hand, -1:
+								 * retention has recycled them */
 	int			npins;
 	size_t		bytes;			/* of all pieces */
 	struct iovec iov[PT_SPAN_PIECES];
@@ -134,6 +137,15 @@ extern int	pt_read_records(Relation rel, Snapshot snapshot, int64 offset, int ma
 extern const PtXactKind pt_xact_log_waits;
 extern bool pt_wait_for_logs(const Oid *relids, const int64 *offsets, int n, uint64 changes,
 							 TimestampTz deadline);
+
+/*
+ * at_hand.c: what is called between begin and end does not wait for the disk.
+ * It says "away", or throws an ERROR with this SQLSTATE, and is to be called
+ * again in a moment.  end is also for who catches the ERROR.
+ */
+extern void pt_at_hand_begin(void);
+extern void pt_at_hand_end(void);
+extern bool pt_at_hand_failed(int sqlstate);
 
 /* find_log.c: logs without relations */
 extern int64 pt_log_start_offset(PtLogState *log);

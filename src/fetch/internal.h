@@ -35,6 +35,10 @@ typedef struct PtPageCursor
 								 * from window_page on */
 	uint64		window_end;
 	int			window_page;
+	uint64		wanted_end;		/* blocks up to here will be wanted, too; 0:
+								 * unknown */
+	bool		away;			/* with pt_at_hand_only: the last go failed
+								 * because the page is not at hand */
 } PtPageCursor;
 
 extern void pt_page_cursor_init(PtPageCursor *cursor, const RelFileLocator *locator, PtScratch *scratch);
@@ -42,7 +46,7 @@ extern void pt_page_cursor_init(PtPageCursor *cursor, const RelFileLocator *loca
 /*
  * Goes to a logical block.  The pin of the page before is let go unless keep.
  * Where the page is in no buffer, up to "ahead" pages, at least one, are read
- * into scratch.  False: it is no longer there.
+ * into scratch.  False: it is no longer there, or away.
  */
 extern bool pt_page_cursor_go(PtPageCursor *cursor, uint64 block, int ahead, bool keep);
 extern void pt_page_cursor_end(PtPageCursor *cursor);

@@ -12,6 +12,10 @@
  * ago, and most likely nobody wants it a second time: it is read into scratch
  * memory, many pages at a time, and drives nothing out.
  *
+ * A listener must not wait for the disk (pt_at_hand_only).  Then a page that
+ * would have to be waited for is "away": it is being read, and who wanted it
+ * comes again.
+ *
  * Siblings: span.c and fetch.c, which walk; ../io/pages_read.c.
  *
  * Copyright (c) 2026, the pgtopic authors
@@ -27,8 +31,9 @@
 
 static Buffer neighbour_buffer(const RelFileLocator *locator, BlockNumber block);
 static void note_buffer(Buffer buffer);
-static bool read_ahead(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead, Buffer *recent);
-static Buffer pin_page(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead);
+static int	read_ahead(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead, Buffer *recent);
+static bool find_page(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead);
+static bool find_extent(PtPageCursor *cursor, uint64 extent);
 static bool is_page_of(Page page, uint64 block, uint32 generation);
 
 /*
@@ -83,47 +88,78 @@ note_buffer(Buffer buffer)
 }
 
 /*
- * Reads a window from this block on, within its extent; false: it is in a
- * buffer, perhaps *recent, or scratch is used up.
+ * Reads a window from this block on, within its extent, and says how many
+ * pages it has; 0: it is in a buffer, perhaps *recent, or scratch is used up;
+ * or PT_NOT_AT_HAND.
  */
-static bool
+static int
 read_ahead(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead, Buffer *recent)
 {
 	PtScratch  *scratch = cursor->scratch;
 	bool		written = cursor->log != NULL &&
 		pt_state_is_written(cursor->log, &cursor->locator, block / PT_EXTENT_BLOCKS);
+	int			left = (int) (PT_EXTENT_BLOCKS - block % PT_EXTENT_BLOCKS);
+	int			wanted;
 	int			n;
 
 	Assert(ahead > 0);
 	*recent = InvalidBuffer;
 	if (scratch == NULL || scratch->used == scratch->npages)
-		return false;
-	n = Min(ahead, (int) (PT_EXTENT_BLOCKS - block % PT_EXTENT_BLOCKS));
-	n = Min(n, scratch->npages - scratch->used);
-	n = pt_pages_read(&cursor->locator, phys_block, scratch->pages + (Size) scratch->used * BLCKSZ, n,
+		return 0;
+	wanted = (int) Min(Max(cursor->wanted_end, block + ahead) - block, left);
+	n = Min(Min(ahead, left), scratch->npages - scratch->used);
+	n = pt_pages_read(&cursor->locator, phys_block, scratch->pages + (Size) scratch->used * BLCKSZ, n, wanted,
 					  written, recent);
+	if (n == PT_NOT_AT_HAND)
+		return n;
 	cursor->window = block;
 	cursor->window_end = block + n;
 	cursor->window_page = scratch->used;
 	scratch->used += n;
-	return n > 0;
+	return n;
 }
 
 /*
- * The pinned buffer of a page outside the window; invalid: the window begins
- * there now.
+ * Finds a page outside the window: cursor->buf is its buffer, pinned, or
+ * invalid when the window begins there now.  False: it is away.
  */
-static Buffer
-pin_page(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead)
+static bool
+find_page(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead)
 {
-	Buffer		buffer = neighbour_buffer(&cursor->locator, phys_block);
 	Buffer		recent;
+	int			n;
 
-	if (BufferIsValid(buffer) || read_ahead(cursor, phys_block, block, ahead, &recent))
-		return buffer;
+	cursor->buf = neighbour_buffer(&cursor->locator, phys_block);
+	if (BufferIsValid(cursor->buf))
+		return true;
+	n = read_ahead(cursor, phys_block, block, ahead, &recent);
+	if (n != 0)
+		return n != PT_NOT_AT_HAND;
 	if (BufferIsValid(recent) && ReadRecentBuffer(cursor->locator, MAIN_FORKNUM, phys_block, recent))
-		return recent;
-	return ReadBufferWithoutRelcache(cursor->locator, MAIN_FORKNUM, phys_block, RBM_NORMAL, NULL, true);
+		cursor->buf = recent;
+	else if (pt_at_hand_only && !pt_block_at_hand(&cursor->locator, phys_block))
+		return false;
+	else
+		cursor->buf = ReadBufferWithoutRelcache(cursor->locator, MAIN_FORKNUM, phys_block, RBM_NORMAL, NULL, true);
+	return true;
+}
+
+/* Finds where a logical extent is; false: it is no longer there, or away. */
+static bool
+find_extent(PtPageCursor *cursor, uint64 extent)
+{
+	PtDirEntry	entry;
+
+	if (cursor->extent == extent && cursor->phys != PT_INVALID_EXTENT)
+		return true;
+	cursor->away = pt_at_hand_only && !pt_extent_at_hand(&cursor->locator, extent);
+	if (cursor->away || !pt_extent_lookup(NULL, &cursor->locator, extent, &entry) ||
+		entry.phys == PT_INVALID_EXTENT)
+		return false;
+	cursor->extent = extent;
+	cursor->phys = entry.phys;
+	cursor->generation = entry.generation;
+	return true;
 }
 
 static bool
@@ -137,7 +173,7 @@ is_page_of(Page page, uint64 block, uint32 generation)
 /*
  * Goes to a logical block.  The pin of the page before is let go unless keep.
  * Where the page is in no buffer, up to "ahead" pages, at least one, are read
- * into scratch.  False: it is no longer there.
+ * into scratch.  False: it is no longer there, or away.
  */
 bool
 pt_page_cursor_go(PtPageCursor *cursor, uint64 block, int ahead, bool keep)
@@ -152,19 +188,14 @@ pt_page_cursor_go(PtPageCursor *cursor, uint64 block, int ahead, bool keep)
 		pt_page_cursor_end(cursor);
 	cursor->buf = InvalidBuffer;
 	cursor->page = NULL;
-	if (cursor->extent != extent || cursor->phys == PT_INVALID_EXTENT)
-	{
-		PtDirEntry	entry;
-
-		if (!pt_extent_lookup(NULL, &cursor->locator, extent, &entry) || entry.phys == PT_INVALID_EXTENT)
-			return false;
-		cursor->extent = extent;
-		cursor->phys = entry.phys;
-		cursor->generation = entry.generation;
-	}
+	cursor->away = false;
+	if (!find_extent(cursor, extent))
+		return false;
 	phys_block = pt_extent_block(cursor->phys) + (BlockNumber) (block % PT_EXTENT_BLOCKS);
 	if (block < cursor->window || block >= cursor->window_end)
-		cursor->buf = pin_page(cursor, phys_block, block, ahead);
+		cursor->away = !find_page(cursor, phys_block, block, ahead);
+	if (cursor->away)
+		return false;
 	if (BufferIsValid(cursor->buf))
 	{
 		note_buffer(cursor->buf);

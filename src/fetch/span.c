@@ -41,7 +41,10 @@ pages_ahead(const PtSpan *span)
 	return (int) Min(pt_pos_block(span->end - 1) - pt_pos_block(span->pos) + 1, PT_EXTENT_BLOCKS);
 }
 
-/* Goes to the page of the next byte, and into the batch that begins there. */
+/*
+ * Goes to the page of the next byte, and into the batch that begins there.
+ * False when it is not there, or away.
+ */
 static bool
 next_page(PtSpan *span, PtPageCursor *cursor, int pages_max)
 {
@@ -53,11 +56,24 @@ next_page(PtSpan *span, PtPageCursor *cursor, int pages_max)
 	return span->batch_left > 0 || enter_frame(span, cursor->page);
 }
 
+/* A cursor that goes on where the span stands. */
+static void
+init_cursor(PtPageCursor *cursor, const PtSpan *span, PtScratch *scratch)
+{
+	pt_page_cursor_init(cursor, &span->locator, scratch);
+	cursor->log = span->state;
+	cursor->wanted_end = pt_pos_block(span->end - 1) + 1;
+	cursor->extent = span->extent;
+	cursor->phys = span->phys;
+	cursor->generation = span->generation;
+}
+
 /*
  * Maps the next bytes of a span, in at most n <= PT_SPAN_PIECES pieces, and
  * advances it over them.  Each piece is in a pinned buffer or in scratch (may
- * be NULL).  Check with pt_span_intact after the bytes have been used: false
- * means that retention has recycled them meanwhile.
+ * be NULL).  Ends before what is away; then no piece at all may be mapped.
+ * Check with pt_span_intact after the bytes have been used: false means that
+ * retention has recycled them meanwhile.
  */
 void
 pt_span_map(PtSpan *span, PtSpanMap *map, int n, PtScratch *scratch)
@@ -66,11 +82,7 @@ pt_span_map(PtSpan *span, PtSpanMap *map, int n, PtScratch *scratch)
 	int			k = 0;
 
 	Assert(n > 0 && n <= PT_SPAN_PIECES && span->batch_left <= span->bytes_left);
-	pt_page_cursor_init(&cursor, &span->locator, scratch);
-	cursor.log = span->state;
-	cursor.extent = span->extent;
-	cursor.phys = span->phys;
-	cursor.generation = span->generation;
+	init_cursor(&cursor, span, scratch);
 	map->npins = 0;
 	map->bytes = 0;
 	while (k < n && span->bytes_left > 0)
@@ -82,6 +94,8 @@ pt_span_map(PtSpan *span, PtSpanMap *map, int n, PtScratch *scratch)
 
 		if (BufferIsValid(cursor.buf) && cursor.buf != before)
 			map->pins[map->npins++] = cursor.buf;
+		if (!found && cursor.away)
+			break;
 		if (!found)
 		{
 			while (map->npins > 0)

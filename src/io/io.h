@@ -24,7 +24,14 @@ extern void pt_iovec_write(RelFileLocator locator, BlockNumber from, const void 
 
 /* pages_read.c */
 extern char *pt_pages_alloc(int n);
-extern int	pt_pages_read(const RelFileLocator *locator, BlockNumber first, char *to, int n, bool written,
-						  Buffer *recent);
+extern int	pt_pages_read(const RelFileLocator *locator, BlockNumber first, char *to, int n, int wanted,
+						  bool written, Buffer *recent);
+
+/* at_hand.c: for who must not wait for the disk */
+#define PT_NOT_AT_HAND			(-1)
+#define PT_ERRCODE_NOT_AT_HAND	MAKE_SQLSTATE('P', 'T', '0', '0', '1')
+extern bool pt_at_hand_only;
+extern bool pt_block_at_hand(const RelFileLocator *locator, BlockNumber block);
+extern void pt_need_at_hand(const RelFileLocator *locator, BlockNumber block);
 
 #endif							/* PT_IO_H */

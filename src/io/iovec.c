@@ -4,11 +4,7 @@
  *	  Writes and reads many blocks of a relation in one call.
  *
  * The server can do it since 17 (smgrwritev, smgrreadv).  Before, we open the
- * segment file ourselves.  That of the last call stays open, as the next call
- * is mostly about the same one.  When its relation is dropped the server
- * empties the file before it removes it, so what we still hold takes no space.
- * That the file has been removed shows in its count of links, and then the
- * next one of that name is opened.
+ * segment file ourselves (segment.c).
  *
  * Siblings: extent_write.c and pages_read.c, which need it; reserve.c, which
  * is here for the same reason.
@@ -19,10 +15,6 @@
  */
 #include "postgres.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "pgstat.h"
 #include "port/pg_iovec.h"
 #include "storage/fd.h"
@@ -32,62 +24,8 @@
 
 #ifdef PT_NEEDS_IOVEC
 
-/* The file that stays open. */
-typedef struct OpenSegment
-{
-	RelFileLocator locator;
-	BlockNumber segno;
-	int			fd;				/* -1: none */
-} OpenSegment;
-
-static OpenSegment segment = {.fd = -1};
-
-static int	open_segment(RelFileLocator locator, BlockNumber block);
-static void close_segment(void);
 static void make_iov(struct iovec *iov, void *const *pages, int n);
 static void request_sync(RelFileLocator locator, BlockNumber segno, int fd);
-
-/* Name of a segment file of the main fork, palloc'd. */
-char *
-pt_segment_path(RelFileLocator locator, BlockNumber segno)
-{
-	char	   *path = pt_file_path(locator);
-
-	return segno > 0 ? psprintf("%s.%u", path, segno) : path;
-}
-
-static void
-close_segment(void)
-{
-	if (segment.fd < 0)
-		return;
-	close(segment.fd);
-	ReleaseExternalFD();
-	segment.fd = -1;
-}
-
-/* The segment file of a block.  It stays ours: good until the next call. */
-static int
-open_segment(RelFileLocator locator, BlockNumber block)
-{
-	BlockNumber segno = block / RELSEG_SIZE;
-	struct stat st;
-	char	   *path;
-
-	if (segment.fd >= 0 && segment.segno == segno && RelFileLocatorEquals(segment.locator, locator) &&
-		fstat(segment.fd, &st) == 0 && st.st_nlink > 0)
-		return segment.fd;
-	close_segment();
-	path = pt_segment_path(locator, segno);
-	segment.fd = BasicOpenFile(path, O_RDWR | PG_BINARY);
-	if (segment.fd < 0)
-		ereport(ERROR, (errcode_for_file_access(), errmsg("could not open file \"%s\": %m", path)));
-	ReserveExternalFD();
-	segment.locator = locator;
-	segment.segno = segno;
-	pfree(path);
-	return segment.fd;
-}
 
 static void
 make_iov(struct iovec *iov, void *const *pages, int n)
@@ -110,23 +48,23 @@ pt_iovec_read(RelFileLocator locator, BlockNumber from, void **pages, int n)
 {
 	struct iovec iov[PG_IOV_MAX];
 	ssize_t		got;
-	int			fd = open_segment(locator, from);
+	PtSegment  *segment = pt_segment_open(&locator, from);
 
 	Assert(from % RELSEG_SIZE + n <= RELSEG_SIZE);
 	make_iov(iov, pages, n);
 	pgstat_report_wait_start(WAIT_EVENT_DATA_FILE_READ);
-	got = pg_preadv(fd, iov, n, (off_t) (from % RELSEG_SIZE) * BLCKSZ);
+	got = pg_preadv(segment->fd, iov, n, (off_t) (from % RELSEG_SIZE) * BLCKSZ);
 	pgstat_report_wait_end();
 	if (got < 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not read blocks %u..%u in file \"%s\": %m", from, from + n - 1,
-						pt_segment_path(locator, segment.segno))));
+						pt_segment_path(locator, segment->segno))));
 	if (got != (ssize_t) n * BLCKSZ)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("could not read blocks %u..%u in file \"%s\": read only %zd of %zu bytes",
-						from, from + n - 1, pt_segment_path(locator, segment.segno), got, (size_t) n * BLCKSZ)));
+						from, from + n - 1, pt_segment_path(locator, segment->segno), got, (size_t) n * BLCKSZ)));
 }
 
 /*
@@ -141,13 +79,13 @@ pt_iovec_write(RelFileLocator locator, BlockNumber from, const void **pages, int
 {
 	struct iovec iov[PG_IOV_MAX];
 	ssize_t		written;
-	int			fd = open_segment(locator, from);
+	PtSegment  *segment = pt_segment_open(&locator, from);
 
 	Assert(from % RELSEG_SIZE + n <= RELSEG_SIZE);
 	make_iov(iov, (void *const *) pages, n);
 	errno = 0;
 	pgstat_report_wait_start(WAIT_EVENT_DATA_FILE_WRITE);
-	written = pg_pwritev(fd, iov, n, (off_t) (from % RELSEG_SIZE) * BLCKSZ);
+	written = pg_pwritev(segment->fd, iov, n, (off_t) (from % RELSEG_SIZE) * BLCKSZ);
 	pgstat_report_wait_end();
 	if (written != (ssize_t) n * BLCKSZ)
 	{
@@ -156,11 +94,11 @@ pt_iovec_write(RelFileLocator locator, BlockNumber from, const void **pages, int
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not write blocks %u..%u in file \"%s\": %m", from, from + n - 1,
-						pt_segment_path(locator, segment.segno)),
+						pt_segment_path(locator, segment->segno)),
 				 errhint("Check free disk space.")));
 	}
-	request_sync(locator, from / RELSEG_SIZE, fd);
-	pg_flush_data(fd, (off_t) (from % RELSEG_SIZE) * BLCKSZ, (off_t) n * BLCKSZ);
+	request_sync(locator, from / RELSEG_SIZE, segment->fd);
+	pg_flush_data(segment->fd, (off_t) (from % RELSEG_SIZE) * BLCKSZ, (off_t) n * BLCKSZ);
 }
 
 /*

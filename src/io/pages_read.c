@@ -22,7 +22,8 @@
  * may change later (flags of frames) may be older in the file, which matters
  * to those who walk and not to those who send.
  *
- * Siblings: iovec.c, which reads; extent_write.c, the other direction.
+ * Siblings: iovec.c and at_hand.c, which read; extent_write.c, the other
+ * direction.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -39,7 +40,6 @@
 
 #include "io/internal.h"
 
-static Buffer buffer_of(const RelFileLocator *locator, BlockNumber block);
 static bool page_is_verified(Page page, BlockNumber block);
 
 /*
@@ -58,8 +58,8 @@ pt_pages_alloc(int n)
  * The buffer that a block is in; it may have got another block when the caller
  * looks.  Invalid: the block is in none.
  */
-static Buffer
-buffer_of(const RelFileLocator *locator, BlockNumber block)
+Buffer
+pt_buffer_of(const RelFileLocator *locator, BlockNumber block)
 {
 	BufferTag	tag;
 	uint32		hash;
@@ -91,27 +91,36 @@ page_is_verified(Page page, BlockNumber block)
  * pt_pages_alloc), up to the first one that is in a buffer, a segment's end,
  * or one whose checksum is wrong.  With "written" (see above) only the first
  * is looked for in buffers. Returns how many; 0: the first one must be had
- * from its buffer, *recent, if that is valid.  Call in a transaction; takes
- * and leaves no pin.
+ * from its buffer, *recent, if that is valid.  With pt_at_hand_only also up to
+ * the first one that is not at hand (PT_NOT_AT_HAND: that is the first); then
+ * the system has "wanted" >= n blocks in all read.  Call in a transaction;
+ * takes and leaves no pin.
  */
 int
-pt_pages_read(const RelFileLocator *locator, BlockNumber first, char *to, int n, bool written, Buffer *recent)
+pt_pages_read(const RelFileLocator *locator, BlockNumber first, char *to, int n, int wanted, bool written,
+			  Buffer *recent)
 {
 	void	   *pages[PG_IOV_MAX];
 	int			absent = 0;
 
 	Assert(to == (char *) TYPEALIGN(PG_IO_ALIGN_SIZE, to));
 	n = (int) Min((BlockNumber) Min(n, PG_IOV_MAX), RELSEG_SIZE - first % RELSEG_SIZE);
-	*recent = buffer_of(locator, first);
+	*recent = pt_buffer_of(locator, first);
 	while (absent < n && !BufferIsValid(absent == 0 ? *recent :
-										written ? InvalidBuffer : buffer_of(locator, first + absent)))
+										written ? InvalidBuffer : pt_buffer_of(locator, first + absent)))
 	{
 		pages[absent] = to + (Size) absent * BLCKSZ;
 		absent++;
 	}
 	if (absent == 0)
 		return 0;
-	pt_iovec_read(*locator, first, pages, absent);
+	n = pt_at_hand_only ? pt_read_at_hand(locator, first, pages, absent, Max(wanted, absent)) : -1;
+	if (n == 0)
+		return PT_NOT_AT_HAND;
+	if (n > 0)
+		absent = n;
+	else
+		pt_iovec_read(*locator, first, pages, absent);
 	for (n = 0; n < absent && page_is_verified(pages[n], first + n); n++)
 		;
 	Assert(n <= absent && absent <= PG_IOV_MAX);

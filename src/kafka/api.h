@@ -71,6 +71,8 @@ extern bool kafka_run_in(MemoryContext mcxt, void (*fn) (void *arg), void *arg, 
 extern bool kafka_run_transaction(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error);
 
 extern bool kafka_try(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error);
+extern bool kafka_try_at_hand(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error);
+extern TimestampTz kafka_retry_at(TimestampTz *since);
 
 extern bool kafka_administrates(const KafkaCall *call);
 extern KafkaOutcome kafka_move(KafkaCall *call, KafkaPlane plane);

@@ -45,6 +45,10 @@
 #define LOCK_PATIENCE "500ms"
 #define TRANSACTION_PATIENCE_MS 30000
 
+/* Between two attempts to read what is not at hand. */
+#define RETRY_MIN_US	1000
+#define RETRY_MAX_US	50000
+
 void		(*kafka_ready_hook) (KafkaCall *call);
 
 /* What guard() runs: one call of a function of the handler. */
@@ -285,6 +289,18 @@ kafka_log_error(const KafkaCall *call, const KafkaError *error)
 }
 
 /*
+ * Logs the error of something that was read.  Returns false.
+ */
+static bool
+log_failure(KafkaCall *call, KafkaError *error)
+{
+	Assert(error->code != KERR_NONE);
+	kafka_log_error(call, error);
+	error->code = kafka_read_error(error->code);
+	return false;
+}
+
+/*
  * Runs fn, which reads one part of what a request asks for, such as one
  * partition.  If fn throws, returns false with the error.  It has been logged
  * if it is the server's.  The other parts can still be answered.  The
@@ -295,12 +311,47 @@ bool
 kafka_try(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error)
 {
 	Assert(CurrentMemoryContext == call->mcxt);
-	if (guard(call->mcxt, fn, arg, error))
+	return guard(call->mcxt, fn, arg, error) || log_failure(call, error);
+}
+
+/*
+ * The same, where a listener must not wait for the disk.  Returns false with
+ * KERR_NONE if what fn needs is still to be read; it is being read then, and
+ * fn must be called again in a moment.
+ */
+bool
+kafka_try_at_hand(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error)
+{
+	bool		ok;
+
+	Assert(CurrentMemoryContext == call->mcxt);
+	if (call->session->plane == KAFKA_PLANE_ANY)
+		return kafka_try(call, fn, arg, error);
+	pt_at_hand_begin();
+	ok = guard(call->mcxt, fn, arg, error);
+	pt_at_hand_end();
+	if (ok)
 		return true;
-	Assert(error->code != KERR_NONE);
-	kafka_log_error(call, error);
-	error->code = kafka_read_error(error->code);
+	if (!pt_at_hand_failed(error->sqlstate))
+		return log_failure(call, error);
+	error->code = KERR_NONE;
 	return false;
+}
+
+/*
+ * Returns when to try again what was not to be had: soon at first, and the
+ * longer it takes, the less often.  *since is when it was tried first; 0: now.
+ */
+TimestampTz
+kafka_retry_at(TimestampTz *since)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int64		pause_us;
+
+	if (*since == 0)
+		*since = now;
+	pause_us = (now - *since) / 2;
+	return now + Min(Max(pause_us, RETRY_MIN_US), RETRY_MAX_US);
 }
 
 /*

@@ -19,8 +19,9 @@
  *				an executor process, until call->deadline.  After resume the
  *				response waits until call->lsn is durable (acks 1) or
  *				replicated (acks all).
- *	WAIT		(Fetch) nothing to say yet: resume when data has arrived (any
- *				of the states in call->waits moved) or at call->deadline.
+ *	WAIT		(Fetch, ListOffsets) nothing to say yet: resume when data has
+ *				arrived (any of the states in call->waits moved), at
+ *				call->retry_at, or at call->deadline.
  *	PARK		(JoinGroup) resume when the kafka room says kafka_call_ready,
  *				or at call->deadline.  Until then later requests of the
  *				connection wait, as in Kafka.
@@ -123,6 +124,8 @@ typedef struct KafkaCall
 	TimestampTz deadline;
 	PtLogRef   *waits;			/* WAIT: logs that wake the call */
 	int			nwaits;
+	TimestampTz retry_at;		/* WAIT: resume then, too, though the time is
+								 * not over; 0: no */
 	/* REPLY */
 	KafkaPiece *pieces;
 	int			npieces;

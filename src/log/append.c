@@ -28,6 +28,7 @@
 #include "access/xloginsert.h"
 #include "miscadmin.h"
 
+#include "io/io.h"
 #include "io/writeback.h"
 #include "log/internal.h"
 #include "stop_point.h"
@@ -144,6 +145,30 @@ pt_append_repair(Relation rel, PtLogState *state)
 		repair_cut(rel, state);
 	Assert(state->tail_cut == 0);
 	Assert(state->tail_pos == pt_frame_start(state->tail_pos));
+}
+
+/*
+ * Is the page at hand on which the log goes on?  If not, it is being read.
+ * The caller holds the append lock.
+ */
+bool
+pt_append_at_hand(const PtLogState *state)
+{
+	uint32		phys = state->tail_phys;
+	PtDirEntry	entry;
+
+	if (pt_pos_byte(state->tail_pos) == PT_PAGE_FIRST)
+		return true;			/* it does not exist yet */
+	if (phys == PT_INVALID_EXTENT)
+	{
+		if (!pt_extent_at_hand(&state->locator, pt_pos_extent(state->tail_pos)))
+			return false;
+		if (!pt_extent_lookup(NULL, &state->locator, pt_pos_extent(state->tail_pos), &entry))
+			return true;		/* nor does its extent */
+		phys = entry.phys;
+	}
+	return pt_block_at_hand(&state->locator, pt_extent_block(phys) +
+							(BlockNumber) (pt_pos_block(state->tail_pos) % PT_EXTENT_BLOCKS));
 }
 
 /*

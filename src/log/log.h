@@ -46,6 +46,8 @@ typedef struct PtAppendBatch
  */
 extern void pt_append_repair(Relation rel, PtLogState *state);
 
+extern bool pt_append_at_hand(const PtLogState *state);
+
 /* Next offset of the log as this transaction sees it. */
 extern int64 pt_append_next_offset(Relation rel, PtLogState *state);
 
@@ -77,6 +79,7 @@ extern void pt_log_info(Relation rel, PtLogInfo *info);
  */
 extern void pt_locator_info(Relation rel, const RelFileLocator *locator, PtLogInfo *info);
 extern int	pt_extents_read(Relation rel, const RelFileLocator *locator, uint64 extent, PtDirEntry *entries, int max);
+extern bool pt_extent_at_hand(const RelFileLocator *locator, uint64 extent);
 extern bool pt_extent_lookup(Relation rel, const RelFileLocator *locator, uint64 extent, PtDirEntry *entry);
 
 /* Creates the storage of a new log; first offset and ordinal as given. */

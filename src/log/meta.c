@@ -50,12 +50,14 @@ static void release_pages(const ExtentPages *pages);
 
 /*
  * Pins a block of the main fork, through the relation when there is one (which
- * counts for pg_statio), else by locator.
+ * counts for pg_statio), else by locator.  ERROR PT_ERRCODE_NOT_AT_HAND with
+ * pt_at_hand_only.
  */
 Buffer
 pt_read_block(Relation rel, const RelFileLocator *locator, BlockNumber block,
 			  BufferAccessStrategy strategy)
 {
+	pt_need_at_hand(locator, block);
 	if (rel)
 		return ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
 	return ReadBufferWithoutRelcache(*locator, MAIN_FORKNUM, block, RBM_NORMAL, strategy, true);
@@ -229,6 +231,25 @@ pt_entries_read(const RelFileLocator *locator, const PtMetaPage *meta, uint64 ex
 	else if (n > 0 && !read_dir_entries(NULL, locator, block, &place, entries, n))
 		return 0;
 	return n;
+}
+
+/*
+ * Can the entry of a logical extent be looked up without waiting for the disk?
+ * If not, what is needed for it is being read.
+ */
+bool
+pt_extent_at_hand(const RelFileLocator *locator, uint64 extent)
+{
+	BlockNumber block;
+	PtDirPlace	place;
+	Buffer		buf;
+
+	if (!pt_block_at_hand(locator, PT_META_BLOCK))
+		return false;
+	buf = pt_meta_lock(NULL, locator, BUFFER_LOCK_SHARE);
+	(void) find_entries(pt_meta_page(BufferGetPage(buf)), extent, &place, 1, &block);
+	UnlockReleaseBuffer(buf);
+	return block == InvalidBlockNumber || pt_block_at_hand(locator, block);
 }
 
 /* One entry; false when it is not (or no longer) there. */

@@ -27,6 +27,7 @@
 
 #include "guc.h"
 #include "stop_point.h"
+#include "io/io.h"
 #include "log/internal.h"
 
 /* Who must not wait long waits for somebody else's loading until then. */
@@ -312,7 +313,10 @@ pt_state_get(Relation rel)
 
 /*
  * The same for those who must not wait long: NULL when somebody else has been
- * loading it for a while, or all entries are in use.
+ * loading it for a while, or all entries are in use.  Who must not even wait
+ * for the disk (pt_at_hand_only) waits for nobody who does, and gets ERROR
+ * PT_ERRCODE_NOT_AT_HAND from his own loading; what it has read by then is in
+ * buffers.
  */
 PtLogState *
 pt_state_try(Relation rel)
@@ -324,7 +328,8 @@ pt_state_try(Relation rel)
 	if (state == NULL || pt_state_is_ready(state) || load(state, rel))
 		return state;
 	/* mostly it takes no longer than one's own loading would */
-	await_loading(state, TimestampTzPlusMilliseconds(state->loading_since, LOADING_PATIENCE_MS));
+	if (!pt_at_hand_only)
+		await_loading(state, TimestampTzPlusMilliseconds(state->loading_since, LOADING_PATIENCE_MS));
 	if (pt_state_is_ready(state))
 		return state;
 	pt_state_release(state);

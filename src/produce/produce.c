@@ -43,6 +43,7 @@
 #include "guc.h"
 #include "stop_point.h"
 #include "tell.h"
+#include "fetch/fetch.h"
 #include "log/producers.h"
 #include "produce/internal.h"
 #include "topic/leaf.h"
@@ -367,6 +368,7 @@ produce_group(PtProduce **items, int n, XLogRecPtr *lsn)
 		ErrorData  *edata;
 
 		ncommitting = 0;
+		pt_at_hand_end();
 		MemoryContextSwitchTo(caller);
 		edata = CopyErrorData();
 		FlushErrorState();
@@ -385,14 +387,17 @@ produce_group(PtProduce **items, int n, XLogRecPtr *lsn)
 }
 
 /*
- * A single item fails with the error; a group is prepared to be tried again.
+ * A single item fails with the error, or waits for the disk; a group is
+ * prepared to be tried again.
  */
 static void
 report_failure(PtProduce **items, int n, const ErrorData *edata)
 {
 	for (int i = 0; i < n; i++)
 		reset_item(items[i]);
-	if (n == 1)
+	if (n == 1 && pt_at_hand_failed(edata->sqlerrcode))
+		pt_produce_reject(items[0], PT_BUSY, NULL);
+	else if (n == 1)
 		pt_produce_failed(items[0], edata);
 }
 
@@ -479,6 +484,47 @@ producers_at_hand(const PartState *part, PtProduce **items, int n)
 	return true;
 }
 
+/* Has what the log knows of the producers of all items read into memory. */
+static void
+read_producers(const PartState *part, PtProduce **items, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		PtProducerState state;
+
+		if (items[i]->header.producer_id >= 0)
+			pt_producers_get(part->rel, part->log, items[i]->header.producer_id, part->now, &state);
+	}
+}
+
+/*
+ * Has in memory what appending to the log needs of it, under the append lock.
+ * A listener does not wait for the disk: PT_BUSY, or an ERROR that means the
+ * same, and it is being read.
+ */
+static PtStatus
+load_part(PartState *part, PtProduce **items, int n)
+{
+	PtStatus	status = PT_OK;
+
+	part->now = pt_now_ms();
+	if (mode == PT_PRODUCE_WAIT)
+	{
+		part->log = pt_state_get(part->rel);
+		return PT_OK;
+	}
+	pt_at_hand_begin();
+	part->log = pt_state_try(part->rel);
+	if (part->log == NULL || !pt_append_at_hand(part->log))
+		status = PT_BUSY;		/* or all entries are in use now */
+	else if (!producers_at_hand(part, items, n))
+		status = PT_NEEDS_EXECUTOR;
+	else
+		read_producers(part, items, n);
+	pt_at_hand_end();
+	return status;
+}
+
 /*
  * Takes the append lock and the state of the log.  What would run code of
  * users, or must read through much of the log first, is for those who may
@@ -493,13 +539,7 @@ lock_part(PartState *part, Oid relid, PtProduce **items, int n)
 		return PT_NEEDS_EXECUTOR;
 	if (!pt_append_lock(relid, mode == PT_PRODUCE_WAIT ? PT_LOCK_WAIT : PT_LOCK_CLAIM))
 		return PT_BUSY;
-	part->log = mode == PT_PRODUCE_WAIT ? pt_state_get(part->rel) : pt_state_try(part->rel);
-	if (part->log == NULL)
-		return PT_BUSY;			/* being loaded, or all entries are in use now */
-	part->now = pt_now_ms();
-	if (mode != PT_PRODUCE_WAIT && !producers_at_hand(part, items, n))
-		return PT_NEEDS_EXECUTOR;
-	return PT_OK;
+	return load_part(part, items, n);
 }
 
 /*

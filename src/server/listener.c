@@ -406,7 +406,8 @@ report_error(PtListener *l)
 			(errcode(edata->sqlerrcode),
 			 errmsg("could not send to Kafka client at %s: %s",
 					((PtClient *) net_conn_data(conn))->session.peer, edata->message),
-			 errdetail("That is so when a topic is dropped or truncated while it is read.")));
+			 edata->hint ? errhint("%s", edata->hint) :
+			 errhint("That is so when a topic is dropped or truncated while it is read.")));
 	FreeErrorData(edata);
 }
 

@@ -10,6 +10,9 @@
  * sent bytes end, and from there over the whole pieces that were sent; the
  * rest is "skip".
  *
+ * Pages that are still to be read from the disk are not waited for: the map
+ * ends before them, or says that there is nothing yet.
+ *
  * Retention may recycle pages that are being sent.  pt_span_intact tells
  * after the fact, and then the connection ends, as the client has bytes
  * that are none of its own.
@@ -98,6 +101,7 @@ pt_span_source_reset(void)
 {
 	nsteps = 0;
 	scratch.used = 0;
+	pt_at_hand_end();
 }
 
 /* Only a worker with consumers that catch up needs it. */
@@ -130,9 +134,17 @@ source_map(NetSource *base, struct iovec *iov, int n, size_t *bytes)
 	get_scratch();
 	step->source = source;
 	step->before = source->ahead;
+	pt_at_hand_begin();
 	pt_span_map(&source->ahead, &step->map, Min(n, PT_SPAN_PIECES), &scratch);
+	pt_at_hand_end();
+	if (step->map.npieces == 0)
+	{
+		/* there is no step to find the place by, unless one came before */
+		source->mapped = nsteps > 0 && steps[nsteps - 1].source == source;
+		return 0;
+	}
 	nsteps++;
-	if (step->map.npieces <= 0 || step->map.bytes <= skip)
+	if (step->map.npieces < 0 || step->map.bytes <= skip)
 		return -1;				/* recycled already */
 	Assert(step->map.npieces <= n);
 	memcpy(iov, step->map.iov, step->map.npieces * sizeof(struct iovec));

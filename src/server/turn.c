@@ -430,8 +430,11 @@ start_waiting(PtListener *l, PtRequest *request)
 {
 	KafkaCall  *call = request->call;
 	PtClient   *client = request->client;
-	int64		delay = Max(call->deadline - GetCurrentTimestamp(), 0);
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz until = call->deadline;
 
+	if (call->retry_at != 0 && (until <= now || call->retry_at < until))
+		until = call->retry_at;
 	Assert(client->waiting == NULL || client->waiting == request);
 	Assert(call->deadline != 0);
 	pt_log_waits_unregister(request);
@@ -441,7 +444,7 @@ start_waiting(PtListener *l, PtRequest *request)
 	net_conn_hold(client->conn);
 	request->timer.due = wait_due;
 	request->timer.arg = request;
-	net_timer_start(l->loop, &request->timer, net_now() + delay);
+	net_timer_start(l->loop, &request->timer, net_now() + Max(until - now, 0));
 	pt_log_waits_register(request);
 	call->owner = request;
 	if (call->ready)
@@ -477,7 +480,11 @@ wait_due(NetTimer *timer)
 {
 	PtRequest  *request = timer->arg;
 
-	if (request->state == PT_REQUEST_WAITING || request->state == PT_REQUEST_DUE)
+	if (request->state != PT_REQUEST_WAITING && request->state != PT_REQUEST_DUE)
+		return;
+	if (request->call->retry_at != 0 && GetCurrentTimestamp() < request->call->deadline)
+		pt_request_make_due(request);
+	else
 		pt_request_expire(request);
 }
 

@@ -5,12 +5,18 @@
  *
  * A library for LD_PRELOAD: before each call it looks whether the directory
  * PGTOPIC_FAULTS has a file named after the operation (sync, read, write,
- * extend).  Each line of that file is an action and a part of a path; the
+ * extend; nowait: a read without waiting).  Each line of that file is an action and a part of a path; the
  * first whose part occurs in the path of the call's file decides:
  *
  *	  wait pg_wal		the call stands still until the file says otherwise
  *	  EIO base/5		it fails with this error (EIO, ENOSPC)
  *	  short base/		it reads or writes the first half
+ *
+ * A fifth file, cold, has parts of paths, one a line: nothing of such a file
+ * is in the page cache for those who read without waiting (preadv2 with
+ * RWF_NOWAIT).  Each of these calls is written to the file cold.asked, and so
+ * is each request to read ahead (posix_fadvise), which brings nothing.  Reads
+ * that wait are not concerned; they are what the file read is for.
  *
  * faults.py writes the files.
  *
@@ -80,15 +86,28 @@ parse(char *line, char **part)
 	return ACT_NONE;
 }
 
+/* The path of an open file; path has PATH_MAX bytes. */
+static int
+path_of(int fd, char *path)
+{
+	char		link[64];
+	ssize_t		len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, PATH_MAX - 1);
+	if (len < 0)
+		return 0;
+	path[len] = '\0';
+	return 1;
+}
+
 static Action
 look_up(const char *operation, int fd)
 {
 	char		name[PATH_MAX];
-	char		link[64];
 	char		path[PATH_MAX];
 	char		line[PATH_MAX];
 	Action		found = ACT_NONE;
-	ssize_t		len;
 	FILE	   *f;
 
 	if (directory()[0] == '\0')
@@ -96,11 +115,8 @@ look_up(const char *operation, int fd)
 	snprintf(name, sizeof(name), "%s/%s", directory(), operation);
 	if (access(name, R_OK) != 0)
 		return ACT_NONE;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	len = readlink(link, path, sizeof(path) - 1);
-	if (len < 0)
+	if (!path_of(fd, path))
 		return ACT_NONE;
-	path[len] = '\0';
 	f = fopen(name, "r");
 	if (f == NULL)
 		return ACT_NONE;
@@ -149,6 +165,8 @@ typedef int (*SyncCall) (int);
 typedef ssize_t (*ReadCall) (int, void *, size_t, off_t);
 typedef ssize_t (*WriteCall) (int, const void *, size_t, off_t);
 typedef ssize_t (*VectorCall) (int, const struct iovec *, int, off_t);
+typedef ssize_t (*NowaitCall) (int, const struct iovec *, int, off_t, int);
+typedef int (*AdviseCall) (int, off_t, off_t, int);
 typedef int (*ExtendCall) (int, off_t, off_t);
 
 static int
@@ -259,6 +277,91 @@ pwritev64(int fd, const struct iovec *iov, int n, off64_t at)
 {
 	REAL(VectorCall, "pwritev64");
 	return vector_with(real, "write", fd, iov, n, at);
+}
+
+/* Is the file one of those that the page cache does not have? */
+static int
+is_cold(int fd, const char *what, off_t at)
+{
+	char		name[PATH_MAX];
+	char		path[PATH_MAX];
+	char		line[PATH_MAX];
+	int			save = errno;
+	int			found = 0;
+	FILE	   *f;
+
+	snprintf(name, sizeof(name), "%s/cold", directory());
+	if (directory()[0] != '\0' && path_of(fd, path) && (f = fopen(name, "r")) != NULL)
+	{
+		while (!found && fgets(line, sizeof(line), f))
+		{
+			line[strcspn(line, "\n")] = '\0';
+			found = line[0] != '\0' && strstr(path, line) != NULL;
+		}
+		fclose(f);
+	}
+	if (found)
+	{
+		snprintf(name, sizeof(name), "%s/cold.asked", directory());
+		f = fopen(name, "a");
+		if (f != NULL)
+		{
+			fprintf(f, "%s %lld\n", what, (long long) at);
+			fclose(f);
+		}
+	}
+	errno = save;
+	return found;
+}
+
+static ssize_t
+nowait_with(NowaitCall real, int fd, const struct iovec *iov, int n, off_t at, int flags)
+{
+	Action		action;
+
+	if ((flags & RWF_NOWAIT) && is_cold(fd, "read", at))
+	{
+		errno = EAGAIN;
+		return -1;
+	}
+	action = decide("nowait", fd);
+	return fails(action) ? -1 : real(fd, iov, action == ACT_SHORT && n > 1 ? n / 2 : n, at, flags);
+}
+
+ssize_t
+preadv2(int fd, const struct iovec *iov, int n, off_t at, int flags)
+{
+	REAL(NowaitCall, "preadv2");
+	return nowait_with(real, fd, iov, n, at, flags);
+}
+
+ssize_t
+preadv64v2(int fd, const struct iovec *iov, int n, off64_t at, int flags)
+{
+	REAL(NowaitCall, "preadv64v2");
+	return nowait_with(real, fd, iov, n, at, flags);
+}
+
+static int
+advise_with(AdviseCall real, int fd, off_t at, off_t n, int advice)
+{
+	if (advice == POSIX_FADV_WILLNEED && is_cold(fd, "ahead", at))
+		return 0;
+	return real(fd, at, n, advice);
+}
+
+int
+posix_fadvise(int fd, off_t at, off_t n, int advice)
+{
+	REAL(AdviseCall, "posix_fadvise");
+	return advise_with(real, fd, at, n, advice);
+}
+
+int
+posix_fadvise64(int fd, off64_t at, off64_t n, int advice)
+{
+	REAL(AdviseCall, "posix_fadvise64");
+	return advise_with(real, fd, at, n, advice);
 }
 
 /* Returns the error instead of setting errno. */

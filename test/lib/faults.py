@@ -4,6 +4,8 @@
     server = pg.Cluster(environment=disk.environment)
     disk.set("sync", "wait pg_wal")     # from now on no WAL reaches the disk
     disk.clear("sync")                  # who waits goes on
+    disk.set("cold", "base/5/16400")    # nothing of this file is in the page cache, and nothing comes
+    disk.asked("ahead")                 # how often somebody has asked to read ahead since
 """
 
 import atexit
@@ -27,7 +29,7 @@ class Disk:
         atexit.register(self.clear_all)
 
     def set(self, operation, *lines):
-        """operation: sync, read, write or extend; each line an action and a part of a path."""
+        """operation: sync, read, nowait, write or extend: each line an action and a part of a path.  cold: each a part of a path."""
         path = os.path.join(self.dir, operation)
         with open(path + ".new", "w", encoding="utf8") as f:
             f.write("".join(line + "\n" for line in lines))
@@ -40,5 +42,13 @@ class Disk:
             pass
 
     def clear_all(self):
-        for operation in ("sync", "read", "write", "extend"):
+        for operation in ("sync", "read", "nowait", "write", "extend", "cold", "cold.asked"):
             self.clear(operation)
+
+    def asked(self, what):
+        """How often cold files were asked for: "read" without waiting, or "ahead"; since the last clear_all()"""
+        try:
+            with open(os.path.join(self.dir, "cold.asked"), encoding="utf8") as f:
+                return sum(line.split()[0] == what for line in f)
+        except FileNotFoundError:
+            return 0

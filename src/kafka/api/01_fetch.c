@@ -69,6 +69,9 @@ typedef struct FetchEntry
 	int64		offset;			/* where to read from */
 	int16		error;
 	bool		unknown;		/* the partition does not exist */
+	bool		busy;			/* error is that its log is not to be had now */
+	bool		away;			/* what comes next is still to be read from
+								 * the disk */
 	bool		included;		/* is in the response */
 	int32		last_fetched_epoch; /* to be compared with our epochs; -1: not
 									 * any more */
@@ -94,6 +97,13 @@ typedef struct FetchState
 	int32		session_epoch;
 	uint64		session_serial; /* tells whether it is still the same session */
 	KafkaLookup lookup;
+	/* of the last attempt */
+	uint64		bytes;			/* of all entries */
+	bool		busy;			/* some entries are */
+	bool		away;			/* the same */
+	/* of all attempts */
+	bool		late;			/* MaxWaitMs is over */
+	TimestampTz retry_since;	/* when some entry was busy or away first */
 } FetchState;
 
 /*
@@ -172,7 +182,7 @@ store_cursor(KafkaCall *call, const FetchEntry *entry)
 
 /*
  * Checks whether the client's log and ours have diverged, if the client says
- * in which epoch it has read last (KIP-595).  Called by kafka_try().
+ * in which epoch it has read last (KIP-595).  Called by kafka_try_at_hand().
  */
 static void
 check_divergence(void *arg)
@@ -184,8 +194,8 @@ check_divergence(void *arg)
 	PtStatus	status;
 
 	Assert(last >= 0);
-	entry->last_fetched_epoch = -1; /* once is enough */
 	status = pt_epoch_end(entry->fetch.relid, last, &epoch, &end_offset);
+	entry->last_fetched_epoch = -1; /* once is enough */
 	entry->error = kafka_read_error_from_status(status);
 	if (entry->error != KERR_NONE)
 		return;
@@ -427,7 +437,7 @@ same_session(const FetchState *state)
  */
 
 /*
- * Reads an entry.  Called by kafka_try().
+ * Reads an entry.  Called by kafka_try_at_hand().
  */
 static void
 read_log(void *arg)
@@ -436,6 +446,25 @@ read_log(void *arg)
 
 	pt_fetch(&entry->fetch);
 	entry->error = kafka_read_error_from_status(entry->fetch.status);
+	entry->busy = entry->fetch.status == PT_BUSY;
+	entry->away = entry->fetch.away;
+}
+
+/*
+ * Reads with one of the functions above.  Returns false if there is an error,
+ * or if all of it is still to be read from the disk.
+ */
+static bool
+try_entry(KafkaCall *call, FetchEntry *entry, void (*fn) (void *arg))
+{
+	KafkaError	error = {0};
+
+	if (!kafka_try_at_hand(call, fn, entry, &error))
+	{
+		entry->error = error.code;
+		entry->away = error.code == KERR_NONE;
+	}
+	return entry->error == KERR_NONE && !(entry->away && entry->fetch.span.bytes_left == 0);
 }
 
 /*
@@ -446,11 +475,12 @@ static uint64
 fetch_entry(KafkaCall *call, FetchEntry *entry, uint64 left, bool at_least_one)
 {
 	PtFetch    *fetch = &entry->fetch;
-	KafkaError	error = {0};
 
-	if (entry->last_fetched_epoch >= 0 && !kafka_try(call, check_divergence, entry, &error))
-		entry->error = error.code;
-	if (entry->error != KERR_NONE)
+	entry->error = KERR_NONE;
+	entry->busy = entry->away = false;
+	fetch->span.state = NULL;
+	fetch->span.bytes_left = 0;
+	if (entry->last_fetched_epoch >= 0 && !try_entry(call, entry, check_divergence))
 		return 0;
 	fetch->offset = entry->offset;
 	fetch->max_bytes = (uint32) Min(entry->max_bytes, left);
@@ -458,11 +488,7 @@ fetch_entry(KafkaCall *call, FetchEntry *entry, uint64 left, bool at_least_one)
 	fetch->cursor_offset = entry->cursor_offset;
 	fetch->cursor_pos = entry->cursor_pos;
 	fetch->cursor_file = entry->cursor_file;
-	fetch->span.state = NULL;
-	fetch->span.bytes_left = 0;
-	if (!kafka_try(call, read_log, entry, &error))
-		entry->error = error.code;
-	if (entry->error != KERR_NONE)
+	if (!try_entry(call, entry, read_log))
 		return 0;
 	if (fetch->span.bytes_left == 0)
 	{
@@ -488,33 +514,37 @@ fetch_all(KafkaCall *call)
 	FetchState *state = call->state;
 	uint64		limit = Min(Max(in->max_bytes, 0), KAFKA_FETCH_BYTES_MAX);
 	uint64		left = limit;
-	uint64		bytes = 0;
 	bool		news = false;
 	int			nknown = 0;
 
+	state->bytes = 0;
+	state->busy = state->away = false;
 	for (int i = 0; i < state->n; i++)
 	{
 		FetchEntry *entry = &state->entries[i];
 		uint64		got;
 
-		if (entry->error == KERR_NONE)
+		if (entry->error == KERR_NONE || entry->busy)
 		{
 			/*
 			 * The first batch is given whatever its size, so that a client
 			 * with a small limit makes progress.
 			 */
-			got = fetch_entry(call, entry, left, bytes == 0);
-			bytes += got;
+			got = fetch_entry(call, entry, left, state->bytes == 0);
+			state->bytes += got;
 			left -= Min(got, left);
 		}
 		nknown += !entry->unknown;
-		news |= (entry->error != KERR_NONE && !entry->unknown) || entry->diverging;
+		news |= (entry->error != KERR_NONE && !entry->unknown && !entry->busy) || entry->diverging;
+		state->busy |= entry->busy;
+		state->away |= entry->away;
 	}
-	return news || nknown == 0 || bytes >= Min((uint64) Max(in->min_bytes, 0), limit);
+	return news || nknown == 0 || state->bytes >= Min((uint64) Max(in->min_bytes, 0), limit);
 }
 
 /*
- * Lets the call wait for the logs of all partitions that exist.
+ * Lets the call wait for the logs of all partitions that exist and can be had,
+ * and for a while if others are busy or away.
  */
 static KafkaOutcome
 wait_for_more(KafkaCall *call)
@@ -528,15 +558,18 @@ wait_for_more(KafkaCall *call)
 	{
 		const PtSpan *span = &state->entries[i].fetch.span;
 
-		if (state->entries[i].unknown)
+		if (span->state == NULL)
 			continue;
-		Assert(span->state != NULL);
+		Assert(!state->entries[i].unknown);
 		call->waits[call->nwaits++] = (PtLogRef)
 		{
 			.locator = span->locator,.state = span->state
 		};
 	}
-	Assert(call->nwaits > 0);
+	if (!state->busy && !state->away)
+		state->retry_since = 0;
+	call->retry_at = state->busy || state->away ? kafka_retry_at(&state->retry_since) : 0;
+	Assert(call->nwaits > 0 || call->retry_at != 0);
 	return KAFKA_WAIT;
 }
 
@@ -559,6 +592,8 @@ entry_bytes(const FetchEntry *entry)
 static bool
 is_news(const FetchState *state, const FetchEntry *entry)
 {
+	if (state->incremental && entry->away && entry_bytes(entry) == 0)
+		return false;
 	if (!state->incremental || entry->error != KERR_NONE || entry->diverging || entry_bytes(entry) > 0)
 		return true;
 	Assert(entry->part != NULL);
@@ -769,6 +804,22 @@ answer_error(KafkaCall *call, int16 code)
  */
 
 /*
+ * Reads, and answers or waits.  MaxWaitMs is for records that do not exist.
+ * Those that exist and are still to be read from the disk are waited for as
+ * long as it takes, if there is nothing else to give: the client would only
+ * ask again.
+ */
+static KafkaOutcome
+attempt(KafkaCall *call, KafkaFetchSession *session)
+{
+	FetchState *state = call->state;
+
+	if (fetch_all(call) || (state->late && (state->bytes > 0 || !state->away)))
+		return answer(call, session);
+	return wait_for_more(call);
+}
+
+/*
  * KafkaHandler.begin
  */
 static KafkaOutcome
@@ -788,14 +839,14 @@ fetch_begin(KafkaCall *call)
 	if (error != KERR_NONE)
 		return answer_error(call, error);
 
-	if (fetch_all(call) || in->max_wait_ms <= 0)
-		return answer(call, state->session_id ? same_session(state) : NULL);
-	call->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), in->max_wait_ms);
-	return wait_for_more(call);
+	call->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Max(in->max_wait_ms, 0));
+	state->late = in->max_wait_ms <= 0;
+	return attempt(call, state->session_id ? same_session(state) : NULL);
 }
 
 /*
- * KafkaHandler.resume: a log has grown, or the time is over.
+ * KafkaHandler.resume: a log has grown, it is time to look again, or the time
+ * is over.
  */
 static KafkaOutcome
 fetch_resume(KafkaCall *call, bool timed_out)
@@ -806,9 +857,8 @@ fetch_resume(KafkaCall *call, bool timed_out)
 	Assert(state != NULL);
 	if (state->session_id != 0 && (session = same_session(state)) == NULL)
 		return answer_error(call, KERR_INVALID_FETCH_SESSION_EPOCH);
-	if (fetch_all(call) || timed_out)
-		return answer(call, session);
-	return wait_for_more(call);
+	state->late |= timed_out;
+	return attempt(call, session);
 }
 
 /*

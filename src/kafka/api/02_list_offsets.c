@@ -7,6 +7,9 @@
  * client that sends one with an older version gets UNSUPPORTED_VERSION.
  * Version 4 and later have leader epochs.
  *
+ * A look-up by time reads the log.  Where that has to be read from the disk
+ * first, the request waits, and looks up again what is missing.
+ *
  * Siblings: ../call.c, ../topics.c; ../../fetch/fetch.h (pt_list_offset).
  *
  * Copyright (c) 2026, the pgtopic authors
@@ -16,6 +19,22 @@
 #include "postgres.h"
 
 #include "kafka/topics.h"
+
+/* A partition of the request that is to be looked up. */
+typedef struct LookUp
+{
+	const ListOffsetsPartition *in;
+	ListOffsetsPartitionResponse *out;
+	Oid			relid;
+} LookUp;
+
+/* What is still to be looked up. */
+typedef struct ListState
+{
+	LookUp	   *lookups;
+	int			n;
+	TimestampTz retry_since;
+} ListState;
 
 /*
  * The oldest offset that tiered storage does not have yet (KIP-1023).  We
@@ -41,7 +60,7 @@ timestamp_known(int64 timestamp, int16 version)
 }
 
 /*
- * Called by kafka_try().
+ * Called by kafka_try_at_hand().
  */
 static void
 list_offset(void *list)
@@ -50,42 +69,76 @@ list_offset(void *list)
 }
 
 /*
- * Answers for one partition.
+ * Returns true if the partition has to be looked up: nothing is wrong with
+ * what is asked, and there may be such an offset.
  */
-static void
-list_partition(KafkaCall *call, const ListOffsetsPartition *in, Oid relid, ListOffsetsPartitionResponse *out)
+static bool
+check_partition(KafkaCall *call, const ListOffsetsPartition *in, ListOffsetsPartitionResponse *out)
 {
-	PtListOffset list = {.relid = relid,.timestamp = in->timestamp};
-	KafkaError	error = {0};
-
 	out->error_code = kafka_leader_epoch_check(in->current_leader_epoch);
 	if (out->error_code == KERR_NONE && !timestamp_known(in->timestamp, call->api_version))
 		out->error_code = KERR_UNSUPPORTED_VERSION;
-	if (out->error_code != KERR_NONE || in->timestamp == LIST_EARLIEST_PENDING_UPLOAD)
-		return;					/* offset -1: there is none */
-
-	if (kafka_try(call, list_offset, &list, &error))
-		out->error_code = kafka_read_error_from_status(list.status);
-	else
-		out->error_code = error.code;
-	if (out->error_code != KERR_NONE)
-		return;
-	out->offset = list.offset;
-	out->timestamp = list.found_timestamp;
-	out->leader_epoch = list.leader_epoch;
+	return out->error_code == KERR_NONE && in->timestamp != LIST_EARLIEST_PENDING_UPLOAD;
 }
 
 /*
- * Makes the response in the form of the request.  Looks up the offsets unless
- * there is an error for all.
+ * Answers for one partition.  Returns false if it is still to be read from
+ * the disk.
+ */
+static bool
+list_partition(KafkaCall *call, const LookUp *lookup)
+{
+	PtListOffset list = {.relid = lookup->relid,.timestamp = lookup->in->timestamp};
+	ListOffsetsPartitionResponse *out = lookup->out;
+	KafkaError	error = {0};
+
+	if (kafka_try_at_hand(call, list_offset, &list, &error))
+		out->error_code = kafka_read_error_from_status(list.status);
+	else if (error.code == KERR_NONE)
+		return false;
+	else
+		out->error_code = error.code;
+	if (out->error_code != KERR_NONE)
+		return true;
+	out->offset = list.offset;
+	out->timestamp = list.found_timestamp;
+	out->leader_epoch = list.leader_epoch;
+	return true;
+}
+
+/*
+ * Looks up what is missing.  Waits a little if some of it is still to be read.
+ */
+static KafkaOutcome
+list_all(KafkaCall *call)
+{
+	ListState  *state = call->state;
+	int			n = 0;
+
+	for (int i = 0; i < state->n; i++)
+	{
+		if (!list_partition(call, &state->lookups[i]))
+			state->lookups[n++] = state->lookups[i];
+	}
+	state->n = n;
+	if (n == 0)
+		return KAFKA_REPLY;
+	call->deadline = kafka_retry_at(&state->retry_since);
+	return KAFKA_WAIT;
+}
+
+/*
+ * Makes the response in the form of the request, and lists in "state" what is
+ * to be looked up; NULL if there is an error for all.
  */
 static void
-walk_request(KafkaCall *call, int16 error)
+walk_request(KafkaCall *call, int16 error, ListState *state)
 {
 	const ListOffsetsRequest *in = call->request;
 	ListOffsetsResponse *out = call->response;
 	KafkaLookup lookup = {0};
 
+	Assert((state == NULL) == (error != KERR_NONE));
 	KAFKA_RESIZE(call, out->topics, ListOffsetsTopicResponse, in->topics.n);
 	for (int i = 0; i < in->topics.n; i++)
 	{
@@ -105,8 +158,11 @@ walk_request(KafkaCall *call, int16 error)
 			if (error != KERR_NONE)
 				continue;
 			relid = kafka_lookup(&lookup, topic->name, NULL, partition->partition_index, &target->error_code);
-			if (OidIsValid(relid))
-				list_partition(call, partition, relid, target);
+			if (OidIsValid(relid) && check_partition(call, partition, target))
+				state->lookups[state->n++] = (LookUp)
+			{
+				partition, target, relid
+			};
 		}
 	}
 }
@@ -117,8 +173,26 @@ walk_request(KafkaCall *call, int16 error)
 static KafkaOutcome
 list_offsets_begin(KafkaCall *call)
 {
-	walk_request(call, KERR_NONE);
-	return KAFKA_REPLY;
+	const ListOffsetsRequest *in = call->request;
+	ListState  *state = palloc0(sizeof(ListState));
+	Size		n = 0;
+
+	for (int i = 0; i < in->topics.n; i++)
+		n += in->topics.items[i].partitions.n;
+	state->lookups = MemoryContextAllocHuge(call->mcxt, sizeof(LookUp) * Max(n, 1));
+	call->state = state;
+	walk_request(call, KERR_NONE, state);
+	Assert((Size) state->n <= n);
+	return list_all(call);
+}
+
+/*
+ * KafkaHandler.resume
+ */
+static KafkaOutcome
+list_offsets_resume(KafkaCall *call, bool timed_out)
+{
+	return list_all(call);
 }
 
 /*
@@ -127,10 +201,11 @@ list_offsets_begin(KafkaCall *call)
 static void
 list_offsets_fail(KafkaCall *call, int16 code, const char *message)
 {
-	walk_request(call, kafka_read_error(code));
+	walk_request(call, kafka_read_error(code), NULL);
 }
 
 const KafkaHandler kafka_handler_list_offsets = {
 	.begin = list_offsets_begin,
+	.resume = list_offsets_resume,
 	.fail = list_offsets_fail
 };

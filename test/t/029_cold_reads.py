@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+"""What has to be read from a slow disk holds up those who want it, and nobody else of the same listener.
+
+There is one listener.  While a file is cold, nothing of it is in the page cache
+and nothing comes, and whoever reads it all the same stands still for good.  So
+a listener that does is found: it answers nobody.  No check measures time.
+"""
+
+import os
+import select
+import socket
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "clients")]
+import cluster as pg   # noqa: E402
+import faults          # noqa: E402
+import raw             # noqa: E402
+import tap             # noqa: E402
+
+MOMENT = 0.7            # seconds in which nothing may come
+NONE, NOT_LEADER, STORAGE_ERROR = 0, 6, 56
+ROWS, SIZE = 2000, 10000        # 20 MB
+TOPICS = ("cold", "hot", "loading", "dead")
+
+server = disk = None
+
+
+def connect():
+    return raw.Client(server.bootstrap, timeout=60)
+
+
+def fetch_body(topics, offset=0, wait_ms=0, max_bytes=1 << 20, min_bytes=1):
+    return {"ReplicaId": -1, "MaxWaitMs": wait_ms, "MinBytes": min_bytes, "MaxBytes": max_bytes, "Topics": [
+        {"Topic": t, "Partitions": [{"Partition": 0, "FetchOffset": offset, "PartitionMaxBytes": max_bytes}]} for t in topics]}
+
+
+def got(answer):
+    """Of each partition in the answer to Fetch: error code, and the values of the records"""
+    parts = [t["Partitions"][0] for t in answer["Responses"]]
+    return [(p["ErrorCode"], [r[3].decode() for r in raw.read_batches(p["Records"] or b"")]) for p in parts]
+
+
+def value(i):
+    return ("%06d" % i) * (SIZE // 6)
+
+
+def produce_body(topic, text):
+    return {"Acks": -1, "TimeoutMs": 60000, "TopicData": [
+        {"Name": topic, "PartitionData": [{"Index": 0, "Records": raw.Batch([(None, text)]).encode()}]}]}
+
+
+def told(answer):
+    part = answer["Responses"][0]["PartitionResponses"][0]
+    return part["ErrorCode"], part["BaseOffset"]
+
+
+def silent(client):
+    return not select.select([client.socket], [], [], MOMENT)[0]
+
+
+def make_cold(*topics):
+    paths = [server.sql("SELECT pg_relation_filepath('topics.\"%s#0\"')" % t) for t in topics]
+    disk.set("read", *("wait " + p for p in paths))
+    disk.set("cold", *paths)
+
+
+def others_go_on(what):
+    """Another client of the same listener produces and gets it back."""
+    with connect() as client:
+        error, offset = told(client.call("Produce", 9, produce_body("hot", what)))
+        tap.equal((error, got(client.call("Fetch", 11, fetch_body(["hot"], offset)))), (NONE, [(NONE, [what])]),
+                  what + ": another client produces and consumes")
+
+
+def restart():
+    """Nothing is in shared buffers any more."""
+    server.restart()
+    server.wait_listener()
+    with connect() as client:
+        client.call("Produce", 9, produce_body("hot", "first"))
+
+
+def reads_without_waiting():
+    """Can the file system do it?  Where it cannot, a listener waits."""
+    with open(os.path.join(server.data, "PG_VERSION"), "rb") as f:
+        try:
+            return os.preadv(f.fileno(), [bytearray(1)], 0, os.RWF_NOWAIT) == 1
+        except OSError:
+            return False
+
+
+def test_setup():
+    global server, disk
+    disk = faults.Disk()
+    server = pg.Cluster("main", {"autovacuum": "off", "pgtopic.listener_workers": "1"}, environment=disk.environment).init().start()
+    server.sql("CREATE EXTENSION pgtopic")
+    for topic in TOPICS:
+        server.sql("SELECT create_topic('%s'); INSERT INTO topics.%s (value, timestamp) VALUES ('first', to_timestamp(1000000))" % (topic, topic))
+    server.sql("INSERT INTO topics.cold (value, timestamp) SELECT repeat(to_char(i, 'FM000000'), %d)::bytea, to_timestamp(1000000 + i)"
+               " FROM generate_series(1, %d) i" % (SIZE // 6, ROWS))
+    tap.equal(server.sql("SELECT log_end('cold:0')"), str(ROWS + 1), "records are there")
+    if not reads_without_waiting():
+        tap.skip("the file system cannot read without waiting")
+
+
+def test_load():
+    """the state of a log that nobody has touched since the start"""
+    restart()
+    make_cold("cold")
+    with connect() as client:
+        client.send("Fetch", 11, fetch_body(["cold"], 1))
+        tap.ok(silent(client), "a consumer waits")
+        tap.ok(disk.asked("ahead") > 0, "the disk has been asked")
+        others_go_on("load")
+        disk.clear_all()
+        [(error, values)] = got(client.receive("Fetch", 11))
+        tap.equal((error, values[:1]), (NONE, [value(1)]), "it gets the records when they are there")
+
+
+def test_walk():
+    """the place of an offset, and the frames from there on"""
+    make_cold("cold")
+    with connect() as client:
+        client.send("Fetch", 11, fetch_body(["cold"], ROWS // 2))
+        tap.ok(silent(client), "a consumer waits")
+        others_go_on("walk")
+        client.close()
+    with connect() as client:
+        client.send("Fetch", 11, fetch_body(["cold"], ROWS // 2, wait_ms=60000))
+        tap.ok(silent(client), "another waits, who would also wait for more")
+        disk.clear_all()
+        [(error, values)] = got(client.receive("Fetch", 11))
+        tap.equal((error, values[0] <= value(ROWS // 2) <= values[-1]), (NONE, True), "it gets the records when they are there")
+
+
+def test_beside():
+    """a fetch of several partitions gives what is there"""
+    restart()
+    with connect() as client:
+        client.call("Fetch", 11, fetch_body(["cold"], ROWS + 1))
+        make_cold("cold")
+        answers = got(client.call("Fetch", 11, fetch_body(["cold", "hot"], 1, wait_ms=60000)))
+        tap.equal((answers[0], answers[1][0], len(answers[1][1]) > 0), ((NONE, []), NONE, True), "of the others")
+        disk.clear_all()
+        tap.equal(got(client.call("Fetch", 11, fetch_body(["cold", "hot"], 1)))[0][1][:1], [value(1)], "and later of this one")
+
+
+def receive_until_silent(client, data):
+    while not silent(client):
+        part = client.socket.recv(1 << 20)
+        if not part:
+            raise ConnectionError("closed")
+        data += part
+
+
+def test_send():
+    """the rest of an answer that is being sent"""
+    restart()
+    with connect() as client:
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.send("Fetch", 11, fetch_body(["cold"], 1, max_bytes=100 << 20))
+        head = client.socket.recv(4, socket.MSG_WAITALL)
+        make_cold("cold")
+        data = bytearray()
+        receive_until_silent(client, data)
+        length = int.from_bytes(head, "big")
+        tap.ok(length > ROWS * SIZE * 0.9, "the answer has %d bytes" % length)
+        tap.ok(0 < len(data) < length, "a consumer waits for the rest of it, behind %d bytes" % len(data))
+        others_go_on("send")
+        asked = disk.asked("ahead")
+        tap.ok(asked > 0, "the disk has been asked")
+        disk.clear_all()
+        data += client.receive_exactly(length - len(data))
+        tap.equal(all(value(i).encode() in data for i in (1, ROWS // 3, ROWS // 2, ROWS)), True, "it gets the rest")
+        [(error, values)] = got(client.call("Fetch", 11, fetch_body(["cold"], ROWS)))
+        tap.equal((error, values[-1]), (NONE, value(ROWS)), "and goes on")
+
+
+def test_produce():
+    """appending to a log that nobody has touched since the start"""
+    restart()
+    make_cold("cold")
+    with connect() as client:
+        client.send("Produce", 9, produce_body("cold", "last"))
+        tap.ok(silent(client), "a producer waits")
+        others_go_on("produce")
+        disk.clear_all()
+        tap.equal(told(client.receive("Produce", 9)), (NONE, ROWS + 1), "its record is appended when the log is there")
+
+
+def list_body(timestamp):
+    return {"ReplicaId": -1, "IsolationLevel": 0, "Topics": [
+        {"Name": t, "Partitions": [{"PartitionIndex": 0, "CurrentLeaderEpoch": -1, "Timestamp": timestamp}]} for t in ("cold", "hot")]}
+
+
+def offsets(answer):
+    return [(t["Partitions"][0]["ErrorCode"], t["Partitions"][0]["Offset"]) for t in answer["Topics"]]
+
+
+def test_time():
+    """a look-up by time"""
+    restart()
+    with connect() as client:
+        tap.equal(offsets(client.call("ListOffsets", 5, list_body(-1)))[0], (NONE, ROWS + 2), "the end is known")
+        make_cold("cold")
+        tap.equal(offsets(client.call("ListOffsets", 5, list_body(-1)))[0], (NONE, ROWS + 2), "and needs no disk")
+        client.send("ListOffsets", 5, list_body((1000000 + ROWS // 2) * 1000))
+        tap.ok(silent(client), "a consumer waits")
+        others_go_on("time")
+        disk.clear_all()
+        answer = offsets(client.receive("ListOffsets", 5))
+        tap.equal(answer[0], (NONE, ROWS // 2), "it gets the offset when it can be found")
+
+
+def test_loaded_by_another():
+    """a log that somebody else is loading"""
+    restart()
+    make_cold("loading")
+    session = server.session()
+    session.send("SELECT append('loading:0', 'second')")
+    deadline = time.monotonic() + 60
+    while server.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'DataFileRead' AND backend_type = 'client backend'") == "0":
+        if time.monotonic() > deadline:
+            raise RuntimeError("nobody reads")
+        time.sleep(0.02)
+    with connect() as client:
+        tap.equal(got(client.call("Fetch", 11, fetch_body(["loading"])))[0][0], NOT_LEADER, "who would not wait is told to try again")
+        client.send("Fetch", 11, fetch_body(["loading"], wait_ms=600000))
+        tap.ok(silent(client), "who would waits")
+        others_go_on("loading")
+        disk.clear_all()
+        tap.equal(got(client.receive("Fetch", 11))[0], (NONE, ["first", "second"]), "and gets the records as soon as the log is loaded")
+    session.answer()
+    session.close()
+
+
+def test_never():
+    """what never comes is an error in the end, of that partition, where other things have come"""
+    make_cold("cold")
+    with connect() as client:
+        client.send("Fetch", 11, fetch_body(["cold"]))
+        tap.ok(silent(client), "something is waited for")
+        disk.clear_all()
+        tap.equal(got(client.receive("Fetch", 11))[0][0], NONE, "and comes")
+        make_cold("dead")
+        client.send("Fetch", 11, fetch_body(["dead"]))
+        tap.equal(got(client.receive("Fetch", 11))[0][0], STORAGE_ERROR, "KAFKA_STORAGE_ERROR")
+        others_go_on("never")
+        tap.matches("has not been read within", server.log_text(), "the log says which block it is")
+        disk.clear_all()
+        tap.equal(got(client.call("Fetch", 11, fetch_body(["dead"])))[0], (NONE, ["first"]), "later it is read")
+
+
+def main():
+    pg.demote()
+    try:
+        raw.message("FetchRequest")
+    except RuntimeError:
+        tap.skip("no kafka-clients jar (test/clients/install)")
+    tap.main([test_setup, test_load, test_walk, test_beside, test_send, test_produce, test_time, test_loaded_by_another, test_never])
+
+
+main()

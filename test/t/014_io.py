@@ -13,12 +13,12 @@ import tap             # noqa: E402
 
 ROWS = 1200
 TRANSACTIONS = 10       # of ROWS rows of 1 KiB: more than ten extents
-COMPLETE = 9            # extents that are complete for sure, 128 blocks each behind block 0
+COMPLETE = 9            # extents that are complete for sure, 128 blocks each behind meta and map page
 
 server = None
 LEAF = 'topics."io#0"'
 DIRTY = ("SELECT count(*) FILTER (WHERE isdirty), count(*) FROM pg_buffercache WHERE relforknumber = 0 AND relfilenode ="
-         " pg_relation_filenode('%s') AND relblocknumber BETWEEN 1 AND %d" % (LEAF, COMPLETE * 128))
+         " pg_relation_filenode('%s') AND relblocknumber BETWEEN 2 AND %d" % (LEAF, 1 + COMPLETE * 128))
 CACHED = "SELECT count(*) FROM pg_buffercache WHERE relfilenode = pg_relation_filenode('%s')" % LEAF
 DIGEST = "SELECT md5(string_agg(as_text(value), E'\\n' ORDER BY \"offset\")) FROM topics.io"
 

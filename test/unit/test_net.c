@@ -90,7 +90,8 @@ static Answer *kept[FRAMES_MAX];
 static int	nkept;
 static int	nframes;
 static int	nclosed;
-static Owner *close_on_frame;	/* another connection to close from the callback */
+static Owner *close_on_frame;	/* another connection to close from the
+								 * callback */
 
 static void
 on_sent(NetMessage *message, bool ok)
@@ -542,7 +543,7 @@ test_inflight(void)
 	keep_frames = true;
 	for (int i = 0; i < 12; i++)
 	{
-		char		text[8];
+		char text[	8];
 
 		snprintf(text, sizeof(text), "%d", i);
 		send_frame(&o, text);
@@ -566,7 +567,7 @@ test_inflight(void)
 	CHECK_INT(nframes, 12);
 	for (int i = 0; i < 12; i++)
 	{
-		char		text[8];
+		char text[	8];
 
 		snprintf(text, sizeof(text), "%d", i);
 		if (i != 5)
@@ -803,7 +804,7 @@ test_late_source(void)
 			turn();
 			expect_frame(&other, "beside");
 		}
-		CHECK(s.maps > maps && s.maps - maps < 40);	/* less and less often */
+		CHECK(s.maps > maps && s.maps - maps < 40); /* less and less often */
 		CHECK_INT(receive(&o, buf + got, sizeof(buf) - got), -1);
 		CHECK(o.conn != NULL);	/* it is not idle: it waits for us */
 	}
@@ -936,8 +937,8 @@ test_moving(void)
 		turn();
 		CHECK(first.conn == NULL);
 		n = net_conn_unread(second.conn, &unread);
-		CHECK(n <= cut && (n == 0 || memcmp(unread, text + cut - n, n) == 0));
-		send_bytes(&second, text + cut, len - cut);
+		CHECK(n <= cut && (n == 0 || memcmp(unread, text +cut - n, n) == 0));
+		send_bytes(&second, text +cut, len - cut);
 		turns(3);
 		expect_frame(&second, "one");
 		expect_frame(&second, "");
@@ -1114,7 +1115,7 @@ typedef struct Chaos
 	size_t		received;
 	bool		shut;			/* the peer sends no more */
 	bool		ended;			/* its owner has finished or closed it */
-} Chaos;
+}			Chaos;
 
 static const NetLimits narrow = {
 	.frame_bytes_max = 40000,
@@ -1126,7 +1127,7 @@ static const NetLimits narrow = {
 
 /* Some more bytes of the frame begun, or the begin of another. */
 static void
-chaos_send(Chaos *c, uint64 *seed)
+chaos_send(Chaos * c, uint64 *seed)
 {
 	char		buf[20000];
 	bool		fresh = c->frame_left == 0;
@@ -1160,7 +1161,7 @@ chaos_send(Chaos *c, uint64 *seed)
 }
 
 static void
-chaos_receive(Chaos *c)
+chaos_receive(Chaos * c)
 {
 	char		buf[30000];
 	int			n = receive(&c->owner, buf, sizeof(buf));
@@ -1170,14 +1171,14 @@ chaos_receive(Chaos *c)
 }
 
 static void
-chaos_open(Chaos *c)
+chaos_open(Chaos * c)
 {
 	memset(c, 0, sizeof(*c));
 	open_pair(&c->owner);
 }
 
 static void
-chaos_step(Chaos *c, uint64 *seed)
+chaos_step(Chaos * c, uint64 *seed)
 {
 	NetConn    *conn = c->owner.conn;
 	int			what = test_random(seed) % 100;
@@ -1214,7 +1215,7 @@ chaos_step(Chaos *c, uint64 *seed)
 
 /* All holds end, all is answered and read. */
 static void
-chaos_calm(Chaos *c, int n)
+chaos_calm(Chaos * c, int n)
 {
 	for (int round = 0; round < 5000; round++)
 	{

@@ -281,7 +281,7 @@ typedef struct Change
 	int			kept;
 	off_t		from;
 	struct stat st;
-}			Change;
+} Change;
 
 static Change
 before(int fd, off_t from, off_t n)
@@ -304,7 +304,7 @@ before(int fd, off_t from, off_t n)
 }
 
 static void
-after(const Change * change, ssize_t written)
+after(const Change *change, ssize_t written)
 {
 	int			save_errno = errno;
 

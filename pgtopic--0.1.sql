@@ -670,6 +670,13 @@ CREATE VIEW produce_stats AS
 	SELECT verified, bytes_verified, appended, duplicates, refused, executed, busy_tries FROM list_produce_stats();
 COMMENT ON VIEW produce_stats IS 'record batches of Kafka clients, and what became of them';
 
+CREATE FUNCTION list_housekeeping(OUT topic topic, OUT partition int, OUT removed_records bigint, OUT removed_bytes bigint,
+								  OUT removed_at timestamptz, OUT error text, OUT failed_at timestamptz) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_housekeeping' LANGUAGE C VOLATILE;
+CREATE VIEW housekeeping AS
+	SELECT topic, partition, removed_records, removed_bytes, removed_at, error, failed_at FROM list_housekeeping();
+COMMENT ON VIEW housekeeping IS 'partitions of which retention has removed records since the server started, or could not';
+
 CREATE FUNCTION reset_listener_stats() RETURNS void
 	AS 'MODULE_PATHNAME', 'pt_reset_listener_stats' LANGUAGE C VOLATILE;
 REVOKE ALL ON FUNCTION reset_listener_stats() FROM PUBLIC;
@@ -677,4 +684,4 @@ COMMENT ON FUNCTION reset_listener_stats() IS 'starts counting anew';
 
 GRANT EXECUTE ON FUNCTION list_clients() TO pg_monitor;
 GRANT SELECT ON clients TO pg_monitor;
-GRANT SELECT ON listener_stats, produce_stats TO PUBLIC;
+GRANT SELECT ON listener_stats, produce_stats, housekeeping TO PUBLIC;

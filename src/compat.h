@@ -287,6 +287,14 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 #define pt_wait_event_set_new(n) CreateWaitEventSet(NULL, n)
 #endif
 
+/* 16 renamed it.  A macro, for files that include catalog/pg_class.h. */
+#if PG_VERSION_NUM < 160000
+#include "utils/relfilenodemap.h"
+#define RelidByRelfilenumber(spc, number) RelidByRelfilenode(spc, number)
+#else
+#include "utils/relfilenumbermap.h"
+#endif
+
 /*
  * 19: a tranche of LWLocks gets its name once, with its number, and a hash
  * table in shared memory has one size.  Before, it would grow into memory that

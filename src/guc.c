@@ -36,6 +36,8 @@ bool		pt_auto_create_topics;
 bool		pt_kafka_admin;
 int			pt_default_partitions;
 int			pt_offsets_retention;
+int			pt_log_retention;
+int			pt_log_retention_bytes;
 int			pt_group_initial_rebalance_delay_ms;
 int			pt_group_min_session_timeout_ms;
 int			pt_group_max_session_timeout_ms;
@@ -88,6 +90,12 @@ static const PtIntSetting int_settings[] = {
 	{"pgtopic.offsets_retention", &pt_offsets_retention, 7 * 24 * 60, 0, 100 * 366 * 24 * 60, PGC_SIGHUP, GUC_UNIT_MIN,
 		"Removes committed offsets of groups that nobody has used for this long.",
 	"0 keeps them forever. Kafka's offsets.retention.minutes."},
+	{"pgtopic.log_retention", &pt_log_retention, 7 * 24 * 3600, -1, INT_MAX, PGC_SIGHUP, GUC_UNIT_S,
+		"Age beyond which records are removed, of topics that do not set retention.ms.",
+	"-1 keeps them forever. Kafka's log.retention.ms."},
+	{"pgtopic.log_retention_bytes", &pt_log_retention_bytes, -1, -1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MB,
+		"Size of a partition beyond which its oldest records are removed, of topics that do not set retention.bytes.",
+	"-1 is no limit. Kafka's log.retention.bytes."},
 	{"pgtopic.group_initial_rebalance_delay", &pt_group_initial_rebalance_delay_ms, 3000, 0, 3600 * 1000, PGC_SIGHUP, GUC_UNIT_MS,
 		"How long a new consumer group waits for more members before its first rebalance.",
 	"Kafka's group.initial.rebalance.delay.ms."},

@@ -30,6 +30,10 @@ extern bool pt_kafka_admin;		/* clients may change the server itself */
 extern bool pt_auto_create_topics;
 extern int	pt_default_partitions;
 
+/* defaults of topics' configs; -1: none */
+extern int	pt_log_retention;	/* s */
+extern int	pt_log_retention_bytes; /* MB */
+
 /* consumer groups; times in ms where nothing is said */
 extern int	pt_offsets_retention;	/* minutes; 0: forever */
 extern int	pt_group_initial_rebalance_delay_ms;

@@ -27,6 +27,7 @@
 #include "stop_point.h"
 #include "server/server.h"
 #include "log/log.h"
+#include "log/notices.h"
 #include "log/watch.h"
 #include "io/writeback.h"
 #include "topic/topic.h"
@@ -49,6 +50,7 @@ static const struct
 	{pt_state_shmem_size, pt_state_shmem_init},
 	{pt_watch_shmem_size, pt_watch_shmem_init},
 	{pt_holds_shmem_size, pt_holds_shmem_init},
+	{pt_notices_shmem_size, pt_notices_shmem_init},
 	{pt_logwriter_shmem_size, pt_logwriter_shmem_init},
 	{pt_claims_shmem_size, pt_claims_shmem_init},
 	{pt_commit_shmem_size, pt_commit_shmem_init},

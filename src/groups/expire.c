@@ -44,7 +44,7 @@
  */
 #define START_GRACE_MS		(10 * 60 * 1000)
 
-/* The control worker looks at each committed offset once in this time. */
+/* The housekeeper looks at each committed offset once in this time. */
 #define ROUND_MS			(60 * 1000)
 
 /* The table of groups remembers an empty group for this time. */
@@ -138,8 +138,8 @@ pt_offsets_wait(void)
 }
 
 /*
- * Expires one leaf, so that it does not take long.  Called by the control
- * worker, in a transaction.  The first call makes the cache read the logs of
+ * Expires one leaf, so that it does not take long.  Called by the housekeeper,
+ * in a transaction.  The first call makes the cache read the logs of
  * all leaves.
  */
 void

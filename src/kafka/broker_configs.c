@@ -14,7 +14,7 @@
  *	FIXED				always the default of the row
  *	OWN(fn)				a function makes it
  *
- * Two kinds are not in the table.  The defaults of topics' configs come from
+ * Two kinds are not in the table.  Most defaults of topics' configs come from
  * the topics' own table (topic/configs.c), with their documentation.  Configs
  * that can be changed without effect are in topic/kept_configs.c.
  *
@@ -229,8 +229,12 @@ static const BrokerRow rows[] = {
 	"Names of listeners and what is spoken there."},
 	{"listeners", "LIST", "PLAINTEXT://:9092", SHOWN("pgtopic.listen_addresses", listeners),
 	"Addresses on which clients are served."},
+	{"log.retention.bytes", "LONG", "-1", SETTING("pgtopic.log_retention_bytes", 1024 * 1024),
+	"Default of the config retention.bytes of topics. Size of a partition beyond which its oldest records are removed; -1 is no limit."},
 	{"log.retention.hours", "INT", "168", FIXED,
 	"See log.retention.ms."},
+	{"log.retention.ms", "LONG", "604800000", SETTING("pgtopic.log_retention", 1000),
+	"Default of the config retention.ms of topics. Age beyond which records are removed; -1 keeps them forever."},
 	{"log.roll.hours", "INT", "168", FIXED,
 	"See log.roll.ms."},
 	{"max.connections", "INT", "2147483647", SHOWN("pgtopic.max_connections", max_connections),
@@ -272,7 +276,7 @@ from_setting(const BrokerRow *row, const char *value)
 	Assert(value != NULL);
 	if (strcmp(row->type, "BOOLEAN") == 0)
 		return strcmp(value, "on") == 0 ? "true" : "false";
-	if (row->mul > 1)
+	if (row->mul > 1 && value[0] != '-')
 		return psprintf(INT64_FORMAT, (int64) strtol(value, NULL, 10) * row->mul);
 	return value;
 }
@@ -376,7 +380,7 @@ kafka_broker_configs(void)
 	{
 		const PtConfigEntry *entry = lfirst(lc);
 
-		if (entry->broker != NULL)
+		if (entry->broker != NULL && kafka_config_find(configs, entry->broker) == NULL)
 			configs = lappend(configs, make_topic_default(entry));
 	}
 	foreach(lc, pt_kept_config_list())
@@ -452,6 +456,8 @@ to_setting(const BrokerRow *row, const char *value, const char **out, KafkaError
 		return kafka_refuse(error, KERR_INVALID_REQUEST,
 							psprintf("Invalid value %s for configuration %s: Not a number of type %s",
 									 value, row->name, row->type));
+	if (number < 0)
+		return true;			/* of no unit */
 	if (number % row->mul != 0)
 		return kafka_refuse(error, KERR_INVALID_REQUEST,
 							psprintf("Invalid value %s for configuration %s: Value must be a multiple of %d",

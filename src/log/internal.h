@@ -74,6 +74,9 @@ extern Buffer pt_map_lock(Relation rel, const RelFileLocator *locator, uint32 gr
 /* holds.c */
 extern uint64 pt_hold_oldest(const RelFileLocator *locator);
 
+/* trim.c */
+extern bool pt_trim_find_end(PtReader *r, const PtLogEnd *end, PtLogStart *start);
+
 /* state.c: for redo */
 extern void pt_state_replay_meta(const RelFileLocator *locator, const xl_pt_meta *x);
 

@@ -128,6 +128,31 @@ extern int	pt_hold_begin(const RelFileLocator *locator, uint64 extent);
 extern void pt_hold_move(int hold, uint64 extent);
 extern void pt_hold_end(int hold);
 
+/*
+ * expired.c: what retention does not keep.
+ */
+typedef struct PtRetention
+{
+	int64		before_ms;		/* batches whose largest timestamp is below
+								 * this go; PG_INT64_MIN: none */
+	int64		bytes;			/* complete extents go while so many bytes of
+								 * them are left; -1: none, 0: all batches */
+} PtRetention;
+
+typedef struct PtExpired
+{
+	PtLogStart	old;			/* where the log starts now */
+	PtLogStart	start;			/* where it would, if moves */
+	bool		moves;
+	bool		empty;			/* nothing that is committed is left then */
+	bool		unfreed;		/* space before old is not free yet */
+	XLogRecPtr	lsn;			/* of what says that the log starts at old */
+	bool		more;			/* the search ended early: there may be more */
+	int64		oldest_ms;		/* largest timestamp of the first batch left;
+								 * -1: not known */
+} PtExpired;
+extern void pt_expired_find(Relation rel, const PtRetention *rule, PtExpired *found);
+
 /* wal.c */
 extern void pt_wal_register(void);
 

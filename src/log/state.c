@@ -17,7 +17,8 @@
  *		durable		follows the flush; this is what Kafka consumers may see
  *
  * Siblings: state_table.c keeps states, state_load.c reads them, append.c
- * moves the tail, watch.c tells who waits, ../xact/tails.c reports commits.
+ * moves the tail, watch.c tells who waits, notices.c tells the housekeeper,
+ * ../xact/tails.c reports commits.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -33,6 +34,7 @@
 
 #include "guc.h"
 #include "log/internal.h"
+#include "log/notices.h"
 #include "log/watch.h"
 
 typedef struct PtStateShared
@@ -306,6 +308,19 @@ add_waiting(PtLogState *state)
  */
 
 /*
+ * The durable end of a log has moved from there to here.  Retention wants to
+ * know of the first record of an empty log, and of extents that are complete.
+ */
+static void
+tell_housekeeper(const RelFileLocator *locator, bool was_empty, const PtLogEnd *from, const PtLogEnd *to)
+{
+	if (was_empty)
+		pt_notice_push(locator, PT_NOTICE_FIRST);
+	else if (pt_pos_extent(to->pos) != pt_pos_extent(from->pos))
+		pt_notice_push(locator, PT_NOTICE_EXTENT);
+}
+
+/*
  * WAL is durable up to lsn: moves the durable end, and tells those who wait
  * for the log.  The entry need not be pinned: when nothing waits in its ring
  * any more it may be another log's at once.
@@ -314,10 +329,15 @@ void
 pt_state_advance(PtLogState *state, XLogRecPtr lsn)
 {
 	RelFileLocator locator;
+	PtLogEnd	before;
+	PtLogEnd	after;
+	bool		was_empty;
 	int			n = 0;
 
 	SpinLockAcquire(&state->mutex);
 	locator = state->locator;
+	before = state->durable;
+	was_empty = state->durable.offset == state->start_offset;
 	for (; n < state->ring_n && state->ring[n].lsn <= lsn; n++)
 	{
 		if (state->ring[n].offset >= state->durable.offset) /* trimming may have
@@ -325,11 +345,14 @@ pt_state_advance(PtLogState *state, XLogRecPtr lsn)
 			state->durable = state->ring[n];
 	}
 	Assert(state->durable.pos <= state->committed.pos && state->durable.offset <= state->committed.offset);
+	after = state->durable;
 	state->ring_n -= n;
 	memmove(state->ring, state->ring + n, state->ring_n * sizeof(PtLogEnd));
 	SpinLockRelease(&state->mutex);
-	if (n > 0)
-		pt_watch_moved(&locator);
+	if (n == 0)
+		return;
+	pt_watch_moved(&locator);
+	tell_housekeeper(&locator, was_empty, &before, &after);
 }
 
 /* The same for every log that has something waiting. */

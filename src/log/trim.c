@@ -12,7 +12,8 @@
  * reach because every search and scan begins there.  Extents that hold nothing
  * else are freed afterwards (space.c).
  *
- * Siblings: meta.c (the change and its WAL), state.c (what others see of it).
+ * Siblings: meta.c (the change and its WAL), state.c (what others see of it),
+ * expired.c (what retention does not keep).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -25,7 +26,6 @@
 #include "log/internal.h"
 
 static bool find_record(PtReader *r, const PtLogEnd *end, PtLogStart *start);
-static bool find_end(PtReader *r, const PtLogEnd *end, PtLogStart *start);
 
 /*
  * The committed frame that holds start->offset, or the next one that is there.
@@ -49,11 +49,11 @@ find_record(PtReader *r, const PtLogEnd *end, PtLogStart *start)
 }
 
 /*
- * Behind the last committed frame; what lies there is aborted or not committed
- * yet.
+ * The place behind the last frame before an end; what lies there is aborted,
+ * or not committed yet.  The offset is the caller's to say.
  */
-static bool
-find_end(PtReader *r, const PtLogEnd *end, PtLogStart *start)
+bool
+pt_trim_find_end(PtReader *r, const PtLogEnd *end, PtLogStart *start)
 {
 	PtFrame		frame;
 
@@ -89,7 +89,7 @@ pt_trim_find(Relation rel, int64 offset, PtLogStart *start)
 	if (offset < end.offset)
 		found = find_record(&r, &end, start);
 	else
-		found = find_end(&r, &end, start);
+		found = pt_trim_find_end(&r, &end, start);
 	pt_reader_end(&r);
 	if (!found)
 		ereport(ERROR,

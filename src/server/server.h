@@ -8,6 +8,7 @@
  *		executors			batches for tables with code of users
  *		committer			flushes WAL for those who wait for it
  *		log writer			writes completed extents
+ *		housekeeper			removes what is too old
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -29,5 +30,6 @@ extern PGDLLEXPORT void pt_listener_main(Datum arg);
 extern PGDLLEXPORT void pt_executor_main(Datum arg);
 extern PGDLLEXPORT void pt_committer_main(Datum arg);
 extern PGDLLEXPORT void pt_logwriter_main(Datum arg);
+extern PGDLLEXPORT void pt_housekeeper_main(Datum arg);
 
 #endif							/* PT_SERVER_H */

@@ -20,6 +20,7 @@
 #include "guc.h"
 #include "log/watch.h"
 #include "server/counters.h"
+#include "server/housekeeping.h"
 #include "server/jobs.h"
 #include "server/server.h"
 #include "server/shared.h"
@@ -45,7 +46,7 @@ Size
 pt_server_shmem_size(void)
 {
 	return add_size(add_size(MAXALIGN(sizeof(PtServerShared)), MAXALIGN(pt_counters_shmem_size())),
-					MAXALIGN(pt_jobs_shmem_size()));
+					add_size(MAXALIGN(pt_jobs_shmem_size()), pt_housekeeping_shmem_size()));
 }
 
 /* Called with AddinShmemInitLock held. */
@@ -56,6 +57,7 @@ pt_server_shmem_init(void)
 
 	pt_counters_shmem_init();
 	pt_jobs_shmem_init();
+	pt_housekeeping_shmem_init();
 	shared = ShmemInitStruct("pgtopic server", sizeof(PtServerShared), &found);
 	if (found)
 		return;

@@ -36,7 +36,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "groups/groups.h"
 #include "xact/xact.h"
 #include "server/client_move.h"
 
@@ -48,7 +47,6 @@ static void transaction_end(PtListener *l);
 static void begin_phase(PtListener *l);
 static void begin_client(PtListener *l, PtClient *client, bool refuse);
 static void begin_request(PtListener *l, PtRequest *request, bool refuse);
-static int64 control_wait(void);
 static void control_phase(PtListener *l);
 static void admin_phase(PtListener *l);
 static void tick_due(NetTimer *timer);
@@ -323,38 +321,28 @@ forget_request(PtRequest *request, bool error)
  * 2. Append: append.c; and of the control worker
  */
 
-/* ms until groups or expiry want their turn. */
-static int64
-control_wait(void)
-{
-	int64		offsets_ms = pt_offsets_wait();
-	int64		groups_ms = kafka_control_wait();
-
-	return groups_ms < 0 ? offsets_ms : Min(groups_ms, offsets_ms);
-}
-
 /*
- * The control worker's own: what is due in groups, and offsets that have
- * expired.  What that finishes is resumed in this turn.
+ * The control worker's own: what is due in groups.  What that finishes is
+ * resumed in this turn.
  */
 static void
 control_phase(PtListener *l)
 {
-	int64		wait_ms = control_wait();
+	int64		wait_ms = kafka_control_wait();
 
 	if (wait_ms == 0)			/* most turns are about a heartbeat or two,
 								 * and nothing is due */
 	{
 		pt_turn_transaction();
-		if (kafka_control_wait() == 0)
-			kafka_control_turn();
-		pt_offsets_tick();
+		kafka_control_turn();
 		MemoryContextSwitchTo(l->turn_mcxt);
 		transaction_end(l);
-		wait_ms = control_wait();
+		wait_ms = kafka_control_wait();
 	}
-	Assert(wait_ms >= 0);
-	net_timer_start(l->loop, &l->tick, net_now() + wait_ms * 1000);
+	if (wait_ms < 0)
+		net_timer_stop(l->loop, &l->tick);
+	else
+		net_timer_start(l->loop, &l->tick, net_now() + wait_ms * 1000);
 }
 
 /*

@@ -6,7 +6,7 @@
  * All start when the server accepts writes (on a standby: after promotion),
  * and again a second after they ended for whatever reason.
  *
- * Siblings: listener.c, executor.c, committer.c, logwriter.c.
+ * Siblings: listener.c, executor.c, committer.c, logwriter.c, housekeeper.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -29,8 +29,12 @@
 
 #define PT_RESTART_S	1
 
+/* Default of max_worker_processes with pgtopic. */
+#define PT_WORKER_PROCESSES	"32"
+
 static int	nwanted;			/* workers that we want to have */
 
+static void raise_default(void);
 static void register_worker(const char *name, const char *function, Datum arg);
 static void register_all(void);
 
@@ -53,6 +57,20 @@ register_worker(const char *name, const char *function, Datum arg)
 }
 
 /*
+ * PostgreSQL's default of max_worker_processes, 8, is less than our workers
+ * and its own take.  Libraries that are preloaded may change it: where nobody
+ * has set it, it is larger, so that parallel queries and other extensions have
+ * as many as without us.  It depends on none of our settings, because a
+ * standby must have as many as its primary.
+ */
+static void
+raise_default(void)
+{
+	if (IsPostmasterEnvironment && !IsUnderPostmaster)
+		SetConfigOption("max_worker_processes", PT_WORKER_PROCESSES, PGC_POSTMASTER, PGC_S_DYNAMIC_DEFAULT);
+}
+
+/*
  * From _PG_init.  None under pg_upgrade, which drops the database that they
  * would be connected to.
  *
@@ -67,6 +85,7 @@ pt_workers_register(void)
 
 	if (IsBinaryUpgrade)
 		return;
+	raise_default();
 	register_all();
 	got = pt_bgworkers_registered() - before;
 	if (got < nwanted && IsPostmasterEnvironment && !IsUnderPostmaster)
@@ -83,6 +102,7 @@ register_all(void)
 	/* also without a listener: SQL sessions append asynchronously, too */
 	register_worker("pgtopic committer", "pt_committer_main", (Datum) 0);
 	register_worker("pgtopic log writer", "pt_logwriter_main", (Datum) 0);
+	register_worker("pgtopic housekeeper", "pt_housekeeper_main", (Datum) 0);
 	if (pt_port == 0 || pt_listen_addresses[0] == '\0')
 		return;
 	StaticAssertStmt(PT_LISTENERS_MAX < 100, "the number must fit into a name");

@@ -1,9 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * views.c
- *	  The C side of the views clients, listener_stats and produce_stats.
+ *	  The C side of the views clients, listener_stats, produce_stats and
+ *	  housekeeping.
  *
- * Siblings: ../server/counters.h and ../produce/counters.c (the counters).
+ * Siblings: ../server/counters.h, ../produce/counters.c (the counters) and
+ * ../server/housekeeping.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -19,6 +21,8 @@
 
 #include "produce/produce.h"
 #include "server/counters.h"
+#include "server/housekeeping.h"
+#include "topic/types.h"
 
 /* The user of a client that was not authenticated. */
 #define ANONYMOUS "ANONYMOUS"
@@ -26,6 +30,7 @@
 PG_FUNCTION_INFO_V1(pt_clients);
 PG_FUNCTION_INFO_V1(pt_listener_stats);
 PG_FUNCTION_INFO_V1(pt_produce_stats);
+PG_FUNCTION_INFO_V1(pt_housekeeping);
 PG_FUNCTION_INFO_V1(pt_reset_listener_stats);
 
 /* A row that is filled column by column. */
@@ -173,6 +178,51 @@ pt_produce_stats(PG_FUNCTION_ARGS)
 		put(&row, Int64GetDatum((int64) counted[i]));
 	Assert(row.n == result->setDesc->natts);
 	tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
+	return (Datum) 0;
+}
+
+/*
+ * Sets the next column to a time; null if it is 0.
+ */
+static void
+put_time(Row *row, TimestampTz time)
+{
+	if (time == 0)
+		put_null(row);
+	else
+		put(row, TimestampTzGetDatum(time));
+}
+
+/*
+ * Rows of list_housekeeping(): the partitions of which something was removed,
+ * or could not be.
+ */
+Datum
+pt_housekeeping(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	PtHousekeeping *kept;
+	int			n = pt_housekeeping_read(&kept);
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < n; i++)
+	{
+		int32		partition;
+		const PtTopic *topic = pt_topic_by_leaf(kept[i].leaf, &partition);
+		Row			row = {0};
+
+		if (topic == NULL)
+			continue;			/* dropped meanwhile, or of another database */
+		put(&row, pt_topic_datum(topic->name));
+		put(&row, Int32GetDatum(partition));
+		put(&row, Int64GetDatum(kept[i].records));
+		put(&row, Int64GetDatum(kept[i].bytes));
+		put_time(&row, kept[i].removed_at);
+		put_text(&row, kept[i].error);
+		put_time(&row, kept[i].failed_at);
+		Assert(row.n == result->setDesc->natts);
+		tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
+	}
 	return (Datum) 0;
 }
 

@@ -101,6 +101,13 @@ static bool all_touched = false;
 static char loaded_schema[NAMEDATALEN];
 
 /*
+ * The settings that are defaults of configs, as they were when the cache was
+ * filled.
+ */
+static int	loaded_retention;
+static int	loaded_retention_bytes;
+
+/*
  * Makes a hash table; "flags" say how keys are compared.
  */
 static HTAB *
@@ -130,8 +137,8 @@ forget_all(void)
 
 /*
  * Makes the tables when first called, and notices another
- * pgtopic.topic_schema.  To be called by each look-up before it uses the
- * cache.
+ * pgtopic.topic_schema and other defaults of configs.  To be called by each
+ * look-up before it uses the cache.
  */
 static void
 prepare(void)
@@ -147,9 +154,12 @@ prepare(void)
 		cache_mcxt = mcxt;		/* last, so that an error leaves nothing half
 								 * made */
 	}
-	if (unlikely(strncmp(loaded_schema, pt_topic_schema, NAMEDATALEN - 1) != 0))
+	if (unlikely(strncmp(loaded_schema, pt_topic_schema, NAMEDATALEN - 1) != 0 ||
+				 loaded_retention != pt_log_retention || loaded_retention_bytes != pt_log_retention_bytes))
 	{
 		strlcpy(loaded_schema, pt_topic_schema, NAMEDATALEN);
+		loaded_retention = pt_log_retention;
+		loaded_retention_bytes = pt_log_retention_bytes;
 		forget_all();
 	}
 }

@@ -32,6 +32,18 @@ pt_config_type_name(PtConfigType type)
 }
 
 /*
+ * Returns the default as it is now, in the current memory context.
+ */
+const char *
+pt_config_default(const PtConfigDef *def)
+{
+	if (def->setting == NULL)
+		return def->boot;
+	Assert(def->mul > 0);
+	return psprintf(INT64_FORMAT, *def->setting < 0 ? -1 : *def->setting * def->mul);
+}
+
+/*
  * Returns the definition of that name, or NULL.
  */
 const PtConfigDef *
@@ -332,7 +344,7 @@ pt_config_table_list(const PtConfigTable *table, List *pairs)
 		Assert(i == 0 || strcmp(table->defs[i - 1].name, def->name) < 0);
 		entry->name = def->name;
 		entry->is_default = pair == NULL;
-		entry->value = pair ? pair->value : def->boot;
+		entry->value = pair ? pair->value : pt_config_default(def);
 		entry->boot = def->boot;
 		entry->broker = def->broker;
 		entry->type = pt_config_type_name(def->type);

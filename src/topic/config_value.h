@@ -63,6 +63,10 @@ typedef struct PtConfigDef
 	/* stores a value where a plain field is not enough; or NULL */
 	void		(*apply) (PtTopicConfig *config, const PtConfigValue *value);
 	const char *doc;			/* for users */
+	const int  *setting;		/* of the server, which is the default; NULL:
+								 * boot is */
+	int64		mul;			/* the default is mul times the setting, if
+								 * that is not negative */
 } PtConfigDef;
 
 /* A table of definitions, ordered by name. */
@@ -75,6 +79,7 @@ typedef struct PtConfigTable
 
 extern const PtConfigDef *pt_config_find(const PtConfigTable *table, const char *name);
 extern const char *pt_config_type_name(PtConfigType type);
+extern const char *pt_config_default(const PtConfigDef *def);
 
 extern bool pt_config_parse_long(const char *s, int64 *result);
 

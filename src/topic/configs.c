@@ -19,6 +19,7 @@
 
 #include <limits.h>
 
+#include "guc.h"
 #include "record/compress.h"
 #include "topic/config_value.h"
 #include "topic/internal.h"
@@ -40,6 +41,8 @@ static void apply_timestamp_type(PtTopicConfig *config, const PtConfigValue *val
 	{name, PT_CONFIG_INT, boot, min, max, also, {NULL}, broker, place, doc}
 #define LONG_(name, broker, boot, min, place, doc) \
 	{name, PT_CONFIG_LONG, boot, min, PG_INT64_MAX, min, {NULL}, broker, place, doc}
+#define SETTING_(name, broker, boot, min, place, doc, setting, mul) \
+	{name, PT_CONFIG_LONG, boot, min, PG_INT64_MAX, min, {NULL}, broker, place, doc, setting, mul}
 #define THROTTLED(name, doc) \
 	{name, PT_CONFIG_LIST, "", 0, 0, 0, {NULL}, NULL, KEPT, doc}
 
@@ -105,18 +108,20 @@ static const PtConfigDef config_defs[] = {
 			 "Kept for tools. There is no remote storage."),
 	BOOLEAN_("remote.storage.enable", NULL, "false", KEPT,
 			 "Tiered storage, which this server does not have: only false is accepted."),
-	LONG_("retention.bytes", "log.retention.bytes", "-1", PG_INT64_MIN, FIELD(retention_bytes),
-		  "Size of a partition beyond which its oldest records are removed; -1 is no limit."),
-	LONG_("retention.ms", "log.retention.ms", "604800000", -1, FIELD(retention_ms),
-		  "Age beyond which records are removed; -1 keeps them forever."),
+	SETTING_("retention.bytes", "log.retention.bytes", "-1", PG_INT64_MIN, FIELD(retention_bytes),
+			 "Size of a partition beyond which its oldest records are removed; -1 is no limit.",
+			 &pt_log_retention_bytes, 1024 * 1024),
+	SETTING_("retention.ms", "log.retention.ms", "604800000", -1, FIELD(retention_ms),
+			 "Age beyond which records are removed; -1 keeps them forever.",
+			 &pt_log_retention, 1000),
 	INT_("segment.bytes", "log.segment.bytes", "1073741824", 1048576, PG_INT32_MAX, 1048576, FIELD(segment_bytes),
-		 "Unit in which retention by size is reckoned. Space is given back by extents of 1 MB."),
+		 "Kept for tools. Retention by size goes by extents of 1 MB."),
 	INT_("segment.index.bytes", "log.index.size.max.bytes", "10485760", 4, PG_INT32_MAX, 4, KEPT,
 		 "Kept for tools. The directory of a log grows as it needs to."),
 	LONG_("segment.jitter.ms", "log.roll.jitter.ms", "0", 0, KEPT,
 		  "Kept for tools. There are no segments to roll."),
 	LONG_("segment.ms", "log.roll.ms", "604800000", 1, FIELD(segment_ms),
-		  "Age after which a part of the log that is not full may be compacted or removed."),
+		  "Kept for tools. Retention by time goes by batches, and needs no part of the log to be closed."),
 	BOOLEAN_("unclean.leader.election.enable", "unclean.leader.election.enable", "false", KEPT,
 			 "Kept for tools. Failover is that of the server and never elects a replica that is behind on purpose."),
 };
@@ -254,7 +259,7 @@ effective_value(const PtConfigDef *def, List *pairs, PtConfigValue *value)
 
 	if (pair != NULL && pair->value != NULL && pt_config_check_value(def, pair->value, value, &reason))
 		return;
-	if (!pt_config_check_value(def, def->boot, value, &reason))
+	if (!pt_config_check_value(def, pt_config_default(def), value, &reason))
 		elog(ERROR, "%s", reason);
 }
 

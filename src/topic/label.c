@@ -254,3 +254,17 @@ pt_label_start(Oid leaf, int64 start)
 	ObjectAddressSet(address, RelationRelationId, leaf);
 	SetSecurityLabel(&address, PT_LABEL_PROVIDER, psprintf("{\"start\": %lld}", (long long) start));
 }
+
+/*
+ * Gets the start that the label of a partition has; false: it has none.
+ */
+bool
+pt_label_get_start(Oid leaf, int64 *start)
+{
+	PtLabel    *label = pt_label_get(leaf);
+
+	if (label == NULL || !label->has_start)
+		return false;
+	*start = label->start;
+	return true;
+}

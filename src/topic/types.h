@@ -81,6 +81,7 @@ extern const PtTopic *pt_topic_expect(Oid relid);
 extern char *pt_bytes_to_text(const char *data, int len);
 
 extern void pt_label_start(Oid leaf, int64 start);
+extern bool pt_label_get_start(Oid leaf, int64 *start);
 
 extern bool pt_label_id_exists(const pg_uuid_t *id);
 

@@ -102,6 +102,18 @@ extern int32 pt_leader_epoch_for_append(void);
 extern PtStatus pt_trim(Oid leaf, int64 offset, int64 *start);
 extern void pt_trim_producers(Oid relid, const PtLogState *log, PtLogPos pos);
 
+/* retain.c: retention. */
+typedef struct PtRetained
+{
+	RelFileLocator locator;
+	PtExpired	found;
+	XLogRecPtr	lsn;			/* of the start to be published; invalid:
+								 * there is none */
+} PtRetained;
+
+extern PtStatus pt_retain(Oid leaf, const PtRetention *rule, PtRetained *retained);
+extern void pt_retained_publish(const PtRetained *retained, int n);
+
 /* log_drops.c */
 extern void pt_log_drops_note(void);
 extern void pt_log_adds_note(void);

@@ -372,7 +372,9 @@ def test_change_broker():
             ("no boolean", ("auto.create.topics.enable", SET, "maybe"), INVALID_REQUEST, "true or false"),
             ("unknown", ("no.such", SET, "1"), INVALID_CONFIG, "Unknown broker config name"),
             ("read at start", ("listeners", SET, "PLAINTEXT://:1"), INVALID_REQUEST, "pgtopic.listen_addresses"),
-            ("default of topics", ("log.retention.ms", SET, "1"), INVALID_REQUEST, "each topic"),
+            ("default of topics", ("log.flush.interval.ms", SET, "1"), INVALID_REQUEST, "each topic"),
+            ("parts of a second", ("log.retention.ms", SET, "1"), INVALID_REQUEST, "multiple of 1000"),
+            ("below -1", ("log.retention.ms", SET, "-2"), INVALID_CONFIG, "pgtopic.log_retention"),
             ("fixed", ("fetch.max.bytes", SET, "1"), INVALID_REQUEST, "no setting"),
             ("line break", ("num.partitions", SET, "3\nport = 1"), INVALID_REQUEST, "Not a number"),
             ("append", ("num.partitions", APPEND, "3"), INVALID_CONFIG, "not LIST")):
@@ -452,7 +454,7 @@ def test_dump():
 def main():
     global server
     pg.demote()
-    server = pg.Cluster().init().start()
+    server = pg.Cluster(settings={"pgtopic.log_retention": None}).init().start()
     server.sql("CREATE EXTENSION pgtopic")
     server.wait_listener()
     reconnect()

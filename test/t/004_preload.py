@@ -58,6 +58,14 @@ def test_workers():
     server.stop()
 
 
+def test_default_workers():
+    """where nobody has set max_worker_processes, there is room for ours and for others"""
+    server = pg.Cluster("default", settings={"max_worker_processes": None}).init().start()
+    tap.equal(server.sql("SHOW max_worker_processes"), "32", "the default is larger")
+    tap.ok("WARNING:  pgtopic has" not in server.log_text(), "and enough")
+    server.stop()
+
+
 def test_wal():
     """pg_walinspect shows our records by name"""
     server = pg.Cluster("wal").init().start()
@@ -76,4 +84,4 @@ def test_wal():
 
 
 pg.demote()
-tap.main([test_without_preload, test_settings, test_workers, test_wal])
+tap.main([test_without_preload, test_settings, test_workers, test_default_workers, test_wal])

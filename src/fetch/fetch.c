@@ -40,7 +40,8 @@ typedef struct Walk
 	PtLogPos	pos;			/* of the next frame */
 	PtLogPos	end;			/* durable end */
 	TransactionId committed_xid;	/* last one found to be */
-	bool		damaged;		/* what is at pos cannot be a frame */
+	bool		damaged;		/* what is at pos cannot be a frame, or
+								 * nothing is there */
 } Walk;
 
 StaticAssertDecl(offsetof(Walk, source) == 0, "a walk's page source is its first field");
@@ -52,6 +53,7 @@ static void get_scratch(void);
 static bool walk_get(PtPageSource *source, uint64 block, Page *page);
 static void walk_put(PtPageSource *source);
 static bool walk_next(Walk *walk, PtFrame *frame);
+static bool has_bad_place(Walk *walk, const PtSpan *span, const PtFrame *frame);
 static bool frame_committed(Walk *walk, const PtFrame *frame, bool *visible);
 static void collect_span(PtFetch *fetch, Walk *walk);
 static PtLogPos find_start(PtFetch *fetch, PtLogState *log, PtLogPos start_pos);
@@ -130,11 +132,13 @@ walk_next(Walk *walk, PtFrame *frame)
 	if (walk->pos >= walk->end)
 		return false;
 	walked = pt_walk_at(&walk->source, walk->pos, frame);
-	walk->damaged = walked == PT_WALK_DAMAGED || (walked == PT_WALK_FRAME && frame->next > walk->end);
-	if (walked != PT_WALK_FRAME || walk->damaged)
-		return false;
-	walk->pos = frame->next;
-	return true;
+	if (walked == PT_WALK_FRAME && frame->next <= walk->end)
+	{
+		walk->pos = frame->next;
+		return true;
+	}
+	walk->damaged = !walk->cursor.away;
+	return false;
 }
 
 /* A place from which walking leads to the offset. */
@@ -152,6 +156,25 @@ find_start(PtFetch *fetch, PtLogState *log, PtLogPos start_pos)
 	pos = reader.pos;
 	pt_reader_end(&reader);
 	return pos;
+}
+
+/*
+ * Does the frame lie on a page that could not be sent before?  If the span
+ * would begin with it, the page is looked at again: ERROR XX001 if it is still
+ * damaged; it may be away.
+ */
+static bool
+has_bad_place(Walk *walk, const PtSpan *span, const PtFrame *frame)
+{
+	uint64		from = pt_pos_block(frame->pos);
+	uint64		to = pt_pos_block(frame->next - 1);
+
+	if (!pt_bad_place_known(&span->locator, from, to))
+		return false;
+	if (span->bytes_left > 0)
+		return true;
+	walk->cursor.away = !pt_bad_place_check(&span->locator, from, to);
+	return walk->cursor.away;
 }
 
 /* Walks to the offset and collects batches into the span. */
@@ -183,6 +206,8 @@ collect_span(PtFetch *fetch, Walk *walk)
 		}
 		else if (!visible || span->bytes_left + frame.head.length > fetch->max_bytes)
 			return;
+		if (has_bad_place(walk, span, &frame))
+			return;
 		Assert(span->bytes_left == 0 || frame.pos == span->end);
 		span->bytes_left += frame.head.length;
 		span->end = frame.next;
@@ -211,11 +236,7 @@ check_walk(PtFetch *fetch, const Walk *walk, PtLogPos from)
 	}
 	walked.pos = from;
 	if (walk->damaged && pt_span_intact(&walked))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("invalid frame in logical block %llu of the log in file %u",
-						(unsigned long long) pt_pos_block(walk->pos),
-						(unsigned) pt_locator_number(walked.locator))));
+		pt_report_damage(&walked.locator, walk->pos, "invalid frame");
 }
 
 /*

@@ -98,6 +98,8 @@ typedef struct PtSpanMap
 
 extern void pt_span_map(PtSpan *span, PtSpanMap *map, int n, PtScratch *scratch);
 
+extern void pt_span_failed(void);
+
 /* Moves a span, as it was before the map, over the first n pieces. */
 extern void pt_span_skip(PtSpan *span, const PtSpanMap *map, int n);
 extern bool pt_span_intact(const PtSpan *before);

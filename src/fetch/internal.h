@@ -51,4 +51,9 @@ extern void pt_page_cursor_init(PtPageCursor *cursor, const RelFileLocator *loca
 extern bool pt_page_cursor_go(PtPageCursor *cursor, uint64 block, int ahead, bool keep);
 extern void pt_page_cursor_end(PtPageCursor *cursor);
 
+/* bad_places.c */
+extern void pt_bad_place_note(const RelFileLocator *locator, uint64 block);
+extern bool pt_bad_place_known(const RelFileLocator *locator, uint64 from, uint64 to);
+extern bool pt_bad_place_check(const RelFileLocator *locator, uint64 from, uint64 to);
+
 #endif							/* PT_FETCH_INTERNAL_H */

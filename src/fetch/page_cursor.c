@@ -165,9 +165,7 @@ find_extent(PtPageCursor *cursor, uint64 extent)
 static bool
 is_page_of(Page page, uint64 block, uint32 generation)
 {
-	return !PageIsNew(page) && PageGetSpecialSize(page) == MAXALIGN(sizeof(PtPageSpecial)) &&
-		pt_page_special(page)->kind == PT_PAGE_LOG && pt_page_special(page)->block == block &&
-		pt_page_special(page)->generation == generation;
+	return pt_page_is(page, PT_PAGE_LOG, block) && pt_page_special(page)->generation == generation;
 }
 
 /*

@@ -18,6 +18,13 @@
 
 #include "fetch/internal.h"
 
+/* The page that is being read to be sent; block PG_UINT64_MAX: none. */
+static struct
+{
+	RelFileLocator locator;
+	uint64		block;
+}			reading = {.block = PG_UINT64_MAX};
+
 /*
  * The span stands before a frame: steps over its header into the batch.  False
  * when there is no such frame.
@@ -50,10 +57,32 @@ next_page(PtSpan *span, PtPageCursor *cursor, int pages_max)
 {
 	if (span->batch_left == 0)
 		span->pos = pt_frame_start(span->pos);
-	if (span->pos >= span->end ||
-		!pt_page_cursor_go(cursor, pt_pos_block(span->pos), Min(pages_ahead(span), pages_max), true))
+	if (span->pos >= span->end)
 		return false;
-	return span->batch_left > 0 || enter_frame(span, cursor->page);
+	reading.locator = span->locator;
+	reading.block = pt_pos_block(span->pos);
+	if (!pt_page_cursor_go(cursor, reading.block, Min(pages_ahead(span), pages_max), true) ||
+		(span->batch_left == 0 && !enter_frame(span, cursor->page)))
+	{
+		if (cursor->away)
+			reading.block = PG_UINT64_MAX;
+		pt_span_failed();
+		return false;
+	}
+	reading.block = PG_UINT64_MAX;
+	return true;
+}
+
+/*
+ * Mapping a span has failed, perhaps with an ERROR: the page is to be looked
+ * at before it is sent again.  Also called when it was nothing of the kind.
+ */
+void
+pt_span_failed(void)
+{
+	if (reading.block != PG_UINT64_MAX)
+		pt_bad_place_note(&reading.locator, reading.block);
+	reading.block = PG_UINT64_MAX;
 }
 
 /* A cursor that goes on where the span stands. */

@@ -235,6 +235,20 @@ end_of_source(PtAppendSource *src, PtLogPos pos)
 }
 
 /*
+ * Is what the tail's extent is mapped to a part of the file?  Before an append
+ * makes the file so large.  The caller holds the append lock.
+ */
+static void
+check_mapping(Relation rel, PtLogPos pos, const PtDirEntry *entry)
+{
+	PtLogInfo	info;
+
+	pt_log_info(rel, &info);
+	if (entry->phys >= info.phys_extents)
+		pt_report_damage(&pt_rel_locator(rel), pos, "damaged directory entry of the extent");
+}
+
+/*
  * The physical extent in which the tail lies, taking one when it has just come
  * to a new one.
  */
@@ -247,7 +261,10 @@ tail_extent_block(Relation rel, PtLogState *state)
 	if (state->tail_phys == PT_INVALID_EXTENT)
 	{
 		if (pt_extent_lookup(rel, &pt_rel_locator(rel), extent, &entry))
+		{
+			check_mapping(rel, state->tail_pos, &entry);
 			state->tail_phys = entry.phys;
+		}
 		else
 		{
 			Assert(entry.generation == 0);	/* nothing was there before */
@@ -302,6 +319,8 @@ lock_run(Relation rel, PtLogState *state, PtAppendRun *run, PtLogPos end)
 
 		run->buffers[i] = lock_page(rel, state, base + in_extent + i, in_extent + i, fresh);
 		Assert(BufferGetBlockNumber(run->buffers[i]) == base + in_extent + i);
+		if (!fresh)
+			pt_check_tail_page(rel, BufferGetPage(run->buffers[i]), run->pos, state->tail_generation);
 		state->tail_buffers[in_extent + i] = run->buffers[i];
 	}
 }

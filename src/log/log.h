@@ -153,6 +153,9 @@ typedef struct PtExpired
 } PtExpired;
 extern void pt_expired_find(Relation rel, const PtRetention *rule, PtExpired *found);
 
+/* damage.c */
+pg_noreturn extern void pt_report_damage(const RelFileLocator *locator, PtLogPos pos, const char *what);
+
 /* wal.c */
 extern void pt_wal_register(void);
 

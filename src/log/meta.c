@@ -90,6 +90,7 @@ pt_meta_lock(Relation rel, const RelFileLocator *locator, int mode)
 				 errmsg("log has extents of %u blocks of %u bytes, not %u of %u", meta->extent_blocks,
 						meta->block_size, PT_EXTENT_BLOCKS, BLCKSZ),
 				 errhint("The log was written by a server that was built with other sizes.")));
+	pt_check_meta(locator, meta);
 	return buf;
 }
 
@@ -164,8 +165,7 @@ read_dir_entries(Relation rel, const RelFileLocator *locator, BlockNumber block,
 
 	Assert(n > 0 && place->slot + n <= PT_DIR_PER_PAGE);
 	LockBuffer(buf, BUFFER_LOCK_SHARE);
-	if (!PageIsNew(page) && pt_page_special(page)->kind == PT_PAGE_DIRECTORY &&
-		pt_page_special(page)->block == place->page)
+	if (pt_page_is(page, PT_PAGE_DIRECTORY, place->page))
 	{
 		memcpy(entries, &pt_dir_page(page)[place->slot], n * sizeof(PtDirEntry));
 		found = true;

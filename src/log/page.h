@@ -31,6 +31,8 @@
 #define PT_DIR_PER_PAGE			200
 #define PT_DIR_INLINE			128
 #define PT_DIR_EXTENTS			512 /* 512 * 128 * 200 extents: 12.5 TiB */
+#define PT_DIR_ENTRIES \
+	(PT_DIR_INLINE + (uint64) PT_DIR_EXTENTS * PT_EXTENT_BLOCKS * PT_DIR_PER_PAGE)
 #define PT_MAP_EXTENTS			500 /* physical extents on one map page */
 
 #define PT_INVALID_EXTENT		((uint32) 0xFFFFFFFF)	/* physical */
@@ -72,6 +74,14 @@ typedef struct PtPageSpecial
 #define PT_PAGE_MAP				0x7004
 
 #define pt_page_special(page)	((PtPageSpecial *) PageGetSpecialPointer(page))
+
+/* Is it a page of ours, of this kind and number?  Whatever is on it. */
+static inline bool
+pt_page_is(Page page, uint16 kind, uint64 block)
+{
+	return !PageIsNew(page) && PageGetSpecialSize(page) == MAXALIGN(sizeof(PtPageSpecial)) &&
+		pt_page_special(page)->kind == kind && pt_page_special(page)->block == block;
+}
 
 /* Payload of a log page: [PT_PAGE_FIRST, PT_PAGE_END). */
 #define PT_PAGE_FIRST			MAXALIGN(SizeOfPageHeaderData)

@@ -32,6 +32,7 @@ static BlockNumber reader_map(PtReader *r, uint64 block);
 static void move_hold(PtReader *r);
 static void report_gone(PtReader *r);
 static bool frame_at(PtReader *r, PtLogPos pos, PtFrame *frame);
+static void check_page(PtReader *r, uint64 block);
 
 static const PtPageSource locked_pages = {.get = reader_get,.put = reader_put};
 
@@ -199,8 +200,7 @@ pt_reader_lock_block(PtReader *r, uint64 block, Page *page)
 		}
 		LockBuffer(r->buf, BUFFER_LOCK_SHARE);
 		*page = BufferGetPage(r->buf);
-		if (!PageIsNew(*page) && pt_page_special(*page)->block == block &&
-			pt_page_special(*page)->kind == PT_PAGE_LOG && pt_page_special(*page)->generation == r->generation)
+		if (pt_page_is(*page, PT_PAGE_LOG, block) && pt_page_special(*page)->generation == r->generation)
 			return true;
 		LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
 		pt_reader_unpin(r);
@@ -230,10 +230,7 @@ void
 pt_reader_check(const PtReader *r, PtWalked walked, uint64 block)
 {
 	if (walked == PT_WALK_DAMAGED)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("invalid frame in logical block %llu of the log in file %u",
-						(unsigned long long) block, (unsigned) pt_locator_number(r->locator))));
+		pt_report_damage(&r->locator, pt_pos_make(block, 0), "invalid frame");
 }
 
 /* The frame that starts at pos; false when nothing has been written there. */
@@ -242,7 +239,8 @@ frame_at(PtReader *r, PtLogPos pos, PtFrame *frame)
 {
 	PtWalked	walked = pt_walk_at(&r->source, pos, frame);
 
-	pt_reader_check(r, walked, pt_pos_block(pos));
+	if (walked == PT_WALK_DAMAGED)
+		pt_report_damage(&r->locator, pos, "invalid frame");
 	return walked == PT_WALK_FRAME;
 }
 
@@ -272,6 +270,7 @@ pt_reader_next(PtReader *r, PtFrame *frame)
 			if (found)
 				break;
 			pt_view_refresh(&r->view, r->rel);
+			pt_reader_check_missing(r, r->pos);
 			if (r->pos >= r->view.start_pos)
 				return false;
 			if (r->holds)
@@ -284,13 +283,34 @@ pt_reader_next(PtReader *r, PtFrame *frame)
 			r->skip_pos = 0;
 			if (found)
 				break;
-			return false;
+			continue;
 		}
 		r->pos = skipped.next;
 		r->skip_pos = 0;
 	}
+	pt_reader_check_length(r, frame);
 	r->pos = frame->next;
 	return true;
+}
+
+/*
+ * No frame starts on the page.  It is there all the same, if it must be.
+ */
+static void
+check_page(PtReader *r, uint64 block)
+{
+	PtLogPos	pos = pt_pos_make(block, PT_PAGE_FIRST);
+	Page		page;
+
+	if (pos >= r->view.committed.pos)
+		return;
+	if (pt_reader_lock_block(r, block, &page))
+	{
+		LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
+		return;
+	}
+	pt_view_refresh(&r->view, r->rel);
+	pt_reader_check_missing(r, pos);
 }
 
 /*
@@ -315,9 +335,11 @@ pt_reader_prev(PtReader *r, PtFrame *frame)
 		{
 			if (frame->pos < start)
 				return false;
+			pt_reader_check_before(r, frame);
 			r->pos = frame->pos;
 			return true;
 		}
+		check_page(r, block);
 		if (block == 0)
 			break;
 		block--;
@@ -394,6 +416,8 @@ pt_reader_batch(PtReader *r, const PtFrame *frame)
 
 		if (!pt_reader_lock_block(r, pt_pos_block(pos), &page))
 		{
+			pt_view_refresh(&r->view, r->rel);
+			pt_reader_check_missing(r, pos);
 			if (r->holds)
 				report_gone(r);
 			ereport(ERROR,

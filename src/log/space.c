@@ -40,8 +40,7 @@ pt_map_lock(Relation rel, const RelFileLocator *locator, uint32 group, bool init
 	}
 	buf = pt_read_block(rel, locator, pt_map_block(group), NULL);
 	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-	if (PageIsNew(BufferGetPage(buf)) || pt_page_special(BufferGetPage(buf))->kind != PT_PAGE_MAP ||
-		pt_page_special(BufferGetPage(buf))->block != group)
+	if (!pt_page_is(BufferGetPage(buf), PT_PAGE_MAP, group))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("map page %u of the log in file %u is damaged", group,

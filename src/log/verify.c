@@ -27,6 +27,9 @@
 
 #include "log/verify_internal.h"
 
+/* No more findings than these are kept. */
+#define HELD_MAX	1000
+
 /* The name of a kind of damage, for users. */
 const char *
 pt_damage_name(PtDamage damage)
@@ -38,6 +41,22 @@ pt_damage_name(PtDamage damage)
 #undef PT_DAMAGE_NAME
 	}
 	return "unknown";
+}
+
+/* Keeps a finding until it is let go. */
+static void
+keep_finding(PtVerify *v, const PtFinding *finding)
+{
+	MemoryContext old = MemoryContextSwitchTo(v->held_mcxt);
+	PtFinding  *copy = palloc(sizeof(PtFinding));
+
+	if (v->nheld++ < HELD_MAX)
+	{
+		*copy = *finding;
+		copy->message = pstrdup(finding->message);
+		v->held = lappend(v->held, copy);
+	}
+	MemoryContextSwitchTo(old);
 }
 
 /*
@@ -69,9 +88,37 @@ pt_verify_say(PtVerify *v, PtDamage damage, BlockNumber block, PtLogPos pos, int
 	finding.message = text.data;
 
 	MemoryContextSwitchTo(old);
-	if (v->sink->finding)
+	if (v->holding)
+		keep_finding(v, &finding);
+	else if (v->sink->finding)
 		v->sink->finding(v->sink->arg, &finding);
 	MemoryContextReset(v->mcxt);
+}
+
+/* From now on findings are kept. */
+void
+pt_verify_hold(PtVerify *v)
+{
+	Assert(!v->holding && v->nheld == 0);
+	v->holding = true;
+}
+
+/* Those that were kept are told, or forgotten. */
+void
+pt_verify_let_go(PtVerify *v, bool say)
+{
+	ListCell   *lc;
+
+	Assert(v->holding);
+	v->holding = false;
+	foreach(lc, v->held)
+	{
+		if (say && v->sink->finding)
+			v->sink->finding(v->sink->arg, lfirst(lc));
+	}
+	v->held = NIL;
+	v->nheld = 0;
+	MemoryContextReset(v->held_mcxt);
 }
 
 /* Memory for pages, in the current context. */
@@ -79,6 +126,7 @@ static void
 alloc_pages(PtVerify *v)
 {
 	v->mcxt = AllocSetContextCreate(CurrentMemoryContext, "pgtopic finding", ALLOCSET_SMALL_SIZES);
+	v->held_mcxt = AllocSetContextCreate(CurrentMemoryContext, "pgtopic held findings", ALLOCSET_DEFAULT_SIZES);
 	v->meta_page = palloc(BLCKSZ);
 	v->dir_page = palloc(BLCKSZ);
 	v->one_page = palloc(BLCKSZ);
@@ -112,7 +160,7 @@ find_end(PtVerify *v)
  * Verifies a log, and tells the sink what is wrong.  Shallow: what can be seen
  * by page and frame headers; deep: batches and records as well.  The caller
  * has the relation locked (AccessShareLock) and is in a transaction.  Memory
- * is of the current context: some pages, a bit for each physical extent, and
+ * is of the current context: some pages, a byte for each physical extent, and
  * deep, one batch with what it decompresses to.
  */
 void
@@ -134,5 +182,6 @@ pt_verify_log(Relation rel, bool deep, const PtVerifySink *sink)
 	pfree(v.one_page);
 	pfree(v.dir_page);
 	pfree(v.meta_page);
+	MemoryContextDelete(v.held_mcxt);
 	MemoryContextDelete(v.mcxt);
 }

@@ -288,18 +288,41 @@ pt_verify_batch(PtVerifyWalk *w)
 		say_frame(w, PT_DAMAGE_TIMESTAMP, &w->frame, "a record is newer than its batch says");
 }
 
+/*
+ * The running maximum of an extent is at least its own and that of the extent
+ * before, and not more than both.
+ */
+static void
+check_running_max(PtVerifyWalk *w)
+{
+	int64		least = Max(w->entry.max_timestamp, w->promised_before);
+
+	if (w->entry.running_max < least || (w->promised_known && w->entry.running_max > least))
+		pt_verify_say(w->v, PT_DAMAGE_TIMESTAMP, InvalidBlockNumber, pt_extent_pos(w->extent), -1,
+					  "by the directory, nothing up to extent %llu is newer than %lld ms; by its extents, that is %lld ms",
+					  (unsigned long long) w->extent, (long long) w->entry.running_max, (long long) least);
+	w->promised_before = w->entry.running_max;
+	w->promised_known = true;
+}
+
 /* The walk leaves an extent behind which there is another. */
 void
 pt_verify_extent_end(PtVerifyWalk *w)
 {
 	int64		promised = w->entry.max_timestamp;
 
-	if (w->extent + 1 >= w->v->meta->next_extent || w->entry.phys == PT_INVALID_EXTENT)
+	if (!w->entered)
+	{
+		w->promised_known = false;
+		return;
+	}
+	if (w->extent + 1 >= w->v->meta->next_extent)
 		return;
 	if (promised < w->extent_max)
 		pt_verify_say(w->v, PT_DAMAGE_TIMESTAMP, InvalidBlockNumber, pt_extent_pos(w->extent), -1,
 					  "by the directory, nothing in extent %llu is newer than %lld ms, and there is a batch of %lld ms",
 					  (unsigned long long) w->extent, (long long) promised, (long long) w->extent_max);
+	check_running_max(w);
 	if (promised > w->running_max && !w->lost_ever && pt_extent_pos(w->extent) >= w->start)
 		pt_verify_say(w->v, PT_DAMAGE_TIMESTAMP, InvalidBlockNumber, pt_extent_pos(w->extent), -1,
 					  "by the directory, there is a batch of %lld ms in extent %llu, and none is newer than %lld ms",

@@ -436,6 +436,7 @@ pt_verify_frames(PtVerify *v)
 		return;
 	w.extent = Max(v->meta->first_extent, pt_pos_extent(w.start));
 	w.running_max = -1;
+	w.promised_before = -1;
 	w.end_offset = -1;
 	w.max_next = -1;
 	if (v->known)
@@ -449,7 +450,8 @@ pt_verify_frames(PtVerify *v)
 	while (w.extent < v->meta->next_extent && !w.stopped)
 	{
 		w.again = false;
-		if (enter_extent(&w))
+		w.entered = enter_extent(&w);
+		if (w.entered)
 			walk_extent(&w);
 		if (w.again && ++tries < TRIES_MAX)
 		{

@@ -34,6 +34,10 @@ typedef struct PtVerify
 	bool		dir_good;
 	char	   *pages;			/* PT_VERIFY_BLOCKS of them */
 	char	   *one_page;		/* to look again at something */
+	bool		holding;		/* findings may turn out to be none */
+	List	   *held;			/* those */
+	int			nheld;
+	MemoryContext held_mcxt;
 	bool		known;			/* the committed end is: */
 	PtLogEnd	committed;
 } PtVerify;
@@ -41,6 +45,8 @@ typedef struct PtVerify
 /* verify.c */
 extern void pt_verify_say(PtVerify *v, PtDamage damage, BlockNumber block, PtLogPos pos, int64 offset,
 						  const char *fmt,...) pg_attribute_printf(6, 7);
+extern void pt_verify_hold(PtVerify *v);
+extern void pt_verify_let_go(PtVerify *v, bool say);
 
 /* verify_pages.c */
 typedef void (*PtVerifyTry) (PtVerify *v, void *arg);

@@ -45,11 +45,15 @@ typedef struct PtVerifyWalk
 	int64		offset_before;	/* the same before the last frame */
 	int64		max_next;		/* largest offset behind a batch, -1 */
 	/* of the extent */
+	bool		entered;		/* there is something to be read in it */
 	bool		first_seen;		/* a frame has started in it */
 	bool		lost_in_extent; /* some of its frames were not seen */
 	int64		floor;			/* its base offset is at least this, -1 */
 	int64		extent_max;		/* largest timestamp, ms */
 	int64		running_max;	/* of all extents so far */
+	int64		promised_before;	/* the same by the entry of the extent
+									 * before */
+	bool		promised_known; /* that has been read */
 	/* what was lost */
 	PtLogPos	lost_from;		/* 0: nothing */
 	int64		lost_offset;

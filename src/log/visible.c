@@ -121,7 +121,11 @@ pt_frame_visible(PtReader *r, const PtFrame *frame, Snapshot snapshot)
 		PtXidFate	fate;
 
 		if (still_running(xid, snapshot))
+		{
+			if (!TransactionIdPrecedes(xid, ReadNextTransactionId()))
+				pt_report_damage(&r->locator, frame->pos, "frame of a transaction that has never been");
 			return PT_IN_PROGRESS;
+		}
 		fate = pt_xid_fate(xid);
 		if (fate == PT_XID_FORGOTTEN)
 			return visible_by_flags(r, frame);

@@ -97,7 +97,7 @@ find_on_page(Page page, uint64 block, PtLogPos end, bool first_batch, PtFrame *f
 
 	if (pt_pos_byte(pos) == 0)
 		return PT_WALK_END;
-	if (pt_frame_start(pos) != pos)
+	if (pt_pos_block(pos) != block || pt_frame_start(pos) != pos)
 		return PT_WALK_DAMAGED;
 	while (pt_pos_block(pos) == block && pos < end)
 	{

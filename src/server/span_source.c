@@ -102,6 +102,7 @@ pt_span_source_reset(void)
 	nsteps = 0;
 	scratch.used = 0;
 	pt_at_hand_end();
+	pt_span_failed();
 }
 
 /* Only a worker with consumers that catch up needs it. */

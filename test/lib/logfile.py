@@ -28,15 +28,20 @@ BATCH = {name: FRAME_HEADER + at for name, at in
 
 # Of the meta page: name, place and code of a number.  Directory entries follow.
 META = {"magic": (24, "I"), "version": (28, "I"), "extent_blocks": (32, "I"), "phys_extents": (36, "I"),
-        "first_extent": (40, "Q"), "next_extent": (48, "Q"), "free_extent": (56, "Q"), "block_size": (68, "I"),
-        "start_pos": (72, "Q"), "start_offset": (80, "q"), "start_ordinal": (88, "q"), "sealed_pos": (96, "Q"),
-        "producers_pos": (104, "Q")}
-DIR_EXTENTS, ENTRIES = 112, 112 + 512 * 4
-DIR_INLINE, DIR_PER_PAGE = 160, 250
+        "first_extent": (40, "Q"), "next_extent": (48, "Q"), "free_extent": (56, "Q"), "free_dir_extent": (64, "Q"),
+        "free_phys": (72, "I"), "free_from": (76, "I"), "block_size": (80, "I"), "start_pos": (88, "Q"),
+        "start_offset": (96, "q"), "start_ordinal": (104, "q"), "sealed_pos": (112, "Q"), "producers_pos": (120, "Q")}
+DIR_EXTENTS, ENTRIES = 128, 128 + 512 * 4
+DIR_INLINE, DIR_PER_PAGE = 128, 200
 
 # Of a directory entry.
-ENTRY_SIZE = 32
-ENTRY = {"phys": (0, "I"), "generation": (4, "I"), "base_offset": (8, "q"), "base_ordinal": (16, "q"), "max_timestamp": (24, "q")}
+ENTRY_SIZE = 40
+ENTRY = {"phys": (0, "I"), "generation": (4, "I"), "base_offset": (8, "q"), "base_ordinal": (16, "q"), "max_timestamp": (24, "q"),
+         "running_max": (32, "q")}
+
+# The first map page, and of its entry of a physical extent: logical extent, state.
+MAP_BLOCK = 1
+MAP_ENTRY_SIZE, MAP_STATE = 16, 8
 
 
 class LogFile:
@@ -87,7 +92,12 @@ class LogFile:
     @staticmethod
     def extent_block(phys):
         """The first block of a physical extent."""
-        return 1 + phys * EXTENT_BLOCKS
+        return 2 + phys // MAP_EXTENTS + phys * EXTENT_BLOCKS
+
+    @staticmethod
+    def map_entry(phys):
+        """The byte at which the first map page has a physical extent."""
+        return MAP_BLOCK * BLCKSZ + FIRST + phys * MAP_ENTRY_SIZE
 
     @staticmethod
     def entry(extent, name):

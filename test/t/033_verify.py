@@ -149,9 +149,10 @@ DAMAGES = [
     ("the offset of the start", TRIMMED, flip_meta("start_offset", 0), {"meta"}, False),
     ("the ordinal of the start", TRIMMED, flip_meta("start_ordinal", 1), {"meta"}, False),
     ("where sealed frames end", TRIMMED, flip_meta("sealed_pos", 5), {"meta"}, False),
+    ("where the producers are", SMALL, flip_meta("producers_pos", 45), {"meta"}, False),
     ("how many physical extents there are", LARGE, flip_meta("phys_extents", 6), {"space"}, False),
     ("the first extent", LARGE, flip_meta("first_extent", 5), {"meta"}, False),
-    ("the next extent", LARGE, flip_meta("next_extent", 6), {"meta"}, False),
+    ("the next extent", LARGE, flip_meta("next_extent", 6), {"space"}, False),
     ("where an extent is", LARGE, flip_entry(1, "phys", 7), {"space"}, False),
     ("one physical extent twice", LARGE, same_phys, {"space"}, False),
     ("swapped directory entries", LARGE, swapped_entries, {"page"}, False),
@@ -160,6 +161,12 @@ DAMAGES = [
     ("an extent's base offset", LARGE, flip_entry(2, "base_offset", 12), {"directory"}, False),
     ("an extent's base ordinal", LARGE, flip_entry(2, "base_ordinal", 3), {"directory"}, False),
     ("an extent's greatest timestamp", LARGE, flip_entry(1, "max_timestamp", 35), {"timestamp"}, False),
+    ("an extent's running maximum", LARGE, flip_entry(1, "running_max", 33), {"timestamp"}, False),
+    ("what the map has an extent for", LARGE, lambda f: f.flip(f.map_entry(1) + lf.MAP_STATE, 1), {"space"}, False),
+    ("which extent the map names", LARGE, lambda f: f.flip(f.map_entry(1), 3), {"space"}, False),
+    ("how many extents are free", LARGE, flip_meta("free_phys", 1), {"space"}, False),
+    ("from where on extents are freed", LARGE, flip_meta("free_extent", 2), {"meta"}, False),
+    ("the map's kind", LARGE, lambda f: f.flip(lf.MAP_BLOCK * B + lf.KIND, 1), {"space"}, False),
     ("a page twice", SMALL, copied_page, {"page"}, False),
     ("a zeroed page", SMALL, zeroed_page, {"page"}, False),
     ("a zeroed page amid a batch", LARGE, zeroed_body, {"page"}, False),
@@ -168,7 +175,13 @@ DAMAGES = [
     ("an old page", SMALL, old_page, {"frame"}, False),
 ]
 
+# What no reader can know without checksums: these numbers are what they are.
+UNSEEN = ["a frame is said to be aborted", "the offset of the start", "the ordinal of the start", "where sealed frames end"]
+
 FOUND = "SELECT DISTINCT damage FROM verify_partition('%s:0', %s)"
+
+
+NAMES = [d[0] for d in DAMAGES]
 
 
 def name_of(i):
@@ -219,6 +232,76 @@ def check_sound(server):
         tap.equal(server.sql("SELECT * FROM verify_topic('sound_%s', true)" % kind), "", "nothing is wrong with what is sound: " + kind)
 
 
+def count_of(server, query):
+    """A number, or the error."""
+    try:
+        return int(server.sql(query))
+    except pg.SqlError as problem:
+        return str(problem)
+
+
+def fetch_all(server, topic):
+    """Reads as a consumer does, which connects again: the number of records, and the error in which that ends or None."""
+    at, n, client = -1, 0, raw.Client(server.bootstrap)
+    for _ in range(100):
+        try:
+            if at < 0:
+                got = client.call("ListOffsets", 7, {"ReplicaId": -1, "Topics": [{"Name": topic, "Partitions": [{"PartitionIndex": 0, "Timestamp": -2}]}]})
+                part = got["Topics"][0]["Partitions"][0]
+                if part["ErrorCode"]:
+                    return n, part["ErrorCode"]
+                at = part["Offset"]
+            got = client.call("Fetch", 11, {"MaxWaitMs": 50, "MinBytes": 1, "MaxBytes": 1 << 20, "SessionEpoch": -1, "Topics": [
+                {"Topic": topic, "Partitions": [{"Partition": 0, "FetchOffset": at, "PartitionMaxBytes": 1 << 20}]}]})
+        except (ConnectionError, OSError):
+            client.close()
+            client = raw.Client(server.bootstrap)
+            continue
+        part = got["Responses"][0]["Partitions"][0]
+        if part["ErrorCode"]:
+            client.close()
+            return n, part["ErrorCode"]
+        try:
+            records = [r for r in raw.read_batches(part["Records"] or b"") if r[0] >= at]
+        except (raw.ProtocolError, IndexError, ValueError) as problem:
+            client.close()
+            return n, str(problem)
+        n += len(records)
+        at = records[-1][0] + 1 if records else at
+        if at >= part["HighWatermark"]:
+            client.close()
+            return n, None
+    client.close()
+    return n, "no end in sight"
+
+
+def read_all(server, summed):
+    """Readers get all that is there, or an error: they do not take what is damaged for the end."""
+    whole = {SMALL: SMALL_BATCHES * 10, LARGE: LARGE_BATCHES * 10, TRIMMED: SMALL_BATCHES * 10 - 333}
+    server.wait_listener()
+    less, quiet, stuck = [], [], []
+    for i, (what, log, how, _, deep) in enumerate(DAMAGES):
+        sums = summed and how not in (zeroed_page, zeroed_body, torn_tail, truncated)
+        if not sums and (deep or what in UNSEEN):
+            continue
+        for order in ("", ' ORDER BY "offset" DESC'):
+            got = count_of(server, "SELECT count(*) FROM (SELECT * FROM topics.%s%s) x" % (name_of(i), order))
+            if not (got == whole[log] or isinstance(got, str)):
+                less.append((what, order, got))
+            if isinstance(got, str) and "verify_topic" not in got and "block" not in got and "version" not in got and "is not the log" not in got:
+                quiet.append((what, got))
+        got, problem = fetch_all(server, name_of(i))
+        # before the start of a log are those of its first batch
+        if problem == "no end in sight" or problem is None and got < whole[log]:
+            stuck.append((what, got, problem))
+    tap.equal(less, [], "a query has all records, or fails")
+    tap.equal(quiet, [], "and then says what to do")
+    tap.equal(stuck, [], "a consumer gets all records, or an error")
+    for log in (SMALL, LARGE, TRIMMED):
+        tap.equal(fetch_all(server, "sound_" + log), (whole[log], None), "and the others are served: " + log)
+        tap.equal(server.sql("SELECT count(*) FROM topics.sound_%s" % log), str(whole[log]), "by SQL, too")
+
+
 def find_all(server, expected_of):
     for i, (what, _, _, _, deep) in enumerate(DAMAGES):
         found = set(server.sql(FOUND % (name_of(i), "true" if deep else "false")).split("\n"))
@@ -241,6 +324,13 @@ def test_planted():
     plant(server)
     server.start()
     find_all(server, lambda damage: damage[3])
+    read_all(server, False)
+    tap.equal(server.sql("SELECT append('%s:0', 'more'::text)" % name_of(NAMES.index("a zeroed page"))), str(SMALL_BATCHES * 10),
+              "appends go on where the end is sound")
+    tap.matches("verify_topic", count_of(server, "SELECT append('%s:0', 'more'::text)" % name_of(NAMES.index("a torn tail"))),
+                "and are refused where it is not")
+    check_sound(server)
+    no_crash(server, "and the server lives")
     server.stop()
 
 
@@ -254,6 +344,45 @@ def test_checksums():
     server.start()
     # an empty page has no checksum, and a file has none either
     find_all(server, lambda damage: damage[3] if damage[2] in (zeroed_page, zeroed_body, torn_tail, truncated) else {"unreadable"})
+    read_all(server, True)
+    no_crash(server, "and the server lives")
+    server.stop()
+
+
+def test_directory():
+    """a log with pages of the directory"""
+    server = pg.Cluster("wide").init()
+    lf.checksums(server, False)
+    server.start()
+    server.sql("CREATE EXTENSION pgtopic; SELECT create_topic('wide', config => '{\"max.message.bytes\": \"10000000\"}')")
+    server.sql("INSERT INTO topics.wide (value) SELECT repeat('wide', 200000)::bytea FROM generate_series(1, 180)")
+    tap.equal(server.sql("SELECT * FROM verify_topic('wide', true)"), "", "nothing is wrong")
+    file = lf.LogFile(server, leaf("wide"))
+    server.stop()
+    with file as f:
+        page = f.extent_block(f.number(lf.DIR_EXTENTS, "I")) * B
+    for what, at, bit, expected in (("a directory page's kind", page + lf.KIND, 0, "directory"),
+                                    ("a directory page's number", page + lf.BLOCK, 3, "directory"),
+                                    ("an entry's place", page + lf.FIRST + lf.ENTRY["phys"][0], 3, "space"),
+                                    ("where a directory extent is", lf.DIR_EXTENTS, 2, "space")):
+        with file as f:
+            f.flip(at, bit)
+        server.start()
+        found = server.sql(FOUND % ("wide", "false"))
+        if not tap.ok(expected in found.split("\n"), "found: " + what):
+            tap.note(found)
+        tap.matches("damage|missing|invalid", count_of(server, "SELECT count(*) FROM topics.wide"), "and a query fails")
+        server.stop()
+        with file as f:
+            f.flip(at, bit)
+    server.start()
+    tap.equal(server.sql("SELECT * FROM verify_topic('wide', true)"), "", "as it was")
+    server.sql("SELECT delete_records('wide:0', 100)")
+    tap.equal(server.sql("SELECT * FROM verify_topic('wide', true); VACUUM topics.wide; SELECT * FROM verify_topic('wide', true)"), "",
+              "nothing is wrong with extents that are free")
+    server.sql("INSERT INTO topics.wide (value) SELECT repeat('wide', 200000)::bytea FROM generate_series(1, 20)")
+    tap.equal(server.sql("SELECT * FROM verify_topic('wide', true)"), "", "nor when they are used again")
+    no_crash(server, "and the server lives")
     server.stop()
 
 
@@ -334,4 +463,4 @@ def test_workload():
 
 
 pg.demote()
-tap.main([test_planted, test_checksums, test_workload])
+tap.main([test_planted, test_checksums, test_directory, test_workload])

@@ -174,16 +174,23 @@ pt_relation_nontransactional_truncate(Relation rel)
  * Gives an empty log a new file that begins at "offset".  A log that has
  * records or has come further stays as it is.  Takes AccessExclusiveLock to
  * the end of the transaction.
+ *
+ * pg_upgrade restores the schema alone, tells the number of each table's file,
+ * and brings the old file, which begins where it should.
  */
 void
 pt_log_start_at(Oid relid, int64 offset)
 {
-	Relation	rel = table_open(relid, AccessExclusiveLock);
-	PtLogState *state = pt_state_get(rel);
+	Relation	rel;
+	PtLogState *state;
 	PtLogInfo	start;
 	int64		first;
 	int64		end;
 
+	if (IsBinaryUpgrade)
+		return;
+	rel = table_open(relid, AccessExclusiveLock);
+	state = pt_state_get(rel);
 	pt_partition_bounds(rel, &first, &end);
 	if (first == end && end < offset && !TransactionIdIsValid(state->tail_xid))
 	{

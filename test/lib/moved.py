@@ -11,6 +11,7 @@ Siblings: cluster.py, tap.py; ../clients/raw.py speaks Kafka's protocol.
 """
 
 import os
+import struct
 import sys
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "clients"))
@@ -96,6 +97,31 @@ def committed(server, group, topic, partition):
     return got["Topics"][0]["Partitions"][0]["CommittedOffset"]
 
 
+def batch_epochs(server, topic="clients"):
+    """The leader epoch of each batch of partition 0, as a consumer gets them: (base offset, epoch)"""
+    found = []
+    offset = 0
+    while True:
+        got = ask(server, "Fetch", 11, {"ReplicaId": -1, "MaxWaitMs": 0, "MinBytes": 0, "MaxBytes": 1 << 20, "Topics": [
+            {"Topic": topic, "Partitions": [{"Partition": 0, "FetchOffset": offset, "PartitionMaxBytes": 1 << 20}]}]})
+        part = got["Responses"][0]["Partitions"][0]
+        if part["ErrorCode"] or not part["Records"]:
+            return found
+        records = part["Records"]
+        while records:
+            base, length, at_epoch, last = struct.unpack_from(">qii", records) + struct.unpack_from(">i", records, 23)
+            found.append((base, at_epoch))
+            offset = base + last + 1
+            records = records[12 + length:]
+
+
+def epoch_end(server, asked, topic="clients"):
+    """Where an epoch ended, as OffsetForLeaderEpoch says it: (epoch, end offset)"""
+    got = ask(server, "OffsetForLeaderEpoch", 3, {"ReplicaId": -1, "Topics": [{"Topic": topic, "Partitions": [
+        {"Partition": 0, "CurrentLeaderEpoch": -1, "LeaderEpoch": asked}]}]})["Topics"][0]["Partitions"][0]
+    return got["LeaderEpoch"], got["EndOffset"]
+
+
 def fetched(server, topic, partition, offset):
     """The records from an offset on that a consumer gets at once: (offset, value)"""
     got = ask(server, "Fetch", 11, {"ReplicaId": -1, "MaxWaitMs": 0, "MinBytes": 0, "MaxBytes": 1 << 20, "Topics": [
@@ -116,6 +142,14 @@ class Kept:
 
     def look(self, server):
         self.rows = {what: server.sql(query) for what, query in KEEP.items()}
+
+    def send(self, server):
+        """The producer's next batch, of two records: (error code, base offset).  The caller counts it, if it stays."""
+        return send(server, self.producer, self.sequence, ["p", "q"])
+
+    def count(self):
+        """What was sent last stays; the next one has the next sequence number."""
+        self.sequence += 2
 
     def compare(self, what, server, database="postgres"):
         for kind, query in KEEP.items():
@@ -147,7 +181,7 @@ class Kept:
                       what + ": a batch that a producer repeats is known")
             tap.equal(send(server, self.producer, self.sequence + 5, ["x"])[0], OUT_OF_ORDER,
                       what + ": one that leaves a gap is refused")
-        tap.equal(send(server, self.producer, self.sequence, ["r"]), (NONE, end), what + ": the producer's next one joins the log")
+        tap.equal(self.send(server), (NONE, end), what + ": the producer's next one joins the log")
         tap.ok(new_producer(server) > self.producer, what + ": a new producer gets an id that nobody had")
 
 

@@ -2,71 +2,29 @@
 """The leader epoch grows with each new history of the server, and never goes back."""
 
 import os
-import struct
 import subprocess
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "clients")]
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import cluster as pg   # noqa: E402
 import tap             # noqa: E402
+from moved import batch_epochs, epoch, epoch_end, need_clients   # noqa: E402
 
 server = None
-
-
-def ask(where, api, version, body):
-    import raw
-    client = raw.Client(where.bootstrap, timeout=60)
-    try:
-        return client.call(api, version, body)
-    finally:
-        client.close()
-
-
-def epoch(where, topic="t"):
-    """As Metadata says it."""
-    where.wait_listener()
-    return ask(where, "Metadata", 9, {"Topics": [{"Name": topic}]})["Topics"][0]["Partitions"][0]["LeaderEpoch"]
-
-
-def batch_epochs(where, topic="t"):
-    """Of the batches of partition 0, as a consumer gets them: (base offset, epoch)."""
-    found = []
-    offset = 0
-    while True:
-        request = {"ReplicaId": -1, "MaxWaitMs": 0, "MinBytes": 0, "MaxBytes": 1 << 20, "Topics": [
-            {"Topic": topic, "Partitions": [{"Partition": 0, "FetchOffset": offset, "PartitionMaxBytes": 1 << 20}]}]}
-        part = ask(where, "Fetch", 11, request)["Responses"][0]["Partitions"][0]
-        if part["ErrorCode"] or not part["Records"]:
-            return found
-        records = part["Records"]
-        while records:
-            base, length, epoch_of, last = struct.unpack_from(">qii", records) + struct.unpack_from(">i", records, 23)
-            found.append((base, epoch_of))
-            offset = base + last + 1
-            records = records[12 + length:]
-
-
-def end_of(where, asked, topic="t"):
-    """OffsetForLeaderEpoch: (epoch, end offset)"""
-    body = {"ReplicaId": -1, "Topics": [{"Topic": topic, "Partitions": [
-        {"Partition": 0, "CurrentLeaderEpoch": -1, "LeaderEpoch": asked}]}]}
-    got = ask(where, "OffsetForLeaderEpoch", 3, body)["Topics"][0]["Partitions"][0]
-    return got["LeaderEpoch"], got["EndOffset"]
 
 
 def test_restart():
     """the same history"""
     server.sql("SELECT create_topic('t')")
-    tap.equal(epoch(server), 1, "a new server begins with 1")
+    tap.equal(epoch(server, "t"), 1, "a new server begins with 1")
     server.sql("SELECT produce('t', 'one'::text)")
     server.restart()
-    tap.equal(epoch(server), 1, "a restart goes on")
+    tap.equal(epoch(server, "t"), 1, "a restart goes on")
     server.kill9()
     server.start()
-    tap.equal(epoch(server), 1, "so does crash recovery")
+    tap.equal(epoch(server, "t"), 1, "so does crash recovery")
     server.sql("SELECT produce('t', 'two'::text)")
-    tap.equal(batch_epochs(server), [(0, 1), (1, 1)], "batches have it")
+    tap.equal(batch_epochs(server, "t"), [(0, 1), (1, 1)], "batches have it")
 
 
 def test_promotion():
@@ -78,16 +36,16 @@ def test_promotion():
     server.stop("immediate")
     standby.promote()
     server = standby
-    tap.equal(epoch(server), 2, "a promoted standby has the next epoch before anything is appended")
+    tap.equal(epoch(server, "t"), 2, "a promoted standby has the next epoch before anything is appended")
     server.sql("SELECT produce('t', 'three'::text)")
-    tap.equal(batch_epochs(server), [(0, 1), (1, 1), (2, 2)], "what it appends has it")
-    tap.equal(end_of(server, 1), (1, 2), "epoch 1 ends where it began")
+    tap.equal(batch_epochs(server, "t"), [(0, 1), (1, 1), (2, 2)], "what it appends has it")
+    tap.equal(epoch_end(server, 1, "t"), (1, 2), "epoch 1 ends where it began")
 
 
 def test_rollback():
     """the epoch is stored also if the first that appends with it rolls back"""
     server.sql("BEGIN; SELECT append('t:0', 'no'::text); ROLLBACK")
-    tap.equal(epoch(server), 2, "still the same")
+    tap.equal(epoch(server, "t"), 2, "still the same")
 
 
 def test_restored_dump():
@@ -97,11 +55,11 @@ def test_restored_dump():
     target.sql("CREATE EXTENSION pgtopic; SELECT create_topic('early')")
     tap.equal(epoch(target, "early"), 1, "a server that clients have seen already")
     target.run("psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-f", "-", input=dump)
-    tap.equal(epoch(target), 3, "has a later epoch than the one dumped, once that is restored")
+    tap.equal(epoch(target, "t"), 3, "has a later epoch than the one dumped, once that is restored")
     target.sql("SELECT produce('t', 'four'::text)")
-    tap.equal(batch_epochs(target)[-1], (3, 3), "so has what it appends")
+    tap.equal(batch_epochs(target, "t")[-1], (3, 3), "so has what it appends")
     target.restart()
-    tap.equal(epoch(target), 3, "and it keeps it")
+    tap.equal(epoch(target, "t"), 3, "and it keeps it")
     target.stop()
 
 
@@ -122,10 +80,10 @@ def test_upgrade():
         return
     upgraded.start()
     server = upgraded
-    tap.equal(epoch(server), 3, "another server has the next epoch")
+    tap.equal(epoch(server, "t"), 3, "another server has the next epoch")
     server.sql("SELECT produce('t', 'after'::text)")
-    tap.equal([e for _, e in batch_epochs(server)], [1, 1, 2, 3], "batches keep theirs, new ones have the new one")
-    tap.equal(end_of(server, 2), (2, 3), "epoch 2 has an end")
+    tap.equal([e for _, e in batch_epochs(server, "t")], [1, 1, 2, 3], "batches keep theirs, new ones have the new one")
+    tap.equal(epoch_end(server, 2, "t"), (2, 3), "epoch 2 has an end")
 
 
 def test_read_only():
@@ -138,20 +96,16 @@ def test_read_only():
     standby.reload()
     standby.promote()
     next_epoch = 4 if pg.CAN_UPGRADE else 3
-    tap.equal(epoch(standby), next_epoch, "Metadata says the next epoch")
+    tap.equal(epoch(standby, "t"), next_epoch, "Metadata says the next epoch")
     tap.equal(standby.sql("SET default_transaction_read_only = off; SELECT append('t:0', 'x'::text)").split()[-1], str(next_epoch),
               "and who may write appends")
-    tap.equal(batch_epochs(standby)[-1], (next_epoch, next_epoch), "with that epoch")
+    tap.equal(batch_epochs(standby, "t")[-1], (next_epoch, next_epoch), "with that epoch")
 
 
 def main():
     global server
     pg.demote()
-    try:
-        import raw
-        raw.message("FetchRequest")
-    except RuntimeError:
-        tap.skip("no kafka-clients jar (test/clients/install)")
+    need_clients()
     server = pg.Cluster().init().start()
     server.sql("CREATE EXTENSION pgtopic")
     tap.main([test_restart, test_promotion, test_rollback, test_restored_dump, test_upgrade, test_read_only])

@@ -16,6 +16,11 @@ SELECT create_topic('orders', partitions => 2, config => '{"retention.ms": "3600
 INSERT INTO topics.orders (partition, key, value) SELECT i % 2, ('k' || i)::bytea, ('v' || i)::bytea FROM generate_series(1, 10000) i;
 SELECT commit_offsets('readers', 'orders:0', 600);
 SELECT delete_records('orders:1', 100);
+SELECT create_topic('emptied'), create_topic('deleted');
+INSERT INTO topics.emptied (value) VALUES ('one'), ('two');
+TRUNCATE topics.emptied;
+INSERT INTO topics.deleted (value) VALUES ('one'), ('two');
+SELECT delete_records('deleted');
 CREATE TABLE watched (t topic DEFAULT 'orders', p partition DEFAULT 'orders:1');
 INSERT INTO watched DEFAULT VALUES;
 CREATE INDEX ON watched (p);
@@ -52,6 +57,8 @@ def test_goes_on():
     """Offsets follow, a group reads on, a clients' listener comes up."""
     tap.equal(new.sql("SELECT append('orders:0', 'next'::text), append('orders:1', 'next'::text)"), "5000|5000",
               "the next offsets follow")
+    tap.equal(new.sql("SELECT append('emptied:0', 'next'::text), append('deleted:0', 'next'::text)"), "2|2",
+              "also in logs that hold nothing")
     tap.equal(new.sql("SELECT count(*) FROM consume('orders', 'readers', max_records => 20000)"), "9302",
               "the group reads on")
     tap.equal(new.sql("INSERT INTO watched DEFAULT VALUES RETURNING t, p"), "orders|orders:1", "defaults work")

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""pg_basebackup, point-in-time recovery, incremental backups: topics come back as they were, and go on."""
+"""Dumps, pg_basebackup, point-in-time recovery, incremental backups: topics come back as they were, and go on.
+
+More of dumps is in 003_dump.
+"""
 
 import os
 import shutil
@@ -31,11 +34,61 @@ def test_setup():
     tap.equal(moved.epoch(server), 1, "the source is in its first history")
 
 
+# dumps
+
+def restored(name, command, text=None, role=True):
+    """A fresh server that a dump has been restored into, without an error."""
+    copy = pg.Cluster(name).init().start()
+    if role:
+        copy.sql("CREATE ROLE someone")
+    done = copy.run(*command, input=text, check=False)
+    tap.equal((done.returncode, done.stderr), (0, ""), name + ": restores without an error")
+    return copy
+
+
+def test_dumps():
+    """each format that pg_dump has, and all of the cluster; another server is another history"""
+    def path(form):
+        return "%s/dump.%s" % (pg.base_dir(), form)
+
+    server.sql("CREATE ROLE someone; GRANT SELECT ON topics.orders TO someone")
+    for form, options in (("plain", []), ("custom", []), ("tar", []), ("directory", ["-j4"])):
+        server.run("pg_dump", "-F" + form[0], *options, "-f", path(form))
+    whole = server.run("pg_dumpall").stdout.replace("CREATE ROLE postgres;", "")
+    psql = ["psql", "-Xq", "-o", "/dev/null", "-v", "ON_ERROR_STOP=1", "-f"]
+    copies = {"plain": restored("plain", [*psql, path("plain"), "postgres"]),
+              "custom": restored("custom", ["pg_restore", "-e", "-d", "postgres", path("custom")]),
+              "tar": restored("tar", ["pg_restore", "-e", "-d", "postgres", path("tar")]),
+              "directory": restored("directory", ["pg_restore", "-j4", "-d", "postgres", path("directory")]),
+              "pg_dumpall": restored("pg_dumpall", [*psql, "-", "template1"], whole, role=False)}
+    for name, copy in copies.items():
+        kept.compare(name, copy)
+        tap.equal(copy.sql("SELECT has_table_privilege('someone', 'topics.orders', 'SELECT')"), "t", name + ": grants")
+        kept.goes_on(name, copy, at_epoch=2, producers=False)
+        copy.stop()
+
+
+def test_dump_of_one_topic():
+    """-t, into a database that has the extension"""
+    path = pg.base_dir() + "/dump.one"
+    server.run("pg_dump", "-Fc", "-t", "topics.orders", "-t", "topics.orders#*", "-f", path)
+    copy = pg.Cluster("one").init().start()
+    copy.sql("CREATE EXTENSION pgtopic; CREATE ROLE someone")
+    done = copy.run("pg_restore", "-e", "-d", "postgres", path, check=False)
+    tap.equal((done.returncode, done.stderr), (0, ""), "one topic: restores without an error")
+    for what, query in (("records", moved.KEEP["records"].split(";", maxsplit=1)[0]), ("index", moved.KEEP["an index of keys"]),
+                        ("id and configs", "SELECT id, configs FROM topics WHERE topic = 'orders'"),
+                        ("offsets", "SELECT log_start('orders:0'), log_end('orders:0'), log_end('orders:1')")):
+        tap.equal(copy.sql(query), server.sql(query), "one topic: " + what)
+    tap.equal(copy.sql("SELECT append('orders:1', 'next'::text)"), "5001", "one topic: the next offset follows")
+    copy.stop()
+
+
 # pg_basebackup
 
 def test_base_backup():
     """a copy of the files"""
-    copy = server.base_backup("plain", {"archive_mode": "off"})
+    copy = server.base_backup("copy", {"archive_mode": "off"})
     moved.verify_backup("pg_basebackup", server, copy.data)
     copy.start()
     kept.compare("pg_basebackup", copy)
@@ -219,4 +272,4 @@ def everything(where):
 if __name__ == "__main__":
     pg.demote()
     moved.need_clients()
-    tap.main([test_setup, test_base_backup, test_backup_under_load, test_points_in_time, test_incremental])
+    tap.main([test_setup, test_dumps, test_dump_of_one_topic, test_base_backup, test_backup_under_load, test_points_in_time, test_incremental])

@@ -125,9 +125,13 @@ class Cluster:
         """The part of a measurement that comes after the client is done: everything on disk, in its place."""
         self.sql("CHECKPOINT")
 
-    def sql(self, command, timeout_s=600):
+    def sql(self, command, timeout_s=600, database="postgres"):
         """Runs SQL as one psql call; its output."""
-        return self._psql(["-c", command], None, timeout_s)
+        return self._psql(["-c", command], None, timeout_s, database)
+
+    def tool(self, program, *arguments, timeout_s=1800):
+        """Runs one of PostgreSQL's programs; the arguments name the database."""
+        return self._run([self._tool(program), *self._where()[:-1], *arguments], None, timeout_s)
 
     def script(self, text, timeout_s=600):
         return self._psql(["-f", "-"], text, timeout_s)
@@ -153,11 +157,11 @@ class Cluster:
     def _tool(self, name):
         return os.path.join(self.bin, name)
 
-    def _where(self):
-        return ["-h", self.directory, "-p", str(self.pg_port), "-U", "bench", "postgres"]
+    def _where(self, database="postgres"):
+        return ["-h", self.directory, "-p", str(self.pg_port), "-U", "bench", database]
 
-    def _psql(self, arguments, text, timeout_s):
-        return self._run([self._tool("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", *arguments, *self._where()],
+    def _psql(self, arguments, text, timeout_s, database="postgres"):
+        return self._run([self._tool("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", *arguments, *self._where(database)],
                          text, timeout_s).strip()
 
     def _run(self, argv, text=None, timeout_s=120):

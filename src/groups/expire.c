@@ -13,8 +13,10 @@
  *
  * All of this happens under the append lock of the leaf, when everything
  * committed before is known.  So an offset that is committed meanwhile comes
- * behind the tombstone.  Nothing waits: a leaf that is busy is done a minute
- * later.
+ * behind the tombstone.  Nothing waits.  The housekeeper claims the lock of a
+ * leaf that is busy, as listeners do, and comes again in a moment; a leaf
+ * whose lock is not to be had for a while (by a prepared transaction, say) is
+ * done a minute later.
  *
  * Siblings: offsets.c, registry.c.
  *
@@ -35,6 +37,7 @@
 #include "guc.h"
 #include "fetch/fetch.h"
 #include "groups/internal.h"
+#include "xact/claims.h"
 #include "xact/xact.h"
 #include "topic/types.h"
 
@@ -47,6 +50,13 @@
 /* The housekeeper looks at each committed offset once in this time. */
 #define ROUND_MS			(60 * 1000)
 
+/*
+ * A leaf's lock is tried again after this time, or when it is offered, so many
+ * times.
+ */
+#define BUSY_MS				5
+#define BUSY_TRIES			1000
+
 /* The table of groups remembers an empty group for this time. */
 #define REMEMBER_EMPTY_MS	(60 * 60 * 1000)
 
@@ -56,15 +66,18 @@ typedef struct Expiry
 	int64		now;			/* ms */
 	int64		retention;		/* ms; 0: nothing expires */
 	bool		grace;			/* the server has just started */
+	PtLockHow	how;			/* append locks are taken */
 	int64		removed;		/* number of offsets removed */
 } Expiry;
 
 static TimestampTz next_time;	/* when pt_offsets_tick() has work again; 0:
 								 * at once */
 
+static int	tries;				/* at the leaf that is next, in vain */
+
 static void forget_rest(const Expiry *e, const Oid *leaves, int n);
-static PtLogState *take_leaf(Oid leaf);
-static void expire_leaf(Expiry *e, Oid leaf);
+static PtLogState *take_leaf(Oid leaf, PtLockHow how);
+static bool expire_leaf(Expiry *e, Oid leaf);
 static void expire_group(Expiry *e, PtLogState *log, const PtGroupOffsets *group);
 
 /*
@@ -96,6 +109,7 @@ begin(Expiry *e, int64 retention)
 	memset(e, 0, sizeof(*e));
 	e->now = pt_now_ms();
 	e->retention = retention;
+	e->how = PT_LOCK_TRY;
 	if (retention >= 0)
 		return;
 	Assert(retention == -1);
@@ -120,7 +134,7 @@ pt_offsets_expire(int64 retention)
 	begin(&e, retention);
 	n = pt_offsets_leaves(&leaves);
 	for (int i = 0; i < n; i++)
-		expire_leaf(&e, leaves[i]);
+		(void) expire_leaf(&e, leaves[i]);
 	forget_rest(&e, leaves, n);
 	return e.removed;
 }
@@ -134,6 +148,8 @@ pt_offsets_wait(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
+	if (tries > 0 && pt_claims_offered())
+		next_time = 0;			/* the lock that we have claimed is free */
 	return now < next_time ? (next_time - now) / 1000 + 1 : 0;
 }
 
@@ -161,22 +177,28 @@ pt_offsets_tick(void)
 	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
 	begin(&e, -1);
+	e.how = PT_LOCK_CLAIM;
 	if (next_leaf < 0)
 	{
 		for (int i = 0; i < n; i++)
 			(void) pt_offsets_follow(leaves[i], true);
 	}
-	if (++next_leaf >= n)
+	if (tries == 0 && ++next_leaf >= n)
 	{
 		forget_rest(&e, leaves, n);
 		next_leaf = 0;
 	}
 	Assert(next_leaf >= 0);
-	if (n > 0)
+	if (n == 0)
+		return;
+	if (expire_leaf(&e, leaves[Min(next_leaf, n - 1)]) || ++tries >= BUSY_TRIES)
 	{
-		expire_leaf(&e, leaves[next_leaf]);
-		next_time = TimestampTzPlusMilliseconds(now, ROUND_MS / n);
+		tries = 0;
+		pt_claims_give_up();
 	}
+	else
+		pt_claims_sweep();
+	next_time = TimestampTzPlusMilliseconds(now, tries > 0 ? BUSY_MS : ROUND_MS / n);
 }
 
 /*
@@ -207,7 +229,7 @@ forget_rest(const Expiry *e, const Oid *leaves, int n)
  * cache follow it.  NULL if somebody else has a lock.
  */
 static PtLogState *
-take_leaf(Oid leaf)
+take_leaf(Oid leaf, PtLockHow how)
 {
 	Relation	rel;
 
@@ -217,21 +239,21 @@ take_leaf(Oid leaf)
 	if (rel == NULL)
 		return NULL;
 	relation_close(rel, NoLock);
-	return pt_append_lock(leaf, PT_LOCK_TRY) ? pt_offsets_follow(leaf, true) : NULL;
+	return pt_append_lock(leaf, how) ? pt_offsets_follow(leaf, true) : NULL;
 }
 
 /*
- * Expires the offsets in one leaf.
+ * Expires the offsets in one leaf.  false: somebody else has a lock.
  */
-static void
+static bool
 expire_leaf(Expiry *e, Oid leaf)
 {
-	PtLogState *log = take_leaf(leaf);
+	PtLogState *log = take_leaf(leaf, e->how);
 	PtGroupOffsets *groups;
 	int			n;
 
 	if (log == NULL)
-		return;
+		return false;
 	n = pt_offset_cache_groups(&log->locator, 1, &groups);
 	for (int i = 0; i < n; i++)
 	{
@@ -240,6 +262,7 @@ expire_leaf(Expiry *e, Oid leaf)
 			expire_group(e, log, &groups[i]);
 	}
 	pfree(groups);
+	return true;
 }
 
 /*

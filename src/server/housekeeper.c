@@ -46,6 +46,7 @@
 #include "server/server.h"
 #include "server/shared.h"
 #include "topic/timestamp.h"
+#include "xact/claims.h"
 #include "xact/xact.h"
 
 /* Partitions that are looked at in one transaction, and that are flushed. */
@@ -338,6 +339,7 @@ housekeeper_turn(MemoryContext mcxt)
 		EmitErrorReport();
 		FlushErrorState();
 		AbortCurrentTransaction();
+		pt_claims_give_up();
 		ok = false;
 	}
 	PG_END_TRY();

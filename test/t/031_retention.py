@@ -277,6 +277,57 @@ def test_races():
     tap.equal(housekeeper_lines(server.log_text()[before:]), [], "nothing of the housekeeper in the log")
 
 
+def test_not_durable():
+    """what a synchronous standby does not have stays"""
+    create("unsafe", '{"retention.ms": 600000}')
+    fill("unsafe", 5, "1 hour")
+    start_is("unsafe", 5)
+    server.set(synchronous_standby_names="nobody").reload()
+    until(lambda: server.sql("SHOW synchronous_standby_names") == "nobody", "the setting counts")
+    session = server.session()
+    session.sql("SET synchronous_commit = local")
+    for _ in range(3):
+        session.sql("INSERT INTO topics.unsafe (value, \"timestamp\") SELECT 'v', now() - interval '1 hour' FROM generate_series(1, 2)")
+    session.sql("SELECT FROM alter_topic('unsafe', '{\"retention.ms\": 60000}')")
+    session.sql("INSERT INTO topics.aged (value, \"timestamp\") SELECT 'v', now() - interval '1 hour' FROM generate_series(1, 2)")
+    time.sleep(3)
+    tap.equal(bounds("unsafe")[0], 5, "it is there")
+    session.close()
+    server.set(synchronous_standby_names="").reload()
+    start_is("unsafe", 11)
+    tap.ok(True, "and goes when it need not be there")
+
+
+def test_offsets():
+    """committed offsets in a topic that is gone go, however busy their partition is"""
+    create("gone")
+    server.sql("SELECT commit_offsets('g', 'gone:0', 0)")
+    tombstones = "SELECT count(*) FROM topics.__consumer_offsets WHERE value IS NULL"
+    before = server.sql(tombstones)
+    stop = threading.Event()
+
+    def hold(topic):
+        """Has the append lock of that partition, or waits for it, all the time: it is handed from one to the other."""
+        session = server.session()
+        while not stop.is_set():
+            session.sql("BEGIN")
+            session.sql("SELECT commit_offsets('g', '%s:0', 1)" % topic)
+            session.sql("PREPARE TRANSACTION '%s'" % topic)
+            session.sql("SELECT pg_sleep(0.05)")
+            session.sql("COMMIT PREPARED '%s'" % topic)
+        session.close()
+
+    threads = [threading.Thread(target=hold, args=(topic,), daemon=True) for topic in ("forever", "compacted", "none")]
+    for thread in threads:
+        thread.start()
+    server.sql("SELECT drop_topic('gone')")
+    until(lambda: server.sql(tombstones) != before, "the offset is removed", 240)
+    tap.ok(True, "it is removed")
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+
 def test_standby():
     """a standby follows"""
     global standby
@@ -380,5 +431,5 @@ def test_end():
 
 
 pg.demote()
-tap.main([test_time, test_trickle, test_stays, test_default, test_size, test_space, test_locks, test_races, test_standby, test_damage, test_kill,
+tap.main([test_time, test_trickle, test_stays, test_default, test_size, test_space, test_locks, test_races, test_not_durable, test_offsets, test_standby, test_damage, test_kill,
           test_end])

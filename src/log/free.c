@@ -25,6 +25,7 @@
 #include "miscadmin.h"
 
 #include "log/internal.h"
+#include "stop_point.h"
 
 /* A FREE that is being made up. */
 typedef struct FreePiece
@@ -64,7 +65,10 @@ pt_log_free(const RelFileLocator *locator)
 		return;
 	XLogEnsureRecordSpace(PT_FREE_PAGES + 1, 4);
 	while (free_piece(locator, start == PG_UINT64_MAX ? PT_NO_EXTENT : pt_pos_extent(start)))
+	{
+		PT_STOP_POINT("free.piece");
 		CHECK_FOR_INTERRUPTS();
+	}
 }
 
 /*
@@ -290,6 +294,7 @@ pt_log_shrink(Relation rel)
 	END_CRIT_SECTION();
 	UnlockReleaseBuffer(metabuf);
 	XLogFlush(lsn);
+	PT_STOP_POINT("shrink.flushed");
 	RelationTruncate(rel, x.phys_extents == 0 ? 1 : pt_extent_block(x.phys_extents - 1) + PT_EXTENT_BLOCKS);
 	pt_state_file_changed(&pt_rel_locator(rel));
 	return true;

@@ -25,6 +25,7 @@
 #include "access/xlog.h"
 #include "storage/lmgr.h"
 
+#include "stop_point.h"
 #include "xact/xact.h"
 #include "topic/leaf.h"
 #include "topic/types.h"
@@ -102,7 +103,9 @@ pt_retained_publish(const PtRetained *retained, int n)
 		last = Max(last, retained[i].lsn);
 	if (XLogRecPtrIsInvalid(last))
 		return;
+	PT_STOP_POINT("retain.written");
 	XLogFlush(last);
+	PT_STOP_POINT("retain.flushed");
 	for (int i = 0; i < n; i++)
 	{
 		if (!XLogRecPtrIsInvalid(retained[i].lsn))

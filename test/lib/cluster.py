@@ -92,6 +92,11 @@ def _remove_all():
         shutil.rmtree(_base, ignore_errors=True)
 
 
+def clusters():
+    """All that this process has made."""
+    return list(_clusters)
+
+
 class SqlError(Exception):
     """psql ended with an error; the message is its standard error."""
 
@@ -164,6 +169,26 @@ class Cluster:
         if done.returncode != 0 and check:
             raise RuntimeError("server %s did not start:\n%s" % (self.name, self.log_tail()))
         return self
+
+    def begin_start(self):
+        """Starts it without waiting: it may be replaying when this returns."""
+        subprocess.run([BINDIR + "/pg_ctl", "-D", self.data, "-l", self.log, "-W", "start"],
+                       env={**os.environ, **(self.environment or {})},
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+    def is_running(self):
+        """Is there a postmaster?  It need not take connections yet."""
+        try:
+            return _alive(self.postmaster_pid())
+        except (OSError, ValueError):
+            return False
+
+    def is_up(self):
+        """Does SQL answer?"""
+        try:
+            return self.sql("SELECT 1") == "1"
+        except SqlError:
+            return False
 
     def stop(self, mode="fast", check=True):
         if not os.path.exists(self.data + "/postmaster.pid"):

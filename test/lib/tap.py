@@ -45,6 +45,12 @@ def note(text):
         print("# " + line, flush=True)
 
 
+def size(variable, each_time, nightly):
+    """How much a test does: what the environment variable says, else one of these; script/test --nightly sets PGTOPIC_NIGHTLY."""
+    chosen = nightly if os.environ.get("PGTOPIC_NIGHTLY") else each_time
+    return type(each_time)(os.environ.get(variable) or chosen)
+
+
 def skip(why):
     """Leaves the whole file out; a failure where PGTOPIC_NO_SKIP says that everything must run."""
     if os.environ.get("PGTOPIC_NO_SKIP"):

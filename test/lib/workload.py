@@ -11,7 +11,7 @@
 What a client knows of its records is what it was told: acknowledged, rolled back, or nothing, as an answer was lost.  Values
 are names that nobody else uses; longer ones are padded with a digest of the name, so that one that is damaged shows.
 
-028_stress.py, 036_power.py and 039_points.py use it.
+028_stress.py, 036_power.py and 043_points.py use it.
 """
 
 import collections
@@ -29,9 +29,11 @@ except ImportError:
     tap.skip("confluent_kafka is not installed")
 
 PATIENCE = 180          # seconds: "does not hang"
-# Topics: "plain" and "triggered" (executors append) keep all their records, "trimmed" loses its oldest.
-PARTITIONS = {"plain": 30, "triggered": 15, "trimmed": 4}
+# Topics: "plain" and "triggered" (executors append) keep all their records, "trimmed" loses its oldest by delete_records(),
+# "retained" by retention.bytes.
+PARTITIONS = {"plain": 30, "triggered": 15, "trimmed": 4, "retained": 2}
 KEPT = ("plain", "triggered")
+RETAINED = 2 << 20      # bytes
 
 
 class Load:
@@ -52,11 +54,14 @@ class Load:
     def create(self):
         self.server.sql("CREATE EXTENSION IF NOT EXISTS pgtopic;" + "".join(
             "SELECT create_topic('%s', %d);" % t for t in self.partitions.items()))
+        if "retained" in self.partitions:
+            self.server.sql("SELECT alter_topic('retained', '{\"retention.bytes\": %d}')" % RETAINED)
         if "triggered" in self.partitions:
             self.server.sql("""
                 CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
                 BEGIN IF random() < 0.02 THEN PERFORM pg_sleep(random() / 5); END IF; RETURN NEW; END $$;
                 CREATE TRIGGER slow BEFORE INSERT ON topics.triggered FOR EACH ROW EXECUTE FUNCTION slow()""")
+        self.server.sql("CREATE INDEX ON topics.plain USING hash (value)")
         self.server.wait_listener()
 
     def start(self, *kinds):
@@ -65,6 +70,16 @@ class Load:
                 self.clients.append(kind(self, i))
         for client in self.clients:
             client.start()
+
+    def await_rounds(self, n, timeout=30):
+        """Until n rounds of clients have gone well from now on, or the time is over."""
+        goal = self.rounds() + n
+        deadline = time.monotonic() + timeout
+        while self.rounds() < goal and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def rounds(self):
+        return sum(c.rounds for c in self.clients)
 
     def await_everybody(self, what="everybody goes on"):
         """Until each client has gone through a round from now on."""
@@ -94,6 +109,7 @@ class Load:
     def check_records(self):
         """Nothing is lost, nothing is there twice, offsets have no gaps; SQL and Kafka see the same."""
         rows = self.rows()
+        self.look_at_retained()
         there = collections.Counter(r[3] for r in rows)
         places = {r[:3]: r[3] for r in rows}
         acknowledged = {v: place for c in self.clients for v, place in c.acknowledged.items() if not self._is_gone(place)}
@@ -109,12 +125,23 @@ class Load:
         first = {r[:2]: r[2] for r in reversed(rows)}
         tap.equal([p for p, start in self.starts.items() if first.get(p, start) < start], [], "what was deleted is gone")
         tap.equal(self.disorder(rows), [], "each client's records are in order")
+        damage = self.server.sql("".join("SELECT * FROM verify_topic('%s', deep => true);" % t for t in self.partitions))
+        tap.equal(damage, "", "verify_topic() finds the logs and their indexes in order")
         kept = [r for r in rows if r[0] in KEPT]
         tap.equal(read_all(self, len(kept)) == kept, True, "Kafka's consumers see the same")
         seen = {place: v for c in self.clients for place, v in getattr(c, "seen", {}).items() if not self._is_gone(place)}
         tap.equal([s for s in seen.items() if places.get(s[0]) != s[1]][:10], [],
                   "consumers were shown nothing that was taken back (%d records)" % len(seen))
         tap.equal([c.wrong[:10] for c in self.clients if c.wrong], [], "and all of it in order")
+
+    def look_at_retained(self):
+        """Where retention has moved the starts to: what is before them is gone, and not too much."""
+        for partition in range(self.partitions.get("retained", 0)):
+            place = "retained", partition
+            start, length = map(int, self.server.sql(
+                "SELECT log_start('retained:%d'), sum(length(value)) FROM topics.retained WHERE partition = %d" % (partition, partition)).split("|"))
+            self.starts_at_most[place] = start
+            tap.ok(start == 0 or length > RETAINED / 2, "%s:%d starts at %d, with %d bytes" % (*place, start, length))
 
     def _is_gone(self, place):
         return bool(place) and place[2] < self.starts_at_most[place[:2]]
@@ -414,14 +441,16 @@ class Maker(Client):
 
 
 class Trimmer(Client):
-    """Deletes the older half of a partition's records: what was told to be gone stays gone, the others stay."""
+    """Deletes a partition's older records, or sees retention do so: no start goes back, and what is behind it stays."""
 
     def round(self):
-        place = "trimmed", self.random.randrange(self.load.partitions["trimmed"])
+        topic = self.random.choice([t for t in self.load.partitions if t not in KEPT])
+        place = topic, self.random.randrange(self.load.partitions[topic])
         start, end = map(int, self.sql("SELECT log_start('%s:%d'), log_end('%s:%d')" % (place * 2)).split("|"))
         if self.load.starts[place] > start:
             self.wrong.append((*place, "starts at", start, "but did at", self.load.starts[place]))
-        if end - start > 20:
+        self.load.starts[place] = max(self.load.starts[place], start)
+        if topic == "trimmed" and end - start > 20:
             upto = self.random.randrange(start, end + 1)
             self.load.starts_at_most[place] = max(self.load.starts_at_most[place], upto)
             self.sql("SELECT delete_records('%s:%d', %d)" % (*place, upto))

@@ -25,7 +25,7 @@ except ImportError:
     tap.skip("confluent_kafka is not installed")
 
 PARTITIONS = 3
-ROUNDS = int(os.environ.get("PGTOPIC_CRASH_ROUNDS", "12"))
+ROUNDS = tap.size("PGTOPIC_CRASH_ROUNDS", 12, 100)
 SEED = int(os.environ.get("PGTOPIC_SEED", str(random.randrange(1 << 30))))
 
 server = None

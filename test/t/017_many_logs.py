@@ -20,7 +20,7 @@ except ImportError:
 
 ENTRIES = 16            # the smallest setting
 PARTITIONS = 48
-ROUNDS = int(os.environ.get("PGTOPIC_CRASH_ROUNDS", "3"))
+ROUNDS = tap.size("PGTOPIC_CRASH_ROUNDS", 3, 20)
 EACH = "SELECT partition, count(*), max(\"offset\") FROM topics.many GROUP BY 1 ORDER BY 1"
 
 server = None

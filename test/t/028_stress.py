@@ -18,7 +18,7 @@ import cluster as pg   # noqa: E402
 import tap             # noqa: E402
 import workload        # noqa: E402
 
-SECONDS = float(os.environ.get("PGTOPIC_STRESS_SECONDS", "20"))
+SECONDS = tap.size("PGTOPIC_STRESS_SECONDS", 20.0, 600.0)
 SEED = int(os.environ.get("PGTOPIC_SEED", str(random.randrange(1 << 30))))
 
 server = load = None

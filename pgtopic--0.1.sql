@@ -588,6 +588,13 @@ CREATE FUNCTION verify_partition(partition partition, deep bool DEFAULT false, O
 	AS 'MODULE_PATHNAME', 'pt_verify_partition' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION verify_partition(partition, bool) IS 'what is damaged in the log of a partition: see verify_topic()';
 
+CREATE FUNCTION skip_damaged(partition partition, to_offset bigint, OUT first_offset bigint, OUT next_offset bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_skip_damaged' LANGUAGE C VOLATILE;
+REVOKE ALL ON FUNCTION skip_damaged(partition, bigint) FROM PUBLIC;
+COMMENT ON FUNCTION skip_damaged(partition, bigint)
+	IS 'gives up what is damaged and begins before an offset, so that readers go on behind it; the offsets that are lost, one row for each part';
+
 --
 -- groups
 --

@@ -1,9 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * verify.c
- *	  verify_topic() and verify_partition(): is a topic whole?
+ *	  verify_topic() and verify_partition(): is a topic whole?  And
+ *	  skip_damaged(), which gives up what is not.
  *
- * One row for each thing that is wrong.  The work is done in ../log/verify.c.
+ * One row for each thing that is wrong.  The work is done in ../log/verify.c
+ * and ../log/lost.c.
  *
  * Siblings: info.c.
  *
@@ -24,6 +26,7 @@
 
 PG_FUNCTION_INFO_V1(pt_verify_topic);
 PG_FUNCTION_INFO_V1(pt_verify_partition);
+PG_FUNCTION_INFO_V1(pt_skip_damaged);
 
 #define FINDING_COLUMNS	6
 
@@ -132,5 +135,87 @@ pt_verify_partition(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	verify(fcinfo, rel, p.topic, p.number, deep);
 	relation_close(rel, AccessShareLock);
+	return (Datum) 0;
+}
+
+/* The runs to be given up, and up to where. */
+typedef struct Runs
+{
+	List	   *runs;			/* of PtDamagedRun * */
+	int64		to_offset;
+	MemoryContext mcxt;
+} Runs;
+
+/*
+ * Notes a run that begins before the offset.
+ */
+static void
+add_run(void *arg, const PtDamagedRun *run)
+{
+	Runs	   *runs = arg;
+	MemoryContext old;
+	PtDamagedRun *copy;
+
+	if (run->first_offset >= runs->to_offset)
+		return;
+	old = MemoryContextSwitchTo(runs->mcxt);
+	copy = palloc(sizeof(PtDamagedRun));
+	*copy = *run;
+	runs->runs = lappend(runs->runs, copy);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Gives a run up, says so in the server's log, and adds a row: first_offset,
+ * next_offset.
+ */
+static void
+give_up(FunctionCallInfo fcinfo, Relation rel, const PtDamagedRun *run)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Datum		values[2] = {Int64GetDatum(run->first_offset), Int64GetDatum(run->next_offset)};
+	bool		nulls[2] = {false};
+
+	Assert(run->next_offset >= run->first_offset);
+	pt_log_give_up(rel, run);
+	ereport(LOG,
+			(errmsg("damaged part of \"%s\" was given up: offsets %lld to %lld are lost", RelationGetRelationName(rel),
+					(long long) run->first_offset, (long long) run->next_offset),
+			 errdetail("It was at positions %llu to %llu of the log, and user \"%s\" asked for it.",
+					   (unsigned long long) run->from, (unsigned long long) run->to,
+					   GetUserNameFromId(GetUserId(), false))));
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/*
+ * skip_damaged(partition, to_offset): what is damaged and begins before the
+ * offset is given up, so that readers go on behind it.  At once, and for good.
+ */
+Datum
+pt_skip_damaged(PG_FUNCTION_ARGS)
+{
+	Runs		runs = {.mcxt = CurrentMemoryContext};
+	PtVerifySink sink = {.run = add_run,.arg = &runs};
+	PtPartition p;
+	Relation	rel;
+	ListCell   *lc;
+
+	PreventCommandIfReadOnly("skip_damaged()");
+	PreventCommandDuringRecovery("skip_damaged()");
+	pt_arg_required(fcinfo, 0, "partition");
+	pt_arg_required(fcinfo, 1, "to_offset");
+	if (!superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be superuser to skip what is damaged")));
+	p = PG_GETARG_PARTITION(0);
+	runs.to_offset = PG_GETARG_INT64(1);
+	rel = pt_open_partition(pt_topic_expect_name(p.topic)->relid, p.number, ShareUpdateExclusiveLock);
+	(void) pt_append_lock(RelationGetRelid(rel), PT_LOCK_WAIT);
+	InitMaterializedSRF(fcinfo, 0);
+	pt_verify_log(rel, true, &sink);
+	foreach(lc, runs.runs)
+		give_up(fcinfo, rel, lfirst(lc));
+	relation_close(rel, NoLock);
 	return (Datum) 0;
 }

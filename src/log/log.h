@@ -156,6 +156,9 @@ extern void pt_expired_find(Relation rel, const PtRetention *rule, PtExpired *fo
 /* damage.c */
 pg_noreturn extern void pt_report_damage(const RelFileLocator *locator, PtLogPos pos, const char *what);
 
+/* lost.c */
+extern void pt_log_give_up(Relation rel, const PtDamagedRun *run);
+
 /* wal.c */
 extern void pt_wal_register(void);
 

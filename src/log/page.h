@@ -31,8 +31,7 @@
 #define PT_DIR_PER_PAGE			200
 #define PT_DIR_INLINE			128
 #define PT_DIR_EXTENTS			512 /* 512 * 128 * 200 extents: 12.5 TiB */
-#define PT_DIR_ENTRIES \
-	(PT_DIR_INLINE + (uint64) PT_DIR_EXTENTS * PT_EXTENT_BLOCKS * PT_DIR_PER_PAGE)
+#define PT_DIR_ENTRIES			(PT_DIR_INLINE + (uint64) PT_DIR_EXTENTS * PT_EXTENT_BLOCKS * PT_DIR_PER_PAGE)
 #define PT_MAP_EXTENTS			500 /* physical extents on one map page */
 
 #define PT_INVALID_EXTENT		((uint32) 0xFFFFFFFF)	/* physical */
@@ -105,11 +104,20 @@ typedef struct PtFrameHeader
 										 * least PT_BATCH_HEADER_SIZE bytes: */
 #define PT_FRAME_KIND_BATCH		0x0000	/* a record batch */
 #define PT_FRAME_KIND_PRODUCERS 0x0010	/* a snapshot of producer sequences */
+#define PT_FRAME_KIND_LOST		0x0030	/* what was here is lost: PtLostBody */
 
 /*
  * Frames that no reader shows; whoever walks over them asks this and no less.
  */
 #define PT_FRAME_HIDDEN			(PT_FRAME_ABORTED | PT_FRAME_KIND_MASK)
+
+/* Behind the header of a frame of kind LOST (lost.c). */
+typedef struct PtLostBody
+{
+	uint64		next;			/* position at which the log goes on */
+	int64		first_offset;	/* offsets that are lost: from here */
+	int64		next_offset;	/* to before this one */
+} PtLostBody;
 
 /* Bytes at a frame's start that never straddle a page. */
 #define PT_FRAME_HEAD			(sizeof(PtFrameHeader) + PT_BATCH_HEADER_SIZE)

@@ -37,6 +37,9 @@ typedef struct PtFrame
 #define pt_frame_is_batch(frame) \
 	(((frame)->head.flags & PT_FRAME_KIND_MASK) == PT_FRAME_KIND_BATCH)
 
+#define pt_frame_is_lost(frame) \
+	(((frame)->head.flags & PT_FRAME_KIND_MASK) == PT_FRAME_KIND_LOST)
+
 typedef enum PtWalked
 {
 	PT_WALK_FRAME,				/* there is a frame */

@@ -179,7 +179,7 @@ read_ends(PtLogState *state, PtReader *r)
 			state->tail_xid = frame.head.xid;
 			tail_known = true;
 		}
-		if (v == PT_VISIBLE)
+		if (v == PT_VISIBLE || pt_frame_is_lost(&frame))
 		{
 			/* on a standby, the rest may have come before the commit */
 			if (frame.pos == state->tail_cut && !pt_reader_complete(r, &frame))

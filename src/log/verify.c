@@ -151,7 +151,10 @@ find_end(PtVerify *v)
 
 	v->known = pt_verify_try(v, view_log, &view, &why);
 	if (v->known)
+	{
 		v->committed = view.committed;
+		v->tail_ordinal = view.tail_ordinal;
+	}
 	else
 		pt_verify_say(v, PT_DAMAGE_END, InvalidBlockNumber, 0, -1, "the end of the log cannot be found: %s", why);
 }

@@ -63,6 +63,7 @@ typedef struct PtDamagedRun
 	int64		first_offset;	/* behind the last good batch before it */
 	int64		next_offset;	/* of the first good one behind it; the same
 								 * as first_offset: not known */
+	int64		next_ordinal;	/* the same, or one that was never used */
 } PtDamagedRun;
 
 /* Whom verification tells; each may be NULL. */

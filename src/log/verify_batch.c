@@ -83,7 +83,7 @@ check_flags(PtVerifyWalk *w, const PtFrame *frame, Fate fate)
 	uint32		flags = frame->head.flags;
 	uint32		kind = flags & PT_FRAME_KIND_MASK;
 
-	if (flags & ~KNOWN_FLAGS || (kind != PT_FRAME_KIND_BATCH && kind != PT_FRAME_KIND_PRODUCERS))
+	if (flags & ~KNOWN_FLAGS || (kind != PT_FRAME_KIND_BATCH && kind != PT_FRAME_KIND_PRODUCERS && kind != PT_FRAME_KIND_LOST))
 		say_frame(w, PT_DAMAGE_FRAME, frame, "the frame has unknown flags: 0x%x", flags);
 	if (flags & PT_FRAME_CUT && !(flags & PT_FRAME_ABORTED))
 		say_frame(w, PT_DAMAGE_FRAME, frame, "the frame is cut, but not aborted");
@@ -167,6 +167,23 @@ check_header(PtVerifyWalk *w, const PtFrame *frame)
 }
 
 /*
+ * Somebody has given up a part of the log here.  What is known of the sequence
+ * holds no more.
+ */
+static void
+pass_lost(PtVerifyWalk *w, const PtFrame *frame)
+{
+	say_frame(w, PT_DAMAGE_SKIPPED, frame, "what was here is lost; the log goes on at position %llu with offset %lld",
+			  (unsigned long long) frame->next, (long long) frame->batch.base_offset);
+	w->skipped = true;
+	w->exact = false;
+	w->first_seen = true;
+	w->gap_ever = true;
+	w->max_next = Max(w->max_next, frame->batch.base_offset);
+	w->gap_offset = frame->batch.base_offset;
+}
+
+/*
  * The walk has come to a frame, of which at least the header is there:
  * everything that the header says.
  */
@@ -176,10 +193,12 @@ pt_verify_frame(PtVerifyWalk *w, const PtFrame *frame)
 	Fate		fate = fate_of(w, frame);
 
 	if (w->lost_from != 0)
-		pt_verify_found_again(w, frame->pos, frame->batch.base_offset);
+		pt_verify_found_again(w, frame->pos, frame->batch.base_offset, frame->head.base_ordinal);
 	w->end_seen |= frame->pos == w->end;
 	w->sealed_seen |= frame->pos == w->v->meta->sealed_pos;
 	check_flags(w, frame, fate);
+	if (pt_frame_is_lost(frame))
+		pass_lost(w, frame);
 	check_sequence(w, frame);
 	if (frame->pos == w->start)
 		check_start(w, frame, fate);
@@ -191,7 +210,7 @@ pt_verify_frame(PtVerifyWalk *w, const PtFrame *frame)
 	w->extent_max = Max(w->extent_max, frame->batch.max_timestamp);
 	w->running_max = Max(w->running_max, frame->batch.max_timestamp);
 	w->ordinal = frame->head.base_ordinal + frame->head.ordinals;
-	w->exact = w->entry.generation == 0;
+	w->exact = w->entry.generation == 0 && !pt_frame_is_lost(frame);
 	w->offset_before = w->offset;
 	if (pt_frame_is_batch(frame))
 	{
@@ -253,7 +272,7 @@ tell_bad_batch(PtVerifyWalk *w)
 {
 	PtDamagedRun run = {
 		.from = w->frame.pos,.to = w->frame.next,.first_offset = w->frame.batch.base_offset,
-		.next_offset = pt_batch_next_offset(&w->frame.batch)
+		.next_offset = pt_batch_next_offset(&w->frame.batch),.next_ordinal = w->ordinal
 	};
 
 	if (!(w->frame.head.flags & PT_FRAME_HIDDEN) && w->v->sink->run)
@@ -323,7 +342,7 @@ pt_verify_extent_end(PtVerifyWalk *w)
 					  "by the directory, nothing in extent %llu is newer than %lld ms, and there is a batch of %lld ms",
 					  (unsigned long long) w->extent, (long long) promised, (long long) w->extent_max);
 	check_running_max(w);
-	if (promised > w->running_max && !w->lost_ever && pt_extent_pos(w->extent) >= w->start)
+	if (promised > w->running_max && !w->lost_ever && !w->gap_ever && pt_extent_pos(w->extent) >= w->start)
 		pt_verify_say(w->v, PT_DAMAGE_TIMESTAMP, InvalidBlockNumber, pt_extent_pos(w->extent), -1,
 					  "by the directory, there is a batch of %lld ms in extent %llu, and none is newer than %lld ms",
 					  (long long) promised, (unsigned long long) w->extent, (long long) w->running_max);
@@ -358,7 +377,8 @@ pt_verify_end(PtVerifyWalk *w)
 		return;
 	if (w->end != 0 && !w->end_seen && !at_start)
 		pt_verify_say(w->v, PT_DAMAGE_END, w->block, w->end, w->end_offset, "no frame ends at the committed end");
-	else if (w->end_seen && !at_start && w->next == w->end && w->offset >= 0 && w->offset != w->end_offset)
+	else if (w->end_seen && !at_start && w->next == w->end && w->offset >= 0 &&
+			 Max(w->offset, w->gap_offset) != w->end_offset)
 		pt_verify_say(w->v, PT_DAMAGE_END, w->block, w->end, w->end_offset,
 					  "the committed end is offset %lld, and the last batch ends at %lld",
 					  (long long) w->end_offset, (long long) w->offset);

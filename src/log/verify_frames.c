@@ -29,6 +29,12 @@
 /* How often an extent that is being replaced is looked at again. */
 #define TRIES_MAX	10
 
+/*
+ * Ordinals that a part of the log may have taken of which nothing is known:
+ * they must not be given to others.
+ */
+#define ORDINALS_LOST	((int64) 1 << 32)
+
 static bool find_written(PtVerifyWalk *w);
 static void lose(PtVerifyWalk *w);
 static bool is_needed(const PtVerifyWalk *w, uint64 block);
@@ -107,14 +113,15 @@ lose(PtVerifyWalk *w)
 }
 
 /*
- * It is known again; offset: of the batch there, or -1.  Tells of what was
- * lost in between.
+ * It is known again; offset and ordinal: of the batch there, or -1.  Tells of
+ * what was lost in between.
  */
 void
-pt_verify_found_again(PtVerifyWalk *w, PtLogPos pos, int64 offset)
+pt_verify_found_again(PtVerifyWalk *w, PtLogPos pos, int64 offset, int64 ordinal)
 {
 	PtDamagedRun run = {
-		.from = w->lost_from,.to = pos,.first_offset = Max(w->lost_offset, 0),.next_offset = Max(offset, w->lost_offset)
+		.from = w->lost_from,.to = pos,.first_offset = Max(w->lost_offset, 0),.next_offset = Max(Max(offset, w->lost_offset), 0),
+		.next_ordinal = ordinal >= 0 ? ordinal : Max(w->ordinal, w->v->meta->start_ordinal) + ORDINALS_LOST
 	};
 
 	if (w->lost_from != 0 && w->v->sink->run)
@@ -372,6 +379,8 @@ enter_extent(PtVerifyWalk *w)
 	w->extent_max = -1;
 	w->first_seen = false;
 	w->floor = w->left > 0 ? w->offset_before : w->offset;
+	if (w->left == 0 && w->next != 0 && pt_pos_extent(w->next) > w->extent)
+		return false;			/* a frame has led past it */
 	switch (pt_verify_entry(w->v, w->extent, &w->entry))
 	{
 		case PT_ENTRY_FOUND:
@@ -467,7 +476,8 @@ pt_verify_frames(PtVerify *v)
 	}
 	pt_verify_end(&w);
 	if (w.lost_from != 0)
-		pt_verify_found_again(&w, Max(w.end, pt_pos_make(w.written_block + 1, PT_PAGE_FIRST)), w.end_offset);
+		pt_verify_found_again(&w, w.end > w.lost_from ? w.end : pt_pos_make(w.written_block + 1, PT_PAGE_FIRST),
+							  Max(w.end_offset, w.max_next), v->known ? v->tail_ordinal : -1);
 	if (w.data)
 		pfree(w.data);
 }

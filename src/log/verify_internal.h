@@ -40,6 +40,7 @@ typedef struct PtVerify
 	MemoryContext held_mcxt;
 	bool		known;			/* the committed end is: */
 	PtLogEnd	committed;
+	int64		tail_ordinal;
 } PtVerify;
 
 /* verify.c */

@@ -58,12 +58,14 @@ typedef struct PtVerifyWalk
 	PtLogPos	lost_from;		/* 0: nothing */
 	int64		lost_offset;
 	bool		lost_ever;
+	bool		gap_ever;		/* something had been given up */
+	int64		gap_offset;		/* behind that */
 	bool		end_seen;		/* a frame ends at "end" */
 	bool		sealed_seen;	/* a frame starts at the sealed position */
 } PtVerifyWalk;
 
 /* verify_frames.c */
-extern void pt_verify_found_again(PtVerifyWalk *w, PtLogPos pos, int64 offset);
+extern void pt_verify_found_again(PtVerifyWalk *w, PtLogPos pos, int64 offset, int64 ordinal);
 
 /* verify_batch.c */
 extern void pt_verify_frame(PtVerifyWalk *w, const PtFrame *frame);

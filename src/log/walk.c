@@ -26,6 +26,7 @@ const PtBatchHeader pt_no_batch = {
 	.max_timestamp = -1,.producer_id = -1,.producer_epoch = -1,.base_sequence = -1
 };
 
+static bool walk_lost(const char *at, PtFrame *frame);
 static bool is_written(Page page, PtLogPos pos);
 
 /* Has the start of a frame been written at pos, which is on this page? */
@@ -33,6 +34,25 @@ static bool
 is_written(Page page, PtLogPos pos)
 {
 	return pt_pos_byte(pos) + PT_FRAME_HEAD <= Min(((PageHeader) page)->pd_lower, PT_PAGE_END);
+}
+
+/*
+ * A frame that says where the log goes on behind a part that is lost.  As
+ * offset it has that which comes next.  False: it is damaged itself.
+ */
+static bool
+walk_lost(const char *at, PtFrame *frame)
+{
+	PtLostBody	body;
+
+	memcpy(&body, at + sizeof(PtFrameHeader), sizeof(body));
+	if (body.next <= frame->pos || pt_frame_start(body.next) != body.next || body.first_offset < 0 ||
+		body.next_offset < body.first_offset)
+		return false;
+	frame->next = body.next;
+	frame->batch.base_offset = body.next_offset;
+	Assert(pt_batch_next_offset(&frame->batch) == body.next_offset);
+	return true;
 }
 
 /*
@@ -59,6 +79,8 @@ pt_walk_page(Page page, PtLogPos pos, PtFrame *frame)
 	if (!pt_frame_is_batch(frame))
 	{
 		frame->batch = pt_no_batch;
+		if (pt_frame_is_lost(frame) && !walk_lost(at, frame))
+			return PT_WALK_DAMAGED;
 		return head->ordinals == 0 ? PT_WALK_FRAME : PT_WALK_DAMAGED;
 	}
 	if (pt_batch_header_read(at + sizeof(PtFrameHeader), PT_BATCH_HEADER_SIZE, &frame->batch) != PT_BATCH_OK ||

@@ -302,6 +302,45 @@ def read_all(server, summed):
         tap.equal(server.sql("SELECT count(*) FROM topics.sound_%s" % log), str(whole[log]), "by SQL, too")
 
 
+# What can be skipped, and up to how many records are lost with it.
+SKIPPED = {"a bit of a page's block": 400, "a bit of a page's kind": 400, "a bit of a frame's length": 400,
+           "a frame is said to be of another kind": 400, "a bit of the last offset delta": 400, "a bit of the CRC": 10,
+           "a bit of the attributes": 10, "a bit of a record": 10, "a bit of the magic": 10, "a page twice": 400, "a zeroed page": 400,
+           "a zeroed page amid a batch": 30, "an old page": 400, "swapped extents": 60, "a torn tail": 30}
+
+
+def skip_all(server, standby=None):
+    """skip_damaged() gets readers past what is damaged"""
+    whole = {SMALL: SMALL_BATCHES * 10, LARGE: LARGE_BATCHES * 10}
+    left = {}
+    for what, at_most in SKIPPED.items():
+        name = name_of(NAMES.index(what))
+        log = whole[DAMAGES[NAMES.index(what)][1]]
+        tap.equal(server.sql("SELECT * FROM skip_damaged('%s:0', 0)" % name), "", "nothing before the start: " + what)
+        lost = server.rows("SELECT * FROM skip_damaged('%s:0', 1000000)" % name)
+        n = sum(int(row[1]) - int(row[0]) for row in lost)
+        if not tap.ok(0 < n <= at_most, "some are given up: " + what):
+            tap.note("%d: %s" % (n, lost))
+        got = count_of(server, "SELECT count(*) FROM topics.%s" % name)
+        good = tap.ok(isinstance(got, int) and log - at_most <= got < log, "and the others are read")
+        if not good:
+            tap.note(got)
+        tap.equal(count_of(server, 'SELECT count(*) FROM (SELECT * FROM topics.%s ORDER BY "offset" DESC) x' % name), got, "backwards, too")
+        tap.equal(server.sql("SELECT damage, count(*) > 0 FROM verify_topic('%s', true) GROUP BY 1" % name), "skipped|t", "nothing else is wrong")
+        at = int(server.sql("SELECT append('%s:0', 'more'::text)" % name))
+        tap.ok(at >= log if what != "a torn tail" else at >= got, "appends go on, at %d" % at)
+        tap.equal(fetch_all(server, name), (got + 1, None), "and consumers read on")
+        left[name] = got + 1
+    tap.matches("directory entry that cannot be skipped",
+                count_of(server, "SELECT first_offset FROM skip_damaged('%s:0', 1000000)" % name_of(NAMES.index("swapped directory entries"))),
+                "under a wrong directory entry, nothing is given up")
+    server.kill9().start()
+    server.wait_up()
+    tap.equal({name: count_of(server, "SELECT count(*) FROM topics.%s" % name) for name in left}, left, "the same after a crash")
+    tap.equal(server.sql("SELECT DISTINCT damage FROM verify_topic('%s', true)" % name_of(NAMES.index("a torn tail"))), "skipped", "whole but for that")
+    tap.ok(server.log_text().count("was given up: offsets") >= len(SKIPPED), "and the server's log says who did that")
+
+
 def find_all(server, expected_of):
     for i, (what, _, _, _, deep) in enumerate(DAMAGES):
         found = set(server.sql(FOUND % (name_of(i), "true" if deep else "false")).split("\n"))
@@ -330,6 +369,8 @@ def test_planted():
     tap.matches("verify_topic", count_of(server, "SELECT append('%s:0', 'more'::text)" % name_of(NAMES.index("a torn tail"))),
                 "and are refused where it is not")
     check_sound(server)
+    server.wait_listener()
+    skip_all(server)
     no_crash(server, "and the server lives")
     server.stop()
 
@@ -345,6 +386,12 @@ def test_checksums():
     # an empty page has no checksum, and a file has none either
     find_all(server, lambda damage: damage[3] if damage[2] in (zeroed_page, zeroed_body, torn_tail, truncated) else {"unreadable"})
     read_all(server, True)
+    for what in ("a bit of a frame's length", "a zeroed page amid a batch", "a bit of a record", "a bit of a page's block"):
+        name = name_of(NAMES.index(what))
+        tap.ok(server.rows("SELECT * FROM skip_damaged('%s:0', 1000000)" % name) != [], "given up: " + what)
+        tap.equal(server.sql("SELECT DISTINCT damage FROM verify_topic('%s', true)" % name), "skipped", "and nothing else is wrong")
+        got = count_of(server, "SELECT count(*) FROM topics.%s" % name)
+        tap.ok(isinstance(got, int) and got > 0 and fetch_all(server, name) == (got, None), "the others are read")
     no_crash(server, "and the server lives")
     server.stop()
 

@@ -317,7 +317,8 @@ take_string(KafkaString *bytes)
 }
 
 /*
- * Reads the topics of a ConsumerProtocolSubscription.  It may be malformed.
+ * Reads the topics of a ConsumerProtocolSubscription, as far as it makes
+ * sense: it may be malformed, and no topic has an empty name.
  */
 static void
 read_subscription(KafkaString bytes, Elements *topics)
@@ -327,6 +328,8 @@ read_subscription(KafkaString bytes, Elements *topics)
 	{
 		KafkaString topic = take_string(&bytes);
 
+		if (topic.len == 0)
+			return;
 		add_element(topics, CStringGetTextDatum(pt_string_to_server(topic)));
 	}
 }

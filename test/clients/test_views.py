@@ -201,6 +201,23 @@ def test_ask():
     eventually(lambda: server.sql("SELECT count(*) FROM clients"), "0", "those who asked are no clients")
 
 
+def test_cut_member():
+    """a member whose subscription and assignment end early is shown with what there is"""
+    server.sql("SELECT create_topic('whole')")
+    name = struct.pack(">h", 5) + b"whole"
+    subscription = struct.pack(">hi", 0, 2) + name + struct.pack(">h", 10) + b"cut"
+    assignment = struct.pack(">hi", 0, 1) + name + struct.pack(">iih", 2, 0, 0)
+    with connect() as client:
+        joined = client.call("JoinGroup", 3, {"GroupId": "cut", "SessionTimeoutMs": 30000, "RebalanceTimeoutMs": 30000, "MemberId": "",
+                                              "ProtocolType": "consumer", "Protocols": [{"Name": "range", "Metadata": subscription}]})
+        me = {"GroupId": "cut", "GenerationId": joined["GenerationId"], "MemberId": joined["MemberId"]}
+        tap.equal(client.call("SyncGroup", 3, {**me, "Assignments": [{"MemberId": me["MemberId"], "Assignment": assignment}]})["ErrorCode"],
+                  0, "it is in its group")
+        tap.equal(server.rows("SELECT subscription, assignment FROM list_group_members() WHERE group_id = 'cut'"), [["{whole}", "{whole:0}"]],
+                  "one topic and one partition")
+        client.call("LeaveGroup", 1, {"GroupId": "cut", "MemberId": me["MemberId"]})
+
+
 def test_without_listener():
     """a server without a listener says so"""
     other = pg.Cluster("silent", settings={"pgtopic.port": 0}).init().start()
@@ -220,4 +237,4 @@ server.sql("CREATE EXTENSION pgtopic")
 server.wait_listener()
 server.set(pgtopic__max_connections=1000).reload()
 time.sleep(0.3)
-tap.main([test_clients, test_many, test_stats, test_privileges, test_activity, test_ask, test_without_listener])
+tap.main([test_clients, test_many, test_stats, test_privileges, test_activity, test_ask, test_cut_member, test_without_listener])

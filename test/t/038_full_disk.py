@@ -182,6 +182,28 @@ def test_directory():
     server.wait_listener()
 
 
+def test_deleting():
+    """a full disk: what deleting records gives back is used, and deleting needs no space"""
+    append = "SELECT append('again:0', repeat('x', 1000000))"
+    server.sql("SELECT create_topic('again')")
+    for _ in range(5):
+        server.sql(append)
+    disk.leave(0)
+    accepted = 0
+    while accepted < 3 and not error_of(append):        # what was reserved
+        accepted += 1
+    tap.ok(accepted < 3, "the topic can take no more")
+    tap.equal(server.sql("SELECT delete_records('again:0', 4)"), "4", "its oldest records are deleted")
+    for i in range(3):
+        tap.equal(server.sql(append), str(5 + accepted + i), "and another is taken, in their place")
+    tap.ok(disk.free() < EXTENT << 20, "the disk is full still")
+    server.kill9().start()
+    tap.equal(server.sql("SELECT count(*), bool_and(value = repeat('x', 1000000)::bytea) FROM topics.again"), "%d|t" % (4 + accepted),
+              "all is there after a crash")
+    server.sql("SELECT drop_topic('again')")
+    server.wait_listener()
+
+
 def commit(client, offset):
     body = {"GroupId": "g", "GenerationIdOrMemberEpoch": -1, "MemberId": "", "Topics": [
         {"Name": "t", "Partitions": [{"PartitionIndex": 0, "CommittedOffset": offset, "CommittedMetadata": "m" * 4000}]}]}
@@ -273,7 +295,7 @@ def main():
         print("1..0 # SKIP no file system can be mounted here", flush=True)
         return
     disk, wal_disk = disks
-    tap.main([test_setup] + [settled(t) for t in (test_append, test_clients, test_directory, test_commit, test_wal)])
+    tap.main([test_setup] + [settled(t) for t in (test_append, test_clients, test_directory, test_deleting, test_commit, test_wal)])
 
 
 main()

@@ -201,6 +201,7 @@ pt_expired_find(Relation rel, const PtRetention *rule, PtExpired *found)
 		.offset = info.start_offset,.ordinal = info.start_ordinal,.pos = info.start_pos
 	};
 	found->unfreed = info.free_extent < info.first_extent;
+	found->held = info.first_extent < pt_pos_extent(info.start_pos);
 	found->lsn = info.lsn;
 	extent = Max(extent_by_size(rel, &info, rule->bytes), extent_by_time(rel, &info, rule->before_ms));
 	pt_reader_begin_info(&r, rel, &info);

@@ -146,6 +146,7 @@ typedef struct PtExpired
 	bool		moves;
 	bool		empty;			/* nothing that is committed is left then */
 	bool		unfreed;		/* space before old is not free yet */
+	bool		held;			/* because a snapshot of producers is due */
 	XLogRecPtr	lsn;			/* of what says that the log starts at old */
 	bool		more;			/* the search ended early: there may be more */
 	int64		oldest_ms;		/* largest timestamp of the first batch left;

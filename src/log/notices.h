@@ -17,7 +17,8 @@
 typedef enum PtNoticeKind
 {
 	PT_NOTICE_EXTENT,			/* an extent is complete, and durable */
-	PT_NOTICE_FIRST				/* an empty log has a record, durable */
+	PT_NOTICE_FIRST,			/* an empty log has a record, durable */
+	PT_NOTICE_PRODUCERS			/* a snapshot of producers is due */
 } PtNoticeKind;
 
 typedef struct PtNotice

@@ -256,40 +256,6 @@ append_piece(Relation rel, PtLogState *log, PtSnapshotWriter *w, int64 now)
 	pt_append(rel, log, &piece, 1, PT_KEEP_EPOCH);
 }
 
-/*
- * Extents from where reading begins to the tail, less what a snapshot takes.
- */
-static uint64
-unread_extents(const PtLogState *log)
-{
-	uint64		n = pt_pos_extent(log->tail_pos) - pt_pos_extent(log->producers_pos);
-	uint64		taken = 4 * (uint64) log->producers_extents;
-
-	Assert(log->tail_pos >= log->producers_pos);
-	return n > taken ? n - taken : 0;
-}
-
-/*
- * Is it time for a snapshot?  When much lies behind the last one, which would
- * have to be read: 16 extents, and four times what the last one took.  And
- * when the start of the log has passed it, whose extents could be freed.
- */
-bool
-pt_log_producers_due(const PtLogState *log)
-{
-	if (log->producers_pos == 0)
-		return false;
-	return pt_pos_extent(log->start_pos) > pt_pos_extent(log->producers_pos) ||
-		unread_extents(log) >= PT_PRODUCERS_EXTENTS;
-}
-
-/* Have those who should have written one not come to it? */
-bool
-pt_log_producers_overdue(const PtLogState *log)
-{
-	return log->producers_pos != 0 && unread_extents(log) >= PT_PRODUCERS_OVERDUE;
-}
-
 /* See producers.h. */
 XLogRecPtr
 pt_log_producers_move(const RelFileLocator *locator, PtLogPos pos)

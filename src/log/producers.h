@@ -39,9 +39,38 @@ extern void pt_log_producers_begin(Relation rel, PtLogState *log);
 extern PtLogPos pt_log_producers_write(Relation rel, PtLogState *log, const PtProducerState *states, int n,
 									   int64 now);
 
-/* Is a snapshot due, or so late that no batch should be appended before it? */
-extern bool pt_log_producers_due(const PtLogState *log);
-extern bool pt_log_producers_overdue(const PtLogState *log);
+/*
+ * Extents from where reading begins to the tail, less what a snapshot takes.
+ */
+static inline uint64
+pt_log_producers_unread(const PtLogState *log)
+{
+	uint64		n = pt_pos_extent(log->tail_pos) - pt_pos_extent(log->producers_pos);
+	uint64		taken = 4 * (uint64) log->producers_extents;
+
+	return log->tail_pos > log->producers_pos && n > taken ? n - taken : 0;
+}
+
+/*
+ * Is it time for a snapshot?  When much lies behind the last one, which would
+ * have to be read: 16 extents, and four times what the last one took.  And
+ * when the start of the log has passed it, whose extents could be freed.
+ */
+static inline bool
+pt_log_producers_due(const PtLogState *log)
+{
+	if (log->producers_pos == 0)
+		return false;
+	return pt_pos_extent(log->start_pos) > pt_pos_extent(log->producers_pos) ||
+		pt_log_producers_unread(log) >= PT_PRODUCERS_EXTENTS;
+}
+
+/* Is it so late that no batch should be appended before it? */
+static inline bool
+pt_log_producers_overdue(const PtLogState *log)
+{
+	return log->producers_pos != 0 && pt_log_producers_unread(log) >= PT_PRODUCERS_OVERDUE;
+}
 
 /*
  * When a snapshot is committed: write puts into WAL that loading begins there

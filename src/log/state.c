@@ -35,6 +35,7 @@
 #include "guc.h"
 #include "log/internal.h"
 #include "log/notices.h"
+#include "log/producers.h"
 #include "log/watch.h"
 
 typedef struct PtStateShared
@@ -310,14 +311,19 @@ add_waiting(PtLogState *state)
 /*
  * The durable end of a log has moved from there to here.  Retention wants to
  * know of the first record of an empty log, and of extents that are complete.
+ * With these a snapshot of producers may be due.
  */
 static void
-tell_housekeeper(const RelFileLocator *locator, bool was_empty, const PtLogEnd *from, const PtLogEnd *to)
+tell_housekeeper(const RelFileLocator *locator, bool was_empty, bool producers, const PtLogEnd *from, const PtLogEnd *to)
 {
+	bool		complete = pt_pos_extent(to->pos) != pt_pos_extent(from->pos);
+
 	if (was_empty)
 		pt_notice_push(locator, PT_NOTICE_FIRST);
-	else if (pt_pos_extent(to->pos) != pt_pos_extent(from->pos))
+	else if (complete)
 		pt_notice_push(locator, PT_NOTICE_EXTENT);
+	if (complete && producers)
+		pt_notice_push(locator, PT_NOTICE_PRODUCERS);
 }
 
 /*
@@ -332,10 +338,12 @@ pt_state_advance(PtLogState *state, XLogRecPtr lsn)
 	PtLogEnd	before;
 	PtLogEnd	after;
 	bool		was_empty;
+	bool		producers;
 	int			n = 0;
 
 	SpinLockAcquire(&state->mutex);
 	locator = state->locator;
+	producers = pt_log_producers_due(state);
 	before = state->durable;
 	was_empty = state->durable.offset == state->start_offset;
 	for (; n < state->ring_n && state->ring[n].lsn <= lsn; n++)
@@ -352,7 +360,7 @@ pt_state_advance(PtLogState *state, XLogRecPtr lsn)
 	if (n == 0)
 		return;
 	pt_watch_moved(&locator);
-	tell_housekeeper(&locator, was_empty, &before, &after);
+	tell_housekeeper(&locator, was_empty, producers, &before, &after);
 }
 
 /* The same for every log that has something waiting. */
@@ -441,10 +449,18 @@ pt_state_is_written(PtLogState *state, const RelFileLocator *locator, uint64 ext
  * the start, and the sealed position, which others than the appender move
  */
 
+/* A new start, and whether a snapshot of producers is due then. */
+typedef struct NewStart
+{
+	const PtLogStart *start;
+	bool	   *producers;
+} NewStart;
+
 static void
 note_start(PtLogState *state, const void *arg)
 {
-	const PtLogStart *start = arg;
+	const NewStart *new = arg;
+	const PtLogStart *start = new->start;
 
 	/* no further than that: what follows may be on no standby yet */
 	if (state->loaded && state->durable.offset < start->offset)
@@ -458,6 +474,7 @@ note_start(PtLogState *state, const void *arg)
 		state->start_ordinal = start->ordinal;
 		state->start_pos = start->pos;
 	}
+	*new->producers = state->loaded && pt_log_producers_due(state);
 }
 
 /*
@@ -467,7 +484,12 @@ note_start(PtLogState *state, const void *arg)
 void
 pt_state_set_start(const RelFileLocator *locator, const PtLogStart *start)
 {
-	pt_state_tell(locator, note_start, start);
+	bool		producers = false;
+	NewStart	new = {.start = start,.producers = &producers};
+
+	pt_state_tell(locator, note_start, &new);
+	if (producers)
+		pt_notice_push(locator, PT_NOTICE_PRODUCERS);
 }
 
 static void

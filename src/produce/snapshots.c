@@ -3,13 +3,14 @@
  * snapshots.c
  *	  Writes snapshots of a log's producers into the log, when one is due.
  *
- * Snapshots are written by executors, with the batch that they append.  They
- * read what the log says (not the table in shared memory, which may have lost
- * some) and write all of it anew.  The append lock is held meanwhile: for 16
+ * Snapshots are written by the housekeeper, in transactions of their own.  It
+ * reads what the log says (not the table in shared memory, which may have lost
+ * some) and writes all of it anew.  The append lock is held meanwhile: for 16
  * extents of the log that is a few milliseconds.
  *
- * A listener sends its next idempotent batch to them when a snapshot is
- * overdue.
+ * Executors write one that is due with the batch that they append.  So a
+ * housekeeper that does not come to it is no danger: a listener sends its next
+ * idempotent batch to an executor when a snapshot is overdue.
  *
  * Siblings: producers.c; ../log/producers.c, which says when and how.
  *
@@ -26,6 +27,7 @@
 #include "guc.h"
 #include "log/producers.h"
 #include "produce/internal.h"
+#include "topic/leaf.h"
 #include "topic/timestamp.h"
 
 static int	choose_states(const RelFileLocator *locator, PtProducerState *states, int n, int64 now);
@@ -88,4 +90,37 @@ pt_producers_snapshot(Relation rel, PtLogState *log)
 		pt_tails_after_append();
 	pt_trim_producers(relid, log, pos);
 	pfree(states);
+}
+
+/*
+ * Writes a snapshot into the log of a partition if one is due, as a
+ * transaction of its own; called outside of one.  Never waits: false when the
+ * partition is busy, and should be tried again.  An ERROR leaves a transaction
+ * for the caller to abort.
+ */
+bool
+pt_producers_keep(Oid relid)
+{
+	Relation	rel;
+	PtLogState *log;
+	bool		done = false;
+
+	Assert(!IsTransactionState());
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	if (ConditionalLockRelationOid(relid, RowExclusiveLock))
+	{
+		rel = try_relation_open(relid, NoLock);
+		done = rel == NULL || !pt_leaf_is_log(relid);
+		if (!done && pt_append_lock(relid, PT_LOCK_TRY) && (log = pt_state_try(rel)) != NULL)
+		{
+			if (pt_log_producers_due(log))
+				pt_producers_snapshot(rel, log);
+			done = true;
+		}
+		if (rel != NULL)
+			relation_close(rel, NoLock);
+	}
+	CommitTransactionCommand();
+	return done;
 }

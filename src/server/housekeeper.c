@@ -2,7 +2,8 @@
  *
  * housekeeper.c
  *	  The process that removes what is too old: records by their topics'
- *	  retention, and committed offsets that nobody uses.
+ *	  retention, and committed offsets that nobody uses.  It also writes
+ *	  snapshots of producers.
  *
  * It knows when the next partition is due (kept_logs.c) and sleeps until then,
  * but not longer than a second, because changes of topics are told by
@@ -45,6 +46,7 @@
 #include "server/kept_logs.h"
 #include "server/server.h"
 #include "server/shared.h"
+#include "server/snapshot_queue.h"
 #include "topic/timestamp.h"
 #include "xact/claims.h"
 #include "xact/xact.h"
@@ -224,6 +226,8 @@ look(Turn *turn, int64 now)
 			pt_housekeeping_good(log->leaf);
 		log->told = 0;
 		log->backoff_ms = 0;
+		if (turn->retained.found.held)
+			pt_snapshots_add(log->leaf, now);
 		plan_next(log, &turn->retained.found, retention_ms, now);
 	}
 	else
@@ -286,7 +290,12 @@ take_notices(int64 now)
 	PtNotice	notice;
 
 	while (pt_notice_pop(&notice))
-		pt_kept_logs_notice(&notice, now);
+	{
+		if (notice.kind == PT_NOTICE_PRODUCERS)
+			pt_snapshots_add_file(&notice.locator, now);
+		else
+			pt_kept_logs_notice(&notice, now);
+	}
 	if (pt_notices_lost())
 		pt_kept_logs_all_due(now);
 }
@@ -298,7 +307,7 @@ static int64
 wait_ms(void)
 {
 	int64		now = pt_now_ms();
-	int64		next = Min(next_sync, pt_kept_logs_next());
+	int64		next = Min(Min(next_sync, pt_kept_logs_next()), pt_snapshots_next());
 
 	return Min(Max(next - now, 0), pt_offsets_wait());
 }
@@ -325,6 +334,8 @@ housekeeper_turn(MemoryContext mcxt)
 			carry_out_retention(now);
 		}
 		CommitTransactionCommand();
+		while (pt_snapshots_write(now))
+			CHECK_FOR_INTERRUPTS();
 		if (pt_offsets_wait() == 0)
 		{
 			pgstat_report_activity(STATE_RUNNING, "removing committed offsets that are not used");

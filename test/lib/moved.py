@@ -13,6 +13,7 @@ Siblings: cluster.py, tap.py; ../clients/raw.py speaks Kafka's protocol.
 import os
 import struct
 import sys
+import time
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "clients"))
 import raw             # noqa: E402
@@ -21,7 +22,7 @@ import tap             # noqa: E402
 SETUP = """
 CREATE EXTENSION pgtopic;
 SELECT create_topic('orders', partitions => 3,
-                    config => '{"retention.ms": "3600000", "max.message.bytes": 500000, "compression.type": "zstd"}');
+                    config => '{"retention.ms": "-1", "max.message.bytes": 500000, "compression.type": "zstd"}');
 SELECT create_topic('clients'), create_topic('shop.Items-1'), create_topic('empty', partitions => 2), create_topic('emptied');
 INSERT INTO topics.orders (partition, key, value, "timestamp")
     SELECT i % 3, ('k' || i)::text::bytea, CASE WHEN i % 10 > 0 THEN convert_to(repeat('value ' || i, 1 + i % 50), 'UTF8') END,
@@ -84,7 +85,7 @@ def new_producer(server):
 
 def send(server, producer, sequence, values, topic="clients"):
     """One batch of an idempotent producer: (error code, base offset)"""
-    batch = raw.Batch([(None, v) for v in values], producer_id=producer, producer_epoch=0, base_sequence=sequence)
+    batch = raw.Batch([(None, v) for v in values], timestamp=int(time.time() * 1000), producer_id=producer, producer_epoch=0, base_sequence=sequence)
     got = ask(server, "Produce", 9, {"Acks": -1, "TimeoutMs": 10000, "TransactionalId": None, "TopicData": [
         {"Name": topic, "PartitionData": [{"Index": 0, "Records": batch.encode()}]}]})
     part = got["Responses"][0]["PartitionResponses"][0]

@@ -15,7 +15,7 @@ source = target = None
 SETUP = """
 CREATE EXTENSION pgtopic;
 SELECT create_topic('orders', partitions => 3,
-                    config => '{"retention.ms": "3600000", "max.message.bytes": 500000, "compression.type": "zstd"}');
+                    config => '{"retention.ms": "-1", "max.message.bytes": 500000, "compression.type": "zstd"}');
 SELECT create_topic('Quoted.Name-1');
 SELECT create_topic('%s');
 SELECT create_topic('empty', partitions => 2);

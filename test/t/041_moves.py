@@ -121,7 +121,8 @@ def test_created_from():
     """CREATE DATABASE ... TEMPLATE of a database with topics, in both ways, and moving one"""
     fails("CREATE DATABASE served TEMPLATE postgres", "being accessed by other users", "the database that is served has sessions",
           database="template1")
-    server.set(pgtopic__port=0).restart()
+    server.sql("CREATE DATABASE served_instead", database="template1")
+    server.set(pgtopic__database="served_instead").restart()
     full = server.sql(FULL)
     for strategy in ("wal_log", "file_copy"):
         server.sql("CREATE DATABASE %s TEMPLATE postgres STRATEGY %s" % (strategy, strategy), database="template1")
@@ -142,7 +143,7 @@ def test_created_from():
 
 def serve(database):
     """Clients get the copy now; it goes on by itself."""
-    server.set(pgtopic__port=server.kafka_port, pgtopic__database=database).restart()
+    server.set(pgtopic__database=database).restart()
     end = int(server.sql("SELECT log_end('clients:0')", database=database))
     tap.equal(kept.send(server), (moved.NONE, end), "served: a producer goes on in the copy")
     tap.equal(moved.committed(server, "others", "orders", 1), 17, "served: a group is where it was")

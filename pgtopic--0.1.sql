@@ -581,7 +581,7 @@ CREATE FUNCTION verify_topic(topic topic, deep bool DEFAULT false, OUT partition
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'pt_verify_topic' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION verify_topic(topic, bool)
-	IS 'what is damaged in the logs of a topic, one row each; deep also takes batches apart and looks at indexes';
+	IS 'what is damaged in the logs of a topic, one row each; deep also takes batches apart';
 CREATE FUNCTION verify_partition(partition partition, deep bool DEFAULT false, OUT partition partition, OUT damage text,
 								 OUT block bigint, OUT "position" bigint, OUT "offset" bigint, OUT message text)
 	RETURNS SETOF record

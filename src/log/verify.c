@@ -13,8 +13,6 @@
  *		verify_space.c	the meta page, the directory, physical extents
  *		verify_frames.c	frames and batches along the log
  *
- * ../fetch/verify_index.c holds indexes against the log.
- *
  * Copyright (c) 2026, the pgtopic authors
  *
  *-------------------------------------------------------------------------

@@ -31,7 +31,6 @@
 	X(TIMESTAMP, "timestamp") \
 	X(BATCH, "batch")				/* a record batch: header, CRC, records */ \
 	X(END, "end")					/* the committed end */ \
-	X(INDEX, "index")				/* an index does not fit the log */ \
 	X(SKIPPED, "skipped")		/* was lost; skip_damaged() leads past it */
 
 typedef enum PtDamage

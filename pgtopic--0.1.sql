@@ -573,6 +573,24 @@ COMMENT ON VIEW partitions IS 'all partitions of all topics';
 GRANT SELECT ON topics, partitions TO PUBLIC;
 
 --
+-- compaction
+--
+
+CREATE FUNCTION compact_topic(topic topic, OUT partition partition, OUT passes int, OUT records_removed bigint,
+							  OUT tombstones_removed bigint, OUT keyless_removed bigint, OUT bytes_freed bigint,
+							  OUT bytes_written bigint, OUT clean_offset bigint, OUT complete bool)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_compact_topic' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION compact_topic(topic)
+	IS 'keeps the last record of each key, now, up to the last part of each log that is closed and visible to everybody';
+CREATE FUNCTION compact_partition(partition partition, OUT partition partition, OUT passes int, OUT records_removed bigint,
+								  OUT tombstones_removed bigint, OUT keyless_removed bigint, OUT bytes_freed bigint,
+								  OUT bytes_written bigint, OUT clean_offset bigint, OUT complete bool)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_compact_partition' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION compact_partition(partition) IS 'compacts one partition: see compact_topic()';
+
+--
 -- is it whole?
 --
 

@@ -53,6 +53,8 @@ int			pt_max_producers;
 int			pt_old_scan_threshold;
 int			pt_producer_id_expiration;
 int			pt_decompress_limit;
+int			pt_compaction_memory;
+int			pt_file_delete_delay_s;
 
 typedef struct PtIntSetting
 {
@@ -136,6 +138,12 @@ static const PtIntSetting int_settings[] = {
 	{"pgtopic.decompress_limit", &pt_decompress_limit, 256 * 1024, 64, PT_RECORDS_BYTES_MAX / 1024, PGC_SUSET, GUC_UNIT_KB,
 		"Most memory that decompressing one record batch may take.",
 	"A client's batch that takes more is refused; what is in a log already is read all the same."},
+	{"pgtopic.compaction_memory", &pt_compaction_memory, 128 * 1024, 64, MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB,
+		"Memory in which a compaction keeps the keys of a partition.",
+	"Each key takes 30 bytes; if they do not fit, it reads the partition several times. Kafka's log.cleaner.dedupe.buffer.size."},
+	{"pgtopic.file_delete_delay", &pt_file_delete_delay_s, 60, 1, 3600 * 24, PGC_SIGHUP, GUC_UNIT_S,
+		"How long space that compaction has freed waits before it is used again.",
+	"Responses that are being sent may still read it. Kafka's log.segment.delete.delay.ms."},
 };
 
 typedef struct PtStringSetting

@@ -53,6 +53,8 @@ extern int	pt_old_scan_threshold;	/* s, -1: no limit */
 extern int	pt_max_producers;	/* idempotent producers, over all partitions */
 extern int	pt_producer_id_expiration;	/* ms */
 extern int	pt_decompress_limit;	/* kB, of one batch */
+extern int	pt_compaction_memory;	/* kB */
+extern int	pt_file_delete_delay_s;
 
 extern void pt_guc_register(void);
 

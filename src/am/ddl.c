@@ -47,7 +47,7 @@ static const PtLogInfo *next_file_start;
 static void check_columns(Relation rel);
 static void check_relation(Relation rel, char persistence);
 static void copy_frames(Relation old_table, Relation new_table, TransactionId oldest_xmin, double *num_tuples);
-static void copy_frame(Relation new_table, PtLogState *state, PtReader *r, const PtFrame *frame);
+static void copy_frame(Relation new_table, PtLogState *state, PtReader *r, PtFrame *frame);
 static void seal_copied(Relation rel, PtLogState *state, PtLogPos sealed);
 static void copy_producers(Relation old_table, Relation new_table, PtLogState *state);
 
@@ -388,7 +388,7 @@ copy_producers(Relation old_table, Relation new_table, PtLogState *state)
  * so it may set the next ordinal, which never goes back.
  */
 static void
-copy_frame(Relation new_table, PtLogState *state, PtReader *r, const PtFrame *frame)
+copy_frame(Relation new_table, PtLogState *state, PtReader *r, PtFrame *frame)
 {
 	PtAppendBatch batch = {
 		.data = pt_reader_batch(r, frame),

@@ -71,7 +71,7 @@ pt_rows_begin(PtRows *rows, Relation rel, Snapshot snapshot, BufferAccessStrateg
 	pt_reader_begin(&rows->reader, rel, strategy);
 	rows->limit = rows->reader.view.tail_pos;
 	rows->start_offset = rows->reader.view.start_offset;
-	rows->stop = NO_LIMIT;
+	rows->stop_ordinal = PG_INT64_MAX;
 	rows->current = -1;
 	pt_rows_set_snapshot(rows, snapshot);
 }
@@ -173,9 +173,7 @@ static PtLogPos
 find_own_end(PtRows *rows)
 {
 	PtReader   *r = &rows->reader;
-	PtLogPos	pos = r->pos;
-	PtLogPos	skip_pos = r->skip_pos;
-	uint32		skip_length = r->skip_length;
+	PtReaderPlace place = pt_reader_place(r);
 	PtLogPos	result = NO_LIMIT;
 	PtFrame		frame;
 
@@ -190,9 +188,7 @@ find_own_end(PtRows *rows)
 		else if (v == PT_VISIBLE && !TransactionIdIsCurrentTransactionId(frame.head.xid))
 			break;
 	}
-	r->pos = pos;
-	r->skip_pos = skip_pos;
-	r->skip_length = skip_length;
+	pt_reader_return(r, &place);
 	return result;
 }
 
@@ -238,10 +234,12 @@ next_frame(PtRows *rows)
 	PtReader   *r = &rows->reader;
 
 	if (rows->at == PT_ROWS_ON && !rows->behind)
-		pt_reader_seek_pos(r, rows->frame.next);
+		pt_reader_seek_behind(r, &rows->frame);
 	close_batch(rows);
-	while (pt_reader_next(r, &rows->frame) && rows->frame.pos < rows->stop)
+	while (pt_reader_next(r, &rows->frame) && rows->frame.head.base_ordinal < rows->stop_ordinal)
 	{
+		if (rows->frame.head.base_ordinal < rows->from_ordinal)
+			continue;
 		switch (classify(rows, &rows->frame))
 		{
 			case PT_VISIBLE:
@@ -269,7 +267,7 @@ prev_frame(PtRows *rows)
 	PtReader   *r = &rows->reader;
 
 	if (rows->at == PT_ROWS_ON && rows->behind)
-		pt_reader_seek_pos(r, rows->frame.pos);
+		pt_reader_seek_frame(r, &rows->frame);
 	close_batch(rows);
 	while (pt_reader_prev(r, &rows->frame))
 	{
@@ -365,7 +363,7 @@ step_any(PtRows *rows)
 	Assert(rows->open);
 	if (rows->has_all)
 	{
-		if (rows->current + 1 >= rows->iter.header.record_count)
+		if (rows->current + 1 >= rows->frame.batch.record_count)
 			return false;
 		go_to(rows, rows->current + 1);
 		return true;
@@ -386,12 +384,13 @@ step_any(PtRows *rows)
 static void
 take_apart(PtRows *rows)
 {
-	int			n = rows->frame.batch.record_count;
+	int			n;
 
 	if (rows->has_all)
 		return;
 	close_batch(rows);
 	open_batch(rows);
+	n = rows->frame.batch.record_count; /* fewer, if it has been compacted */
 	if (n > rows->records_cap)
 	{
 		if (rows->records)
@@ -408,6 +407,24 @@ take_apart(PtRows *rows)
 		rows->records[i] = rows->record;
 	}
 	rows->has_all = true;
+}
+
+/*
+ * The first record of a decoded batch at or behind an offset; their number if
+ * there is none.
+ */
+static int
+index_of_offset(PtRows *rows, int64 offset)
+{
+	int			n = rows->frame.batch.record_count;
+	int			i = (int) Max(0, Min(offset - rows->frame.batch.base_offset, n));
+
+	Assert(rows->has_all);
+	while (i > 0 && rows->records[i - 1].offset >= offset)
+		i--;
+	while (i < n && rows->records[i].offset < offset)
+		i++;
+	return i;
 }
 
 /*
@@ -429,10 +446,8 @@ go_to(PtRows *rows, int i)
 static bool
 go_to_offset(PtRows *rows, int64 offset)
 {
-	int			n = rows->frame.batch.record_count;
 	int			i;
 
-	Assert(n > 0);
 	offset = Max(offset, rows->start_offset);
 	if (!rows->open)
 		open_batch(rows);
@@ -448,12 +463,8 @@ go_to_offset(PtRows *rows, int64 offset)
 		return false;
 	}
 	take_apart(rows);
-	i = (int) Max(0, Min(offset - rows->frame.batch.base_offset, n - 1));
-	while (i > 0 && rows->records[i - 1].offset >= offset)
-		i--;
-	while (i < n && rows->records[i].offset < offset)
-		i++;
-	if (i == n)
+	i = index_of_offset(rows, offset);
+	if (i == rows->frame.batch.record_count)
 		return false;
 	go_to(rows, i);
 	return true;
@@ -471,7 +482,7 @@ pt_rows_next(PtRows *rows)
 {
 	if (rows->at == PT_ROWS_END)
 		return false;
-	if (rows->at == PT_ROWS_START && rows->stop == NO_LIMIT)
+	if (rows->at == PT_ROWS_START && rows->stop_ordinal == PG_INT64_MAX && rows->from_ordinal == 0)
 		pt_reader_seek_start(&rows->reader);
 	if (rows->at == PT_ROWS_ON && step(rows))
 		return true;
@@ -511,18 +522,23 @@ pt_rows_prev(PtRows *rows)
 		pt_reader_seek_end(&rows->reader);
 	if (rows->at == PT_ROWS_ON && rows->current > 0)
 	{
-		int			current = rows->current;
+		int64		offset = rows->record.offset;
+		int			i;
 
 		take_apart(rows);
-		go_to(rows, current - 1);
-		return behind_start(rows);
+		i = index_of_offset(rows, offset);
+		if (i > 0)
+		{
+			go_to(rows, i - 1);
+			return behind_start(rows);
+		}
 	}
 	while (prev_frame(rows))
 	{
 		rows->at = PT_ROWS_ON;
+		take_apart(rows);
 		if (rows->frame.batch.record_count == 0)
 			continue;
-		take_apart(rows);
 		go_to(rows, rows->frame.batch.record_count - 1);
 		return behind_start(rows);
 	}
@@ -530,16 +546,18 @@ pt_rows_prev(PtRows *rows)
 }
 
 /*
- * Restricts the cursor to the frames that start in this extent;
+ * Restricts the cursor to the frames whose base ordinals are in this range;
  * pt_rows_next() moves to the first of their rows.  The cursor ends with the
- * extent.
+ * last.
  */
 void
-pt_rows_seek_extent(PtRows *rows, uint64 extent)
+pt_rows_seek_piece(PtRows *rows, int64 from_ordinal, int64 stop_ordinal)
 {
+	Assert(from_ordinal < stop_ordinal);
 	pt_rows_reset(rows, PT_ROWS_START);
-	pt_reader_seek_extent(&rows->reader, extent);
-	rows->stop = pt_extent_pos(extent + 1);
+	pt_reader_seek_ordinal(&rows->reader, from_ordinal);
+	rows->from_ordinal = from_ordinal;
+	rows->stop_ordinal = stop_ordinal;
 }
 
 /*
@@ -588,7 +606,7 @@ static void
 seek_behind(PtRows *rows, int64 offset)
 {
 	PtReader   *r = &rows->reader;
-	PtLogPos	pos;
+	PtReaderPlace place;
 	PtFrame		frame;
 
 	if (offset >= r->view.tail_offset)
@@ -597,16 +615,16 @@ seek_behind(PtRows *rows, int64 offset)
 		return;
 	}
 	pt_reader_seek_offset(r, offset);
-	pos = r->pos;
+	place = pt_reader_place(r);
 	while (pt_reader_next(r, &frame))
 	{
 		PtVisibility v = classify(rows, &frame);
 
 		if (v == PT_IN_PROGRESS || (v == PT_VISIBLE && frame.batch.base_offset > offset))
 			break;
-		pos = r->pos;
+		place = pt_reader_place(r);
 	}
-	pt_reader_seek_pos(r, pos);
+	pt_reader_return(r, &place);
 }
 
 /*
@@ -615,6 +633,8 @@ seek_behind(PtRows *rows, int64 offset)
 bool
 pt_rows_last_upto(PtRows *rows, int64 offset)
 {
+	int			i;
+
 	pt_rows_reset(rows, PT_ROWS_END);
 	seek_behind(rows, offset);
 	do
@@ -624,12 +644,12 @@ pt_rows_last_upto(PtRows *rows, int64 offset)
 	} while (rows->frame.batch.base_offset > offset);
 	rows->at = PT_ROWS_ON;
 	take_apart(rows);
-	go_to(rows, rows->frame.batch.record_count - 1);
-	while (rows->record.offset > offset)
-	{
-		if (!pt_rows_prev(rows))
-			return false;
-	}
+	i = index_of_offset(rows, offset);
+	if (i < rows->frame.batch.record_count && rows->records[i].offset == offset)
+		i++;
+	if (i == 0)
+		return pt_rows_prev(rows);
+	go_to(rows, i - 1);
 	return behind_start(rows);
 }
 
@@ -645,10 +665,11 @@ frame_holds(const PtFrame *frame, int64 ordinal)
 
 /*
  * Makes the frame with this ordinal the cursor's, whether it is visible or
- * not; false if there is none.
+ * not; false if there is none.  *gone: there will never be one again, as there
+ * are later ones; compaction has dropped it.
  */
 static bool
-find_frame(PtRows *rows, int64 ordinal)
+find_frame(PtRows *rows, int64 ordinal, bool *gone)
 {
 	PtReader   *r = &rows->reader;
 	bool		close = rows->at == PT_ROWS_ON && rows->frame.head.base_ordinal < ordinal;
@@ -657,17 +678,20 @@ find_frame(PtRows *rows, int64 ordinal)
 	/* in an index scan in the order of the log it is often the next frame */
 	if (close)
 	{
-		pt_reader_seek_pos(r, rows->frame.next);
+		pt_reader_seek_behind(r, &rows->frame);
 		close_batch(rows);
 		if (pt_reader_next(r, &rows->frame) && frame_holds(&rows->frame, ordinal))
 			return true;
 	}
 	close_batch(rows);
 	pt_reader_seek_ordinal(r, ordinal);
-	while (pt_reader_next(r, &rows->frame) && rows->frame.head.base_ordinal <= ordinal)
+	while (pt_reader_next(r, &rows->frame))
 	{
 		if (frame_holds(&rows->frame, ordinal))
 			return true;
+		*gone = rows->frame.head.base_ordinal > ordinal;
+		if (*gone)
+			break;
 	}
 	return false;
 }
@@ -675,7 +699,8 @@ find_frame(PtRows *rows, int64 ordinal)
 /*
  * Moves to the row with an ordinal; false if there is no such visible row.
  * Then *why is PT_IN_PROGRESS if its transaction (*xid) is, and PT_INVISIBLE
- * if that has aborted or the row does not exist.
+ * if that has aborted, or the row does not exist; if it is known that it never
+ * will, *xid is valid.
  */
 bool
 pt_rows_find(PtRows *rows, int64 ordinal, PtVisibility *why, TransactionId *xid)
@@ -686,8 +711,12 @@ pt_rows_find(PtRows *rows, int64 ordinal, PtVisibility *why, TransactionId *xid)
 	*xid = InvalidTransactionId;
 	if (!(rows->at == PT_ROWS_ON && rows->open && frame_holds(&rows->frame, ordinal)))
 	{
-		if (!find_frame(rows, ordinal))
+		bool		gone = false;
+
+		if (!find_frame(rows, ordinal, &gone))
 		{
+			if (gone)
+				*xid = FrozenTransactionId;
 			pt_rows_reset(rows, PT_ROWS_START);
 			return false;
 		}
@@ -709,7 +738,10 @@ pt_rows_find(PtRows *rows, int64 ordinal, PtVisibility *why, TransactionId *xid)
 		*why = PT_INVISIBLE;	/* removed */
 		return false;
 	}
-	return go_to_offset(rows, offset) && rows->record.offset == offset;
+	if (go_to_offset(rows, offset) && rows->record.offset == offset)
+		return true;
+	*why = PT_INVISIBLE;		/* compaction has dropped it */
+	return false;
 }
 
 /*

@@ -43,8 +43,9 @@ typedef struct PtRows
 	PtLogPos	own_end;		/* own frames from here on are hidden, because
 								 * frames of others before them are; 0: not
 								 * known yet */
-	PtLogPos	stop;			/* frames from here on belong to another
-								 * worker's extent */
+	int64		from_ordinal;	/* frames that begin before it belong to
+								 * another worker */
+	int64		stop_ordinal;	/* likewise those from here on */
 	/* the frame of the current row */
 	PtFrame		frame;
 	bool		behind;			/* the reader is behind the frame, not before
@@ -72,7 +73,7 @@ extern void pt_rows_set_snapshot(PtRows *rows, Snapshot snapshot);
 extern bool pt_rows_next(PtRows *rows);
 extern bool pt_rows_prev(PtRows *rows);
 
-extern void pt_rows_seek_extent(PtRows *rows, uint64 extent);
+extern void pt_rows_seek_piece(PtRows *rows, int64 from_ordinal, int64 stop_ordinal);
 
 extern void pt_rows_seek_timestamp(PtRows *rows, int64 timestamp);
 

@@ -3,10 +3,9 @@
  * scan.c
  *	  Scans of a whole log: sequential, parallel, sampled, and for ANALYZE.
  *
- * In a parallel scan the workers take logical extents from a shared counter; a
- * frame belongs to the extent in which it starts.  The snapshot sees nothing
- * in extents that are added after the scan began, so the range is fixed at
- * the start.
+ * In a parallel scan the workers take pieces of the log, about an extent each.
+ * They are ranges of ordinals, as compaction may put frames into other
+ * extents meanwhile; a frame belongs to the piece that has its first ordinal.
  *
  * ANALYZE and TABLESAMPLE choose blocks.  For ANALYZE these are blocks of the
  * file, which say little about rows (a batch may be larger than a page,
@@ -35,10 +34,8 @@
 typedef struct PtParallelScan
 {
 	ParallelTableScanDescData base;
-	uint64		first_extent;	/* range of logical extents: [first_extent,
-								 * end_extent) */
-	uint64		end_extent;
-	pg_atomic_uint64 next_extent;	/* the next one to be handed out */
+	pg_atomic_uint64 next_ordinal;	/* where the next piece begins;
+									 * PG_INT64_MAX: there is none */
 } PtParallelScan;
 
 /* A scan of any kind. */
@@ -47,8 +44,8 @@ typedef struct PtScan
 	TableScanDescData base;
 	PtRows		rows;
 	BufferAccessStrategy strategy;
-	bool		in_extent;		/* parallel scan: the cursor is on an extent
-								 * of ours */
+	bool		in_piece;		/* parallel scan: the cursor is in a piece of
+								 * ours */
 	/* ANALYZE and TABLESAMPLE */
 	bool		sampling;		/* the fields below are set */
 	int64		start_ordinal;	/* range of ordinals: [start_ordinal,
@@ -138,31 +135,44 @@ pt_scan_rescan(TableScanDesc sscan, struct ScanKeyData *key, bool set_params,
 	PtScan	   *scan = (PtScan *) sscan;
 
 	pt_rows_reset(&scan->rows, PT_ROWS_START);
-	scan->in_extent = false;
+	scan->in_piece = false;
 	scan->sampling = false;
 	if (sscan->rs_flags & SO_TYPE_SEQSCAN)
 		pgstat_count_heap_scan(sscan->rs_rd);
 }
 
 /*
- * Returns the next row of the extents that this worker takes.
+ * Takes the next piece; false if there is none.
+ */
+static bool
+take_piece(PtScan *scan)
+{
+	PtParallelScan *shared = (PtParallelScan *) scan->base.rs_parallel;
+	uint64		from = pg_atomic_read_u64(&shared->next_ordinal);
+	int64		stop;
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (from == PG_INT64_MAX)
+			return false;
+		stop = pt_reader_extent_behind(&scan->rows.reader, (int64) from);
+	} while (!pg_atomic_compare_exchange_u64(&shared->next_ordinal, &from, (uint64) stop));
+	pt_rows_seek_piece(&scan->rows, (int64) from, stop);
+	return true;
+}
+
+/*
+ * Returns the next row of the pieces that this worker takes.
  */
 static bool
 next_in_parallel(PtScan *scan)
 {
-	PtParallelScan *shared = (PtParallelScan *) scan->base.rs_parallel;
-
-	while (!scan->in_extent || !pt_rows_next(&scan->rows))
+	while (!scan->in_piece || !pt_rows_next(&scan->rows))
 	{
-		uint64		extent = pg_atomic_fetch_add_u64(&shared->next_extent, 1);
-
-		if (extent >= shared->end_extent)
-		{
-			scan->in_extent = false;
+		scan->in_piece = take_piece(scan);
+		if (!scan->in_piece)
 			return false;
-		}
-		pt_rows_seek_extent(&scan->rows, extent);
-		scan->in_extent = true;
 	}
 	return true;
 }
@@ -224,22 +234,16 @@ pt_parallelscan_estimate(Relation rel)
 }
 
 /*
- * Table AM callback, in the leader: fixes the range of extents that the
- * workers share.
+ * Table AM callback, in the leader: sets up what the workers share.
  */
 Size
 pt_parallelscan_initialize(Relation rel, ParallelTableScanDesc pscan)
 {
 	PtParallelScan *shared = (PtParallelScan *) pscan;
-	PtLogInfo	info;
 
-	pt_log_info(rel, &info);
 	pt_parallel_scan_name(&shared->base, rel);
 	shared->base.phs_syncscan = false;
-	shared->first_extent = info.first_extent;
-	shared->end_extent = info.next_extent;
-	Assert(shared->first_extent <= shared->end_extent);
-	pg_atomic_init_u64(&shared->next_extent, info.first_extent);
+	pg_atomic_init_u64(&shared->next_ordinal, 0);
 	return sizeof(PtParallelScan);
 }
 
@@ -251,7 +255,7 @@ pt_parallelscan_reinitialize(Relation rel, ParallelTableScanDesc pscan)
 {
 	PtParallelScan *shared = (PtParallelScan *) pscan;
 
-	pg_atomic_write_u64(&shared->next_extent, shared->first_extent);
+	pg_atomic_write_u64(&shared->next_ordinal, 0);
 }
 
 /*

@@ -27,13 +27,14 @@
 #include "utils/backend_progress.h"
 
 #include "am/internal.h"
+#include "am/live.h"
+#include "xact/compact.h"
 #include "xact/xact.h"
 
-static void settle_tail(Relation rel);
 static void shrink(Relation rel, PtVacuumParams * params);
 static bool entry_is_dead(ItemPointer tid, void *arg);
-static void vacuum_index(Relation rel, Relation index, double rows, PtLogView *dead,
-						 BufferAccessStrategy bstrategy);
+static void vacuum_index(Relation rel, Relation index, double rows, PtLiveRecords *live, bool last,
+						 IndexBulkDeleteResult **stats, BufferAccessStrategy bstrategy);
 static void vacuum_indexes(Relation rel, PtVacuumParams * params, double rows,
 						   BufferAccessStrategy bstrategy);
 
@@ -60,18 +61,21 @@ pt_log_rows(Relation rel)
 static bool
 entry_is_dead(ItemPointer tid, void *arg)
 {
-	return pt_view_tid_gone((const PtLogView *) arg, tid);
+	const PtLiveRecords *live = arg;
+
+	return pt_view_tid_gone(&live->view, tid) || pt_live_is_dead(live, tid);
 }
 
 /*
- * Vacuums one secondary index: removes the entries of removed records, if
- * "dead" is not NULL, and counts the others.
+ * Vacuums one secondary index, a step at a time: removes the entries of
+ * records that are gone, by what "live" knows, or with NULL only counts
+ * entries.  "last": it is the last step.
  */
 static void
-vacuum_index(Relation rel, Relation index, double rows, PtLogView *dead, BufferAccessStrategy bstrategy)
+vacuum_index(Relation rel, Relation index, double rows, PtLiveRecords *live, bool last,
+			 IndexBulkDeleteResult **stats, BufferAccessStrategy bstrategy)
 {
 	IndexVacuumInfo info;
-	IndexBulkDeleteResult *stats = NULL;
 
 	memset(&info, 0, sizeof(info));
 	info.index = index;
@@ -80,61 +84,49 @@ vacuum_index(Relation rel, Relation index, double rows, PtLogView *dead, BufferA
 	info.message_level = DEBUG2;
 	info.num_heap_tuples = rows;
 	info.strategy = bstrategy;
-	if (dead)
-		stats = index_bulk_delete(&info, NULL, entry_is_dead, dead);
-	stats = index_vacuum_cleanup(&info, stats);
-	if (stats && !stats->estimated_count)
-		pt_vac_update_relstats(index, stats->num_pages, stats->num_index_tuples, false,
+	if (live)
+		*stats = index_bulk_delete(&info, *stats, entry_is_dead, live);
+	if (!last)
+		return;
+	*stats = index_vacuum_cleanup(&info, *stats);
+	if (*stats && !(*stats)->estimated_count)
+		pt_vac_update_relstats(index, (*stats)->num_pages, (*stats)->num_index_tuples, false,
 							   InvalidTransactionId, InvalidMultiXactId);
-	if (stats)
-		pfree(stats);
+	if (*stats)
+		pfree(*stats);
 }
 
 /*
  * Vacuums the secondary indexes.  Entries without a record can exist only if
- * the log has lost records at its start.
+ * the log has lost records, at its start or by compaction.  Which ones the
+ * latter has left may not fit into memory: then there are several steps.
  */
 static void
 vacuum_indexes(Relation rel, PtVacuumParams * params, double rows, BufferAccessStrategy bstrategy)
 {
-	PtLogView	view;
+	PtLiveRecords live;
 	bool		remove;
+	bool		last;
 	Relation   *indexes;
+	IndexBulkDeleteResult **stats;
 	int			n;
 
-	pt_log_view(rel, &view);
-	remove = view.start_ordinal > 0 && params->index_cleanup != VACOPTVALUE_DISABLED;
+	pt_live_begin(&live, rel, bstrategy);
+	remove = (live.view.start_ordinal > 0 || live.compacted) && params->index_cleanup != VACOPTVALUE_DISABLED;
 	vac_open_indexes(rel, RowExclusiveLock, &n, &indexes);
-	for (int i = 0; i < n; i++)
+	stats = palloc0(Max(n, 1) * sizeof(IndexBulkDeleteResult *));
+	do
 	{
-		if (!pt_index_is_position(indexes[i]))
-			vacuum_index(rel, indexes[i], rows, remove ? &view : NULL, bstrategy);
-	}
+		last = n == 0 || !remove || !pt_live_next(&live);
+		for (int i = 0; i < n; i++)
+		{
+			if (!pt_index_is_position(indexes[i]))
+				vacuum_index(rel, indexes[i], rows, remove ? &live : NULL, last, &stats[i], bstrategy);
+		}
+	} while (!last);
+	pt_live_end(&live);
+	pfree(stats);
 	vac_close_indexes(n, indexes, NoLock);
-}
-
-/*
- * Repairs the tail after a failed append, in case nobody appends for a long
- * time.  A frame that was cut short would hold back relfrozenxid, and the
- * fate of an xid has to be found out before the server forgets it.
- *
- * Does nothing if somebody else holds the append lock, who repairs the tail
- * himself, or if no shared entry is free; the next VACUUM tries again.
- */
-static void
-settle_tail(Relation rel)
-{
-	PtLogView	view;
-	PtLogState *state;
-
-	pt_log_view(rel, &view);
-	if ((view.tail_cut == 0 && !TransactionIdIsValid(view.tail_xid)) ||
-		!pt_append_lock(RelationGetRelid(rel), PT_LOCK_TRY))
-		return;
-	state = pt_state_try(rel);
-	if (state != NULL)
-		pt_append_repair(rel, state);
-	pt_append_locks_release();
 }
 
 /*
@@ -172,7 +164,7 @@ pt_relation_vacuum(Relation rel, PtVacuumParams * params, BufferAccessStrategy b
 	double		rows;
 
 	pgstat_progress_start_command(PROGRESS_COMMAND_VACUUM, RelationGetRelid(rel));
-	settle_tail(rel);
+	pt_settle_tail(rel);
 	pt_log_free(&pt_rel_locator(rel));
 	frozen = pt_log_seal(rel, oldest_xmin);
 	Assert(TransactionIdPrecedesOrEquals(frozen, oldest_xmin));

@@ -81,8 +81,8 @@ pt_bad_place_check(const RelFileLocator *locator, uint64 from, uint64 to)
 	{
 		PtPageCursor cursor;
 
-		pt_page_cursor_init(&cursor, locator, NULL);
-		if (!pt_page_cursor_go(&cursor, place->block, 1, false))
+		pt_page_cursor_init(&cursor, locator, PG_UINT32_MAX, NULL);
+		if (!pt_page_cursor_go(&cursor, place->block, 1, false) && !cursor.moved)
 		{
 			if (cursor.away)
 				return false;

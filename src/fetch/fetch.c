@@ -23,6 +23,8 @@
  */
 #include "postgres.h"
 
+#include <time.h>
+
 #include "miscadmin.h"
 
 #include "fetch/internal.h"
@@ -32,6 +34,9 @@
 /* Pages read at a time where frames begin at most that many pages apart. */
 #define WALK_NEAR		4
 #define WALK_AHEAD		16
+
+/* Searches for a place that compaction moves again and again. */
+#define WALK_TRIES		3
 
 typedef struct Walk
 {
@@ -57,8 +62,10 @@ static bool has_bad_place(Walk *walk, const PtSpan *span, const PtFrame *frame);
 static bool frame_committed(Walk *walk, const PtFrame *frame, bool *visible);
 static void collect_span(PtFetch *fetch, Walk *walk);
 static PtLogPos find_start(PtFetch *fetch, PtLogState *log, PtLogPos start_pos);
+static bool walk_there(PtPageSource *source, uint64 *extent);
 static void check_walk(PtFetch *fetch, const Walk *walk, PtLogPos from);
 static void fetch_from(PtFetch *fetch, PtLogState *log);
+static void begin_walk(Walk *walk, PtLogState *log, PtLogPos from, PtLogPos end, uint32 swapped);
 
 static void
 get_scratch(void)
@@ -120,6 +127,28 @@ walk_put(PtPageSource *source)
 	Assert(((Walk *) source)->cursor.page != NULL);
 }
 
+/* Holes that compaction has left are passed over. */
+static bool
+walk_there(PtPageSource *source, uint64 *extent)
+{
+	Walk	   *walk = (Walk *) source;
+	PtDirEntry	entries[PT_DIR_PER_PAGE];
+	int			n;
+
+	if (*extent == walk->cursor.extent && walk->cursor.phys != PT_INVALID_EXTENT)
+		return true;
+	while ((n = pt_extents_read(NULL, &walk->cursor.locator, *extent, entries, lengthof(entries))) > 0)
+	{
+		for (int i = 0; i < n; i++)
+		{
+			if (entries[i].phys != PT_INVALID_EXTENT)
+				return true;
+			++*extent;
+		}
+	}
+	return false;
+}
+
 /*
  * The next frame; false at the end, when the log has gone from under us, when
  * it is damaged, or when its page is away.
@@ -132,12 +161,14 @@ walk_next(Walk *walk, PtFrame *frame)
 	if (walk->pos >= walk->end)
 		return false;
 	walked = pt_walk_at(&walk->source, walk->pos, frame);
+	if (walked == PT_WALK_FRAME && frame->pos >= walk->end)
+		return false;
 	if (walked == PT_WALK_FRAME && frame->next <= walk->end)
 	{
 		walk->pos = frame->next;
 		return true;
 	}
-	walk->damaged = !walk->cursor.away;
+	walk->damaged = !walk->cursor.away && !walk->cursor.moved;
 	return false;
 }
 
@@ -154,6 +185,7 @@ find_start(PtFetch *fetch, PtLogState *log, PtLogPos start_pos)
 	pt_reader_begin_state(&reader, log);
 	pt_reader_seek_offset(&reader, fetch->offset);
 	pos = reader.pos;
+	fetch->cursor_swapped = reader.source.swapped;
 	pt_reader_end(&reader);
 	return pos;
 }
@@ -204,11 +236,10 @@ collect_span(PtFetch *fetch, Walk *walk)
 			span->phys = walk->cursor.phys;
 			span->generation = walk->cursor.generation;
 		}
-		else if (!visible || span->bytes_left + frame.head.length > fetch->max_bytes)
+		else if (!visible || span->bytes_left + frame.head.length > fetch->max_bytes || frame.pos != span->end)
 			return;
 		if (has_bad_place(walk, span, &frame))
 			return;
-		Assert(span->bytes_left == 0 || frame.pos == span->end);
 		span->bytes_left += frame.head.length;
 		span->end = frame.next;
 		fetch->cursor_offset = pt_batch_next_offset(&frame.batch);
@@ -231,7 +262,9 @@ check_walk(PtFetch *fetch, const Walk *walk, PtLogPos from)
 			return;
 		fetch->span.bytes_left = 0;
 		fetch->cursor_pos = 0;
-		fetch->status = PT_OFFSET_OUT_OF_RANGE; /* retention was faster */
+		/* retention was faster; or compaction: the next fetch sees more */
+		if (fetch->offset < pt_log_start_offset(walked.state))
+			fetch->status = PT_OFFSET_OUT_OF_RANGE;
 		return;
 	}
 	walked.pos = from;
@@ -289,6 +322,8 @@ fetch_from(PtFetch *fetch, PtLogState *log)
 
 	pt_log_start(log, &fetch->start_offset, &start_pos);
 	end = pt_state_durable(log);
+	fetch->span.start_offset = fetch->start_offset;
+	fetch->span.made_at = (uint32) time(NULL);
 	Assert(end.offset >= 0);
 	fetch->high_watermark = end.offset;
 	if (fetch->cursor_file != pt_locator_number(log->locator))
@@ -304,18 +339,34 @@ fetch_from(PtFetch *fetch, PtLogState *log)
 	if (fetch->status != PT_OK || fetch->offset == end.offset)
 		return;
 
-	memset(&walk, 0, sizeof(walk));
-	walk.source = (PtPageSource)
+	for (int try = 0; try < WALK_TRIES; try++)
 	{
-		.get = walk_get,.put = walk_put,.sealed = pg_atomic_read_u64(&log->sealed_pos)
+		from = find_start(fetch, log, start_pos);
+		begin_walk(&walk, log, from, end.pos, fetch->cursor_swapped);
+		walk.cursor.wanted_end = pt_pos_block(Min(end.pos - 1, from + fetch->max_bytes)) + 1;
+		fetch->span.swapped = fetch->cursor_swapped;
+		collect_span(fetch, &walk);
+		fetch->away = walk.cursor.away;
+		pt_page_cursor_end(&walk.cursor);
+		check_walk(fetch, &walk, from);
+		if (!walk.cursor.moved || fetch->span.bytes_left > 0)
+			break;
+		fetch->cursor_pos = 0;	/* compaction has moved it: search */
+	}
+}
+
+/* A walk from a place that was found when so much had been swapped. */
+static void
+begin_walk(Walk *walk, PtLogState *log, PtLogPos from, PtLogPos end, uint32 swapped)
+{
+	memset(walk, 0, sizeof(*walk));
+	walk->source = (PtPageSource)
+	{
+		.get = walk_get,.put = walk_put,.there = walk_there,.sealed = pg_atomic_read_u64(&log->sealed_pos),
+			.swapped = swapped
 	};
 	get_scratch();
-	pt_page_cursor_init(&walk.cursor, &log->locator, &scratch);
-	from = walk.pos = find_start(fetch, log, start_pos);
-	walk.end = end.pos;
-	walk.cursor.wanted_end = pt_pos_block(Min(end.pos - 1, from + fetch->max_bytes)) + 1;
-	collect_span(fetch, &walk);
-	fetch->away = walk.cursor.away;
-	pt_page_cursor_end(&walk.cursor);
-	check_walk(fetch, &walk, from);
+	pt_page_cursor_init(&walk->cursor, &log->locator, swapped, &scratch);
+	walk->pos = from;
+	walk->end = end;
 }

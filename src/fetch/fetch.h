@@ -35,6 +35,9 @@ typedef struct PtSpan
 	uint64		extent;			/* cached mapping */
 	uint32		phys;
 	uint32		generation;
+	uint32		swapped;		/* PtLogInfo.swapped when it was made */
+	uint32		made_at;		/* s since 1970 */
+	int64		start_offset;	/* of the log, then */
 } PtSpan;
 
 typedef struct PtFetch
@@ -53,6 +56,7 @@ typedef struct PtFetch
 	 */
 	int64		cursor_offset;
 	PtLogPos	cursor_pos;
+	uint32		cursor_swapped; /* PtLogInfo.swapped when pos was right */
 	Oid			cursor_file;	/* that pos is a place in: TRUNCATE and
 								 * rewrites make another */
 	/* out */

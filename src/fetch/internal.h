@@ -24,6 +24,9 @@ typedef struct PtPageCursor
 	uint64		extent;			/* that phys belongs to */
 	uint32		phys;
 	uint32		generation;
+	uint32		swapped;		/* PtLogInfo.swapped when the places that are
+								 * gone to were found */
+	bool		moved;			/* what was at the last one is elsewhere now */
 	Page		page;			/* NULL: nowhere */
 	uint64		block;			/* its logical block */
 	Buffer		buf;			/* what it is in, pinned; InvalidBuffer: in
@@ -41,7 +44,8 @@ typedef struct PtPageCursor
 								 * because the page is not at hand */
 } PtPageCursor;
 
-extern void pt_page_cursor_init(PtPageCursor *cursor, const RelFileLocator *locator, PtScratch *scratch);
+extern void pt_page_cursor_init(PtPageCursor *cursor, const RelFileLocator *locator, uint32 swapped,
+								PtScratch *scratch);
 
 /*
  * Goes to a logical block.  The pin of the page before is let go unless keep.

@@ -18,12 +18,13 @@
 #include "fetch/internal.h"
 #include "xact/xact.h"
 
+static bool is_swapped(PtLogState *log, const PtLogInfo *before);
 static bool next_visible(PtReader *reader, PtLogPos end, PtFrame *frame);
 static void look_up(PtLogState *log, PtListOffset *list);
 static void epoch_end(PtLogState *log, int32 epoch, int32 *found_epoch, int64 *end_offset);
 static void find_by_time(PtLogState *log, PtListOffset *list);
 static void find_max_timestamp(PtLogState *log, PtListOffset *list);
-static bool record_at_time(PtReader *reader, const PtFrame *frame, int64 start_offset,
+static bool record_at_time(PtReader *reader, PtFrame *frame, int64 start_offset,
 						   PtListOffset *list, int64 timestamp);
 
 /* The next committed frame before "end", which is a durable one. */
@@ -86,7 +87,7 @@ look_up(PtLogState *log, PtListOffset *list)
 
 /* The first record of a batch with this timestamp or a later one. */
 static bool
-record_at_time(PtReader *reader, const PtFrame *frame, int64 start_offset, PtListOffset *list, int64 timestamp)
+record_at_time(PtReader *reader, PtFrame *frame, int64 start_offset, PtListOffset *list, int64 timestamp)
 {
 	PtRecordIter it;
 	PtRecord	record;
@@ -159,7 +160,7 @@ extent_timestamps(PtLogState *log, const PtLogInfo *info)
  * header says too much; -1: none.
  */
 static int64
-first_batch_max(PtReader *reader, const PtFrame *frame, int64 start_offset)
+first_batch_max(PtReader *reader, PtFrame *frame, int64 start_offset)
 {
 	PtRecordIter it;
 	PtRecord	record;
@@ -200,8 +201,8 @@ scan_extent(PtReader *reader, uint64 extent, PtLogPos end, int64 start_offset, P
  * Extents are scanned in the order of what the directory promises, until none
  * can beat what was found.  (What it promises may be of aborted batches.)
  */
-static void
-find_max_timestamp(PtLogState *log, PtListOffset *list)
+static bool
+try_max_timestamp(PtLogState *log, PtListOffset *list)
 {
 	PtLogEnd	end = pt_state_durable(log);
 	PtLogInfo	info;
@@ -234,6 +235,27 @@ find_max_timestamp(PtLogState *log, PtListOffset *list)
 		list->leader_epoch = best.batch.leader_epoch;
 	pt_reader_end(&reader);
 	pfree(promised);
+	return !is_swapped(log, &info);
+}
+
+/* Has compaction put other frames into some extents since then? */
+static bool
+is_swapped(PtLogState *log, const PtLogInfo *before)
+{
+	PtLogInfo	info;
+
+	pt_locator_info(NULL, &log->locator, &info);
+	return info.swapped != before->swapped;
+}
+
+static void
+find_max_timestamp(PtLogState *log, PtListOffset *list)
+{
+	while (!try_max_timestamp(log, list))
+	{
+		CHECK_FOR_INTERRUPTS();
+		list->offset = list->found_timestamp = list->leader_epoch = -1;
+	}
 }
 
 /*
@@ -320,9 +342,13 @@ epoch_end(PtLogState *log, int32 epoch, int32 *found_epoch, int64 *end_offset)
 	PtReader	reader;
 	PtFrame		frame;
 
-	pt_locator_info(NULL, &log->locator, &info);
 	pt_reader_begin_state(&reader, log);
-	pt_reader_seek_extent(&reader, find_epoch_extent(&reader, &info, end.pos, epoch));
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		pt_locator_info(NULL, &log->locator, &info);
+		pt_reader_seek_extent(&reader, find_epoch_extent(&reader, &info, end.pos, epoch));
+	} while (is_swapped(log, &info));
 	*end_offset = end.offset;
 	while (next_visible(&reader, end.pos, &frame))
 	{

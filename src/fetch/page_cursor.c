@@ -4,9 +4,10 @@
  *	  The pages of a log for those who only read below its durable end.
  *
  * Pages are looked at without a content lock: bytes below the durable end are
- * never changed.  What can happen is that retention frees the extent and
- * a page gets another content under our pin.  Then every number read here may
- * be nonsense, so users check all of them, and ask pt_span_intact afterwards.
+ * never changed.  What can happen is that retention or compaction frees the
+ * extent and a page gets another content under our pin.  Then every number
+ * read here may be nonsense, so users check all of them, and ask
+ * pt_span_intact afterwards.
  *
  * What is in shared buffers is read there.  What is not has been written long
  * ago, and most likely nobody wants it a second time: it is read into scratch
@@ -44,11 +45,12 @@ static Buffer last_buffer = InvalidBuffer;
 static int	last_step = 1;
 
 void
-pt_page_cursor_init(PtPageCursor *cursor, const RelFileLocator *locator, PtScratch *scratch)
+pt_page_cursor_init(PtPageCursor *cursor, const RelFileLocator *locator, uint32 swapped, PtScratch *scratch)
 {
 	memset(cursor, 0, sizeof(*cursor));
 	cursor->locator = *locator;
 	cursor->phys = PT_INVALID_EXTENT;
+	cursor->swapped = swapped;
 	cursor->scratch = scratch;
 }
 
@@ -144,7 +146,10 @@ find_page(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead)
 	return true;
 }
 
-/* Finds where a logical extent is; false: it is no longer there, or away. */
+/*
+ * Finds where a logical extent is; false: it is no longer there, what was
+ * there has been moved, or it is away.
+ */
 static bool
 find_extent(PtPageCursor *cursor, uint64 extent)
 {
@@ -153,8 +158,10 @@ find_extent(PtPageCursor *cursor, uint64 extent)
 	if (cursor->extent == extent && cursor->phys != PT_INVALID_EXTENT)
 		return true;
 	cursor->away = pt_at_hand_only && !pt_extent_at_hand(&cursor->locator, extent);
-	if (cursor->away || !pt_extent_lookup(NULL, &cursor->locator, extent, &entry) ||
-		entry.phys == PT_INVALID_EXTENT)
+	if (cursor->away || !pt_extent_lookup(NULL, &cursor->locator, extent, &entry))
+		return false;
+	cursor->moved = entry.phys == PT_INVALID_EXTENT || entry.generation > cursor->swapped;
+	if (cursor->moved)
 		return false;
 	cursor->extent = extent;
 	cursor->phys = entry.phys;

@@ -64,7 +64,7 @@ next_page(PtSpan *span, PtPageCursor *cursor, int pages_max)
 	if (!pt_page_cursor_go(cursor, reading.block, Min(pages_ahead(span), pages_max), true) ||
 		(span->batch_left == 0 && !enter_frame(span, cursor->page)))
 	{
-		if (cursor->away)
+		if (cursor->away || cursor->moved)
 			reading.block = PG_UINT64_MAX;
 		pt_span_failed();
 		return false;
@@ -89,7 +89,7 @@ pt_span_failed(void)
 static void
 init_cursor(PtPageCursor *cursor, const PtSpan *span, PtScratch *scratch)
 {
-	pt_page_cursor_init(cursor, &span->locator, scratch);
+	pt_page_cursor_init(cursor, &span->locator, span->swapped, scratch);
 	cursor->log = span->state;
 	cursor->wanted_end = pt_pos_block(span->end - 1) + 1;
 	cursor->extent = span->extent;
@@ -166,8 +166,9 @@ pt_span_skip(PtSpan *span, const PtSpanMap *map, int n)
 
 /*
  * Are the bytes that were mapped since this copy of the span was made still
- * those of the log?  Retention may have put the pages to another use
- * meanwhile.
+ * those of the log?  Their pages may have been put to another use meanwhile:
+ * those before the start of the log, if a record was removed since; and what
+ * compaction has freed, of which only the time is known when that was.
  */
 bool
 pt_span_intact(const PtSpan *before)
@@ -175,5 +176,6 @@ pt_span_intact(const PtSpan *before)
 	PtLogView	view = {.locator = before->locator,.live = before->state};
 
 	pt_view_refresh(&view, NULL);
-	return before->pos >= view.start_pos;
+	return (before->pos >= view.start_pos || before->start_offset == view.start_offset) &&
+		before->made_at > pt_hold_newest_reused();
 }

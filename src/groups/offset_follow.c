@@ -42,8 +42,8 @@
 typedef struct FollowedLog
 {
 	RelFileLocator locator;
-	PtLogPos	next_pos;		/* position behind the last record that was
-								 * applied */
+	PtReaderPlace next;			/* behind the last record that was applied;
+								 * pos 0: the start */
 } FollowedLog;
 
 /* In shared memory, beside the table of followed logs. */
@@ -97,23 +97,19 @@ pt_offsets_shmem_init(void)
 
 /*
  * Returns how far the cache has followed a log: to its start, if it has not
- * begun or if retention has removed the place.
+ * begun.
  */
 static FollowedLog
 followed_to(PtLogState *log)
 {
-	FollowedLog result = {.locator = log->locator,.next_pos = 0};
+	FollowedLog result = {.locator = log->locator};
 	FollowedLog *entry;
-	int64		start_offset;
-	PtLogPos	start_pos;
 
-	pt_log_start(log, &start_offset, &start_pos);
 	LWLockAcquire(&shared->lock, LW_SHARED);
 	entry = hash_search(followed, &log->locator, HASH_FIND, NULL);
 	if (entry)
-		result.next_pos = entry->next_pos;
+		result.next = entry->next;
 	LWLockRelease(&shared->lock);
-	result.next_pos = Max(result.next_pos, start_pos);
 	return result;
 }
 
@@ -126,7 +122,7 @@ set_followed(const FollowedLog *at)
 	FollowedLog *entry;
 	bool		found;
 
-	Assert(at->next_pos > 0);
+	Assert(at->next.pos > 0);
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 	entry = hash_search(followed, &at->locator, HASH_ENTER_NULL, &found);
 	if (entry)					/* if the table is full, the log is read again
@@ -159,12 +155,12 @@ pt_offset_follow(PtLogState *log)
 	end = log->committed.pos;
 	SpinLockRelease(&log->mutex);
 	at = followed_to(log);
-	while (at.next_pos < end)
+	while (at.next.pos < end)
 	{
 		CHECK_FOR_INTERRUPTS();
 		LWLockAcquire(lock, LW_EXCLUSIVE);
-		at.next_pos = Max(at.next_pos, followed_to(log).next_pos);
-		if (at.next_pos < end)
+		at = followed_to(log);
+		if (at.next.pos < end)
 		{
 			follow_or_explain(log, end, &at);
 			set_followed(&at);
@@ -214,22 +210,26 @@ follow_piece(PtLogState *log, PtLogPos end, FollowedLog *at)
 	PtReader	reader;
 	PtFrame		frame;
 	uint64		bytes = 0;
+	bool		more = true;
 
-	Assert(at->next_pos < end);
+	Assert(at->next.pos < end);
 	Assert(RelFileLocatorEquals(at->locator, log->locator));
 	pt_reader_begin_state(&reader, log);
-	pt_reader_seek_pos(&reader, at->next_pos);
-	at->next_pos = end;
-	while (pt_reader_next(&reader, &frame) && frame.pos < end)
+	if (at->next.pos == 0)
+		pt_reader_seek_start(&reader);
+	else
+		pt_reader_return(&reader, &at->next);
+	while (more)
 	{
 		PtRecordIter it;
 		PtRecord	record;
 
-		if (bytes > PIECE_BYTES)
-		{
-			at->next_pos = frame.pos;
+		at->next = pt_reader_place(&reader);
+		more = pt_reader_next(&reader, &frame) && frame.pos < end;
+		if (!more)
+			at->next.pos = end;
+		if (!more || bytes > PIECE_BYTES)
 			break;
-		}
 		bytes += frame.head.length;
 		if (pt_frame_visible(&reader, &frame, NULL) != PT_VISIBLE ||
 			pt_record_iter_begin(&it, pt_reader_batch(&reader, &frame), frame.head.length,
@@ -239,7 +239,7 @@ follow_piece(PtLogState *log, PtLogPos end, FollowedLog *at)
 			pt_offset_cache_apply(&log->locator, &record);
 		pt_record_iter_end(&it);
 	}
-	Assert(at->next_pos <= end);
+	Assert(at->next.pos <= end);
 	pt_reader_end(&reader);
 }
 

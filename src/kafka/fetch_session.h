@@ -51,6 +51,7 @@ typedef struct KafkaFetchPart
 	FetchPartition asked;
 	int64		cursor_offset;	/* place of the last read, for the engine */
 	PtLogPos	cursor_pos;
+	uint32		cursor_swapped;
 	Oid			cursor_file;
 	int64		told_high_watermark;	/* last answer; -1: the next answer
 										 * has news */

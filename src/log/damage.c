@@ -65,6 +65,7 @@ void
 pt_reader_check_before(const PtReader *r, const PtFrame *frame)
 {
 	if (frame->next != r->pos && !pt_frame_is_lost(frame) && r->pos <= r->view.committed.pos &&
+		!pt_pos_begins_extent(frame->next) &&
 		pt_pos_extent(frame->next) == pt_pos_extent(r->pos))
 		pt_report_damage(&r->locator, frame->next, "missing frame");
 }

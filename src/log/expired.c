@@ -76,6 +76,7 @@ static uint64
 extent_by_size(Relation rel, const PtLogInfo *info, int64 bytes)
 {
 	uint64		first = pt_pos_extent(info->start_pos);
+	uint64		holes = info->hole_to - info->hole_from;
 	uint64		last;
 	PtLogView	view;
 
@@ -83,7 +84,10 @@ extent_by_size(Relation rel, const PtLogInfo *info, int64 bytes)
 		return first;
 	pt_log_view(rel, &view);
 	last = pt_pos_extent(view.durable.pos);
-	return last > first ? first + too_many(last - first, bytes) : first;
+	if (last <= first + holes)
+		return first;
+	first += too_many(last - first - holes, bytes);
+	return holes > 0 && first >= info->hole_from ? first + holes : first;
 }
 
 /*
@@ -105,6 +109,8 @@ extent_by_time(Relation rel, const PtLogInfo *info, int64 before_ms)
 			break;
 		for (int i = 0; i < n && extent + i + 1 < info->next_extent; i++)
 		{
+			if (entries[i].phys == PT_INVALID_EXTENT)
+				continue;
 			if (entries[i].max_timestamp >= before_ms)
 				return result;
 			if (entries[i].max_timestamp >= 0)
@@ -170,6 +176,7 @@ choose_start(Relation rel, PtReader *r, const Walked *walked, PtExpired *found)
 		found->start.offset = walked->kept.batch.base_offset;
 		found->start.ordinal = walked->kept.head.base_ordinal;
 		found->start.pos = walked->kept.pos;
+		found->start.swapped = walked->kept.swapped;
 	}
 	else
 	{

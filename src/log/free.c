@@ -250,7 +250,8 @@ used_extents(Relation rel, const PtMetaPage *meta, uint32 *free_left)
 		uint32		first = pt_map_group(phys - 1) * PT_MAP_EXTENTS;
 		Buffer		buf = pt_map_lock(rel, &pt_rel_locator(rel), pt_map_group(first), false);
 
-		while (phys > first && pt_map_entry(BufferGetPage(buf), phys - 1)->state == PT_MAP_FREE)
+		while (phys > first && pt_map_entry(BufferGetPage(buf), phys - 1)->state == PT_MAP_FREE &&
+			   !pt_space_waits(pt_map_entry(BufferGetPage(buf), phys - 1)))
 		{
 			phys--;
 			(*free_left)--;

@@ -28,6 +28,7 @@
 #include "postgres.h"
 
 #include "lib/ilist.h"
+#include "port/atomics.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/memutils.h"
@@ -50,6 +51,7 @@ typedef struct Hold
 typedef struct HoldsShared
 {
 	LWLock		lock;
+	pg_atomic_uint32 reused;	/* see pt_hold_reused */
 	int			used;			/* number of holds */
 	int			top;			/* those from here on are not in use */
 	Hold		holds[HOLDS_MAX];
@@ -85,6 +87,7 @@ pt_holds_shmem_init(void)
 	if (!found)
 	{
 		memset(shared, 0, sizeof(HoldsShared));
+		pg_atomic_init_u32(&shared->reused, 0);
 		LWLockInitialize(&shared->lock, pt_lwlock_tranche_new("pgtopic_holds"));
 	}
 	pt_lwlock_tranche_name(shared->lock.tranche, "pgtopic_holds");
@@ -219,4 +222,27 @@ pt_hold_oldest(const RelFileLocator *locator)
 	}
 	LWLockRelease(&shared->lock);
 	return oldest;
+}
+
+/*
+ * A physical extent that compaction has freed at that time (s since 1970) is
+ * about to be used again.
+ */
+void
+pt_hold_reused(uint32 freed_at)
+{
+	uint32		newest = pg_atomic_read_u32(&shared->reused);
+
+	while (newest < freed_at && !pg_atomic_compare_exchange_u32(&shared->reused, &newest, freed_at))
+		;
+}
+
+/*
+ * No physical extent has been used again that compaction has freed after this
+ * time (s since 1970).
+ */
+uint32
+pt_hold_newest_reused(void)
+{
+	return pg_atomic_read_u32(&shared->reused);
 }

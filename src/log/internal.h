@@ -24,6 +24,7 @@ extern void pt_meta_apply(Page meta, const xl_pt_meta *x);
 extern void pt_dir_apply(Page page, const xl_pt_extent *x, bool init);
 extern void pt_dir_apply_prev(Page page, const xl_pt_extent *x);
 
+extern void pt_map_init(Page page, uint32 group);
 extern void pt_map_apply_extent(Page page, const xl_pt_extent *x, int which);
 extern void pt_map_apply_free(Page page, const xl_pt_free *x);
 extern void pt_meta_apply_free(Page meta, const xl_pt_free *x);
@@ -64,14 +65,42 @@ extern BlockNumber pt_file_extend(Relation rel, BlockNumber have, uint32 phys, B
 extern int	pt_entries_read(const RelFileLocator *locator, const PtMetaPage *meta, uint64 extent,
 							PtDirEntry *entries, int max);
 extern Buffer pt_meta_lock(Relation rel, const RelFileLocator *locator, int mode);
-extern XLogRecPtr pt_meta_trim(const RelFileLocator *locator, const PtLogStart *start);
+extern void pt_meta_clean(Relation rel, int64 offset);
+extern XLogRecPtr pt_meta_trim(const RelFileLocator *locator, const PtLogStart *start, bool *moved);
 extern XLogRecPtr pt_meta_producers(const RelFileLocator *locator, PtLogPos pos);
+
 
 /* space.c */
 extern uint32 pt_space_take(Relation rel, const PtMetaPage *meta, xl_pt_extent *x, uint64 *reused);
+extern bool pt_space_waits(const PtMapEntry *entry);
 extern Buffer pt_map_lock(Relation rel, const RelFileLocator *locator, uint32 group, bool init);
 
+/* swap.c: what compaction does to pages, also in redo */
+extern void pt_meta_apply_claim(Page page, const xl_pt_claim *x);
+extern void pt_map_apply_claim(Page page, const xl_pt_claim *x);
+extern void pt_meta_apply_swap(Page page, const xl_pt_swap *x);
+extern void pt_dir_apply_swap(Page page, const xl_pt_swap *x);
+extern void pt_map_apply_swap(Page page, const xl_pt_swap *x);
+extern void pt_page_apply_moved(Page page, const xl_pt_swap *x);
+
+/* A group of extents whose frames are put elsewhere. */
+typedef struct PtSwap
+{
+	xl_pt_swap *record;			/* in_from, in_to, out_from, nout and, behind
+								 * it, the entries are the caller's */
+	int64		start_offset;	/* of the log, when the caller looked */
+	PtLogPos	start_pos;		/* where the log starts then, 0: as before */
+	PtLogPos	moved;			/* frame that is flagged, 0: none */
+} PtSwap;
+
+extern Size pt_swap_size(void);
+extern PtDirEntry *pt_swap_entries(xl_pt_swap *x);
+extern uint32 pt_swap_claim(Relation rel, uint64 extent, uint32 *generation);
+extern bool pt_swap_commit(Relation rel, PtSwap *swap);
+extern int	pt_swap_return(Relation rel);
+
 /* holds.c */
+extern void pt_hold_reused(uint32 freed_at);
 extern uint64 pt_hold_oldest(const RelFileLocator *locator);
 
 /* trim.c */
@@ -84,6 +113,8 @@ extern void pt_state_replay_meta(const RelFileLocator *locator, const xl_pt_meta
 extern void pt_state_adopt(PtLogState *state, const PtLogState *fresh);
 extern void pt_state_set_start(const RelFileLocator *locator, const PtLogStart *start);
 extern void pt_state_set_sealed(const RelFileLocator *locator, PtLogPos sealed);
+extern void pt_state_swapped(const RelFileLocator *locator, uint64 end_extent);
+extern void pt_state_moved(const RelFileLocator *locator, const PtLogStart *start);
 extern void pt_state_file_changed(const RelFileLocator *locator);
 extern void pt_state_set_producers(const RelFileLocator *locator, PtLogPos pos);
 
@@ -135,8 +166,12 @@ extern void pt_check_tail_page(Relation rel, Page page, PtLogPos pos, uint32 gen
 
 /* reader.c */
 extern void pt_reader_check(const PtReader *r, PtWalked walked, uint64 block);
+extern void pt_reader_begin_locator(PtReader *r, const RelFileLocator *locator, const PtLogInfo *info);
 extern void pt_reader_begin_info(PtReader *r, Relation rel, const PtLogInfo *info);
 extern PtLogPos pt_written_end(PtReader *r, PtLogPos from);
+extern void pt_reader_map_for(PtReader *r, uint32 swapped);
+extern void pt_reader_find_again(PtReader *r);
+extern uint64 pt_reader_written(PtReader *r, uint64 extent);
 extern bool pt_reader_lock_block(PtReader *r, uint64 block, Page *page);
 
 #endif							/* PT_LOG_INTERNAL_H */

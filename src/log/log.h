@@ -66,6 +66,10 @@ typedef struct PtLogInfo
 	PtLogPos	start_pos;
 	PtLogPos	sealed_pos;
 	PtLogPos	producers_pos;	/* see producers.h */
+	int64		clean_offset;	/* up to here the log is compacted */
+	uint64		hole_from;		/* extents [hole_from, hole_to) are holes */
+	uint64		hole_to;
+	uint32		swapped;		/* newest generation in the directory */
 	uint64		free_extent;	/* extents before are free on the map */
 	uint32		phys_extents;	/* in the file */
 	uint32		free_phys;		/* of these free */
@@ -108,13 +112,15 @@ extern XLogRecPtr pt_meta_seal(Relation rel, PtLogPos sealed, TransactionId newe
  */
 typedef struct PtLogStart
 {
+	uint32		swapped;		/* PtLogInfo.swapped when pos was found;
+								 * PG_UINT32_MAX: it does not move */
 	int64		offset;
 	int64		ordinal;		/* of the first record retained */
 	PtLogPos	pos;			/* of the frame that has it, which may begin
 								 * with older ones */
 } PtLogStart;
 extern bool pt_trim_find(Relation rel, int64 offset, PtLogStart *start);
-extern XLogRecPtr pt_trim_write(const RelFileLocator *locator, const PtLogStart *start);
+extern XLogRecPtr pt_trim_write(const RelFileLocator *locator, PtLogStart *start);
 extern void pt_trim_publish(const RelFileLocator *locator, const PtLogStart *start);
 
 /* free.c */
@@ -127,6 +133,7 @@ extern void pt_holds_shmem_init(void);
 extern int	pt_hold_begin(const RelFileLocator *locator, uint64 extent);
 extern void pt_hold_move(int hold, uint64 extent);
 extern void pt_hold_end(int hold);
+extern uint32 pt_hold_newest_reused(void);
 
 /*
  * expired.c: what retention does not keep.

@@ -137,6 +137,10 @@ pt_locator_info(Relation rel, const RelFileLocator *locator, PtLogInfo *info)
 	info->start_ordinal = meta->start_ordinal;
 	info->start_pos = meta->start_pos;
 	info->sealed_pos = meta->sealed_pos;
+	info->clean_offset = meta->clean_offset;
+	info->hole_from = meta->hole_from;
+	info->hole_to = meta->hole_to;
+	info->swapped = meta->swapped;
 	info->free_extent = meta->free_extent;
 	info->producers_pos = meta->producers_pos;
 	info->phys_extents = meta->phys_extents;
@@ -472,7 +476,8 @@ current_meta(Buffer buf)
 			.start_offset = meta->start_offset,
 			.start_ordinal = meta->start_ordinal,
 			.sealed_pos = meta->sealed_pos,
-			.producers_pos = meta->producers_pos
+			.producers_pos = meta->producers_pos,
+			.clean_offset = meta->clean_offset
 	};
 }
 
@@ -508,17 +513,44 @@ pt_meta_seal(Relation rel, PtLogPos sealed, TransactionId newest)
 	return set_meta(buf, &x);
 }
 
+/* Compaction has left no key two records up to an offset, exclusive. */
+void
+pt_meta_clean(Relation rel, int64 offset)
+{
+	Buffer		buf = pt_meta_lock(rel, &pt_rel_locator(rel), BUFFER_LOCK_EXCLUSIVE);
+	xl_pt_meta	x = current_meta(buf);
+
+	x.clean_offset = Max(x.clean_offset, offset);
+	(void) set_meta(buf, &x);
+}
+
+/*
+ * Has compaction moved what was at a place since it was found?  The caller has
+ * the meta page locked.
+ */
+static bool
+place_is_old(const RelFileLocator *locator, Buffer buf, PtLogPos pos, uint32 swapped)
+{
+	const PtMetaPage *meta = pt_meta_page(BufferGetPage(buf));
+	PtDirEntry	entry;
+
+	return meta->swapped > swapped &&
+		(pt_entries_read(locator, meta, pt_pos_extent(pos), &entry, 1) == 0 ||
+		 entry.phys == PT_INVALID_EXTENT || entry.generation > swapped);
+}
+
 /*
  * Moves the start of the log, never back: InvalidXLogRecPtr when somebody else
- * has moved it as far already.
+ * has moved it as far already, or the frame is elsewhere now (*moved).
  */
 XLogRecPtr
-pt_meta_trim(const RelFileLocator *locator, const PtLogStart *start)
+pt_meta_trim(const RelFileLocator *locator, const PtLogStart *start, bool *moved)
 {
 	Buffer		buf = pt_meta_lock(NULL, locator, BUFFER_LOCK_EXCLUSIVE);
 	xl_pt_meta	x = current_meta(buf);
 
-	if (start->offset <= x.start_offset)
+	*moved = start->offset > x.start_offset && place_is_old(locator, buf, start->pos, start->swapped);
+	if (*moved || start->offset <= x.start_offset)
 	{
 		UnlockReleaseBuffer(buf);
 		return InvalidXLogRecPtr;

@@ -17,7 +17,6 @@
 #include "log/internal.h"
 
 static void complete_entry(PtDirEntry *entry, const xl_pt_extent *x);
-static void init_map(Page page, uint32 group);
 
 /* An empty page of a log file. */
 void
@@ -50,6 +49,7 @@ pt_meta_init(Page page, int64 offset, int64 ordinal)
 	meta->start_offset = offset;
 	meta->start_ordinal = ordinal;
 	meta->sealed_pos = meta->start_pos;
+	meta->clean_offset = offset;
 	memset(meta->dir_extents, 0xFF, sizeof(meta->dir_extents));
 	/* all of it counts as used: full-page images must not cut it out */
 	((PageHeader) page)->pd_lower = (char *) meta + sizeof(PtMetaPage) - (char *) page;
@@ -60,7 +60,8 @@ static void
 complete_entry(PtDirEntry *entry, const xl_pt_extent *x)
 {
 	Assert(x->entry.running_max >= x->prev_max_timestamp);
-	entry->max_timestamp = x->prev_max_timestamp;
+	if (entry->generation == 0) /* compaction knows better */
+		entry->max_timestamp = x->prev_max_timestamp;
 	entry->running_max = x->entry.running_max;
 }
 
@@ -98,7 +99,11 @@ pt_meta_apply(Page page, const xl_pt_meta *x)
 	Assert(x->first_extent >= meta->first_extent && x->first_extent <= meta->next_extent);
 	Assert(x->start_offset >= meta->start_offset && x->start_ordinal >= meta->start_ordinal);
 	Assert(x->sealed_pos >= meta->sealed_pos && x->producers_pos >= meta->producers_pos);
+	Assert(x->clean_offset >= meta->clean_offset);
 	meta->first_extent = x->first_extent;
+	if (meta->first_extent >= meta->hole_to)
+		meta->hole_from = meta->hole_to = 0;
+	meta->clean_offset = x->clean_offset;
 	meta->start_pos = x->start_pos;
 	meta->start_offset = x->start_offset;
 	meta->start_ordinal = x->start_ordinal;
@@ -183,7 +188,7 @@ pt_map_apply_extent(Page page, const xl_pt_extent *x, int which)
 	uint32		group = pt_map_group(which == 0 ? x->entry.phys : x->dir_phys);
 
 	if (x->map_init[which])
-		init_map(page, group);
+		pt_map_init(page, group);
 	Assert(pt_page_special(page)->kind == PT_PAGE_MAP && pt_page_special(page)->block == group);
 	if (which == 0)
 		*pt_map_entry(page, x->entry.phys) = (PtMapEntry)
@@ -198,8 +203,8 @@ pt_map_apply_extent(Page page, const xl_pt_extent *x, int which)
 }
 
 /* An empty map page. */
-static void
-init_map(Page page, uint32 group)
+void
+pt_map_init(Page page, uint32 group)
 {
 	pt_page_init(page, PT_PAGE_MAP, group, 0);
 	memset(pt_map_page(page), 0, sizeof(PtMapEntry) * PT_MAP_EXTENTS);
@@ -235,7 +240,7 @@ pt_map_apply_free(Page page, const xl_pt_free *x)
 
 		if (pt_map_group(x->phys[i]) != group)
 			continue;
-		Assert(entry->state == PT_MAP_DATA || entry->state == PT_MAP_DIRECTORY);
+		Assert(entry->state != PT_MAP_FREE && entry->state != PT_MAP_NEW);
 		entry->state = PT_MAP_FREE;
 	}
 }

@@ -87,49 +87,15 @@ pt_page_is(Page page, uint16 kind, uint64 block)
 #define PT_PAGE_END				(BLCKSZ - MAXALIGN(sizeof(PtPageSpecial)))
 #define PT_PAGE_CAPACITY		(PT_PAGE_END - PT_PAGE_FIRST)
 
-/* What precedes each batch; MAXALIGNed. */
-typedef struct PtFrameHeader
-{
-	uint32		length;			/* of the batch, without this header */
-	TransactionId xid;			/* that appended it */
-	int64		base_ordinal;
-	uint32		flags;
-	uint32		ordinals;		/* that it takes: last offset delta + 1 */
-} PtFrameHeader;
-
-#define PT_FRAME_ABORTED		0x0001	/* of an aborted transaction: skip */
-#define PT_FRAME_CUT			0x0002	/* the batch was never wholly written */
-#define PT_FRAME_KIND_MASK		0x00F0	/* what follows the header; what is no
-										 * batch takes no ordinals and has at
-										 * least PT_BATCH_HEADER_SIZE bytes: */
-#define PT_FRAME_KIND_BATCH		0x0000	/* a record batch */
-#define PT_FRAME_KIND_PRODUCERS 0x0010	/* a snapshot of producer sequences */
-#define PT_FRAME_KIND_LOST		0x0030	/* what was here is lost: PtLostBody */
-
 /*
- * Frames that no reader shows; whoever walks over them asks this and no less.
- */
-#define PT_FRAME_HIDDEN			(PT_FRAME_ABORTED | PT_FRAME_KIND_MASK)
-
-/* Behind the header of a frame of kind LOST (lost.c). */
-typedef struct PtLostBody
-{
-	uint64		next;			/* position at which the log goes on */
-	int64		first_offset;	/* offsets that are lost: from here */
-	int64		next_offset;	/* to before this one */
-} PtLostBody;
-
-/* Bytes at a frame's start that never straddle a page. */
-#define PT_FRAME_HEAD			(sizeof(PtFrameHeader) + PT_BATCH_HEADER_SIZE)
-
-/*
- * The generation of an extent goes up when other frames are put in its place
- * (compaction).  Its pages carry it, too, so a reader that still follows the
- * old mapping notices.
+ * The generation of an extent is 0, or newer than any before when compaction
+ * has put other frames in its place.  Its pages carry it, too, so a reader
+ * that still follows the old mapping notices.
  */
 typedef struct PtDirEntry
 {
-	uint32		phys;			/* physical extent, or PT_INVALID_EXTENT */
+	uint32		phys;			/* physical extent, PT_INVALID_EXTENT: a hole,
+								 * which compaction has left */
 	uint32		generation;
 	int64		base_offset;	/* next offset when the extent was taken */
 	int64		base_ordinal;	/* next ordinal, likewise */
@@ -145,13 +111,15 @@ typedef struct PtMapEntry
 	uint64		extent;			/* logical number that it has or last had;
 								 * PT_NO_EXTENT of the directory's */
 	uint32		state;			/* PT_MAP_xxx */
-	uint32		spare;
+	uint32		freed_at;		/* s since 1970, when compaction has freed it;
+								 * 0: retention has */
 } PtMapEntry;
 
 #define PT_MAP_NEW				0	/* never used */
 #define PT_MAP_DATA				1
 #define PT_MAP_DIRECTORY		2
 #define PT_MAP_FREE				3
+#define PT_MAP_COPY				4	/* compaction writes into it */
 
 typedef struct PtMetaPage
 {
@@ -173,6 +141,14 @@ typedef struct PtMetaPage
 	PtLogPos	sealed_pos;		/* xids of frames before it mean nothing */
 	PtLogPos	producers_pos;	/* from here on the log says all there is to
 								 * know of its producers; 0: it has none */
+	int64		clean_offset;	/* up to here, exclusive, compaction has left
+								 * no key two records */
+	uint64		hole_from;		/* extents [hole_from, hole_to) are holes, and
+								 * no others from first_extent on; equal: none
+								 * are */
+	uint64		hole_to;
+	uint32		generation;		/* newest that was given to an extent */
+	uint32		swapped;		/* the same when the directory last changed */
 	uint32		dir_extents[PT_DIR_EXTENTS];	/* ring by directory extent
 												 * number */
 	PtDirEntry	entries[PT_DIR_INLINE];
@@ -183,7 +159,6 @@ typedef struct PtMetaPage
 #define pt_map_page(page)		((PtMapEntry *) PageGetContents(page))
 #define pt_map_entry(page, phys) (&pt_map_page(page)[(phys) % PT_MAP_EXTENTS])
 
-StaticAssertDecl(sizeof(PtFrameHeader) == 24, "frame header is part of the format");
 StaticAssertDecl(sizeof(PtDirEntry) == 40, "directory entry is part of the format");
 StaticAssertDecl(sizeof(PtMapEntry) == 16, "map entry is part of the format");
 StaticAssertDecl(PT_DIR_PER_PAGE * sizeof(PtDirEntry) <= PT_PAGE_CAPACITY, "directory page must fit");
@@ -191,45 +166,6 @@ StaticAssertDecl(PT_MAP_EXTENTS * sizeof(PtMapEntry) <= PT_PAGE_CAPACITY, "map p
 StaticAssertDecl(sizeof(PtPageSpecial) == 16, "special space is part of the format");
 StaticAssertDecl(MAXALIGN(SizeOfPageHeaderData) + sizeof(PtMetaPage) <= BLCKSZ - 16, "meta page must fit");
 
-/*
- * Where the next frame may start once "pos" bytes are in use: aligned, and at
- * the head of the next page when the frame head would straddle.
- */
-static inline PtLogPos
-pt_frame_start(PtLogPos pos)
-{
-	uint32		byte = MAXALIGN(pt_pos_byte(pos));
-
-	if (byte + PT_FRAME_HEAD > PT_PAGE_END)
-		return pt_pos_make(pt_pos_block(pos) + 1, PT_PAGE_FIRST);
-	return pt_pos_make(pt_pos_block(pos), Max(byte, PT_PAGE_FIRST));
-}
-
-/* The position "len" payload bytes behind pos. */
-static inline PtLogPos
-pt_pos_advance(PtLogPos pos, uint64 len)
-{
-	uint64		at = pt_pos_byte(pos) - PT_PAGE_FIRST + len;
-
-	return pt_pos_make(pt_pos_block(pos) + at / PT_PAGE_CAPACITY,
-					   PT_PAGE_FIRST + at % PT_PAGE_CAPACITY);
-}
-
-/*
- * The oldest extent that is kept, for records or for what is known of
- * producers.
- */
-static inline uint64
-pt_first_kept(PtLogPos start, PtLogPos producers)
-{
-	return pt_pos_extent(producers == 0 ? start : Min(start, producers));
-}
-
-/* Where the frame behind one at "pos" with a batch of "length" starts. */
-static inline PtLogPos
-pt_frame_next(PtLogPos pos, uint32 length)
-{
-	return pt_frame_start(pt_pos_advance(pos, sizeof(PtFrameHeader) + length));
-}
+#include "log/frame.h"
 
 #endif							/* PT_LOG_PAGE_H */

@@ -57,7 +57,7 @@ typedef struct ProducersRead
 
 static void read_frames(Relation rel, PtLogPos from, ProducersRead *read);
 static void read_batch(const PtFrame *frame, ProducersRead *read);
-static void read_piece(PtReader *r, const PtFrame *frame, ProducersRead *read);
+static void read_piece(PtReader *r, PtFrame *frame, ProducersRead *read);
 static PtProducerState *state_for(ProducersRead *read, int64 producer_id);
 static void append_piece(Relation rel, PtLogState *log, PtSnapshotWriter *w, int64 now);
 
@@ -171,7 +171,7 @@ read_batch(const PtFrame *frame, ProducersRead *read)
  * is lost, which is not worse than a producer that has expired.
  */
 static void
-read_piece(PtReader *r, const PtFrame *frame, ProducersRead *read)
+read_piece(PtReader *r, PtFrame *frame, ProducersRead *read)
 {
 	PtSnapshotReader piece;
 	PtProducerState entry;

@@ -28,13 +28,18 @@
 
 static bool reader_get(PtPageSource *source, uint64 block, Page *page);
 static void reader_put(PtPageSource *source);
+static bool reader_there(PtPageSource *source, uint64 *extent);
+static bool map_extent(PtReader *r, uint64 extent);
 static BlockNumber reader_map(PtReader *r, uint64 block);
 static void move_hold(PtReader *r);
 static void report_gone(PtReader *r);
 static bool frame_at(PtReader *r, PtLogPos pos, PtFrame *frame);
 static void check_page(PtReader *r, uint64 block);
+static bool prev_block(PtReader *r, uint64 *block, bool *jumped);
+static bool copy_batch(PtReader *r, const PtFrame *frame);
+static void make_empty(PtReader *r, PtFrame *frame);
 
-static const PtPageSource locked_pages = {.get = reader_get,.put = reader_put};
+static const PtPageSource locked_pages = {.get = reader_get,.put = reader_put,.there = reader_there};
 
 StaticAssertDecl(offsetof(PtReader, source) == 0, "a reader's page source is its first field");
 
@@ -61,15 +66,26 @@ pt_reader_begin(PtReader *r, Relation rel, BufferAccessStrategy strategy)
 void
 pt_reader_begin_info(PtReader *r, Relation rel, const PtLogInfo *info)
 {
+	RelFileLocator locator = pt_rel_locator(rel);
+
+	pt_reader_begin_locator(r, &locator, info);
+	r->rel = rel;
+}
+
+/* And without a relation. */
+void
+pt_reader_begin_locator(PtReader *r, const RelFileLocator *locator, const PtLogInfo *info)
+{
 	memset(r, 0, sizeof(*r));
 	r->source = locked_pages;
-	r->rel = rel;
-	r->locator = pt_rel_locator(rel);
+	r->locator = *locator;
 	pt_view_of_info(&r->view, &r->locator, info);
 	r->mcxt = CurrentMemoryContext;
 	r->extent = PT_NO_EXTENT;
 	r->hold = -1;
+	r->source.swapped = info->swapped;
 	r->pos = info->start_pos;
+	r->ordinal = info->start_ordinal;
 }
 
 /* The caller has the state pinned. */
@@ -87,6 +103,7 @@ pt_reader_begin_state(PtReader *r, PtLogState *state)
 	r->extent = PT_NO_EXTENT;
 	r->hold = -1;
 	r->pos = r->view.start_pos;
+	r->ordinal = r->view.start_ordinal;
 }
 
 void
@@ -132,6 +149,10 @@ move_hold(PtReader *r)
 static void
 report_gone(PtReader *r)
 {
+	if (!r->holds)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("records of the log have been removed while they were read")));
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("records of \"%s\" were removed, and their space used again, while they were read",
@@ -149,25 +170,76 @@ pt_reader_unpin(PtReader *r)
 }
 
 /*
+ * Places are those of another time now: nothing that was mapped counts.
+ */
+void
+pt_reader_map_for(PtReader *r, uint32 swapped)
+{
+	r->moved = false;
+	if (r->source.swapped == swapped)
+		return;
+	pt_reader_unpin(r);
+	r->extent = PT_NO_EXTENT;
+	r->source.swapped = swapped;
+}
+
+/*
+ * Maps an extent.  False: it is not there, is a hole, or has got other frames
+ * since the reader's place was found (r->moved).
+ */
+static bool
+map_extent(PtReader *r, uint64 extent)
+{
+	PtDirEntry	entry;
+
+	if (extent == r->extent)
+		return true;
+	if (!pt_extent_lookup(r->rel, &r->locator, extent, &entry))
+		return false;
+	if (entry.phys == PT_INVALID_EXTENT || entry.generation > r->source.swapped)
+	{
+		r->moved = true;
+		return false;
+	}
+	r->extent = extent;
+	r->phys = entry.phys;
+	r->generation = entry.generation;
+	return true;
+}
+
+/* For those who come to the beginning of an extent: holes are passed over. */
+static bool
+reader_there(PtPageSource *source, uint64 *extent)
+{
+	PtReader   *r = (PtReader *) source;
+	PtDirEntry	entries[PT_DIR_PER_PAGE];
+	int			n;
+
+	if (*extent == r->extent)
+		return true;
+	while ((n = pt_extents_read(r->rel, &r->locator, *extent, entries, lengthof(entries))) > 0)
+	{
+		for (int i = 0; i < n; i++)
+		{
+			if (entries[i].phys != PT_INVALID_EXTENT)
+				return true;
+			++*extent;
+		}
+	}
+	return false;
+}
+
+/*
  * The file's block that holds a logical block; InvalidBlockNumber when there
  * is none yet or no more.
  */
 static BlockNumber
 reader_map(PtReader *r, uint64 block)
 {
-	uint64		extent = block / PT_EXTENT_BLOCKS;
 	BlockNumber result;
 
-	if (extent != r->extent)
-	{
-		PtDirEntry	entry;
-
-		if (!pt_extent_lookup(r->rel, &r->locator, extent, &entry) || entry.phys == PT_INVALID_EXTENT)
-			return InvalidBlockNumber;
-		r->extent = extent;
-		r->phys = entry.phys;
-		r->generation = entry.generation;
-	}
+	if (!map_extent(r, block / PT_EXTENT_BLOCKS))
+		return InvalidBlockNumber;
 	result = pt_extent_block(r->phys) + (BlockNumber) (block % PT_EXTENT_BLOCKS);
 	if (result >= r->file_blocks)
 	{
@@ -265,6 +337,16 @@ pt_reader_next(PtReader *r, PtFrame *frame)
 		CHECK_FOR_INTERRUPTS();
 		move_hold(r);
 		found = frame_at(r, r->pos, frame);
+		if (r->moved)
+		{
+			pt_reader_find_again(r);
+			continue;
+		}
+		if (found && (frame->head.flags & PT_FRAME_MOVED))
+		{
+			r->pos = frame->next;
+			continue;
+		}
 		if (r->skip_pos == 0)
 		{
 			if (found)
@@ -280,6 +362,7 @@ pt_reader_next(PtReader *r, PtFrame *frame)
 		}
 		if (!frame_at(r, r->skip_pos, &skipped) || skipped.head.length == r->skip_length)
 		{
+			r->moved = false;
 			r->skip_pos = 0;
 			if (found)
 				break;
@@ -290,6 +373,106 @@ pt_reader_next(PtReader *r, PtFrame *frame)
 	}
 	pt_reader_check_length(r, frame);
 	r->pos = frame->next;
+	r->ordinal = frame->head.base_ordinal + frame->head.ordinals;
+	return true;
+}
+
+/*
+ * Compaction has put elsewhere what the reader stands before: goes to the
+ * first frame that has the ordinal it wants next, or a later one.
+ */
+void
+pt_reader_find_again(PtReader *r)
+{
+	int64		ordinal = r->ordinal;
+	PtLogInfo	info;
+
+	Assert(r->moved);
+	pt_locator_info(r->rel, &r->locator, &info);
+	if (ordinal < 0 || (r->holds && ordinal < info.start_ordinal))
+		report_gone(r);
+	do
+	{
+		PtFrame		frame;
+		bool		found;
+
+		CHECK_FOR_INTERRUPTS();
+		pt_reader_seek_ordinal(r, ordinal);
+		while ((found = frame_at(r, r->pos, &frame)) &&
+			   ((frame.head.flags & PT_FRAME_MOVED) ||
+				frame.head.base_ordinal + frame.head.ordinals <= ordinal))
+			r->pos = frame.next;
+		if (found)
+			r->pos = frame.pos;
+		r->ordinal = ordinal;
+	} while (r->moved);
+}
+
+/*
+ * The first block of an extent that has not been written; pages are written in
+ * order.  Compaction leaves pages unwritten at the ends of extents.
+ */
+uint64
+pt_reader_written(PtReader *r, uint64 extent)
+{
+	uint64		lo = extent * PT_EXTENT_BLOCKS;
+	uint64		hi = lo + PT_EXTENT_BLOCKS;
+
+	while (lo < hi)
+	{
+		uint64		mid = lo + (hi - lo) / 2;
+		Page		page;
+
+		if (pt_reader_lock_block(r, mid, &page))
+		{
+			LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
+			lo = mid + 1;
+		}
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/*
+ * Goes back to the block before, for prev, which has found nothing on this
+ * one.  Holes, and pages that compaction has left unwritten, are passed over.
+ * *jumped: those have been, and so the frame before must say so.  False: there
+ * are no more.
+ */
+static bool
+prev_block(PtReader *r, uint64 *block, bool *jumped)
+{
+	uint64		extent = *block / PT_EXTENT_BLOCKS;
+	PtDirEntry	entry;
+	Page		page;
+
+	if (r->moved && pt_extent_lookup(r->rel, &r->locator, extent, &entry) && entry.phys != PT_INVALID_EXTENT)
+	{
+		pt_reader_find_again(r);
+		*block = pt_pos_block(r->pos);
+		return true;
+	}
+	if (r->moved)
+		*block = extent * PT_EXTENT_BLOCKS;
+	r->moved = false;
+	if (*block == 0)
+		return false;
+	--*block;
+	if (*block % PT_EXTENT_BLOCKS != PT_EXTENT_BLOCKS - 1)
+		return true;
+	if (pt_reader_lock_block(r, *block, &page))
+		LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
+	else if (!r->moved)
+	{
+		uint64		written = pt_reader_written(r, *block / PT_EXTENT_BLOCKS);
+
+		if (!r->moved && written > *block / PT_EXTENT_BLOCKS * PT_EXTENT_BLOCKS)
+		{
+			*block = written - 1;
+			*jumped = true;
+		}
+	}
 	return true;
 }
 
@@ -322,6 +505,7 @@ pt_reader_prev(PtReader *r, PtFrame *frame)
 {
 	PtLogPos	start = r->view.start_pos;
 	uint64		block = pt_pos_block(r->pos);
+	bool		jumped = false;
 
 	r->skip_pos = 0;
 	while (block + 1 > pt_pos_block(start))
@@ -335,14 +519,20 @@ pt_reader_prev(PtReader *r, PtFrame *frame)
 		{
 			if (frame->pos < start)
 				return false;
+			if (jumped && (frame->head.flags & PT_FRAME_KIND_MASK) != PT_FRAME_KIND_SKIP)
+				pt_report_damage(&r->locator, frame->next, "missing page");
+			jumped = false;
 			pt_reader_check_before(r, frame);
 			r->pos = frame->pos;
+			if (frame->head.flags & PT_FRAME_MOVED)
+				continue;
+			r->ordinal = frame->head.base_ordinal;
 			return true;
 		}
-		check_page(r, block);
-		if (block == 0)
+		if (!r->moved)
+			check_page(r, block);
+		if (!prev_block(r, &block, &jumped))
 			break;
-		block--;
 	}
 	return false;
 }
@@ -387,27 +577,90 @@ pt_reader_complete(PtReader *r, const PtFrame *frame)
 }
 
 /*
+ * A batch that was about to be read has been put elsewhere: takes that one for
+ * the frame.  If nothing is left of it, it becomes an empty one, in the
+ * reader's memory, and false is returned.  The reader stays before or behind
+ * it.
+ */
+static bool
+take_moved(PtReader *r, PtFrame *frame)
+{
+	bool		before = r->pos <= frame->pos;
+	int64		ordinal = r->ordinal;
+	PtFrame		now;
+	bool		found;
+
+	r->ordinal = frame->head.base_ordinal;
+	r->moved = true;
+	pt_reader_find_again(r);
+	found = frame_at(r, r->pos, &now) && now.head.base_ordinal == frame->head.base_ordinal &&
+		pt_frame_is_batch(&now);
+	if (found)
+	{
+		*frame = now;
+		r->pos = before ? now.pos : now.next;
+		r->ordinal = ordinal;
+		return true;
+	}
+	r->ordinal = ordinal;
+	make_empty(r, frame);
+	return false;
+}
+
+/*
  * The bytes of a frame's batch, contiguous, in memory of the reader, valid
- * until the next call of this function.  ERROR when they are not all there any
- * more.
+ * until the next call of this function.  If compaction has just put the batch
+ * elsewhere, *frame becomes what is there now, which may have fewer records.
+ * ERROR when the bytes are not all there any more.
  */
 char *
-pt_reader_batch(PtReader *r, const PtFrame *frame)
+pt_reader_batch(PtReader *r, PtFrame *frame)
+{
+	do
+	{
+		if (copy_batch(r, frame))
+			return r->data;
+	} while (take_moved(r, frame));
+	return r->data;
+}
+
+/* Memory for a batch of so many bytes. */
+static void
+reserve_data(PtReader *r, Size size)
+{
+	Size		cap = Max(size, r->data_cap * 2);
+
+	if (size <= r->data_cap)
+		return;
+	if (r->data)
+		pfree(r->data);
+	r->data = NULL;
+	r->data_cap = 0;
+	r->data = MemoryContextAllocHuge(r->mcxt, cap);
+	r->data_cap = cap;
+}
+
+/* The frame's batch has lost all of its records. */
+static void
+make_empty(PtReader *r, PtFrame *frame)
+{
+	reserve_data(r, PT_BATCH_HEADER_SIZE);
+	frame->batch.record_count = 0;
+	frame->batch.length = frame->head.length = PT_BATCH_HEADER_SIZE;
+	frame->batch.attributes &= ~PT_BATCH_COMPRESSION_MASK;
+	pt_batch_make_empty(r->data, &frame->batch);
+}
+
+/* Copies a batch out of its pages; false: it has been moved. */
+static bool
+copy_batch(PtReader *r, const PtFrame *frame)
 {
 	PtLogPos	pos = pt_pos_advance(frame->pos, sizeof(PtFrameHeader));
 	uint32		done = 0;
 
-	if (frame->head.length > r->data_cap)
-	{
-		Size		cap = Max(frame->head.length, r->data_cap * 2);
-
-		if (r->data)
-			pfree(r->data);
-		r->data = NULL;
-		r->data_cap = 0;
-		r->data = MemoryContextAllocHuge(r->mcxt, cap);
-		r->data_cap = cap;
-	}
+	if (frame->swapped != r->source.swapped)
+		return false;
+	reserve_data(r, frame->head.length);
 	while (done < frame->head.length)
 	{
 		uint32		byte = pt_pos_byte(pos);
@@ -416,13 +669,11 @@ pt_reader_batch(PtReader *r, const PtFrame *frame)
 
 		if (!pt_reader_lock_block(r, pt_pos_block(pos), &page))
 		{
+			if (r->moved)
+				return false;
 			pt_view_refresh(&r->view, r->rel);
 			pt_reader_check_missing(r, pos);
-			if (r->holds)
-				report_gone(r);
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("records of the log have been removed while they were read")));
+			report_gone(r);
 		}
 		Assert(byte >= PT_PAGE_FIRST && byte + n <= PT_PAGE_END);
 		memcpy(r->data + done, (char *) page + byte, n);
@@ -430,5 +681,5 @@ pt_reader_batch(PtReader *r, const PtFrame *frame)
 		done += n;
 		pos = pt_pos_advance(pos, n);
 	}
-	return r->data;
+	return true;
 }

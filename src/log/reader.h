@@ -25,7 +25,9 @@
 typedef struct PtFrame
 {
 	PtLogPos	pos;
-	PtLogPos	next;
+	PtLogPos	next;			/* see pt_frame_behind */
+	uint32		swapped;		/* PtLogInfo.swapped when the places were
+								 * right */
 	bool		sealed;			/* lay below the sealed position before its
 								 * flags were read: these count, the xid does
 								 * not */
@@ -59,10 +61,22 @@ typedef struct PtPageSource
 	void		(*put) (struct PtPageSource *source);
 
 	/*
+	 * Goes on from an extent to the first one that is no hole.  False: there
+	 * is none.
+	 */
+	bool		(*there) (struct PtPageSource *source, uint64 *extent);
+
+	/*
 	 * Sealed position as it was before the page that get shows was read:
 	 * flags of frames below it count.
 	 */
 	PtLogPos	sealed;
+
+	/*
+	 * PtLogInfo.swapped when the places that are walked were found.  Extents
+	 * of a newer generation hold other frames.
+	 */
+	uint32		swapped;
 } PtPageSource;
 
 extern PtWalked pt_walk_page(Page page, PtLogPos pos, PtFrame *frame);
@@ -81,6 +95,10 @@ typedef struct PtReader
 	BufferAccessStrategy strategy;
 	BlockNumber file_blocks;	/* length of the file when last asked */
 	PtLogPos	pos;			/* of the frame that next reads */
+	int64		ordinal;		/* that this frame has, or a later one; -1:
+								 * unknown */
+	bool		moved;			/* compaction has put elsewhere what was at
+								 * pos */
 	uint64		extent;			/* logical extent that phys belongs to */
 	uint32		phys;
 	uint32		generation;
@@ -119,8 +137,33 @@ extern void pt_reader_seek_start(PtReader *r);	/* the first frame retained */
 /* The first that starts in this extent */
 extern void pt_reader_seek_extent(PtReader *r, uint64 extent);
 
-/* The frame at pos, where one starts or will */
+/*
+ * The frame at pos, where one starts or will, in a part of the log that is not
+ * sealed
+ */
 extern void pt_reader_seek_pos(PtReader *r, PtLogPos pos);
+
+/* Likewise behind all that is written, or committed: for prev */
+extern void pt_reader_seek_tail(PtReader *r, PtLogPos pos);
+
+/* A frame that was read, or what is behind it */
+extern void pt_reader_seek_frame(PtReader *r, const PtFrame *frame);
+extern void pt_reader_seek_behind(PtReader *r, const PtFrame *frame);
+
+/* Where a reader stands, to come back to */
+typedef struct PtReaderPlace
+{
+	PtLogPos	pos;
+	int64		ordinal;
+	uint32		swapped;
+	PtLogPos	skip_pos;
+	uint32		skip_length;
+} PtReaderPlace;
+extern PtReaderPlace pt_reader_place(const PtReader *r);
+extern void pt_reader_return(PtReader *r, const PtReaderPlace *place);
+
+/* Base ordinal of the next extent that begins behind an ordinal */
+extern int64 pt_reader_extent_behind(PtReader *r, int64 ordinal);
 
 /* One at or before the batch that holds offset */
 extern void pt_reader_seek_offset(PtReader *r, int64 offset);
@@ -153,7 +196,7 @@ extern bool pt_reader_complete(PtReader *r, const PtFrame *frame);
  * The bytes of the frame's batch, contiguous, in memory of the reader until
  * the next call.
  */
-extern char *pt_reader_batch(PtReader *r, const PtFrame *frame);
+extern char *pt_reader_batch(PtReader *r, PtFrame *frame);
 
 typedef enum PtVisibility
 {

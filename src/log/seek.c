@@ -23,6 +23,14 @@ typedef enum SeekBy
 	BY_ORDINAL
 } SeekBy;
 
+/* The logical number of an extent that is counted without the holes. */
+static uint64
+number_of(const PtLogInfo *info, uint64 counted)
+{
+	return counted < info->hole_from || info->hole_from == info->hole_to ? counted :
+		counted + (info->hole_to - info->hole_from);
+}
+
 /* Positions at the first frame retained. */
 void
 pt_reader_seek_start(PtReader *r)
@@ -30,15 +38,70 @@ pt_reader_seek_start(PtReader *r)
 	PtLogInfo	info;
 
 	pt_locator_info(r->rel, &r->locator, &info);
+	pt_reader_map_for(r, info.swapped);
 	pt_reader_seek_pos(r, info.start_pos);
+	r->ordinal = info.start_ordinal;
 }
 
-/* Positions at a place where a frame starts or will start. */
+/*
+ * Positions at a place where a frame starts or will start, which must be in a
+ * part of the log that is not sealed: there nothing is moved.
+ */
 void
 pt_reader_seek_pos(PtReader *r, PtLogPos pos)
 {
 	r->pos = pos;
+	r->ordinal = -1;
 	r->skip_pos = 0;
+	r->moved = false;
+}
+
+/* The same for a place that prev goes back from, into what is sealed. */
+void
+pt_reader_seek_tail(PtReader *r, PtLogPos pos)
+{
+	pt_reader_seek_pos(r, pos);
+	r->ordinal = PG_INT64_MAX;
+}
+
+/* Positions at a frame that this reader, or one before, has read. */
+void
+pt_reader_seek_frame(PtReader *r, const PtFrame *frame)
+{
+	pt_reader_map_for(r, frame->swapped);
+	pt_reader_seek_pos(r, frame->pos);
+	r->ordinal = frame->head.base_ordinal;
+}
+
+/* Positions behind it. */
+void
+pt_reader_seek_behind(PtReader *r, const PtFrame *frame)
+{
+	pt_reader_map_for(r, frame->swapped);
+	pt_reader_seek_pos(r, frame->next);
+	r->ordinal = frame->head.base_ordinal + frame->head.ordinals;
+}
+
+/* Where the reader stands. */
+PtReaderPlace
+pt_reader_place(const PtReader *r)
+{
+	return (PtReaderPlace)
+	{
+		.pos = r->pos,.ordinal = r->ordinal,.swapped = r->source.swapped,
+			.skip_pos = r->skip_pos,.skip_length = r->skip_length
+	};
+}
+
+/* Back to there. */
+void
+pt_reader_return(PtReader *r, const PtReaderPlace *place)
+{
+	pt_reader_map_for(r, place->swapped);
+	r->pos = place->pos;
+	r->ordinal = place->ordinal;
+	r->skip_pos = place->skip_pos;
+	r->skip_length = place->skip_length;
 }
 
 /*
@@ -49,31 +112,16 @@ void
 pt_reader_seek_end(PtReader *r)
 {
 	PtLogInfo	info;
-	uint64		lo;
-	uint64		hi;
+	uint64		end;
 
-	pt_locator_info(r->rel, &r->locator, &info);
-	if (info.next_extent == info.first_extent)
+	do
 	{
-		pt_reader_seek_pos(r, info.start_pos);
-		return;
-	}
-	hi = info.next_extent * PT_EXTENT_BLOCKS;
-	lo = hi - PT_EXTENT_BLOCKS;
-	while (lo < hi)
-	{
-		uint64		mid = lo + (hi - lo) / 2;
-		Page		page;
-
-		if (pt_reader_lock_block(r, mid, &page))
-		{
-			LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
-			lo = mid + 1;
-		}
-		else
-			hi = mid;
-	}
-	pt_reader_seek_pos(r, pt_pos_make(lo, PT_PAGE_FIRST));
+		pt_locator_info(r->rel, &r->locator, &info);
+		pt_reader_map_for(r, info.swapped);
+		end = info.next_extent == info.first_extent ? 0 : pt_reader_written(r, info.next_extent - 1);
+	} while (r->moved);
+	pt_reader_seek_pos(r, end == 0 ? info.start_pos : pt_pos_make(end, PT_PAGE_FIRST));
+	r->ordinal = PG_INT64_MAX;
 }
 
 /*
@@ -91,44 +139,73 @@ first_batch(PtReader *r, uint64 block, PtFrame *frame, bool *written)
 }
 
 /*
- * Positions at the first batch that starts in the extent, or behind it when
+ * Positions at the first frame that starts in the extent, or behind it when
  * none does.
  */
 void
 pt_reader_seek_extent(PtReader *r, uint64 extent)
 {
-	uint64		block = extent * PT_EXTENT_BLOCKS;
-	PtLogPos	start = r->view.start_pos;
-	PtFrame		frame;
-	bool		written;
+	PtLogInfo	info;
+	PtDirEntry	entry;
 
-	for (; !first_batch(r, block, &frame, &written) && written; block++)
-		;
-	pt_reader_seek_pos(r, Max(start, written ? frame.pos : pt_pos_make(block, PT_PAGE_FIRST)));
+	pt_locator_info(r->rel, &r->locator, &info);
+	pt_reader_map_for(r, info.swapped);
+	if (extent >= info.hole_from && extent < info.hole_to)
+		extent = info.hole_to;
+	if (!pt_extent_lookup(r->rel, &r->locator, extent, &entry))
+		entry.base_ordinal = -1;
+	pt_reader_seek_pos(r, Max(info.start_pos, pt_extent_pos(extent)));
+	r->ordinal = entry.base_ordinal;
 }
 
 /*
  * The last extent in [first, next) whose base is at or below what is sought.
+ * Holes do not count.
  */
 static uint64
 seek_extent_by(PtReader *r, SeekBy by, int64 sought, const PtLogInfo *info)
 {
+	uint64		holes = info->hole_to - info->hole_from;
 	uint64		lo = info->first_extent;
-	uint64		hi = info->next_extent;
+	uint64		hi = info->next_extent - holes;
 
 	while (hi - lo > 1)
 	{
 		uint64		mid = lo + (hi - lo) / 2;
 		PtDirEntry	entry;
 
-		if (!pt_extent_lookup(r->rel, &r->locator, mid, &entry))
+		if (!pt_extent_lookup(r->rel, &r->locator, number_of(info, mid), &entry))
 			break;				/* overtaken by retention: lo is as good */
 		if ((by == BY_OFFSET ? entry.base_offset : entry.base_ordinal) <= sought)
 			lo = mid;
 		else
 			hi = mid;
 	}
-	return lo;
+	return number_of(info, lo);
+}
+
+/*
+ * The base ordinal of the first extent that has one above "ordinal";
+ * PG_INT64_MAX: none has.  So a log is cut into pieces that stay the same
+ * when compaction moves frames: each has those whose base ordinal is in it.
+ */
+int64
+pt_reader_extent_behind(PtReader *r, int64 ordinal)
+{
+	PtLogInfo	info;
+	PtDirEntry	entry;
+	uint64		extent;
+
+	pt_locator_info(r->rel, &r->locator, &info);
+	if (info.next_extent == info.first_extent)
+		return PG_INT64_MAX;
+	for (extent = seek_extent_by(r, BY_ORDINAL, ordinal, &info); extent < info.next_extent; extent++)
+	{
+		if (pt_extent_lookup(r->rel, &r->locator, extent, &entry) && entry.phys != PT_INVALID_EXTENT &&
+			entry.base_ordinal > ordinal)
+			return entry.base_ordinal;
+	}
+	return PG_INT64_MAX;
 }
 
 /*
@@ -137,7 +214,7 @@ seek_extent_by(PtReader *r, SeekBy by, int64 sought, const PtLogInfo *info)
  * (the inside of long ones) are stepped over to the left.
  */
 static PtLogPos
-seek_page_by(PtReader *r, SeekBy by, int64 sought, uint64 extent)
+seek_page_by(PtReader *r, SeekBy by, int64 sought, uint64 extent, int64 *ordinal)
 {
 	int			lo = -1;
 	int			hi = PT_EXTENT_BLOCKS;
@@ -159,6 +236,7 @@ seek_page_by(PtReader *r, SeekBy by, int64 sought, uint64 extent)
 		else if (found && (by == BY_OFFSET ? frame.batch.base_offset : frame.head.base_ordinal) <= sought)
 		{
 			best = frame.pos;
+			*ordinal = frame.head.base_ordinal;
 			lo = mid;
 		}
 		else
@@ -171,18 +249,28 @@ static void
 seek_by(PtReader *r, SeekBy by, int64 sought)
 {
 	PtLogInfo	info;
-	PtLogPos	pos = 0;
+	PtLogPos	pos;
+	int64		ordinal;
 
-	pt_locator_info(r->rel, &r->locator, &info);
-	if (info.next_extent > info.first_extent)
+	do
 	{
-		uint64		extent = seek_extent_by(r, by, sought, &info);
+		pt_locator_info(r->rel, &r->locator, &info);
+		pt_reader_map_for(r, info.swapped);
+		pos = 0;
+		ordinal = info.start_ordinal;
+		if (info.next_extent > info.first_extent)
+		{
+			uint64		extent = seek_extent_by(r, by, sought, &info);
 
-		/* a batch that started in an extent before may hold what is sought */
-		while ((pos = seek_page_by(r, by, sought, extent)) == 0 && extent > info.first_extent)
-			extent--;
-	}
+			/* a batch that started in an extent before may hold it */
+			while ((pos = seek_page_by(r, by, sought, extent, &ordinal)) == 0 && extent > info.first_extent)
+				extent = extent == info.hole_to && info.hole_from != info.hole_to ? info.hole_from - 1 : extent - 1;
+		}
+	} while (r->moved);
+	if (pos < info.start_pos)
+		ordinal = info.start_ordinal;
 	pt_reader_seek_pos(r, Max(pos, info.start_pos));
+	r->ordinal = ordinal;
 }
 
 /*
@@ -220,7 +308,7 @@ pt_reader_seek_timestamp(PtReader *r, int64 timestamp_ms)
 		n = pt_extents_read(r->rel, &r->locator, extent, entries, lengthof(entries));
 		for (int i = 0; i < n && extent + i + 1 < info.next_extent; i++)
 		{
-			if (entries[i].max_timestamp < timestamp_ms)
+			if (entries[i].phys == PT_INVALID_EXTENT || entries[i].max_timestamp < timestamp_ms)
 				continue;
 			pt_reader_seek_extent(r, extent + i);
 			return;

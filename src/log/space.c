@@ -20,6 +20,9 @@
  */
 #include "postgres.h"
 
+#include <time.h>
+
+#include "guc.h"
 #include "log/internal.h"
 
 static uint32 find_free(Relation rel, const PtMetaPage *meta, uint32 but, uint64 *reused, bool *passed);
@@ -79,6 +82,16 @@ pt_space_take(Relation rel, const PtMetaPage *meta, xl_pt_extent *x, uint64 *reu
 }
 
 /*
+ * What compaction has freed may still be on its way to consumers, so it waits
+ * a while; see pt_span_intact.
+ */
+bool
+pt_space_waits(const PtMapEntry *entry)
+{
+	return entry->freed_at != 0 && (uint32) time(NULL) - entry->freed_at < (uint32) pt_file_delete_delay_s;
+}
+
+/*
  * The lowest physical extent that is free, is not "but" and is read by nobody;
  * PT_INVALID_EXTENT: there is none.  *passed: lower ones are free, too.
  */
@@ -99,8 +112,10 @@ find_free(Relation rel, const PtMetaPage *meta, uint32 but, uint64 *reused, bool
 
 			if (entry->state != PT_MAP_FREE || phys == but)
 				continue;
-			if (entry->extent == PT_NO_EXTENT || entry->extent < held)
+			if ((entry->extent == PT_NO_EXTENT || entry->extent < held) && !pt_space_waits(entry))
 			{
+				if (entry->freed_at != 0)
+					pt_hold_reused(entry->freed_at);
 				*reused = entry->extent;
 				UnlockReleaseBuffer(buf);
 				return phys;

@@ -509,6 +509,41 @@ pt_state_set_sealed(const RelFileLocator *locator, PtLogPos sealed)
 }
 
 static void
+note_swapped(PtLogState *state, const void *arg)
+{
+	uint64		end = *(const uint64 *) arg;
+
+	state->written_from = Max(state->written_from, end);
+	state->written_to = Max(state->written_to, state->written_from);
+}
+
+/* Extents before this one are about to be other physical ones. */
+void
+pt_state_swapped(const RelFileLocator *locator, uint64 end_extent)
+{
+	pt_state_tell(locator, note_swapped, &end_extent);
+}
+
+static void
+note_moved(PtLogState *state, const void *arg)
+{
+	const PtLogStart *start = arg;
+
+	if (state->start_offset == start->offset)
+		state->start_pos = start->pos;
+}
+
+/*
+ * Compaction has put the frame that has the log's first record elsewhere, and
+ * that is durable.
+ */
+void
+pt_state_moved(const RelFileLocator *locator, const PtLogStart *start)
+{
+	pt_state_tell(locator, note_moved, start);
+}
+
+static void
 note_file_changed(PtLogState *state, const void *arg)
 {
 	state->file_blocks = 0;

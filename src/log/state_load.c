@@ -126,9 +126,9 @@ read_tail(PtLogState *state, PtReader *r, const PtLogInfo *info)
 	pt_reader_seek_end(r);
 	check_behind(r, info);
 	if (pt_reader_prev(r, &frame))
-		pt_reader_seek_pos(r, frame.pos);
+		pt_reader_seek_frame(r, &frame);
 	else
-		pt_reader_seek_pos(r, info->start_pos);
+		pt_reader_seek_start(r);
 	while (pt_reader_next(r, &frame))
 	{
 		state->tail_pos = frame.next;
@@ -145,7 +145,7 @@ read_max_timestamp(PtLogState *state, PtReader *r)
 {
 	PtFrame		frame;
 
-	pt_reader_seek_pos(r, state->tail_pos);
+	pt_reader_seek_tail(r, state->tail_pos);
 	if (!pt_reader_prev(r, &frame))
 		return;
 	pt_reader_seek_extent(r, pt_pos_extent(frame.pos));
@@ -168,7 +168,7 @@ read_ends(PtLogState *state, PtReader *r)
 	state->committed.offset = state->start_offset;
 	state->committed.pos = state->start_pos;
 	state->committed.lsn = InvalidXLogRecPtr;
-	pt_reader_seek_pos(r, state->tail_pos);
+	pt_reader_seek_tail(r, state->tail_pos);
 	while (pt_reader_prev(r, &frame))
 	{
 		PtVisibility v = pt_frame_visible(r, &frame, NULL);

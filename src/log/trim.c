@@ -42,6 +42,7 @@ find_record(PtReader *r, const PtLogEnd *end, PtLogStart *start)
 			pt_frame_visible(r, &frame, NULL) != PT_VISIBLE)
 			continue;
 		start->pos = frame.pos;
+		start->swapped = frame.swapped;
 		start->ordinal = frame.head.base_ordinal + Max(0, start->offset - frame.batch.base_offset);
 		return true;
 	}
@@ -57,11 +58,12 @@ pt_trim_find_end(PtReader *r, const PtLogEnd *end, PtLogStart *start)
 {
 	PtFrame		frame;
 
-	pt_reader_seek_pos(r, end->pos);
+	pt_reader_seek_tail(r, end->pos);
 	if (!pt_reader_prev(r, &frame))
 		return false;
 	Assert(frame.next <= end->pos);
 	start->pos = end->pos;
+	start->swapped = PG_UINT32_MAX; /* is not sealed, and so does not move */
 	start->ordinal = frame.head.base_ordinal + frame.head.ordinals;
 	return true;
 }
@@ -101,13 +103,38 @@ pt_trim_find(Relation rel, int64 offset, PtLogStart *start)
 }
 
 /*
+ * Compaction has put the frame elsewhere, or dropped it: the first one that
+ * has the ordinal, or a later one.
+ */
+static void
+find_again(const RelFileLocator *locator, PtLogStart *start)
+{
+	PtReader	r;
+	PtLogInfo	info;
+
+	pt_locator_info(NULL, locator, &info);
+	pt_reader_begin_locator(&r, locator, &info);
+	r.ordinal = start->ordinal;
+	r.moved = true;
+	pt_reader_find_again(&r);
+	start->pos = r.pos;
+	start->swapped = r.source.swapped;
+	pt_reader_end(&r);
+}
+
+/*
  * Puts a start into WAL.  InvalidXLogRecPtr: somebody was faster.  Needs no
  * relation and no catalog; never goes back.
  */
 XLogRecPtr
-pt_trim_write(const RelFileLocator *locator, const PtLogStart *start)
+pt_trim_write(const RelFileLocator *locator, PtLogStart *start)
 {
-	return pt_meta_trim(locator, start);
+	XLogRecPtr	lsn;
+	bool		moved;
+
+	while (lsn = pt_meta_trim(locator, start, &moved), moved)
+		find_again(locator, start);
+	return lsn;
 }
 
 /*

@@ -24,7 +24,7 @@
 
 #include "log/verify_walk.h"
 
-#define KNOWN_FLAGS		(PT_FRAME_ABORTED | PT_FRAME_CUT | PT_FRAME_KIND_MASK)
+#define KNOWN_FLAGS		(PT_FRAME_ABORTED | PT_FRAME_CUT | PT_FRAME_MOVED | PT_FRAME_KIND_MASK)
 
 /* What is known of a frame's transaction. */
 typedef enum Fate
@@ -83,7 +83,8 @@ check_flags(PtVerifyWalk *w, const PtFrame *frame, Fate fate)
 	uint32		flags = frame->head.flags;
 	uint32		kind = flags & PT_FRAME_KIND_MASK;
 
-	if (flags & ~KNOWN_FLAGS || (kind != PT_FRAME_KIND_BATCH && kind != PT_FRAME_KIND_PRODUCERS && kind != PT_FRAME_KIND_LOST))
+	if (flags & ~KNOWN_FLAGS || (kind != PT_FRAME_KIND_BATCH && kind != PT_FRAME_KIND_PRODUCERS &&
+								 kind != PT_FRAME_KIND_SKIP && kind != PT_FRAME_KIND_LOST))
 		say_frame(w, PT_DAMAGE_FRAME, frame, "the frame has unknown flags: 0x%x", flags);
 	if (flags & PT_FRAME_CUT && !(flags & PT_FRAME_ABORTED))
 		say_frame(w, PT_DAMAGE_FRAME, frame, "the frame is cut, but not aborted");
@@ -110,7 +111,8 @@ check_sequence(PtVerifyWalk *w, const PtFrame *frame)
 /*
  * The first frame that starts in an extent against the extent's directory
  * entry.  Its base offset is where an append began that may have been aborted
- * before this frame was written; then it is above that of the frame.
+ * before this frame was written; then it is above that of the frame.  What was
+ * aborted before an extent may have been dropped by compaction.
  */
 static void
 check_entry(PtVerifyWalk *w, const PtFrame *frame)
@@ -125,7 +127,7 @@ check_entry(PtVerifyWalk *w, const PtFrame *frame)
 				  (unsigned long long) w->extent, (long long) entry->base_ordinal, (long long) frame->head.base_ordinal);
 	if (!pt_frame_is_batch(frame))
 		return;
-	if (entry->base_offset < w->floor || (w->max_next >= 0 && !w->lost_in_extent && entry->base_offset > top))
+	if (entry->base_offset < w->floor || (w->max_next >= 0 && !w->lost_in_extent && !w->compacted && entry->base_offset > top))
 		say_frame(w, PT_DAMAGE_DIRECTORY, frame, "by the directory, offsets of extent %llu begin at %lld, and not at %lld",
 				  (unsigned long long) w->extent, (long long) entry->base_offset, (long long) frame->batch.base_offset);
 }
@@ -139,11 +141,13 @@ check_start(PtVerifyWalk *w, const PtFrame *frame, Fate fate)
 
 	if (meta->start_pos != frame->pos)
 		return;					/* it has moved meanwhile */
-	if (meta->start_ordinal < frame->head.base_ordinal || meta->start_ordinal > end)
+	if ((meta->start_ordinal < frame->head.base_ordinal && w->entry.generation == 0) || meta->start_ordinal > end)
 		say_frame(w, PT_DAMAGE_META, frame, "the log starts at ordinal %lld, and its first frame has %lld to %lld",
 				  (long long) meta->start_ordinal, (long long) frame->head.base_ordinal, (long long) end);
 	if (fate != COMMITTED || !pt_frame_is_batch(frame))
 		return;
+	if (w->entry.generation > 0 && meta->start_offset < frame->batch.base_offset)
+		return;					/* compaction has dropped what was there */
 	if (meta->start_offset >= pt_batch_next_offset(&frame->batch) ||
 		meta->start_ordinal != frame->head.base_ordinal + Max(0, meta->start_offset - frame->batch.base_offset))
 		say_frame(w, PT_DAMAGE_META, frame, "the log starts at offset %lld and ordinal %lld, and its first batch at offset %lld and ordinal %lld",
@@ -164,6 +168,29 @@ check_header(PtVerifyWalk *w, const PtFrame *frame)
 	if (h->record_count < 0 || h->record_count > (int64) h->last_offset_delta + 1)
 		say_frame(w, PT_DAMAGE_BATCH, frame, "the batch has %d records and %lld offsets", h->record_count,
 				  (long long) h->last_offset_delta + 1);
+}
+
+static void
+note_timestamp(PtVerifyWalk *w, const PtFrame *frame)
+{
+	w->extent_max = Max(w->extent_max, frame->batch.max_timestamp);
+	w->running_max = Max(w->running_max, frame->batch.max_timestamp);
+}
+
+/*
+ * A frame that compaction has put into another extent: it comes once more, and
+ * what it was there may be less.  Only its flags are looked at.
+ */
+void
+pt_verify_moved(PtVerifyWalk *w, const PtFrame *frame)
+{
+	if (w->lost_from != 0)
+		pt_verify_found_again(w, frame->pos, frame->batch.base_offset, frame->head.base_ordinal);
+	check_flags(w, frame, fate_of(w, frame));
+	if (frame->pos >= w->v->meta->sealed_pos)
+		say_frame(w, PT_DAMAGE_FRAME, frame, "the frame is not sealed, and has been moved");
+	note_timestamp(w, frame);
+	w->exact = false;
 }
 
 /*
@@ -207,8 +234,7 @@ pt_verify_frame(PtVerifyWalk *w, const PtFrame *frame)
 	w->first_seen = true;
 	if (pt_frame_is_batch(frame))
 		check_header(w, frame);
-	w->extent_max = Max(w->extent_max, frame->batch.max_timestamp);
-	w->running_max = Max(w->running_max, frame->batch.max_timestamp);
+	note_timestamp(w, frame);
 	w->ordinal = frame->head.base_ordinal + frame->head.ordinals;
 	w->exact = w->entry.generation == 0 && !pt_frame_is_lost(frame);
 	w->offset_before = w->offset;

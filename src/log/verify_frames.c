@@ -223,6 +223,14 @@ walk_frame(PtVerifyWalk *w, Page page, uint32 *used)
 		lose(w);
 		return false;
 	}
+	w->leaping = pt_pos_begins_extent(frame.next) && frame.next != pt_frame_next(frame.pos, frame.head.length);
+	if (frame.head.flags & PT_FRAME_MOVED)
+	{
+		pt_verify_moved(w, &frame);
+		w->next = frame.next;
+		w->skipped = true;
+		return false;
+	}
 	pt_verify_frame(w, &frame);
 	n = Min(lower - byte - (uint32) sizeof(PtFrameHeader), frame.head.length);
 	pt_verify_collect(w, (char *) page + byte + sizeof(PtFrameHeader), n);
@@ -263,11 +271,17 @@ walk_page(PtVerifyWalk *w, Page page, uint64 block)
 		return;
 	if (w->again || w->stopped)
 		return;
-	if (w->next == 0)
+	if (w->next == 0 || w->leaping)
 	{
+		/* there may be the rest of a frame that starts elsewhere now */
 		if (first == 0)
+		{
+			if (w->leaping)
+				w->next = pt_pos_make(block + 1, PT_PAGE_FIRST);
 			return;
+		}
 		w->next = pt_pos_make(block, first);
+		w->leaping = false;
 	}
 	else
 		check_first(w, page, block);
@@ -369,6 +383,24 @@ walk_extent(PtVerifyWalk *w)
 }
 
 /*
+ * An extent without a physical one must be among those that the meta page
+ * says are holes.
+ */
+static bool
+is_hole(PtVerifyWalk *w)
+{
+	const PtMetaPage *meta = w->v->meta;
+
+	if (w->extent >= meta->hole_from && w->extent < meta->hole_to)
+		return true;
+	if (!is_replaced(w))
+		pt_verify_say(w->v, PT_DAMAGE_DIRECTORY, InvalidBlockNumber, pt_extent_pos(w->extent), -1,
+					  "extent %llu is nowhere, and the holes are %llu to %llu", (unsigned long long) w->extent,
+					  (unsigned long long) meta->hole_from, (unsigned long long) meta->hole_to);
+	return false;
+}
+
+/*
  * The walk comes to an extent.  False: there is nothing to be read in it, and
  * the walk goes on behind.
  */
@@ -378,7 +410,7 @@ enter_extent(PtVerifyWalk *w)
 	w->lost_in_extent = w->next == 0 || (w->left == 0 && w->next != pt_extent_pos(w->extent));
 	w->extent_max = -1;
 	w->first_seen = false;
-	w->floor = w->left > 0 ? w->offset_before : w->offset;
+	w->floor = w->leaping ? -1 : w->left > 0 ? w->offset_before : w->offset;
 	if (w->left == 0 && w->next != 0 && pt_pos_extent(w->next) > w->extent)
 		return false;			/* a frame has led past it */
 	switch (pt_verify_entry(w->v, w->extent, &w->entry))
@@ -393,12 +425,25 @@ enter_extent(PtVerifyWalk *w)
 			w->lost_from = 0;	/* nothing is lost that anybody wants */
 			return false;
 	}
-	if (w->entry.phys != PT_INVALID_EXTENT &&
-		(uint64) pt_extent_block((uint64) w->entry.phys) < w->v->file_blocks)
-		return true;
-	lose(w);
 	if (w->entry.phys == PT_INVALID_EXTENT)
-		w->lost_from = 0;		/* a hole: compaction has left nothing */
+	{
+		/* a hole: compaction has left nothing */
+		if (w->left > 0 || w->next == 0 || !is_hole(w))
+			lose(w);
+		else
+		{
+			w->next = pt_extent_pos(w->extent + 1);
+			w->leaping = true;
+			w->exact = false;
+		}
+		return false;
+	}
+	if ((uint64) pt_extent_block((uint64) w->entry.phys) < w->v->file_blocks)
+	{
+		w->compacted |= w->entry.generation > 0;
+		return true;
+	}
+	lose(w);
 	return false;
 }
 

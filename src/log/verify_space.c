@@ -99,6 +99,7 @@ check_numbers(PtVerify *v)
 	const PtMetaPage *meta = v->meta;
 	uint64		first = meta->first_extent;
 	uint64		next = meta->next_extent;
+	uint64		holes = meta->hole_to - meta->hole_from;
 
 	v->file_blocks = RelationGetNumberOfBlocks(v->rel);
 	if (first > next || meta->free_extent > first)
@@ -108,6 +109,13 @@ check_numbers(PtVerify *v)
 	if (next - first > PT_DIR_ENTRIES)
 		pt_verify_say(v, PT_DAMAGE_META, PT_META_BLOCK, 0, -1, "%llu extents are retained, more than a directory holds",
 					  (unsigned long long) (next - first));
+
+	if (holes > 0 && (meta->hole_from < first || meta->hole_to > next || meta->hole_from > meta->hole_to))
+		pt_verify_say(v, PT_DAMAGE_META, PT_META_BLOCK, 0, -1, "holes cannot be extents %llu to %llu",
+					  (unsigned long long) meta->hole_from, (unsigned long long) meta->hole_to);
+	if (meta->swapped > meta->generation)
+		pt_verify_say(v, PT_DAMAGE_META, PT_META_BLOCK, 0, -1, "the directory has generation %u, and the newest is %u",
+					  meta->swapped, meta->generation);
 
 	/* on a standby, the file grows with what is written */
 	if (meta->phys_extents > 0 &&
@@ -250,6 +258,8 @@ check_map_entry(PtVerify *v, Uses *uses, uint32 phys, const PtMapEntry *map)
 	if (map->state == PT_MAP_FREE && phys < v->meta->free_from)
 		pt_verify_say(v, PT_DAMAGE_SPACE, block, 0, -1, "physical extent %u is free, and nothing before %u is to be", phys,
 					  v->meta->free_from);
+	if (map->state == PT_MAP_COPY && uses->states[phys] == PT_MAP_FREE)
+		return;					/* compaction writes into it, or has failed to */
 	if (map->state != uses->states[phys])
 		pt_verify_say(v, PT_DAMAGE_SPACE, block, 0, -1, "the map has physical extent %u in state %u, and its use is %u", phys,
 					  map->state, uses->states[phys]);

@@ -31,6 +31,8 @@ typedef struct PtVerifyWalk
 	bool		again;			/* the extent has been replaced */
 	bool		stopped;		/* the end of what is written */
 	bool		skipped;		/* the last frame of the page leads elsewhere */
+	bool		compacted;		/* has been in an extent that was */
+	bool		leaping;		/* to the first frame at or behind "next" */
 	/* the last frame */
 	PtFrame		frame;
 	BlockNumber frame_block;	/* of the file */
@@ -69,6 +71,7 @@ extern void pt_verify_found_again(PtVerifyWalk *w, PtLogPos pos, int64 offset, i
 
 /* verify_batch.c */
 extern void pt_verify_frame(PtVerifyWalk *w, const PtFrame *frame);
+extern void pt_verify_moved(PtVerifyWalk *w, const PtFrame *frame);
 extern void pt_verify_collect(PtVerifyWalk *w, const char *bytes, uint32 n);
 extern void pt_verify_batch(PtVerifyWalk *w);
 extern void pt_verify_extent_end(PtVerifyWalk *w);

@@ -70,13 +70,13 @@ release_redone(Buffer buf)
  * before.
  */
 static void
-conflict_of_readers(XLogReaderState *record, const xl_pt_extent *x)
+conflict_of_readers(XLogReaderState *record, uint64 reused, TransactionId horizon)
 {
 	RelFileLocator locator;
 
 	XLogRecGetBlockTag(record, 0, &locator, NULL, NULL);
-	if (InHotStandby && pt_hold_oldest(&locator) <= x->reused)
-		conflict(record, x->horizon);
+	if (InHotStandby && pt_hold_oldest(&locator) <= reused)
+		conflict(record, horizon);
 }
 
 static void
@@ -99,7 +99,7 @@ redo_extent(XLogReaderState *record)
 	Buffer		buf;
 
 	if (x->reused != PT_NO_EXTENT)
-		conflict_of_readers(record, x);
+		conflict_of_readers(record, x->reused, x->horizon);
 	if (XLogReadBufferForRedo(record, 0, &metabuf) == BLK_NEEDS_REDO)
 	{
 		pt_meta_apply_extent(BufferGetPage(metabuf), x);
@@ -253,6 +253,74 @@ redo_shrink(XLogReaderState *record)
 	release_redone(buf);
 }
 
+static void
+redo_claim(XLogReaderState *record)
+{
+	const xl_pt_claim *x = (const xl_pt_claim *) XLogRecGetData(record);
+	Buffer		metabuf;
+	Buffer		mapbuf;
+
+	if (x->reused != PT_NO_EXTENT)
+		conflict_of_readers(record, x->reused, x->horizon);
+	if (XLogReadBufferForRedo(record, 0, &metabuf) == BLK_NEEDS_REDO)
+	{
+		pt_meta_apply_claim(BufferGetPage(metabuf), x);
+		finish(metabuf, record);
+	}
+	if (read_for_redo(record, 1, x->map_init, &mapbuf) == BLK_NEEDS_REDO)
+	{
+		pt_map_apply_claim(BufferGetPage(mapbuf), x);
+		finish(mapbuf, record);
+	}
+	release_redone(mapbuf);
+	release_redone(metabuf);
+}
+
+static void
+redo_copy(XLogReaderState *record)
+{
+	redo_append(record);
+}
+
+/* One page of a SWAP. */
+static void
+redo_swap_page(XLogReaderState *record, int block, void (*apply) (Page page, const xl_pt_swap *x))
+{
+	Buffer		buf;
+
+	if (XLogReadBufferForRedo(record, (uint8) block, &buf) == BLK_NEEDS_REDO)
+	{
+		apply(BufferGetPage(buf), (const xl_pt_swap *) XLogRecGetData(record));
+		finish(buf, record);
+	}
+	release_redone(buf);
+}
+
+/*
+ * The meta page stays locked meanwhile: who has read it must find what it
+ * leads to.
+ */
+static void
+redo_swap(XLogReaderState *record)
+{
+	const xl_pt_swap *x = (const xl_pt_swap *) XLogRecGetData(record);
+	int			moved = 1 + x->ndir + x->nmap;
+	Buffer		metabuf;
+
+	if (XLogReadBufferForRedo(record, 0, &metabuf) == BLK_NEEDS_REDO)
+	{
+		pt_meta_apply_swap(BufferGetPage(metabuf), x);
+		finish(metabuf, record);
+	}
+	for (int i = 1; i < 1 + x->ndir; i++)
+		redo_swap_page(record, i, pt_dir_apply_swap);
+	for (int i = 1 + x->ndir; i < moved; i++)
+		redo_swap_page(record, i, pt_map_apply_swap);
+	if (x->moved_at != 0)
+		redo_swap_page(record, moved, pt_page_apply_moved);
+	release_redone(metabuf);
+}
+
 void
 pt_wal_redo(XLogReaderState *record)
 {
@@ -335,6 +403,34 @@ desc_shrink(StringInfo buf, const char *data)
 	appendStringInfo(buf, "to %u physical extents, %u free", x->phys_extents, x->free_phys);
 }
 
+static void
+desc_claim(StringInfo buf, const char *data)
+{
+	const xl_pt_claim *x = (const xl_pt_claim *) data;
+
+	appendStringInfo(buf, "extent %llu physical %u generation %u", (unsigned long long) x->extent, x->phys,
+					 x->generation);
+	if (x->reused != PT_NO_EXTENT)
+		appendStringInfo(buf, " that was extent %llu conflict horizon %u",
+						 (unsigned long long) x->reused, x->horizon);
+}
+
+static void
+desc_copy(StringInfo buf, const char *data)
+{
+	desc_append(buf, data);
+}
+
+static void
+desc_swap(StringInfo buf, const char *data)
+{
+	const xl_pt_swap *x = (const xl_pt_swap *) data;
+
+	appendStringInfo(buf, "extents %llu to %llu for %u from %llu first %llu freed %u",
+					 (unsigned long long) x->in_from, (unsigned long long) x->in_to, x->nout,
+					 (unsigned long long) x->out_from, (unsigned long long) x->first_extent, x->nfreed);
+}
+
 void
 pt_wal_desc(StringInfo buf, XLogReaderState *record)
 {
@@ -365,6 +461,7 @@ pt_wal_identify(uint8 info)
  * are only made known.  META and FREE are none's: the start of a log moves
  * after the commit (../xact/trim.c), so its records still carry the xid of a
  * transaction that decoding has finished with, and must not bring it back.
+ * Neither are those of compaction, which moves what has been decoded.
  */
 static void
 decode(struct LogicalDecodingContext *ctx, struct XLogRecordBuffer *buf)
@@ -373,6 +470,9 @@ decode(struct LogicalDecodingContext *ctx, struct XLogRecordBuffer *buf)
 	{
 		case PT_WAL_META:
 		case PT_WAL_FREE:
+		case PT_WAL_CLAIM:
+		case PT_WAL_COPY:
+		case PT_WAL_SWAP:
 			break;
 		default:
 			ReorderBufferProcessXid(ctx->reorder, XLogRecGetXid(buf->record), buf->origptr);

@@ -31,7 +31,10 @@
 	X(FRAME, 0x30, frame) \
 	X(META, 0x40, meta) \
 	X(FREE, 0x50, free) \
-	X(SHRINK, 0x60, shrink)
+	X(SHRINK, 0x60, shrink) \
+	X(CLAIM, 0x70, claim) \
+	X(COPY, 0x80, copy) \
+	X(SWAP, 0x90, swap)
 
 enum
 {
@@ -117,6 +120,7 @@ typedef struct xl_pt_meta
 	int64		start_ordinal;
 	PtLogPos	sealed_pos;
 	PtLogPos	producers_pos;
+	int64		clean_offset;
 	TransactionId sealed_xid;	/* newest one that this made visible to
 								 * everybody: a standby's older snapshots are
 								 * in conflict; Invalid: none */
@@ -145,6 +149,59 @@ typedef struct xl_pt_shrink
 	uint32		phys_extents;	/* values of the meta page afterwards */
 	uint32		free_phys;
 } xl_pt_shrink;
+
+/*
+ * CLAIM.  Compaction takes a physical extent, which is in no directory yet.
+ * Block 0: meta page.  Block 1: its map page.
+ */
+typedef struct xl_pt_claim
+{
+	uint64		extent;			/* logical number that it is for */
+	uint64		reused;			/* as in xl_pt_extent */
+	uint32		phys;
+	uint32		generation;
+	uint32		phys_extents;	/* values of the meta page afterwards */
+	uint32		free_phys;
+	uint32		free_from;
+	TransactionId horizon;		/* as in xl_pt_extent */
+	bool		map_init;		/* block 1 is new */
+} xl_pt_claim;
+
+/*
+ * COPY.  What compaction leaves, into an extent that it has claimed: the same
+ * as an APPEND all of whose pages are initialised.
+ */
+
+/*
+ * SWAP.  The extents [in_from, in_to) become holes, but for [out_from,
+ * out_from + nout), which get other physical extents.  Block 0: meta page.
+ * Then ndir directory pages, by number, nmap map pages, by number, and the
+ * page of the frame that is moved, if one is.  Behind the struct: the nout
+ * entries, and the nfreed physical extents that are free now, in order.
+ */
+typedef struct xl_pt_swap
+{
+	uint64		in_from;
+	uint64		in_to;
+	uint64		out_from;
+	uint64		hole_from;		/* values of the meta page afterwards */
+	uint64		hole_to;
+	uint64		first_extent;
+	PtLogPos	start_pos;
+	uint32		free_phys;
+	uint32		free_from;
+	uint32		freed_at;		/* s since 1970 */
+	uint16		moved_at;		/* byte where the frame starts, 0: none */
+	uint8		ndir;
+	uint8		nmap;
+	uint16		nout;
+	uint16		nfreed;
+} xl_pt_swap;
+
+#define PT_SWAP_IN			256 /* extents that one record makes holes */
+#define PT_SWAP_OUT			256 /* that it puts in */
+#define PT_SWAP_DIR			4	/* directory pages */
+#define PT_SWAP_MAP			24	/* map pages */
 
 extern void pt_wal_redo(XLogReaderState *record);
 extern void pt_wal_desc(StringInfo buf, XLogReaderState *record);

@@ -28,6 +28,8 @@ const PtBatchHeader pt_no_batch = {
 
 static bool walk_lost(const char *at, PtFrame *frame);
 static bool is_written(Page page, PtLogPos pos);
+static PtWalked walk_extents(PtPageSource *source, uint64 extent, PtFrame *frame);
+static void finish_frame(PtPageSource *source, PtWalked result, PtFrame *frame);
 
 /* Has the start of a frame been written at pos, which is on this page? */
 static bool
@@ -73,8 +75,9 @@ pt_walk_page(Page page, PtLogPos pos, PtFrame *frame)
 	if (head->length < PT_BATCH_HEADER_SIZE || head->length > PG_INT32_MAX || head->base_ordinal < 0)
 		return PT_WALK_DAMAGED;
 	frame->pos = pos;
-	frame->next = pt_frame_next(pos, head->length);
+	frame->next = pt_frame_behind(pos, head);
 	frame->sealed = false;
+	frame->swapped = 0;
 	Assert(frame->next > pos);
 	if (!pt_frame_is_batch(frame))
 	{
@@ -91,18 +94,70 @@ pt_walk_page(Page page, PtLogPos pos, PtFrame *frame)
 	return PT_WALK_FRAME;
 }
 
-/* The frame that starts at pos. */
+/*
+ * The first frame that starts in an extent or behind it.  Holes have none, and
+ * an extent may begin with the rest of a frame that starts before it, or with
+ * the rest of one that has been moved.
+ */
+static PtWalked
+walk_extents(PtPageSource *source, uint64 extent, PtFrame *frame)
+{
+	while (source->there(source, &extent))
+	{
+		for (uint64 block = extent * PT_EXTENT_BLOCKS; block < (extent + 1) * PT_EXTENT_BLOCKS; block++)
+		{
+			PtWalked	result;
+			Page		page;
+			uint32		first;
+
+			if (!source->get(source, block, &page))
+				return PT_WALK_END;
+			first = pt_page_special(page)->first;
+			if (first == 0)
+			{
+				source->put(source);
+				continue;
+			}
+			if (pt_frame_start(pt_pos_make(block, first)) == pt_pos_make(block, first))
+				result = pt_walk_page(page, pt_pos_make(block, first), frame);
+			else
+				result = PT_WALK_DAMAGED;
+			finish_frame(source, result, frame);
+			return result;
+		}
+		extent++;
+	}
+	return PT_WALK_END;
+}
+
+/* The page has been looked at, and may hold a frame. */
+static void
+finish_frame(PtPageSource *source, PtWalked result, PtFrame *frame)
+{
+	if (result == PT_WALK_FRAME)
+	{
+		frame->sealed = frame->pos < source->sealed;
+		frame->swapped = source->swapped;
+	}
+	source->put(source);
+}
+
+/*
+ * The frame that starts at pos; if that is where an extent begins, the first
+ * one from there on.
+ */
 PtWalked
 pt_walk_at(PtPageSource *source, PtLogPos pos, PtFrame *frame)
 {
 	PtWalked	result;
 	Page		page;
 
+	if (pt_pos_begins_extent(pos))
+		return walk_extents(source, pt_pos_extent(pos), frame);
 	if (!source->get(source, pt_pos_block(pos), &page))
 		return PT_WALK_END;
 	result = pt_walk_page(page, pos, frame);
-	frame->sealed = pos < source->sealed;
-	source->put(source);
+	finish_frame(source, result, frame);
 	return result;
 }
 
@@ -153,8 +208,7 @@ pt_walk_last(PtPageSource *source, uint64 block, PtLogPos end, PtFrame *frame)
 	if (!source->get(source, block, &page))
 		return PT_WALK_END;
 	result = find_on_page(page, block, end, false, frame);
-	frame->sealed = result == PT_WALK_FRAME && frame->pos < source->sealed;
-	source->put(source);
+	finish_frame(source, result, frame);
 	return result;
 }
 
@@ -189,7 +243,6 @@ pt_walk_first_batch(PtPageSource *source, uint64 block, PtFrame *frame, bool *wr
 	if (!*written)
 		return PT_WALK_END;
 	result = find_on_page(page, block, PG_UINT64_MAX, true, frame);
-	frame->sealed = result == PT_WALK_FRAME && frame->pos < source->sealed;
-	source->put(source);
+	finish_frame(source, result, frame);
 	return result;
 }

@@ -151,6 +151,26 @@ pt_batch_verify(const char *data, size_t len, PtBatchHeader *h)
 }
 
 /*
+ * Writes a batch that has no records, and whatever else the header says.
+ */
+void
+pt_batch_make_empty(char *data, const PtBatchHeader *h)
+{
+	pt_put_int64(data + BATCH_AT_BASE_OFFSET, h->base_offset);
+	pt_put_int32(data + BATCH_AT_LEADER_EPOCH, h->leader_epoch);
+	data[BATCH_AT_MAGIC] = PT_BATCH_MAGIC;
+	pt_put_int16(data + BATCH_AT_ATTRIBUTES, h->attributes & ~PT_BATCH_COMPRESSION_MASK);
+	pt_put_int32(data + BATCH_AT_LAST_OFFSET_DELTA, h->last_offset_delta);
+	pt_put_int64(data + BATCH_AT_BASE_TIMESTAMP, h->base_timestamp);
+	pt_put_int64(data + BATCH_AT_MAX_TIMESTAMP, h->max_timestamp);
+	pt_put_int64(data + BATCH_AT_PRODUCER_ID, h->producer_id);
+	pt_put_int16(data + BATCH_AT_PRODUCER_EPOCH, h->producer_epoch);
+	pt_put_int32(data + BATCH_AT_BASE_SEQUENCE, h->base_sequence);
+	pt_put_int32(data + BATCH_AT_RECORD_COUNT, 0);
+	pt_batch_seal(data, PT_BATCH_HEADER_SIZE);
+}
+
+/*
  * Sets what the CRC does not cover, so the batch stays valid.  The data must
  * be at least a header.
  */

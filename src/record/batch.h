@@ -101,6 +101,12 @@ typedef struct PtBatchProducer
 } PtBatchProducer;
 extern void pt_batch_set_producer(char *data, const PtBatchProducer *producer);
 
+/*
+ * Writes the header as that of a batch without records, of
+ * PT_BATCH_HEADER_SIZE bytes.
+ */
+extern void pt_batch_make_empty(char *data, const PtBatchHeader *h);
+
 /* Sets the fields that the CRC does not cover. */
 extern void pt_batch_set_offset(char *data, int64 base_offset, int32 leader_epoch);
 

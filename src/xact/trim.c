@@ -54,15 +54,15 @@ typedef struct PendingTrim
 static PtLevelStack trims = PT_LEVEL_STACK(PendingTrim);
 
 /* Something that is done for one log after the commit. */
-typedef XLogRecPtr (*TrimStep) (const PendingTrim *trim);
+typedef XLogRecPtr (*TrimStep) (PendingTrim *trim);
 
 static PendingTrim *remember(Oid relid, int64 offset);
 static void prepare(PendingTrim *trim);
 static void prepare_all(bool two_phase);
 static void release_owner(ResourceOwner owner);
-static XLogRecPtr behind_commit(TrimStep step, const PendingTrim *trim, const char *failed);
-static XLogRecPtr write_start(const PendingTrim *trim);
-static XLogRecPtr free_space(const PendingTrim *trim);
+static XLogRecPtr behind_commit(TrimStep step, PendingTrim *trim, const char *failed);
+static XLogRecPtr write_start(PendingTrim *trim);
+static XLogRecPtr free_space(PendingTrim *trim);
 static void write_all(void);
 
 const PtXactKind pt_xact_trims = {
@@ -101,7 +101,7 @@ pt_trim_empty(Oid relid, PtLogState *log, int64 offset)
 	trim->locator = log->locator;
 	trim->start = (PtLogStart)
 	{
-		.offset = offset,.ordinal = log->start_ordinal,.pos = log->start_pos
+		.swapped = PG_UINT32_MAX,.offset = offset,.ordinal = log->start_ordinal,.pos = log->start_pos
 	};
 }
 
@@ -225,7 +225,7 @@ release_owner(ResourceOwner owner)
  * snapshot tells all that this one would have.
  */
 static XLogRecPtr
-behind_commit(TrimStep step, const PendingTrim *trim, const char *failed)
+behind_commit(TrimStep step, PendingTrim *trim, const char *failed)
 {
 	MemoryContext old = CurrentMemoryContext;
 	ResourceOwner commit_owner = CurrentResourceOwner;
@@ -264,7 +264,7 @@ behind_commit(TrimStep step, const PendingTrim *trim, const char *failed)
 
 /* A log that cannot be changed keeps its old start. */
 static XLogRecPtr
-write_start(const PendingTrim *trim)
+write_start(PendingTrim *trim)
 {
 	if (trim->producers != 0)
 		return pt_log_producers_move(&trim->locator, trim->producers);
@@ -273,7 +273,7 @@ write_start(const PendingTrim *trim)
 
 /* What is not freed now is freed the next time. */
 static XLogRecPtr
-free_space(const PendingTrim *trim)
+free_space(PendingTrim *trim)
 {
 	pt_log_free(&trim->locator);
 	return InvalidXLogRecPtr;

@@ -49,8 +49,9 @@ typedef struct FetchCursor
 {
 	Oid			relid;			/* offset that follows what was read */
 	int64		offset;			/* its place in the log */
-	PtLogPos	pos;			/* OID of the file for which pos is valid */
-	Oid			file;
+	PtLogPos	pos;
+	uint32		swapped;		/* see PtFetch */
+	Oid			file;			/* for which pos is valid */
 } FetchCursor;
 
 /* What a connection keeps of its fetches. */
@@ -81,6 +82,7 @@ typedef struct FetchEntry
 	int64		diverging_end;
 	int64		cursor_offset;	/* where the next attempt begins */
 	PtLogPos	cursor_pos;
+	uint32		cursor_swapped;
 	Oid			cursor_file;
 	KafkaFetchPart *part;		/* of the session; valid as long as that */
 	PtFetch		fetch;
@@ -143,6 +145,7 @@ load_cursor(KafkaCall *call, FetchEntry *entry)
 	{
 		entry->cursor_offset = entry->part->cursor_offset;
 		entry->cursor_pos = entry->part->cursor_pos;
+		entry->cursor_swapped = entry->part->cursor_swapped;
 		entry->cursor_file = entry->part->cursor_file;
 		return;
 	}
@@ -151,6 +154,7 @@ load_cursor(KafkaCall *call, FetchEntry *entry)
 	{
 		entry->cursor_offset = cursor->offset;
 		entry->cursor_pos = cursor->pos;
+		entry->cursor_swapped = cursor->swapped;
 		entry->cursor_file = cursor->file;
 	}
 }
@@ -167,12 +171,14 @@ store_cursor(KafkaCall *call, const FetchEntry *entry)
 	{
 		entry->part->cursor_offset = entry->fetch.cursor_offset;
 		entry->part->cursor_pos = entry->fetch.cursor_pos;
+		entry->part->cursor_swapped = entry->fetch.cursor_swapped;
 		entry->part->cursor_file = entry->fetch.cursor_file;
 		return;
 	}
 	cursor = hash_search(connection_cursors(call->session), &entry->fetch.relid, HASH_ENTER, NULL);
 	cursor->offset = entry->fetch.cursor_offset;
 	cursor->pos = entry->fetch.cursor_pos;
+	cursor->swapped = entry->fetch.cursor_swapped;
 	cursor->file = entry->fetch.cursor_file;
 }
 
@@ -487,6 +493,7 @@ fetch_entry(KafkaCall *call, FetchEntry *entry, uint64 left, bool at_least_one)
 	fetch->at_least_one = at_least_one && !entry->diverging;
 	fetch->cursor_offset = entry->cursor_offset;
 	fetch->cursor_pos = entry->cursor_pos;
+	fetch->cursor_swapped = entry->cursor_swapped;
 	fetch->cursor_file = entry->cursor_file;
 	if (!try_entry(call, entry, read_log))
 		return 0;
@@ -495,6 +502,7 @@ fetch_entry(KafkaCall *call, FetchEntry *entry, uint64 left, bool at_least_one)
 		/* the place has been found, so the next attempt does not search */
 		entry->cursor_offset = fetch->cursor_offset;
 		entry->cursor_pos = fetch->cursor_pos;
+		entry->cursor_swapped = fetch->cursor_swapped;
 		entry->cursor_file = fetch->cursor_file;
 	}
 	return entry->diverging ? 0 : fetch->span.bytes_left;

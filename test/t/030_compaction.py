@@ -1,0 +1,319 @@
+#!/usr/bin/env python3
+"""Compaction: the last record of each key stays as it was written, whatever happens; against a model, that a seed decides."""
+
+import collections
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import cluster as pg   # noqa: E402
+import tap             # noqa: E402
+
+try:
+    from confluent_kafka import Consumer, Producer, TopicPartition
+except ImportError:
+    tap.skip("confluent_kafka is not installed")
+
+SEED = int(os.environ.get("PGTOPIC_SEED", time.time_ns() % 1000000))
+ROUNDS = int(os.environ.get("PGTOPIC_ROUNDS", 60))
+KEYS = 150
+
+ALL = """SELECT "offset", encode(key, 'escape'), md5(value), extract(epoch FROM "timestamp") * 1000, headers
+         FROM topics.%s WHERE "offset" >= %d ORDER BY "offset" """
+Record = collections.namedtuple("Record", "key value timestamp headers")
+primary = standby = None
+
+
+def config(**more):
+    pairs = {"cleanup.policy": ["compact", "delete"], "delete.retention.ms": 0, "retention.ms": -1, "max.message.bytes": 5000000}
+    pairs.update(more)
+    return str(pairs).replace("'", '"')
+
+
+def read(server, topic, start=0, settings=""):
+    """{offset: Record}"""
+    return {int(row[0]): Record(*row[1:]) for row in server.rows(settings + ALL % (topic, start))}
+
+
+class Log:
+    """One partition, and what was written to it."""
+
+    def __init__(self, server, topic, rng):
+        self.server, self.topic, self.rng = server, topic, rng
+        self.written = {}       # offset: Record, as it was when it was first seen
+        self.start = 0
+        self.number = 0
+
+    def create(self):
+        self.server.sql("SELECT create_topic('%s', 1, '%s'); CREATE INDEX ON topics.\"%s#0\" (key)" % (self.topic, config(), self.topic))
+
+    def learn(self):
+        """what has been written since the last time; nothing is compacted in between"""
+        end = max(self.written, default=-1) + 1
+        self.written.update(read(self.server, self.topic, end))
+
+    def rows(self):
+        """random keys and values: (key, value or None)"""
+        for _ in range(self.rng.choice((1, 5, 50, 300))):
+            self.number += 1
+            key = "k%d" % self.rng.randrange(KEYS)
+            size = self.rng.choice((5, 50, 500, 5000)) if self.rng.random() < 0.98 else 1500000
+            yield key, None if self.rng.random() < 0.2 else ("%d." % self.number) * (size // 4)
+
+    def by_sql(self):
+        values = ", ".join("('%s', %s)" % (key, "NULL" if value is None else "'%s'" % value) for key, value in self.rows())
+        self.server.sql("INSERT INTO topics.%s (key, value) SELECT k::bytea, v::bytea FROM (VALUES %s) AS t (k, v);" % (self.topic, values))
+
+    def rolled_back(self):
+        self.server.sql("BEGIN; SET LOCAL pgtopic.produce_buffer = '64kB'; INSERT INTO topics.%s (key, value)"
+                        " SELECT ('k' || n)::bytea, repeat('x', 30000)::bytea FROM generate_series(1, 20) n; ROLLBACK" % self.topic)
+
+    def by_kafka(self):
+        producer = Producer({"bootstrap.servers": "127.0.0.1:%d" % self.server.kafka_port, "linger.ms": 20, "message.max.bytes": 10000000,
+                             "enable.idempotence": self.rng.random() < 0.7,
+                             "compression.type": self.rng.choice(("none", "gzip", "snappy", "lz4", "zstd"))})
+        failed = []
+        for key, value in self.rows():
+            if value is not None and len(value) > 900000:
+                continue
+            producer.produce(self.topic, key=key, value=value, headers=[("n", b"%d" % self.number)],
+                             on_delivery=lambda error, _message: error and failed.append(error))
+            producer.poll(0)
+        producer.flush(60)
+        if failed:
+            raise RuntimeError(failed[0])
+
+    def trim(self):
+        end = max(self.written, default=0)
+        offset = self.rng.randrange(self.start, end + 1) if self.rng.random() < 0.9 else self.start
+        offset = self.start + (offset - self.start) // 3
+        self.server.sql("SELECT delete_records('%s:0', %d)" % (self.topic, offset))
+        self.start = max(self.start, offset)
+
+    def compact(self):
+        memory = self.rng.choice(("128MB", "64kB"))
+        row = self.server.rows("SET pgtopic.compaction_memory = '%s'; SELECT * FROM compact_topic('%s')" % (memory, self.topic))[-1]
+        self.clean = int(row[7])
+        return row
+
+    def stopped(self):
+        """a compaction that is cancelled somewhere"""
+        try:
+            self.server.sql("SET statement_timeout = %d; SELECT * FROM compact_topic('%s')" % (self.rng.randrange(2, 120), self.topic))
+        except pg.SqlError:
+            pass
+
+    def crash(self):
+        """kill -9, mostly while it compacts"""
+        thread = threading.Thread(target=self.compact_and_die)
+        thread.start()
+        time.sleep(self.rng.random() * 0.3)
+        self.server.kill9()
+        thread.join()
+        self.server.start()
+        self.server.wait_up()
+        self.server.wait_listener()
+
+    def compact_and_die(self):
+        try:
+            self.server.sql("SELECT * FROM compact_topic('%s')" % self.topic)
+        except (pg.SqlError, OSError, RuntimeError, subprocess.SubprocessError):
+            pass
+
+    def last(self):
+        """{key: offset}, of the records that are not before the start"""
+        return {record.key: offset for offset, record in sorted(self.written.items()) if offset >= self.start}
+
+    def problems(self, now, clean=0):
+        """what is wrong with the records that are there now"""
+        wrong = ["offset %d is %r and was %r" % (offset, record, self.written.get(offset))
+                 for offset, record in now.items() if record != self.written.get(offset) or offset < self.start]
+        last = self.last()
+        wrong += ["key %s has lost offset %d" % (key, offset) for key, offset in last.items()
+                  if offset not in now and self.written[offset].value != ""]
+        once = set()
+        for offset in sorted(now):
+            if offset < clean and now[offset].key in once:
+                wrong.append("key %s is there twice below %d" % (now[offset].key, clean))
+            once.add(now[offset].key)
+        # a key that was removed must not come back with an older value
+        wrong += ["key %s has come back with offset %d" % (record.key, offset) for offset, record in now.items()
+                  if offset < last[record.key] and last[record.key] not in now]
+        return wrong[:5]
+
+    def consumed(self):
+        """{offset: key} as a Kafka consumer gets it"""
+        consumer = Consumer({"bootstrap.servers": "127.0.0.1:%d" % self.server.kafka_port, "group.id": "none", "enable.auto.commit": False,
+                             "enable.partition.eof": True, "auto.offset.reset": "earliest", "fetch.message.max.bytes": 3000000})
+        consumer.assign([TopicPartition(self.topic, 0, self.start)])
+        found = {}
+        deadline = time.time() + 120
+        while time.time() < deadline:
+            message = consumer.poll(1)
+            if message is None:
+                continue
+            if message.error():
+                if message.error().name() == "_PARTITION_EOF":
+                    break
+                raise RuntimeError(message.error())
+            found[message.offset()] = message.key().decode()
+        consumer.close()
+        return found
+
+    def check(self, what, clean=0):
+        now = read(self.server, self.topic)
+        good = tap.equal(self.problems(now, clean), [], what + ": records")
+        by_index = read(self.server, self.topic, settings="SET enable_seqscan = off; ")
+        good &= tap.equal(by_index == now, True, what + ": the index by offset")
+        counts = self.server.sql("SET enable_seqscan = off; SELECT sum(n) FROM (SELECT (SELECT count(*) FROM topics.\"%s#0\""
+                                 " WHERE key = ('k' || k)::bytea) n FROM generate_series(0, %d) k) s" % (self.topic, KEYS - 1))
+        good &= tap.equal(int(counts), len(now), what + ": the index by key")
+        backwards = self.server.sql("SELECT string_agg(\"offset\"::text, ',') FROM (SELECT \"offset\" FROM topics.%s"
+                                    " ORDER BY \"offset\" DESC) s" % self.topic)
+        good &= tap.equal(backwards, ",".join(str(offset) for offset in sorted(now, reverse=True)), what + ": backwards")
+        good &= tap.equal(self.consumed(), {offset: record.key for offset, record in now.items()}, what + ": a consumer")
+        good &= tap.equal(self.server.rows("SELECT * FROM verify_topic('%s', true)" % self.topic), [], what + ": verify_topic()")
+        if standby:
+            self.server.wait_caught_up(standby)
+            good &= tap.equal(read(standby, self.topic) == now, True, what + ": the standby")
+        return good
+
+
+def test_random():
+    """random writes, removals, crashes and compactions, with a standby"""
+    global primary, standby
+    tap.note("seed %d: PGTOPIC_SEED=%d runs the same" % (SEED, SEED))
+    rng = random.Random(SEED)
+    primary = pg.Cluster("primary", {"wal_consistency_checking": "all", "max_wal_size": "4GB", "wal_keep_size": "8GB",
+                                     "pgtopic.file_delete_delay": "1", "shared_buffers": "32MB"}).init().start()
+    primary.sql("CREATE EXTENSION pgtopic")
+    primary.wait_listener()
+    standby = primary.standby(settings={"max_standby_streaming_delay": "-1"}).start()
+    log = Log(primary, "keyed", rng)
+    log.create()
+    writes = (log.by_sql, log.by_sql, log.by_kafka, log.by_kafka, log.rolled_back)
+    for i in range(ROUNDS):
+        for _ in range(rng.randrange(1, 4)):
+            rng.choice(writes)()
+        log.learn()
+        action = rng.choice((log.compact, log.compact, log.stopped, log.trim, log.crash, None, "vacuum"))
+        if action == "vacuum":
+            primary.sql("VACUUM topics.keyed")
+        elif action:
+            action()
+        if i % 10 == 9:
+            row = log.compact()
+            if not log.check("round %d" % i, int(row[7])):
+                break
+    primary.sql("VACUUM topics.keyed")
+    log.compact()
+    log.check("after VACUUM", log.clean)
+    tap.note("%d records written, %d left, %s blocks" % (len(log.written), len(read(primary, "keyed")),
+                                                       primary.sql("SELECT pg_relation_size('topics.\"keyed#0\"') / 8192")))
+
+
+def fill(topic, records, value="repeat(md5(n::text), 300)"):
+    primary.sql("INSERT INTO topics.%s (key, value) SELECT ('k' || n %% %d)::bytea, (%s)::bytea FROM generate_series(1, %d) n"
+                % (topic, KEYS, value, records))
+
+
+def test_open_scan():
+    """scans that are open across a compaction, forwards and backwards, see each key's last record and no record twice"""
+    primary.sql("SELECT create_topic('scanned', 1, '%s')" % config())
+    fill("scanned", 2000)
+    primary.sql("VACUUM topics.scanned")
+    for direction, order in (("forwards", ""), ("backwards", 'ORDER BY "offset" DESC')):
+        fill("scanned", 1000)
+        session = primary.session()
+        session.sql("BEGIN; SET enable_seqscan = %s; DECLARE c CURSOR FOR SELECT \"offset\" || ' ' || encode(key, 'escape') FROM topics.scanned %s"
+                    % ("off" if order else "on", order))
+        seen = session.sql("FETCH 700 FROM c").split("\n")
+        before = dict(line.split()[::-1] for line in primary.sql(
+            "SELECT DISTINCT ON (key) \"offset\" || ' ' || encode(key, 'escape') FROM topics.scanned ORDER BY key, \"offset\" DESC").split("\n"))
+        row = primary.rows("SELECT * FROM compact_topic('scanned')")[0]
+        tap.ok(int(row[2]) > 0, "%s: the compaction has removed %s records meanwhile" % (direction, row[2]))
+        seen += session.sql("FETCH ALL FROM c").split("\n")
+        session.sql("COMMIT")
+        session.close()
+        offsets = [int(line.split()[0]) for line in seen]
+        tap.equal(offsets, sorted(set(offsets), reverse=bool(order)), "%s: each record once, in order" % direction)
+        lost = [key for key, offset in before.items() if int(offset) not in offsets]
+        tap.equal(lost, [], "%s: each key's last record is among them" % direction)
+
+
+def test_snapshot():
+    """what a repeatable-read snapshot needs stays: an older value, where the newer one is not visible to it"""
+    primary.sql("SELECT create_topic('snapped', 1, '%s')" % config())
+    fill("snapped", 1000)
+    session = primary.session()
+    session.sql("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    question = "SELECT count(*), md5(string_agg(encode(key, 'escape') || o, ',' ORDER BY key)) FROM (SELECT key, max(\"offset\") o FROM topics.snapped GROUP BY key) s"
+    before = session.sql(question)
+    fill("snapped", 1000)
+    primary.rows("SELECT * FROM compact_topic('snapped')")
+    tap.equal(session.sql(question), before, "the snapshot sees the values that were the last ones then")
+    tap.ok(int(primary.sql("SELECT count(*) FROM topics.snapped")) >= 1000 + KEYS, "they are still there")
+    session.sql("COMMIT")
+    primary.rows("SELECT * FROM compact_topic('snapped')")
+    left = int(primary.sql("SELECT count(*) FROM topics.snapped"))
+    tap.ok(left < 600, "and then they go: %d records are left" % left)
+    session.close()
+
+
+def test_meanwhile():
+    """appends, scans and fetches go on while compactions run one after the other, and space is used again at once"""
+    rng = random.Random(SEED)
+    log = Log(primary, "busy", rng)
+    log.create()
+    stop = threading.Event()
+    problems = []
+
+    def reads():
+        session = primary.session()
+        while not stop.is_set():
+            line = session.sql("SELECT count(*), count(DISTINCT \"offset\"), count(DISTINCT key) FROM topics.busy")
+            count, distinct, _keys = (int(number) for number in line.split("|"))
+            if count != distinct:
+                problems.append("a scan has %d rows of %d records" % (count, distinct))
+        session.close()
+
+    def fetches():
+        while not stop.is_set():
+            log.consumed()
+
+    def compacts():
+        session = primary.session()
+        while not stop.is_set():
+            session.sql("SELECT * FROM compact_topic('busy')")
+        session.close()
+
+    def guarded(work):
+        try:
+            work()
+        except Exception as problem:        # told below
+            problems.append(repr(problem))
+
+    threads = [threading.Thread(target=guarded, args=(work,)) for work in (reads, fetches, compacts)]
+    for thread in threads:
+        thread.start()
+    for _ in range(25):
+        fill("busy", 400, "repeat(md5(random()::text), 200)")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    tap.equal(problems, [], "nobody has met a problem")
+    last = primary.sql("SELECT count(*), min(\"offset\") FROM (SELECT max(\"offset\") \"offset\" FROM topics.busy GROUP BY key) s")
+    tap.equal(last, "%d|%d" % (KEYS, 25 * 400 - KEYS), "each key has its last record")
+    tap.equal(primary.rows("SELECT * FROM verify_topic('busy', true)"), [], "verify_topic()")
+    primary.wait_caught_up(standby)
+    tap.equal(read(standby, "busy") == read(primary, "busy"), True, "the standby has the same")
+    extents = int(primary.sql("SELECT pg_relation_size('topics.\"busy#0\"')")) >> 20
+    tap.ok(extents < 60, "the file has %d MB, after %d" % (extents, 25 * 400 * 6400 >> 20))
+
+
+pg.demote()
+tap.main([test_random, test_open_scan, test_snapshot, test_meanwhile])

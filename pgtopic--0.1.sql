@@ -590,6 +590,15 @@ CREATE FUNCTION compact_partition(partition partition, OUT partition partition, 
 	AS 'MODULE_PATHNAME', 'pt_compact_partition' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION compact_partition(partition) IS 'compacts one partition: see compact_topic()';
 
+CREATE VIEW compaction_progress AS
+	SELECT s.pid, s.relid::regclass AS leaf, CASE s.param14 WHEN 0 THEN 'learning keys' ELSE 'copying' END AS phase,
+		   s.param15 AS pass, s.param16 AS extents, s.param17 AS extents_done, s.param18 AS extents_freed,
+		   s.param19 AS extents_written
+	FROM pg_catalog.pg_stat_get_progress_info('VACUUM') s
+	WHERE s.param13 = 1 AND s.datid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database());
+COMMENT ON VIEW compaction_progress IS 'partitions that are being compacted just now, and how far that is';
+GRANT SELECT ON compaction_progress TO PUBLIC;
+
 --
 -- is it whole?
 --

@@ -55,6 +55,7 @@ int			pt_producer_id_expiration;
 int			pt_decompress_limit;
 int			pt_compaction_memory;
 int			pt_file_delete_delay_s;
+int			pt_compaction_interval_ms;
 
 typedef struct PtIntSetting
 {
@@ -141,6 +142,9 @@ static const PtIntSetting int_settings[] = {
 	{"pgtopic.compaction_memory", &pt_compaction_memory, 128 * 1024, 64, MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB,
 		"Memory in which a compaction keeps the keys of a partition.",
 	"Each key takes 30 bytes; if they do not fit, it reads the partition several times. Kafka's log.cleaner.dedupe.buffer.size."},
+	{"pgtopic.compaction_interval", &pt_compaction_interval_ms, 15000, 100, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS,
+		"How often the compactor looks for partitions that are to be compacted.",
+	"Kafka's log.cleaner.backoff.ms."},
 	{"pgtopic.file_delete_delay", &pt_file_delete_delay_s, 60, 1, 3600 * 24, PGC_SIGHUP, GUC_UNIT_S,
 		"How long space that compaction has freed waits before it is used again.",
 	"Responses that are being sent may still read it. Kafka's log.segment.delete.delay.ms."},

@@ -55,6 +55,7 @@ extern int	pt_producer_id_expiration;	/* ms */
 extern int	pt_decompress_limit;	/* kB, of one batch */
 extern int	pt_compaction_memory;	/* kB */
 extern int	pt_file_delete_delay_s;
+extern int	pt_compaction_interval_ms;
 
 extern void pt_guc_register(void);
 

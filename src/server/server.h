@@ -9,6 +9,7 @@
  *		committer			flushes WAL for those who wait for it
  *		log writer			writes completed extents
  *		housekeeper			removes what is too old
+ *		compactor			keeps the last record of each key
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -31,5 +32,6 @@ extern PGDLLEXPORT void pt_executor_main(Datum arg);
 extern PGDLLEXPORT void pt_committer_main(Datum arg);
 extern PGDLLEXPORT void pt_logwriter_main(Datum arg);
 extern PGDLLEXPORT void pt_housekeeper_main(Datum arg);
+extern PGDLLEXPORT void pt_compactor_main(Datum arg);
 
 #endif							/* PT_SERVER_H */

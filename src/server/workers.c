@@ -6,7 +6,8 @@
  * All start when the server accepts writes (on a standby: after promotion),
  * and again a second after they ended for whatever reason.
  *
- * Siblings: listener.c, executor.c, committer.c, logwriter.c, housekeeper.c.
+ * Siblings: listener.c, executor.c, committer.c, logwriter.c, housekeeper.c,
+ * compactor.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -103,6 +104,7 @@ register_all(void)
 	register_worker("pgtopic committer", "pt_committer_main", (Datum) 0);
 	register_worker("pgtopic log writer", "pt_logwriter_main", (Datum) 0);
 	register_worker("pgtopic housekeeper", "pt_housekeeper_main", (Datum) 0);
+	register_worker("pgtopic compactor", "pt_compactor_main", (Datum) 0);
 	if (pt_port == 0 || pt_listen_addresses[0] == '\0')
 		return;
 	StaticAssertStmt(PT_LISTENERS_MAX < 100, "the number must fit into a name");

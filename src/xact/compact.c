@@ -17,7 +17,9 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "pgstat.h"
 #include "storage/procarray.h"
+#include "utils/backend_progress.h"
 
 #include "guc.h"
 #include "topic/timestamp.h"
@@ -63,6 +65,44 @@ pt_compaction_prepare(Relation rel)
 	(void) pt_log_seal(rel, GetOldestNonRemovableTransactionId(rel));
 }
 
+/* What compaction_progress reads; VACUUM uses those before. */
+#define PROGRESS_MARK		12
+
+/* What the caller of pt_compaction_run has asked for. */
+typedef struct Caller
+{
+	bool		(*progress) (PtCompaction *job);
+	void	   *arg;
+} Caller;
+
+/*
+ * Shows how far a compaction is, and asks the caller whether to go on.
+ */
+static bool
+show_progress(PtCompaction *job)
+{
+	static const int places[] = {
+		PROGRESS_MARK, PROGRESS_MARK + 1, PROGRESS_MARK + 2, PROGRESS_MARK + 3, PROGRESS_MARK + 4,
+		PROGRESS_MARK + 5, PROGRESS_MARK + 6
+	};
+	int64		values[] = {
+		1, job->phase, job->passes, (int64) job->extents, (int64) job->extents_done,
+		(int64) job->extents_freed, (int64) job->extents_written
+	};
+	Caller	   *caller = job->arg;
+	bool		good = true;
+
+	StaticAssertStmt(lengthof(places) == lengthof(values), "each place has its value");
+	pgstat_progress_update_multi_param(lengthof(places), places, values);
+	if (caller->progress != NULL)
+	{
+		job->arg = caller->arg;
+		good = caller->progress(job);
+		job->arg = caller;
+	}
+	return good;
+}
+
 /*
  * Compacts a partition.  The caller has ShareUpdateExclusiveLock, has prepared
  * it, and has set progress and arg of the job.  Returns false if it was
@@ -71,11 +111,21 @@ pt_compaction_prepare(Relation rel)
 bool
 pt_compaction_run(Relation rel, const PtTopicConfig *config, PtCompaction *job)
 {
+	Caller		caller = {.progress = job->progress,.arg = job->arg};
+	bool		complete;
+
 	Assert(config->min_compaction_lag_ms >= 0 && config->delete_retention_ms >= 0);
 	job->now_ms = pt_now_ms();
 	job->delete_retention_ms = config->delete_retention_ms;
 	job->min_lag_ms = config->min_compaction_lag_ms;
 	job->producer_expiry_ms = pt_producer_id_expiration;
 	job->memory = (size_t) pt_compaction_memory * 1024;
-	return pt_log_compact(rel, job);
+	pgstat_progress_start_command(PROGRESS_COMMAND_VACUUM, RelationGetRelid(rel));
+	job->progress = show_progress;
+	job->arg = &caller;
+	complete = pt_log_compact(rel, job);
+	job->progress = caller.progress;
+	job->arg = caller.arg;
+	pgstat_progress_end_command();
+	return complete;
 }

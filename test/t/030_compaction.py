@@ -47,6 +47,7 @@ class Log:
         self.written = {}       # offset: Record, as it was when it was first seen
         self.start = 0
         self.number = 0
+        self.idempotent = False     # what says what is known of producers is not compacted
 
     def create(self):
         self.server.sql("SELECT create_topic('%s', 1, '%s'); CREATE INDEX ON topics.\"%s#0\" (key)" % (self.topic, config(), self.topic))
@@ -74,7 +75,7 @@ class Log:
 
     def by_kafka(self):
         producer = Producer({"bootstrap.servers": "127.0.0.1:%d" % self.server.kafka_port, "linger.ms": 20, "message.max.bytes": 10000000,
-                             "enable.idempotence": self.rng.random() < 0.7,
+                             "enable.idempotence": self.idempotent and self.rng.random() < 0.7,
                              "compression.type": self.rng.choice(("none", "gzip", "snappy", "lz4", "zstd"))})
         failed = []
         for key, value in self.rows():
@@ -189,7 +190,7 @@ def test_random():
     tap.note("seed %d: PGTOPIC_SEED=%d runs the same" % (SEED, SEED))
     rng = random.Random(SEED)
     primary = pg.Cluster("primary", {"wal_consistency_checking": "all", "max_wal_size": "4GB", "wal_keep_size": "8GB",
-                                     "pgtopic.file_delete_delay": "1", "shared_buffers": "32MB"}).init().start()
+                                     "pgtopic.file_delete_delay": "1", "pgtopic.compaction_interval": "1d", "shared_buffers": "32MB"}).init().start()
     primary.sql("CREATE EXTENSION pgtopic")
     primary.wait_listener()
     standby = primary.standby(settings={"max_standby_streaming_delay": "-1"}).start()
@@ -197,6 +198,7 @@ def test_random():
     log.create()
     writes = (log.by_sql, log.by_sql, log.by_kafka, log.by_kafka, log.rolled_back)
     for i in range(ROUNDS):
+        log.idempotent = i > ROUNDS * 0.6
         for _ in range(rng.randrange(1, 4)):
             rng.choice(writes)()
         log.learn()
@@ -315,5 +317,45 @@ def test_meanwhile():
     tap.ok(extents < 60, "the file has %d MB, after %d" % (extents, 25 * 400 * 6400 >> 20))
 
 
+def until(condition, seconds=60):
+    deadline = time.time() + seconds
+    while not condition() and time.time() < deadline:
+        time.sleep(0.1)
+    return condition()
+
+
+def count(topic):
+    return int(primary.sql("SELECT count(*) FROM topics.%s" % topic))
+
+
+def test_worker():
+    """the compactor does what the configs say, and lets others have the table"""
+    primary.set(**{"pgtopic.compaction_interval": "200ms"})
+    for topic, more in (("dirty", {"min.cleanable.dirty.ratio": 0.5}), ("clean", {"min.cleanable.dirty.ratio": 1.0}),
+                        ("late", {"min.cleanable.dirty.ratio": 1.0, "max.compaction.lag.ms": 1}),
+                        ("young", {"min.compaction.lag.ms": 3600000}), ("kept", {"cleanup.policy": ["delete"]})):
+        primary.sql("SELECT create_topic('%s', 1, '%s')" % (topic, config(**more)))
+        fill(topic, 1500)
+    primary.reload()
+    tap.ok(until(lambda: count("dirty") < 600), "what is dirty is compacted")
+    tap.ok(until(lambda: count("late") < 600), "so is what has waited too long")
+    before = primary.sql("SELECT pg_relation_filenode('topics.\"dirty#0\"')")
+    fill("dirty", 1500)
+    tap.ok(until(lambda: count("dirty") < 600), "and again")
+    tap.equal(primary.sql("SELECT pg_relation_filenode('topics.\"dirty#0\"')"), before, "in place")
+    tap.equal([count(topic) for topic in ("clean", "young", "kept")], [1500] * 3, "not below the ratio, not what is too young, nothing of other topics")
+    log = Log(primary, "idempotent", random.Random(SEED))
+    log.create()
+    log.idempotent = True
+    while len(log.written) < 3000:
+        log.by_kafka()
+        log.learn()
+        fill("idempotent", 400)
+    tap.ok(until(lambda: count("idempotent") < 1500), "a log of idempotent producers, too: a snapshot says what is known of them")
+    tap.equal(primary.rows("SELECT * FROM compaction_progress WHERE leaf::text LIKE '%kept%'"), [], "compaction_progress")
+    primary.sql("SELECT drop_topic('dirty'); SELECT drop_topic('late')")
+    tap.equal([line for line in primary.log_text().split("\n") if "could not be compacted" in line], [], "without an error")
+
+
 pg.demote()
-tap.main([test_random, test_open_scan, test_snapshot, test_meanwhile])
+tap.main([test_random, test_open_scan, test_snapshot, test_meanwhile, test_worker])

@@ -1,0 +1,272 @@
+/*-------------------------------------------------------------------------
+ *
+ * compactor.c
+ *	  The process that compacts partitions, when their topics' configs say so.
+ *
+ * A round goes over all partitions of topics whose cleanup.policy has
+ * "compact"; after it the process sleeps for pgtopic.compaction_interval.  A
+ * partition is compacted when the part that is new since the last time is
+ * larger than min.cleanable.dirty.ratio of it, or when its first record there
+ * is older than max.compaction.lag.ms.
+ *
+ * Nobody waits for us: locks are tried, and when somebody waits for the lock
+ * on a partition, its compaction stops after the group that it is at, and goes
+ * on in another round.  An error is that partition's: it is in the server's log
+ * once, and the partition is tried again in the next round.
+ *
+ * Siblings: housekeeper.c; ../xact/compact.c (one partition).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "guc.h"
+#include "produce/produce.h"
+#include "record/crc32c.h"
+#include "server/server.h"
+#include "server/shared.h"
+#include "topic/timestamp.h"
+#include "xact/compact.h"
+#include "xact/xact.h"
+
+/* A partition of a round. */
+typedef struct Candidate
+{
+	Oid			leaf;
+	PtTopicConfig config;
+} Candidate;
+
+/* What was told of a partition last, so that it is not told again. */
+typedef struct Told
+{
+	Oid			leaf;
+	uint32		what;
+} Told;
+
+static HTAB *told;
+
+static List *candidates(MemoryContext mcxt);
+static bool go_on(PtCompaction *job);
+static bool is_due(const PtTopicConfig *config, const PtCompactState *state, int64 now);
+static bool hides_extents(PtLogState *log);
+static void write_snapshot(const Candidate *candidate);
+static void compact(const Candidate *candidate);
+static void note_failure(Oid leaf, const ErrorData *edata);
+static void guarded(const Candidate *candidate, MemoryContext mcxt);
+static void compactor_round(MemoryContext mcxt);
+
+/* All partitions of compacted topics, in memory of this context. */
+static List *
+candidates(MemoryContext mcxt)
+{
+	List	   *result = NIL;
+	List	   *topics;
+	ListCell   *lc;
+
+	StartTransactionCommand();
+	topics = pt_topic_all();
+	MemoryContextSwitchTo(mcxt);
+	foreach(lc, topics)
+	{
+		const PtTopic *topic = lfirst(lc);
+
+		if (!(topic->config.cleanup_policy & PT_CLEANUP_COMPACT))
+			continue;
+		for (int i = 0; i < topic->npartitions; i++)
+		{
+			Candidate  *candidate;
+
+			if (!OidIsValid(topic->leaves[i]))
+				continue;
+			candidate = palloc(sizeof(Candidate));
+			candidate->leaf = topic->leaves[i];
+			candidate->config = topic->config;
+			result = lappend(result, candidate);
+		}
+	}
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(mcxt);
+	return result;
+}
+
+/* Between two groups: a signal, or somebody who waits for the table? */
+static bool
+go_on(PtCompaction *job)
+{
+	Relation	rel = job->arg;
+
+	(void) pt_worker_interrupts();
+	return !LockHasWaitersRelation(rel, ShareUpdateExclusiveLock);
+}
+
+static bool
+is_due(const PtTopicConfig *config, const PtCompactState *state, int64 now)
+{
+	if (state->extents_dirty == 0)
+		return false;
+	Assert(state->extents_dirty <= state->extents);
+	return state->extents_dirty > config->min_cleanable_dirty_ratio * state->extents ||
+		(state->dirty_since >= 0 && config->max_compaction_lag_ms < now - state->dirty_since);
+}
+
+/*
+ * Is there a complete extent that is kept as it is because it says what is
+ * known of producers (../log/producers.h)?
+ */
+static bool
+hides_extents(PtLogState *log)
+{
+	PtLogPos	end;
+
+	SpinLockAcquire(&log->mutex);
+	end = log->committed.pos;
+	SpinLockRelease(&log->mutex);
+	return log->producers_pos != 0 && pt_pos_extent(end) > pt_pos_extent(log->producers_pos);
+}
+
+/*
+ * Lets a snapshot of producers say it instead, in a transaction, unless the
+ * partition is busy.
+ */
+static void
+write_snapshot(const Candidate *candidate)
+{
+	Relation	rel;
+	PtLogState *log;
+
+	if (!ConditionalLockRelationOid(candidate->leaf, RowExclusiveLock))
+		return;
+	rel = try_relation_open(candidate->leaf, NoLock);
+	if (rel == NULL)
+		return;
+	log = pt_state_try(rel);
+	if (log != NULL && hides_extents(log) && pt_append_lock(candidate->leaf, PT_LOCK_TRY))
+		pt_producers_snapshot(rel, log);
+	relation_close(rel, NoLock);
+}
+
+/* One partition, in a transaction. */
+static void
+compact(const Candidate *candidate)
+{
+	PtCompactState state;
+	Relation	rel;
+
+	if (!ConditionalLockRelationOid(candidate->leaf, ShareUpdateExclusiveLock))
+		return;
+	rel = try_relation_open(candidate->leaf, NoLock);
+	if (rel == NULL)
+		return;
+	pt_compaction_prepare(rel);
+	pt_log_compact_state(rel, pt_now_ms(), candidate->config.min_compaction_lag_ms, &state);
+	if (is_due(&candidate->config, &state, pt_now_ms()))
+	{
+		PtCompaction job = {.progress = go_on,.arg = rel};
+
+		pgstat_report_activity(STATE_RUNNING, psprintf("compacting \"%s\"", RelationGetRelationName(rel)));
+		(void) pt_compaction_run(rel, &candidate->config, &job);
+		elog(DEBUG1, "compaction removed %lld of %lld records of \"%s\"",
+			 (long long) (job.counts.records - job.counts.records_kept), (long long) job.counts.records,
+			 RelationGetRelationName(rel));
+	}
+	relation_close(rel, NoLock);
+}
+
+static void
+note_failure(Oid leaf, const ErrorData *edata)
+{
+	uint32		what = hash_bytes((const unsigned char *) edata->message, (int) strlen(edata->message));
+	bool		found;
+	Told	   *entry = hash_search(told, &leaf, HASH_ENTER, &found);
+
+	if (found && entry->what == what)
+		return;
+	entry->what = what;
+	ereport(LOG,
+			(errcode(edata->sqlerrcode),
+			 errmsg("partition with OID %u could not be compacted: %s", leaf, edata->message),
+			 errdetail("It is tried again, and other partitions go on.")));
+}
+
+/* The same, with an error that is this partition's alone. */
+static void
+guarded(const Candidate *candidate, MemoryContext mcxt)
+{
+	PG_TRY();
+	{
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+		write_snapshot(candidate);
+		CommitTransactionCommand();
+		StartTransactionCommand();
+		compact(candidate);
+		CommitTransactionCommand();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(mcxt);
+		edata = CopyErrorData();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		MemoryContextSwitchTo(mcxt);
+		note_failure(candidate->leaf, edata);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(mcxt);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+static void
+compactor_round(MemoryContext mcxt)
+{
+	List	   *all = candidates(mcxt);
+	ListCell   *lc;
+
+	foreach(lc, all)
+	{
+		(void) pt_worker_interrupts();
+		guarded(lfirst(lc), mcxt);
+	}
+}
+
+void
+pt_compactor_main(Datum arg)
+{
+	MemoryContext mcxt;
+	uint32		idle;
+	HASHCTL		ctl = {.keysize = sizeof(Oid),.entrysize = sizeof(Told)};
+
+	pt_worker_start(pt_database);
+	pt_crc32c_for_server();
+	idle = pt_wait_event_new("PgtopicCompactorMain");
+	told = hash_create("pgtopic compactor errors", 16, &ctl, HASH_ELEM | HASH_BLOBS);
+	mcxt = AllocSetContextCreate(TopMemoryContext, "pgtopic compactor", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(mcxt);
+	pgstat_report_appname("pgtopic compactor");
+
+	for (;;)
+	{
+		ResetLatch(MyLatch);
+		(void) pt_worker_interrupts();
+		compactor_round(mcxt);
+		MemoryContextReset(mcxt);
+		Assert(!IsTransactionState());
+		(void) pgstat_report_stat(false);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, pt_compaction_interval_ms, idle);
+	}
+}

@@ -11,8 +11,8 @@
  *
  * Nobody waits for us: locks are tried, and when somebody waits for the lock
  * on a partition, its compaction stops after the group that it is at, and goes
- * on in another round.  An error is that partition's: it is in the server's log
- * once, and the partition is tried again in the next round.
+ * on in another round.  An error is that partition's: it is in the server's
+ * log once, and the partition is tried again in the next round.
  *
  * Siblings: housekeeper.c; ../xact/compact.c (one partition).
  *

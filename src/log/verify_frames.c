@@ -252,8 +252,9 @@ check_first(PtVerifyWalk *w, Page page, uint64 block)
 	uint32		starts = pt_pos_block(w->next) == block &&
 		pt_pos_byte(w->next) + PT_FRAME_HEAD <= ((PageHeader) page)->pd_lower ? pt_pos_byte(w->next) : 0;
 
-	/* before the start of the log there may be others on its page */
-	if (first == starts || (w->next == w->start && first != 0 && first < starts))
+	/* before the start of the log, at which none need be, there may be others */
+	if (first == starts ||
+		(w->next == w->start && pt_pos_block(w->start) == block && first != 0 && first < pt_pos_byte(w->start)))
 		return;
 	if (is_wrong(w))
 		pt_verify_say(w->v, PT_DAMAGE_PAGE, w->block, w->next, -1,

@@ -20,28 +20,13 @@
 #include "storage/block.h"
 #include "storage/bufpage.h"
 
+#include "log/sizes.h"
 #include "log/tid.h"
 #include "record/batch.h"
 
 #define PT_META_BLOCK			0
 #define PT_META_MAGIC			0x70674c67	/* "pgLg" */
 #define PT_LOG_FORMAT_VERSION	3
-
-/* With PT_TINY a test comes over all boundaries with little data. */
-#ifndef PT_TINY
-#define PT_EXTENT_BLOCKS		128 /* 1 MiB with 8-KiB blocks */
-#define PT_DIR_PER_PAGE			200
-#define PT_DIR_INLINE			128
-#define PT_MAP_EXTENTS			500 /* physical extents on one map page */
-#else
-#define PT_EXTENT_BLOCKS		8
-#define PT_DIR_PER_PAGE			5
-#define PT_DIR_INLINE			3
-#define PT_MAP_EXTENTS			7
-#endif
-#define PT_DIR_EXTENTS			512 /* 512 * 128 * 200 extents: 12.5 TiB */
-#define PT_DIR_ENTRIES \
-	(PT_DIR_INLINE + (uint64) PT_DIR_EXTENTS * PT_EXTENT_BLOCKS * PT_DIR_PER_PAGE)
 
 #define PT_INVALID_EXTENT		((uint32) 0xFFFFFFFF)	/* physical */
 #define PT_NO_EXTENT			PG_UINT64_MAX	/* logical */

@@ -252,7 +252,7 @@ check_first(PtVerifyWalk *w, Page page, uint64 block)
 	uint32		starts = pt_pos_block(w->next) == block &&
 		pt_pos_byte(w->next) + PT_FRAME_HEAD <= ((PageHeader) page)->pd_lower ? pt_pos_byte(w->next) : 0;
 
-	/* before the start of the log, at which none need be, there may be others */
+	/* the log may begin behind others, and at nothing yet */
 	if (first == starts ||
 		(w->next == w->start && pt_pos_block(w->start) == block && first != 0 && first < pt_pos_byte(w->start)))
 		return;

@@ -165,6 +165,7 @@ extern void pt_check_meta(const RelFileLocator *locator, const PtMetaPage *meta)
 extern void pt_check_tail_page(Relation rel, Page page, PtLogPos pos, uint32 generation);
 
 /* reader.c */
+extern void pt_reader_gone(PtReader *r);
 extern void pt_reader_check(const PtReader *r, PtWalked walked, uint64 block);
 extern void pt_reader_begin_locator(PtReader *r, const RelFileLocator *locator, const PtLogInfo *info);
 extern void pt_reader_begin_info(PtReader *r, Relation rel, const PtLogInfo *info);

@@ -32,7 +32,6 @@ static bool reader_there(PtPageSource *source, uint64 *extent);
 static bool map_extent(PtReader *r, uint64 extent);
 static BlockNumber reader_map(PtReader *r, uint64 block);
 static void move_hold(PtReader *r);
-static void report_gone(PtReader *r);
 static bool frame_at(PtReader *r, PtLogPos pos, PtFrame *frame);
 static void check_page(PtReader *r, uint64 block);
 static bool prev_block(PtReader *r, uint64 *block, bool *jumped);
@@ -146,8 +145,9 @@ move_hold(PtReader *r)
 	pt_hold_move(r->hold, extent);
 }
 
-static void
-report_gone(PtReader *r)
+/* What the reader holds has been put to another use all the same. */
+void
+pt_reader_gone(PtReader *r)
 {
 	if (!r->holds)
 		ereport(ERROR,
@@ -288,6 +288,8 @@ reader_get(PtPageSource *source, uint64 block, Page *page)
 	PtReader   *r = (PtReader *) source;
 
 	source->sealed = pt_view_sealed(&r->view, r->rel, pt_pos_make(block, PT_PAGE_END));
+	source->unsure_from = r->view.sealed_first;
+	source->unsure_to = r->view.sealed_start;
 	return pt_reader_lock_block(r, block, page);
 }
 
@@ -356,7 +358,7 @@ pt_reader_next(PtReader *r, PtFrame *frame)
 			if (r->pos >= r->view.start_pos)
 				return false;
 			if (r->holds)
-				report_gone(r);
+				pt_reader_gone(r);
 			pt_reader_seek_start(r);	/* overtaken by retention */
 			continue;
 		}
@@ -390,7 +392,7 @@ pt_reader_find_again(PtReader *r)
 	Assert(r->moved);
 	pt_locator_info(r->rel, &r->locator, &info);
 	if (ordinal < 0 || (r->holds && ordinal < info.start_ordinal))
-		report_gone(r);
+		pt_reader_gone(r);
 	do
 	{
 		PtFrame		frame;
@@ -673,7 +675,7 @@ copy_batch(PtReader *r, const PtFrame *frame)
 				return false;
 			pt_view_refresh(&r->view, r->rel);
 			pt_reader_check_missing(r, pos);
-			report_gone(r);
+			pt_reader_gone(r);
 		}
 		Assert(byte >= PT_PAGE_FIRST && byte + n <= PT_PAGE_END);
 		memcpy(r->data + done, (char *) page + byte, n);

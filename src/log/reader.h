@@ -73,6 +73,14 @@ typedef struct PtPageSource
 	PtLogPos	sealed;
 
 	/*
+	 * That does not hold for [unsure_from, unsure_to): what was removed from
+	 * the start while it was not sealed has no flags (seal.c), but who holds
+	 * it still reads it.
+	 */
+	PtLogPos	unsure_from;
+	PtLogPos	unsure_to;
+
+	/*
 	 * PtLogInfo.swapped when the places that are walked were found.  Extents
 	 * of a newer generation hold other frames.
 	 */

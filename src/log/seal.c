@@ -156,8 +156,9 @@ pt_log_seal(Relation rel, TransactionId oldest_xmin)
 	pt_reader_begin(&r, rel, GetAccessStrategy(BAS_VACUUM));
 
 	/*
-	 * frames before the log's start, too, as long as they are not freed:
-	 * older cursors may still meet them
+	 * Frames before the log's start, too, as long as they are not freed:
+	 * older cursors may still meet them.  Freed ones get no flags; who holds
+	 * them asks what became of their transactions (PtPageSource).
 	 */
 	if (pt_pos_extent(info.sealed_pos) >= info.free_extent)
 		pt_reader_seek_pos(&r, info.sealed_pos);

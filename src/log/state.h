@@ -110,6 +110,8 @@ typedef struct PtLogView
 	int64		start_ordinal;
 	PtLogPos	start_pos;
 	PtLogPos	sealed_pos;
+	PtLogPos	sealed_first;	/* sealed_pos when the view was made */
+	PtLogPos	sealed_start;	/* start_pos when sealed_pos was read last */
 	PtLogPos	tail_pos;
 	int64		tail_offset;
 	int64		tail_ordinal;

@@ -29,6 +29,7 @@ pt_view_fill(PtLogView *view, PtLogState *state, const RelFileLocator *locator)
 		.locator = *locator,
 			.start_offset = state->start_offset,.start_ordinal = state->start_ordinal,
 			.start_pos = state->start_pos,.sealed_pos = pg_atomic_read_u64(&state->sealed_pos),
+			.sealed_first = pg_atomic_read_u64(&state->sealed_pos),.sealed_start = state->start_pos,
 			.tail_pos = state->tail_pos,.tail_offset = state->tail_offset,
 			.tail_ordinal = state->tail_ordinal,.tail_xid = state->tail_xid,
 			.tail_cut = state->tail_cut,
@@ -62,7 +63,8 @@ pt_view_of_info(PtLogView *view, const RelFileLocator *locator, const PtLogInfo 
 	view->start_offset = info->start_offset;
 	view->start_ordinal = info->start_ordinal;
 	view->start_pos = info->start_pos;
-	view->sealed_pos = info->sealed_pos;
+	view->sealed_pos = view->sealed_first = info->sealed_pos;
+	view->sealed_start = info->start_pos;
 }
 
 /*
@@ -99,6 +101,7 @@ pt_view_refresh(PtLogView *view, Relation rel)
 		view->start_pos = now.start_pos;
 	}
 	view->sealed_pos = Max(view->sealed_pos, now.sealed_pos);
+	view->sealed_start = Max(view->sealed_start, now.start_pos);
 	view->live = now.live;
 }
 
@@ -107,6 +110,9 @@ pt_view_refresh(PtLogView *view, Relation rel)
  * are read: xids of sealed frames may be older than any that can be looked up.
  * The entry has its locator changed before it is another log's, so what was
  * read before the locator is this log's.
+ *
+ * VACUUM passes over what has been freed, whose start was published before:
+ * so the start is read after the sealed position.
  */
 PtLogPos
 pt_view_sealed(PtLogView *view, Relation rel, PtLogPos pos)
@@ -118,11 +124,15 @@ pt_view_sealed(PtLogView *view, Relation rel, PtLogPos pos)
 	if (live != NULL)
 	{
 		PtLogPos	sealed = pg_atomic_read_u64(&live->sealed_pos);
+		PtLogPos	start;
 
+		pg_read_barrier();
+		start = live->start_pos;
 		pg_read_barrier();
 		if (RelFileLocatorEquals(live->locator, view->locator))
 		{
 			view->sealed_pos = Max(view->sealed_pos, sealed);
+			view->sealed_start = Max(view->sealed_start, start);
 			return view->sealed_pos;
 		}
 	}

@@ -79,7 +79,8 @@ visible_by_flags(PtReader *r, const PtFrame *frame)
 
 	if (pt_walk_at(&r->source, frame->pos, &again) != PT_WALK_FRAME)
 		return PT_INVISIBLE;	/* and gone by now */
-	Assert(again.sealed);
+	if (!again.sealed)
+		pt_reader_gone(r);		/* removed, and older than what is remembered */
 	return again.head.flags & PT_FRAME_HIDDEN & ~PT_FRAME_KIND_MASK ? PT_INVISIBLE : PT_VISIBLE;
 }
 

@@ -136,7 +136,8 @@ finish_frame(PtPageSource *source, PtWalked result, PtFrame *frame)
 {
 	if (result == PT_WALK_FRAME)
 	{
-		frame->sealed = frame->pos < source->sealed;
+		frame->sealed = frame->pos < source->sealed &&
+			(frame->pos < source->unsure_from || frame->pos >= source->unsure_to);
 		frame->swapped = source->swapped;
 	}
 	source->put(source);

@@ -32,6 +32,7 @@ static bool reader_there(PtPageSource *source, uint64 *extent);
 static bool map_extent(PtReader *r, uint64 extent);
 static BlockNumber reader_map(PtReader *r, uint64 block);
 static void move_hold(PtReader *r);
+static bool nothing_starts(PtReader *r);
 static bool frame_at(PtReader *r, PtLogPos pos, PtFrame *frame);
 static void check_page(PtReader *r, uint64 block);
 static bool prev_block(PtReader *r, uint64 *block, bool *jumped);
@@ -319,6 +320,35 @@ frame_at(PtReader *r, PtLogPos pos, PtFrame *frame)
 }
 
 /*
+ * The reader stands at the beginning of an extent.  Are all pages to the end
+ * of the log there, and none says that a frame starts on it?  Then the last
+ * one began in an extent before.
+ */
+static bool
+nothing_starts(PtReader *r)
+{
+	PtLogPos	end = r->view.committed.pos;
+	uint64		block = pt_pos_block(r->pos);
+	uint64		last = pt_pos_byte(end) == PT_PAGE_FIRST ? pt_pos_block(end) - 1 : pt_pos_block(end);
+
+	if (!pt_pos_begins_extent(r->pos) || r->pos >= end)
+		return false;
+	for (; block <= last; block++)
+	{
+		Page		page;
+		uint32		first;
+
+		if (!pt_reader_lock_block(r, block, &page))
+			return false;
+		first = pt_page_special(page)->first;
+		LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
+		if (first != 0 && pt_pos_make(block, first) < end)
+			return false;
+	}
+	return true;
+}
+
+/*
  * The next frame, whatever its transaction; false at the end of what is
  * written.
  *
@@ -354,7 +384,8 @@ pt_reader_next(PtReader *r, PtFrame *frame)
 			if (found)
 				break;
 			pt_view_refresh(&r->view, r->rel);
-			pt_reader_check_missing(r, r->pos);
+			if (!nothing_starts(r))
+				pt_reader_check_missing(r, r->pos);
 			if (r->pos >= r->view.start_pos)
 				return false;
 			if (r->holds)

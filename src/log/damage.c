@@ -33,6 +33,21 @@ pt_report_damage(const RelFileLocator *locator, PtLogPos pos, const char *what)
 			 errhint("verify_topic() tells what is damaged, and skip_damaged() leads readers past it.")));
 }
 
+/* What the reader holds has been put to another use all the same. */
+void
+pt_reader_gone(const PtReader *r)
+{
+	if (!r->holds)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("records of the log have been removed while they were read")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("records of \"%s\" were removed, and their space used again, while they were read",
+					RelationGetRelationName(r->rel)),
+			 errhint("Increase the setting \"pgtopic.old_scan_threshold\" or the retention of the topic, or read less at a time.")));
+}
+
 /*
  * A reader has found nothing at a position.  ERROR if something must be there:
  * the log has neither ended nor been cut off at its start up to there.  The

@@ -158,6 +158,7 @@ extern PtWalked pt_walk_first(PtPageSource *source, uint64 block, PtFrame *frame
 extern PtWalked pt_walk_first_batch(PtPageSource *source, uint64 block, PtFrame *frame, bool *written);
 
 /* damage.c */
+extern void pt_reader_gone(const PtReader *r);
 extern void pt_reader_check_missing(const PtReader *r, PtLogPos pos);
 extern void pt_reader_check_length(const PtReader *r, const PtFrame *frame);
 extern void pt_reader_check_before(const PtReader *r, const PtFrame *frame);
@@ -165,7 +166,6 @@ extern void pt_check_meta(const RelFileLocator *locator, const PtMetaPage *meta)
 extern void pt_check_tail_page(Relation rel, Page page, PtLogPos pos, uint32 generation);
 
 /* reader.c */
-extern void pt_reader_gone(PtReader *r);
 extern void pt_reader_check(const PtReader *r, PtWalked walked, uint64 block);
 extern void pt_reader_begin_locator(PtReader *r, const RelFileLocator *locator, const PtLogInfo *info);
 extern void pt_reader_begin_info(PtReader *r, Relation rel, const PtLogInfo *info);

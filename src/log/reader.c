@@ -146,21 +146,6 @@ move_hold(PtReader *r)
 	pt_hold_move(r->hold, extent);
 }
 
-/* What the reader holds has been put to another use all the same. */
-void
-pt_reader_gone(PtReader *r)
-{
-	if (!r->holds)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("records of the log have been removed while they were read")));
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("records of \"%s\" were removed, and their space used again, while they were read",
-					RelationGetRelationName(r->rel)),
-			 errhint("Increase the setting \"pgtopic.old_scan_threshold\" or the retention of the topic, or read less at a time.")));
-}
-
 /* Lets go of the page; the reader goes on when it is used again. */
 void
 pt_reader_unpin(PtReader *r)

@@ -30,8 +30,9 @@ BATCH = {name: FRAME_HEADER + at for name, at in
 META = {"magic": (24, "I"), "version": (28, "I"), "extent_blocks": (32, "I"), "phys_extents": (36, "I"),
         "first_extent": (40, "Q"), "next_extent": (48, "Q"), "free_extent": (56, "Q"), "free_dir_extent": (64, "Q"),
         "free_phys": (72, "I"), "free_from": (76, "I"), "block_size": (80, "I"), "start_pos": (88, "Q"),
-        "start_offset": (96, "q"), "start_ordinal": (104, "q"), "sealed_pos": (112, "Q"), "producers_pos": (120, "Q")}
-DIR_EXTENTS, ENTRIES = 128, 128 + 512 * 4
+        "start_offset": (96, "q"), "start_ordinal": (104, "q"), "sealed_pos": (112, "Q"), "producers_pos": (120, "Q"),
+        "clean_offset": (128, "q"), "hole_from": (136, "Q"), "hole_to": (144, "Q"), "generation": (152, "I"), "swapped": (156, "I")}
+DIR_EXTENTS, ENTRIES = 160, 160 + 512 * 4
 DIR_INLINE, DIR_PER_PAGE = 128, 200
 
 # Of a directory entry.

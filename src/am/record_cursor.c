@@ -562,19 +562,30 @@ pt_rows_seek_piece(PtRows *rows, int64 from_ordinal, int64 stop_ordinal)
 
 /*
  * Moves to a place before the first row with this timestamp (ms) or a later
- * one; pt_rows_next() follows.  This is precise to an extent only, so the
- * caller has to check the timestamp of each row.
+ * one; pt_rows_next() follows.  This is precise to a batch only, so the caller
+ * has to check the timestamp of each row.
  */
 void
 pt_rows_seek_timestamp(PtRows *rows, int64 timestamp)
 {
+	PtReader   *reader = &rows->reader;
+	uint64		extent;
+
 	pt_rows_reset(rows, PT_ROWS_START);
-	pt_reader_seek_timestamp(&rows->reader, timestamp);
-	if (!next_frame(rows))
-		return;
-	/* stand before its first row */
-	open_batch(rows);
-	rows->at = PT_ROWS_ON;
+	extent = pt_reader_seek_timestamp(reader, 0, timestamp);
+	while (next_frame(rows))
+	{
+		if (rows->frame.batch.max_timestamp >= timestamp)
+		{
+			/* stand before its first row */
+			open_batch(rows);
+			rows->at = PT_ROWS_ON;
+			return;
+		}
+		/* the extent's was aborted, or is of a newer snapshot */
+		if (extent != PT_NO_EXTENT && pt_pos_extent(rows->frame.next) > extent)
+			extent = pt_reader_seek_timestamp(reader, extent + 1, timestamp);
+	}
 }
 
 /*

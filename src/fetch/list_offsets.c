@@ -115,10 +115,11 @@ find_by_time(PtLogState *log, PtListOffset *list)
 	int64		start_offset;
 	PtReader	reader;
 	PtFrame		frame;
+	uint64		extent;
 
 	pt_log_start(log, &start_offset, &start_pos);
 	pt_reader_begin_state(&reader, log);
-	pt_reader_seek_timestamp(&reader, list->timestamp);
+	extent = pt_reader_seek_timestamp(&reader, 0, list->timestamp);
 	while (next_visible(&reader, end.pos, &frame))
 	{
 		if (frame.batch.max_timestamp >= list->timestamp &&
@@ -127,31 +128,30 @@ find_by_time(PtLogState *log, PtListOffset *list)
 			list->leader_epoch = frame.batch.leader_epoch;
 			break;
 		}
+		/* the extent's was aborted, or of records before the start */
+		if (extent != PT_NO_EXTENT && pt_pos_extent(frame.next) > extent)
+			extent = pt_reader_seek_timestamp(&reader, extent + 1, list->timestamp);
 	}
 	pt_reader_end(&reader);
 }
 
 /*
- * The largest timestamps of all extents, as the directory has them; the last
- * one's is not known yet.
+ * The largest timestamps of n extents, as the directory has them.
  */
 static int64 *
-extent_timestamps(PtLogState *log, const PtLogInfo *info)
+extent_timestamps(PtLogState *log, uint64 first, uint64 n)
 {
-	uint64		n = info->next_extent - info->first_extent;
 	int64	   *result = MemoryContextAllocHuge(CurrentMemoryContext, (n + 1) * sizeof(int64));
 	PtDirEntry	entries[PT_DIR_PER_PAGE];
 	int			got;
 
 	for (uint64 i = 0; i < n; i += Max(got, 1))
 	{
-		got = pt_extents_read(NULL, &log->locator, info->first_extent + i, entries, (int) Min(n - i, lengthof(entries)));
+		got = pt_extents_read(NULL, &log->locator, first + i, entries, (int) Min(n - i, lengthof(entries)));
 		result[i] = -1;
 		for (int j = 0; j < got; j++)
 			result[i + j] = entries[j].max_timestamp;
 	}
-	if (n > 0)
-		result[n - 1] = PG_INT64_MAX;
 	return result;
 }
 
@@ -179,8 +179,8 @@ first_batch_max(PtReader *reader, PtFrame *frame, int64 start_offset)
 }
 
 /*
- * The batch with the largest timestamp among those that start in an extent, if
- * it beats *best.
+ * The first batch with the largest timestamp among those that start in an
+ * extent, if it beats *best: by its timestamp, or else by its place.
  */
 static void
 scan_extent(PtReader *reader, uint64 extent, PtLogPos end, int64 start_offset, PtFrame *best)
@@ -192,14 +192,49 @@ scan_extent(PtReader *reader, uint64 extent, PtLogPos end, int64 start_offset, P
 	{
 		if (frame.batch.base_offset < start_offset)
 			frame.batch.max_timestamp = first_batch_max(reader, &frame, start_offset);
-		if (frame.batch.max_timestamp > best->batch.max_timestamp)
+		if (frame.batch.max_timestamp > best->batch.max_timestamp ||
+			(frame.batch.max_timestamp == best->batch.max_timestamp && frame.pos < best->pos))
 			*best = frame;
 	}
 }
 
 /*
- * Extents are scanned in the order of what the directory promises, until none
- * can beat what was found.  (What it promises may be of aborted batches.)
+ * Complete extents from "first" on are scanned in the order of what the
+ * directory promises, until none can beat what was found.  For a log whose
+ * running maximum is of what was removed or aborted.
+ */
+static void
+scan_by_promise(PtLogState *log, PtReader *reader, const PtLogInfo *info, uint64 first, PtLogPos end, PtFrame *best)
+{
+	uint64		n = info->next_extent - 1 - first;
+	int64	   *promised = extent_timestamps(log, first, n);
+
+	for (;;)
+	{
+		uint64		choice = n;
+
+		for (uint64 i = 0; i < n; i++)
+		{
+			int64		max = best->batch.max_timestamp;
+
+			if ((promised[i] > max || (promised[i] == max && first + i < pt_pos_extent(best->pos))) &&
+				(choice == n || promised[i] > promised[choice]))
+				choice = i;
+		}
+		if (choice == n)
+			break;
+		promised[choice] = -1;
+		CHECK_FOR_INTERRUPTS();
+		scan_extent(reader, first + choice, end, info->start_offset, best);
+	}
+	pfree(promised);
+}
+
+/*
+ * The first record with the largest timestamp.  It is in the extent that the
+ * running maximum leads to, or in the last one, whose timestamps the directory
+ * does not know yet.  False: compaction has moved frames meanwhile, and some
+ * may have been missed.
  */
 static bool
 try_max_timestamp(PtLogState *log, PtListOffset *list)
@@ -208,33 +243,30 @@ try_max_timestamp(PtLogState *log, PtListOffset *list)
 	PtLogInfo	info;
 	PtReader	reader;
 	PtFrame		best;
-	int64	   *promised;
+	uint64		first;
+	uint64		extent = PT_NO_EXTENT;
+	int64		running_max = -1;
 
 	memset(&best, 0, sizeof(best));
 	best.batch.max_timestamp = -1;
 	pt_locator_info(NULL, &log->locator, &info);
-	promised = extent_timestamps(log, &info);
+	first = pt_pos_extent(info.start_pos);
+	if (first >= info.next_extent)
+		return true;
 	pt_reader_begin_state(&reader, log);
-	for (;;)
-	{
-		uint64		n = info.next_extent - info.first_extent;
-		uint64		choice = n;
-
-		for (uint64 i = 0; i < n; i++)
-		{
-			if (promised[i] > best.batch.max_timestamp && (choice == n || promised[i] > promised[choice]))
-				choice = i;
-		}
-		if (choice == n)
-			break;
-		promised[choice] = -1;
-		scan_extent(&reader, info.first_extent + choice, end.pos, info.start_offset, &best);
-	}
+	if (first + 1 < info.next_extent)
+		running_max = pt_reader_running_max(&reader, info.next_extent - 2);
+	if (running_max >= 0)
+		extent = pt_reader_seek_timestamp(&reader, first, running_max);
+	if (extent != PT_NO_EXTENT)
+		scan_extent(&reader, extent, end.pos, info.start_offset, &best);
+	scan_extent(&reader, info.next_extent - 1, end.pos, info.start_offset, &best);
+	if (best.batch.max_timestamp < running_max)
+		scan_by_promise(log, &reader, &info, first, end.pos, &best);
 	if (best.batch.max_timestamp >= 0 &&
 		record_at_time(&reader, &best, info.start_offset, list, best.batch.max_timestamp))
 		list->leader_epoch = best.batch.leader_epoch;
 	pt_reader_end(&reader);
-	pfree(promised);
 	return !is_swapped(log, &info);
 }
 
@@ -282,8 +314,8 @@ extent_epoch(PtReader *reader, uint64 extent, PtLogPos end, int32 *epoch)
 static uint64
 find_epoch_extent(PtReader *reader, const PtLogInfo *info, PtLogPos end, int32 epoch)
 {
-	uint64		from = info->first_extent;
-	uint64		lo = info->first_extent;
+	uint64		from = pt_pos_extent(info->start_pos);
+	uint64		lo = from;
 	uint64		hi = info->next_extent;
 
 	while (hi > lo + 1)

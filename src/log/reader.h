@@ -179,8 +179,9 @@ extern void pt_reader_seek_offset(PtReader *r, int64 offset);
 /* The frame that holds ordinal, or a bit before */
 extern void pt_reader_seek_ordinal(PtReader *r, int64 ordinal);
 
-/* One at or before the first batch with max_timestamp >= it */
-extern void pt_reader_seek_timestamp(PtReader *r, int64 timestamp_ms);
+/* The first in an extent with a max_timestamp >= it */
+extern uint64 pt_reader_seek_timestamp(PtReader *r, uint64 from, int64 timestamp_ms);
+extern int64 pt_reader_running_max(PtReader *r, uint64 extent);
 
 /* Behind all frames: prev gives the last */
 extern void pt_reader_seek_end(PtReader *r);

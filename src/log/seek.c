@@ -291,31 +291,93 @@ pt_reader_seek_ordinal(PtReader *r, int64 ordinal)
 }
 
 /*
- * Positions at or before the first batch with max_timestamp at or above this
- * one (ms).  Linear over the directory, as Kafka is over its segments:
- * timestamps need not grow.
+ * The first of the complete extents [lo, hi) whose batches and those before
+ * have a timestamp at or above this one, as far as the directory knows; hi:
+ * none.  Binary search, as running_max never goes down.
  */
-void
-pt_reader_seek_timestamp(PtReader *r, int64 timestamp_ms)
+static uint64
+first_running_max(PtReader *r, uint64 lo, uint64 hi, int64 timestamp_ms)
 {
-	PtLogInfo	info;
+	while (lo < hi)
+	{
+		uint64		mid = lo + (hi - lo) / 2;
+		PtDirEntry	entry;
+
+		/* one that is not there has been overtaken by retention */
+		if (pt_extent_lookup(r->rel, &r->locator, mid, &entry) && entry.running_max >= timestamp_ms)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return lo;
+}
+
+/* The same for the batches that start in the extent alone.  Linear. */
+static uint64
+first_max(PtReader *r, uint64 lo, uint64 hi, int64 timestamp_ms)
+{
 	PtDirEntry	entries[PT_DIR_PER_PAGE];
 	int			n;
 
-	pt_locator_info(r->rel, &r->locator, &info);
-	for (uint64 extent = info.first_extent; extent + 1 < info.next_extent; extent += Max(n, 1))
+	for (uint64 extent = lo; extent < hi; extent += Max(n, 1))
 	{
-		n = pt_extents_read(r->rel, &r->locator, extent, entries, lengthof(entries));
-		for (int i = 0; i < n && extent + i + 1 < info.next_extent; i++)
+		n = pt_extents_read(r->rel, &r->locator, extent, entries, (int) Min(hi - extent, lengthof(entries)));
+		for (int i = 0; i < n; i++)
 		{
-			if (entries[i].phys == PT_INVALID_EXTENT || entries[i].max_timestamp < timestamp_ms)
-				continue;
-			pt_reader_seek_extent(r, extent + i);
-			return;
+			if (entries[i].phys != PT_INVALID_EXTENT && entries[i].max_timestamp >= timestamp_ms)
+				return extent + i;
 		}
 	}
-	if (info.next_extent > info.first_extent)
-		pt_reader_seek_extent(r, info.next_extent - 1);
-	else
-		pt_reader_seek_pos(r, info.start_pos);
+	return hi;
+}
+
+/*
+ * Positions at the first batch of the first extent, from "from" on, that has a
+ * batch with max_timestamp at or above this one (ms).  Returns its number,
+ * PT_NO_EXTENT when there is none.  An extent that is not complete may have
+ * one, and so may one whose batch with it was aborted.
+ *
+ * What the search finds by the running maximum is right if the extent itself
+ * has such a timestamp.  Else an outlier has set the maximum that lies before
+ * "from", or before the start of the log, and the entries are looked at one by
+ * one: timestamps need not grow.  Extents that compaction has emptied have
+ * nothing.
+ */
+uint64
+pt_reader_seek_timestamp(PtReader *r, uint64 from, int64 timestamp_ms)
+{
+	PtLogInfo	info;
+	PtDirEntry	entry;
+	uint64		extent;
+
+	pt_locator_info(r->rel, &r->locator, &info);
+	from = Max(from, pt_pos_extent(info.start_pos));
+	if (from >= info.next_extent)
+	{
+		pt_reader_seek_end(r);
+		return PT_NO_EXTENT;
+	}
+	extent = first_running_max(r, from, info.next_extent - 1, timestamp_ms);
+	Assert(extent >= from && extent < info.next_extent);
+	if (extent + 1 < info.next_extent &&
+		pt_extent_lookup(r->rel, &r->locator, extent, &entry) &&
+		(entry.phys == PT_INVALID_EXTENT || entry.max_timestamp < timestamp_ms))
+		extent = first_max(r, extent + 1, info.next_extent - 1, timestamp_ms);
+	pt_reader_seek_extent(r, extent);
+	return extent;
+}
+
+/*
+ * The largest timestamp (ms) that a batch of a complete extent or of one
+ * before has, or had that was removed or aborted; -1: none, or the extent is
+ * not there.
+ */
+int64
+pt_reader_running_max(PtReader *r, uint64 extent)
+{
+	PtDirEntry	entry;
+
+	if (!pt_extent_lookup(r->rel, &r->locator, extent, &entry))
+		return -1;
+	return entry.running_max;
 }

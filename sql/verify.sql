@@ -33,14 +33,15 @@ GRANT SELECT, INSERT ON topics.vf TO regress_pt_verifier;
 -- nothing is damaged
 SELECT * FROM skip_damaged('vf:0', 1000000);
 SELECT * FROM skip_damaged('vf:0', NULL);
-GRANT EXECUTE ON FUNCTION skip_damaged(partition, bigint) TO regress_pt_verifier;
+SELECT oid::regprocedure AS skip FROM pg_proc WHERE proname = 'skip_damaged' \gset
+GRANT EXECUTE ON FUNCTION :skip TO regress_pt_verifier;
 SET ROLE regress_pt_verifier;
 SELECT * FROM skip_damaged('vf:0', 1);
 SELECT * FROM verify_topic('vf');
 SELECT * FROM verify_partition('vf:0');
 RESET ROLE;
 
-REVOKE EXECUTE ON FUNCTION skip_damaged(partition, bigint) FROM regress_pt_verifier;
+REVOKE EXECUTE ON FUNCTION :skip FROM regress_pt_verifier;
 SELECT drop_topic('vf');
 REVOKE USAGE ON SCHEMA topics FROM regress_pt_verifier;
 DROP ROLE regress_pt_verifier;

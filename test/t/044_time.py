@@ -140,6 +140,15 @@ def test_outliers():
     model.check(dice, "after a crash")
 
 
+def test_last_batch_ends_there():
+    """an extent in which a batch ends and none begins is no damage to who looks there"""
+    server.sql("""SELECT create_topic('spill', 1, '{"max.message.bytes": "3000000"}');
+        SELECT append('spill:0'::partition, decode(repeat('00', 1300000), 'hex'), NULL::bytea, NULL, to_timestamp(%d))""" % (T0 // 1000))
+    tap.equal([list_offset("spill", t) for t in (T0, T0 + 1, -3)], [(0, T0), (-1, -1), (0, T0)], "ListOffsets")
+    tap.equal(server.sql("SET enable_seqscan = off; SELECT count(*) FROM topics.spill WHERE \"timestamp\" >= to_timestamp(%d)" % (OUTLIER // 1000)),
+              "0", "SQL by the index")
+
+
 def reconnect():
     global client
     server.wait_listener()
@@ -156,7 +165,7 @@ def main():
     server = pg.Cluster().init().start()
     server.sql("CREATE EXTENSION pgtopic")
     reconnect()
-    tap.main([test_outliers, test_random])
+    tap.main([test_last_batch_ends_there, test_outliers, test_random])
 
 
 if __name__ == "__main__":

@@ -537,7 +537,9 @@ pt_reader_prev(PtReader *r, PtFrame *frame)
 		{
 			if (frame->pos < start)
 				return false;
-			if (jumped && (frame->head.flags & PT_FRAME_KIND_MASK) != PT_FRAME_KIND_SKIP)
+			/* behind the committed end it may be one that was cut short */
+			if (jumped && (frame->head.flags & PT_FRAME_KIND_MASK) != PT_FRAME_KIND_SKIP &&
+				frame->next < r->view.committed.pos)
 				pt_report_damage(&r->locator, frame->next, "missing page");
 			jumped = false;
 			pt_reader_check_before(r, frame);

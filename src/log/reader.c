@@ -29,6 +29,7 @@
 static bool reader_get(PtPageSource *source, uint64 block, Page *page);
 static void reader_put(PtPageSource *source);
 static bool reader_there(PtPageSource *source, uint64 *extent);
+static void check_entry(PtReader *r, uint64 extent);
 static bool map_extent(PtReader *r, uint64 extent);
 static BlockNumber reader_map(PtReader *r, uint64 block);
 static void move_hold(PtReader *r);
@@ -170,6 +171,32 @@ pt_reader_map_for(PtReader *r, uint32 swapped)
 }
 
 /*
+ * An entry of the directory says that compaction has been there.  ERROR if the
+ * meta page does not: then the reader would look for its place for ever.
+ */
+static void
+check_entry(PtReader *r, uint64 extent)
+{
+	PtLogInfo	before;
+	PtLogInfo	after;
+	PtDirEntry	entry;
+	bool		right;
+
+	pt_locator_info(r->rel, &r->locator, &before);
+	if (!pt_extent_lookup(r->rel, &r->locator, extent, &entry))
+		return;
+	pt_locator_info(r->rel, &r->locator, &after);
+	if (before.swapped != after.swapped || extent < after.first_extent)
+		return;					/* the next try sees something else */
+	if (entry.phys == PT_INVALID_EXTENT)
+		right = extent >= after.hole_from && extent < after.hole_to;
+	else
+		right = entry.generation <= after.swapped;
+	if (!right)
+		pt_report_damage(&r->locator, pt_extent_pos(extent), "damaged directory entry");
+}
+
+/*
  * Maps an extent.  False: it is not there, is a hole, or has got other frames
  * since the reader's place was found (r->moved).
  */
@@ -184,6 +211,7 @@ map_extent(PtReader *r, uint64 extent)
 		return false;
 	if (entry.phys == PT_INVALID_EXTENT || entry.generation > r->source.swapped)
 	{
+		check_entry(r, extent);
 		r->moved = true;
 		return false;
 	}

@@ -200,7 +200,14 @@ source_used(NetSource *base, size_t sent)
 		step->map.npins = 0;
 		if (!intact || placed)
 			continue;
-		if (sent < step->map.bytes)
+		if (step->map.npieces <= 0)
+		{
+			/* nothing of it could be mapped: it is asked for again */
+			source->span = step->before;
+			source->skip = (uint32) sent;
+			placed = true;
+		}
+		else if (sent < step->map.bytes)
 		{
 			source_advance(source, step, sent);
 			placed = true;

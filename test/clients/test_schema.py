@@ -69,9 +69,9 @@ def test_groups():
 def test_admin():
     """topics, partitions, configs of topics and groups, deleted records"""
     admin = client(AdminClient)
-    admin.create_topics([NewTopic("topics", 2, config={"retention.ms": "5"}), NewTopic("clients", 1)])["topics"].result(30)
+    admin.create_topics([NewTopic("topics", 2, config={"retention.ms": "500000000"}), NewTopic("clients", 1)])["topics"].result(30)
     admin.create_partitions([NewPartitions("topics", 3)])["topics"].result(30)
-    tap.equal(server.sql("SELECT partitions, configs FROM streams.topics WHERE topic::text = 'topics'"), '3|{"retention.ms": "5"}',
+    tap.equal(server.sql("SELECT partitions, configs FROM streams.topics WHERE topic::text = 'topics'"), '3|{"retention.ms": "500000000"}',
               "a topic may be named as a view")
     tap.equal(produce("topics", 30), 0, "and is produced to")
     tap.equal(consume("topics", "g-topics", 30), sorted("v%d" % i for i in range(30)), "and consumed")

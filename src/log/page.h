@@ -66,7 +66,9 @@ typedef struct PtPageSpecial
 #define PT_PAGE_META			0x7003
 #define PT_PAGE_MAP				0x7004
 
-#define pt_page_special(page)	((PtPageSpecial *) PageGetSpecialPointer(page))
+/* At the end of each page, whatever a damaged header says. */
+#define pt_page_special(page) \
+	((PtPageSpecial *) ((char *) (page) + BLCKSZ - MAXALIGN(sizeof(PtPageSpecial))))
 
 /* Is it a page of ours, of this kind and number?  Whatever is on it. */
 static inline bool

@@ -46,7 +46,6 @@ static bool add_phys(FreePiece *piece, uint32 phys);
 static void collect_data(const RelFileLocator *locator, FreePiece *piece, const PtMetaPage *meta, uint64 limit);
 static void collect_directory(const RelFileLocator *locator, FreePiece *piece, const PtMetaPage *meta);
 static void lock_maps(const RelFileLocator *locator, FreePiece *piece);
-static void log_free(FreePiece *piece);
 static uint32 used_extents(Relation rel, const PtMetaPage *meta, uint32 *free_left);
 
 /*
@@ -97,7 +96,7 @@ free_piece(const RelFileLocator *locator, uint64 limit)
 		for (uint32 i = 0; i < x->n; i++)
 			x->free_from = Min(x->free_from, x->phys[i]);
 		lock_maps(locator, &piece);
-		log_free(&piece);
+		pt_free_write(piece.meta, piece.pages, piece.npages, x, REGBUF_STANDARD);
 	}
 	while (piece.npages > 0)
 		UnlockReleaseBuffer(piece.pages[--piece.npages]);
@@ -209,29 +208,32 @@ lock_maps(const RelFileLocator *locator, FreePiece *piece)
 	}
 }
 
-/* The change and its WAL record, on locked pages. */
-static void
-log_free(FreePiece *piece)
+/*
+ * The change and its WAL record, on locked pages: the meta page, and the map
+ * pages of x in order.  "flags" are those with which pages are registered.
+ */
+void
+pt_free_write(Buffer meta, const Buffer *maps, int nmaps, const xl_pt_free *x, uint8 flags)
 {
-	const xl_pt_free *x = &piece->record.head;
 	XLogRecPtr	lsn;
 
+	Assert(nmaps >= 0 && nmaps <= PT_FREE_PAGES);
 	START_CRIT_SECTION();
-	pt_meta_apply_free(BufferGetPage(piece->meta), x);
-	MarkBufferDirty(piece->meta);
+	pt_meta_apply_free(BufferGetPage(meta), x);
+	MarkBufferDirty(meta);
 	XLogBeginInsert();
-	XLogRegisterData((char *) x, SizeOfPtFree(x->n));
-	XLogRegisterBuffer(0, piece->meta, REGBUF_STANDARD);
-	for (int i = 0; i < piece->npages; i++)
+	XLogRegisterData((char *) unconstify(xl_pt_free *, x), SizeOfPtFree(x->n));
+	XLogRegisterBuffer(0, meta, flags);
+	for (int i = 0; i < nmaps; i++)
 	{
-		pt_map_apply_free(BufferGetPage(piece->pages[i]), x);
-		MarkBufferDirty(piece->pages[i]);
-		XLogRegisterBuffer((uint8) (i + 1), piece->pages[i], REGBUF_STANDARD);
+		pt_map_apply_free(BufferGetPage(maps[i]), x);
+		MarkBufferDirty(maps[i]);
+		XLogRegisterBuffer((uint8) (i + 1), maps[i], flags);
 	}
 	lsn = XLogInsert(PT_RMGR_ID, PT_WAL_FREE);
-	PageSetLSN(BufferGetPage(piece->meta), lsn);
-	for (int i = 0; i < piece->npages; i++)
-		PageSetLSN(BufferGetPage(piece->pages[i]), lsn);
+	PageSetLSN(BufferGetPage(meta), lsn);
+	for (int i = 0; i < nmaps; i++)
+		PageSetLSN(BufferGetPage(maps[i]), lsn);
 	END_CRIT_SECTION();
 }
 

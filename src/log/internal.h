@@ -70,10 +70,14 @@ extern XLogRecPtr pt_meta_trim(const RelFileLocator *locator, const PtLogStart *
 extern XLogRecPtr pt_meta_producers(const RelFileLocator *locator, PtLogPos pos);
 
 
+/* free.c */
+extern void pt_free_write(Buffer meta, const Buffer *maps, int nmaps, const xl_pt_free *x, uint8 flags);
+
 /* space.c */
 extern uint32 pt_space_take(Relation rel, const PtMetaPage *meta, xl_pt_extent *x, uint64 *reused);
 extern bool pt_space_waits(const PtMapEntry *entry);
 extern Buffer pt_map_lock(Relation rel, const RelFileLocator *locator, uint32 group, bool init);
+extern TransactionId pt_space_horizon(uint64 reused);
 
 /* swap.c: what compaction does to pages, also in redo */
 extern void pt_meta_apply_claim(Page page, const xl_pt_claim *x);

@@ -315,11 +315,7 @@ pt_extent_take(Relation rel, const PtDirEntry *next, int64 prev_max_timestamp)
 	x.free_from = meta->free_from;
 	x.dir_phys = PT_INVALID_EXTENT;
 	x.entry.phys = pt_space_take(rel, meta, &x, &x.reused);
-	if (x.reused != PT_NO_EXTENT)
-	{
-		x.horizon = XidFromFullTransactionId(ReadNextFullTransactionId());
-		TransactionIdRetreat(x.horizon);
-	}
+	x.horizon = pt_space_horizon(x.reused);
 	if (pt_dir_place(x.extent, &place))
 	{
 		take_directory(rel, meta, &place, &x);

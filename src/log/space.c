@@ -22,6 +22,7 @@
 
 #include <time.h>
 
+#include "access/transam.h"
 #include "guc.h"
 #include "log/internal.h"
 
@@ -79,6 +80,23 @@ pt_space_take(Relation rel, const PtMetaPage *meta, xl_pt_extent *x, uint64 *reu
 	(void) pt_file_extend(rel, RelationGetNumberOfBlocks(rel), phys,
 						  pt_extent_block(phys) + (phys > 0 ? PT_EXTENT_BLOCKS - 1 : 0));
 	return phys;
+}
+
+/*
+ * The conflict horizon of an extent that is used again, see xl_pt_extent;
+ * InvalidTransactionId when it is not (PT_NO_EXTENT).
+ */
+TransactionId
+pt_space_horizon(uint64 reused)
+{
+	TransactionId horizon = InvalidTransactionId;
+
+	if (reused != PT_NO_EXTENT)
+	{
+		horizon = XidFromFullTransactionId(ReadNextFullTransactionId());
+		TransactionIdRetreat(horizon);
+	}
+	return horizon;
 }
 
 /*

@@ -40,7 +40,6 @@ typedef struct SwapPages
 
 static void hole_out(PtDirEntry *entries, uint64 first, int n, const xl_pt_swap *x);
 static const uint32 *freed_by(const xl_pt_swap *x);
-static TransactionId reuse_horizon(uint64 reused);
 static void settle_fields(const PtMetaPage *meta, const PtSwap *swap);
 static void collect_freed(Relation rel, const PtMetaPage *meta, xl_pt_swap *x);
 static void lock_directory(Relation rel, const PtMetaPage *meta, xl_pt_swap *x, SwapPages *pages);
@@ -184,20 +183,6 @@ pt_page_apply_moved(Page page, const xl_pt_swap *x)
  * claiming
  */
 
-/* See xl_pt_extent. */
-static TransactionId
-reuse_horizon(uint64 reused)
-{
-	TransactionId horizon = InvalidTransactionId;
-
-	if (reused != PT_NO_EXTENT)
-	{
-		horizon = XidFromFullTransactionId(ReadNextFullTransactionId());
-		TransactionIdRetreat(horizon);
-	}
-	return horizon;
-}
-
 /*
  * Takes a physical extent that will get a logical number of a group.  Returns
  * it; *generation is what its pages carry.
@@ -224,7 +209,7 @@ pt_swap_claim(Relation rel, uint64 extent, uint32 *generation)
 	x.phys_extents = take.phys_extents;
 	x.free_phys = take.free_phys;
 	x.free_from = take.free_from;
-	x.horizon = reuse_horizon(x.reused);
+	x.horizon = pt_space_horizon(x.reused);
 	x.map_init = pt_map_group(x.phys) * PT_MAP_EXTENTS >= meta->phys_extents;
 	mapbuf = pt_map_lock(rel, &pt_rel_locator(rel), pt_map_group(x.phys), x.map_init);
 	START_CRIT_SECTION();
@@ -463,7 +448,6 @@ return_group(Relation rel, uint32 group)
 		char		space[SizeOfPtFree(PT_FREE_MAX)];
 	}			record;
 	xl_pt_free *x = &record.head;
-	XLogRecPtr	lsn;
 
 	x->free_extent = meta->free_extent;
 	x->free_dir_extent = meta->free_dir_extent;
@@ -478,19 +462,7 @@ return_group(Relation rel, uint32 group)
 	if (x->n > 0)
 	{
 		x->free_from = Min(x->free_from, x->phys[0]);
-		START_CRIT_SECTION();
-		pt_meta_apply_free(BufferGetPage(metabuf), x);
-		pt_map_apply_free(BufferGetPage(mapbuf), x);
-		MarkBufferDirty(metabuf);
-		MarkBufferDirty(mapbuf);
-		XLogBeginInsert();
-		XLogRegisterData((char *) x, SizeOfPtFree(x->n));
-		XLogRegisterBuffer(0, metabuf, pt_wal_page_flags(rel));
-		XLogRegisterBuffer(1, mapbuf, pt_wal_page_flags(rel));
-		lsn = XLogInsert(PT_RMGR_ID, PT_WAL_FREE);
-		PageSetLSN(BufferGetPage(metabuf), lsn);
-		PageSetLSN(BufferGetPage(mapbuf), lsn);
-		END_CRIT_SECTION();
+		pt_free_write(metabuf, &mapbuf, 1, x, pt_wal_page_flags(rel));
 	}
 	UnlockReleaseBuffer(mapbuf);
 	UnlockReleaseBuffer(metabuf);

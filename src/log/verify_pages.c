@@ -17,12 +17,11 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
+#include "guard.h"
 #include "log/verify_internal.h"
 
 /* Blocks to be copied. */
@@ -34,11 +33,26 @@ typedef struct Copy
 	volatile int done;
 } Copy;
 
+typedef struct Attempt
+{
+	PtVerify   *v;
+	PtVerifyTry what;
+	void	   *arg;
+} Attempt;
+
 /* Is that an error of a part of the log, of which others know nothing? */
 static bool
 is_of_log(int sqlstate)
 {
 	return sqlstate == ERRCODE_DATA_CORRUPTED || sqlstate == ERRCODE_IO_ERROR || sqlstate == ERRCODE_UNDEFINED_FILE;
+}
+
+static void
+try_it(void *arg)
+{
+	Attempt    *attempt = arg;
+
+	attempt->what(attempt->v, attempt->arg);
 }
 
 /*
@@ -48,35 +62,18 @@ is_of_log(int sqlstate)
 bool
 pt_verify_try(PtVerify *v, PtVerifyTry what, void *arg, char **why)
 {
-	MemoryContext mcxt = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool done = false;
+	Attempt		attempt = {.v = v,.what = what,.arg = arg};
+	ErrorData  *error;
 
 	CHECK_FOR_INTERRUPTS();
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(mcxt);
-	PG_TRY();
-	{
-		what(v, arg);
-		ReleaseCurrentSubTransaction();
-		done = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(v->mcxt);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		if (!is_of_log(error->sqlerrcode))
-			ReThrowError(error);
-		*why = error->message;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(mcxt);
-	CurrentResourceOwner = owner;
-	return done;
+	error = pt_guarded(try_it, &attempt);
+	if (error == NULL)
+		return true;
+	if (!is_of_log(error->sqlerrcode))
+		ReThrowError(error);
+	*why = MemoryContextStrdup(v->mcxt, error->message);
+	FreeErrorData(error);
+	return false;
 }
 
 static void

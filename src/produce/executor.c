@@ -34,11 +34,11 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
+#include "guard.h"
 #include "guc.h"
 #include "produce/internal.h"
 #include "topic/leaf.h"
@@ -48,6 +48,13 @@
 /* Code that catches its cancellation is cancelled again, so many ms later. */
 #define CANCEL_AGAIN_MS		1000
 
+typedef struct SlowAppend
+{
+	Relation	rel;
+	PtProduce  *item;
+} SlowAppend;
+
+static void append_slowly(void *arg);
 static void insert_records_as_owner(Relation rel, const PtProduce *item);
 static void insert_records(Relation rel, const PtProduce *item);
 static void insert_row(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot);
@@ -87,6 +94,24 @@ pt_produce_execute(PtProduce *item, TimestampTz deadline, XLogRecPtr *lsn)
 	QueryCancelPending = false;
 }
 
+static void
+append_slowly(void *arg)
+{
+	SlowAppend *append = arg;
+	PtProduce  *item = append->item;
+	const PtBatchHeader *header = &item->header;
+	PtRowProducer producer = {
+		.batch = {header->producer_id, header->producer_epoch, header->base_sequence},
+		.sent = header->record_count
+	};
+
+	if (header->producer_id >= 0)
+		producer.last_sequence = pt_sequence_add(header->base_sequence, header->last_offset_delta);
+	item->base_offset = pt_append_next_offset(append->rel, pt_state_get(append->rel));
+	insert_records_as_owner(append->rel, item);
+	pt_pending_append_as(RelationGetRelid(append->rel), header->producer_id >= 0 ? &producer : NULL);
+}
+
 /*
  * Appends the records of a batch; the caller holds the append lock.  Sets
  * status and base offset of the item; an ERROR of its records is its status,
@@ -95,43 +120,13 @@ pt_produce_execute(PtProduce *item, TimestampTz deadline, XLogRecPtr *lsn)
 void
 pt_produce_slowly(Relation rel, PtProduce *item)
 {
-	const PtBatchHeader *header = &item->header;
-	MemoryContext mcxt = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	PtRowProducer producer = {
-		.batch = {header->producer_id, header->producer_epoch, header->base_sequence},
-		.sent = header->record_count
-	};
+	SlowAppend	append = {.rel = rel,.item = item};
+	ErrorData  *error = pt_guarded(append_slowly, &append);
 
-	if (header->producer_id >= 0)
-		producer.last_sequence = pt_sequence_add(header->base_sequence, header->last_offset_delta);
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(mcxt);
-	PG_TRY();
-	{
-		PtLogState *log = pt_state_get(rel);
-
-		item->base_offset = pt_append_next_offset(rel, log);
-		insert_records_as_owner(rel, item);
-		pt_pending_append_as(RelationGetRelid(rel), header->producer_id >= 0 ? &producer : NULL);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(mcxt);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *edata;
-
-		MemoryContextSwitchTo(mcxt);
-		edata = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(mcxt);
-		CurrentResourceOwner = owner;
-		pt_produce_failed(item, edata);
-		FreeErrorData(edata);
-	}
-	PG_END_TRY();
+	if (error == NULL)
+		return;
+	pt_produce_failed(item, error);
+	FreeErrorData(error);
 }
 
 /*

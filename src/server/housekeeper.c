@@ -36,8 +36,8 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
+#include "guard.h"
 #include "guc.h"
 #include "groups/groups.h"
 #include "log/notices.h"
@@ -90,9 +90,9 @@ typedef struct Turn
 static int64 next_sync;			/* ms since 1970 */
 
 static bool look(Turn *turn, int64 now);
-static bool guarded(Turn *turn, void (*job) (Turn *turn));
-static void retain(Turn *turn);
-static void free_space(Turn *turn);
+static bool guarded(Turn *turn, void (*job) (void *turn));
+static void retain(void *arg);
+static void free_space(void *arg);
 static void note_failure(PtKeptLog *log, const ErrorData *edata);
 static void plan_next(PtKeptLog *log, const PtExpired *found, int64 retention_ms, int64 now);
 static void back_off(PtKeptLog *log, int64 first_ms, int64 most_ms, int64 now);
@@ -154,52 +154,34 @@ note_failure(PtKeptLog *log, const ErrorData *edata)
 }
 
 /*
- * Does something in a subtransaction, so that an error undoes nothing of other
- * partitions.  false: there was one.
+ * Does something for one partition; an error undoes nothing of others.  false:
+ * there was one.
  */
 static bool
-guarded(Turn *turn, void (*job) (Turn *turn))
+guarded(Turn *turn, void (*job) (void *turn))
 {
-	MemoryContext mcxt = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool good = false;
+	ErrorData  *edata = pt_guarded(job, turn);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(mcxt);
-	PG_TRY();
-	{
-		job(turn);
-		ReleaseCurrentSubTransaction();
-		good = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *edata;
-
-		MemoryContextSwitchTo(mcxt);
-		edata = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(mcxt);
-		CurrentResourceOwner = owner;
-		note_failure(turn->log, edata);
-		FreeErrorData(edata);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(mcxt);
-	CurrentResourceOwner = owner;
-	return good;
+	if (edata == NULL)
+		return true;
+	note_failure(turn->log, edata);
+	FreeErrorData(edata);
+	return false;
 }
 
 static void
-retain(Turn *turn)
+retain(void *arg)
 {
+	Turn	   *turn = arg;
+
 	turn->status = pt_retain(turn->log->leaf, &turn->rule, &turn->retained);
 }
 
 static void
-free_space(Turn *turn)
+free_space(void *arg)
 {
+	Turn	   *turn = arg;
+
 	pt_log_free(&turn->retained.locator);
 }
 

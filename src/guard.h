@@ -1,0 +1,17 @@
+/*-------------------------------------------------------------------------
+ *
+ * guard.h
+ *	  Work whose error undoes that work alone.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_GUARD_H
+#define PT_GUARD_H
+
+#include "postgres.h"
+
+extern ErrorData *pt_guarded(void (*job) (void *arg), void *arg);
+
+#endif							/* PT_GUARD_H */

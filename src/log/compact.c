@@ -32,10 +32,8 @@
 #include "log/internal.h"
 #include "log/compact.h"
 
-#define GROUP_BYTES			(6 * 1024 * 1024)	/* that stay */
-#define GROUP_EXTENTS		64
-#define GROUP_MAPS			12	/* map pages; those of what is written come on
-								 * top */
+/* that stay of a group */
+#define GROUP_BYTES			(6 * PT_EXTENT_BLOCKS * BLCKSZ)
 #define SPARE_PASSES		3	/* that get no further */
 
 static uint64 last_start(Relation rel, uint64 extent);
@@ -285,7 +283,7 @@ group_is_full(PtCompact *c)
 {
 	PtDirEntry	entry;
 
-	if (c->from == c->info.first_extent || c->bytes >= GROUP_BYTES || c->to - c->from >= GROUP_EXTENTS)
+	if (c->from == c->info.first_extent || c->bytes >= GROUP_BYTES || c->to - c->from >= PT_GROUP_EXTENTS)
 		return true;
 	if (!pt_extent_lookup(c->rel, &pt_rel_locator(c->rel), c->from - 1, &entry))
 		return true;
@@ -294,7 +292,7 @@ group_is_full(PtCompact *c)
 		if (c->maps[i] == pt_map_group(entry.phys))
 			return false;
 	}
-	if (c->nmaps == GROUP_MAPS)
+	if (c->nmaps == PT_GROUP_MAPS)
 		return true;
 	c->maps[c->nmaps++] = pt_map_group(entry.phys);
 	return false;
@@ -319,6 +317,11 @@ run_down(PtCompact *c, uint64 top)
 			return false;
 		while (!group_is_full(c))
 			pt_compact_add_extent(c, c->from - 1);
+		if (c->from == c->to)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("directory entry %llu of \"%s\" is damaged", (unsigned long long) (c->from - 1),
+							RelationGetRelationName(c->rel))));
 		if (!flush_group(c))
 			return false;
 		reset_group(c, c->from);
@@ -392,7 +395,7 @@ swap_group(PtCompact *c, PtPart *parts, PtLogPos moved, const char *prefix, uint
 	PtDirEntry *entries;
 	PtDirEntry	before = {.running_max = -1};
 
-	if (nout > PT_SWAP_OUT || c->to - c->from > PT_SWAP_IN)
+	if (nout > PT_SWAP_EXTENTS || c->to - c->from > PT_SWAP_EXTENTS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("a batch of \"%s\" is too large to be compacted", RelationGetRelationName(c->rel))));
@@ -409,7 +412,9 @@ swap_group(PtCompact *c, PtPart *parts, PtLogPos moved, const char *prefix, uint
 	}
 	if (nout > 0)
 		pt_copy_group(&copy, parts, prefix, prefix_len, top - nout, (int) nout, entries);
-	if (c->from > 0 && !pt_extent_lookup(c->rel, &pt_rel_locator(c->rel), c->from - 1, &before))
+	/* what is left of an entry before the start is of an extent that was moved */
+	if (c->from > c->info.first_extent &&
+		!pt_extent_lookup(c->rel, &pt_rel_locator(c->rel), c->from - 1, &before))
 		before.running_max = -1;
 	for (uint64 i = 0; i < nout; i++)
 	{

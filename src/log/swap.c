@@ -44,7 +44,8 @@ static void settle_fields(const PtMetaPage *meta, const PtSwap *swap);
 static void collect_freed(Relation rel, const PtMetaPage *meta, xl_pt_swap *x);
 static void lock_directory(Relation rel, const PtMetaPage *meta, xl_pt_swap *x, SwapPages *pages);
 static void lock_maps(Relation rel, xl_pt_swap *x, SwapPages *pages);
-static void lock_moved(Relation rel, const PtMetaPage *meta, const PtSwap *swap, SwapPages *pages);
+static BlockNumber find_moved(Relation rel, const PtMetaPage *meta, const PtSwap *swap);
+static void lock_moved(Relation rel, BlockNumber block, const PtSwap *swap, SwapPages *pages);
 static void log_swap(Relation rel, const xl_pt_swap *x, const SwapPages *pages);
 static int	return_group(Relation rel, uint32 group);
 
@@ -52,7 +53,7 @@ static int	return_group(Relation rel, uint32 group);
 Size
 pt_swap_size(void)
 {
-	return sizeof(xl_pt_swap) + PT_SWAP_OUT * sizeof(PtDirEntry) + PT_SWAP_IN * sizeof(uint32);
+	return sizeof(xl_pt_swap) + PT_SWAP_EXTENTS * (sizeof(PtDirEntry) + sizeof(uint32));
 }
 
 /* The entries that it puts in. */
@@ -271,7 +272,7 @@ collect_freed(Relation rel, const PtMetaPage *meta, xl_pt_swap *x)
 {
 	uint32	   *freed = unconstify(uint32 *, freed_by(x));
 
-	Assert(x->in_to - x->in_from <= PT_SWAP_IN);
+	Assert(x->in_to - x->in_from <= PT_SWAP_EXTENTS);
 	x->nfreed = 0;
 	x->free_from = meta->free_from;
 	for (uint64 extent = x->in_from; extent < x->in_to; extent++)
@@ -323,7 +324,7 @@ lock_directory(Relation rel, const PtMetaPage *meta, xl_pt_swap *x, SwapPages *p
 static void
 lock_maps(Relation rel, xl_pt_swap *x, SwapPages *pages)
 {
-	uint32		phys[PT_SWAP_IN + PT_SWAP_OUT];
+	uint32		phys[2 * PT_SWAP_EXTENTS];
 	int			n = 0;
 
 	for (int i = 0; i < x->nout; i++)
@@ -343,22 +344,34 @@ lock_maps(Relation rel, xl_pt_swap *x, SwapPages *pages)
 	}
 }
 
-/* The page of the frame that is moved. */
-static void
-lock_moved(Relation rel, const PtMetaPage *meta, const PtSwap *swap, SwapPages *pages)
+/*
+ * Where the page of the frame is that is moved; InvalidBlockNumber: none is.
+ * To be asked before directory pages are locked, as its entry is on one.
+ */
+static BlockNumber
+find_moved(Relation rel, const PtMetaPage *meta, const PtSwap *swap)
 {
 	uint64		extent = pt_pos_extent(swap->moved);
 	PtDirEntry	entry;
-	Buffer		buf;
 
-	swap->record->moved_at = 0;
 	if (swap->moved == 0)
-		return;
+		return InvalidBlockNumber;
 	Assert(extent < swap->record->in_from);
 	if (pt_entries_read(&pt_rel_locator(rel), meta, extent, &entry, 1) != 1 || entry.phys == PT_INVALID_EXTENT)
 		elog(ERROR, "extent %llu of \"%s\" is not there", (unsigned long long) extent, RelationGetRelationName(rel));
-	buf = pt_read_block(rel, &pt_rel_locator(rel),
-						pt_extent_block(entry.phys) + (BlockNumber) (pt_pos_block(swap->moved) % PT_EXTENT_BLOCKS), NULL);
+	return pt_extent_block(entry.phys) + (BlockNumber) (pt_pos_block(swap->moved) % PT_EXTENT_BLOCKS);
+}
+
+/* The page of the frame that is moved, if one is. */
+static void
+lock_moved(Relation rel, BlockNumber block, const PtSwap *swap, SwapPages *pages)
+{
+	Buffer		buf;
+
+	swap->record->moved_at = 0;
+	if (block == InvalidBlockNumber)
+		return;
+	buf = pt_read_block(rel, &pt_rel_locator(rel), block, NULL);
 	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
 	pages->all[pages->n++] = buf;
 	if (pt_page_special(BufferGetPage(buf))->block != pt_pos_block(swap->moved))
@@ -409,6 +422,7 @@ pt_swap_commit(Relation rel, PtSwap *swap)
 	xl_pt_swap *x = swap->record;
 	SwapPages	pages = {.n = 0};
 	const PtMetaPage *meta;
+	BlockNumber moved;
 	bool		good;
 
 	XLogEnsureRecordSpace(lengthof(pages.all), 4);
@@ -419,9 +433,10 @@ pt_swap_commit(Relation rel, PtSwap *swap)
 	{
 		settle_fields(meta, swap);
 		collect_freed(rel, meta, x);
+		moved = find_moved(rel, meta, swap);
 		lock_directory(rel, meta, x, &pages);
 		lock_maps(rel, x, &pages);
-		lock_moved(rel, meta, swap, &pages);
+		lock_moved(rel, moved, swap, &pages);
 		/* who maps an extent anew must not believe that it is in the file */
 		pt_state_swapped(&pt_rel_locator(rel), x->out_from + x->nout);
 		log_swap(rel, x, &pages);

@@ -198,11 +198,6 @@ typedef struct xl_pt_swap
 	uint16		nfreed;
 } xl_pt_swap;
 
-#define PT_SWAP_IN			256 /* extents that one record makes holes */
-#define PT_SWAP_OUT			256 /* that it puts in */
-#define PT_SWAP_DIR			4	/* directory pages */
-#define PT_SWAP_MAP			24	/* map pages */
-
 extern void pt_wal_redo(XLogReaderState *record);
 extern void pt_wal_desc(StringInfo buf, XLogReaderState *record);
 extern const char *pt_wal_identify(uint8 info);

@@ -68,8 +68,8 @@ def main(tests):
             test()
         except SystemExit:
             raise
-        except BaseException:  # pylint: disable=broad-except
-            ok(False, test.__name__ + " ended with an exception")
+        except BaseException as problem:  # pylint: disable=broad-except
+            ok(False, "%s ended with an exception: %s" % (test.__name__, repr(problem)[:300]))
             note(traceback.format_exc())
             for diagnosis in diagnostics:
                 text = diagnosis()

@@ -20,6 +20,7 @@ except ImportError:
 
 SEED = int(os.environ.get("PGTOPIC_SEED", time.time_ns() % 1000000))
 ROUNDS = int(os.environ.get("PGTOPIC_ROUNDS", 60))
+LARGEST = int(os.environ.get("PGTOPIC_LARGEST", 1500000))      # bytes of a value
 KEYS = 150
 
 ALL = """SELECT "offset", encode(key, 'escape'), md5(value), extract(epoch FROM "timestamp") * 1000, headers
@@ -62,7 +63,7 @@ class Log:
         for _ in range(self.rng.choice((1, 5, 50, 300))):
             self.number += 1
             key = "k%d" % self.rng.randrange(KEYS)
-            size = self.rng.choice((5, 50, 500, 5000)) if self.rng.random() < 0.98 else 1500000
+            size = self.rng.choice((5, 50, 500, 5000)) if self.rng.random() < 0.98 else LARGEST
             yield key, None if self.rng.random() < 0.2 else ("%d." % self.number) * (size // 4)
 
     def by_sql(self):
@@ -79,7 +80,7 @@ class Log:
                              "compression.type": self.rng.choice(("none", "gzip", "snappy", "lz4", "zstd"))})
         failed = []
         for key, value in self.rows():
-            if value is not None and len(value) > 900000:
+            if value is not None and len(value) > min(LARGEST, 900000):
                 continue
             producer.produce(self.topic, key=key, value=value, headers=[("n", b"%d" % self.number)],
                              on_delivery=lambda error, _message: error and failed.append(error))

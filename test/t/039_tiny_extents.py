@@ -49,6 +49,15 @@ def test_suite():
     server.stop()
 
 
+def test_compaction():
+    """the random test of compaction, whose logs then have more extents than the meta page has entries for"""
+    done = subprocess.run([sys.executable, pg.ROOT + "/test/t/030_compaction.py"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          env={**os.environ, "PGTOPIC_DESTDIR": pg.DESTDIR, "PGTOPIC_SEED": str(SEED), "PGTOPIC_ROUNDS": "30",
+                               "PGTOPIC_LARGEST": "400000"}, check=False)
+    if not tap.ok(done.returncode == 0 and "not ok" not in done.stdout, "it passes"):
+        tap.note(done.stdout)
+
+
 class Model:
     """What must be in the log: md5 of the value by offset."""
 
@@ -174,4 +183,4 @@ def test_random():
 
 pg.demote()
 if build():
-    tap.main([test_suite, test_random])
+    tap.main([test_suite, test_random, test_compaction])

@@ -26,9 +26,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
-#include "catalog/partition.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_inherits.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
 #include "utils/lsyscache.h"
@@ -106,21 +104,26 @@ relation_oid(const RangeVar *rv)
 }
 
 /*
- * Returns the logs among a relation and all that inherit from it.
+ * Returns the logs among a relation and all that inherit from it, which may
+ * be dropped meanwhile.
  */
 static List *
 logs_below(Oid relid)
 {
 	char		kind = OidIsValid(relid) && OidIsValid(pt_am_topic_log()) ? get_rel_relkind(relid) : 0;
+	List	   *all = NIL;
 	List	   *result = NIL;
-	ListCell   *lc;
 
 	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
 		return NIL;
-	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+	all = list_make1_oid(relid);
+	for (int i = 0; i < list_length(all); i++)
 	{
-		if (pt_leaf_is_log(lfirst_oid(lc)))
-			result = lappend_oid(result, lfirst_oid(lc));
+		Oid			table = list_nth_oid(all, i);
+
+		all = list_concat(all, pt_leaf_children(table));
+		if (pt_leaf_is_log(table))
+			result = lappend_oid(result, table);
 	}
 	return result;
 }
@@ -347,7 +350,7 @@ check_new_partition(Oid parent, Oid child)
 	if (!is_kafka_topic(parent) || !OidIsValid(child) || pt_leaf_number(child) >= 0)
 		return;
 	/* with IF NOT EXISTS, another table may have the name */
-	if (!get_rel_relispartition(child) || get_partition_parent(child, true) != parent)
+	if (!get_rel_relispartition(child) || pt_leaf_parent(child) != parent)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),

@@ -25,10 +25,10 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "guc.h"
 #include "topic/internal.h"
+#include "topic/leaf.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -538,7 +538,7 @@ search_leaf(Oid leaf, int32 *partition)
 	entry->generation = 0;
 
 	if (get_rel_relispartition(leaf))
-		topic = probe_leaf(get_partition_parent(leaf, true), leaf, partition);
+		topic = probe_leaf(pt_leaf_parent(leaf), leaf, partition);
 	if (topic)
 		return topic;
 

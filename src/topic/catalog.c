@@ -29,7 +29,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
-#include "catalog/pg_inherits.h"
 #include "catalog/pg_partitioned_table.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
@@ -183,7 +182,7 @@ has_partition_key(Oid relid)
 static void
 load_leaves(Oid relid, PtTopic *topic)
 {
-	List	   *children = find_inheritance_children(relid, NoLock);
+	List	   *children = pt_leaf_children(relid);
 	int			n = list_length(children);
 	int		   *numbers = palloc(sizeof(int) * (n + 1));
 	int			i = 0;

@@ -19,13 +19,17 @@
 
 #include <limits.h>
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodes.h"
 #include "nodes/parsenodes.h"
 #include "nodes/primnodes.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/syscache.h"
@@ -220,6 +224,47 @@ Oid
 pt_leaf_identity(Relation rel)
 {
 	return OidIsValid(rel->rd_rel->relrewrite) ? rel->rd_rel->relrewrite : RelationGetRelid(rel);
+}
+
+/*
+ * Returns the tables that inherit from one, without a lock on any; an empty
+ * list if that one has been dropped.
+ *
+ * The server's function raises an error for a table that is gone.  What
+ * SearchSysCacheExists1 has found, it finds too: nothing in between processes
+ * invalidations.
+ */
+List *
+pt_leaf_children(Oid relid)
+{
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		return NIL;
+	return find_inheritance_children(relid, NoLock);
+}
+
+/*
+ * Returns the table of which a leaf is a partition, also if it is being
+ * detached; InvalidOid if there is none, or the leaf has been dropped.
+ * (get_partition_parent() is for tables that are locked.)
+ */
+Oid
+pt_leaf_parent(Oid relid)
+{
+	Relation	inherits = table_open(InheritsRelationId, AccessShareLock);
+	Oid			parent = InvalidOid;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	Assert(OidIsValid(relid));
+	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		parent = ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent;
+	systable_endscan(scan);
+	table_close(inherits, AccessShareLock);
+	return parent;
 }
 
 /*

@@ -21,6 +21,8 @@ extern int32 pt_leaf_number(Oid child);
 extern int32 pt_leaf_partition(Relation rel);
 extern bool pt_leaf_needs_executor(Relation rel);
 extern Oid	pt_leaf_identity(Relation rel);
+extern List *pt_leaf_children(Oid relid);
+extern Oid	pt_leaf_parent(Oid relid);
 extern const PtTopicConfig *pt_leaf_config(Oid relid);
 
 #endif							/* PT_TOPIC_LEAF_H */

@@ -44,7 +44,6 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
-#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/tablecmds.h"
 #include "lib/stringinfo.h"
@@ -57,6 +56,7 @@
 #include "utils/lsyscache.h"
 
 #include "topic/internal.h"
+#include "topic/leaf.h"
 
 /* Locks for dropping one partition; creating it takes fewer. */
 #define LOCKS_PER_PARTITION 7
@@ -312,7 +312,7 @@ pt_topic_remove_piece(Oid relid)
 
 	if (get_rel_name(relid) == NULL)
 		return true;
-	leaves = find_inheritance_children(relid, NoLock);
+	leaves = pt_leaf_children(relid);
 	initStringInfo(&sql);
 	foreach(lc, leaves)
 	{

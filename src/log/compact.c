@@ -412,7 +412,11 @@ swap_group(PtCompact *c, PtPart *parts, PtLogPos moved, const char *prefix, uint
 	}
 	if (nout > 0)
 		pt_copy_group(&copy, parts, prefix, prefix_len, top - nout, (int) nout, entries);
-	/* what is left of an entry before the start is of an extent that was moved */
+
+	/*
+	 * what is left of an entry before the start is of an extent that was
+	 * moved
+	 */
 	if (c->from > c->info.first_extent &&
 		!pt_extent_lookup(c->rel, &pt_rel_locator(c->rel), c->from - 1, &before))
 		before.running_max = -1;

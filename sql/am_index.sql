@@ -5,6 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtopic;
 RESET client_min_messages;
 SET max_parallel_workers_per_gather = 0;
+SET enable_bitmapscan = off;	-- am_gin has it on
 
 SELECT create_topic('am_index', 2);
 INSERT INTO topics.am_index (partition, key, value)

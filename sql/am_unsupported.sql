@@ -37,9 +37,8 @@ ALTER TABLE topics."am_no#0" ADD EXCLUDE USING btree (key WITH =);
 CREATE TABLE am_no_table (partition int, "offset" bigint PRIMARY KEY, "timestamp" timestamptz, key bytea, value bytea, headers headers) USING topic_log;
 CREATE UNIQUE INDEX CONCURRENTLY ON topics."am_no#0" (key);
 
--- indexes that only bitmap scans use
+-- indexes of ranges of blocks
 CREATE INDEX ON topics."am_no#0" USING brin ("offset");
-CREATE INDEX ON topics."am_no#0" USING gin (as_jsonb(value));
 
 -- storage
 ALTER TABLE topics."am_no#0" SET ACCESS METHOD heap;

@@ -265,6 +265,26 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 #endif
 
 /*
+ * 18: bitmap scans ask for rows, and no more for blocks; and it is the access
+ * method that reads ahead.  Before, the executor does (am/bitmap.c).
+ */
+#if PG_VERSION_NUM < 180000
+#define PT_BITMAP_BY_BLOCK
+#define PT_BITMAP_CALLBACKS \
+	.scan_bitmap_next_block = pt_scan_bitmap_next_block, \
+	.scan_bitmap_next_tuple = pt_scan_bitmap_next_tuple,
+#else
+#define PT_BITMAP_CALLBACKS .scan_bitmap_next_tuple = pt_scan_bitmap_next_tuple,
+#endif
+
+/* 16: an access method says that it summarizes blocks, as BRIN does. */
+#if PG_VERSION_NUM < 160000
+#define pt_index_am_summarizes(index) ((index)->rd_rel->relam == BRIN_AM_OID)
+#else
+#define pt_index_am_summarizes(index) ((index)->rd_indam->amsummarizing)
+#endif
+
+/*
  * What an index access method's handler returns.  Before 19 the server frees
  * it; since then it keeps the pointer.
  */

@@ -103,6 +103,7 @@ _PG_init(void)
 	pt_label_register(pt_log_start_at);
 	pt_xact_register(xact_kinds, lengthof(xact_kinds));
 	pt_utility_register();
+	pt_bitmap_register();
 	pt_workers_register();
 
 	prev_shmem_request = shmem_request_hook;

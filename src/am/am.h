@@ -17,6 +17,11 @@
 extern void pt_utility_register(void);
 
 /*
+ * Installs what bitmap scans of logs need.  To be called by _PG_init.
+ */
+extern void pt_bitmap_register(void);
+
+/*
  * Makes an empty log begin at an offset.  The label of a partition has that
  * offset when a dump is restored.
  */

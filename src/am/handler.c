@@ -3,7 +3,8 @@
  * handler.c
  *	  The tables of callbacks: access methods topic_log and topic_position.
  *
- * Siblings, by what they answer: scan.c (whole logs), fetch.c (single rows),
+ * Siblings, by what they answer: scan.c (whole logs, and rows that a bitmap
+ * names), bitmap.c (how those are planned), fetch.c (single rows),
  * modify.c (writes), ddl.c (files), vacuum.c (upkeep and sizes),
  * index_build.c and index_wrap.c (secondary indexes), position.c (the index
  * that stores nothing), utility.c (commands that need a word before).
@@ -32,9 +33,7 @@ slot_callbacks(Relation rel)
 }
 
 /*
- * The callbacks of topic_log.  There is no bitmap scan: it would prefetch
- * blocks of the file, but the block number of a TID is not a block of the
- * file.
+ * The callbacks of topic_log.
  */
 static const TableAmRoutine topic_log_routine = {
 	.type = T_TableAmRoutine,
@@ -49,6 +48,7 @@ static const TableAmRoutine topic_log_routine = {
 	.parallelscan_reinitialize = pt_parallelscan_reinitialize,
 	.scan_analyze_next_block = pt_scan_analyze_next_block,
 	.scan_analyze_next_tuple = pt_scan_analyze_next_tuple,
+	PT_BITMAP_CALLBACKS
 	.scan_sample_next_block = pt_scan_sample_next_block,
 	.scan_sample_next_tuple = pt_scan_sample_next_tuple,
 

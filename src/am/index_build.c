@@ -22,6 +22,7 @@
 #include "access/genam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
+#include "catalog/pg_am.h"
 #include "commands/defrem.h"
 #include "commands/progress.h"
 #include "executor/executor.h"
@@ -77,13 +78,13 @@ check_index(Relation table, Relation index, const struct IndexInfo *info)
 						RelationGetRelationName(table)),
 				 errdetail("Records of a topic join the log when their transaction commits, too late to check them against each other."),
 				 errhint("An index that is not unique is possible.")));
-	if (index->rd_indam->amgettuple == NULL)
+	if (pt_index_am_summarizes(index))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("access method \"%s\" is not supported for indexes of \"%s\"",
 						get_am_name(index->rd_rel->relam), RelationGetRelationName(table)),
-				 errdetail("It can only be used by bitmap scans, which a topic does not have."),
-				 errhint("Use btree, hash, gist, spgist or topic_position.")));
+				 errdetail("It says something of ranges of a table's blocks, and a topic's records are not found by blocks."),
+				 errhint("Offsets and timestamps need no index; for others use btree, hash, gin, gist or spgist.")));
 }
 
 /*

@@ -37,6 +37,15 @@ extern bool pt_scan_analyze_next_tuple(PT_ANALYZE_TUPLE_ARGS);
 extern bool pt_scan_sample_next_block(TableScanDesc sscan, struct SampleScanState *scanstate);
 extern bool pt_scan_sample_next_tuple(TableScanDesc sscan, struct SampleScanState *scanstate,
 									  TupleTableSlot *slot);
+#ifdef PT_BITMAP_BY_BLOCK
+struct TBMIterateResult;
+extern bool pt_scan_bitmap_next_block(TableScanDesc sscan, struct TBMIterateResult *result);
+extern bool pt_scan_bitmap_next_tuple(TableScanDesc sscan, struct TBMIterateResult *result,
+									  TupleTableSlot *slot);
+#else
+extern bool pt_scan_bitmap_next_tuple(TableScanDesc sscan, TupleTableSlot *slot, bool *recheck,
+									  uint64 *lossy_pages, uint64 *exact_pages);
+#endif
 extern PtRows *pt_scan_rows(TableScanDesc sscan);
 extern bool pt_rel_is_log(Relation rel);
 

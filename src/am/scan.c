@@ -13,7 +13,11 @@
  * ranges of ordinals.  For TABLESAMPLE they are blocks of TIDs, that is of
  * PT_TID_PER_BLOCK ordinals.
  *
- * Siblings: record_cursor.c (what is visible), fetch.c (single rows).
+ * A bitmap scan gets blocks of TIDs, too, in the order of the log as long as
+ * ordinals do not pass the end of the TID space, and so decodes a batch once.
+ *
+ * Siblings: record_cursor.c (what is visible), fetch.c (single rows),
+ * bitmap.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -24,6 +28,7 @@
 #include "access/tsmapi.h"
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "nodes/tidbitmap.h"
 #include "pgstat.h"
 #include "storage/predicate.h"
 #include "utils/snapmgr.h"
@@ -56,6 +61,12 @@ typedef struct PtScan
 	BlockNumber block;			/* TABLESAMPLE: the current one */
 	int64		next_ordinal;	/* ANALYZE: the rows of the current block that */
 	int64		stop_ordinal;	/* are left: [next_ordinal, stop_ordinal) */
+	/* bitmap scan: the current block of TIDs */
+	BlockNumber bitmap_block;
+	int			bitmap_n;		/* rows that it is to look for */
+	int			bitmap_at;		/* the next of them */
+	bool		bitmap_lossy;	/* all rows of the block, and not offsets[] */
+	OffsetNumber offsets[PT_TID_PER_BLOCK];
 } PtScan;
 
 /*
@@ -137,6 +148,7 @@ pt_scan_rescan(TableScanDesc sscan, struct ScanKeyData *key, bool set_params,
 	pt_rows_reset(&scan->rows, PT_ROWS_START);
 	scan->in_piece = false;
 	scan->sampling = false;
+	scan->bitmap_n = scan->bitmap_at = 0;
 	if (sscan->rs_flags & SO_TYPE_SEQSCAN)
 		pgstat_count_heap_scan(sscan->rs_rd);
 }
@@ -393,6 +405,103 @@ pt_scan_sample_next_tuple(TableScanDesc sscan, struct SampleScanState *scanstate
 	ExecClearTuple(slot);
 	return false;
 }
+
+/*
+ * bitmap scan
+ */
+
+/*
+ * The rows of a block of TIDs come next: those whose offsets are in offsets[],
+ * or all, if the bitmap has forgotten which.
+ */
+static void
+begin_bitmap_block(PtScan *scan, BlockNumber block, int n, bool lossy)
+{
+	Assert(n <= PT_TID_PER_BLOCK);
+	scan->bitmap_block = block;
+	scan->bitmap_lossy = lossy;
+	scan->bitmap_n = lossy ? PT_TID_PER_BLOCK : n;
+	scan->bitmap_at = 0;
+}
+
+/*
+ * The next row of the block that the snapshot sees.
+ */
+static bool
+next_of_bitmap_block(PtScan *scan, TupleTableSlot *slot)
+{
+	while (scan->bitmap_at < scan->bitmap_n)
+	{
+		int			i = scan->bitmap_at++;
+		ItemPointerData tid;
+		PtVisibility why;
+		TransactionId xid;
+
+		CHECK_FOR_INTERRUPTS();
+		ItemPointerSet(&tid, scan->bitmap_block, scan->bitmap_lossy ? (OffsetNumber) (i + 1) : scan->offsets[i]);
+		Assert(!pt_tid_is_marker(&tid));
+		if (!pt_rows_find(&scan->rows, pt_tid_to_ordinal(&tid, scan->rows.reader.view.start_ordinal), &why, &xid))
+			continue;
+		pt_rows_store(&scan->rows, slot);
+		pgstat_count_heap_fetch(scan->base.rs_rd);
+		return true;
+	}
+	ExecClearTuple(slot);
+	return false;
+}
+
+#ifdef PT_BITMAP_BY_BLOCK
+
+/*
+ * Table AM callback: the next block of the bitmap.
+ */
+bool
+pt_scan_bitmap_next_block(TableScanDesc sscan, struct TBMIterateResult *result)
+{
+	PtScan	   *scan = (PtScan *) sscan;
+
+	for (int i = 0; i < result->ntuples; i++)
+		scan->offsets[i] = result->offsets[i];
+	begin_bitmap_block(scan, result->blockno, result->ntuples, result->ntuples < 0);
+	return true;
+}
+
+/*
+ * Table AM callback: the next row of that block.
+ */
+bool
+pt_scan_bitmap_next_tuple(TableScanDesc sscan, struct TBMIterateResult *result, TupleTableSlot *slot)
+{
+	return next_of_bitmap_block((PtScan *) sscan, slot);
+}
+
+#else
+
+/*
+ * Table AM callback: the next row that the bitmap names.
+ */
+bool
+pt_scan_bitmap_next_tuple(TableScanDesc sscan, TupleTableSlot *slot, bool *recheck,
+						  uint64 *lossy_pages, uint64 *exact_pages)
+{
+	PtScan	   *scan = (PtScan *) sscan;
+	TBMIterateResult result;
+
+	while (!next_of_bitmap_block(scan, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!tbm_iterate(&sscan->st.rs_tbmiterator, &result))
+			return false;
+		*recheck = result.recheck;
+		*(result.lossy ? lossy_pages : exact_pages) += 1;
+		begin_bitmap_block(scan, result.blockno,
+						   result.lossy ? 0 : tbm_extract_page_tuple(&result, scan->offsets, PT_TID_PER_BLOCK),
+						   result.lossy);
+	}
+	return true;
+}
+
+#endif
 
 /*
  * Returns true if the open table has our access method.

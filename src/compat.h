@@ -420,6 +420,29 @@ pt_bgworkers_registered(void)
 	ResolveRecoveryConflictWithSnapshot(horizon, false, locator)
 #endif
 
+/*
+ * Changes for logical decoding: 18 renamed functions, 17 made the tuple one
+ * struct with its memory, 16 renamed a field.  Macros, for files that include
+ * replication/reorderbuffer.h.  pt_change_new_tuple gives a change a new
+ * tuple with room for so many bytes behind the fixed part of the header.
+ */
+#if PG_VERSION_NUM < 180000
+#define ReorderBufferAllocChange(rb) ReorderBufferGetChange(rb)
+#define ReorderBufferAllocTupleBuf(rb, len) ReorderBufferGetTupleBuf(rb, len)
+#endif
+#if PG_VERSION_NUM < 170000
+#define pt_change_new_tuple(rb, change, len) \
+	(&((change)->data.tp.newtuple = ReorderBufferAllocTupleBuf(rb, len))->tuple)
+#else
+#define pt_change_new_tuple(rb, change, len) \
+	((change)->data.tp.newtuple = ReorderBufferAllocTupleBuf(rb, len))
+#endif
+#if PG_VERSION_NUM < 160000
+#define pt_change_locator(change) ((change)->data.tp.relnode)
+#else
+#define pt_change_locator(change) ((change)->data.tp.rlocator)
+#endif
+
 /* 16 gave out the function that finds a setting by its name. */
 #if PG_VERSION_NUM < 160000
 #define PT_NEEDS_FIND_OPTION

@@ -17,6 +17,7 @@
 #include "storage/shmem.h"
 
 #include "am/am.h"
+#include "fanout/fanout.h"
 #include "fetch/fetch.h"
 #include "groups/groups.h"
 #include "produce/produce.h"
@@ -98,7 +99,7 @@ _PG_init(void)
 
 	pt_stop_points_register();
 	pt_guc_register();
-	pt_wal_register();
+	pt_wal_register(&pt_decoding);
 	pt_topic_cache_register();
 	pt_label_register(pt_log_start_at);
 	pt_xact_register(xact_kinds, lengthof(xact_kinds));

@@ -108,12 +108,6 @@ extern void pt_index_validate_scan(Relation table, Relation index, struct IndexI
 /* index_wrap.c */
 extern void pt_index_wrap(Relation rel);
 
-/* utility.c */
-extern void pt_utility_refuse_topic(const RangeVar *rv, const char *what, const char *hint);
-
-/* publication.c */
-extern void pt_publication_check(const char *publication, List *objects, bool all_tables);
-
 /* position.c */
 extern const IndexAmRoutine *pt_position_routine(void);
 extern bool pt_index_is_position(Relation index);

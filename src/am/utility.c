@@ -14,7 +14,7 @@
  * only the catalog.  A command on a parent reaches its partitions without
  * another call of the hook, so all logs below the named table count.
  *
- * Siblings: publication.c; ddl.c (the table AM's part).
+ * Sibling: ddl.c (the table AM's part).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -232,40 +232,16 @@ before_rename(RenameStmt *stmt)
 }
 
 /*
- * ERROR if the table is a topic or has logs below it.
- */
-void
-pt_utility_refuse_topic(const RangeVar *rv, const char *what, const char *hint)
-{
-	Oid			relid = relation_oid(rv);
-
-	if (is_topic(relid))
-		reject(relid, what, hint);
-}
-
-/*
  * CREATE RULE.  A rule rewrites SQL only, so what Kafka clients write would
  * not pass it.
  */
 static void
 before_rule(RuleStmt *stmt)
 {
-	pt_utility_refuse_topic(stmt->relation, _("a rule"), _("Use a trigger, which also sees what clients produce."));
-}
+	Oid			relid = relation_oid(stmt->relation);
 
-/* CREATE PUBLICATION */
-static void
-before_create_publication(const CreatePublicationStmt *stmt)
-{
-	pt_publication_check(stmt->pubname, stmt->pubobjects, stmt->for_all_tables);
-}
-
-/* ALTER PUBLICATION */
-static void
-before_alter_publication(const AlterPublicationStmt *stmt)
-{
-	if (stmt->action != AP_DropObjects)
-		pt_publication_check(stmt->pubname, stmt->pubobjects, false);
+	if (is_topic(relid))
+		reject(relid, _("a rule"), _("Use a trigger, which also sees what clients produce."));
 }
 
 /*
@@ -422,12 +398,6 @@ before_command(Node *stmt)
 	{
 		case T_AlterTableStmt:
 			before_alter_table((AlterTableStmt *) stmt);
-			break;
-		case T_CreatePublicationStmt:
-			before_create_publication((CreatePublicationStmt *) stmt);
-			break;
-		case T_AlterPublicationStmt:
-			before_alter_publication((AlterPublicationStmt *) stmt);
 			break;
 		case T_TruncateStmt:
 			before_truncate((TruncateStmt *) stmt);

@@ -42,6 +42,8 @@ typedef struct PtAppendSource
 	uint32		done;			/* bytes of its frame written */
 	PtLogPos	frame_pos;		/* where its frame started */
 	TransactionId xid;
+	bool		decodable;		/* WAL has the number of the partition */
+	int32		partition;
 } PtAppendSource;
 
 /* One WAL record's worth of locked pages. */
@@ -65,7 +67,7 @@ static void place_batch(PtAppendBatch *b, int64 offset, int32 epoch);
 static PtLogPos end_of_source(PtAppendSource *src, PtLogPos pos);
 static void lock_run(Relation rel, PtLogState *state, PtAppendRun *run, PtLogPos end);
 static void fill_run(PtAppendSource *src, PtAppendRun *run, PtLogState *state);
-static void log_run(Relation rel, PtAppendRun *run, PtLogState *state);
+static void log_run(Relation rel, PtAppendSource *src, PtAppendRun *run, PtLogState *state);
 static void append_writeback(Relation rel, PtLogState *state, PtLogPos from);
 
 int64
@@ -185,6 +187,7 @@ pt_append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n, int32 
 	if (n == 0)
 		return;
 	src.xid = GetCurrentTransactionId();
+	src.decodable = pt_wal_partition(rel, &src.partition);
 	XLogEnsureRecordSpace(PT_APPEND_BLOCKS, PT_APPEND_BLOCKS + 4);
 	pt_append_repair(rel, state);
 	place_batches(state, batches, n, leader_epoch);
@@ -200,7 +203,7 @@ pt_append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n, int32 
 		Assert(run.nblocks > 0 && run.nblocks <= PT_APPEND_BLOCKS);
 		START_CRIT_SECTION();
 		fill_run(&src, &run, state);
-		log_run(rel, &run, state);
+		log_run(rel, &src, &run, state);
 		END_CRIT_SECTION();
 		for (int i = 0; i < run.nblocks; i++)
 			UnlockReleaseBuffer(run.buffers[i]);
@@ -435,13 +438,15 @@ fill_run(PtAppendSource *src, PtAppendRun *run, PtLogState *state)
 
 /* One WAL record for a run; critical section. */
 static void
-log_run(Relation rel, PtAppendRun *run, PtLogState *state)
+log_run(Relation rel, PtAppendSource *src, PtAppendRun *run, PtLogState *state)
 {
 	xl_pt_append *x = &run->record.head;
 	XLogRecPtr	lsn;
 
 	XLogBeginInsert();
 	XLogRegisterData((char *) x, SizeOfPtAppend(run->nblocks));
+	if (src->decodable)
+		XLogRegisterData((char *) &src->partition, sizeof(src->partition));
 	for (int i = 0; i < run->nblocks; i++)
 	{
 		uint32		at = i == 0 ? x->at : PT_PAGE_FIRST;

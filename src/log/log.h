@@ -167,7 +167,4 @@ pg_noreturn extern void pt_report_damage(const RelFileLocator *locator, PtLogPos
 /* lost.c */
 extern void pt_log_give_up(Relation rel, const PtDamagedRun *run);
 
-/* wal.c */
-extern void pt_wal_register(void);
-
 #endif							/* PT_LOG_H */

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * wal.c
- *	  The resource manager: redo, desc, identify, mask.
+ *	  The resource manager: redo, desc, identify, mask; which records are
+ *	  decoded.
  *
  * wal.h lists the operations and their layouts.  Redo is idempotent by page
  * LSN.  The changes themselves are those of page.c, which the running server
@@ -23,6 +24,8 @@
 
 #include "log/internal.h"
 #include "stop_point.h"
+
+static const PtDecoding *decoding;
 
 static void
 finish(Buffer buf, XLogReaderState *record)
@@ -457,8 +460,8 @@ pt_wal_identify(uint8 info)
 }
 
 /*
- * Logical decoding.  Records of topics are not decoded yet: their transactions
- * are only made known.  META and FREE are none's: the start of a log moves
+ * Logical decoding (../fanout/decode.c).  All but APPEND only make their
+ * transactions known.  META and FREE are none's: the start of a log moves
  * after the commit (../xact/trim.c), so its records still carry the xid of a
  * transaction that decoding has finished with, and must not bring it back.
  * Neither are those of compaction, which moves what has been decoded.
@@ -474,9 +477,27 @@ decode(struct LogicalDecodingContext *ctx, struct XLogRecordBuffer *buf)
 		case PT_WAL_COPY:
 		case PT_WAL_SWAP:
 			break;
+		case PT_WAL_APPEND:
+			ReorderBufferProcessXid(ctx->reorder, XLogRecGetXid(buf->record), buf->origptr);
+			decoding->append(ctx, buf);
+			break;
 		default:
 			ReorderBufferProcessXid(ctx->reorder, XLogRecGetXid(buf->record), buf->origptr);
 	}
+}
+
+/*
+ * The number of the partition, if an APPEND to the table is to have it.  May
+ * read catalogs; the transaction has an xid, so what the server logs stays the
+ * same.
+ */
+bool
+pt_wal_partition(Relation rel, int32 *partition)
+{
+	if (!XLogLogicalInfoActive() || OidIsValid(rel->rd_rel->relrewrite))
+		return false;
+	*partition = decoding->partition(rel);
+	return true;
 }
 
 /* What wal_consistency_checking must not compare. */
@@ -499,7 +520,8 @@ static RmgrData pt_rmgr = {
 
 /* From _PG_init, while shared_preload_libraries are loaded. */
 void
-pt_wal_register(void)
+pt_wal_register(const PtDecoding *d)
 {
+	decoding = d;
 	RegisterCustomRmgr(PT_RMGR_ID, &pt_rmgr);
 }

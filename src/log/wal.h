@@ -17,6 +17,7 @@
 
 #include "access/xlogreader.h"
 #include "lib/stringinfo.h"
+#include "utils/rel.h"
 
 #include "log/page.h"
 
@@ -82,6 +83,10 @@ typedef struct xl_pt_extent
  * APPEND.  Blocks 0..n-1: consecutive log pages; each has the bytes from "at"
  * (the first page) or PT_PAGE_FIRST (the others, which are initialised) on as
  * block data.
+ *
+ * What logical decoding needs beyond that follows the struct, if the server
+ * logs for it and the table is not a rewritten copy: the number of the
+ * partition (int32).
  */
 typedef struct xl_pt_append
 {
@@ -102,6 +107,21 @@ typedef struct xl_pt_append
 
 #define PT_APPEND_BLOCKS	32
 #define SizeOfPtAppend(n)	(offsetof(xl_pt_append, first) + (n) * sizeof(uint16))
+
+/*
+ * Reads the number of the partition from an APPEND; false if it has none.
+ */
+static inline bool
+pt_append_partition(XLogReaderState *record, int32 *partition)
+{
+	const xl_pt_append *x = (const xl_pt_append *) XLogRecGetData(record);
+	Size		size = SizeOfPtAppend(x->nblocks);
+
+	if (XLogRecGetDataLen(record) < size + sizeof(int32))
+		return false;
+	memcpy(partition, (const char *) x + size, sizeof(int32));
+	return true;
+}
 
 /* FRAME.  Block 0: the log page; new length and flags of frames on it. */
 typedef struct xl_pt_frame
@@ -197,6 +217,22 @@ typedef struct xl_pt_swap
 	uint16		nout;
 	uint16		nfreed;
 } xl_pt_swap;
+
+/*
+ * What logical decoding needs of other rooms.
+ */
+struct LogicalDecodingContext;
+struct XLogRecordBuffer;
+typedef struct PtDecoding
+{
+	/* decodes an APPEND whose xid the reorder buffer knows */
+	void		(*append) (struct LogicalDecodingContext *ctx, struct XLogRecordBuffer *buf);
+	/* number of the partition, negative: none; may read catalogs */
+	int32		(*partition) (Relation rel);
+} PtDecoding;
+
+extern void pt_wal_register(const PtDecoding *decoding);
+extern bool pt_wal_partition(Relation rel, int32 *partition);
 
 extern void pt_wal_redo(XLogReaderState *record);
 extern void pt_wal_desc(StringInfo buf, XLogReaderState *record);

@@ -25,7 +25,7 @@ def test_decoding():
     server.sql("BEGIN; INSERT INTO plain VALUES (1); SELECT delete_records('t:0', 1); COMMIT")
     server.sql("CHECKPOINT; INSERT INTO plain VALUES (2)")
     changes = server.sql("SET log_min_messages = debug2;"
-                         "SELECT data FROM pg_logical_slot_get_changes('slot', NULL, NULL) WHERE data LIKE 'table%'")
+                         "SELECT data FROM pg_logical_slot_get_changes('slot', NULL, NULL) WHERE data LIKE 'table public.%'")
     tap.equal(changes.split("\n"), ["table public.plain: INSERT: i[integer]:%d" % i for i in (1, 2)], "tables are decoded")
     tap.ok("aborting old transaction" not in server.log_text(), "no transaction is left over")
     server.stop()

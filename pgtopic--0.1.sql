@@ -331,8 +331,8 @@ ALTER OPERATOR FAMILY position_offset_ops USING topic_position ADD
 	OPERATOR 1 < (int8, int2), OPERATOR 2 <= (int8, int2), OPERATOR 3 = (int8, int2),
 	OPERATOR 4 >= (int8, int2), OPERATOR 5 > (int8, int2);
 
--- Without "<": timestamps are where a scan starts, not an order.
 CREATE OPERATOR CLASS position_timestamp_ops DEFAULT FOR TYPE timestamptz USING topic_position AS
+	OPERATOR 1 < (timestamptz, timestamptz), OPERATOR 2 <= (timestamptz, timestamptz),
 	OPERATOR 3 = (timestamptz, timestamptz), OPERATOR 4 >= (timestamptz, timestamptz),
 	OPERATOR 5 > (timestamptz, timestamptz);
 

@@ -104,7 +104,19 @@ INSERT INTO topics.am_position (partition, value, "timestamp") VALUES (1, 'late'
 SET enable_seqscan = off;
 SELECT "offset" FROM topics."am_position#1" WHERE "timestamp" >= '2024-05-01';
 SELECT "offset" FROM topics."am_position#1" WHERE "timestamp" = '2023-01-01';
+SELECT "offset" FROM topics."am_position#1" WHERE "timestamp" < '2023-06-01';
+SELECT "offset" FROM topics."am_position#1" WHERE "timestamp" >= '2024-05-01' AND "offset" > 10001;
+SELECT "offset" FROM topics."am_position#1" WHERE "timestamp" >= '2024-01-01 02:46:37' AND "offset" <= 9999;
+SELECT "offset" FROM topics."am_position#1" WHERE "timestamp" >= '2024-05-01' ORDER BY "offset" DESC;
+SELECT count(*) FROM topics."am_position#1" WHERE "timestamp" IS NULL;
+SELECT count(*) FROM topics."am_position#1" WHERE "timestamp" > NULL;
 RESET enable_seqscan;
+-- the first record since a time
+EXPLAIN (COSTS OFF) SELECT * FROM topics.am_position WHERE "timestamp" >= '2024-01-01 02:00' ORDER BY "offset" LIMIT 1;
+SELECT partition, "offset" FROM topics.am_position WHERE "timestamp" >= '2024-01-01 02:00' ORDER BY "offset" LIMIT 1;
+SELECT min("offset") FROM topics."am_position#1" WHERE "timestamp" >= '2024-01-01 02:00';
+-- what an upper bound alone does not shorten, is read as a table is
+EXPLAIN (COSTS OFF) SELECT * FROM topics."am_position#1" WHERE "timestamp" < '2024-01-01 00:00:10';
 
 -- what this transaction appended at once is seen; what it appended after the scan began is not
 BEGIN;
@@ -121,9 +133,11 @@ ROLLBACK;
 CREATE INDEX ON topics."am_position#0" USING topic_position (key);
 CREATE INDEX ON topics."am_position#0" USING topic_position (partition);
 CREATE INDEX ON topics."am_position#0" USING topic_position ("offset") WHERE key IS NULL;
-CREATE INDEX ON topics."am_position#0" USING topic_position ("offset" DESC);
-CREATE INDEX ON topics."am_position#0" USING topic_position ("offset", "timestamp");
-CREATE UNIQUE INDEX ON topics."am_position#0" USING topic_position ("offset");
+CREATE INDEX ON topics."am_position#0" USING topic_position ("offset" DESC, "timestamp");
+CREATE INDEX ON topics."am_position#0" USING topic_position ("offset");
+CREATE INDEX ON topics."am_position#0" USING topic_position ("timestamp", "offset");
+CREATE INDEX ON topics."am_position#0" USING topic_position ("offset", "timestamp") WHERE key IS NULL;
+CREATE UNIQUE INDEX ON topics."am_position#0" USING topic_position ("offset", "timestamp");
 CREATE INDEX ON topics."am_position#0" USING topic_position (("offset" + 1));
 CREATE TABLE am_position_heap (o bigint);
 CREATE INDEX ON am_position_heap USING topic_position (o);

@@ -3,12 +3,16 @@
  * position.c
  *	  Index access method topic_position: the log's own directory as an index.
  *
- * The index stores nothing and costs an insert nothing.  On "offset" it is
- * ordered, so it serves ranges, ORDER BY "offset" LIMIT n, min and max, merge
- * appends over partitions, and parameterised joins.  On "timestamp" it is not
- * ordered: rows come in the order of the log, from the first batch on that may
- * have a late enough timestamp, and each is rechecked.  (The operator class
- * has no "<", which tells the planner that there is no order.)
+ * The index is on ("offset", "timestamp"), stores nothing and costs an insert
+ * nothing.  It is ordered by offset, so it serves ranges, ORDER BY "offset"
+ * LIMIT n, min and max, merge appends over partitions, and parameterised
+ * joins.  A lower bound of the time is where a scan may begin, too: at the
+ * first batch that may have a late enough timestamp.  From there on each row's
+ * time is looked at, as times need not go up with offsets.
+ *
+ * (As an offset is there only once, the order is one by both columns.  So
+ * there is no other one, and the planner asks for rows in the order of their
+ * times nowhere.)
  *
  * A scan uses the cursor of the index fetch that belongs to it, so the
  * executor finds the row there whose TID it has just got.  If something else
@@ -27,10 +31,12 @@
 #include "access/itup.h"
 #include "access/stratnum.h"
 #include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
 #include "pgstat.h"
 #include "storage/predicate.h"
 #include "utils/index_selfuncs.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/selfuncs.h"
 #include "utils/snapmgr.h"
@@ -49,11 +55,11 @@ typedef struct ScanPlace
 /* The state of an index scan. */
 typedef struct PtPositionScan
 {
-	bool		by_time;		/* the index is on "timestamp" */
 	bool		empty;			/* no row can match */
 	int64		lo;				/* bounds of the offset, both inclusive */
 	int64		hi;
 	TimestampTz lo_time;		/* lowest timestamp that matches */
+	bool		has_time;		/* rows must be rechecked */
 	bool		locked;			/* the predicate lock has been taken */
 	ScanPlace	now;
 	ScanPlace	marked;			/* for ammarkpos and amrestrpos */
@@ -66,14 +72,13 @@ static bool next_row(PtPositionScan *ps, PtRows *rows, bool forward);
 static bool matching_row(PtPositionScan *ps, PtRows *rows, bool forward);
 static void return_row(IndexScanDesc scan, PtRows *rows);
 
-/*
- * True if the index is on "timestamp", false if it is on "offset".
- */
-static bool
-is_by_time(Relation index)
+/* The columns of the index. */
+enum
 {
-	return index->rd_index->indkey.values[0] == PT_COL_TIMESTAMP;
-}
+	KEY_OFFSET = 1,
+	KEY_TIME,
+	NKEYS = KEY_TIME
+};
 
 /*
  * building: only checks
@@ -86,20 +91,18 @@ is_by_time(Relation index)
 static void
 check_index(Relation heap, Relation index, struct IndexInfo *info)
 {
-	AttrNumber	column = info->ii_IndexAttrNumbers[0];
-
 	if (!pt_rel_is_log(heap))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("access method topic_position can only index topics"),
 				 errdetail("Table \"%s\" does not use the access method topic_log.",
 						   RelationGetRelationName(heap))));
-	if (info->ii_NumIndexAttrs != 1 || info->ii_Predicate != NIL ||
-		(column != PT_COL_OFFSET && column != PT_COL_TIMESTAMP))
+	if (info->ii_NumIndexAttrs != NKEYS || info->ii_Predicate != NIL ||
+		info->ii_IndexAttrNumbers[0] != PT_COL_OFFSET || info->ii_IndexAttrNumbers[1] != PT_COL_TIMESTAMP)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("an index of access method topic_position must be on (\"offset\") or (\"timestamp\") alone, without a predicate")));
-	if (index->rd_indoption[0] != 0)
+				 errmsg("an index of access method topic_position must be on (\"offset\", \"timestamp\"), without a predicate")));
+	if (index->rd_indoption[0] != 0 || index->rd_indoption[1] != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("access method topic_position does not support DESC or NULLS FIRST"),
@@ -169,22 +172,62 @@ position_canreturn(Relation index, int attno)
 }
 
 /*
+ * Adds what bounds the rows that a scan walks over.  An upper bound of the
+ * time does not, and of equality only its lower bound does.
+ */
+static List *
+add_walk_bounds(const IndexOptInfo *index, const IndexClause * clause, List *bounds)
+{
+	ListCell   *lc;
+
+	foreach(lc, clause->indexquals)
+	{
+		RestrictInfo *qual = lfirst_node(RestrictInfo, lc);
+		OpExpr	   *op = (OpExpr *) qual->clause;
+		Oid			family = index->opfamily[clause->indexcol];
+		int			strategy;
+
+		if (!IsA(op, OpExpr))
+			continue;			/* IS NULL, or an array, which is looked up
+								 * value by value */
+		strategy = get_op_opfamily_strategy(op->opno, family);
+		if (clause->indexcol == KEY_OFFSET - 1 || strategy >= BTGreaterEqualStrategyNumber)
+			bounds = lappend(bounds, qual);
+		else if (strategy == BTEqualStrategyNumber)
+			bounds = lappend(bounds, make_opclause(get_opfamily_member(family, TIMESTAMPTZOID, TIMESTAMPTZOID,
+																	   BTGreaterEqualStrategyNumber),
+												   BOOLOID, false, linitial(op->args), lsecond(op->args),
+												   InvalidOid, InvalidOid));
+	}
+	return bounds;
+}
+
+/*
  * amcostestimate: the first row costs a search of the directory; the next
- * ones come in the order of the table.  An index on "timestamp" looks at all
- * rows behind its start, which the table's part of the cost has by
- * selectivity.
+ * ones come in the order of the table.  Rows that the scan walks over and that
+ * do not match cost what they cost in a scan of the table, too.
  */
 static void
 position_costestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_count,
 					  Cost *startup_cost, Cost *total_cost, Selectivity *selectivity,
 					  double *correlation, double *pages)
 {
+	const IndexOptInfo *index = path->indexinfo;
 	GenericCosts costs;
+	List	   *bounds = NIL;
+	ListCell   *lc;
+	double		walked;
 
+	foreach(lc, path->indexclauses)
+		bounds = add_walk_bounds(index, lfirst_node(IndexClause, lc), bounds);
+	walked = clauselist_selectivity(root, bounds, index->rel->relid, JOIN_INNER, NULL);
 	memset(&costs, 0, sizeof(costs));
+	costs.numIndexTuples = clamp_row_est(walked * index->rel->tuples);
 	genericcostestimate(root, path, loop_count, &costs);
 	*startup_cost = costs.indexStartupCost + 50 * cpu_operator_cost;
-	*total_cost = costs.indexTotalCost + 50 * cpu_operator_cost;
+	*total_cost = costs.indexTotalCost + 50 * cpu_operator_cost +
+		Max(0, walked - costs.indexSelectivity) *
+		(index->rel->pages * seq_page_cost + index->rel->tuples * cpu_tuple_cost);
 	*selectivity = costs.indexSelectivity;
 	*correlation = 1.0;
 	*pages = costs.numIndexPages;
@@ -217,7 +260,6 @@ position_beginscan(Relation index, int nkeys, int norderbys)
 	IndexScanDesc scan = RelationGetIndexScan(index, nkeys, norderbys);
 	PtPositionScan *ps = palloc0(sizeof(PtPositionScan));
 
-	ps->by_time = is_by_time(index);
 	scan->xs_itupdesc = RelationGetDescr(index);
 	scan->opaque = ps;
 	return scan;
@@ -283,13 +325,16 @@ narrow_offset(PtPositionScan *ps, StrategyNumber strategy, int64 value)
 static void
 add_key(PtPositionScan *ps, ScanKey key)
 {
-	if (key->sk_flags & SK_ISNULL)
+	if (key->sk_attno == KEY_TIME)
 	{
-		if (!(key->sk_flags & SK_SEARCHNOTNULL) && !(ps->by_time && (key->sk_flags & SK_SEARCHNULL)))
-			ps->empty = true;
+		ps->has_time = true;
+		if (key->sk_flags & SK_ISNULL)
+			ps->empty |= !(key->sk_flags & (SK_SEARCHNULL | SK_SEARCHNOTNULL));
+		else if (key->sk_strategy >= BTEqualStrategyNumber)
+			ps->lo_time = Max(ps->lo_time, DatumGetTimestampTz(key->sk_argument));
 	}
-	else if (ps->by_time)
-		ps->lo_time = Max(ps->lo_time, DatumGetTimestampTz(key->sk_argument));
+	else if (key->sk_flags & SK_ISNULL)
+		ps->empty |= !(key->sk_flags & SK_SEARCHNOTNULL);
 	else
 		narrow_offset(ps, key->sk_strategy, key_offset(key));
 }
@@ -304,7 +349,7 @@ position_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, i
 
 	if (keys && scan->numberOfKeys > 0)
 		memmove(scan->keyData, keys, scan->numberOfKeys * sizeof(ScanKeyData));
-	ps->empty = false;
+	ps->empty = ps->has_time = false;
 	ps->lo = 0;
 	ps->hi = PG_INT64_MAX;
 	ps->lo_time = DT_NOBEGIN;
@@ -317,17 +362,21 @@ position_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, i
 
 /*
  * Moves to the first row in the direction of the scan; the cursor may be
- * anywhere.
+ * anywhere.  Where both offset and time have a lower bound, what the time
+ * gives may lie before the offset.
  */
 static bool
 first_row(PtPositionScan *ps, PtRows *rows, bool forward)
 {
 	if (!forward)
 		return pt_rows_last_upto(rows, ps->hi);
-	if (ps->by_time && !TIMESTAMP_IS_NOBEGIN(ps->lo_time))
+	if (!TIMESTAMP_IS_NOBEGIN(ps->lo_time))
 	{
 		pt_rows_seek_timestamp(rows, pt_timestamptz_to_ms(ps->lo_time));
-		return pt_rows_next(rows);
+		if (!pt_rows_next(rows))
+			return false;
+		if (rows->record.offset >= ps->lo)
+			return true;
 	}
 	return pt_rows_first_from(rows, ps->lo);
 }
@@ -377,7 +426,7 @@ matching_row(PtPositionScan *ps, PtRows *rows, bool forward)
 		Assert(rows->at == PT_ROWS_ON);
 		ps->now.on_row = true;
 		ps->now.offset = rows->record.offset;
-	} while (ps->by_time && is_before(ps, rows->record.timestamp));
+	} while (is_before(ps, rows->record.timestamp));
 	return true;
 }
 
@@ -391,16 +440,17 @@ return_row(IndexScanDesc scan, PtRows *rows)
 	PtPositionScan *ps = scan->opaque;
 
 	pt_ordinal_to_tid(pt_rows_ordinal(rows), &scan->xs_heaptid);
-	scan->xs_recheck = ps->by_time;
+	scan->xs_recheck = ps->has_time;
 	if (scan->xs_want_itup)
 	{
-		bool		isnull = false;
-		Datum		value = ps->by_time ? pt_timestamp_datum(rows->record.timestamp, &isnull) :
-			Int64GetDatum(rows->record.offset);
+		bool		isnull[NKEYS] = {false};
+		Datum		values[NKEYS] = {
+			Int64GetDatum(rows->record.offset), pt_timestamp_datum(rows->record.timestamp, &isnull[1])
+		};
 
 		if (scan->xs_itup)
 			pfree(scan->xs_itup);
-		scan->xs_itup = index_form_tuple(scan->xs_itupdesc, &value, &isnull);
+		scan->xs_itup = index_form_tuple(scan->xs_itupdesc, values, isnull);
 		scan->xs_itup->t_tid = scan->xs_heaptid;
 	}
 }
@@ -485,6 +535,7 @@ static const IndexAmRoutine position_routine = {
 	.amstrategies = BTMaxStrategyNumber,
 	.amcanorder = true,
 	.amcanbackward = true,
+	.amcanmulticol = true,
 	.amoptionalkey = true,
 	.amsearchnulls = true,
 	.ampredlocks = true,

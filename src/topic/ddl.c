@@ -298,17 +298,17 @@ pt_ddl_free_name(const char *relname, const char *suffix, char *out)
 }
 
 /*
- * Creates an index that stores nothing and lets the planner find offsets and
+ * Creates the index that stores nothing and lets the planner find offsets and
  * times.
  */
 static void
-create_index(const char *table, const char *stem, const char *column)
+create_index(const char *table, const char *stem)
 {
 	char		index[NAMEDATALEN];
 
-	pt_ddl_free_name(stem, psprintf("#%s", column), index);
-	pt_ddl_run(psprintf("CREATE INDEX %s ON %s USING topic_position (%s)",
-						quote_identifier(index), in_topic_schema(table), quote_identifier(column)));
+	pt_ddl_free_name(stem, "#offset", index);
+	pt_ddl_run(psprintf("CREATE INDEX %s ON %s USING topic_position (\"offset\", \"timestamp\")",
+						quote_identifier(index), in_topic_schema(table)));
 }
 
 /*
@@ -413,8 +413,7 @@ pt_ddl_create_parent(const char *name, const char *table, int npartitions, List 
 
 	relid = create_table(name, table, npartitions);
 	pt_label_set(relid, &label);
-	create_index(table, relname, "offset");
-	create_index(table, relname, "timestamp");
+	create_index(table, relname);
 	return relid;
 }
 

@@ -5,9 +5,12 @@
  *
  *		rdk_bench create  -b HOST:PORT -t TOPIC -p PARTITIONS [-C NAME=VALUE]
  *		rdk_bench delete  -b HOST:PORT -t TOPIC
- *		rdk_bench produce -b HOST:PORT -t TOPIC -p PARTITIONS -n RECORDS -s BYTES
+ *		rdk_bench produce -b HOST:PORT -t TOPIC -p PARTITIONS -n RECORDS -s BYTES [-k KEYS]
  *		rdk_bench consume -b HOST:PORT -t TOPIC -p PARTITIONS -n RECORDS
  *		rdk_bench latency -b HOST:PORT -t TOPIC -n RECORDS -s BYTES [-w WARMUP]
+ *
+ * With -k each record has one of so many keys, in an order that looks random
+ * and is always the same.
  *
  * -X name=value sets any librdkafka property (acks, batch.size, linger.ms, ...) and
  * may be repeated; -T is the deadline in seconds (default 120).  The result is one line of JSON
@@ -37,6 +40,7 @@
 								 * all to one partition */
 #define CONSUME_CHUNK	4096
 #define MAX_PROPERTIES	64
+#define KEY_BYTES		10
 
 typedef struct Options
 {
@@ -46,6 +50,7 @@ typedef struct Options
 	int64_t		records;
 	int64_t		warmup;
 	int			size;
+	int64_t		keys;			/* 0: records have none */
 	int			deadline_s;
 	char	   *topic_config;	/* name=value of a topic to create, or NULL */
 	int			nproperties;
@@ -278,6 +283,22 @@ produce_chunk(rd_kafka_t * rk, rd_kafka_topic_t * rkt, int partition,
 	rd_kafka_poll(rk, 0);
 }
 
+/* Gives n messages the keys of records from "first" on; librdkafka copies them. */
+static void
+set_keys(const Options *opt, rd_kafka_message_t * messages, int n, int64_t first)
+{
+	static char keys[PRODUCE_CHUNK][KEY_BYTES + 1];
+
+	for (int i = 0; i < n; i++)
+	{
+		uint64_t	mixed = (uint64_t) (first + i) * UINT64_C(0x9E3779B97F4A7C15);
+
+		snprintf(keys[i], sizeof(keys[i]), "%0*" PRIu64, KEY_BYTES, (mixed ^ mixed >> 29) % (uint64_t) opt->keys);
+		messages[i].key = keys[i];
+		messages[i].key_len = KEY_BYTES;
+	}
+}
+
 static void
 bench_produce(const Options *opt)
 {
@@ -312,6 +333,8 @@ bench_produce(const Options *opt)
 			messages[i].len = opt->size;
 			messages[i].err = 0;
 		}
+		if (opt->keys > 0)
+			set_keys(opt, messages, n, opt->records - left);
 		produce_chunk(rk, rkt, partition, messages, n, deadline);
 		partition = (partition + 1) % opt->partitions;
 		left -= n;
@@ -487,7 +510,7 @@ main(int argc, char **argv)
 	const char *mode = argc > 1 ? argv[1] : "";
 	int			c;
 
-	while ((c = getopt(argc, argv, "b:t:p:n:s:w:T:X:C:")) != -1)
+	while ((c = getopt(argc, argv, "b:t:p:n:s:k:w:T:X:C:")) != -1)
 	{
 		switch (c)
 		{
@@ -505,6 +528,9 @@ main(int argc, char **argv)
 				break;
 			case 's':
 				opt.size = atoi(optarg);
+				break;
+			case 'k':
+				opt.keys = atoll(optarg);
 				break;
 			case 'w':
 				opt.warmup = atoll(optarg);
@@ -526,7 +552,7 @@ main(int argc, char **argv)
 	}
 	if (opt.brokers == NULL || opt.topic == NULL || opt.partitions < 1 || opt.records < 1 || opt.size < 1)
 		die("usage: rdk_bench create|delete|produce|consume|latency -b HOST:PORT -t TOPIC "
-			"[-p PARTITIONS] [-n RECORDS] [-s BYTES] [-w WARMUP] [-T SECONDS] [-C name=value] [-X name=value]...");
+			"[-p PARTITIONS] [-n RECORDS] [-s BYTES] [-k KEYS] [-w WARMUP] [-T SECONDS] [-C name=value] [-X name=value]...");
 	if (strcmp(mode, "create") == 0 || strcmp(mode, "delete") == 0)
 		administer(&opt, strcmp(mode, "create") == 0);
 	else if (strcmp(mode, "produce") == 0)

@@ -74,9 +74,9 @@ class Clients:
     def delete_topic(self, port, topic):
         self._rdk("delete", port, topic)
 
-    def rdk_produce(self, port, topic, partitions, records, size, acks, producers=1):
+    def rdk_produce(self, port, topic, partitions, records, size, acks, producers=1, keys=0):
         return self._run_several(producers, self._rdk_argv("produce", port, topic, {**RDK_PRODUCE, "acks": acks},
-                                                           p=partitions, s=size), records)
+                                                           p=partitions, s=size, k=keys), records)
 
     def rdk_consume(self, port, topic, partitions, records):
         return self._rdk("consume", port, topic, p=partitions, n=records)

@@ -13,7 +13,7 @@ import procs
 import wire
 from procs import BenchError
 
-VERSION = "4.1.0"
+VERSION = "4.4.0"
 JVM = ["-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35",
        "-XX:+ExplicitGCInvokesConcurrent", "-Djava.awt.headless=true",
        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]

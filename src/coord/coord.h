@@ -82,7 +82,8 @@ typedef struct CoordConfig
 	/*
 	 * The caller's engine for regular expressions.  regex_valid returns NULL,
 	 * or says what is wrong with the expression, in memory that lasts until
-	 * the next call.  regex_matches is asked about valid ones only.
+	 * the next call.  regex_matches is asked about valid ones only.  One that
+	 * takes too long becomes invalid amid that, and matches nothing more.
 	 */
 	const char *(*regex_valid) (void *arg, CoordBytes regex);
 	bool		(*regex_matches) (void *arg, CoordBytes regex, CoordBytes topic);

@@ -161,16 +161,24 @@ coord_topic_by_id(const CoordGroups *groups, const CoordUuid *id)
 }
 
 /*
- * Returns NULL, or what is wrong with the expression.
+ * Returns NULL, or what is wrong with the expression.  A new one is tried:
+ * only that shows whether it takes too long, and its member is to be told.
  */
 const char *
-coord_regex_invalid(const CoordGroups *groups, CoordBytes regex)
+coord_regex_invalid(CoordGroups *groups, CoordBytes regex)
 {
 	const CoordConfig *config = &groups->config;
+	const CoordTopicSet *set = coord_topics(groups);
+	const char *wrong;
 
 	Assert(regex.len > 0);
 	if (config->regex_valid == NULL || config->regex_matches == NULL)
 		return "regular expressions are not supported";
+	wrong = config->regex_valid(config->arg, regex);
+	if (wrong != NULL || coord_table_find(groups, &set->regexes, regex) != NULL)
+		return wrong;
+	for (int i = 0; i < set->n; i++)
+		(void) config->regex_matches(config->arg, regex, set->entries[i].by_name.key);
 	return config->regex_valid(config->arg, regex);
 }
 

@@ -70,7 +70,7 @@ extern CoordTopicEntry *coord_topic_by_name(const CoordGroups *groups, CoordByte
 extern CoordTopicEntry *coord_topic_by_id(const CoordGroups *groups, const CoordUuid *id);
 
 /* NULL, or what is wrong with the expression. */
-extern const char *coord_regex_invalid(const CoordGroups *groups, CoordBytes regex);
+extern const char *coord_regex_invalid(CoordGroups *groups, CoordBytes regex);
 
 /* The expression must be valid.  Each acquire is paired with a release. */
 extern CoordRegex *coord_regex_acquire(CoordGroups *groups, CoordBytes regex);

@@ -11,9 +11,14 @@
  * exponential time).  PostgreSQL has no flags in the middle and no Unicode
  * classes.
  *
- * Compiled expressions are cached; the least recently used one makes room.
+ * Short expressions may take minutes all the same: to compile ("x*" two
+ * thousand times, nested bounds), and to match (large automata).  So each has
+ * a budget of CPU time; one that uses it up is refused, and matches nothing.
  *
- * Siblings: topic_regex.h, groups.c.
+ * Compiled expressions are cached, and so are those that take too long; the
+ * least recently used one makes room.
+ *
+ * Siblings: topic_regex.h, cpu_limit.c, groups.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -27,11 +32,23 @@
 #include "regex/regex.h"
 #include "utils/memutils.h"
 
+#include "kafka/cpu_limit.h"
 #include "kafka/topic_regex.h"
+#include "tell.h"
 #include "topic/topic.h"
 
 #define COMPILED_MAX	64
 #define REGEX_LEN_MAX	4096
+
+/*
+ * The budget of an expression: to compile, and for each name that it is
+ * matched against.  What one name leaves is there for the next.
+ */
+#define COMPILE_US		50000
+#define MATCH_US		50000
+#define MATCH_NAME_US	25
+
+static const char too_slow[] = "it takes too long";
 
 /* A slot of the cache. */
 typedef struct Compiled
@@ -39,9 +56,21 @@ typedef struct Compiled
 	MemoryContext mcxt;			/* of all below; NULL: the slot is free */
 	char	   *source;			/* as the client sent it */
 	int32		len;
+	bool		slow;			/* its budget is used up; there is no re */
+	int64		budget_us;		/* for matching */
 	regex_t		re;
 	uint64		used;			/* value of "uses" at its last use */
 } Compiled;
+
+/* The arguments and the result of pg_regcomp() or pg_regexec(). */
+typedef struct Job
+{
+	regex_t    *re;
+	const pg_wchar *text;
+	int			len;
+	int			flags;
+	int			code;
+} Job;
 
 /* The state of a translation. */
 typedef struct Translator
@@ -284,9 +313,34 @@ translate(Translator *t, CoordBytes regex)
 static void
 forget(Compiled *c)
 {
-	pg_regfree(&c->re);
+	if (!c->slow)
+		pg_regfree(&c->re);
 	MemoryContextDelete(c->mcxt);
 	c->mcxt = NULL;
+}
+
+/*
+ * Notes that the budget for matching is used up.  The log says so: members
+ * that have the expression already are not told.
+ */
+static void
+give_up(Compiled *c)
+{
+	static PtTold told;
+	int			untold;
+	char		ascii[301];		/* its beginning, in any server's encoding */
+	int			len = Min(c->len, (int) sizeof(ascii) - 1);
+
+	Assert(!c->slow);
+	pg_regfree(&c->re);
+	c->slow = true;
+	for (int i = 0; i < len; i++)
+		ascii[i] = c->source[i] < ' ' || c->source[i] > '~' ? '?' : c->source[i];
+	ascii[len] = '\0';
+	if (pt_may_tell(&told, &untold))
+		ereport(LOG,
+				(errmsg("a regular expression of a consumer takes too long to match the names of topics, and matches none any more"),
+				 errdetail("It is \"%s\".", ascii)));
 }
 
 /*
@@ -329,6 +383,36 @@ find(CoordBytes regex)
 	return NULL;
 }
 
+/* See kafka_within_cpu(). */
+static void
+compile_job(void *arg)
+{
+	Job		   *job = arg;
+
+	job->code = pg_regcomp(job->re, job->text, job->len, job->flags, C_COLLATION_OID);
+}
+
+/*
+ * Puts an expression into the cache; re is NULL if it takes too long.  mcxt
+ * goes with it.
+ */
+static Compiled *
+enter(MemoryContext mcxt, CoordBytes regex, const regex_t *re)
+{
+	Compiled   *c = make_room();
+
+	c->source = MemoryContextAlloc(mcxt, regex.len + 1);
+	memcpy(c->source, regex.data, regex.len);
+	c->len = regex.len;
+	c->slow = re == NULL;
+	if (re != NULL)
+		c->re = *re;
+	c->budget_us = MATCH_US;
+	c->used = ++uses;
+	c->mcxt = mcxt;
+	return c;
+}
+
 /*
  * Compiles the translated expression into a slot, in a memory context of its
  * own.  Returns NULL, or what is wrong, in static memory.
@@ -340,32 +424,40 @@ compile(CoordBytes regex, const Translator *t, Compiled **result)
 	MemoryContext mcxt = AllocSetContextCreate(TopMemoryContext, "Kafka topic regex", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(mcxt);
 	pg_wchar   *wide = palloc(sizeof(pg_wchar) * (t->out.len + 1));
-	int			len = pg_encoding_mb2wchar_with_len(PG_UTF8, t->out.data, wide, t->out.len);
 	regex_t		re;
-	int			code = pg_regcomp(&re, wide, len,
-								  REG_ADVANCED | REG_NOSUB | (t->ignore_case ? REG_ICASE : 0), C_COLLATION_OID);
+	int64		budget_us = COMPILE_US;
+	Job			job = {
+		.re = &re,
+		.text = wide,
+		.len = pg_encoding_mb2wchar_with_len(PG_UTF8, t->out.data, wide, t->out.len),
+		.flags = REG_ADVANCED | REG_NOSUB | (t->ignore_case ? REG_ICASE : 0),
+		.code = REG_ASSERT
+	};
+	bool		in_time = kafka_within_cpu(&budget_us, compile_job, &job);
 
-	pfree(wide);
 	MemoryContextSwitchTo(old);
-	if (code != REG_OKAY)
+	if (!in_time)
 	{
-		pg_regerror(code, &re, problem, sizeof(problem));
+		if (job.code == REG_OKAY)
+			pg_regfree(&re);
+		MemoryContextReset(mcxt);
+		*result = enter(mcxt, regex, NULL);
+		return NULL;
+	}
+	pfree(wide);
+	if (job.code != REG_OKAY)
+	{
+		pg_regerror(job.code, &re, problem, sizeof(problem));
 		MemoryContextDelete(mcxt);
 		return problem;
 	}
-	*result = make_room();
-	(*result)->source = MemoryContextAlloc(mcxt, regex.len + 1);
-	memcpy((*result)->source, regex.data, regex.len);
-	(*result)->len = regex.len;
-	(*result)->re = re;
-	(*result)->used = ++uses;
-	(*result)->mcxt = mcxt;
+	*result = enter(mcxt, regex, &re);
 	return NULL;
 }
 
 /*
  * Finds the expression in the cache, or translates and compiles it.  Returns
- * NULL, or what is wrong.
+ * NULL, or what is wrong, unless that is that it takes too long.
  */
 static const char *
 prepare(CoordBytes regex, Compiled **result)
@@ -390,13 +482,24 @@ const char *
 kafka_topic_regex_valid(void *arg, CoordBytes regex)
 {
 	Compiled   *c;
+	const char *problem = prepare(regex, &c);
 
-	return prepare(regex, &c);
+	return problem != NULL ? problem : c->slow ? too_slow : NULL;
+}
+
+/* See kafka_within_cpu(). */
+static void
+match_job(void *arg)
+{
+	Job		   *job = arg;
+
+	job->code = pg_regexec(job->re, job->text, job->len, 0, NULL, 0, NULL, 0);
 }
 
 /*
  * Returns true if the expression matches the whole name.  It never matches
- * internal topics.  See CoordConfig.
+ * internal topics, and one that has taken too long matches nothing.  See
+ * CoordConfig.
  */
 bool
 kafka_topic_regex_matches(void *arg, CoordBytes regex, CoordBytes topic)
@@ -404,12 +507,19 @@ kafka_topic_regex_matches(void *arg, CoordBytes regex, CoordBytes topic)
 	char		name[PT_TOPIC_NAME_MAX + 1];
 	pg_wchar	wide[PT_TOPIC_NAME_MAX + 1];
 	Compiled   *c;
-	int			len;
+	Job			job = {.text = wide,.code = REG_NOMATCH};
 
-	if (topic.len <= 0 || !pt_string_to_buf(topic, name, sizeof(name)) || prepare(regex, &c) != NULL)
+	if (topic.len <= 0 || !pt_string_to_buf(topic, name, sizeof(name)) || prepare(regex, &c) != NULL || c->slow)
 		return false;
 	if (pt_topic_name_is_internal(name))
 		return false;
-	len = pg_encoding_mb2wchar_with_len(PG_UTF8, name, wide, topic.len);
-	return pg_regexec(&c->re, wide, len, 0, NULL, 0, NULL, 0) == REG_OKAY;
+	job.len = pg_encoding_mb2wchar_with_len(PG_UTF8, name, wide, topic.len);
+	job.re = &c->re;
+	c->budget_us += MATCH_NAME_US;
+	if (!kafka_within_cpu(&c->budget_us, match_job, &job))
+	{
+		give_up(c);
+		return false;
+	}
+	return job.code == REG_OKAY;
 }

@@ -16,7 +16,7 @@ import raw             # noqa: E402
 import tap             # noqa: E402
 
 NONE, NOT_AVAILABLE, UNKNOWN_MEMBER_ID, INVALID_SESSION_TIMEOUT, REBALANCE_IN_PROGRESS = 0, 15, 25, 26, 27
-MEMBER_ID_REQUIRED, GROUP_MAX_SIZE_REACHED = 79, 81
+MEMBER_ID_REQUIRED, GROUP_MAX_SIZE_REACHED, INVALID_REGULAR_EXPRESSION = 79, 81, 128
 MEMORY_MB = 16
 
 server = None
@@ -244,6 +244,28 @@ def test_contradictions():
     server.reload()
 
 
+def subscribe(client, regex):
+    return client.call("ConsumerGroupHeartbeat", 1, {
+        "GroupId": "regex-%d" % time.monotonic_ns(), "MemberId": str(uuid.uuid4()), "MemberEpoch": 0, "RebalanceTimeoutMs": 5000,
+        "SubscribedTopicNames": None, "SubscribedTopicRegex": regex, "TopicPartitions": []})
+
+
+def test_slow_expressions():
+    """regular expressions that would take minutes, to compile or to match"""
+    server.sql("SELECT create_topic(repeat('a', 200) || i) FROM generate_series(1, 60) i")
+    bystander = Bystander()
+    with connect() as client:
+        for regex, why in (("a?" * 1300, "compiling"), (".*" * 1500, "compiling"), ("(x*y*)*" * 500, "compiling"),
+                           ("(a{1,255}){1,255}", "matching"), ("a{0,255}b{0,255}c{0,255}a{0,255}[0-9]{0,255}", "matching")):
+            answer = subscribe(client, regex)
+            tap.equal((answer["ErrorCode"], "takes too long" in (answer["ErrorMessage"] or "")), (INVALID_REGULAR_EXPRESSION, True),
+                      "%.20s takes too long (%s)" % (regex, why))
+        for regex in ("a+[0-9]+", "(t|u|v)?[a-z]*", "(t.*|u.*)*"):
+            tap.equal(subscribe(client, regex)["ErrorCode"], NONE, regex + " does not")
+    bystander.stop("slow expressions")
+    server.sql("SELECT drop_topic(topic) FROM topics WHERE topic::text LIKE 'aaa%'")
+
+
 def test_damage():
     """damaged requests: each gets an answer or the end of its connection"""
     seed = int(os.environ.get("PGTOPIC_SEED", "1"))
@@ -262,8 +284,8 @@ def main():
     server.sql("CREATE EXTENSION pgtopic")
     server.sql("SELECT create_topic('t')")
     server.wait_listener()
-    tap.main([test_flood_of_ids, test_flood_of_members, test_huge_metadata, test_never_synced, test_long_client_id, test_contradictions, test_damage,
-              test_connections_that_vanish])
+    tap.main([test_flood_of_ids, test_flood_of_members, test_huge_metadata, test_never_synced, test_long_client_id, test_contradictions, test_slow_expressions,
+              test_damage, test_connections_that_vanish])
 
 
 main()

@@ -515,8 +515,9 @@ load_part(PartState *part, PtProduce **items, int n)
 	}
 	pt_at_hand_begin();
 	part->log = pt_state_try(part->rel);
-	if (part->log == NULL || !pt_append_at_hand(part->log))
-		status = PT_BUSY;		/* or all entries are in use now */
+	if (part->log == NULL || !pt_append_at_hand(part->log) || !pt_leader_epoch_ready())
+		status = PT_BUSY;		/* or all entries are in use now, or the
+								 * sequence of epochs is locked */
 	else if (!producers_at_hand(part, items, n))
 		status = PT_NEEDS_EXECUTOR;
 	else

@@ -107,6 +107,7 @@ pt_listener_main(Datum arg)
 	l->number = DatumGetInt32(arg);
 	wait_event = pt_wait_event_new(pt_plane_of(l) == KAFKA_PLANE_CONTROL ? "PgtopicControlMain" :
 								   pt_plane_of(l) == KAFKA_PLANE_ADMIN ? "PgtopicAdminMain" : "PgtopicListenerMain");
+	pt_serves_others = true;
 	kafka_control_worker = pt_plane_of(l) == KAFKA_PLANE_CONTROL;
 	listener_start(l);
 	if (l->number == 0)

@@ -94,7 +94,9 @@ extern void pt_tails_after_append(void);
 extern void pt_prepared_resolved(void);
 
 /* leader_epoch.c */
+extern bool pt_serves_others;
 extern int32 pt_leader_epoch(void);
+extern bool pt_leader_epoch_ready(void);
 extern int32 pt_leader_epoch_for_append(void);
 
 /* trim.c */

@@ -214,6 +214,40 @@ def test_time():
         tap.equal(answer[0], (NONE, ROWS // 2), "it gets the offset when it can be found")
 
 
+def test_epochs():
+    """where an epoch has ended"""
+    server.sql("SELECT setval('leader_epochs', (last_value >> 32) << 32) FROM leader_epochs; SELECT append('cold:0', 'newer')")
+    restart()
+    body = {"ReplicaId": -1, "Topics": [
+        {"Topic": t, "Partitions": [{"Partition": 0, "CurrentLeaderEpoch": -1, "LeaderEpoch": 1}]} for t in ("cold", "hot")]}
+    with connect() as client:
+        client.call("Fetch", 11, fetch_body(["cold"], ROWS + 3))
+        make_cold("cold")
+        client.send("OffsetForLeaderEpoch", 4, body)
+        tap.ok(silent(client), "a consumer waits")
+        others_go_on("epochs")
+        disk.clear_all()
+        [cold, hot] = [t["Partitions"][0] for t in client.receive("OffsetForLeaderEpoch", 4)["Topics"]]
+        tap.equal((cold["ErrorCode"], cold["LeaderEpoch"], cold["EndOffset"]), (NONE, 1, ROWS + 2), "it gets the offset when it can be found")
+        tap.equal((hot["ErrorCode"], hot["LeaderEpoch"]), (NONE, 1), "and that of the other partition")
+
+
+def test_producers():
+    """the producers that a partition knows"""
+    with connect() as client:
+        batch = raw.Batch([(None, "of a producer")], producer_id=4711, producer_epoch=3, base_sequence=0).encode()
+        client.call("Produce", 9, {**produce_body("cold", ""), "TopicData": [{"Name": "cold", "PartitionData": [{"Index": 0, "Records": batch}]}]})
+    restart()
+    make_cold("cold")
+    with connect() as client:
+        client.send("DescribeProducers", 0, {"Topics": [{"Name": "cold", "PartitionIndexes": [0]}]})
+        tap.ok(silent(client), "who asks waits")
+        others_go_on("producers")
+        disk.clear_all()
+        [part] = client.receive("DescribeProducers", 0)["Topics"][0]["Partitions"]
+        tap.equal((part["ErrorCode"], [(p["ProducerId"], p["ProducerEpoch"]) for p in part["ActiveProducers"]]), (NONE, [(4711, 3)]), "and gets them")
+
+
 def test_loaded_by_another():
     """a log that somebody else is loading"""
     restart()
@@ -259,7 +293,7 @@ def main():
         raw.message("FetchRequest")
     except RuntimeError:
         tap.skip("no kafka-clients jar (test/clients/install)")
-    tap.main([test_setup, test_load, test_walk, test_beside, test_send, test_produce, test_time, test_loaded_by_another, test_never])
+    tap.main([test_setup, test_load, test_walk, test_beside, test_send, test_produce, test_time, test_epochs, test_producers, test_loaded_by_another, test_never])
 
 
 main()

@@ -10,7 +10,7 @@
  * A look-up by time reads the log.  Where that has to be read from the disk
  * first, the request waits, and looks up again what is missing.
  *
- * Siblings: ../call.c, ../topics.c; ../../fetch/fetch.h (pt_list_offset).
+ * Siblings: ../searches.c, ../topics.c; ../../fetch/fetch.h (pt_list_offset).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -18,23 +18,8 @@
  */
 #include "postgres.h"
 
+#include "kafka/searches.h"
 #include "kafka/topics.h"
-
-/* A partition of the request that is to be looked up. */
-typedef struct LookUp
-{
-	const ListOffsetsPartition *in;
-	ListOffsetsPartitionResponse *out;
-	Oid			relid;
-} LookUp;
-
-/* What is still to be looked up. */
-typedef struct ListState
-{
-	LookUp	   *lookups;
-	int			n;
-	TimestampTz retry_since;
-} ListState;
 
 /*
  * The oldest offset that tiered storage does not have yet (KIP-1023).  We
@@ -82,14 +67,14 @@ check_partition(KafkaCall *call, const ListOffsetsPartition *in, ListOffsetsPart
 }
 
 /*
- * Answers for one partition.  Returns false if it is still to be read from
- * the disk.
+ * KafkaSearch
  */
 static bool
-list_partition(KafkaCall *call, const LookUp *lookup)
+list_partition(KafkaCall *call, const KafkaSearchPart *part)
 {
-	PtListOffset list = {.relid = lookup->relid,.timestamp = lookup->in->timestamp};
-	ListOffsetsPartitionResponse *out = lookup->out;
+	const ListOffsetsPartition *in = part->in;
+	ListOffsetsPartitionResponse *out = part->out;
+	PtListOffset list = {.relid = part->relid,.timestamp = in->timestamp};
 	KafkaError	error = {0};
 
 	if (kafka_try_at_hand(call, list_offset, &list, &error))
@@ -107,38 +92,17 @@ list_partition(KafkaCall *call, const LookUp *lookup)
 }
 
 /*
- * Looks up what is missing.  Waits a little if some of it is still to be read.
- */
-static KafkaOutcome
-list_all(KafkaCall *call)
-{
-	ListState  *state = call->state;
-	int			n = 0;
-
-	for (int i = 0; i < state->n; i++)
-	{
-		if (!list_partition(call, &state->lookups[i]))
-			state->lookups[n++] = state->lookups[i];
-	}
-	state->n = n;
-	if (n == 0)
-		return KAFKA_REPLY;
-	call->deadline = kafka_retry_at(&state->retry_since);
-	return KAFKA_WAIT;
-}
-
-/*
- * Makes the response in the form of the request, and lists in "state" what is
- * to be looked up; NULL if there is an error for all.
+ * Makes the response in the form of the request, and lists what is to be
+ * looked up, unless there is an error for all.
  */
 static void
-walk_request(KafkaCall *call, int16 error, ListState *state)
+walk_request(KafkaCall *call, int16 error, KafkaSearches *searches)
 {
 	const ListOffsetsRequest *in = call->request;
 	ListOffsetsResponse *out = call->response;
 	KafkaLookup lookup = {0};
 
-	Assert((state == NULL) == (error != KERR_NONE));
+	Assert((searches == NULL) == (error != KERR_NONE));
 	KAFKA_RESIZE(call, out->topics, ListOffsetsTopicResponse, in->topics.n);
 	for (int i = 0; i < in->topics.n; i++)
 	{
@@ -159,10 +123,7 @@ walk_request(KafkaCall *call, int16 error, ListState *state)
 				continue;
 			relid = kafka_lookup(&lookup, topic->name, NULL, partition->partition_index, &target->error_code);
 			if (OidIsValid(relid) && check_partition(call, partition, target))
-				state->lookups[state->n++] = (LookUp)
-			{
-				partition, target, relid
-			};
+				kafka_searches_add(searches, relid, partition, target);
 		}
 	}
 }
@@ -173,26 +134,8 @@ walk_request(KafkaCall *call, int16 error, ListState *state)
 static KafkaOutcome
 list_offsets_begin(KafkaCall *call)
 {
-	const ListOffsetsRequest *in = call->request;
-	ListState  *state = palloc0(sizeof(ListState));
-	Size		n = 0;
-
-	for (int i = 0; i < in->topics.n; i++)
-		n += in->topics.items[i].partitions.n;
-	state->lookups = MemoryContextAllocHuge(call->mcxt, sizeof(LookUp) * Max(n, 1));
-	call->state = state;
-	walk_request(call, KERR_NONE, state);
-	Assert((Size) state->n <= n);
-	return list_all(call);
-}
-
-/*
- * KafkaHandler.resume
- */
-static KafkaOutcome
-list_offsets_resume(KafkaCall *call, bool timed_out)
-{
-	return list_all(call);
+	walk_request(call, KERR_NONE, kafka_searches_new(call, list_partition));
+	return kafka_searches_run(call);
 }
 
 /*
@@ -206,6 +149,6 @@ list_offsets_fail(KafkaCall *call, int16 code, const char *message)
 
 const KafkaHandler kafka_handler_list_offsets = {
 	.begin = list_offsets_begin,
-	.resume = list_offsets_resume,
+	.resume = kafka_searches_resume,
 	.fail = list_offsets_fail
 };

@@ -4,7 +4,7 @@
  *	  OffsetForLeaderEpoch: the end offset of an epoch, for clients that check
  *	  for divergence (KIP-320).
  *
- * Siblings: ../call.c, ../topics.c; ../../fetch/fetch.h (pt_epoch_end).
+ * Siblings: ../searches.c, ../topics.c; ../../fetch/fetch.h (pt_epoch_end).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "kafka/searches.h"
 #include "kafka/topics.h"
 
 /* Arguments and results of pt_epoch_end(). */
@@ -26,7 +27,7 @@ typedef struct EpochEnd
 } EpochEnd;
 
 /*
- * Called by kafka_try().
+ * Called by kafka_try_at_hand().
  */
 static void
 epoch_end(void *arg)
@@ -37,33 +38,35 @@ epoch_end(void *arg)
 }
 
 /*
- * Answers for one partition.
+ * KafkaSearch
  */
-static void
-find_end(KafkaCall *call, const EpochPartition *in, Oid relid, EpochPartitionResponse *out)
+static bool
+find_end(KafkaCall *call, const KafkaSearchPart *part)
 {
-	EpochEnd	end = {.relid = relid,.epoch = in->leader_epoch};
+	const EpochPartition *in = part->in;
+	EpochPartitionResponse *out = part->out;
+	EpochEnd	end = {.relid = part->relid,.epoch = in->leader_epoch};
 	KafkaError	error = {0};
 
-	out->error_code = kafka_leader_epoch_check(in->current_leader_epoch);
-	if (out->error_code != KERR_NONE)
-		return;
-	if (kafka_try(call, epoch_end, &end, &error))
+	if (kafka_try_at_hand(call, epoch_end, &end, &error))
 		out->error_code = kafka_read_error_from_status(end.status);
+	else if (error.code == KERR_NONE)
+		return false;
 	else
 		out->error_code = error.code;
 	if (out->error_code != KERR_NONE)
-		return;
+		return true;
 	out->leader_epoch = end.found;
 	out->end_offset = end.end_offset;
+	return true;
 }
 
 /*
- * Makes the response in the form of the request.  Looks up the epochs unless
- * there is an error for all.
+ * Makes the response in the form of the request, and lists what is to be
+ * looked up, unless there is an error for all.
  */
 static void
-walk_request(KafkaCall *call, int16 error)
+walk_request(KafkaCall *call, int16 error, KafkaSearches *searches)
 {
 	const OffsetForLeaderEpochRequest *in = call->request;
 	OffsetForLeaderEpochResponse *out = call->response;
@@ -88,8 +91,11 @@ walk_request(KafkaCall *call, int16 error)
 			if (error != KERR_NONE)
 				continue;
 			relid = kafka_lookup(&lookup, topic->topic, NULL, partition->partition, &target->error_code);
-			if (OidIsValid(relid))
-				find_end(call, partition, relid, target);
+			if (!OidIsValid(relid))
+				continue;
+			target->error_code = kafka_leader_epoch_check(partition->current_leader_epoch);
+			if (target->error_code == KERR_NONE)
+				kafka_searches_add(searches, relid, partition, target);
 		}
 	}
 }
@@ -100,8 +106,8 @@ walk_request(KafkaCall *call, int16 error)
 static KafkaOutcome
 offset_for_leader_epoch_begin(KafkaCall *call)
 {
-	walk_request(call, KERR_NONE);
-	return KAFKA_REPLY;
+	walk_request(call, KERR_NONE, kafka_searches_new(call, find_end));
+	return kafka_searches_run(call);
 }
 
 /*
@@ -110,10 +116,11 @@ offset_for_leader_epoch_begin(KafkaCall *call)
 static void
 offset_for_leader_epoch_fail(KafkaCall *call, int16 code, const char *message)
 {
-	walk_request(call, kafka_read_error(code));
+	walk_request(call, kafka_read_error(code), NULL);
 }
 
 const KafkaHandler kafka_handler_offset_for_leader_epoch = {
 	.begin = offset_for_leader_epoch_begin,
+	.resume = kafka_searches_resume,
 	.fail = offset_for_leader_epoch_fail
 };

@@ -5,7 +5,7 @@
  *
  * There are no Kafka transactions, so no producer has one in progress.
  *
- * Siblings: ../topics.h; ../../produce/produce.h (pt_producers_list).
+ * Siblings: ../searches.c, ../topics.h; ../../produce/produce.h (pt_producers_list).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "kafka/broker.h"
+#include "kafka/searches.h"
 #include "kafka/topics.h"
 
 /*
@@ -47,7 +48,7 @@ typedef struct Producers
 } Producers;
 
 /*
- * Called by kafka_try().
+ * Called by kafka_try_at_hand().
  */
 static void
 list_producers(void *arg)
@@ -58,23 +59,25 @@ list_producers(void *arg)
 }
 
 /*
- * Answers for one partition.
+ * KafkaSearch
  */
-static void
-describe_partition(KafkaCall *call, Oid relid, DescribeProducersPartition *out)
+static bool
+describe_partition(KafkaCall *call, const KafkaSearchPart *part)
 {
-	Producers	producers = {.relid = relid};
+	DescribeProducersPartition *out = part->out;
+	Producers	producers = {.relid = part->relid};
 	KafkaError	error = {0};
 
-	if (!kafka_try(call, list_producers, &producers, &error))
+	if (!kafka_try_at_hand(call, list_producers, &producers, &error))
 	{
-		refuse(out, error.code, error.message);
-		return;
+		if (error.code != KERR_NONE)
+			refuse(out, error.code, error.message);
+		return error.code != KERR_NONE;
 	}
 	if (producers.status != PT_OK)
 	{
 		refuse(out, kafka_read_error_from_status(producers.status), NULL);
-		return;
+		return true;
 	}
 	KAFKA_RESIZE(call, out->active_producers, DescribeProducersState, producers.n);
 	for (int i = 0; i < producers.n; i++)
@@ -89,13 +92,15 @@ describe_partition(KafkaCall *call, Oid relid, DescribeProducersPartition *out)
 		producer->coordinator_epoch = -1;
 		producer->current_txn_start_offset = -1;
 	}
+	return true;
 }
 
 /*
- * Answers for all partitions; "error" is one for all, or KERR_NONE.
+ * Makes the response in the form of the request, and lists what is to be
+ * looked up, unless "error" is one for all.
  */
 static void
-walk_request(KafkaCall *call, int16 error, const char *message)
+walk_request(KafkaCall *call, int16 error, const char *message, KafkaSearches *searches)
 {
 	const DescribeProducersRequest *in = call->request;
 	DescribeProducersResponse *out = call->response;
@@ -123,7 +128,7 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 			if (OidIsValid(relid) && left-- <= 0)
 				refuse(target, KERR_INVALID_REQUEST, "Too many partitions in one request.");
 			else if (OidIsValid(relid))
-				describe_partition(call, relid, target);
+				kafka_searches_add(searches, relid, NULL, target);
 		}
 	}
 }
@@ -134,8 +139,8 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 static KafkaOutcome
 describe_producers_begin(KafkaCall *call)
 {
-	walk_request(call, KERR_NONE, NULL);
-	return KAFKA_REPLY;
+	walk_request(call, KERR_NONE, NULL, kafka_searches_new(call, describe_partition));
+	return kafka_searches_run(call);
 }
 
 /*
@@ -144,10 +149,11 @@ describe_producers_begin(KafkaCall *call)
 static void
 describe_producers_fail(KafkaCall *call, int16 code, const char *message)
 {
-	walk_request(call, kafka_read_error(code), message);
+	walk_request(call, kafka_read_error(code), message, NULL);
 }
 
 const KafkaHandler kafka_handler_describe_producers = {
 	.begin = describe_producers_begin,
+	.resume = kafka_searches_resume,
 	.fail = describe_producers_fail
 };

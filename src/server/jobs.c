@@ -22,9 +22,10 @@
  * executor that was slow for the first time.
  *
  * The bytes belong to the job.  The worker frees them when it takes the
- * result.  A job whose worker has lost interest (the client is gone, or the
- * whole worker) is abandoned: it runs all the same, as a client may have sent
- * and left, and its executor frees it.
+ * result.  A job whose client is gone is abandoned: it runs all the same, as a
+ * client may have sent and left, and its executor frees it.  When a worker
+ * ends, which its clients notice, only those jobs stay that have begun: the
+ * worker that comes after it has its places back.
  *
  * Siblings: append.c, executor.c.
  *
@@ -302,7 +303,11 @@ pt_job_abandon(int worker, int number)
 	LWLockRelease(&table->lock);
 }
 
-/* A worker begins or ends: it knows nothing of its jobs. */
+/*
+ * A worker begins or ends: it knows nothing of its jobs.  Those that no
+ * executor has begun are taken back, so that they are not before those of the
+ * worker's next life.
+ */
 void
 pt_jobs_abandon(int worker)
 {
@@ -311,7 +316,8 @@ pt_jobs_abandon(int worker)
 		if (state_of(job_at(worker, i)) == PT_JOB_FREE)
 			continue;
 		attach_area();
-		pt_job_abandon(worker, i);
+		if (!pt_job_withdraw(worker, i))
+			pt_job_abandon(worker, i);
 	}
 }
 

@@ -26,10 +26,10 @@ def request(topic, batch, timeout_ms=20000, acks=-1, partition=0):
             "TopicData": [{"Name": topic, "PartitionData": [{"Index": partition, "Records": batch.encode()}]}]}
 
 
-def produce(topic, *records, connection=None, timeout_ms=20000, acks=-1, **more):
+def produce(topic, *records, connection=None, timeout_ms=20000, acks=-1, partition=0, **more):
     """Error, base offset and message of one batch of values."""
     batch = raw.Batch([r if isinstance(r, tuple) else (None, r) for r in records], **more)
-    got = (connection or client).call("Produce", 9, request(topic, batch, timeout_ms, acks))
+    got = (connection or client).call("Produce", 9, request(topic, batch, timeout_ms, acks, partition))
     p = got["Responses"][0]["PartitionResponses"][0]
     return p["ErrorCode"], p["BaseOffset"], p.get("ErrorMessage")
 
@@ -449,6 +449,37 @@ def test_listener_ends():
     tap.equal(values("left").split(",")[-2:], ["of the old listener", "of the new one"], "in order")
 
 
+def test_listener_ends_with_many():
+    """a listener that is terminated with all the jobs that it may have: what has not begun is not before what comes next"""
+    server.sql("ALTER SYSTEM SET pgtopic.executor_timeout = '1h'")
+    server.reload()
+    server.sql("SELECT create_topic('crowd', 64); ALTER TABLE topics.crowd ADD FOREIGN KEY (key) REFERENCES users")
+    session = server.session()
+    session.sql("BEGIN")
+    session.sql("SELECT * FROM users WHERE key = 'u1' FOR UPDATE")
+    parts = [{"Index": i, "Records": raw.Batch([("u1", "crowd")]).encode()} for i in range(64)]
+    with raw.Client(server.bootstrap, timeout=PATIENCE) as other:
+        other.send("Produce", 9, {"Acks": -1, "TimeoutMs": 3600000, "TransactionalId": None,
+                                  "TopicData": [{"Name": "crowd", "PartitionData": parts}]})
+        executors_wait(2)
+        server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgtopic listener%'")
+        try:
+            other.receive("Produce", 9)
+            tap.ok(False, "its client's connection ends")
+        except (OSError, raw.ProtocolError):
+            tap.ok(True, "its client's connection ends")
+    until(connects, "a new connection")
+    tap.equal(produce("free", "new listener")[0], NONE, "the next one serves")
+    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgtopic executor%'")
+    tap.equal(produce("referring", ("u2", "behind the crowd"))[0], NONE, "also what takes an executor, when there is one again")
+    session.sql("ROLLBACK")
+    session.close()
+    server.sql("ALTER SYSTEM RESET pgtopic.executor_timeout")
+    server.reload()
+    tap.equal(produce("crowd", ("u2", "later"), partition=0)[0], NONE, "the partitions go on")
+    tap.ok(values("crowd").count("crowd") <= 2, "what had not begun is not there")
+
+
 def test_killed_executor():
     """kill -9 of an executor restarts the server, and nothing is there twice"""
     pid = new_producer()
@@ -516,7 +547,7 @@ def test_nothing_left():
 
 TESTS = [test_row_lock, test_timeout, test_pipelined, test_two_at_once, test_trigger_that_produces, test_trigger_waits_for_a_partition,
          test_sleep_and_errors, test_errors_of_commands, test_errors_of_the_coordinator, test_errors_in_the_log_are_bounded, test_executor_timeout, test_slow_partitions, test_deadlock,
-         test_indexed_expression, test_terminated_executor, test_client_leaves, test_listener_ends, test_killed_executor, test_producers_of_a_large_log,
+         test_indexed_expression, test_terminated_executor, test_client_leaves, test_listener_ends, test_listener_ends_with_many, test_killed_executor, test_producers_of_a_large_log,
          test_large_and_many, test_nothing_left]
 
 

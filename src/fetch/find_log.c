@@ -29,6 +29,7 @@
 
 #include "fetch/internal.h"
 #include "topic/topic.h"
+#include "xact/commit.h"
 
 typedef struct KnownLog
 {
@@ -72,17 +73,29 @@ create_known(void)
 }
 
 /*
- * The state of a leaf's log, pinned: pt_state_release when many are looked at
- * in one transaction.  PT_UNKNOWN_PARTITION when there is no such leaf;
- * PT_BUSY when somebody holds its table exclusively, or (dont_wait) when it is
- * not to be had at once.
+ * May consumers be told of the log's end?  One that was read from the log may
+ * be of commits that no synchronous standby has; while none has come since the
+ * start, nobody knows.
  */
-PtStatus
-pt_log_find(Oid relid, bool dont_wait, PtLogState **log)
+static bool
+end_is_safe(PtLogState *log)
+{
+	XLogRecPtr	lsn = pt_state_loaded_lsn(log);
+
+	if (XLogRecPtrIsInvalid(lsn))
+		return true;
+	if (pt_commit_safe(lsn) < lsn)
+		return false;
+	pt_state_loaded_safe(log, lsn);
+	return true;
+}
+
+/* pt_log_find, whether or not the end is safe. */
+static PtStatus
+find(Oid relid, bool dont_wait, PtLogState **log)
 {
 	KnownLog   *entry;
 
-	Assert(IsTransactionState());
 	if (known == NULL)
 		create_known();
 	entry = hash_search(known, &relid, HASH_FIND, NULL);
@@ -92,6 +105,24 @@ pt_log_find(Oid relid, bool dont_wait, PtLogState **log)
 		return PT_OK;
 	}
 	return look_up(relid, dont_wait, log);
+}
+
+/*
+ * The state of a leaf's log, pinned: pt_state_release when many are looked at
+ * in one transaction.  PT_UNKNOWN_PARTITION when there is no such leaf;
+ * PT_BUSY when somebody holds its table exclusively, or (dont_wait) when it is
+ * not to be had at once, or not known to be on synchronous standbys.
+ */
+PtStatus
+pt_log_find(Oid relid, bool dont_wait, PtLogState **log)
+{
+	PtStatus	status = find(relid, dont_wait, log);
+
+	Assert(IsTransactionState());
+	if (status != PT_OK || !dont_wait || end_is_safe(*log))
+		return status;
+	pt_state_release(*log);
+	return PT_BUSY;
 }
 
 /* The slow way, under a lock on the table. */

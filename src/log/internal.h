@@ -132,7 +132,7 @@ extern bool pt_state_peek(PtLogView *view, const RelFileLocator *locator);
 extern bool pt_state_start(const RelFileLocator *locator, PtLogPos *start);
 extern void pt_state_tell(const RelFileLocator *locator, PtStateCallback callback, const void *arg);
 extern ConditionVariable *pt_state_freed_cv(void);
-extern void pt_state_each(void (*callback) (PtLogState *state));
+extern void pt_state_each(void (*callback) (PtLogState *state, void *arg), void *arg);
 
 /* Can it be used?  What was loaded in recovery must be loaded again. */
 static inline bool

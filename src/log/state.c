@@ -50,7 +50,7 @@ static PtStateShared *shared;
 
 static void publish(PtLogState *state, XLogRecPtr lsn);
 static bool resolve_prepared(PtLogState *state, XLogRecPtr *lsn);
-static void add_waiting(PtLogState *state);
+static void list_waiting(PtLogState *state);
 
 static Size
 shared_size(void)
@@ -119,6 +119,7 @@ pt_state_adopt(PtLogState *state, const PtLogState *fresh)
 	state->committed = fresh->committed;
 	state->durable = fresh->durable;
 	state->ring_n = 0;
+	state->loaded_lsn = fresh->loaded_lsn;
 	if (fresh->start_offset >= state->start_offset)
 	{
 		state->start_offset = fresh->start_offset;
@@ -135,6 +136,9 @@ pt_state_adopt(PtLogState *state, const PtLogState *fresh)
 	{
 		/* who decided it has been here already, and asked for no more */
 		XLogFlush(lsn);
+		SpinLockAcquire(&state->mutex);
+		state->loaded_lsn = Max(state->loaded_lsn, lsn);
+		SpinLockRelease(&state->mutex);
 		pt_state_advance(state, lsn);
 	}
 }
@@ -206,51 +210,119 @@ pt_state_settle(PtLogState *state, Relation rel)
 }
 
 /*
+ * True if the transaction is over and has committed; then *lsn is the end of
+ * its commit record, which may be asynchronous (invalid: it is flushed).  May
+ * read clog.
+ */
+static bool
+is_committed(TransactionId xid, XLogRecPtr *lsn)
+{
+	if (!TransactionIdIsValid(xid) || TransactionIdIsInProgress(xid) || pt_xid_fate(xid) != PT_XID_COMMITTED)
+		return false;
+	*lsn = TransactionIdGetCommitLSN(xid);
+	return true;
+}
+
+/*
+ * A prepared transaction has been committed by somebody, up to lsn: moves the
+ * committed end if it has appended last.  Needs no lock: somebody may append
+ * already, and then settles the tail itself, so we only act when tail_xid is
+ * still that transaction.  For the same reason the log is listed with both
+ * mutexes held: who appends next may take it for listed at once.
+ */
+static bool
+resolve_to(PtLogState *state, TransactionId xid, XLogRecPtr lsn)
+{
+	bool		resolved;
+
+	SpinLockAcquire(&shared->waiting_mutex);
+	SpinLockAcquire(&state->mutex);
+	resolved = state->tail_xid == xid;
+	if (resolved)
+	{
+		publish(state, lsn);
+		if (!state->waiting)
+			list_waiting(state);
+		state->waiting = true;
+	}
+	SpinLockRelease(&state->mutex);
+	SpinLockRelease(&shared->waiting_mutex);
+	return resolved;
+}
+
+/*
  * For a prepared transaction that has been committed or rolled back by
  * somebody: moves the committed end.  Does nothing while the transaction runs.
- * Needs no lock: when the transaction is over somebody may append already, and
- * then settles the tail itself, so we only act when tail_xid is still what we
- * looked up.  true: the end waits for the flush up to *lsn (invalid: is
- * flushed), which the caller asks for.
+ * true: the end waits for the flush up to *lsn, which the caller asks for.
  */
 static bool
 resolve_prepared(PtLogState *state, XLogRecPtr *lsn)
 {
 	TransactionId xid = state->tail_xid;
-	bool		resolved;
-	bool		enlist = false;
 
-	if (!TransactionIdIsValid(xid) || TransactionIdIsInProgress(xid) || pt_xid_fate(xid) != PT_XID_COMMITTED)
-		return false;
-	*lsn = TransactionIdGetCommitLSN(xid);	/* the commit may be asynchronous */
-	SpinLockAcquire(&state->mutex);
-	resolved = state->tail_xid == xid;
-	if (resolved)
-	{
-		publish(state, *lsn);
-		enlist = !state->waiting;
-		state->waiting = true;
-	}
-	SpinLockRelease(&state->mutex);
-	if (enlist)
-		add_waiting(state);
-	return resolved;
+	return is_committed(xid, lsn) && resolve_to(state, xid, *lsn);
 }
 
-/* What was loaded during recovery is not what is in the log now. */
-static void
-resolve_loaded(PtLogState *state)
+/* The transactions that have appended last to any log. */
+typedef struct Tails
 {
-	XLogRecPtr	lsn;
+	int			n;
+	TransactionId *xids;
+	XLogRecPtr *lsns;
+} Tails;
 
-	if (pt_state_is_ready(state))
-		(void) resolve_prepared(state, &lsn);
+/* Notes that of one log.  What was loaded in recovery is not in it now. */
+static void
+note_tail(PtLogState *state, void *arg)
+{
+	Tails	   *tails = arg;
+	TransactionId xid = state->tail_xid;
+
+	Assert(tails->n < pt_max_partitions);
+	if (pt_state_is_ready(state) && TransactionIdIsValid(xid) &&
+		(tails->n == 0 || tails->xids[tails->n - 1] != xid))
+		tails->xids[tails->n++] = xid;
 }
 
+static void
+resolve_tail(PtLogState *state, void *arg)
+{
+	const Tails *tails = arg;
+	TransactionId xid = state->tail_xid;
+
+	for (int i = 0; pt_state_is_ready(state) && i < tails->n; i++)
+	{
+		if (tails->xids[i] == xid)
+		{
+			(void) resolve_to(state, xid, tails->lsns[i]);
+			break;
+		}
+	}
+}
+
+/*
+ * The same for all logs.  Clog is looked at between two looks at the table,
+ * whose lock is held over no reading.
+ */
 void
 pt_state_resolve_all(void)
 {
-	pt_state_each(resolve_loaded);
+	Tails		tails = {0};
+	int			n = 0;
+
+	tails.xids = palloc(sizeof(TransactionId) * pt_max_partitions);
+	pt_state_each(note_tail, &tails);
+	tails.lsns = palloc(sizeof(XLogRecPtr) * Max(tails.n, 1));
+	for (int i = 0; i < tails.n; i++)
+	{
+		if (is_committed(tails.xids[i], &tails.lsns[n]))
+			tails.xids[n++] = tails.xids[i];
+	}
+	tails.n = n;
+	if (n > 0)
+		pt_state_each(resolve_tail, &tails);
+	pfree(tails.xids);
+	pfree(tails.lsns);
 }
 
 /* The tail becomes the committed end; mutex held. */
@@ -287,26 +359,53 @@ pt_state_committed(PtLogState *state, XLogRecPtr lsn)
 	enlist = !state->waiting;
 	state->waiting = true;
 	SpinLockRelease(&state->mutex);
-	if (enlist)
-		add_waiting(state);
+	if (!enlist)
+		return;
+	SpinLockAcquire(&shared->waiting_mutex);
+	list_waiting(state);
+	SpinLockRelease(&shared->waiting_mutex);
 }
 
 /*
  * Lists a log whose "waiting" the caller has just set: the committer advances
- * it.
+ * it.  With waiting_mutex held.
  */
 static void
-add_waiting(PtLogState *state)
+list_waiting(PtLogState *state)
 {
-	SpinLockAcquire(&shared->waiting_mutex);
 	Assert(shared->nwaiting < pt_max_partitions);
 	shared->waiting[shared->nwaiting++] = state;
-	SpinLockRelease(&shared->waiting_mutex);
 }
 
 /*
  * durable ends
  */
+
+/*
+ * The WAL that must be safe before consumers may be told of an end that was
+ * read from the log, as the log does not say what standbys have; Invalid:
+ * none.
+ */
+XLogRecPtr
+pt_state_loaded_lsn(PtLogState *state)
+{
+	XLogRecPtr	lsn;
+
+	SpinLockAcquire(&state->mutex);
+	lsn = state->loaded_lsn;
+	SpinLockRelease(&state->mutex);
+	return lsn;
+}
+
+/* It is safe up to lsn. */
+void
+pt_state_loaded_safe(PtLogState *state, XLogRecPtr lsn)
+{
+	SpinLockAcquire(&state->mutex);
+	if (state->loaded_lsn <= lsn)
+		state->loaded_lsn = InvalidXLogRecPtr;
+	SpinLockRelease(&state->mutex);
+}
 
 /*
  * The durable end of a log has moved from there to here.  Retention wants to

@@ -83,6 +83,9 @@ typedef struct PtLogState
 	PtLogEnd	durable;
 	int			ring_n;
 	PtLogEnd	ring[PT_STATE_RING];	/* committed, waiting for their LSN */
+	XLogRecPtr	loaded_lsn;		/* WAL was flushed up to here when the ends
+								 * were read from the log, so all of it counts
+								 * as durable; Invalid: standbys have it */
 
 	/*
 	 * logical extents [written_from, written_to) have been written to the
@@ -170,6 +173,8 @@ extern void pt_state_advance(PtLogState *state, XLogRecPtr lsn);
 extern void pt_state_advance_all(XLogRecPtr lsn);
 
 extern PtLogEnd pt_state_durable(PtLogState *state);
+extern XLogRecPtr pt_state_loaded_lsn(PtLogState *state);
+extern void pt_state_loaded_safe(PtLogState *state, XLogRecPtr lsn);
 
 /*
  * A complete extent has been written: the batches in it can be had from the

@@ -75,6 +75,7 @@ read_state(PtLogState *fresh, Relation rel, bool for_append)
 		read_max_timestamp(fresh, &r);
 	read_ends(fresh, &r);
 	pt_reader_end(&r);
+	fresh->loaded_lsn = recovering ? InvalidXLogRecPtr : GetFlushRecPtr(NULL);
 	fresh->loaded = true;
 	fresh->volatile_load = recovering;
 	Assert(recovering ||

@@ -460,10 +460,10 @@ pt_state_tell(const RelFileLocator *locator, PtStateCallback callback, const voi
 
 /* Calls back for all entries, under the table's lock alone. */
 void
-pt_state_each(void (*callback) (PtLogState *state))
+pt_state_each(void (*callback) (PtLogState *state, void *arg), void *arg)
 {
 	LWLockAcquire(&table->lock, LW_SHARED);
 	for (int i = 0; i < table->nused; i++)
-		callback(&table->states[i]);
+		callback(&table->states[i], arg);
 	LWLockRelease(&table->lock);
 }

@@ -46,6 +46,9 @@ def test_without_standby():
     primary.restart()
     primary.wait_up()
     primary.wait_listener()
+    standby.start()
+    tap.equal(becomes("1"), "1", "what it has is shown")
+    standby.stop()
     for level in ("local", "off"):
         primary.sql("SET synchronous_commit = %s; SELECT append('safe:0', '%s')" % (level, level))
         tap.equal(end(), "1", "synchronous_commit = %s in a session shows consumers nothing that no standby has" % level)
@@ -92,11 +95,34 @@ def test_answers():
     session.close()
 
 
+def test_restarted():
+    """the primary starts again without its standby: what only the primary has is in its log, and looks like the rest"""
+    standby.stop()
+    primary.sql("SET synchronous_commit = local; SELECT append('safe:0', 'alone')")
+    last = int(primary.sql('SELECT max("offset") FROM topics.safe'))
+    for mode in ("fast", "immediate"):
+        primary.restart(mode)
+        primary.wait_up()
+        primary.wait_listener()
+        with raw.Client(primary.bootstrap, timeout=60) as client:
+            client.send("Fetch", 11, {"ReplicaId": -1, "MaxWaitMs": 60000, "MinBytes": 1, "MaxBytes": 1 << 20, "Topics": [
+                {"Topic": "safe", "Partitions": [{"Partition": 0, "FetchOffset": last, "PartitionMaxBytes": 1 << 20}]}]})
+            tap.ok(not select.select([client.socket], [], [], 0.7)[0], "%s: a consumer waits" % mode)
+        with raw.Client(primary.bootstrap, timeout=60) as client:
+            for timestamp in (-1, -2):
+                [topic] = client.call("ListOffsets", 5, {"ReplicaId": -1, "IsolationLevel": 0, "Topics": [
+                    {"Name": "safe", "Partitions": [{"PartitionIndex": 0, "CurrentLeaderEpoch": -1, "Timestamp": timestamp}]}]})["Topics"]
+                tap.equal(topic["Partitions"][0]["ErrorCode"], 6, "and who asks for an offset is told to come again")
+    tap.equal(primary.sql('SELECT max("offset") FROM topics.safe'), str(last), "SQL sees it")
+    standby.start()
+    tap.equal(becomes(str(last + 1)), str(last + 1), "when the standby is back consumers see it")
+
+
 pg.demote()
 tests = [test_without_standby, test_with_standby]
 try:
     raw.message("ProduceRequest")
-    tests.append(test_answers)
+    tests += [test_answers, test_restarted]
 except RuntimeError:
     tap.note("left out: no kafka-clients jar (test/clients/install)")
 tap.main(tests)

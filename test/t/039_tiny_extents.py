@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A build whose extents, directory pages and maps are tiny: a little data comes over all the boundaries of a log that runs for years.
 
-The regression tests, and a random workload against a model: PGTOPIC_SEED repeats one.
+The regression tests, a random workload against a model, and a full disk: PGTOPIC_SEED repeats one.
 """
 
 import hashlib
@@ -13,12 +13,15 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import cluster as pg   # noqa: E402
+import small_disk      # noqa: E402
 import tap             # noqa: E402
 
 ROUNDS = 160
 SEED = int(os.environ.get("PGTOPIC_SEED") or random.randrange(1 << 30))
 
-primary = standby = None
+RECORDS = 60            # of the test of a full disk; most take an extent of their own
+
+primary = standby = disk = None
 
 
 def build():
@@ -181,6 +184,49 @@ def test_random():
     primary.stop()
 
 
+def append(session, i):
+    return session.sql("SELECT append('f:0', repeat('%d', 50000))" % (i % 10))
+
+
+def appended_at_last(session, i):
+    """How often a record was refused until the disk had space enough for it; each time a little more is free."""
+    for refused, kb in enumerate((0, 8, 16, 60, 64, 72, 80, 128, 136, 144, 1024)):
+        disk.leave(kb / 1024)
+        answer = append(session, i)
+        if answer == str(i):
+            return refused
+        if "No space left on device" not in answer:
+            raise RuntimeError("record %d: %s" % (i, answer))
+    raise RuntimeError("record %d has never been taken" % i)
+
+
+def test_full_disk():
+    """each extent, each page of the map and of the directory meets a full disk"""
+    if disk is None:
+        tap.note("left out: no file system can be mounted here")
+        return
+    server = pg.Cluster("full", {"autovacuum": "off"}).init().start()
+    server.sql("CREATE TABLESPACE small LOCATION '%s'" % disk.directory("tablespace"))
+    server.set(default_tablespace="small").restart()
+    server.sql("CREATE EXTENSION pgtopic; SELECT create_topic('f')")
+    session = server.session()
+    refused = [appended_at_last(session, i) for i in range(RECORDS)]
+    disk.leave()
+    session.close()
+    tap.ok(sum(r > 0 for r in refused) >= RECORDS // 2, "%d records, %d times refused" % (RECORDS, sum(refused)))
+    tap.ok(max(refused) > min(r for r in refused if r > 0), "some needed more than an extent: %s" % refused)
+    whole = "SELECT count(*), max(\"offset\"), bool_and(value = repeat((\"offset\" % 10)::text, 50000)::bytea) FROM topics.f"
+    for what in ("all records are there", "also after a crash"):
+        tap.equal(server.sql(whole), "%d|%d|t" % (RECORDS, RECORDS - 1), what)
+        tap.equal(server.rows("SELECT * FROM verify_topic('f', deep => true)"), [], "the log is whole")
+        server.kill9().start()
+        server.wait_up()
+    tap.ok(int(server.sql("SELECT pg_relation_size('topics.\"f#0\"')")) > 5 * 7 * 65536, "it has several pages of the map")
+    server.stop()
+
+
 pg.demote()
+disks = small_disk.mount(40)
+disk = disks[0] if disks else None
 if build():
-    tap.main([test_suite, test_random, test_compaction])
+    tap.main([test_suite, test_random, test_compaction, test_full_disk])

@@ -5,7 +5,8 @@
  *
  * There are no Kafka transactions, so no producer has one in progress.
  *
- * Siblings: ../searches.c, ../topics.h; ../../produce/produce.h (pt_producers_list).
+ * Siblings: ../searches.c, ../topics.h; ../../produce/produce.h
+ * (pt_producers_list).
  *
  * Copyright (c) 2026, the pgtopic authors
  *

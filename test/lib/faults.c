@@ -18,22 +18,20 @@
  * is each request to read ahead (posix_fadvise), which brings nothing.  Reads
  * that wait are not concerned; they are what the file read is for.
  *
- * faults.py writes the files.
+ * faults.py writes the files.  Siblings: calls.h; power.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
  *-------------------------------------------------------------------------
  */
-#define _GNU_SOURCE
-#include <dlfcn.h>
+#include "calls.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #define WAIT_US		2000
@@ -156,19 +154,6 @@ fails(Action action)
 	return action == ACT_EIO || action == ACT_ENOSPC;
 }
 
-#define REAL(type, name) \
-	static type real = NULL; \
-	if (real == NULL) \
-		real = (type) dlsym(RTLD_NEXT, name)
-
-typedef int (*SyncCall) (int);
-typedef ssize_t (*ReadCall) (int, void *, size_t, off_t);
-typedef ssize_t (*WriteCall) (int, const void *, size_t, off_t);
-typedef ssize_t (*VectorCall) (int, const struct iovec *, int, off_t);
-typedef ssize_t (*NowaitCall) (int, const struct iovec *, int, off_t, int);
-typedef int (*AdviseCall) (int, off_t, off_t, int);
-typedef int (*ExtendCall) (int, off_t, off_t);
-
 static int
 sync_with(SyncCall real, int fd)
 {
@@ -176,7 +161,7 @@ sync_with(SyncCall real, int fd)
 }
 
 static ssize_t
-read_with(ReadCall real, int fd, void *buf, size_t n, off_t at)
+read_with(PreadCall real, int fd, void *buf, size_t n, off_t at)
 {
 	Action		action = decide("read", fd);
 
@@ -184,7 +169,7 @@ read_with(ReadCall real, int fd, void *buf, size_t n, off_t at)
 }
 
 static ssize_t
-write_with(WriteCall real, int fd, const void *buf, size_t n, off_t at)
+write_with(PwriteCall real, int fd, const void *buf, size_t n, off_t at)
 {
 	Action		action = decide("write", fd);
 
@@ -209,75 +194,11 @@ vector_with(VectorCall real, const char *operation, int fd, const struct iovec *
 	return real(fd, &half, 1, at);
 }
 
-int
-fsync(int fd)
-{
-	REAL(SyncCall, "fsync");
-	return sync_with(real, fd);
-}
-
-int
-fdatasync(int fd)
-{
-	REAL(SyncCall, "fdatasync");
-	return sync_with(real, fd);
-}
-
-ssize_t
-pread(int fd, void *buf, size_t n, off_t at)
-{
-	REAL(ReadCall, "pread");
-	return read_with(real, fd, buf, n, at);
-}
-
-ssize_t
-pread64(int fd, void *buf, size_t n, off64_t at)
-{
-	REAL(ReadCall, "pread64");
-	return read_with(real, fd, buf, n, at);
-}
-
-ssize_t
-pwrite(int fd, const void *buf, size_t n, off_t at)
-{
-	REAL(WriteCall, "pwrite");
-	return write_with(real, fd, buf, n, at);
-}
-
-ssize_t
-pwrite64(int fd, const void *buf, size_t n, off64_t at)
-{
-	REAL(WriteCall, "pwrite64");
-	return write_with(real, fd, buf, n, at);
-}
-
-ssize_t
-preadv(int fd, const struct iovec *iov, int n, off_t at)
-{
-	REAL(VectorCall, "preadv");
-	return vector_with(real, "read", fd, iov, n, at);
-}
-
-ssize_t
-preadv64(int fd, const struct iovec *iov, int n, off64_t at)
-{
-	REAL(VectorCall, "preadv64");
-	return vector_with(real, "read", fd, iov, n, at);
-}
-
-ssize_t
-pwritev(int fd, const struct iovec *iov, int n, off_t at)
-{
-	REAL(VectorCall, "pwritev");
-	return vector_with(real, "write", fd, iov, n, at);
-}
-
-ssize_t
-pwritev64(int fd, const struct iovec *iov, int n, off64_t at)
-{
-	REAL(VectorCall, "pwritev64");
-	return vector_with(real, "write", fd, iov, n, at);
-}
+WRAP_SYNC(sync_with(real, fd))
+WRAP_PREAD(read_with(real, fd, buf, n, at))
+WRAP_PWRITE(write_with(real, fd, buf, n, at))
+WRAP_VECTOR(preadv, vector_with(real, "read", fd, iov, n, at))
+WRAP_VECTOR(pwritev, vector_with(real, "write", fd, iov, n, at))
 
 /* Is the file one of those that the page cache does not have? */
 static int
@@ -315,7 +236,7 @@ is_cold(int fd, const char *what, off_t at)
 }
 
 static ssize_t
-nowait_with(NowaitCall real, int fd, const struct iovec *iov, int n, off_t at, int flags)
+nowait_with(Vector2Call real, int fd, const struct iovec *iov, int n, off_t at, int flags)
 {
 	Action		action;
 
@@ -328,19 +249,7 @@ nowait_with(NowaitCall real, int fd, const struct iovec *iov, int n, off_t at, i
 	return fails(action) ? -1 : real(fd, iov, action == ACT_SHORT && n > 1 ? n / 2 : n, at, flags);
 }
 
-ssize_t
-preadv2(int fd, const struct iovec *iov, int n, off_t at, int flags)
-{
-	REAL(NowaitCall, "preadv2");
-	return nowait_with(real, fd, iov, n, at, flags);
-}
-
-ssize_t
-preadv64v2(int fd, const struct iovec *iov, int n, off64_t at, int flags)
-{
-	REAL(NowaitCall, "preadv64v2");
-	return nowait_with(real, fd, iov, n, at, flags);
-}
+WRAP_VECTOR2(preadv2, preadv64v2, nowait_with(real, fd, iov, n, at, flags))
 
 static int
 advise_with(AdviseCall real, int fd, off_t at, off_t n, int advice)
@@ -350,19 +259,7 @@ advise_with(AdviseCall real, int fd, off_t at, off_t n, int advice)
 	return real(fd, at, n, advice);
 }
 
-int
-posix_fadvise(int fd, off_t at, off_t n, int advice)
-{
-	REAL(AdviseCall, "posix_fadvise");
-	return advise_with(real, fd, at, n, advice);
-}
-
-int
-posix_fadvise64(int fd, off64_t at, off64_t n, int advice)
-{
-	REAL(AdviseCall, "posix_fadvise64");
-	return advise_with(real, fd, at, n, advice);
-}
+WRAP_ADVISE(advise_with(real, fd, at, n, advice))
 
 /* Returns the error instead of setting errno. */
 static int
@@ -371,16 +268,4 @@ extend_with(ExtendCall real, int fd, off_t from, off_t n)
 	return fails(decide("extend", fd)) ? errno : real(fd, from, n);
 }
 
-int
-posix_fallocate(int fd, off_t from, off_t n)
-{
-	REAL(ExtendCall, "posix_fallocate");
-	return extend_with(real, fd, from, n);
-}
-
-int
-posix_fallocate64(int fd, off64_t from, off64_t n)
-{
-	REAL(ExtendCall, "posix_fallocate64");
-	return extend_with(real, fd, from, n);
-}
+WRAP_EXTEND(extend_with(real, fd, from, n))

@@ -33,14 +33,15 @@
  * ends with the process.  The copy is there before the block is written, so a
  * process may be killed at any point.
  *
- * Sibling: faults.c, a disk that stands still or fails; both can be loaded.
+ * Siblings: calls.h; faults.c, a disk that stands still or fails; both can be
+ * loaded.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
  *-------------------------------------------------------------------------
  */
-#define _GNU_SOURCE
-#include <dlfcn.h>
+#include "calls.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -51,8 +52,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/types.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #define BLOCK		4096
@@ -316,16 +315,8 @@ after(const Change *change, ssize_t written)
 	errno = save_errno;
 }
 
-#define REAL(type, name) \
-	static type real = NULL; \
-	if (real == NULL) \
-		real = (type) dlsym(RTLD_NEXT, name)
-
 /* Calls that write */
 
-typedef ssize_t (*PwriteCall) (int, const void *, size_t, off_t);
-typedef ssize_t (*PwritevCall) (int, const struct iovec *, int, off_t);
-typedef ssize_t (*Pwritev2Call) (int, const struct iovec *, int, off_t, int);
 typedef ssize_t (*WriteCall) (int, const void *, size_t);
 typedef ssize_t (*WritevCall) (int, const struct iovec *, int);
 
@@ -350,7 +341,7 @@ pwrite_with(PwriteCall real, int fd, const void *buf, size_t n, off_t at)
 }
 
 static ssize_t
-pwritev_with(PwritevCall real, int fd, const struct iovec *iov, int n, off_t at)
+pwritev_with(VectorCall real, int fd, const struct iovec *iov, int n, off_t at)
 {
 	Change		change = before(fd, at, total(iov, n));
 	ssize_t		written = real(fd, iov, n, at);
@@ -359,36 +350,8 @@ pwritev_with(PwritevCall real, int fd, const struct iovec *iov, int n, off_t at)
 	return written;
 }
 
-ssize_t
-pwrite(int fd, const void *buf, size_t n, off_t at)
-{
-	REAL(PwriteCall, "pwrite");
-	return pwrite_with(real, fd, buf, n, at);
-}
-
-ssize_t
-pwrite64(int fd, const void *buf, size_t n, off64_t at)
-{
-	REAL(PwriteCall, "pwrite64");
-	return pwrite_with(real, fd, buf, n, at);
-}
-
-ssize_t
-pwritev(int fd, const struct iovec *iov, int n, off_t at)
-{
-	REAL(PwritevCall, "pwritev");
-	return pwritev_with(real, fd, iov, n, at);
-}
-
-ssize_t
-pwritev64(int fd, const struct iovec *iov, int n, off64_t at)
-{
-	REAL(PwritevCall, "pwritev64");
-	return pwritev_with(real, fd, iov, n, at);
-}
-
 static ssize_t
-pwritev2_with(Pwritev2Call real, int fd, const struct iovec *iov, int n, off_t at, int flags)
+pwritev2_with(Vector2Call real, int fd, const struct iovec *iov, int n, off_t at, int flags)
 {
 	Change		change = before(fd, at, total(iov, n));
 	ssize_t		written = real(fd, iov, n, at, flags);
@@ -397,19 +360,9 @@ pwritev2_with(Pwritev2Call real, int fd, const struct iovec *iov, int n, off_t a
 	return written;
 }
 
-ssize_t
-pwritev2(int fd, const struct iovec *iov, int n, off_t at, int flags)
-{
-	REAL(Pwritev2Call, "pwritev2");
-	return pwritev2_with(real, fd, iov, n, at, flags);
-}
-
-ssize_t
-pwritev64v2(int fd, const struct iovec *iov, int n, off64_t at, int flags)
-{
-	REAL(Pwritev2Call, "pwritev64v2");
-	return pwritev2_with(real, fd, iov, n, at, flags);
-}
+WRAP_PWRITE(pwrite_with(real, fd, buf, n, at))
+WRAP_VECTOR(pwritev, pwritev_with(real, fd, iov, n, at))
+WRAP_VECTOR2(pwritev2, pwritev64v2, pwritev2_with(real, fd, iov, n, at, flags))
 
 ssize_t
 write(int fd, const void *buf, size_t n)
@@ -437,10 +390,6 @@ writev(int fd, const struct iovec *iov, int n)
 
 /* Calls that change the size */
 
-typedef int (*TruncateCall) (int, off_t);
-typedef int (*ExtendCall) (int, off_t, off_t);
-typedef int (*FallocateCall) (int, int, off_t, off_t);
-
 /* What is cut off is copied; a longer file has a size only. */
 static int
 ftruncate_with(TruncateCall real, int fd, off_t len)
@@ -454,19 +403,7 @@ ftruncate_with(TruncateCall real, int fd, off_t len)
 	return rc;
 }
 
-int
-ftruncate(int fd, off_t len)
-{
-	REAL(TruncateCall, "ftruncate");
-	return ftruncate_with(real, fd, len);
-}
-
-int
-ftruncate64(int fd, off64_t len)
-{
-	REAL(TruncateCall, "ftruncate64");
-	return ftruncate_with(real, fd, len);
-}
+WRAP_TRUNCATE(ftruncate_with(real, fd, len))
 
 static int
 extend_with(ExtendCall real, int fd, off_t from, off_t n)
@@ -478,19 +415,7 @@ extend_with(ExtendCall real, int fd, off_t from, off_t n)
 	return rc;
 }
 
-int
-posix_fallocate(int fd, off_t from, off_t n)
-{
-	REAL(ExtendCall, "posix_fallocate");
-	return extend_with(real, fd, from, n);
-}
-
-int
-posix_fallocate64(int fd, off64_t from, off64_t n)
-{
-	REAL(ExtendCall, "posix_fallocate64");
-	return extend_with(real, fd, from, n);
-}
+WRAP_EXTEND(extend_with(real, fd, from, n))
 
 /* Modes other than 0 may zero what is there, or punch holes into it. */
 static int
@@ -503,23 +428,9 @@ fallocate_with(FallocateCall real, int fd, int mode, off_t from, off_t n)
 	return rc;
 }
 
-int
-fallocate(int fd, int mode, off_t from, off_t n)
-{
-	REAL(FallocateCall, "fallocate");
-	return fallocate_with(real, fd, mode, from, n);
-}
-
-int
-fallocate64(int fd, int mode, off64_t from, off64_t n)
-{
-	REAL(FallocateCall, "fallocate64");
-	return fallocate_with(real, fd, mode, from, n);
-}
+WRAP_FALLOCATE(fallocate_with(real, fd, mode, from, n))
 
 /* Calls that make durable */
-
-typedef int (*SyncCall) (int);
 
 static int
 sync_with(SyncCall real, int fd)
@@ -536,19 +447,7 @@ sync_with(SyncCall real, int fd)
 	return 0;
 }
 
-int
-fsync(int fd)
-{
-	REAL(SyncCall, "fsync");
-	return sync_with(real, fd);
-}
-
-int
-fdatasync(int fd)
-{
-	REAL(SyncCall, "fdatasync");
-	return sync_with(real, fd);
-}
+WRAP_SYNC(sync_with(real, fd))
 
 /* Calls that open, rename and remove */
 

@@ -24,7 +24,7 @@
 #include "topic/topic.h"
 
 /* Where the columns begin, with and without the bitmap of nulls. */
-#define TUPLE_HOFF		MAXALIGN(SizeofHeapTupleHeader + BITMAPLEN(PT_COLUMNS))
+#define TUPLE_HOFF		MAXALIGN(SizeofHeapTupleHeader + (PT_COLUMNS + BITS_PER_BYTE - 1) / BITS_PER_BYTE)
 
 StaticAssertDecl(TUPLE_HOFF == MAXALIGN(SizeofHeapTupleHeader), "the bitmap of nulls takes no space");
 

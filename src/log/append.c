@@ -27,6 +27,7 @@
 #include "access/xlog.h"
 #include "access/xloginsert.h"
 #include "miscadmin.h"
+#include "replication/logicalworker.h"
 
 #include "io/io.h"
 #include "io/writeback.h"
@@ -99,6 +100,8 @@ place_batch(PtAppendBatch *b, int64 offset, int32 epoch)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("offset %lld is before the end of the log, %lld",
 						(long long) b->base_offset, (long long) offset),
+				 IsLogicalWorker() ?
+				 errhint("A topic that a subscription fills must get no other records. Skip the transaction with ALTER SUBSCRIPTION ... SKIP, or make the topic anew and have it copied with ALTER SUBSCRIPTION ... REFRESH PUBLICATION.") :
 				 errhint("Records can be added at the end of a log only.")));
 	if (b->base_offset > PG_INT64_MAX - batch_ordinals(b))
 		ereport(ERROR,

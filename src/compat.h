@@ -277,6 +277,15 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 #define PT_BITMAP_CALLBACKS .scan_bitmap_next_tuple = pt_scan_bitmap_next_tuple,
 #endif
 
+/* 18: a place for what EXPLAIN tells of an index scan; 19: options. */
+#if PG_VERSION_NUM < 180000
+#define pt_index_beginscan(heap, index, snapshot) index_beginscan(heap, index, snapshot, 0, 0)
+#elif PG_VERSION_NUM < 190000
+#define pt_index_beginscan(heap, index, snapshot) index_beginscan(heap, index, snapshot, NULL, 0, 0)
+#else
+#define pt_index_beginscan(heap, index, snapshot) index_beginscan(heap, index, snapshot, NULL, 0, 0, 0)
+#endif
+
 /* 16: an access method says that it summarizes blocks, as BRIN does. */
 #if PG_VERSION_NUM < 160000
 #define pt_index_am_summarizes(index) ((index)->rd_rel->relam == BRIN_AM_OID)

@@ -4,8 +4,8 @@
  *	  verify_topic() and verify_partition(): is a topic whole?  And
  *	  skip_damaged(), which gives up what is not.
  *
- * One row for each thing that is wrong.  The work is done in ../log/verify.c
- * and ../log/lost.c.
+ * One row for each thing that is wrong.  The work is done in ../log/verify.c,
+ * ../index/verify.c and ../log/lost.c.
  *
  * Siblings: info.c.
  *
@@ -19,6 +19,7 @@
 #include "catalog/pg_class.h"
 #include "func/func.h"
 #include "funcapi.h"
+#include "index/index.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -89,6 +90,8 @@ verify(FunctionCallInfo fcinfo, Relation rel, PtString topic, int32 number, bool
 
 	Assert(findings.rsinfo->setResult != NULL);
 	pt_verify_log(rel, deep, &sink);
+	if (deep)
+		pt_index_verify(rel, &sink);
 	MemoryContextDelete(findings.mcxt);
 }
 

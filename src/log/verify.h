@@ -30,7 +30,9 @@
 	X(OFFSET, "offset") \
 	X(TIMESTAMP, "timestamp") \
 	X(BATCH, "batch")				/* a record batch: header, CRC, records */ \
+	X(PRODUCERS, "producers")		/* a snapshot of producers */ \
 	X(END, "end")					/* the committed end */ \
+	X(INDEX, "index")				/* entries of a secondary index */ \
 	X(SKIPPED, "skipped")		/* was lost; skip_damaged() leads past it */
 
 typedef enum PtDamage

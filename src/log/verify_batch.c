@@ -22,6 +22,9 @@
 #include "storage/procarray.h"
 #include "utils/memutils.h"
 
+#include "record/producer_snapshot.h"
+
+#include "log/producers.h"
 #include "log/verify_walk.h"
 
 #define KNOWN_FLAGS		(PT_FRAME_ABORTED | PT_FRAME_CUT | PT_FRAME_MOVED | PT_FRAME_KIND_MASK)
@@ -34,6 +37,15 @@ typedef enum Fate
 	UNKNOWN						/* in progress, or forgotten meanwhile */
 } Fate;
 
+/* The last batch of a producer. */
+typedef struct LastBatch
+{
+	int64		producer_id;	/* the key */
+	int64		base_offset;
+	int32		base_sequence;
+	int32		epoch;
+} LastBatch;
+
 static Fate fate_of(PtVerifyWalk *w, const PtFrame *frame);
 static void check_flags(PtVerifyWalk *w, const PtFrame *frame, Fate fate);
 static void check_sequence(PtVerifyWalk *w, const PtFrame *frame);
@@ -43,6 +55,10 @@ static PtBatchStatus check_records(PtVerifyWalk *w, bool *late);
 /* A finding about a frame. */
 #define say_frame(w, damage, frame, ...) \
 	pt_verify_say((w)->v, damage, (w)->block, (frame)->pos, (frame)->batch.base_offset, __VA_ARGS__)
+
+/* A finding about a piece of a snapshot. */
+#define say_piece(w, ...) \
+	pt_verify_say((w)->v, PT_DAMAGE_PRODUCERS, (w)->frame_block, (w)->frame.pos, -1, __VA_ARGS__)
 
 /* The flags of sealed frames count, else the transaction. */
 static Fate
@@ -249,11 +265,24 @@ pt_verify_frame(PtVerifyWalk *w, const PtFrame *frame)
 	w->got = 0;
 }
 
+/*
+ * Is what the frame holds looked at?  Batches are, and what is known of
+ * producers, when deep.
+ */
+static bool
+is_looked_into(const PtVerifyWalk *w)
+{
+	uint32		kind = w->frame.head.flags & PT_FRAME_KIND_MASK;
+
+	return w->v->deep && (kind == PT_FRAME_KIND_BATCH || kind == PT_FRAME_KIND_PRODUCERS) &&
+		!(w->frame.head.flags & PT_FRAME_CUT);
+}
+
 /* Bytes of the batch that the walk is in; kept when they are wanted. */
 void
 pt_verify_collect(PtVerifyWalk *w, const char *bytes, uint32 n)
 {
-	if (!w->v->deep || !pt_frame_is_batch(&w->frame) || w->frame.head.flags & PT_FRAME_CUT)
+	if (!is_looked_into(w))
 		return;
 	if (w->got + (Size) n > w->cap)
 	{
@@ -306,6 +335,85 @@ tell_bad_batch(PtVerifyWalk *w)
 }
 
 /*
+ * What a snapshot says of producers.  It is taken under the append lock, so of
+ * a producer that has written since the start of the log it has the last batch
+ * before its place.  Where the log has been compacted, or something is lost,
+ * that batch may be missing, but there is none behind it.  Of others it says
+ * something of batches that are gone: they were before its place.
+ */
+
+/*
+ * A committed batch.  Of more producers than a snapshot can have the last ones
+ * are not looked at.
+ */
+static void
+note_producer_batch(PtVerifyWalk *w)
+{
+	const PtBatchHeader *batch = &w->frame.batch;
+	HASHCTL		ctl = {.keysize = sizeof(int64),.entrysize = sizeof(LastBatch),.hcxt = CurrentMemoryContext};
+	LastBatch  *last;
+	bool		found;
+
+	if (batch->producer_id < 0 || batch->base_sequence < 0 || batch->producer_epoch < 0 || batch->last_offset_delta < 0)
+		return;
+	if (w->producers == NULL)
+		w->producers = hash_create("pgtopic verified producers", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	last = hash_search(w->producers, &batch->producer_id,
+					   hash_get_num_entries(w->producers) < PT_PRODUCERS_MAX ? HASH_ENTER : HASH_FIND, &found);
+	if (last == NULL || (found && batch->producer_epoch < last->epoch))
+		return;
+	last->base_offset = batch->base_offset;
+	last->base_sequence = batch->base_sequence;
+	last->epoch = batch->producer_epoch;
+}
+
+/* A producer of the snapshot against what has been read. */
+static void
+check_producer(PtVerifyWalk *w, const PtProducerState *state)
+{
+	const PtSequenceBatch *newest = state->n > 0 ? &state->batches[state->n - 1] : NULL;
+	int64		end = Max(w->max_next, w->v->meta->start_offset);
+	const LastBatch *last = w->producers ? hash_search(w->producers, &state->producer_id, HASH_FIND, NULL) : NULL;
+
+	if (newest && newest->base_offset + newest->last_offset_delta >= end)
+		say_piece(w, "producer %lld is said to have written up to offset %lld, and batches before end at %lld",
+				  (long long) state->producer_id, (long long) (newest->base_offset + newest->last_offset_delta), (long long) end);
+	if (last == NULL)
+		return;
+	if (state->epoch < last->epoch || (state->epoch == last->epoch && (newest == NULL || newest->base_offset < last->base_offset)))
+		say_piece(w, "what is said of producer %lld is older than its batch at offset %lld",
+				  (long long) state->producer_id, (long long) last->base_offset);
+	else if (!w->compacted && !w->lost_ever && !w->gap_ever &&
+			 (state->epoch != last->epoch || newest->base_offset != last->base_offset || newest->base_sequence != last->base_sequence))
+		say_piece(w, "producer %lld is said to have written something else than its batch at offset %lld last",
+				  (long long) state->producer_id, (long long) last->base_offset);
+}
+
+/* The walk has all of a piece of a snapshot, which is committed. */
+static void
+check_piece(PtVerifyWalk *w)
+{
+	PtSnapshotReader piece;
+	PtProducerState state;
+	PtSnapshotStatus status = pt_snapshot_open(&piece, w->data, w->got);
+
+	while (status == PT_SNAPSHOT_OK && (status = pt_snapshot_next(&piece, &state)) == PT_SNAPSHOT_OK)
+		check_producer(w, &state);
+	if (status != PT_SNAPSHOT_END)
+		say_piece(w, "a snapshot of producers cannot be read: %s",
+				  status == PT_SNAPSHOT_UNKNOWN ? "its format is not known" : "it is damaged");
+}
+
+/* What has been read may come once more, or is not wanted any more. */
+void
+pt_verify_forget_producers(PtVerifyWalk *w)
+{
+	if (w->producers)
+		hash_destroy(w->producers);
+	w->producers = NULL;
+}
+
+/*
  * The walk has come to the end of a batch, and has all of it when deep:
  * everything that is in it.
  */
@@ -318,9 +426,15 @@ pt_verify_batch(PtVerifyWalk *w)
 
 	w->end_seen |= w->next == w->end;
 	w->sealed_seen |= w->next == w->v->meta->sealed_pos;
-	if (!w->v->deep || !pt_frame_is_batch(&w->frame) || w->frame.head.flags & PT_FRAME_CUT)
+	if (!is_looked_into(w))
 		return;
 	Assert(w->got == w->frame.head.length);
+	if (!pt_frame_is_batch(&w->frame))
+	{
+		if (fate_of(w, &w->frame) == COMMITTED)
+			check_piece(w);
+		return;
+	}
 	status = pt_batch_check_crc(w->data, w->got, &header);
 	if (status == PT_BATCH_OK)
 		status = check_records(w, &late);
@@ -331,6 +445,8 @@ pt_verify_batch(PtVerifyWalk *w)
 	}
 	else if (late)
 		say_frame(w, PT_DAMAGE_TIMESTAMP, &w->frame, "a record is newer than its batch says");
+	if (status == PT_BATCH_OK && fate_of(w, &w->frame) == COMMITTED)
+		note_producer_batch(w);
 }
 
 /*

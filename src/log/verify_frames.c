@@ -436,6 +436,7 @@ enter_extent(PtVerifyWalk *w)
 			w->next = pt_extent_pos(w->extent + 1);
 			w->leaping = true;
 			w->exact = false;
+			w->compacted = true;
 		}
 		return false;
 	}
@@ -512,6 +513,7 @@ pt_verify_frames(PtVerify *v)
 		{
 			lose(&w);
 			w.lost_from = 0;
+			pt_verify_forget_producers(&w);
 			w.extent = Max(w.extent, v->meta->first_extent);
 			continue;
 		}
@@ -524,6 +526,7 @@ pt_verify_frames(PtVerify *v)
 	if (w.lost_from != 0)
 		pt_verify_found_again(&w, w.end > w.lost_from ? w.end : pt_pos_make(w.written_block + 1, PT_PAGE_FIRST),
 							  Max(w.end_offset, w.max_next), v->known ? v->tail_ordinal : -1);
+	pt_verify_forget_producers(&w);
 	if (w.data)
 		pfree(w.data);
 }

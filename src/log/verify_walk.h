@@ -11,6 +11,8 @@
 #ifndef PT_LOG_VERIFY_WALK_H
 #define PT_LOG_VERIFY_WALK_H
 
+#include "utils/hsearch.h"
+
 #include "log/verify_internal.h"
 
 typedef struct PtVerifyWalk
@@ -62,6 +64,7 @@ typedef struct PtVerifyWalk
 	bool		lost_ever;
 	bool		gap_ever;		/* something had been given up */
 	int64		gap_offset;		/* behind that */
+	HTAB	   *producers;		/* their last batches, when deep */
 	bool		end_seen;		/* a frame ends at "end" */
 	bool		sealed_seen;	/* a frame starts at the sealed position */
 } PtVerifyWalk;
@@ -74,6 +77,7 @@ extern void pt_verify_frame(PtVerifyWalk *w, const PtFrame *frame);
 extern void pt_verify_moved(PtVerifyWalk *w, const PtFrame *frame);
 extern void pt_verify_collect(PtVerifyWalk *w, const char *bytes, uint32 n);
 extern void pt_verify_batch(PtVerifyWalk *w);
+extern void pt_verify_forget_producers(PtVerifyWalk *w);
 extern void pt_verify_extent_end(PtVerifyWalk *w);
 extern void pt_verify_end(PtVerifyWalk *w);
 

@@ -122,6 +122,26 @@ class LogFile:
         return found
 
 
+class IndexFile(LogFile):
+    """The file of a secondary index: pages of items, of which each begins with a TID."""
+
+    def flags(self, block, at):
+        """The flags of a page, which are so many bytes before its end."""
+        return self.number((block + 1) * BLCKSZ - at, "H")
+
+    def items(self, block):
+        """(byte of the line pointer, byte of the item, its length)"""
+        page, found = block * BLCKSZ, []
+        for at in range(page + FIRST, page + self.number(page + LOWER, "H"), 4):
+            line = self.number(at, "I")
+            found.append((at, page + (line & 0x7fff), line >> 17))
+        return found
+
+    def kill(self, item):
+        """The item is there no more for a reader."""
+        self.put(item[0], "I", self.number(item[0], "I") | 3 << 15)
+
+
 def checksums(server, on):
     """Turns data checksums on or off; the server is down."""
     server.run("pg_checksums", "--enable" if on else "--disable", "-D", server.data)

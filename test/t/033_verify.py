@@ -3,6 +3,8 @@
 
 import os
 import random
+import re
+import struct
 import sys
 import threading
 
@@ -433,6 +435,178 @@ def test_directory():
     server.stop()
 
 
+# Where the flags of a page are, from its end, and which the pages have that are damaged.
+BTREE = (4, lambda flags: flags == 1 or flags == 3)            # a leaf, perhaps the root
+HASH = (4, lambda flags: flags & 3 == 2)
+GIN = (2, lambda flags: flags == 2)                             # keys
+GIN_TIDS = (2, lambda flags: flags & 0x7f == 3)                 # the TIDs of one key
+GIN_LIST = (2, lambda flags: flags & 16)                        # what waits
+
+
+def nowhere(f, item):
+    """A TID of a record that has never been."""
+    f.put(item[1], "H", 100)
+
+
+def other_tids(f, item):
+    """Two entries that point at each other's record."""
+    items = f.items(item[1] // B)
+    other = items[items.index(item) + 1]
+    swap(f, item[1], other[1], 6)
+
+
+def posting(f, item):
+    """The first TID of a list of TIDs in an entry."""
+    at = item[1] + ((f.number(item[1], "H") & 0x7fff) << 16 | f.number(item[1] + 2, "H"))
+    f.put(at + 4, "H", f.number(at + 4, "H") ^ 128)
+
+
+def key_bit(f, item):
+    """A bit of the value or the hash code."""
+    f.flip(item[1] + 8 + 3, 0)
+
+
+# Damages of indexes: name, the index, which pages, what is done with an item of one, and what must be said.
+INDEXES = {"btree": "(key)", "expression": "((value->>'n'))", "partial": "(key) WHERE key > 'key1'", "several": "(value, key)",
+           "hash": "USING hash (key)", "gin": "USING gin (as_jsonb(value)) WITH (fastupdate = off)", "list": "USING gin (as_jsonb(value))"}
+INDEX_DAMAGES = [("an entry of a %s index that points nowhere" % kind, kind, pages, nowhere, "no record has ever been")
+                 for kind, pages in (("btree", BTREE), ("expression", BTREE), ("partial", BTREE), ("several", BTREE), ("hash", HASH), ("list", GIN_LIST))]
+INDEX_DAMAGES += [("two swapped entries of a %s index" % kind, kind, pages, other_tids, "has other values than the record at offset")
+                  for kind, pages in (("btree", BTREE), ("expression", BTREE), ("several", BTREE), ("hash", HASH))]
+INDEX_DAMAGES += [("an entry that is not in a %s index" % kind, kind, pages, lf.IndexFile.kill, "is missing, or entered with other values")
+                  for kind, pages in (("btree", BTREE), ("partial", BTREE), ("hash", HASH), ("gin", GIN), ("list", GIN_LIST))]
+INDEX_DAMAGES += [("a bit of a value in a %s index" % kind, kind, pages, key_bit, "has other values than the record at offset|cannot be compared")
+                  for kind, pages in (("btree", BTREE), ("expression", BTREE), ("hash", HASH), ("gin", GIN), ("list", GIN_LIST))]
+INDEX_DAMAGES += [("a bit of a TID of a GIN index", "gin", GIN, posting, "is missing, or entered with other values")]
+INDEX_DAMAGES += [("a bit of a TID of many in a GIN index", "gin", GIN_TIDS, None, "is missing, or entered with other values|no record has ever been")]
+
+
+def item_of(f, at, good, keys):
+    """An item of a record that is there: they have the first TIDs.  Of keys, which have several, the middle one of a page."""
+    for block in range(1, f.blocks()):
+        items = f.items(block)[:-1] if good(f.flags(block, at)) else []
+        if keys and len(items) > 8:
+            return items[len(items) // 2]
+        for item in items:
+            high, low, offset = struct.unpack("=HHH", f.read(item[1], 6))
+            if not keys and (high, low) == (0, 0) and offset > 20:
+                return item
+    return None
+
+
+def test_indexes():
+    """entries of indexes that are missing, point nowhere, or have other values than the log"""
+    server = pg.Cluster("indexed").init()
+    lf.checksums(server, False)
+    server.start()
+    server.sql("CREATE EXTENSION pgtopic")
+    server.sql("ALTER SYSTEM SET autovacuum = off; SELECT pg_reload_conf()")
+    rows = """INSERT INTO topics.%%s (key, value) SELECT ('key' || g)::bytea, ('{"n": "n' || g || '", "all": "all"}')::bytea
+              FROM generate_series(1, %d) g"""
+    names = ["i%d" % i for i, _ in enumerate(INDEX_DAMAGES)]
+    for name, (_, kind, pages, _, _) in zip(names, INDEX_DAMAGES):
+        server.sql("SELECT create_topic('%s')" % name)
+        server.sql("CREATE INDEX %s_x ON topics.\"%s#0\" %s" % (name, name, INDEXES[kind]))
+        server.sql(rows % (6000 if pages is GIN_TIDS else 300) % name)
+        server.sql("BEGIN; SET LOCAL pgtopic.produce_buffer = '64kB'; %s; ROLLBACK" % rows.replace("'key'", "'not'").replace("n' ||", "not' ||") % 3000 % name)
+        server.sql("SELECT delete_records('%s:0', 20)" % name)
+    server.sql("SELECT create_topic('i_all', 2); " + "; ".join("CREATE INDEX ON topics.i_all %s" % how for how in INDEXES.values()))
+    server.sql("CREATE INDEX ON topics.i_all USING spgist (as_text(key)); " + rows % 5000 % "i_all")
+    server.sql("SELECT delete_records('i_all', now()); " + rows % 500 % "i_all")
+    for name in names + ["i_all"]:
+        tap.equal(server.sql("SELECT * FROM verify_topic('%s', true)" % name), "", "nothing is wrong before: " + name)
+    files = [lf.IndexFile(server, "topics.%s_x" % name) for name in names]
+    server.stop()
+    for file, (_, _, (at, good), how, _) in zip(files, INDEX_DAMAGES):
+        with file as f:
+            if how:
+                how(f, item_of(f, at, good, at == GIN[0] and good is GIN[1]))
+            else:
+                block = next(b for b in range(1, f.blocks()) if good(f.flags(b, at)))
+                f.put(block * B + lf.FIRST + 8 + 4, "H", f.number(block * B + lf.FIRST + 8 + 4, "H") ^ 128)
+    server.start()
+    for name, (what, _, _, _, said) in zip(names, INDEX_DAMAGES):
+        tap.equal(server.sql("SELECT * FROM verify_topic('%s')" % name), "", "only a deep look is one at indexes")
+        found = server.rows("SELECT damage, message FROM verify_topic('%s', true)" % name)
+        if not tap.ok({row[0] for row in found} == {"index"} and [row for row in found if re.search(said, row[1])], "found: " + what):
+            tap.note("found %s" % found[:5])
+        tap.ok([row for row in found if name + "_x" in row[1]], "and where")
+        server.sql("REINDEX INDEX topics.%s_x" % name)
+        tap.equal(server.sql("SELECT * FROM verify_topic('%s', true)" % name), "", "REINDEX helps")
+    tap.equal(server.sql("SELECT * FROM verify_topic('i_all', true); VACUUM topics.i_all; SELECT * FROM verify_topic('i_all', true)"), "",
+              "nothing is wrong with a sound one")
+    no_crash(server, "and the server lives")
+    server.stop()
+
+
+def piece_of(f):
+    """The byte at which the frame of the snapshot of a producer begins."""
+    for block in range(f.extent_block(0), f.blocks()):
+        for at in f.frames(block):
+            if f.read(at + lf.FRAME_HEADER, 4) == b"pgPs":
+                return at + lf.FRAME_HEADER
+    return None
+
+
+def change_piece(f, at, code, value):
+    """A number of a snapshot, with a checksum that fits."""
+    piece = piece_of(f)
+    length = f.number(piece - lf.FRAME_HEADER, "I")
+    f.write(piece + at, struct.pack(">" + code, value))
+    f.write(piece + 4, struct.pack(">I", raw.crc32c(f.read(piece + 8, length - 8))))
+
+
+# Of a snapshot with one producer: its header has 64 bytes, the entry begins with the id, and its batches at 48.
+PIECES = [("a bit of a snapshot", lambda f: f.flip(piece_of(f) + 90, 2), "cannot be read: it is damaged"),
+          ("a snapshot of an unknown format", lambda f: change_piece(f, 8, "I", 7), "cannot be read: its format"),
+          ("more producers than there are", lambda f: change_piece(f, 12, "I", 3), "cannot be read: it is damaged"),
+          ("a producer's epoch", lambda f: change_piece(f, 64 + 24, "I", 5), "something else than its batch"),
+          ("a producer's last batch", lambda f: change_piece(f, 64 + 48 + 48, "q", 0), "is older than its batch"),
+          ("a batch that is to come", lambda f: change_piece(f, 64 + 48 + 48, "q", 1 << 40), "batches before end at"),
+          ("a sequence", lambda f: change_piece(f, 64 + 48 + 48 + 16, "I", 12345), "something else than its batch")]
+
+
+def test_producers():
+    """what a log says of its producers"""
+    server = pg.Cluster("producers").init()
+    lf.checksums(server, False)
+    server.start()
+    server.sql("CREATE EXTENSION pgtopic; CREATE FUNCTION snapshot_producers(regclass) RETURNS void AS 'pgtopic', 'pt_test_snapshot_producers' LANGUAGE C STRICT")
+    server.wait_listener()
+    names = ["p%d" % i for i, _ in enumerate(PIECES)] + ["p_sound"]
+    server.sql("; ".join("SELECT create_topic('%s')" % name for name in names))
+    with raw.Client(server.bootstrap) as client:
+        for name in names:
+            for i in range(4):
+                batch = raw.Batch([("k", "v")] * 5, producer_id=4711, producer_epoch=0, base_sequence=5 * i)
+                client.call("Produce", 9, {"Acks": -1, "TimeoutMs": 30000, "TopicData": [
+                    {"Name": name, "PartitionData": [{"Index": 0, "Records": batch.encode()}]}]})
+                if i == 2:
+                    server.sql("SELECT snapshot_producers('%s')" % leaf(name))
+    for name in names:
+        tap.equal(server.sql("SELECT * FROM verify_topic('%s', true)" % name), "", "nothing is wrong before: " + name)
+    files = [lf.LogFile(server, leaf(name)) for name in names]
+    server.stop()
+    for file, (_, how, _) in zip(files, PIECES):
+        with file as f:
+            how(f)
+    server.start()
+    for name, (what, _, said) in zip(names, PIECES):
+        found = server.rows("SELECT damage, message FROM verify_topic('%s', true)" % name)
+        if not tap.ok({row[0] for row in found} == {"producers"} and re.search(said, found[0][1]), "found: " + what):
+            tap.note("found %s" % found[:5])
+    tap.equal(server.sql("SELECT * FROM verify_topic('p_sound', true)"), "", "nothing is wrong with a sound one")
+    no_crash(server, "and the server lives")
+    server.stop()
+
+
+def some_piece(n):
+    """A snapshot of n producers of which no batch is known, as hex."""
+    entries = b"".join(struct.pack(">qqqiiiiq", (1 << 40) + i, 0, 0, 0, 0, -1, 0, -1) for i in range(n))
+    behind = struct.pack(">iiq40x", 1, n, 0) + entries
+    return (b"pgPs" + struct.pack(">I", raw.crc32c(behind)) + behind).hex()
+
+
 def test_workload():
     """nothing is wrong with a log that is written, deleted from and vacuumed, while that happens and afterwards"""
     seed = int(os.environ.get("PGTOPIC_SEED", random.randrange(1 << 30)))
@@ -440,7 +614,7 @@ def test_workload():
     server = pg.Cluster("busy", {"wal_consistency_checking": "all"}).init().start()
     server.sql("CREATE EXTENSION pgtopic; SELECT create_topic('w', 3, '{\"max.message.bytes\": \"10000000\"}');"
                "CREATE FUNCTION append_frame(leaf regclass, data bytea) RETURNS void AS 'pgtopic', 'pt_test_append_producers' LANGUAGE C STRICT;"
-               "CREATE INDEX ON topics.w (key)")
+               "CREATE INDEX ON topics.w (key); CREATE INDEX ON topics.w USING hash (key); CREATE INDEX ON topics.w USING gin (string_to_array(as_text(key), '1'))")
     standby = server.standby().start()
     findings = []
 
@@ -466,7 +640,7 @@ def test_workload():
             elif kind == 8:
                 session.sql("SELECT delete_records('w:%d', log_end('w:%d') - %d)" % ((choice.randrange(3),) * 2 + (choice.randrange(500),)))
             elif kind == 9:
-                session.sql("SELECT append_frame('topics.\"w#%d\"', repeat('p', %d)::bytea)" % (choice.randrange(3), choice.randrange(61, 30000)))
+                session.sql("SELECT append_frame('topics.\"w#%d\"', '\\x%s')" % (choice.randrange(3), some_piece(choice.randrange(600))))
             elif kind == 10:
                 session.sql("BEGIN; SELECT append('w:%d', repeat('y', 600000)); SELECT 1/0; COMMIT" % choice.randrange(3))
             else:
@@ -510,4 +684,4 @@ def test_workload():
 
 
 pg.demote()
-tap.main([test_planted, test_checksums, test_directory, test_workload])
+tap.main([test_planted, test_checksums, test_directory, test_indexes, test_producers, test_workload])

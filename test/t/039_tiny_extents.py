@@ -61,6 +61,15 @@ def test_compaction():
         tap.note(done.stdout)
 
 
+def test_indexes():
+    """the random test of indexes"""
+    done = subprocess.run([sys.executable, pg.ROOT + "/test/t/048_indexes.py"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          env={**os.environ, "PGTOPIC_DESTDIR": pg.DESTDIR, "PGTOPIC_SEED": str(SEED), "PGTOPIC_ROUNDS": "30",
+                               "PGTOPIC_LARGEST": "60000"}, check=False)
+    if not tap.ok(done.returncode == 0 and "not ok" not in done.stdout, "it passes"):
+        tap.note(done.stdout)
+
+
 class Model:
     """What must be in the log: md5 of the value by offset."""
 
@@ -229,4 +238,4 @@ pg.demote()
 disks = small_disk.mount(40)
 disk = disks[0] if disks else None
 if build():
-    tap.main([test_suite, test_random, test_compaction, test_full_disk])
+    tap.main([test_suite, test_random, test_compaction, test_indexes, test_full_disk])

@@ -46,9 +46,13 @@
 #include "net/listen.h"
 #include "server/client_move.h"
 #include "server/server.h"
+#include "xact/commit.h"
 
 #define PT_LISTEN_SOCKETS_MAX	64
 #define PT_BIND_RETRY_MS		1000
+
+/* How often a listener that starts looks whether the committer is up. */
+#define PT_COMMITTER_POLL_MS	10
 
 /*
  * Bytes of answers that may wait in one connection before it is read no more.
@@ -83,6 +87,7 @@ static void listener_exit(int code, Datum arg);
 static void raise_file_limit(int connections);
 static void keep_memory(void);
 static void set_limits(NetLimits *limits);
+static void await_committer(uint32 wait_event);
 static void bind_sockets(PtListener *l, uint32 wait_event);
 static bool bind_all(PtListener *l, bool tell);
 static void on_accepted(NetListener *from, int fd, void *arg);
@@ -95,6 +100,21 @@ static void report_error(PtListener *l);
 static void guarded_turn(PtListener *l);
 static void wait_for_work(PtListener *l, WaitEventSet *set, uint32 wait_event);
 static long report_idle(PtListener *l);
+
+/*
+ * Until the committer is up, no end of a log is known to be safe: consumers
+ * would be told to come again.
+ */
+static void
+await_committer(uint32 wait_event)
+{
+	while (!pt_commit_wait_mode_known())
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, PT_COMMITTER_POLL_MS, wait_event);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
 
 void
 pt_listener_main(Datum arg)
@@ -109,6 +129,7 @@ pt_listener_main(Datum arg)
 								   pt_plane_of(l) == KAFKA_PLANE_ADMIN ? "PgtopicAdminMain" : "PgtopicListenerMain");
 	pt_serves_others = true;
 	kafka_control_worker = pt_plane_of(l) == KAFKA_PLANE_CONTROL;
+	await_committer(wait_event);
 	listener_start(l);
 	if (l->number == 0)
 		bind_sockets(l, wait_event);

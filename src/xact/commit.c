@@ -152,6 +152,13 @@ pt_commit_set_wait_mode(int wait_mode)
 	pg_atomic_write_u32(&shared->wait_mode, (uint32) wait_mode);
 }
 
+/* Has the committer said so since the server's start? */
+bool
+pt_commit_wait_mode_known(void)
+{
+	return pg_atomic_read_u32(&shared->wait_mode) != WAIT_MODE_UNKNOWN;
+}
+
 /*
  * How much of the WAL up to lsn, which is flushed here, is as safe on standbys
  * as the server's settings demand.  Consumers are shown no more than that,

@@ -26,6 +26,7 @@ extern uint64 pt_commit_requests(void);
 extern void pt_commit_gone(XLogRecPtr lsn);
 extern uint64 pt_commit_gone_count(void);
 extern void pt_commit_set_wait_mode(int wait_mode);
+extern bool pt_commit_wait_mode_known(void);
 extern XLogRecPtr pt_commit_safe(XLogRecPtr lsn);
 extern void pt_commit_publish(XLogRecPtr flushed, XLogRecPtr replicated);
 

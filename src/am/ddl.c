@@ -376,7 +376,7 @@ copy_producers(Relation old_table, Relation new_table, PtLogState *state)
 		return;
 	all = pt_log_producers_read(old_table, info.producers_pos, now);
 	states = pt_log_producers_array(all, &n);
-	info.producers_pos = pt_log_producers_write(new_table, state, states, n, now);
+	info.producers_pos = pt_log_producers_write(new_table, state, states, n, now, false);
 	(void) pt_log_producers_move(&state->locator, info.producers_pos);
 	pt_log_producers_publish(&state->locator, info.producers_pos);
 	pfree(states);

@@ -21,6 +21,8 @@
 #include "utils/acl.h"
 #include "utils/tuplestore.h"
 
+#include "produce/produce.h"
+#include "topic/timestamp.h"
 #include "xact/compact.h"
 
 PG_FUNCTION_INFO_V1(pt_compact_topic);
@@ -46,6 +48,25 @@ check_compactable(const PtTopic *topic)
 }
 
 /*
+ * Brings as much of an open partition as can be into reach of a compaction:
+ * all that is committed and everybody can see, if nobody is appending for
+ * long.
+ */
+static void
+prepare(Relation rel, const PtTopicConfig *config)
+{
+	PtCompactState state;
+
+	pt_producers_reveal(rel);
+	pt_compaction_prepare(rel);
+	pt_log_compact_state(rel, pt_now_ms(), config->min_compaction_lag_ms, &state);
+	if (!state.open || !pt_compaction_close(rel, true))
+		return;
+	pt_producers_reveal(rel);
+	pt_compaction_prepare(rel);
+}
+
+/*
  * Compacts an open partition, and adds its row.
  */
 static void
@@ -56,7 +77,7 @@ compact(FunctionCallInfo fcinfo, Relation rel, const PtTopicConfig *config, PtSt
 	Datum		values[COMPACT_COLUMNS];
 	bool		nulls[COMPACT_COLUMNS] = {false};
 
-	pt_compaction_prepare(rel);
+	prepare(rel, config);
 	(void) pt_compaction_run(rel, config, &job);
 	Assert(job.counts.records_kept <= job.counts.records);
 	values[0] = pt_partition_datum(topic, number);

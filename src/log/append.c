@@ -70,6 +70,7 @@ static void lock_run(Relation rel, PtLogState *state, PtAppendRun *run, PtLogPos
 static void fill_run(PtAppendSource *src, PtAppendRun *run, PtLogState *state);
 static void log_run(Relation rel, PtAppendSource *src, PtAppendRun *run, PtLogState *state);
 static void append_writeback(Relation rel, PtLogState *state, PtLogPos from);
+static void write_source(Relation rel, PtLogState *state, PtAppendSource *src);
 
 int64
 pt_append_next_offset(Relation rel, PtLogState *state)
@@ -191,22 +192,66 @@ pt_append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n, int32 
 		return;
 	src.xid = GetCurrentTransactionId();
 	src.decodable = pt_wal_partition(rel, &src.partition);
-	XLogEnsureRecordSpace(PT_APPEND_BLOCKS, PT_APPEND_BLOCKS + 4);
 	pt_append_repair(rel, state);
 	place_batches(state, batches, n, leader_epoch);
 	state->tail_xid = src.xid;
-	while (src.i < n)
+	write_source(rel, state, &src);
+}
+
+/*
+ * Appends something that is no batch, and is no transaction's: it counts as
+ * soon as it is written.  The caller's transaction has appended nothing.
+ * Returns where its WAL ends, up to which the caller flushes.
+ */
+XLogRecPtr
+pt_append_settled(Relation rel, PtLogState *state, PtAppendBatch *frame)
+{
+	PtAppendSource src = {.batches = frame,.n = 1,.xid = FrozenTransactionId};
+
+	Assert(frame->kind != PT_FRAME_KIND_BATCH);
+	Assert(!TransactionIdIsValid(GetTopTransactionIdIfAny()));
+	pt_append_repair(rel, state);
+	Assert(!TransactionIdIsValid(state->tail_xid));
+	place_batches(state, frame, 1, PT_KEEP_EPOCH);
+	write_source(rel, state, &src);
+	pt_state_committed(state, state->tail_lsn);
+	return state->tail_lsn;
+}
+
+/*
+ * Ends the extent of the tail: what is appended next goes into another one.
+ * So what it holds can be compacted.  The same contract as pt_append_settled;
+ * InvalidXLogRecPtr: there is nothing to end.
+ */
+XLogRecPtr
+pt_append_skip(Relation rel, PtLogState *state)
+{
+	char		body[PT_BATCH_HEADER_SIZE] = {0};
+	PtAppendBatch skip = {.data = body,.length = sizeof(body),.base_offset = -1,.kind = PT_FRAME_KIND_SKIP};
+
+	pt_append_repair(rel, state);
+	if (pt_pos_begins_extent(state->tail_pos))
+		return InvalidXLogRecPtr;
+	return pt_append_settled(rel, state, &skip);
+}
+
+/* Writes all that a source has at the tail. */
+static void
+write_source(Relation rel, PtLogState *state, PtAppendSource *src)
+{
+	XLogEnsureRecordSpace(PT_APPEND_BLOCKS, PT_APPEND_BLOCKS + 4);
+	while (src->i < src->n)
 	{
 		PtAppendRun run;
 
 		CHECK_FOR_INTERRUPTS();
 		run.pos = state->tail_pos;
-		Assert(src.done > 0 || run.pos == pt_frame_start(run.pos));
-		lock_run(rel, state, &run, end_of_source(&src, run.pos));
+		Assert(src->done > 0 || run.pos == pt_frame_start(run.pos));
+		lock_run(rel, state, &run, end_of_source(src, run.pos));
 		Assert(run.nblocks > 0 && run.nblocks <= PT_APPEND_BLOCKS);
 		START_CRIT_SECTION();
-		fill_run(&src, &run, state);
-		log_run(rel, &src, &run, state);
+		fill_run(src, &run, state);
+		log_run(rel, src, &run, state);
 		END_CRIT_SECTION();
 		for (int i = 0; i < run.nblocks; i++)
 			UnlockReleaseBuffer(run.buffers[i]);
@@ -434,7 +479,8 @@ fill_run(PtAppendSource *src, PtAppendRun *run, PtLogState *state)
 									 run->lower[run->nblocks - 1] - PT_PAGE_FIRST);
 	state->tail_cut = src->done > 0 ? src->frame_pos : 0;
 	if (src->done == 0)
-		state->tail_pos = pt_frame_start(state->tail_pos);
+		state->tail_pos = src->batches[src->i - 1].kind == PT_FRAME_KIND_SKIP ?
+			pt_extent_pos(pt_pos_extent(src->frame_pos) + 1) : pt_frame_start(state->tail_pos);
 	if (pt_pos_extent(state->tail_pos) != pt_pos_extent(run->pos))
 		state->tail_phys = PT_INVALID_EXTENT;
 }

@@ -37,7 +37,10 @@
 #define SPARE_PASSES		3	/* that get no further */
 
 static uint64 last_start(Relation rel, uint64 extent);
-static uint64 cleanable_end(Relation rel, const PtLogInfo *info, PtLogState *state, int64 young_ms);
+static uint64 cleanable_end(Relation rel, const PtLogInfo *info, PtLogState *state, int64 young_ms, bool ended);
+static uint64 first_young(Relation rel, const PtLogInfo *info, uint64 end, int64 young_ms);
+static void look_at_open(Relation rel, const PtLogInfo *info, PtLogPos from, int64 young_ms, PtCompactState *result);
+static PtPart *closing_part(PtCompact *c);
 static void begin(PtCompact *c, Relation rel, PtCompaction *job);
 static bool go_on(PtCompact *c);
 static uint64 records_from(PtLogState *state, int64 from);
@@ -74,27 +77,29 @@ last_start(Relation rel, uint64 extent)
 	return result;
 }
 
-/*
- * The first extent that cannot be compacted: that of the tail, one that is not
- * sealed, one that says what is known of producers (producers.h), or the first
- * with a batch that is too young.
- */
-static uint64
-cleanable_end(Relation rel, const PtLogInfo *info, PtLogState *state, int64 young_ms)
+/* The largest timestamp of the batches that start in an extent. */
+static int64
+newest_in(Relation rel, uint64 extent)
 {
-	uint64		end = pt_pos_extent(info->sealed_pos);
+	PtReader	r;
+	PtFrame		frame;
+	int64		newest = -1;
+
+	pt_reader_begin(&r, rel, NULL);
+	pt_reader_seek_extent(&r, extent);
+	while (pt_reader_next(&r, &frame) && pt_pos_extent(frame.pos) <= extent)
+		newest = Max(newest, frame.batch.max_timestamp);
+	pt_reader_end(&r);
+	return newest;
+}
+
+/* The first extent before "end" with a batch that is too young, else end. */
+static uint64
+first_young(Relation rel, const PtLogInfo *info, uint64 end, int64 young_ms)
+{
 	PtDirEntry	entries[PT_DIR_PER_PAGE];
-	PtLogPos	committed;
 	int			n;
 
-	SpinLockAcquire(&state->mutex);
-	committed = state->committed.pos;
-	SpinLockRelease(&state->mutex);
-	end = Min(Min(end, pt_pos_extent(committed)), info->next_extent);
-	if (info->producers_pos != 0)
-		end = Min(end, pt_pos_extent(info->producers_pos));
-	if (end > info->first_extent && committed != pt_extent_pos(end))
-		end = Min(end, last_start(rel, end));
 	if (young_ms == PG_INT64_MAX)
 		return end;
 	for (uint64 extent = info->first_extent; extent < end; extent += Max(n, 1))
@@ -102,13 +107,39 @@ cleanable_end(Relation rel, const PtLogInfo *info, PtLogState *state, int64 youn
 		n = pt_extents_read(rel, &pt_rel_locator(rel), extent, entries, lengthof(entries));
 		for (int i = 0; i < n && extent + i < end; i++)
 		{
-			/* of the last one it may not be known yet */
-			if (entries[i].phys != PT_INVALID_EXTENT &&
-				(entries[i].max_timestamp > young_ms || extent + i + 1 == info->next_extent))
+			if (entries[i].phys == PT_INVALID_EXTENT)
+				continue;
+			/* the directory knows it when the next one is taken */
+			if (entries[i].max_timestamp > young_ms ||
+				(extent + i + 1 == info->next_extent && newest_in(rel, extent + i) > young_ms))
 				return extent + i;
 		}
 	}
 	return end;
+}
+
+/*
+ * The first extent that cannot be compacted: that of the tail, one that is not
+ * sealed or not durable, one that says what is known of producers
+ * (producers.h), or the first with a batch that is too young.  ended: if that
+ * of the tail was ended.
+ */
+static uint64
+cleanable_end(Relation rel, const PtLogInfo *info, PtLogState *state, int64 young_ms, bool ended)
+{
+	uint64		end = pt_pos_extent(info->sealed_pos);
+	PtLogPos	committed;
+
+	SpinLockAcquire(&state->mutex);
+	committed = state->committed.pos;
+	end = Min(end, pt_pos_extent(state->durable.pos));
+	SpinLockRelease(&state->mutex);
+	end = Min(Min(end, pt_pos_extent(committed)), info->next_extent);
+	if (info->producers_pos != 0)
+		end = Min(end, pt_pos_extent(info->producers_pos));
+	if (!ended && end > info->first_extent && committed != pt_extent_pos(end))
+		end = Min(end, last_start(rel, end));
+	return first_young(rel, info, end, young_ms);
 }
 
 /* What is younger than this may not be compacted; PG_INT64_MAX: all may. */
@@ -116,6 +147,29 @@ static int64
 young_limit(int64 now_ms, int64 min_lag_ms)
 {
 	return min_lag_ms <= 0 ? PG_INT64_MAX : now_ms - min_lag_ms;
+}
+
+/*
+ * Is there a batch from a place on that was never compacted, is sealed, and is
+ * not too young?
+ */
+static void
+look_at_open(Relation rel, const PtLogInfo *info, PtLogPos from, int64 young_ms, PtCompactState *result)
+{
+	PtReader	r;
+	PtFrame		frame;
+
+	pt_reader_begin(&r, rel, NULL);
+	pt_reader_seek_extent(&r, pt_pos_extent(from));
+	while (pt_reader_next(&r, &frame) && frame.pos < info->sealed_pos)
+	{
+		if ((frame.head.flags & PT_FRAME_HIDDEN) || pt_batch_next_offset(&frame.batch) <= info->clean_offset)
+			continue;
+		result->open = frame.batch.max_timestamp <= young_ms;
+		result->open_since = frame.batch.max_timestamp;
+		break;
+	}
+	pt_reader_end(&r);
 }
 
 /*
@@ -129,13 +183,23 @@ pt_log_compact_state(Relation rel, int64 now_ms, int64 min_lag_ms, PtCompactStat
 	PtLogInfo	info;
 	PtReader	r;
 	PtFrame		frame;
+	int64		young_ms = young_limit(now_ms, min_lag_ms);
+	PtLogPos	committed;
 	uint64		end;
+	uint64		ended;
 
 	memset(result, 0, sizeof(*result));
-	result->dirty_since = -1;
+	result->dirty_since = result->open_since = -1;
 	pt_log_info(rel, &info);
-	end = cleanable_end(rel, &info, state, young_limit(now_ms, min_lag_ms));
+	end = cleanable_end(rel, &info, state, young_ms, false);
+	ended = cleanable_end(rel, &info, state, young_ms, true);
+	SpinLockAcquire(&state->mutex);
+	committed = state->committed.pos;
+	SpinLockRelease(&state->mutex);
 	pt_state_release(state);
+	/* not one more while something else is in the way */
+	if (ended == pt_pos_extent(committed) && !pt_pos_begins_extent(committed))
+		look_at_open(rel, &info, pt_extent_pos(end), young_ms, result);
 	if (end <= info.first_extent)
 		return;
 	result->extents = end - info.first_extent - (info.hole_to - info.hole_from);
@@ -251,11 +315,19 @@ look_at_tail(PtCompact *c, PtLogState *state, uint64 end)
 
 	SpinLockAcquire(&state->mutex);
 	committed = state->committed.pos;
+	c->end_offset = state->committed.offset;
 	SpinLockRelease(&state->mutex);
+	c->closing = false;
 	pt_reader_begin(&r, c->rel, c->reading);
 	pt_reader_seek_tail(&r, committed);
-	while (pt_reader_prev(&r, &frame) && pt_pos_extent(frame.pos) >= end)
+	while (pt_reader_prev(&r, &frame))
 	{
+		if (pt_pos_extent(frame.pos) < end)
+		{
+			c->closing = committed == pt_extent_pos(end);
+			c->end_ordinal = frame.head.base_ordinal + frame.head.ordinals;
+			break;
+		}
 		if (pt_frame_visible(&r, &frame, NULL) == PT_VISIBLE || !pt_frame_is_batch(&frame))
 			pt_compact_note_tail(c, &frame);
 	}
@@ -275,6 +347,27 @@ reset_group(PtCompact *c, uint64 to)
 	c->bytes = 0;
 	c->changed = false;
 	c->nmaps = 0;
+}
+
+/*
+ * What ends the log when nothing lies behind the group: it says which ordinal
+ * is the next, as aborted frames that had some are not kept.
+ */
+static PtPart *
+closing_part(PtCompact *c)
+{
+	PtPart	   *part = MemoryContextAllocZero(c->group_mcxt, sizeof(PtPart));
+
+	part->kept = MemoryContextAllocZero(c->group_mcxt, sizeof(PtKept));
+	part->n = 1;
+	part->kept->head = (PtFrameHeader)
+	{
+		.length = PT_BATCH_HEADER_SIZE,.xid = FrozenTransactionId,.base_ordinal = c->end_ordinal,
+			.flags = PT_FRAME_KIND_SKIP
+	};
+	part->kept->base_offset = part->kept->next_offset = part->kept->max_timestamp = -1;
+	part->kept->data = MemoryContextAllocZero(c->group_mcxt, PT_BATCH_HEADER_SIZE);
+	return part;
 }
 
 /* Has the group as much as one SWAP should have, or can it take no more? */
@@ -311,6 +404,8 @@ run_down(PtCompact *c, uint64 top)
 	c->job->extents_done = 0;
 	pt_compact_forget_images(c);
 	reset_group(c, top);
+	if (c->closing)
+		c->parts = closing_part(c);
 	while (c->from > c->info.first_extent)
 	{
 		if (!go_on(c))
@@ -391,7 +486,9 @@ swap_group(PtCompact *c, PtPart *parts, PtLogPos moved, const char *prefix, uint
 {
 	uint64		top = c->info.hole_from != c->info.hole_to ? c->info.hole_to : c->to;
 	PtSwap		swap = {.start_offset = c->info.start_offset,.moved = moved};
-	PtCopy		copy = {.compact = c,.start_offset = c->info.start_offset};
+	PtCopy		copy = {
+		.compact = c,.behind_offset = c->end_offset,.behind_ordinal = c->end_ordinal,.start_offset = c->info.start_offset
+	};
 	PtDirEntry *entries;
 	PtDirEntry	before = {.running_max = -1};
 
@@ -499,7 +596,7 @@ run_pass(PtCompact *c, PtLogState *state, bool *more)
 	uint64		end;
 
 	pt_log_info(c->rel, &c->info);
-	end = cleanable_end(c->rel, &c->info, state, young_limit(c->job->now_ms, c->job->min_lag_ms));
+	end = cleanable_end(c->rel, &c->info, state, young_limit(c->job->now_ms, c->job->min_lag_ms), false);
 	*more = false;
 	if (end <= c->info.first_extent)
 		return true;

@@ -61,6 +61,10 @@ typedef struct PtCompactState
 	uint64		extents_dirty;	/* of them new since the last time */
 	int64		dirty_since;	/* ms; largest timestamp of the first dirty
 								 * batch, -1: none */
+	bool		open;			/* if the tail's extent was ended now, it could
+								 * be compacted, and has something new */
+	int64		open_since;		/* ms; largest timestamp of the first such
+								 * batch, -1: none */
 } PtCompactState;
 
 extern bool pt_log_compact(Relation rel, PtCompaction *job);
@@ -113,6 +117,10 @@ typedef struct PtCompact
 	bool		keep;			/* what was decided last */
 	bool		last_seen;		/* so has the last batch of the log */
 	bool		snapshot_seen;	/* and the last snapshot of producers */
+	bool		closing;		/* the log's last extent is among those that
+								 * are compacted, and */
+	int64		end_offset;		/* ends with these */
+	int64		end_ordinal;
 	BufferAccessStrategy reading;
 	BufferAccessStrategy writing;
 	PtExtentImage images[PT_COMPACT_IMAGES];
@@ -148,6 +156,7 @@ typedef struct PtCopy
 	uint32		generation;
 	PtLogPos	pos;			/* of the next byte */
 	PtDirEntry *entry;			/* its directory entry */
+	bool		skipped;		/* its rest is empty already */
 	int64		behind_offset;	/* behind the prefix */
 	int64		behind_ordinal;
 	int64		start_offset;	/* where is the first frame that ends behind

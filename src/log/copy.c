@@ -154,8 +154,9 @@ put_skip(PtCopy *copy, int64 ordinal)
 	};
 	char		body[PT_BATCH_HEADER_SIZE] = {0};
 
-	if (pt_pos_extent(pt_frame_start(copy->pos)) == copy->extent)
+	if (!copy->skipped && pt_pos_extent(pt_frame_start(copy->pos)) == copy->extent)
 		put_frame(copy, &head, body);
+	copy->skipped = false;
 	end_extent(copy);
 }
 
@@ -275,6 +276,9 @@ pt_copy_group(PtCopy *copy, const PtPart *parts, const char *prefix, uint64 pref
 
 			put_frame(copy, &kept->head, kept->data);
 			Assert(entry == copy->entry || pt_pos_extent(start) < copy->extent);
+			Assert(!copy->skipped);	/* it comes last */
+			ordinal = kept->head.base_ordinal + kept->head.ordinals;
+			copy->skipped = (kept->head.flags & PT_FRAME_KIND_MASK) == PT_FRAME_KIND_SKIP;
 			if (kept->base_offset < 0)
 				continue;		/* no batch */
 			if (entry->base_offset < 0)
@@ -286,7 +290,6 @@ pt_copy_group(PtCopy *copy, const PtPart *parts, const char *prefix, uint64 pref
 			if (copy->start_pos == 0 && kept->next_offset > copy->start_offset)
 				copy->start_pos = start;
 			offset = kept->next_offset;
-			ordinal = kept->head.base_ordinal + kept->head.ordinals;
 		}
 	}
 	put_skip(copy, ordinal);

@@ -55,6 +55,8 @@ extern int64 pt_append_next_offset(Relation rel, PtLogState *state);
 #define PT_KEEP_EPOCH		(-2)
 
 extern void pt_append(Relation rel, PtLogState *state, PtAppendBatch *batches, int n, int32 leader_epoch);
+extern XLogRecPtr pt_append_settled(Relation rel, PtLogState *state, PtAppendBatch *frame);
+extern XLogRecPtr pt_append_skip(Relation rel, PtLogState *state);
 
 /* meta.c */
 typedef struct PtLogInfo

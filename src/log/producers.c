@@ -59,7 +59,7 @@ static void read_frames(Relation rel, PtLogPos from, ProducersRead *read);
 static void read_batch(const PtFrame *frame, ProducersRead *read);
 static void read_piece(PtReader *r, PtFrame *frame, ProducersRead *read);
 static PtProducerState *state_for(ProducersRead *read, int64 producer_id);
-static void append_piece(Relation rel, PtLogState *log, PtSnapshotWriter *w, int64 now);
+static void append_piece(Relation rel, PtLogState *log, PtSnapshotWriter *w, int64 now, bool settled);
 
 /*
  * All producers that the log knows of, from this place on (producers_pos; 0:
@@ -216,10 +216,11 @@ pt_log_producers_begin(Relation rel, PtLogState *log)
 
 /*
  * Appends states, in this order, as pieces of a snapshot taken now.  Returns
- * where the first piece is; with no states where it would be.
+ * where the first piece is; with no states where it would be.  settled: not as
+ * the current transaction's, see pt_append_settled.
  */
 PtLogPos
-pt_log_producers_write(Relation rel, PtLogState *log, const PtProducerState *states, int n, int64 now)
+pt_log_producers_write(Relation rel, PtLogState *log, const PtProducerState *states, int n, int64 now, bool settled)
 {
 	size_t		size = Min((size_t) PIECE_BYTES, PT_SNAPSHOT_HEADER_SIZE + (size_t) n * PT_SNAPSHOT_ENTRY_SIZE_MAX);
 	char	   *data = palloc(size);
@@ -233,27 +234,30 @@ pt_log_producers_write(Relation rel, PtLogState *log, const PtProducerState *sta
 	{
 		if (pt_snapshot_add(&w, &states[i]))
 			continue;
-		append_piece(rel, log, &w, now);
+		append_piece(rel, log, &w, now, settled);
 		pt_snapshot_begin(&w, data, size);
 		if (!pt_snapshot_add(&w, &states[i]))
 			pg_unreachable();
 	}
 	if (w.count > 0)
-		append_piece(rel, log, &w, now);
+		append_piece(rel, log, &w, now, settled);
 	pfree(data);
 	Assert(pos == pt_frame_start(pos) && pos <= log->tail_pos);
 	return pos;
 }
 
 static void
-append_piece(Relation rel, PtLogState *log, PtSnapshotWriter *w, int64 now)
+append_piece(Relation rel, PtLogState *log, PtSnapshotWriter *w, int64 now, bool settled)
 {
 	PtAppendBatch piece = {.kind = PT_FRAME_KIND_PRODUCERS,.base_offset = -1};
 
 	Assert(w->count > 0);
 	piece.length = (uint32) pt_snapshot_finish(w, now);
 	piece.data = w->data;
-	pt_append(rel, log, &piece, 1, PT_KEEP_EPOCH);
+	if (settled)
+		(void) pt_append_settled(rel, log, &piece);
+	else
+		pt_append(rel, log, &piece, 1, PT_KEEP_EPOCH);
 }
 
 /* See producers.h. */

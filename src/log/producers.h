@@ -34,10 +34,10 @@ extern PtProducerState *pt_log_producers_array(HTAB *all, int *n);
 extern bool pt_log_producers_find(Relation rel, PtLogPos from, int64 producer_id, int64 now,
 								  PtProducerState *state);
 
-/* Writing: as an append of the current transaction. */
+/* Writing: as an append of the current transaction, or of none. */
 extern void pt_log_producers_begin(Relation rel, PtLogState *log);
 extern PtLogPos pt_log_producers_write(Relation rel, PtLogState *log, const PtProducerState *states, int n,
-									   int64 now);
+									   int64 now, bool settled);
 
 /*
  * Extents from where reading begins to the tail, less what a snapshot takes.

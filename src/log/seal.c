@@ -104,7 +104,7 @@ oldest_left(PtReader *r, PtLogPos pos, TransactionId oldest_xmin)
 	pt_reader_seek_pos(r, pos);
 	while (pt_reader_next(r, &frame))
 	{
-		if (TransactionIdPrecedes(frame.head.xid, oldest))
+		if (TransactionIdIsNormal(frame.head.xid) && TransactionIdPrecedes(frame.head.xid, oldest))
 			oldest = frame.head.xid;
 	}
 	return oldest;
@@ -181,6 +181,12 @@ pt_log_seal(Relation rel, TransactionId oldest_xmin)
 				break;
 			frame.next = pt_frame_next(frame.pos, pt_frame_flag(rel, frame.pos, PT_FRAME_ABORTED));
 			pt_reader_seek_pos(&r, frame.next);
+		}
+		else if (!TransactionIdIsNormal(frame.head.xid))
+		{
+			/* no transaction's; it may be cut all the same */
+			if (!(frame.head.flags & PT_FRAME_ABORTED) && !pt_reader_complete(&r, &frame))
+				break;
 		}
 		else if (!(frame.head.flags & PT_FRAME_ABORTED) &&
 				 (!TransactionIdIsValid(newest) || TransactionIdFollows(frame.head.xid, newest)))

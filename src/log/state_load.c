@@ -180,13 +180,16 @@ read_ends(PtLogState *state, PtReader *r)
 			state->tail_xid = frame.head.xid;
 			tail_known = true;
 		}
+		/* who ended an extent has found everything before decided */
+		if ((frame.head.flags & PT_FRAME_KIND_MASK) == PT_FRAME_KIND_SKIP)
+			state->committed.pos = Max(state->committed.pos, frame.next);
 		if (v == PT_VISIBLE || pt_frame_is_lost(&frame))
 		{
 			/* on a standby, the rest may have come before the commit */
 			if (frame.pos == state->tail_cut && !pt_reader_complete(r, &frame))
 				pt_report_damage(&r->locator, frame.pos, "incomplete batch that is committed");
 			state->committed.offset = pt_batch_next_offset(&frame.batch);
-			state->committed.pos = frame.next;
+			state->committed.pos = Max(state->committed.pos, frame.next);
 			break;
 		}
 	}

@@ -70,6 +70,8 @@ fate_of(PtVerifyWalk *w, const PtFrame *frame)
 		return ABORTED;
 	if (frame->pos < w->v->meta->sealed_pos)
 		return COMMITTED;
+	if (xid == FrozenTransactionId && !pt_frame_is_batch(frame))
+		return frame->head.flags & PT_FRAME_ABORTED ? ABORTED : COMMITTED;
 	if (!TransactionIdIsNormal(xid) || TransactionIdFollowsOrEquals(xid, XidFromFullTransactionId(ReadNextFullTransactionId())))
 	{
 		if (!RecoveryInProgress())

@@ -60,6 +60,8 @@ pt_xid_fate(TransactionId xid)
 {
 	PtXidFate	fate = PT_XID_FORGOTTEN;
 
+	if (xid == FrozenTransactionId)
+		return PT_XID_COMMITTED;	/* no transaction's, see append.c */
 	Assert(TransactionIdIsNormal(xid));
 	LWLockAcquire(XactTruncationLock, LW_SHARED);
 	if (TransactionIdFollowsOrEquals(xid, TransamVariables->oldestClogXid))

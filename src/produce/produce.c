@@ -637,7 +637,7 @@ append_slowly(PartState *part, PtProduce *item)
 	{
 		producer = advance_producer(part, item);
 		pt_tails_before_append(part->log, RelationGetRelid(part->rel));
-		(void) pt_log_producers_write(part->rel, part->log, producer, 1, part->now);
+		(void) pt_log_producers_write(part->rel, part->log, producer, 1, part->now, false);
 		pt_tails_after_append();
 	}
 	part->next_offset = pt_append_next_offset(part->rel, part->log);

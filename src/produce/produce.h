@@ -112,6 +112,7 @@ extern void pt_produce_counters_shmem_init(void);
 /* snapshots.c */
 extern void pt_producers_snapshot(Relation rel, PtLogState *log);
 extern bool pt_producers_keep(Oid relid);
+extern void pt_producers_reveal(Relation rel);
 
 /* producers.c */
 extern Size pt_producers_shmem_size(void);

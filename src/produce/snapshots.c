@@ -3,7 +3,8 @@
  * snapshots.c
  *	  Writes snapshots of a log's producers into the log, when one is due.
  *
- * Snapshots are written by the housekeeper, in transactions of their own.  It
+ * Snapshots are written by the housekeeper, in transactions of their own, and
+ * by who is about to compact.  It
  * reads what the log says (not the table in shared memory, which may have lost
  * some) and writes all of it anew.  The append lock is held meanwhile: for 16
  * extents of the log that is a few milliseconds.
@@ -22,15 +23,19 @@
 
 #include "access/relation.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "storage/lmgr.h"
 
 #include "guc.h"
 #include "log/producers.h"
 #include "produce/internal.h"
+#include "stop_point.h"
 #include "topic/leaf.h"
 #include "topic/timestamp.h"
 
 static int	choose_states(const RelFileLocator *locator, PtProducerState *states, int n, int64 now);
+static PtProducerState *states_of(Relation rel, PtLogState *log, int64 now, int *n);
+static bool hides_extents(PtLogState *log);
 
 /* Who was seen last comes first. */
 static int
@@ -63,6 +68,18 @@ choose_states(const RelFileLocator *locator, PtProducerState *states, int n, int
 	return Min(kept, PT_PRODUCERS_MAX);
 }
 
+/* What a snapshot of a log taken now says. */
+static PtProducerState *
+states_of(Relation rel, PtLogState *log, int64 now, int *n)
+{
+	HTAB	   *all = pt_log_producers_read(rel, log->producers_pos, now);
+	PtProducerState *states = pt_log_producers_array(all, n);
+
+	hash_destroy(all);
+	*n = choose_states(&log->locator, states, *n, now);
+	return states;
+}
+
 /*
  * Writes a snapshot of all producers of a log, in the current transaction;
  * when it has committed, the log is read from there on.  The caller holds the
@@ -73,23 +90,68 @@ pt_producers_snapshot(Relation rel, PtLogState *log)
 {
 	Oid			relid = RelationGetRelid(rel);
 	int64		now = pt_now_ms();
-	HTAB	   *all = pt_log_producers_read(rel, log->producers_pos, now);
 	PtProducerState *states;
 	PtLogPos	pos;
 	int			n;
 
 	Assert(log->producers_pos != 0);
-	states = pt_log_producers_array(all, &n);
-	hash_destroy(all);
-	n = choose_states(&log->locator, states, n, now);
+	states = states_of(rel, log, now, &n);
 	if (n > 0)
 		pt_tails_before_append(log, relid);
-	pos = pt_log_producers_write(rel, log, states, n, now);
+	pos = pt_log_producers_write(rel, log, states, n, now, false);
 	log->producers_extents = (uint32) (pt_pos_extent(log->tail_pos) - pt_pos_extent(pos));
 	if (n > 0)
 		pt_tails_after_append();
 	pt_trim_producers(relid, log, pos);
 	pfree(states);
+}
+
+/*
+ * Is there a complete extent that is kept as it is because it says what is
+ * known of producers (../log/producers.h)?
+ */
+static bool
+hides_extents(PtLogState *log)
+{
+	PtLogPos	end;
+
+	SpinLockAcquire(&log->mutex);
+	end = log->committed.pos;
+	SpinLockRelease(&log->mutex);
+	return log->producers_pos != 0 && pt_pos_extent(end) > pt_pos_extent(log->producers_pos);
+}
+
+/*
+ * Lets a snapshot say what complete extents say of producers, so that these
+ * can be compacted.  It is no transaction's, so it counts at once.  Does
+ * nothing if the partition is busy, or in a transaction that has written.  The
+ * caller has ShareUpdateExclusiveLock.
+ */
+void
+pt_producers_reveal(Relation rel)
+{
+	Oid			relid = RelationGetRelid(rel);
+	PtLogState *log = pt_state_try(rel);
+	int64		now = pt_now_ms();
+	PtProducerState *states;
+	PtLogPos	pos;
+	XLogRecPtr	lsn;
+	int			n;
+
+	if (log == NULL || !hides_extents(log) || !pt_append_lock_briefly(relid))
+		return;
+	states = states_of(rel, log, now, &n);
+	pos = pt_log_producers_write(rel, log, states, n, now, true);
+	log->producers_extents = (uint32) (pt_pos_extent(log->tail_pos) - pt_pos_extent(pos));
+	pt_append_unlock(relid);
+	pfree(states);
+	PT_STOP_POINT("producers.written");
+	lsn = pt_log_producers_move(&log->locator, pos);
+	if (XLogRecPtrIsInvalid(lsn))
+		return;
+	XLogFlush(lsn);
+	PT_STOP_POINT("producers.flushed");
+	pt_log_producers_publish(&log->locator, pos);
 }
 
 /*

@@ -7,7 +7,8 @@
  * "compact"; after it the process sleeps for pgtopic.compaction_interval.  A
  * partition is compacted when the part that is new since the last time is
  * larger than min.cleanable.dirty.ratio of it, or when its first record there
- * is older than max.compaction.lag.ms.
+ * is older than max.compaction.lag.ms.  Of a partition that gets little, the
+ * tail's extent is ended for that.
  *
  * Nobody waits for us: locks are tried, and when somebody waits for the lock
  * on a partition, its compaction stops after the group that it is at, and goes
@@ -61,8 +62,8 @@ static HTAB *told;
 static List *candidates(MemoryContext mcxt);
 static bool go_on(PtCompaction *job);
 static bool is_due(const PtTopicConfig *config, const PtCompactState *state, int64 now);
-static bool hides_extents(PtLogState *log);
-static void write_snapshot(const Candidate *candidate);
+static bool is_to_close(const PtTopicConfig *config, const PtCompactState *state, int64 now);
+static void look(Relation rel, const PtTopicConfig *config, PtCompactState *state);
 static void compact(const Candidate *candidate);
 static void note_failure(Oid leaf, const ErrorData *edata);
 static void guarded(const Candidate *candidate, MemoryContext mcxt);
@@ -123,39 +124,34 @@ is_due(const PtTopicConfig *config, const PtCompactState *state, int64 now)
 }
 
 /*
- * Is there a complete extent that is kept as it is because it says what is
- * known of producers (../log/producers.h)?
+ * Should the tail's extent be ended, as Kafka rolls a segment?  When what is
+ * in it has waited long enough, and would be compacted at once: so of a log
+ * that gets little there is never more than one extent that is complete and
+ * not yet compacted, however often that happens.  (segment.bytes is never less
+ * than an extent.)
  */
 static bool
-hides_extents(PtLogState *log)
+is_to_close(const PtTopicConfig *config, const PtCompactState *state, int64 now)
 {
-	PtLogPos	end;
+	PtCompactState then = *state;
 
-	SpinLockAcquire(&log->mutex);
-	end = log->committed.pos;
-	SpinLockRelease(&log->mutex);
-	return log->producers_pos != 0 && pt_pos_extent(end) > pt_pos_extent(log->producers_pos);
+	if (!state->open || state->open_since < 0 || is_due(config, state, now))
+		return false;
+	then.extents++;
+	then.extents_dirty++;
+	if (then.dirty_since < 0)
+		then.dirty_since = state->open_since;
+	return config->max_compaction_lag_ms < now - state->open_since ||
+		(config->segment_ms < now - state->open_since && is_due(config, &then, now));
 }
 
-/*
- * Lets a snapshot of producers say it instead, in a transaction, unless the
- * partition is busy.
- */
+/* What there is to do in a partition now. */
 static void
-write_snapshot(const Candidate *candidate)
+look(Relation rel, const PtTopicConfig *config, PtCompactState *state)
 {
-	Relation	rel;
-	PtLogState *log;
-
-	if (!ConditionalLockRelationOid(candidate->leaf, RowExclusiveLock))
-		return;
-	rel = try_relation_open(candidate->leaf, NoLock);
-	if (rel == NULL)
-		return;
-	log = pt_state_try(rel);
-	if (log != NULL && hides_extents(log) && pt_append_lock(candidate->leaf, PT_LOCK_TRY))
-		pt_producers_snapshot(rel, log);
-	relation_close(rel, NoLock);
+	pt_producers_reveal(rel);
+	pt_compaction_prepare(rel);
+	pt_log_compact_state(rel, pt_now_ms(), config->min_compaction_lag_ms, state);
 }
 
 /* One partition, in a transaction. */
@@ -170,8 +166,9 @@ compact(const Candidate *candidate)
 	rel = try_relation_open(candidate->leaf, NoLock);
 	if (rel == NULL)
 		return;
-	pt_compaction_prepare(rel);
-	pt_log_compact_state(rel, pt_now_ms(), candidate->config.min_compaction_lag_ms, &state);
+	look(rel, &candidate->config, &state);
+	if (is_to_close(&candidate->config, &state, pt_now_ms()) && pt_compaction_close(rel, false))
+		look(rel, &candidate->config, &state);
 	if (is_due(&candidate->config, &state, pt_now_ms()))
 	{
 		PtCompaction job = {.progress = go_on,.arg = rel};
@@ -208,9 +205,6 @@ guarded(const Candidate *candidate, MemoryContext mcxt)
 	PG_TRY();
 	{
 		SetCurrentStatementStartTimestamp();
-		StartTransactionCommand();
-		write_snapshot(candidate);
-		CommitTransactionCommand();
 		StartTransactionCommand();
 		compact(candidate);
 		CommitTransactionCommand();

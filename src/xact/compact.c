@@ -17,14 +17,24 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/procarray.h"
 #include "utils/backend_progress.h"
 
 #include "guc.h"
+#include "stop_point.h"
 #include "topic/timestamp.h"
+#include "xact/commit.h"
 #include "xact/compact.h"
 #include "xact/xact.h"
+
+/* How often, and how long (us), who insists tries to get the append lock. */
+#define CLOSE_TRIES		50
+#define CLOSE_SLEEP_US	2000
+
+static bool lock_tail(Relation rel, int tries);
 
 /*
  * Repairs the tail after a failed append, in case nobody appends for a long
@@ -42,12 +52,12 @@ pt_settle_tail(Relation rel)
 
 	pt_log_view(rel, &view);
 	if ((view.tail_cut == 0 && !TransactionIdIsValid(view.tail_xid)) ||
-		!pt_append_lock(RelationGetRelid(rel), PT_LOCK_TRY))
+		!pt_append_lock_briefly(RelationGetRelid(rel)))
 		return;
 	state = pt_state_try(rel);
 	if (state != NULL)
 		pt_append_repair(rel, state);
-	pt_append_locks_release();
+	pt_append_unlock(RelationGetRelid(rel));
 }
 
 /*
@@ -58,11 +68,61 @@ pt_settle_tail(Relation rel)
 void
 pt_compaction_prepare(Relation rel)
 {
-	/* who has an xid may have append locks, which settling would let go */
-	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
-		pt_settle_tail(rel);
+	PtLogState *state;
+
+	pt_settle_tail(rel);
 	pt_log_free(&pt_rel_locator(rel));
 	(void) pt_log_seal(rel, GetOldestNonRemovableTransactionId(rel));
+	/* what is sealed is flushed, and the committer need not have come by */
+	state = pt_state_try(rel);
+	if (state != NULL)
+		pt_state_advance(state, pt_commit_safe(GetFlushRecPtr(NULL)));
+}
+
+/* Takes the append lock, which mostly is held for moments. */
+static bool
+lock_tail(Relation rel, int tries)
+{
+	bool		locked = false;
+
+	while (!(locked = pt_append_lock_briefly(RelationGetRelid(rel))) && --tries > 0 &&
+		   !TransactionIdIsValid(GetTopTransactionIdIfAny()))
+	{
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(CLOSE_SLEEP_US);
+	}
+	return locked;
+}
+
+/*
+ * Ends the extent in which the log's tail lies, so that what it has can be
+ * compacted, too; pt_compaction_prepare comes next.  Nobody who holds the
+ * append lock is waited for; who insists tries for a tenth of a second.  False:
+ * the partition is busy.  The caller has ShareUpdateExclusiveLock.
+ */
+bool
+pt_compaction_close(Relation rel, bool insist)
+{
+	PtLogState *state;
+	XLogRecPtr	lsn = InvalidXLogRecPtr;
+	XLogRecPtr	safe;
+
+	if (!lock_tail(rel, insist ? CLOSE_TRIES : 1))
+		return false;
+	state = pt_state_try(rel);
+	if (state != NULL)
+		lsn = pt_append_skip(rel, state);
+	PT_STOP_POINT("close.written");
+	pt_append_unlock(RelationGetRelid(rel));
+	if (XLogRecPtrIsInvalid(lsn))
+		return false;
+	XLogFlush(lsn);
+	PT_STOP_POINT("close.flushed");
+	safe = pt_commit_safe(lsn);
+	pt_state_advance(state, safe);
+	if (safe < lsn)
+		pt_commit_request(lsn);
+	return true;
 }
 
 /* What compaction_progress reads; VACUUM uses those before. */

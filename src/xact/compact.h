@@ -16,6 +16,7 @@
 /* compact.c; the contracts are there */
 extern void pt_settle_tail(Relation rel);
 extern void pt_compaction_prepare(Relation rel);
+extern bool pt_compaction_close(Relation rel, bool insist);
 extern bool pt_compaction_run(Relation rel, const PtTopicConfig *config, PtCompaction *job);
 
 #endif							/* PT_XACT_COMPACT_H */

@@ -160,6 +160,33 @@ pt_append_lock(Oid relid, PtLockHow how)
 }
 
 /*
+ * Takes the lock for a moment, if nobody has it, for who appends what is no
+ * transaction's.  pt_append_unlock gives it back, in the same subtransaction.
+ * False: it is taken, or the transaction is one that may hold it.
+ */
+bool
+pt_append_lock_briefly(Oid relid)
+{
+	return !TransactionIdIsValid(GetTopTransactionIdIfAny()) && !is_held(relid) &&
+		pt_append_lock(relid, PT_LOCK_TRY);
+}
+
+void
+pt_append_unlock(Oid relid)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+	LOCKTAG		tag;
+
+	Assert(locks.n > 0 && ((HeldLock *) pt_levels_at(&locks, locks.n - 1))->relid == relid);
+	append_lock_tag(&tag, relid);
+	CurrentResourceOwner = CurTransactionResourceOwner;
+	LockRelease(&tag, ExclusiveLock, false);
+	CurrentResourceOwner = owner;
+	pt_claims_released(&tag);
+	locks.n--;
+}
+
+/*
  * Releases all of them, when the top-level transaction has committed and its
  * logs know.  Does not throw.
  */

@@ -65,6 +65,8 @@ typedef enum PtLockHow
 	PT_LOCK_CLAIM				/* now, else claim it and try again soon */
 } PtLockHow;
 extern bool pt_append_lock(Oid relid, PtLockHow how);
+extern bool pt_append_lock_briefly(Oid relid);
+extern void pt_append_unlock(Oid relid);
 extern void pt_append_locks_release(void);
 
 /*

@@ -61,6 +61,7 @@ static bool walk_next(Walk *walk, PtFrame *frame);
 static bool has_bad_place(Walk *walk, const PtSpan *span, const PtFrame *frame);
 static bool frame_committed(Walk *walk, const PtFrame *frame, bool *visible);
 static void collect_span(PtFetch *fetch, Walk *walk);
+static void place_span(PtFetch *fetch, Walk *walk);
 static PtLogPos find_start(PtFetch *fetch, PtLogState *log, PtLogPos start_pos);
 static bool walk_there(PtPageSource *source, uint64 *extent);
 static void check_walk(PtFetch *fetch, const Walk *walk, PtLogPos from);
@@ -233,10 +234,14 @@ collect_span(PtFetch *fetch, Walk *walk)
 				return;
 			span->pos = frame.pos;
 			span->extent = walk->cursor.extent;
-			span->phys = walk->cursor.phys;
-			span->generation = walk->cursor.generation;
+			span->nextents = 1;
+			span->extents[0] = (PtSpanExtent)
+			{
+				.phys = walk->cursor.phys,.generation = walk->cursor.generation
+			};
 		}
-		else if (!visible || span->bytes_left + frame.head.length > fetch->max_bytes || frame.pos != span->end)
+		else if (!visible || span->bytes_left + frame.head.length > fetch->max_bytes || frame.pos != span->end ||
+				 pt_pos_extent(frame.next - 1) - span->extent >= PT_SPAN_EXTENTS)
 			return;
 		if (has_bad_place(walk, span, &frame))
 			return;
@@ -244,6 +249,41 @@ collect_span(PtFetch *fetch, Walk *walk)
 		span->end = frame.next;
 		fetch->cursor_offset = pt_batch_next_offset(&frame.batch);
 		fetch->cursor_pos = frame.next;
+	}
+}
+
+/*
+ * Notes where the extents of the span are, before anybody puts others there.
+ * If somebody has done that already there is no span, and the walk has moved.
+ */
+static void
+place_span(PtFetch *fetch, Walk *walk)
+{
+	PtSpan	   *span = &fetch->span;
+	uint64		last = pt_pos_extent(span->end - 1);
+	int			want = (int) Min(last - span->extent + 1, PT_SPAN_EXTENTS);
+	PtDirEntry	entry;
+
+	Assert(span->bytes_left > 0 && span->nextents == 1);
+	for (; span->nextents < want; span->nextents++)
+	{
+		uint64		extent = span->extent + span->nextents;
+
+		bool		away = pt_at_hand_only && !pt_extent_at_hand(&span->locator, extent);
+
+		if (away || !pt_extent_lookup(NULL, &span->locator, extent, &entry) ||
+			entry.phys == PT_INVALID_EXTENT || entry.generation > span->swapped)
+		{
+			walk->cursor.away = away;
+			walk->cursor.moved = !away;
+			span->bytes_left = 0;
+			fetch->cursor_pos = 0;
+			return;
+		}
+		span->extents[span->nextents] = (PtSpanExtent)
+		{
+			.phys = entry.phys,.generation = entry.generation
+		};
 	}
 }
 
@@ -333,7 +373,6 @@ fetch_from(PtFetch *fetch, PtLogState *log)
 	}
 	fetch->span.state = log;
 	fetch->span.locator = log->locator;
-	fetch->span.phys = PT_INVALID_EXTENT;
 	if (fetch->offset < fetch->start_offset || fetch->offset > end.offset)
 		fetch->status = PT_OFFSET_OUT_OF_RANGE;
 	if (fetch->status != PT_OK || fetch->offset == end.offset)
@@ -346,6 +385,8 @@ fetch_from(PtFetch *fetch, PtLogState *log)
 		walk.cursor.wanted_end = pt_pos_block(Min(end.pos - 1, from + fetch->max_bytes)) + 1;
 		fetch->span.swapped = fetch->cursor_swapped;
 		collect_span(fetch, &walk);
+		if (fetch->span.bytes_left > 0)
+			place_span(fetch, &walk);
 		fetch->away = walk.cursor.away;
 		pt_page_cursor_end(&walk.cursor);
 		check_walk(fetch, &walk, from);

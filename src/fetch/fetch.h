@@ -22,7 +22,20 @@
 
 /*
  * fetch.c.  A span is a range of whole visible batches in a log.
+ *
+ * The place of so many of its extents is known from the beginning on:
+ * compaction may put others there while it is sent, and what was there stays
+ * as it is for pgtopic.file_delete_delay.  A single batch may have more; the
+ * rest is looked up.
  */
+#define PT_SPAN_EXTENTS		16
+
+typedef struct PtSpanExtent
+{
+	uint32		phys;
+	uint32		generation;
+} PtSpanExtent;
+
 typedef struct PtSpan
 {
 	PtLogState *state;
@@ -32,9 +45,10 @@ typedef struct PtSpan
 	PtLogPos	end;			/* frames from here on do not belong to it */
 	uint32		batch_left;		/* bytes left of the batch that pos is in */
 	uint64		bytes_left;		/* bytes of batches left in all */
-	uint64		extent;			/* cached mapping */
-	uint32		phys;
-	uint32		generation;
+	uint64		extent;			/* the first one, and where it and those
+								 * behind it are */
+	int			nextents;
+	PtSpanExtent extents[PT_SPAN_EXTENTS];
 	uint32		swapped;		/* PtLogInfo.swapped when it was made */
 	uint32		made_at;		/* s since 1970 */
 	int64		start_offset;	/* of the log, then */

@@ -24,6 +24,7 @@ typedef struct PtPageCursor
 	uint64		extent;			/* that phys belongs to */
 	uint32		phys;
 	uint32		generation;
+	const struct PtSpan *span;	/* knows where some extents are; NULL: none */
 	uint32		swapped;		/* PtLogInfo.swapped when the places that are
 								 * gone to were found */
 	bool		moved;			/* what was at the last one is elsewhere now */

@@ -157,6 +157,16 @@ find_extent(PtPageCursor *cursor, uint64 extent)
 
 	if (cursor->extent == extent && cursor->phys != PT_INVALID_EXTENT)
 		return true;
+	if (cursor->span != NULL && extent >= cursor->span->extent &&
+		extent - cursor->span->extent < (uint64) cursor->span->nextents)
+	{
+		const PtSpanExtent *known = &cursor->span->extents[extent - cursor->span->extent];
+
+		cursor->extent = extent;
+		cursor->phys = known->phys;
+		cursor->generation = known->generation;
+		return true;
+	}
 	cursor->away = pt_at_hand_only && !pt_extent_at_hand(&cursor->locator, extent);
 	if (cursor->away || !pt_extent_lookup(NULL, &cursor->locator, extent, &entry))
 		return false;

@@ -92,9 +92,7 @@ init_cursor(PtPageCursor *cursor, const PtSpan *span, PtScratch *scratch)
 	pt_page_cursor_init(cursor, &span->locator, span->swapped, scratch);
 	cursor->log = span->state;
 	cursor->wanted_end = pt_pos_block(span->end - 1) + 1;
-	cursor->extent = span->extent;
-	cursor->phys = span->phys;
-	cursor->generation = span->generation;
+	cursor->span = span;
 }
 
 /*
@@ -145,9 +143,6 @@ pt_span_map(PtSpan *span, PtSpanMap *map, int n, PtScratch *scratch)
 		Assert(map->npins <= k && span->batch_left <= span->bytes_left);
 	}
 	map->npieces = k;
-	span->extent = cursor.extent;
-	span->phys = cursor.phys;
-	span->generation = cursor.generation;
 }
 
 /* Moves a span, as it was before the map, over the first n pieces. */

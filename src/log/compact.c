@@ -31,6 +31,7 @@
 
 #include "log/internal.h"
 #include "log/compact.h"
+#include "stop_point.h"
 
 /* that stay of a group */
 #define GROUP_BYTES			(6 * PT_EXTENT_BLOCKS * BLCKSZ)
@@ -39,6 +40,7 @@
 static uint64 last_start(Relation rel, uint64 extent);
 static uint64 cleanable_end(Relation rel, const PtLogInfo *info, PtLogState *state, int64 young_ms, bool ended);
 static uint64 first_young(Relation rel, const PtLogInfo *info, uint64 end, int64 young_ms);
+static uint64 blocks_written(Relation rel, const PtLogInfo *info, uint64 extent);
 static void look_at_open(Relation rel, const PtLogInfo *info, PtLogPos from, int64 young_ms, PtCompactState *result);
 static PtPart *closing_part(PtCompact *c);
 static void begin(PtCompact *c, Relation rel, PtCompaction *job);
@@ -150,6 +152,22 @@ young_limit(int64 now_ms, int64 min_lag_ms)
 }
 
 /*
+ * How many blocks of an extent have been written?  Only the last ones before
+ * what is new, and at the end, have many that have not.
+ */
+static uint64
+blocks_written(Relation rel, const PtLogInfo *info, uint64 extent)
+{
+	PtReader	r;
+	uint64		end;
+
+	pt_reader_begin_info(&r, rel, info);
+	end = pt_reader_written(&r, extent);
+	pt_reader_end(&r);
+	return r.moved ? PT_EXTENT_BLOCKS : end - extent * PT_EXTENT_BLOCKS;
+}
+
+/*
  * Is there a batch from a place on that was never compacted, is sealed, and is
  * not too young?
  */
@@ -167,6 +185,7 @@ look_at_open(Relation rel, const PtLogInfo *info, PtLogPos from, int64 young_ms,
 			continue;
 		result->open = frame.batch.max_timestamp <= young_ms;
 		result->open_since = frame.batch.max_timestamp;
+		result->blocks_open = pt_pos_block(info->sealed_pos) - pt_pos_block(frame.pos) + 1;
 		break;
 	}
 	pt_reader_end(&r);
@@ -187,6 +206,8 @@ pt_log_compact_state(Relation rel, int64 now_ms, int64 min_lag_ms, PtCompactStat
 	PtLogPos	committed;
 	uint64		end;
 	uint64		ended;
+	uint64		first;
+	uint64		last;
 
 	memset(result, 0, sizeof(*result));
 	result->dirty_since = result->open_since = -1;
@@ -202,14 +223,20 @@ pt_log_compact_state(Relation rel, int64 now_ms, int64 min_lag_ms, PtCompactStat
 		look_at_open(rel, &info, pt_extent_pos(end), young_ms, result);
 	if (end <= info.first_extent)
 		return;
-	result->extents = end - info.first_extent - (info.hole_to - info.hole_from);
+	/* of two that are not full, the later one is the end */
+	last = end - 1;
+	result->blocks = (last - info.first_extent - (info.hole_to - info.hole_from)) * PT_EXTENT_BLOCKS +
+		blocks_written(rel, &info, last);
 	pt_reader_begin(&r, rel, NULL);
 	pt_reader_seek_offset(&r, Max(info.clean_offset, info.start_offset));
 	while (pt_reader_next(&r, &frame) && pt_pos_extent(frame.pos) < end)
 	{
 		if (!pt_frame_is_batch(&frame) || pt_batch_next_offset(&frame.batch) <= info.clean_offset)
 			continue;
-		result->extents_dirty = end - pt_pos_extent(frame.pos);
+		first = pt_pos_extent(frame.pos);
+		result->blocks_dirty = (last - first) * PT_EXTENT_BLOCKS + blocks_written(rel, &info, last);
+		if (first > info.first_extent && first - 1 >= info.hole_to)
+			result->blocks -= PT_EXTENT_BLOCKS - blocks_written(rel, &info, first - 1);
 		result->dirty_since = frame.batch.max_timestamp;
 		break;
 	}
@@ -509,6 +536,7 @@ swap_group(PtCompact *c, PtPart *parts, PtLogPos moved, const char *prefix, uint
 	}
 	if (nout > 0)
 		pt_copy_group(&copy, parts, prefix, prefix_len, top - nout, (int) nout, entries);
+	PT_STOP_POINT("compact.copied");
 
 	/*
 	 * what is left of an entry before the start is of an extent that was
@@ -529,6 +557,7 @@ swap_group(PtCompact *c, PtPart *parts, PtLogPos moved, const char *prefix, uint
 		c->incomplete = true;	/* the start has moved: once more */
 		return false;
 	}
+	PT_STOP_POINT("compact.swapped");
 	c->job->extents_freed += c->to - c->from;
 	pt_compact_forget_images(c);
 	pt_log_info(c->rel, &c->info);
@@ -551,6 +580,7 @@ publish_start(PtCompact *c)
 		.offset = c->info.start_offset,.ordinal = c->info.start_ordinal,.pos = c->info.start_pos
 	};
 	XLogFlush(c->info.lsn);
+	PT_STOP_POINT("compact.flushed");
 	pt_state_moved(&pt_rel_locator(c->rel), &start);
 	pt_log_free(&pt_rel_locator(c->rel));
 }
@@ -618,7 +648,10 @@ run_pass(PtCompact *c, PtLogState *state, bool *more)
 		publish_start(c);
 	}
 	if (good && !c->incomplete && c->map.latest_offset >= c->info.clean_offset)
+	{
+		PT_STOP_POINT("compact.run");
 		pt_meta_clean(c->rel, c->map.latest_offset + 1);
+	}
 	pt_key_map_free(&c->map);
 	*more = full || c->incomplete;
 	return good || c->incomplete;

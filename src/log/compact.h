@@ -57,12 +57,13 @@ typedef struct PtCompaction
 /* What there would be to do. */
 typedef struct PtCompactState
 {
-	uint64		extents;		/* that could be compacted */
-	uint64		extents_dirty;	/* of them new since the last time */
+	uint64		blocks;			/* that could be compacted */
+	uint64		blocks_dirty;	/* of them new since the last time */
 	int64		dirty_since;	/* ms; largest timestamp of the first dirty
 								 * batch, -1: none */
-	bool		open;			/* if the tail's extent was ended now, it could
-								 * be compacted, and has something new */
+	bool		open;			/* if the tail's extent was ended now, it
+								 * could be compacted, and has something new */
+	uint64		blocks_open;	/* that it has */
 	int64		open_since;		/* ms; largest timestamp of the first such
 								 * batch, -1: none */
 } PtCompactState;

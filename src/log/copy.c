@@ -276,7 +276,7 @@ pt_copy_group(PtCopy *copy, const PtPart *parts, const char *prefix, uint64 pref
 
 			put_frame(copy, &kept->head, kept->data);
 			Assert(entry == copy->entry || pt_pos_extent(start) < copy->extent);
-			Assert(!copy->skipped);	/* it comes last */
+			Assert(!copy->skipped); /* it comes last */
 			ordinal = kept->head.base_ordinal + kept->head.ordinals;
 			copy->skipped = (kept->head.flags & PT_FRAME_KIND_MASK) == PT_FRAME_KIND_SKIP;
 			if (kept->base_offset < 0)

@@ -62,12 +62,14 @@ pt_reader_check_missing(const PtReader *r, PtLogPos pos)
 
 /*
  * Does the frame end where the log does, at the latest?  A frame that begins
- * before the committed end cannot reach beyond it.
+ * before the committed end cannot reach beyond it, unless compaction has been
+ * there since the reader's view was made: what it has written is sealed.  The
+ * view knows the sealed position.
  */
 void
 pt_reader_check_length(const PtReader *r, const PtFrame *frame)
 {
-	if (frame->pos < r->view.committed.pos && frame->next > r->view.committed.pos)
+	if (frame->pos < r->view.committed.pos && frame->next > Max(r->view.committed.pos, r->view.sealed_pos))
 		pt_report_damage(&r->locator, frame->pos, "frame that is too long");
 }
 

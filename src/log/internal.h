@@ -74,7 +74,15 @@ extern XLogRecPtr pt_meta_producers(const RelFileLocator *locator, PtLogPos pos)
 extern void pt_free_write(Buffer meta, const Buffer *maps, int nmaps, const xl_pt_free *x, uint8 flags);
 
 /* space.c */
-extern uint32 pt_space_take(Relation rel, const PtMetaPage *meta, xl_pt_extent *x, uint64 *reused);
+/* What the meta page counts of physical extents, while some are taken. */
+typedef struct PtSpaceCounts
+{
+	uint32		phys_extents;
+	uint32		free_phys;
+	uint32		free_from;
+} PtSpaceCounts;
+extern PtSpaceCounts pt_space_counts(const PtMetaPage *meta);
+extern uint32 pt_space_take(Relation rel, const PtMetaPage *meta, PtSpaceCounts *counts, uint32 but, uint64 *reused);
 extern bool pt_space_waits(const PtMapEntry *entry);
 extern Buffer pt_map_lock(Relation rel, const RelFileLocator *locator, uint32 group, bool init);
 extern TransactionId pt_space_horizon(uint64 reused);

@@ -39,7 +39,7 @@ typedef struct ExtentPages
 	Buffer		map[2];
 } ExtentPages;
 
-static void take_directory(Relation rel, const PtMetaPage *meta, const PtDirPlace *place, xl_pt_extent *x);
+static void take_directory(Relation rel, const PtMetaPage *meta, const PtDirPlace *place, PtSpaceCounts *counts, xl_pt_extent *x);
 static void lock_maps(Relation rel, const PtMetaPage *meta, xl_pt_extent *x, ExtentPages *pages);
 static int64 prev_running_max(const ExtentPages *pages, uint64 extent);
 static Buffer lock_dir_page(Relation rel, const PtMetaPage *meta, const PtDirPlace *place, uint32 dir_phys,
@@ -300,6 +300,7 @@ pt_extent_take(Relation rel, const PtDirEntry *next, int64 prev_max_timestamp)
 {
 	Buffer		metabuf = pt_meta_lock(rel, &pt_rel_locator(rel), BUFFER_LOCK_EXCLUSIVE);
 	const PtMetaPage *meta = pt_meta_page(BufferGetPage(metabuf));
+	PtSpaceCounts counts = pt_space_counts(meta);
 	ExtentPages pages = {.meta = metabuf};
 	PtDirPlace	place;
 	PtDirPlace	prev;
@@ -308,23 +309,22 @@ pt_extent_take(Relation rel, const PtDirEntry *next, int64 prev_max_timestamp)
 	memset(&x, 0, sizeof(x));
 	x.extent = meta->next_extent;
 	x.entry = *next;
-	x.entry.phys = PT_INVALID_EXTENT;
 	x.prev_max_timestamp = prev_max_timestamp;
-	x.phys_extents = meta->phys_extents;
-	x.free_phys = meta->free_phys;
-	x.free_from = meta->free_from;
 	x.dir_phys = PT_INVALID_EXTENT;
-	x.entry.phys = pt_space_take(rel, meta, &x, &x.reused);
+	x.entry.phys = pt_space_take(rel, meta, &counts, PT_INVALID_EXTENT, &x.reused);
 	x.horizon = pt_space_horizon(x.reused);
 	if (pt_dir_place(x.extent, &place))
 	{
-		take_directory(rel, meta, &place, &x);
+		take_directory(rel, meta, &place, &counts, &x);
 		pages.dir = lock_dir_page(rel, meta, &place, x.dir_phys, true);
 	}
 	if (x.extent > 0 && pt_dir_place(x.extent - 1, &prev) && prev.page != place.page)
 		pages.prev = lock_dir_page(rel, meta, &prev, PT_INVALID_EXTENT, false);
 	x.entry.running_max = Max(prev_running_max(&pages, x.extent), prev_max_timestamp);
 	Assert(x.dir_phys != x.entry.phys);
+	x.phys_extents = counts.phys_extents;
+	x.free_phys = counts.free_phys;
+	x.free_from = counts.free_from;
 	lock_maps(rel, meta, &x, &pages);
 	log_extent(rel, &pages, &x);
 	release_pages(&pages);
@@ -336,7 +336,7 @@ pt_extent_take(Relation rel, const PtDirEntry *next, int64 prev_max_timestamp)
  * x, which says so.
  */
 static void
-take_directory(Relation rel, const PtMetaPage *meta, const PtDirPlace *place, xl_pt_extent *x)
+take_directory(Relation rel, const PtMetaPage *meta, const PtDirPlace *place, PtSpaceCounts *counts, xl_pt_extent *x)
 {
 	uint64		reused;
 
@@ -347,7 +347,7 @@ take_directory(Relation rel, const PtMetaPage *meta, const PtDirPlace *place, xl
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("directory of a topic's log is full"),
 				 errhint("Lower the topic's retention, or use more partitions.")));
-	x->dir_phys = pt_space_take(rel, meta, x, &reused);
+	x->dir_phys = pt_space_take(rel, meta, counts, x->entry.phys, &reused);
 }
 
 /* Locks the map pages of what x takes; x says which of them are new. */

@@ -35,7 +35,7 @@ static BlockNumber reader_map(PtReader *r, uint64 block);
 static void move_hold(PtReader *r);
 static bool nothing_starts(PtReader *r);
 static bool frame_at(PtReader *r, PtLogPos pos, PtFrame *frame);
-static void check_page(PtReader *r, uint64 block);
+static bool check_page(PtReader *r, uint64 block);
 static bool prev_block(PtReader *r, uint64 *block, bool *jumped);
 static bool copy_batch(PtReader *r, const PtFrame *frame);
 static void make_empty(PtReader *r, PtFrame *frame);
@@ -417,6 +417,8 @@ pt_reader_next(PtReader *r, PtFrame *frame)
 		r->pos = skipped.next;
 		r->skip_pos = 0;
 	}
+	if (frame->pos < r->view.committed.pos && frame->next > r->view.committed.pos)
+		pt_view_refresh(&r->view, r->rel);
 	pt_reader_check_length(r, frame);
 	r->pos = frame->next;
 	r->ordinal = frame->head.base_ordinal + frame->head.ordinals;
@@ -524,22 +526,27 @@ prev_block(PtReader *r, uint64 *block, bool *jumped)
 
 /*
  * No frame starts on the page.  It is there all the same, if it must be.
+ * False: the reader begins with it and it is not, so the frame before must say
+ * that nothing is.
  */
-static void
+static bool
 check_page(PtReader *r, uint64 block)
 {
 	PtLogPos	pos = pt_pos_make(block, PT_PAGE_FIRST);
 	Page		page;
 
 	if (pos >= r->view.committed.pos)
-		return;
+		return true;
 	if (pt_reader_lock_block(r, block, &page))
 	{
 		LockBuffer(r->buf, BUFFER_LOCK_UNLOCK);
-		return;
+		return true;
 	}
+	if (pos == r->pos || r->moved)
+		return r->moved;
 	pt_view_refresh(&r->view, r->rel);
 	pt_reader_check_missing(r, pos);
+	return true;
 }
 
 /*
@@ -577,8 +584,8 @@ pt_reader_prev(PtReader *r, PtFrame *frame)
 			r->ordinal = frame->head.base_ordinal;
 			return true;
 		}
-		if (!r->moved)
-			check_page(r, block);
+		if (!r->moved && !check_page(r, block))
+			jumped = true;
 		if (!prev_block(r, &block, &jumped))
 			break;
 	}

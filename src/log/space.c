@@ -52,31 +52,40 @@ pt_map_lock(Relation rel, const RelFileLocator *locator, uint32 group, bool init
 	return buf;
 }
 
+/* As the locked meta page has them. */
+PtSpaceCounts
+pt_space_counts(const PtMetaPage *meta)
+{
+	return (PtSpaceCounts)
+	{
+		.phys_extents = meta->phys_extents,.free_phys = meta->free_phys,.free_from = meta->free_from
+	};
+}
+
 /*
- * Chooses a physical extent for the EXTENT that x describes so far, and counts
- * it there: the lowest that is free, is read by nobody, and is not
- * x->entry.phys, else the next of the file, whose space is reserved here so
- * that a full disk is found now.  *reused: see xl_pt_extent.  The caller has
- * the meta page locked exclusively.
+ * Chooses a physical extent, and counts it: the lowest that is free, is read
+ * by nobody, and is not "but", which has just been taken, else the next of the
+ * file, whose space is reserved here so that a full disk is found now.
+ * *reused: see xl_pt_extent.  The caller has the meta page locked exclusively.
  */
 uint32
-pt_space_take(Relation rel, const PtMetaPage *meta, xl_pt_extent *x, uint64 *reused)
+pt_space_take(Relation rel, const PtMetaPage *meta, PtSpaceCounts *counts, uint32 but, uint64 *reused)
 {
 	uint32		phys = PT_INVALID_EXTENT;
 	bool		passed = false;
 
 	*reused = PT_NO_EXTENT;
-	if (x->free_phys > 0)
-		phys = find_free(rel, meta, x->entry.phys, reused, &passed);
+	if (counts->free_phys > 0)
+		phys = find_free(rel, meta, but, reused, &passed);
 	if (phys != PT_INVALID_EXTENT)
 	{
 		Assert(phys < meta->phys_extents);
-		x->free_phys--;
+		counts->free_phys--;
 		if (!passed)
-			x->free_from = phys + 1;
+			counts->free_from = phys + 1;
 		return phys;
 	}
-	phys = x->phys_extents++;
+	phys = counts->phys_extents++;
 	(void) pt_file_extend(rel, RelationGetNumberOfBlocks(rel), phys,
 						  pt_extent_block(phys) + (phys > 0 ? PT_EXTENT_BLOCKS - 1 : 0));
 	return phys;

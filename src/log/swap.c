@@ -193,23 +193,18 @@ pt_swap_claim(Relation rel, uint64 extent, uint32 *generation)
 {
 	Buffer		metabuf = pt_meta_lock(rel, &pt_rel_locator(rel), BUFFER_LOCK_EXCLUSIVE);
 	const PtMetaPage *meta = pt_meta_page(BufferGetPage(metabuf));
-	xl_pt_extent take;
+	PtSpaceCounts counts = pt_space_counts(meta);
 	xl_pt_claim x;
 	XLogRecPtr	lsn;
 	Buffer		mapbuf;
 
-	memset(&take, 0, sizeof(take));
 	memset(&x, 0, sizeof(x));
-	take.phys_extents = meta->phys_extents;
-	take.free_phys = meta->free_phys;
-	take.free_from = meta->free_from;
-	take.entry.phys = PT_INVALID_EXTENT;
-	x.phys = pt_space_take(rel, meta, &take, &x.reused);
+	x.phys = pt_space_take(rel, meta, &counts, PT_INVALID_EXTENT, &x.reused);
 	x.extent = extent;
 	x.generation = meta->generation + 1;
-	x.phys_extents = take.phys_extents;
-	x.free_phys = take.free_phys;
-	x.free_from = take.free_from;
+	x.phys_extents = counts.phys_extents;
+	x.free_phys = counts.free_phys;
+	x.free_from = counts.free_from;
 	x.horizon = pt_space_horizon(x.reused);
 	x.map_init = pt_map_group(x.phys) * PT_MAP_EXTENTS >= meta->phys_extents;
 	mapbuf = pt_map_lock(rel, &pt_rel_locator(rel), pt_map_group(x.phys), x.map_init);

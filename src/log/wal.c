@@ -479,7 +479,9 @@ decode(struct LogicalDecodingContext *ctx, struct XLogRecordBuffer *buf)
 			break;
 		case PT_WAL_APPEND:
 			ReorderBufferProcessXid(ctx->reorder, XLogRecGetXid(buf->record), buf->origptr);
-			decoding->append(ctx, buf);
+			/* what is no transaction's has no batch (pt_append_settled) */
+			if (TransactionIdIsValid(XLogRecGetXid(buf->record)))
+				decoding->append(ctx, buf);
 			break;
 		default:
 			ReorderBufferProcessXid(ctx->reorder, XLogRecGetXid(buf->record), buf->origptr);

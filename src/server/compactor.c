@@ -116,10 +116,9 @@ go_on(PtCompaction *job)
 static bool
 is_due(const PtTopicConfig *config, const PtCompactState *state, int64 now)
 {
-	if (state->extents_dirty == 0)
+	if (state->blocks_dirty == 0)
 		return false;
-	Assert(state->extents_dirty <= state->extents);
-	return state->extents_dirty > config->min_cleanable_dirty_ratio * state->extents ||
+	return state->blocks_dirty > config->min_cleanable_dirty_ratio * state->blocks ||
 		(state->dirty_since >= 0 && config->max_compaction_lag_ms < now - state->dirty_since);
 }
 
@@ -137,8 +136,8 @@ is_to_close(const PtTopicConfig *config, const PtCompactState *state, int64 now)
 
 	if (!state->open || state->open_since < 0 || is_due(config, state, now))
 		return false;
-	then.extents++;
-	then.extents_dirty++;
+	then.blocks += state->blocks_open;
+	then.blocks_dirty += state->blocks_open;
 	if (then.dirty_since < 0)
 		then.dirty_since = state->open_since;
 	return config->max_compaction_lag_ms < now - state->open_since ||

@@ -97,8 +97,8 @@ lock_tail(Relation rel, int tries)
 /*
  * Ends the extent in which the log's tail lies, so that what it has can be
  * compacted, too; pt_compaction_prepare comes next.  Nobody who holds the
- * append lock is waited for; who insists tries for a tenth of a second.  False:
- * the partition is busy.  The caller has ShareUpdateExclusiveLock.
+ * append lock is waited for; who insists tries for a tenth of a second.
+ * False: the partition is busy.  The caller has ShareUpdateExclusiveLock.
  */
 bool
 pt_compaction_close(Relation rel, bool insist)

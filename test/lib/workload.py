@@ -30,8 +30,8 @@ except ImportError:
 
 PATIENCE = 180          # seconds: "does not hang"
 # Topics: "plain" and "triggered" (executors append) keep all their records, "trimmed" loses its oldest by delete_records(),
-# "retained" by retention.bytes.
-PARTITIONS = {"plain": 30, "triggered": 15, "trimmed": 4, "retained": 2}
+# "retained" by retention.bytes, "compacted" all but the last of each key.
+PARTITIONS = {"plain": 30, "triggered": 15, "trimmed": 4, "retained": 2, "compacted": 2}
 KEPT = ("plain", "triggered")
 RETAINED = 2 << 20      # bytes
 
@@ -56,6 +56,8 @@ class Load:
             "SELECT create_topic('%s', %d);" % t for t in self.partitions.items()))
         if "retained" in self.partitions:
             self.server.sql("SELECT alter_topic('retained', '{\"retention.bytes\": %d}')" % RETAINED)
+        if "compacted" in self.partitions:
+            self.server.sql("SELECT alter_topic('compacted', '{\"cleanup.policy\": \"compact\", \"max.compaction.lag.ms\": 1}')")
         if "triggered" in self.partitions:
             self.server.sql("""
                 CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -108,11 +110,13 @@ class Load:
 
     def check_records(self):
         """Nothing is lost, nothing is there twice, offsets have no gaps; SQL and Kafka see the same."""
+        self.look_at_compacted()
         rows = self.rows()
         self.look_at_retained()
         there = collections.Counter(r[3] for r in rows)
         places = {r[:3]: r[3] for r in rows}
-        acknowledged = {v: place for c in self.clients for v, place in c.acknowledged.items() if not self._is_gone(place)}
+        acknowledged = {v: place for c in self.clients for v, place in c.acknowledged.items()
+                        if not self._is_gone(place) and not is_compacted(place)}
         tap.note("%d records, %d acknowledged; rounds: %s" % (len(rows), len(acknowledged), ", ".join(
             "%s %d" % (c.name, c.rounds) for c in self.clients)))
         tap.equal(sorted(set(acknowledged) - set(there))[:10], [], "all that was acknowledged is there")
@@ -120,7 +124,7 @@ class Load:
         tap.equal([v for v in there if there[v] > 1][:10], [], "once")
         tap.equal([v for v in there if v.endswith(" is damaged")][:10], [], "as it was written")
         tap.equal(sorted(set().union(*(c.rolled_back for c in self.clients)) & set(there))[:10], [], "and nothing that was rolled back")
-        gaps = [(a, b) for a, b in zip(rows, rows[1:]) if a[:2] == b[:2] and b[2] != a[2] + 1]
+        gaps = [(a, b) for a, b in zip(rows, rows[1:]) if a[:2] == b[:2] and b[2] != a[2] + 1 and not is_compacted(a)]
         tap.equal(gaps[:10], [], "offsets have no gaps")
         first = {r[:2]: r[2] for r in reversed(rows)}
         tap.equal([p for p, start in self.starts.items() if first.get(p, start) < start], [], "what was deleted is gone")
@@ -130,9 +134,23 @@ class Load:
         kept = [r for r in rows if r[0] in KEPT]
         tap.equal(read_all(self, len(kept)) == kept, True, "Kafka's consumers see the same")
         seen = {place: v for c in self.clients for place, v in getattr(c, "seen", {}).items() if not self._is_gone(place)}
-        tap.equal([s for s in seen.items() if places.get(s[0]) != s[1]][:10], [],
+        tap.equal([s for s in seen.items() if places.get(s[0], s[1] if is_compacted(s[0]) else None) != s[1]][:10], [],
                   "consumers were shown nothing that was taken back (%d records)" % len(seen))
         tap.equal([c.wrong[:10] for c in self.clients if c.wrong], [], "and all of it in order")
+
+    def look_at_compacted(self):
+        """After a compaction each key is there once, with the last record that was acknowledged or a later one, and nothing has moved."""
+        if "compacted" not in self.partitions:
+            return
+        complete = self.server.rows("SELECT partition, complete FROM compact_topic('compacted')")
+        tap.equal([row for row in complete if row[1] != "t"], [], "compacted")
+        rows = [r for r in self.rows() if is_compacted(r)]
+        places = {r[:3]: r[3] for r in rows}
+        last = {(r[1], key_of(r[3])): r[2] for r in rows}
+        tap.equal(len(rows), len(last), "each key once")
+        acknowledged = [(place, v) for c in self.clients for v, place in c.acknowledged.items() if is_compacted(place)]
+        tap.equal([a for a in acknowledged if last.get((a[0][1], key_of(a[1])), -1) < a[0][2]][:10], [], "its last record, of %d" % len(acknowledged))
+        tap.equal([a for a in acknowledged if places.get(*a) != a[1]][:10], [], "where it was")
 
     def look_at_retained(self):
         """Where retention has moved the starts to: what is before them is gone, and not too much."""
@@ -179,6 +197,16 @@ class Load:
         text = self.server.log_text()
         for words in ("PANIC", "TRAP", "terminated by signal 6", "terminated by signal 11", "leak", "don't own", "still referenced"):
             tap.ok(words not in text, "the server's log does not say \"%s\"" % words)
+
+
+def is_compacted(place):
+    return bool(place) and place[0] == "compacted"
+
+
+def key_of(name):
+    """Of a record with this name: a client has five."""
+    client, number = name.split(": ")
+    return "%s key %d" % (client, int(number.split()[0]) % 5)
 
 
 def consume(group, n, timeout):
@@ -264,7 +292,7 @@ class Client(threading.Thread):
         return topic, self.random.randrange(self.load.partitions[topic])
 
     def append(self, name, place=None):
-        return "SELECT append('%s:%d', '%s')" % (*(place or self.partition()), self.padded(name))
+        return "SELECT append('%s:%d', '%s'::text, key => '%s'::text)" % (*(place or self.partition()), self.padded(name), key_of(name))
 
 
 class Writer(Client):
@@ -350,7 +378,8 @@ class KafkaWriter(Client):
         for _ in range(self.random.randrange(1, 40)):
             topic, partition = self.partition()
             left.append(None)
-            self.producer.produce(topic, self.padded(self.name_next()), partition=partition, on_delivery=delivered)
+            name = self.name_next()
+            self.producer.produce(topic, self.padded(name), key_of(name), partition=partition, on_delivery=delivered)
         while left:
             self.producer.poll(1)
 
@@ -456,6 +485,14 @@ class Trimmer(Client):
             self.sql("SELECT delete_records('%s:%d', %d)" % (*place, upto))
             self.load.starts[place] = max(self.load.starts[place], upto)
         self.load.stopping.wait(0.05)
+
+
+class Compactor(Client):
+    """Compacts, beside the server's own process."""
+
+    def round(self):
+        self.sql("SELECT * FROM compact_topic('compacted')")
+        self.load.stopping.wait(self.random.random() / 2)
 
 
 class Vacuumer(Client):

@@ -57,13 +57,14 @@ def test_faults():
     """all at work while processes end; then everybody goes on"""
     global server, load
     tap.note("PGTOPIC_SEED=%d" % SEED)
-    server = pg.Cluster("main", {"pgtopic.max_partitions": 16, "pgtopic.listener_workers": 2, "pgtopic.executor_workers": 2,
+    server = pg.Cluster("main", {"pgtopic.max_partitions": 16, "pgtopic.compaction_interval": "300ms", "pgtopic.file_delete_delay": "1",
+                                 "pgtopic.listener_workers": 2, "pgtopic.executor_workers": 2,
                                  "max_prepared_transactions": 20, "deadlock_timeout": "200ms", "fsync": "on",
                                  "pgtopic.executor_timeout": "5s"}).init().start()
     load = workload.Load(server, SEED)
     load.create()
     load.start((workload.Writer, 3), (workload.KafkaWriter, 2), (workload.KafkaReader, 2), (workload.Reader, 1), (workload.Maker, 1),
-               (workload.Trimmer, 1), (workload.Vacuumer, 1), (workload.Watcher, 1))
+               (workload.Trimmer, 1), (workload.Vacuumer, 1), (workload.Compactor, 1), (workload.Watcher, 1))
     faults = random.Random(SEED)
     deadline = time.monotonic() + SECONDS
     order = []

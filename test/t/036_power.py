@@ -164,12 +164,13 @@ def test_prepared():
 
 def test_cuts():
     """everything at once, and cuts at random: nothing, all, or any half of what was not synced is left"""
-    new_server("all", **{"pgtopic.max_partitions": 16, "pgtopic.listener_workers": 2, "checkpoint_timeout": "30s", "max_wal_size": "64MB",
+    new_server("all", **{"pgtopic.max_partitions": 16, "pgtopic.compaction_interval": "300ms", "pgtopic.file_delete_delay": "1",
+                         "pgtopic.listener_workers": 2, "checkpoint_timeout": "30s", "max_wal_size": "64MB",
                          "min_wal_size": "32MB"})
-    load = workload.Load(server, SEED, {"plain": 6, "triggered": 2, "trimmed": 2, "retained": 1}, padding=2000)
+    load = workload.Load(server, SEED, {"plain": 6, "triggered": 2, "trimmed": 2, "retained": 1, "compacted": 2}, padding=2000)
     load.create()
     load.start((workload.Writer, 2), (workload.KafkaWriter, 2), (workload.LeaderWriter, 1), (workload.KafkaReader, 2), (workload.Reader, 1),
-               (workload.Trimmer, 1), (workload.Vacuumer, 1), (workload.Watcher, 1))
+               (workload.Trimmer, 1), (workload.Vacuumer, 1), (workload.Compactor, 1), (workload.Watcher, 1))
     lost = 0
     for _ in range(CUTS):
         time.sleep(0.5 + 2 * random.random())

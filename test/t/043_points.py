@@ -35,7 +35,8 @@ dice = random.Random(SEED)
 
 
 def settings():
-    return {"pgtopic.max_partitions": 16, "pgtopic.listener_workers": 2, "pgtopic.executor_workers": 2, "max_prepared_transactions": 20,
+    return {"pgtopic.max_partitions": 16, "pgtopic.compaction_interval": "300ms", "pgtopic.file_delete_delay": "1",
+            "pgtopic.listener_workers": 2, "pgtopic.executor_workers": 2, "max_prepared_transactions": 20,
             "fsync": "on", "shared_buffers": "16MB", "deadlock_timeout": "200ms", "autovacuum": "off", "max_wal_size": "64MB",
             "min_wal_size": "32MB", "wal_keep_size": "1GB", **stop.settings}
 
@@ -147,10 +148,10 @@ def test_cycles():
     tap.note("PGTOPIC_SEED=%d" % SEED)
     stop = points.Points()
     server = give_disk(pg.Cluster("server0", settings()).init()).start()
-    load = workload.Load(server, SEED, {"plain": 6, "triggered": 2, "trimmed": 2, "retained": 1}, padding=1500)
+    load = workload.Load(server, SEED, {"plain": 6, "triggered": 2, "trimmed": 2, "retained": 1, "compacted": 2}, padding=1500)
     load.create()
     load.start((workload.Writer, 2), (workload.KafkaWriter, 1), (workload.LeaderWriter, 1), (workload.KafkaReader, 1), (workload.Reader, 1),
-               (workload.Trimmer, 1), (workload.Vacuumer, 1), (workload.Watcher, 1))
+               (workload.Trimmer, 1), (workload.Vacuumer, 1), (workload.Compactor, 1), (workload.Watcher, 1))
     started = time.monotonic()
     for cycle in range(CYCLES):
         if cycle > PROMOTION and time.monotonic() - started > SECONDS:

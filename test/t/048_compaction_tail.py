@@ -236,7 +236,8 @@ def test_slow_client():
 def test_group_offsets():
     """__consumer_offsets is compacted: the same answers before and after, and its size is that of what there is"""
     server.sql("SELECT create_topic('consumed', 2)")
-    server.sql("SELECT append('consumed:0', 'x'::text) FROM generate_series(1, 300)")
+    for partition in range(2):
+        server.sql("SELECT append('consumed:%d', 'x'::text) FROM generate_series(1, 300)" % partition)
     ask = "SELECT group_id, topic, partition, \"offset\", metadata FROM group_lag ORDER BY 1, 2, 3"
     consumers = [Consumer({"bootstrap.servers": server.bootstrap, "group.id": "kafka%d" % i, "enable.auto.commit": False}) for i in range(2)]
     for n in range(60):

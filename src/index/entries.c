@@ -107,7 +107,7 @@ static uint64
 hash_tuple(IndexTuple tuple, TupleDesc desc, const char *end)
 {
 	const char *data = (const char *) tuple + IndexInfoFindDataOffset(tuple->t_info);
-	bits8	   *nulls = IndexTupleHasNulls(tuple) ? (bits8 *) ((char *) tuple + sizeof(IndexTupleData)) : NULL;
+	uint8	   *nulls = IndexTupleHasNulls(tuple) ? (uint8 *) ((char *) tuple + sizeof(IndexTupleData)) : NULL;
 	Size		off = 0;
 	uint64		hash = 0;
 

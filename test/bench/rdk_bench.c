@@ -40,7 +40,7 @@
 								 * all to one partition */
 #define CONSUME_CHUNK	4096
 #define MAX_PROPERTIES	64
-#define KEY_BYTES		10
+#define KEY_BYTES		19
 
 typedef struct Options
 {

@@ -763,7 +763,7 @@ test_late_source(void)
 	size_t		got = 0;
 	bool		right = true;
 
-	limits.idle_us = 3000000;
+	limits.idle_us = 8000000;	/* a machine may stand still for seconds */
 	start(&limits);
 	open_pair(&o);
 	open_pair(&other);
@@ -798,13 +798,13 @@ test_late_source(void)
 		CHECK(net_loop_timeout_ms(loop) >= 0 && net_loop_timeout_ms(loop) <= 50);
 		CHECK_INT(s.mapped, 0);
 		maps = s.maps;
-		for (int64 until = net_now() + (part == 0 ? 3500000 : 100000); net_now() < until; usleep(1000))
+		for (int64 until = net_now() + (part == 0 ? 8500000 : 100000); net_now() < until; usleep(1000))
 		{
 			send_frame(&other, "beside");
 			turn();
 			expect_frame(&other, "beside");
 		}
-		CHECK(s.maps > maps && s.maps - maps < 120); /* less and less often */
+		CHECK(s.maps > maps && s.maps - maps < 300); /* less and less often */
 		CHECK_INT(receive(&o, buf + got, sizeof(buf) - got), -1);
 		CHECK(o.conn != NULL);	/* it is not idle: it waits for us */
 	}

@@ -67,7 +67,7 @@ class Cases:
         row = {"before_mib": self.mib(server, topic)}
         producer, marks = None, [time.monotonic()]
         if rate:
-            producer = self.producer(server, topic, rate, b"0000000000")
+            producer = self.producer(server, topic, rate, b"0" * 19)
             producer.start()
             time.sleep(10)
         marks.append(time.monotonic())

@@ -63,7 +63,7 @@ def test_compaction():
 
 def test_indexes():
     """the random test of indexes"""
-    done = subprocess.run([sys.executable, pg.ROOT + "/test/t/048_indexes.py"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    done = subprocess.run([sys.executable, pg.ROOT + "/test/t/049_indexes.py"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           env={**os.environ, "PGTOPIC_DESTDIR": pg.DESTDIR, "PGTOPIC_SEED": str(SEED), "PGTOPIC_ROUNDS": "30",
                                "PGTOPIC_LARGEST": "60000"}, check=False)
     if not tap.ok(done.returncode == 0 and "not ok" not in done.stdout, "it passes"):

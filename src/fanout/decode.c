@@ -82,7 +82,8 @@ is_unwanted(LogicalDecodingContext *ctx, XLogReaderState *record, const RelFileL
 }
 
 /*
- * An APPEND, in WAL order.
+ * An APPEND, in WAL order.  One without an xid has no batch: it ends an extent
+ * or says what is known of producers (pt_append_settled).
  */
 static void
 decode_append(LogicalDecodingContext *ctx, XLogRecordBuffer *buf)
@@ -90,6 +91,8 @@ decode_append(LogicalDecodingContext *ctx, XLogRecordBuffer *buf)
 	XLogReaderState *record = buf->record;
 	PtDecoder  *d;
 
+	if (!TransactionIdIsValid(XLogRecGetXid(record)))
+		return;
 	if (!SnapBuildProcessChange(ctx->snapshot_builder, XLogRecGetXid(record), buf->origptr) || ctx->fast_forward)
 		return;
 	d = decoder_of(ctx);

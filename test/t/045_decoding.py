@@ -301,6 +301,22 @@ def test_parts():
     session.close()
 
 
+def test_no_transaction():
+    """what compaction appends belongs to no transaction, and no slot waits for its end"""
+    server.sql("SELECT create_topic('compacted', 1, config => '{\"cleanup.policy\": \"compact\", \"retention.ms\": -1}')")
+    server.sql("INSERT INTO topics.compacted (key, value) SELECT convert_to((n % 10)::text, 'UTF8'), 'v' FROM generate_series(1, 2000) n")
+    offsets(changes("old"))
+    removed = server.sql("SELECT sum(records_removed) FROM compact_topic('compacted')")
+    tap.equal(removed, "1990", "the extent of the tail is ended, and compacted")
+    after = server.sql("SELECT pg_current_wal_insert_lsn()")
+    reached, deadline = "f", time.time() + 60
+    while reached == "f" and time.time() < deadline:
+        server.sql("CHECKPOINT; INSERT INTO beside VALUES ('n.1:'); CHECKPOINT")
+        changes("old")
+        reached = server.sql("SELECT restart_lsn > '%s' FROM pg_replication_slots WHERE slot_name = 'old'" % after)
+    tap.equal(reached, "t", "the slot's restart_lsn goes past it")
+
+
 def test_extra_wal():
     """what is logged for decoding is four bytes a record, and nothing below wal_level = logical"""
     server.sql("CREATE EXTENSION pg_walinspect")
@@ -320,7 +336,7 @@ def test_extra_wal():
 
 def main():
     tap.note("seed %d" % SEED)
-    tap.main([test_model, test_parts, test_extra_wal])
+    tap.main([test_model, test_parts, test_no_transaction, test_extra_wal])
 
 
 if __name__ == "__main__":

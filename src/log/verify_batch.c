@@ -340,8 +340,9 @@ tell_bad_batch(PtVerifyWalk *w)
  * What a snapshot says of producers.  It is taken under the append lock, so of
  * a producer that has written since the start of the log it has the last batch
  * before its place.  Where the log has been compacted, or something is lost,
- * that batch may be missing, but there is none behind it.  Of others it says
- * something of batches that are gone: they were before its place.
+ * that batch may be missing, but there is none of the producer's behind it.
+ * Of others it says something of batches that are gone: they were before its
+ * place.
  */
 
 /*
@@ -376,8 +377,9 @@ check_producer(PtVerifyWalk *w, const PtProducerState *state)
 	const PtSequenceBatch *newest = state->n > 0 ? &state->batches[state->n - 1] : NULL;
 	int64		end = Max(w->max_next, w->v->meta->start_offset);
 	const LastBatch *last = w->producers ? hash_search(w->producers, &state->producer_id, HASH_FIND, NULL) : NULL;
+	bool		all_there = !w->compacted && !w->lost_ever && !w->gap_ever;
 
-	if (newest && newest->base_offset + newest->last_offset_delta >= end)
+	if (all_there && newest && newest->base_offset + newest->last_offset_delta >= end)
 		say_piece(w, "producer %lld is said to have written up to offset %lld, and batches before end at %lld",
 				  (long long) state->producer_id, (long long) (newest->base_offset + newest->last_offset_delta), (long long) end);
 	if (last == NULL)
@@ -385,7 +387,7 @@ check_producer(PtVerifyWalk *w, const PtProducerState *state)
 	if (state->epoch < last->epoch || (state->epoch == last->epoch && (newest == NULL || newest->base_offset < last->base_offset)))
 		say_piece(w, "what is said of producer %lld is older than its batch at offset %lld",
 				  (long long) state->producer_id, (long long) last->base_offset);
-	else if (!w->compacted && !w->lost_ever && !w->gap_ever &&
+	else if (all_there &&
 			 (state->epoch != last->epoch || newest->base_offset != last->base_offset || newest->base_sequence != last->base_sequence))
 		say_piece(w, "producer %lld is said to have written something else than its batch at offset %lld last",
 				  (long long) state->producer_id, (long long) last->base_offset);

@@ -166,14 +166,16 @@ def test_send():
         data = bytearray()
         receive_until_silent(client, data)
         length = int.from_bytes(head, "big")
-        tap.ok(length > ROWS * SIZE * 0.9, "the answer has %d bytes" % length)
+        # an answer has at most 16 extents of a partition, and this log has more
+        tap.ok(length > 15 << 20, "the answer has %d bytes" % length)
+        last = int(length * 0.95) // SIZE
         tap.ok(0 < len(data) < length, "a consumer waits for the rest of it, behind %d bytes" % len(data))
         others_go_on("send")
         asked = disk.asked("ahead")
         tap.ok(asked > 0, "the disk has been asked")
         disk.clear_all()
         data += client.receive_exactly(length - len(data))
-        tap.equal(all(value(i).encode() in data for i in (1, ROWS // 3, ROWS // 2, ROWS)), True, "it gets the rest")
+        tap.equal(all(value(i).encode() in data for i in (1, last // 3, last // 2, last)), True, "it gets the rest")
         [(error, values)] = got(client.call("Fetch", 11, fetch_body(["cold"], ROWS)))
         tap.equal((error, values[-1]), (NONE, value(ROWS)), "and goes on")
 

@@ -151,7 +151,9 @@ read_dir_page(PtVerify *v, const PtDirPlace *place)
 		return;
 	v->dir_number = place->page;
 	v->dir_good = false;
-	if (phys != PT_INVALID_EXTENT && (uint64) pt_extent_block((uint64) phys) + PT_EXTENT_BLOCKS <= v->file_blocks)
+	/* a standby's file ends with the last page that was written */
+	if (phys != PT_INVALID_EXTENT &&
+		(uint64) pt_extent_block((uint64) phys) + place->page % PT_EXTENT_BLOCKS < v->file_blocks)
 		block = pt_extent_block(phys) + (BlockNumber) (place->page % PT_EXTENT_BLOCKS);
 	if (block == InvalidBlockNumber)
 		pt_verify_say(v, PT_DAMAGE_DIRECTORY, PT_META_BLOCK, 0, -1, "directory extent %llu is not in the file",

@@ -25,6 +25,28 @@ VACUUM topics.vf;
 SELECT * FROM verify_topic('vf', true);
 SELECT count(*) FROM verify_topic('vf', NULL);
 
+-- VACUUM FULL leaves out what was rolled back, amid the log
+BEGIN;
+SELECT append('vf:1', 'aborted') FROM generate_series(1, 3);
+ROLLBACK;
+INSERT INTO topics.vf (partition, key, value) SELECT 1, i::text::bytea, 'v' FROM generate_series(1, 10) i;
+VACUUM FULL topics.vf;
+SELECT * FROM verify_topic('vf', true);
+
+-- and what was compacted, at the start of the log, too
+SELECT create_topic('vf_compacted', 1, '{"cleanup.policy": "compact,delete", "retention.ms": -1, "delete.retention.ms": 0}');
+INSERT INTO topics.vf_compacted (key, value) SELECT 'a', repeat(md5(i::text), 300)::bytea FROM generate_series(1, 400) i;
+INSERT INTO topics.vf_compacted (key, value) SELECT (i % 3)::text::bytea, repeat(md5(i::text), 300)::bytea FROM generate_series(1, 400) i;
+SELECT delete_records('vf_compacted:0', 20);
+SELECT records_removed > 300 AS compacted FROM compact_topic('vf_compacted');
+SELECT * FROM verify_topic('vf_compacted', true);
+SELECT count(*), md5(string_agg("offset" || md5(value), ',' ORDER BY "offset")) AS sum FROM topics.vf_compacted \gset
+VACUUM FULL topics.vf_compacted;
+SELECT * FROM verify_topic('vf_compacted', true);
+SELECT count(*) = :count AND md5(string_agg("offset" || md5(value), ',' ORDER BY "offset")) = :'sum' AS same, log_start('vf_compacted:0')
+FROM topics.vf_compacted;
+SELECT drop_topic('vf_compacted');
+
 -- errors
 SELECT * FROM verify_topic('vf_none');
 SELECT * FROM verify_partition('vf:2');

@@ -112,13 +112,17 @@ check_flags(PtVerifyWalk *w, const PtFrame *frame, Fate fate)
 		say_frame(w, PT_DAMAGE_FRAME, frame, "the frame is aborted, and its transaction %u is committed", frame->head.xid);
 }
 
-/* The frame against those before it. */
+/*
+ * The frame against those before it.  VACUUM FULL, which writes all of a log
+ * as one transaction, leaves out what was rolled back or had been compacted.
+ */
 static void
 check_sequence(PtVerifyWalk *w, const PtFrame *frame)
 {
 	int64		ordinal = frame->head.base_ordinal;
+	bool		exact = w->exact && frame->head.xid != w->frame.head.xid;
 
-	if (w->ordinal >= 0 && (ordinal < w->ordinal || (w->exact && ordinal > w->ordinal)))
+	if (w->ordinal >= 0 && (ordinal < w->ordinal || (exact && ordinal > w->ordinal)))
 		say_frame(w, PT_DAMAGE_ORDINAL, frame, "ordinals begin at %lld, and those before end at %lld",
 				  (long long) ordinal, (long long) w->ordinal);
 	if (pt_frame_is_batch(frame) && w->offset >= 0 && frame->batch.base_offset < w->offset)
@@ -150,22 +154,28 @@ check_entry(PtVerifyWalk *w, const PtFrame *frame)
 				  (unsigned long long) w->extent, (long long) entry->base_offset, (long long) frame->batch.base_offset);
 }
 
-/* The frame at the start of the log against what the meta page says of it. */
+/*
+ * The frame at the start of the log against what the meta page says of it.  A
+ * batch may begin behind the start, by offset and ordinal, when compaction has
+ * dropped what was there; VACUUM FULL leaves no other trace of that.
+ */
 static void
 check_start(PtVerifyWalk *w, const PtFrame *frame, Fate fate)
 {
 	const PtMetaPage *meta = w->v->meta;
 	int64		end = frame->head.base_ordinal + frame->head.ordinals;
+	bool		before = meta->start_ordinal < frame->head.base_ordinal;
+	bool		batch = fate == COMMITTED && pt_frame_is_batch(frame);
 
 	if (meta->start_pos != frame->pos)
 		return;					/* it has moved meanwhile */
-	if ((meta->start_ordinal < frame->head.base_ordinal && w->entry.generation == 0) || meta->start_ordinal > end)
+	if ((before && !batch && w->entry.generation == 0) || meta->start_ordinal > end)
 		say_frame(w, PT_DAMAGE_META, frame, "the log starts at ordinal %lld, and its first frame has %lld to %lld",
 				  (long long) meta->start_ordinal, (long long) frame->head.base_ordinal, (long long) end);
-	if (fate != COMMITTED || !pt_frame_is_batch(frame))
+	if (!batch)
 		return;
-	if (w->entry.generation > 0 && meta->start_offset < frame->batch.base_offset)
-		return;					/* compaction has dropped what was there */
+	if ((before || w->entry.generation > 0) && meta->start_offset < frame->batch.base_offset)
+		return;
 	if (meta->start_offset >= pt_batch_next_offset(&frame->batch) ||
 		meta->start_ordinal != frame->head.base_ordinal + Max(0, meta->start_offset - frame->batch.base_offset))
 		say_frame(w, PT_DAMAGE_META, frame, "the log starts at offset %lld and ordinal %lld, and its first batch at offset %lld and ordinal %lld",

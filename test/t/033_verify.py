@@ -354,7 +354,7 @@ def find_all(server, expected_of):
 
 def test_planted():
     """each damage is found, without checksums"""
-    server = pg.Cluster("plain").init()
+    server = pg.Cluster("plain", {"autovacuum": "off"}).init()
     lf.checksums(server, False)
     server.start()
     server.sql("CREATE EXTENSION pgtopic")
@@ -379,7 +379,7 @@ def test_planted():
 
 def test_checksums():
     """with checksums, the server itself refuses what was changed in place"""
-    server = pg.Cluster("summed").init().start()
+    server = pg.Cluster("summed", {"autovacuum": "off"}).init().start()
     server.sql("CREATE EXTENSION pgtopic")
     fill(server)
     server.stop()

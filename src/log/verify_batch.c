@@ -353,6 +353,9 @@ tell_bad_batch(PtVerifyWalk *w)
  * that batch may be missing, but there is none of the producer's behind it.
  * Of others it says something of batches that are gone: they were before its
  * place.
+ *
+ * Sequences are compared, as a batch that user code has rewritten may be
+ * several in the log, and its producer still has sent one.
  */
 
 /*
@@ -388,17 +391,19 @@ check_producer(PtVerifyWalk *w, const PtProducerState *state)
 	int64		end = Max(w->max_next, w->v->meta->start_offset);
 	const LastBatch *last = w->producers ? hash_search(w->producers, &state->producer_id, HASH_FIND, NULL) : NULL;
 	bool		all_there = !w->compacted && !w->lost_ever && !w->gap_ever;
+	int32		behind;			/* its first sequence, that of the snapshot */
 
-	if (all_there && newest && newest->base_offset + newest->last_offset_delta >= end)
-		say_piece(w, "producer %lld is said to have written up to offset %lld, and batches before end at %lld",
-				  (long long) state->producer_id, (long long) (newest->base_offset + newest->last_offset_delta), (long long) end);
+	if (all_there && newest && newest->base_offset > end)
+		say_piece(w, "producer %lld is said to have written at offset %lld last, and batches before end at %lld",
+				  (long long) state->producer_id, (long long) newest->base_offset, (long long) end);
 	if (last == NULL)
 		return;
-	if (state->epoch < last->epoch || (state->epoch == last->epoch && (newest == NULL || newest->base_offset < last->base_offset)))
+	behind = newest ? (int32) ((uint32) last->base_sequence - (uint32) newest->base_sequence) : -1;
+	if (state->epoch < last->epoch || (state->epoch == last->epoch && (newest == NULL || behind > newest->last_offset_delta)))
 		say_piece(w, "what is said of producer %lld is older than its batch at offset %lld",
 				  (long long) state->producer_id, (long long) last->base_offset);
 	else if (all_there &&
-			 (state->epoch != last->epoch || newest->base_offset != last->base_offset || newest->base_sequence != last->base_sequence))
+			 (state->epoch != last->epoch || behind < 0 || (behind == 0 && newest->base_offset != last->base_offset)))
 		say_piece(w, "producer %lld is said to have written something else than its batch at offset %lld last",
 				  (long long) state->producer_id, (long long) last->base_offset);
 }

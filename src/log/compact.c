@@ -72,7 +72,7 @@ last_start(Relation rel, uint64 extent)
 	uint64		result = 0;
 
 	pt_reader_begin(&r, rel, NULL);
-	pt_reader_seek_tail(&r, pt_pos_make((extent + 1) * PT_EXTENT_BLOCKS - 1, PT_PAGE_END));
+	pt_reader_seek_tail(&r, pt_extent_pos(extent + 1));
 	if (pt_reader_prev(&r, &frame))
 		result = pt_pos_extent(frame.pos);
 	pt_reader_end(&r);

@@ -167,10 +167,13 @@ def test_cuts():
     new_server("all", **{"pgtopic.max_partitions": 16, "pgtopic.compaction_interval": "300ms", "pgtopic.file_delete_delay": "1",
                          "pgtopic.listener_workers": 2, "checkpoint_timeout": "30s", "max_wal_size": "64MB",
                          "min_wal_size": "32MB"})
-    load = workload.Load(server, SEED, {"plain": 6, "triggered": 2, "trimmed": 2, "retained": 1, "compacted": 2}, padding=2000)
+    # compaction beside cuts is in the long run only: README.md, Limits
+    compacted = tap.size("PGTOPIC_COMPACTED", 0, 2)
+    load = workload.Load(server, SEED, {"plain": 6, "triggered": 2, "trimmed": 2, "retained": 1,
+                                        **({"compacted": compacted} if compacted else {})}, padding=2000)
     load.create()
     load.start((workload.Writer, 2), (workload.KafkaWriter, 2), (workload.LeaderWriter, 1), (workload.KafkaReader, 2), (workload.Reader, 1),
-               (workload.Trimmer, 1), (workload.Vacuumer, 1), (workload.Compactor, 1), (workload.Watcher, 1))
+               (workload.Trimmer, 1), (workload.Vacuumer, 1), (workload.Compactor, min(compacted, 1)), (workload.Watcher, 1))
     lost = 0
     for _ in range(CUTS):
         time.sleep(0.5 + 2 * random.random())

@@ -134,14 +134,16 @@ check_sequence(PtVerifyWalk *w, const PtFrame *frame)
  * The first frame that starts in an extent against the extent's directory
  * entry.  Its base offset is where an append began that may have been aborted
  * before this frame was written; then it is above that of the frame.  What was
- * aborted before an extent may have been dropped by compaction.
+ * aborted before an extent may have been dropped by compaction, or, amid one
+ * transaction, by VACUUM FULL.
  */
 static void
 check_entry(PtVerifyWalk *w, const PtFrame *frame)
 {
 	const PtDirEntry *entry = &w->entry;
 	int64		top = Max(w->max_next, frame->batch.base_offset);
-	bool		exact = entry->generation == 0 && !w->lost_in_extent;
+	bool		exact = entry->generation == 0 && !w->lost_in_extent &&
+		(frame->head.xid != w->frame.head.xid || entry->base_ordinal != w->ordinal);
 
 	if (entry->base_ordinal > frame->head.base_ordinal ||
 		(exact && entry->base_ordinal < frame->head.base_ordinal))
@@ -176,6 +178,8 @@ check_start(PtVerifyWalk *w, const PtFrame *frame, Fate fate)
 		return;
 	if ((before || w->entry.generation > 0) && meta->start_offset < frame->batch.base_offset)
 		return;
+	if (before && w->entry.generation > 0 && meta->start_offset == frame->batch.base_offset)
+		return;					/* what was rolled back there is dropped, too */
 	if (meta->start_offset >= pt_batch_next_offset(&frame->batch) ||
 		meta->start_ordinal != frame->head.base_ordinal + Max(0, meta->start_offset - frame->batch.base_offset))
 		say_frame(w, PT_DAMAGE_META, frame, "the log starts at offset %lld and ordinal %lld, and its first batch at offset %lld and ordinal %lld",

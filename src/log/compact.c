@@ -72,7 +72,7 @@ last_start(Relation rel, uint64 extent)
 	uint64		result = 0;
 
 	pt_reader_begin(&r, rel, NULL);
-	pt_reader_seek_tail(&r, pt_extent_pos(extent + 1));
+	pt_reader_seek_extent_end(&r, extent);
 	if (pt_reader_prev(&r, &frame))
 		result = pt_pos_extent(frame.pos);
 	pt_reader_end(&r);

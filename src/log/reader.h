@@ -145,6 +145,9 @@ extern void pt_reader_seek_start(PtReader *r);	/* the first frame retained */
 /* The first that starts in this extent */
 extern void pt_reader_seek_extent(PtReader *r, uint64 extent);
 
+/* Behind the last that starts in it, for prev */
+extern void pt_reader_seek_extent_end(PtReader *r, uint64 extent);
+
 /*
  * The frame at pos, where one starts or will, in a part of the log that is not
  * sealed

@@ -159,6 +159,27 @@ pt_reader_seek_extent(PtReader *r, uint64 extent)
 }
 
 /*
+ * Positions so that prev gives the last frame that starts in the extent or
+ * before.  That frame may go on in the next extent, and the pages at this
+ * one's end need not be written.
+ */
+void
+pt_reader_seek_extent_end(PtReader *r, uint64 extent)
+{
+	PtLogInfo	info;
+	uint64		behind = (extent + 1) * PT_EXTENT_BLOCKS;
+	uint64		end;
+
+	pt_locator_info(r->rel, &r->locator, &info);
+	pt_reader_map_for(r, info.swapped);
+	end = pt_reader_written(r, extent);
+	if (r->moved || end == behind)
+		pt_reader_seek_tail(r, pt_pos_make(behind - 1, PT_PAGE_END));
+	else
+		pt_reader_seek_tail(r, pt_pos_make(end, PT_PAGE_FIRST));
+}
+
+/*
  * The last extent in [first, next) whose base is at or below what is sought.
  * Holes do not count.
  */

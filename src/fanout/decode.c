@@ -81,18 +81,14 @@ is_unwanted(LogicalDecodingContext *ctx, XLogReaderState *record, const RelFileL
 		filter_by_origin_cb_wrapper(ctx, XLogRecGetOrigin(record));
 }
 
-/*
- * An APPEND, in WAL order.  One without an xid has no batch: it ends an extent
- * or says what is known of producers (pt_append_settled).
- */
+/* An APPEND of a transaction, in WAL order. */
 static void
 decode_append(LogicalDecodingContext *ctx, XLogRecordBuffer *buf)
 {
 	XLogReaderState *record = buf->record;
 	PtDecoder  *d;
 
-	if (!TransactionIdIsValid(XLogRecGetXid(record)))
-		return;
+	Assert(TransactionIdIsValid(XLogRecGetXid(record)));
 	if (!SnapBuildProcessChange(ctx->snapshot_builder, XLogRecGetXid(record), buf->origptr) || ctx->fast_forward)
 		return;
 	d = decoder_of(ctx);

@@ -151,9 +151,7 @@ pt_offset_follow(PtLogState *log)
 	if (TransactionIdIsValid(log->tail_xid) && !TransactionIdIsCurrentTransactionId(log->tail_xid) &&
 		!TransactionIdIsInProgress(log->tail_xid))
 		pt_state_resolve_all();
-	SpinLockAcquire(&log->mutex);
-	end = log->committed.pos;
-	SpinLockRelease(&log->mutex);
+	end = pt_state_committed_end(log).pos;
 	at = followed_to(log);
 	while (at.next.pos < end)
 	{

@@ -130,13 +130,11 @@ static uint64
 cleanable_end(Relation rel, const PtLogInfo *info, PtLogState *state, int64 young_ms, bool ended)
 {
 	uint64		end = pt_pos_extent(info->sealed_pos);
-	PtLogPos	committed;
+	PtLogPos	durable = pt_state_durable(state).pos;
+	PtLogPos	committed = pt_state_committed_end(state).pos;
 
-	SpinLockAcquire(&state->mutex);
-	committed = state->committed.pos;
-	end = Min(end, pt_pos_extent(state->durable.pos));
-	SpinLockRelease(&state->mutex);
-	end = Min(Min(end, pt_pos_extent(committed)), info->next_extent);
+	Assert(durable <= committed);
+	end = Min(Min(end, pt_pos_extent(durable)), info->next_extent);
 	if (info->producers_pos != 0)
 		end = Min(end, pt_pos_extent(info->producers_pos));
 	if (!ended && end > info->first_extent && committed != pt_extent_pos(end))
@@ -214,9 +212,7 @@ pt_log_compact_state(Relation rel, int64 now_ms, int64 min_lag_ms, PtCompactStat
 	pt_log_info(rel, &info);
 	end = cleanable_end(rel, &info, state, young_ms, false);
 	ended = cleanable_end(rel, &info, state, young_ms, true);
-	SpinLockAcquire(&state->mutex);
-	committed = state->committed.pos;
-	SpinLockRelease(&state->mutex);
+	committed = pt_state_committed_end(state).pos;
 	pt_state_release(state);
 	/* not one more while something else is in the way */
 	if (ended == pt_pos_extent(committed) && !pt_pos_begins_extent(committed))
@@ -272,12 +268,7 @@ go_on(PtCompact *c)
 static uint64
 records_from(PtLogState *state, int64 from)
 {
-	int64		end;
-
-	SpinLockAcquire(&state->mutex);
-	end = state->committed.offset;
-	SpinLockRelease(&state->mutex);
-	return (uint64) Max(end - from, 0);
+	return (uint64) Max(pt_state_committed_end(state).offset - from, 0);
 }
 
 /*
@@ -336,22 +327,19 @@ learn_keys(PtCompact *c, PtLogState *state, uint64 end, bool *full)
 static void
 look_at_tail(PtCompact *c, PtLogState *state, uint64 end)
 {
-	PtLogPos	committed;
+	PtLogEnd	committed = pt_state_committed_end(state);
 	PtReader	r;
 	PtFrame		frame;
 
-	SpinLockAcquire(&state->mutex);
-	committed = state->committed.pos;
-	c->end_offset = state->committed.offset;
-	SpinLockRelease(&state->mutex);
+	c->end_offset = committed.offset;
 	c->closing = false;
 	pt_reader_begin(&r, c->rel, c->reading);
-	pt_reader_seek_tail(&r, committed);
+	pt_reader_seek_tail(&r, committed.pos);
 	while (pt_reader_prev(&r, &frame))
 	{
 		if (pt_pos_extent(frame.pos) < end)
 		{
-			c->closing = committed == pt_extent_pos(end);
+			c->closing = committed.pos == pt_extent_pos(end);
 			c->end_ordinal = frame.head.base_ordinal + frame.head.ordinals;
 			break;
 		}

@@ -512,6 +512,18 @@ pt_state_durable(PtLogState *state)
 	return end;
 }
 
+/* The end of what is committed, which snapshots may see. */
+PtLogEnd
+pt_state_committed_end(PtLogState *state)
+{
+	PtLogEnd	end;
+
+	SpinLockAcquire(&state->mutex);
+	end = state->committed;
+	SpinLockRelease(&state->mutex);
+	return end;
+}
+
 /*
  * Called by the log writer, which takes the extents of a log in order: after a
  * gap the range begins anew.

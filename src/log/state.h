@@ -173,6 +173,7 @@ extern void pt_state_advance(PtLogState *state, XLogRecPtr lsn);
 extern void pt_state_advance_all(XLogRecPtr lsn);
 
 extern PtLogEnd pt_state_durable(PtLogState *state);
+extern PtLogEnd pt_state_committed_end(PtLogState *state);
 extern XLogRecPtr pt_state_loaded_lsn(PtLogState *state);
 extern void pt_state_loaded_safe(PtLogState *state, XLogRecPtr lsn);
 

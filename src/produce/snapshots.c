@@ -113,11 +113,8 @@ pt_producers_snapshot(Relation rel, PtLogState *log)
 static bool
 hides_extents(PtLogState *log)
 {
-	PtLogPos	end;
+	PtLogPos	end = pt_state_committed_end(log).pos;
 
-	SpinLockAcquire(&log->mutex);
-	end = log->committed.pos;
-	SpinLockRelease(&log->mutex);
 	return log->producers_pos != 0 && pt_pos_extent(end) > pt_pos_extent(log->producers_pos);
 }
 

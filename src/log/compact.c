@@ -38,7 +38,7 @@
 #define SPARE_PASSES		3	/* that get no further */
 
 static uint64 last_start(Relation rel, uint64 extent);
-static uint64 cleanable_end(Relation rel, const PtLogInfo *info, PtLogState *state, int64 young_ms, bool ended);
+static uint64 cleanable_end(Relation rel, const PtLogInfo *info, PtLogState *state, int64 young_ms, uint64 *ended);
 static uint64 first_young(Relation rel, const PtLogInfo *info, uint64 end, int64 young_ms);
 static uint64 blocks_written(Relation rel, const PtLogInfo *info, uint64 extent);
 static void look_at_open(Relation rel, const PtLogInfo *info, PtLogPos from, int64 young_ms, PtCompactState *result);
@@ -123,23 +123,27 @@ first_young(Relation rel, const PtLogInfo *info, uint64 end, int64 young_ms)
 /*
  * The first extent that cannot be compacted: that of the tail, one that is not
  * sealed or not durable, one that says what is known of producers
- * (producers.h), or the first with a batch that is too young.  ended: if that
- * of the tail was ended.
+ * (producers.h), or the first with a batch that is too young.  *ended, unless
+ * NULL: which it would be if that of the tail was ended.
  */
 static uint64
-cleanable_end(Relation rel, const PtLogInfo *info, PtLogState *state, int64 young_ms, bool ended)
+cleanable_end(Relation rel, const PtLogInfo *info, PtLogState *state, int64 young_ms, uint64 *ended)
 {
 	uint64		end = pt_pos_extent(info->sealed_pos);
 	PtLogPos	durable = pt_state_durable(state).pos;
 	PtLogPos	committed = pt_state_committed_end(state).pos;
+	uint64		young;
 
 	Assert(durable <= committed);
 	end = Min(Min(end, pt_pos_extent(durable)), info->next_extent);
 	if (info->producers_pos != 0)
 		end = Min(end, pt_pos_extent(info->producers_pos));
-	if (!ended && end > info->first_extent && committed != pt_extent_pos(end))
+	young = first_young(rel, info, end, young_ms);
+	if (ended != NULL)
+		*ended = young;
+	if (end > info->first_extent && committed != pt_extent_pos(end))
 		end = Min(end, last_start(rel, end));
-	return first_young(rel, info, end, young_ms);
+	return Min(end, young);
 }
 
 /* What is younger than this may not be compacted; PG_INT64_MAX: all may. */
@@ -206,12 +210,12 @@ pt_log_compact_state(Relation rel, int64 now_ms, int64 min_lag_ms, PtCompactStat
 	uint64		ended;
 	uint64		first;
 	uint64		last;
+	uint64		written;
 
 	memset(result, 0, sizeof(*result));
 	result->dirty_since = result->open_since = -1;
 	pt_log_info(rel, &info);
-	end = cleanable_end(rel, &info, state, young_ms, false);
-	ended = cleanable_end(rel, &info, state, young_ms, true);
+	end = cleanable_end(rel, &info, state, young_ms, &ended);
 	committed = pt_state_committed_end(state).pos;
 	pt_state_release(state);
 	/* not one more while something else is in the way */
@@ -221,8 +225,8 @@ pt_log_compact_state(Relation rel, int64 now_ms, int64 min_lag_ms, PtCompactStat
 		return;
 	/* of two that are not full, the later one is the end */
 	last = end - 1;
-	result->blocks = (last - info.first_extent - (info.hole_to - info.hole_from)) * PT_EXTENT_BLOCKS +
-		blocks_written(rel, &info, last);
+	written = blocks_written(rel, &info, last);
+	result->blocks = (last - info.first_extent - (info.hole_to - info.hole_from)) * PT_EXTENT_BLOCKS + written;
 	pt_reader_begin(&r, rel, NULL);
 	pt_reader_seek_offset(&r, Max(info.clean_offset, info.start_offset));
 	while (pt_reader_next(&r, &frame) && pt_pos_extent(frame.pos) < end)
@@ -230,7 +234,7 @@ pt_log_compact_state(Relation rel, int64 now_ms, int64 min_lag_ms, PtCompactStat
 		if (!pt_frame_is_batch(&frame) || pt_batch_next_offset(&frame.batch) <= info.clean_offset)
 			continue;
 		first = pt_pos_extent(frame.pos);
-		result->blocks_dirty = (last - first) * PT_EXTENT_BLOCKS + blocks_written(rel, &info, last);
+		result->blocks_dirty = (last - first) * PT_EXTENT_BLOCKS + written;
 		if (first > info.first_extent && first - 1 >= info.hole_to)
 			result->blocks -= PT_EXTENT_BLOCKS - blocks_written(rel, &info, first - 1);
 		result->dirty_since = frame.batch.max_timestamp;
@@ -614,7 +618,7 @@ run_pass(PtCompact *c, PtLogState *state, bool *more)
 	uint64		end;
 
 	pt_log_info(c->rel, &c->info);
-	end = cleanable_end(c->rel, &c->info, state, young_limit(c->job->now_ms, c->job->min_lag_ms), false);
+	end = cleanable_end(c->rel, &c->info, state, young_limit(c->job->now_ms, c->job->min_lag_ms), NULL);
 	*more = false;
 	if (end <= c->info.first_extent)
 		return true;

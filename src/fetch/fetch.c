@@ -260,29 +260,24 @@ static void
 place_span(PtFetch *fetch, Walk *walk)
 {
 	PtSpan	   *span = &fetch->span;
+	PtPageCursor *cursor = &walk->cursor;
 	uint64		last = pt_pos_extent(span->end - 1);
 	int			want = (int) Min(last - span->extent + 1, PT_SPAN_EXTENTS);
-	PtDirEntry	entry;
 
 	Assert(span->bytes_left > 0 && span->nextents == 1);
 	for (; span->nextents < want; span->nextents++)
 	{
-		uint64		extent = span->extent + span->nextents;
-
-		bool		away = pt_at_hand_only && !pt_extent_at_hand(&span->locator, extent);
-
-		if (away || !pt_extent_lookup(NULL, &span->locator, extent, &entry) ||
-			entry.phys == PT_INVALID_EXTENT || entry.generation > span->swapped)
+		if (!pt_page_cursor_find(cursor, span->extent + span->nextents))
 		{
-			walk->cursor.away = away;
-			walk->cursor.moved = !away;
+			fetch->away = cursor->away;
+			cursor->moved = !cursor->away;
 			span->bytes_left = 0;
 			fetch->cursor_pos = 0;
 			return;
 		}
 		span->extents[span->nextents] = (PtSpanExtent)
 		{
-			.phys = entry.phys,.generation = entry.generation
+			.phys = cursor->phys,.generation = cursor->generation
 		};
 	}
 }
@@ -385,9 +380,9 @@ fetch_from(PtFetch *fetch, PtLogState *log)
 		walk.cursor.wanted_end = pt_pos_block(Min(end.pos - 1, from + fetch->max_bytes)) + 1;
 		fetch->span.swapped = fetch->cursor_swapped;
 		collect_span(fetch, &walk);
+		fetch->away = walk.cursor.away;
 		if (fetch->span.bytes_left > 0)
 			place_span(fetch, &walk);
-		fetch->away = walk.cursor.away;
 		pt_page_cursor_end(&walk.cursor);
 		check_walk(fetch, &walk, from);
 		if (!walk.cursor.moved || fetch->span.bytes_left > 0)

@@ -54,6 +54,7 @@ extern void pt_page_cursor_init(PtPageCursor *cursor, const RelFileLocator *loca
  * into scratch.  False: it is no longer there, or away.
  */
 extern bool pt_page_cursor_go(PtPageCursor *cursor, uint64 block, int ahead, bool keep);
+extern bool pt_page_cursor_find(PtPageCursor *cursor, uint64 extent);
 extern void pt_page_cursor_end(PtPageCursor *cursor);
 
 /* bad_places.c */

@@ -34,7 +34,6 @@ static Buffer neighbour_buffer(const RelFileLocator *locator, BlockNumber block)
 static void note_buffer(Buffer buffer);
 static int	read_ahead(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead, Buffer *recent);
 static bool find_page(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead);
-static bool find_extent(PtPageCursor *cursor, uint64 extent);
 static bool is_page_of(Page page, uint64 block, uint32 generation);
 
 /*
@@ -147,11 +146,11 @@ find_page(PtPageCursor *cursor, BlockNumber phys_block, uint64 block, int ahead)
 }
 
 /*
- * Finds where a logical extent is; false: it is no longer there, what was
- * there has been moved, or it is away.
+ * Finds where a logical extent is: cursor->phys and generation.  False: it is
+ * no longer there, what was there has been moved, or it is away.
  */
-static bool
-find_extent(PtPageCursor *cursor, uint64 extent)
+bool
+pt_page_cursor_find(PtPageCursor *cursor, uint64 extent)
 {
 	PtDirEntry	entry;
 
@@ -204,7 +203,7 @@ pt_page_cursor_go(PtPageCursor *cursor, uint64 block, int ahead, bool keep)
 	cursor->buf = InvalidBuffer;
 	cursor->page = NULL;
 	cursor->away = false;
-	if (!find_extent(cursor, extent))
+	if (!pt_page_cursor_find(cursor, extent))
 		return false;
 	phys_block = pt_extent_block(cursor->phys) + (BlockNumber) (block % PT_EXTENT_BLOCKS);
 	if (block < cursor->window || block >= cursor->window_end)

@@ -719,3 +719,64 @@ COMMENT ON FUNCTION reset_listener_stats() IS 'starts counting anew';
 GRANT EXECUTE ON FUNCTION list_clients() TO pg_monitor;
 GRANT SELECT ON clients TO pg_monitor;
 GRANT SELECT ON listener_stats, produce_stats, housekeeping TO PUBLIC;
+
+--
+-- tasks: what goes on by itself.  Definitions may hold connection strings: the table is for nobody.
+--
+
+CREATE TABLE task_definitions (
+	name text PRIMARY KEY,
+	kind text NOT NULL,
+	owner name NOT NULL,
+	definition jsonb NOT NULL CHECK (jsonb_typeof(definition) = 'object'),
+	paused bool NOT NULL DEFAULT false,
+	pause_reason text,
+	home text NOT NULL
+);
+COMMENT ON TABLE task_definitions IS 'sources, sinks and processors: see the view tasks_status';
+COMMENT ON COLUMN task_definitions.home IS 'where the row was made: system, database, table, owner; elsewhere the task is paused';
+SELECT pg_extension_config_dump('task_definitions', '');
+
+CREATE FUNCTION tasks_changed() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'pt_tasks_changed' LANGUAGE C;
+CREATE TRIGGER tasks_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON task_definitions
+	FOR EACH STATEMENT EXECUTE FUNCTION tasks_changed();
+
+CREATE FUNCTION pause_task(name text, reason text DEFAULT NULL) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_pause_task' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION pause_task(text, text) IS 'stops a task until resume_task(), after what it is doing just now';
+CREATE FUNCTION resume_task(name text) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_resume_task' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION resume_task(text) IS 'runs a task that was paused or restored from a dump; tries one that fails at once';
+CREATE FUNCTION alter_task(name text, definition jsonb) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_alter_task' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION alter_task(text, jsonb) IS 'changes fields of a task''s definition; null removes one';
+CREATE FUNCTION alter_task_owner(name text, owner name) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_alter_task_owner' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION alter_task_owner(text, name) IS 'gives a task to another role, as which it runs';
+
+CREATE FUNCTION list_tasks(OUT name text, OUT kind text, OUT owner name, OUT definition jsonb, OUT state text,
+						   OUT pause_reason text, OUT errors bigint, OUT last_error text, OUT last_error_at timestamptz,
+						   OUT records bigint, OUT bytes bigint, OUT newest_record_at timestamptz,
+						   OUT progress_at timestamptz, OUT lsn pg_lsn, OUT pids int[]) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_list_tasks' LANGUAGE C VOLATILE ROWS 10;
+CREATE VIEW tasks_status AS
+	SELECT name, kind, owner, definition, state, pause_reason, errors, last_error, last_error_at, records, bytes,
+		   newest_record_at, progress_at, lsn, pids
+	FROM list_tasks();
+COMMENT ON VIEW tasks_status IS 'tasks, what they are doing, and what went wrong';
+GRANT SELECT ON tasks_status TO PUBLIC;
+
+--
+-- processors
+--
+
+CREATE FUNCTION create_processor(name text, topics text[], statement text, "group" text DEFAULT NULL, parallelism int DEFAULT 1,
+								 batch_records int DEFAULT 500, batch_wait interval DEFAULT '0',
+								 on_error text DEFAULT 'stop') RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_create_processor' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION create_processor(text, text[], text, text, int, int, interval, text)
+	IS 'runs a statement over each batch of new records, which it reads from the relation "records", exactly once';
+CREATE FUNCTION drop_processor(name text) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_drop_processor' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION drop_processor(text) IS 'drops a processor, and the committed offsets of its group if that has its name';

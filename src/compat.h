@@ -121,9 +121,13 @@ pt_smgropen(RelFileLocator locator)
 #if PG_VERSION_NUM < 160000
 #define pt_relation_ownercheck(relid, role) pg_class_ownercheck(relid, role)
 #define pt_schema_aclcheck(schema, role, mode) pg_namespace_aclcheck(schema, role, mode)
+#define pt_database_aclcheck(database, role, mode) pg_database_aclcheck(database, role, mode)
+#define pt_check_can_set_role(member, role) check_is_member_of_role(member, role)
 #else
 #define pt_relation_ownercheck(relid, role) object_ownercheck(RelationRelationId, relid, role)
 #define pt_schema_aclcheck(schema, role, mode) object_aclcheck(NamespaceRelationId, schema, role, mode)
+#define pt_database_aclcheck(database, role, mode) object_aclcheck(DatabaseRelationId, database, role, mode)
+#define pt_check_can_set_role(member, role) check_can_set_role(member, role)
 #endif
 
 /* 17 has a privilege for VACUUM and its like. */
@@ -337,6 +341,13 @@ pt_stream_block(struct ReadStream *stream, BlockNumber *block)
 #define pt_lwlock_tranche_new(name) LWLockNewTrancheId(name)
 #define pt_lwlock_tranche_name(tranche, name) ((void) (tranche))
 #define pt_shmem_hash(name, n, ctl, flags) ShmemInitHash(name, n, ctl, (flags) | HASH_FIXED_SIZE)
+#endif
+
+/* 19: a row type that was put together is to be finished. */
+#if PG_VERSION_NUM < 190000
+#define pt_tupdesc_finalize(desc) ((void) 0)
+#else
+#define pt_tupdesc_finalize(desc) TupleDescFinalize(desc)
 #endif
 
 /* 19: signal handlers have a type of their own. */

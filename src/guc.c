@@ -56,6 +56,7 @@ int			pt_decompress_limit;
 int			pt_compaction_memory;
 int			pt_file_delete_delay_s;
 int			pt_compaction_interval_ms;
+int			pt_max_tasks;
 
 typedef struct PtIntSetting
 {
@@ -82,6 +83,9 @@ static const PtIntSetting int_settings[] = {
 	{"pgtopic.executor_timeout", &pt_executor_timeout_ms, 30000, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS,
 		"Longest that appending one record batch of a Kafka client to such a topic may take.",
 	"It is cancelled then, or when its request times out."},
+	{"pgtopic.max_tasks", &pt_max_tasks, 8, 1, 1000, PGC_POSTMASTER, 0,
+		"Worker processes of tasks: sources, sinks and processors.",
+	"They count towards max_worker_processes."},
 	{"pgtopic.max_connections", &pt_max_connections, 10000, 1, 1000000, PGC_SIGHUP, 0,
 	"Most Kafka connections that one listener worker accepts.", NULL},
 	{"pgtopic.max_request_size", &pt_max_request_size, 100 * 1024 * 1024, 1024, 1024 * 1024 * 1024, PGC_SIGHUP, GUC_UNIT_BYTE,

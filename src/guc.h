@@ -57,6 +57,9 @@ extern int	pt_compaction_memory;	/* kB */
 extern int	pt_file_delete_delay_s;
 extern int	pt_compaction_interval_ms;
 
+/* tasks */
+extern int	pt_max_tasks;		/* workers */
+
 extern void pt_guc_register(void);
 
 #endif							/* PT_GUC_H */

@@ -31,6 +31,8 @@
 #include "log/notices.h"
 #include "log/watch.h"
 #include "io/writeback.h"
+#include "processors/processors.h"
+#include "tasks/tasks.h"
 #include "topic/topic.h"
 
 PG_MODULE_MAGIC;
@@ -59,6 +61,7 @@ static const struct
 	{pt_produce_counters_shmem_size, pt_produce_counters_shmem_init},
 	{pt_offsets_shmem_size, pt_offsets_shmem_init},
 	{pt_server_shmem_size, pt_server_shmem_init},
+	{pt_tasks_shmem_size, pt_tasks_shmem_init},
 };
 
 /* What a transaction holds that the xact room does not know. */
@@ -66,6 +69,12 @@ static const PtXactKind *const xact_kinds[] = {
 	&pt_xact_producers,
 	&pt_xact_offsets,
 	&pt_xact_log_waits,
+	&pt_xact_tasks,
+};
+
+/* What tasks there are. */
+static const PtTaskKind *const task_kinds[] = {
+	&pt_processor_kind,
 };
 
 static void
@@ -105,6 +114,7 @@ _PG_init(void)
 	pt_xact_register(xact_kinds, lengthof(xact_kinds));
 	pt_utility_register();
 	pt_bitmap_register();
+	pt_tasks_register(task_kinds, lengthof(task_kinds));
 	pt_workers_register();
 
 	prev_shmem_request = shmem_request_hook;

@@ -156,7 +156,7 @@ extern int	pt_read_records(Relation rel, Snapshot snapshot, int64 offset, int ma
 /* wait.c */
 extern const PtXactKind pt_xact_log_waits;
 extern bool pt_wait_for_logs(const Oid *relids, const int64 *offsets, int n, uint64 changes,
-							 TimestampTz deadline);
+							 TimestampTz deadline, const volatile bool *stop);
 
 /*
  * at_hand.c: what is called between begin and end does not wait for the disk.

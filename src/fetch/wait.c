@@ -98,10 +98,12 @@ sleep_ms(long ms)
  * Waits until a log moves beyond its offset, tables have changed since
  * pt_topic_changes() was "changes" (a log may have gone, or have got another
  * file), or the deadline; outside of a snapshot, and with no lock on the
- * tables.  Can be cancelled at once.  false at the deadline.
+ * tables.  Can be cancelled at once.  false at the deadline, and when *stop is
+ * set (unless stop is NULL), for which the latch is set, too.
  */
 bool
-pt_wait_for_logs(const Oid *relids, const int64 *offsets, int n, uint64 changes, TimestampTz deadline)
+pt_wait_for_logs(const Oid *relids, const int64 *offsets, int n, uint64 changes, TimestampTz deadline,
+				 const volatile bool *stop)
 {
 	PtLogView  *logs = palloc0_array(PtLogView, Max(n, 1));
 	bool		moved = any_moved(relids, logs, offsets, n);
@@ -114,7 +116,7 @@ pt_wait_for_logs(const Oid *relids, const int64 *offsets, int n, uint64 changes,
 	{
 		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
 
-		if (left <= 0)
+		if (left <= 0 || (stop != NULL && *stop))
 			break;
 		left = Min(left, INT_MAX);	/* a sleep's limit; after a month we look
 									 * again */

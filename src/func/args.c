@@ -21,7 +21,6 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
-#include "utils/rls.h"
 
 /*
  * Converts text from the database's encoding to UTF-8; *len changes with it.
@@ -136,30 +135,6 @@ pt_arg_deadline(FunctionCallInfo fcinfo, int n)
 }
 
 /*
- * ERROR unless the user has the privilege (ACL_xxx) on the topic's table.
- *
- * A table with row-level security for the user is refused, too: the functions
- * read and write the log without a plan, so that policies could not be
- * applied.
- */
-void
-pt_func_check_access(const PtTopic *topic, AclMode mode)
-{
-	Oid			relid = topic->relid;
-	AclResult	result = pg_class_aclcheck(relid, GetUserId(), mode);
-
-	Assert(mode != 0);
-	Assert(OidIsValid(topic->relid));
-	if (result != ACLCHECK_OK)
-		aclcheck_error(result, OBJECT_TABLE, topic->name);
-	if (check_enable_rls(relid, InvalidOid, false) == RLS_ENABLED)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("topic \"%s\" has row-level security for this user", topic->name),
-				 errhint("Use SELECT and INSERT on its table, which apply the policies.")));
-}
-
-/*
  * Opens a partition of a topic that was just looked up; ERROR if the topic
  * has none of that number.  The lock stays to the end of the transaction,
  * unless the caller closes the partition with it.
@@ -225,6 +200,6 @@ pt_func_topic(PtString name)
 	Oid			relid = topic->relid;
 
 	Assert(OidIsValid(relid));
-	pt_func_check_access(topic, ACL_SELECT);
+	pt_topic_check_access(topic, ACL_SELECT);
 	return pt_topic_copy(pt_topic_expect(relid));
 }

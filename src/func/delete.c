@@ -29,7 +29,7 @@ PG_FUNCTION_INFO_V1(pt_delete_topic_records);
 static void
 check_deletable(const PtTopic *topic)
 {
-	pt_func_check_access(topic, ACL_DELETE);
+	pt_topic_check_access(topic, ACL_DELETE);
 	if (topic->internal)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

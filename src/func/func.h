@@ -46,9 +46,7 @@ extern void pt_arg_required(FunctionCallInfo fcinfo, int n, const char *name);
 
 extern TimestampTz pt_arg_deadline(FunctionCallInfo fcinfo, int n);
 
-/* args.c: privileges and partitions */
-extern void pt_func_check_access(const PtTopic *topic, AclMode mode);
-
+/* args.c: topics that may be read, and partitions */
 extern PtTopic *pt_func_topic(PtString name);
 
 extern Relation pt_try_partition(const PtTopic *topic, int32 number, LOCKMODE lockmode);

@@ -366,7 +366,7 @@ check_group_offset(void *arg, const PtCommittedOffset *committed)
 	const PtTopic *topic = pt_topic_by_string(committed->topic);
 
 	if (topic)
-		pt_func_check_access(topic, ACL_SELECT);
+		pt_topic_check_access(topic, ACL_SELECT);
 }
 
 /*

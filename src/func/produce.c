@@ -180,7 +180,7 @@ open_target(Target *target, FunctionCallInfo fcinfo, int n, PtRecord *row)
 		/* valid until the next look-up */
 		const PtTopic *topic = pt_topic_expect_name(target->name);
 
-		pt_func_check_access(topic, ACL_INSERT);
+		pt_topic_check_access(topic, ACL_INSERT);
 		row->timestamp = read_timestamp(fcinfo, n, &topic->config);
 		if (target->choose)
 			target->number = pt_choose_partition(topic, row->key, row->key_len);

@@ -201,7 +201,7 @@ pt_poll_records(PG_FUNCTION_ARGS)
 		if (poll_once(topic->relid, &offset, max, &sink, &leaf) > 0 || IsolationUsesXactSnapshot() ||
 			GetCurrentTimestamp() >= deadline)
 			break;
-		(void) pt_wait_for_logs(&leaf, &offset, 1, changes, deadline);
+		(void) pt_wait_for_logs(&leaf, &offset, 1, changes, deadline, NULL);
 	}
 	return (Datum) 0;
 }

@@ -28,32 +28,16 @@
 #include "topic/types.h"
 #include "xact/xact.h"
 
-/*
- * A partition that another session holds may become free without an append,
- * so a wait for it is cut into pieces of this length.
- */
-#define RETRY_LOCKED_MS		200
-
 /* One call of pt_consume(). */
 typedef struct Consume
 {
 	const PtTopic *topic;		/* a copy */
-	uint64		changes;		/* pt_topic_changes() when the topic was
-								 * looked up */
 	PtString	group_id;
 	int			max;			/* number of records that may still be given */
 	PtConsumeCallback callback;
 	void	   *arg;
 	int32		partition;		/* the one that is read */
-
-	/*
-	 * what to wait for: partitions that we could lock and that have nothing
-	 * new
-	 */
-	Oid		   *wait_leaves;
-	int64	   *wait_offsets;
-	int			nwaits;
-	bool		locked_out;		/* others hold some of the partitions */
+	PtConsumeWaits *waits;
 } Consume;
 
 /*
@@ -62,9 +46,32 @@ typedef struct Consume
  */
 static uint32 next_partition;
 
+static void add_wait(PtConsumeWaits *waits, Oid leaf, int64 offset);
 static int	consume_round(Consume *c);
 static int	consume_partition(Consume *c, int32 partition);
 static int64 first_offset(const Consume *c, Relation rel, int32 partition);
+
+void
+pt_consume_waits_begin(PtConsumeWaits *waits)
+{
+	memset(waits, 0, sizeof(*waits));
+	waits->room = 16;
+	waits->leaves = palloc_array(Oid, waits->room);
+	waits->offsets = palloc_array(int64, waits->room);
+}
+
+static void
+add_wait(PtConsumeWaits *waits, Oid leaf, int64 offset)
+{
+	if (waits->n == waits->room)
+	{
+		waits->room *= 2;
+		waits->leaves = repalloc_array(waits->leaves, Oid, waits->room);
+		waits->offsets = repalloc_array(waits->offsets, int64, waits->room);
+	}
+	waits->leaves[waits->n] = leaf;
+	waits->offsets[waits->n++] = offset;
+}
 
 /*
  * Callback of pt_read_records(): gives a record to the caller.
@@ -193,12 +200,8 @@ consume_partition(Consume *c, int32 partition)
 	if (n > 0)
 		pt_offset_set(c->group_id, c->topic, partition, next, PT_STRING_EMPTY);
 	else
-	{
-		Assert(c->nwaits < c->topic->npartitions);
-		c->wait_leaves[c->nwaits] = leaf;
-		c->wait_offsets[c->nwaits++] = next;
 		note_use(c, partition);
-	}
+	add_wait(c->waits, leaf, next);
 	return n;
 }
 
@@ -213,8 +216,6 @@ consume_round(Consume *c)
 	uint32		first = next_partition;
 	int			total = 0;
 
-	c->nwaits = 0;
-	c->locked_out = false;
 	for (int i = 0; i < npartitions && c->max > 0; i++)
 	{
 		int32		partition = (int32) ((first + i) % npartitions);
@@ -226,7 +227,7 @@ consume_round(Consume *c)
 			continue;
 		if (!pt_offset_lock(c->group_id, leaf, true))
 		{
-			c->locked_out = true;
+			c->waits->locked_out = true;
 			continue;
 		}
 		n = consume_partition(c, partition);
@@ -242,44 +243,53 @@ consume_round(Consume *c)
 }
 
 /*
- * Looks the topic up again.  It may have got partitions while we waited, or
- * be gone, which is an ERROR.
+ * Begins with a group that was not used in this process yet.
  */
 static void
-look_again(Consume *c)
+begin_use(PtString group_id)
 {
-	Oid			relid = c->topic->relid;
-
-	if (c->wait_leaves != NULL && c->changes == pt_topic_changes())
-		return;
-	c->changes = pt_topic_changes();
-	c->topic = pt_topic_copy(pt_topic_expect(relid));
-	c->wait_leaves = palloc(sizeof(Oid) * (c->topic->npartitions + 1));
-	c->wait_offsets = palloc(sizeof(int64) * (c->topic->npartitions + 1));
+	pt_group_sql_use(group_id);
+	if (next_partition == 0)
+		next_partition = (uint32) MyProcPid;
 }
 
 /*
- * Does one consume(): locks partitions that no other session of the group
- * holds, reads on from the group's committed offset (or from the start of the
- * log), "max" records at most, calls back for each, and moves the committed
- * offsets.  Returns the number of records.
+ * Consumes what there is, without waiting: locks partitions that no other
+ * session of the group holds, reads on from the group's committed offset (or
+ * from the start of the log), "max" records at most, calls back for each, and
+ * moves the committed offsets.  Returns the number of records.  Adds the
+ * partitions that it has read to waits.
  *
  * Each call begins behind the partition that was served last, so that all are
- * served in turn.  If there is nothing, it waits until the deadline, without
- * a lock on the tables of the topic.
+ * served in turn.
+ */
+int
+pt_consume_now(const PtTopic *topic, PtString group_id, int max, PtConsumeCallback callback, void *arg,
+			   PtConsumeWaits *waits)
+{
+	Consume		c = {.topic = topic,.group_id = group_id,.max = max,.callback = callback,.arg = arg,.waits = waits};
+
+	Assert(max > 0);
+	begin_use(group_id);
+	return consume_round(&c);
+}
+
+/*
+ * Does one consume(): pt_consume_now(), and again if there is nothing, until
+ * the deadline.  It waits without a lock on the tables of the topic, which may
+ * have got partitions meanwhile, or be gone: that is an ERROR.
  */
 int
 pt_consume(const PtTopic *topic, PtString group_id, int max, TimestampTz deadline,
 		   PtConsumeCallback callback, void *arg)
 {
-	Consume		c = {.topic = topic,.group_id = group_id,.max = max,.callback = callback,.arg = arg};
+	PtConsumeWaits waits;
+	uint64		changes = pt_topic_changes();
 	int			total;
 
-	Assert(max > 0);
-	pt_group_sql_use(group_id);
-	if (next_partition == 0)
-		next_partition = (uint32) MyProcPid;
-	while (look_again(&c), (total = consume_round(&c)) == 0)
+	pt_consume_waits_begin(&waits);
+	topic = pt_topic_copy(pt_topic_expect(topic->relid));
+	while ((total = pt_consume_now(topic, group_id, max, callback, arg, &waits)) == 0)
 	{
 		TimestampTz until = deadline;
 
@@ -289,9 +299,16 @@ pt_consume(const PtTopic *topic, PtString group_id, int max, TimestampTz deadlin
 		 */
 		if (IsolationUsesXactSnapshot() || GetCurrentTimestamp() >= deadline)
 			break;
-		if (c.locked_out)
-			until = Min(until, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY_LOCKED_MS));
-		(void) pt_wait_for_logs(c.wait_leaves, c.wait_offsets, c.nwaits, c.changes, until);
+		if (waits.locked_out)
+			until = Min(until, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PT_CONSUME_RETRY_MS));
+		(void) pt_wait_for_logs(waits.leaves, waits.offsets, waits.n, changes, until, NULL);
+		waits.n = 0;
+		waits.locked_out = false;
+		if (changes != pt_topic_changes())
+		{
+			changes = pt_topic_changes();
+			topic = pt_topic_copy(pt_topic_expect(topic->relid));
+		}
 	}
 	return total;
 }

@@ -67,6 +67,24 @@ typedef void (*PtOffsetCallback) (void *arg, const PtCommittedOffset *committed)
 typedef void (*PtGroupCallback) (void *arg, const PtGroupOffsets *group);
 typedef void (*PtConsumeCallback) (void *arg, int32 partition, const PtRecord *record);
 
+/*
+ * Partitions that were read, and the offsets from which to go on, for
+ * pt_wait_for_logs().  The arrays grow in the memory context that was current
+ * at pt_consume_waits_begin().
+ */
+typedef struct PtConsumeWaits
+{
+	Oid		   *leaves;
+	int64	   *offsets;
+	int			n;
+	int			room;
+	bool		locked_out;		/* others hold some of the partitions, which
+								 * become free without an append */
+} PtConsumeWaits;
+
+/* Look again after this where locked_out is set. */
+#define PT_CONSUME_RETRY_MS	200
+
 /* text.c: between the database's encoding and UTF-8 */
 extern PtString pt_string_from_server(const char *s);
 extern char *pt_string_to_server(PtString s);
@@ -91,6 +109,9 @@ extern PtProduce *pt_offsets_commit(PtString group_id, const PtCommittedOffset *
 extern PtProduce *pt_offsets_delete(PtString group_id, int *nitems);
 
 /* consume.c */
+extern void pt_consume_waits_begin(PtConsumeWaits *waits);
+extern int	pt_consume_now(const PtTopic *topic, PtString group_id, int max, PtConsumeCallback callback, void *arg,
+						   PtConsumeWaits *waits);
 extern int	pt_consume(const PtTopic *topic, PtString group_id, int max, TimestampTz deadline,
 					   PtConsumeCallback callback, void *arg);
 extern void pt_partition_bounds(Relation rel, int64 *start, int64 *end);

@@ -128,6 +128,18 @@ pt_type_headers(void)
 }
 
 /*
+ * Returns the type topic; InvalidOid without the extension.
+ */
+Oid
+pt_type_topic(void)
+{
+	Oid			schema = pt_catalog_extension_schema();
+
+	return OidIsValid(schema) ? GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("topic"),
+												ObjectIdGetDatum(schema)) : InvalidOid;
+}
+
+/*
  * Returns a sequence of the extension.  ERROR 55000 without the extension,
  * 42704 if it has no such sequence.
  */

@@ -74,6 +74,9 @@ extern const PtTopic *pt_topic_expect_name(PtString name);
 /* Returns a topic that existed a moment ago; ERROR 42P01 if it was dropped. */
 extern const PtTopic *pt_topic_expect(Oid relid);
 
+/* access.c */
+extern void pt_topic_check_access(const PtTopic *topic, AclMode mode);
+
 /*
  * Returns UTF-8 bytes in the encoding of the database, NUL-terminated.  ERROR
  * if they are not valid text.

@@ -1,0 +1,158 @@
+/*-------------------------------------------------------------------------
+ *
+ * shared.c
+ *	  The slots of workers in shared memory, and the launcher's latch.
+ *
+ * There are pgtopic.max_tasks slots.  One belongs to worker n of a task from
+ * its first start on, also while it waits to be tried again, so that what
+ * went wrong can be seen; the launcher takes it back when the task is gone or
+ * paused and another one needs the room.
+ *
+ * Siblings: launcher.c (who gives and takes), worker.c, views.c (who reads).
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+
+#include "guc.h"
+#include "tasks/internal.h"
+
+/* Waits after errors: doubled each time. */
+#define BACKOFF_S_MIN	1
+#define BACKOFF_S_MAX	60
+
+typedef struct TasksShared
+{
+	LWLock		lock;
+	Latch	   *volatile launcher;	/* NULL: not up */
+	PtSlot		slots[FLEXIBLE_ARRAY_MEMBER];
+} TasksShared;
+
+static TasksShared *shared;
+
+static void keep_error(PtSlot *slot, const ErrorData *edata);
+
+Size
+pt_tasks_shmem_size(void)
+{
+	return add_size(offsetof(TasksShared, slots), mul_size(pt_max_tasks, sizeof(PtSlot)));
+}
+
+/* Called with AddinShmemInitLock held. */
+void
+pt_tasks_shmem_init(void)
+{
+	bool		found;
+
+	shared = ShmemInitStruct("pgtopic tasks", pt_tasks_shmem_size(), &found);
+	if (!found)
+	{
+		memset(shared, 0, pt_tasks_shmem_size());
+		LWLockInitialize(&shared->lock, pt_lwlock_tranche_new("pgtopic_tasks"));
+	}
+	pt_lwlock_tranche_name(shared->lock.tranche, "pgtopic_tasks");
+}
+
+/* All pt_max_tasks slots. */
+PtSlot *
+pt_slots_lock(LWLockMode mode)
+{
+	LWLockAcquire(&shared->lock, mode);
+	return shared->slots;
+}
+
+void
+pt_slots_unlock(void)
+{
+	LWLockRelease(&shared->lock);
+}
+
+/* A copy of all, in the current memory context. */
+PtSlot *
+pt_slots_copy(void)
+{
+	PtSlot	   *copy = palloc(mul_size(pt_max_tasks, sizeof(PtSlot)));
+
+	memcpy(copy, pt_slots_lock(LW_SHARED), mul_size(pt_max_tasks, sizeof(PtSlot)));
+	pt_slots_unlock();
+	return copy;
+}
+
+/* The slot is free, and a process that was to come is too late. */
+void
+pt_slot_clear(PtSlot *slot)
+{
+	uint32		life = slot->life;
+
+	Assert(LWLockHeldByMeInMode(&shared->lock, LW_EXCLUSIVE));
+	memset(slot, 0, sizeof(*slot));
+	slot->life = life + 1;
+	slot->newest_timestamp_ms = -1;
+}
+
+/* Message, detail and hint, as far as there is room. */
+static void
+keep_error(PtSlot *slot, const ErrorData *edata)
+{
+	char	   *text = psprintf("%s%s%s%s%s", edata->message ? edata->message : "unknown error",
+								edata->detail ? "\nDETAIL:  " : "", edata->detail ? edata->detail : "",
+								edata->hint ? "\nHINT:  " : "", edata->hint ? edata->hint : "");
+	int			len = pg_mbcliplen(text, (int) strlen(text), PT_TASK_ERROR_MAX - 1);
+
+	memcpy(slot->last_error, text, len);
+	slot->last_error[len] = '\0';
+	slot->last_error_at = GetCurrentTimestamp();
+	pfree(text);
+}
+
+/*
+ * The worker of a slot has had an error, or could not be started: writes it
+ * down, and when to try again.  Who ran for long before begins with the
+ * shortest wait.
+ */
+void
+pt_slot_failed(PtSlot *slot, const ErrorData *edata)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int			calm_s = 2 * Max(slot->backoff_s, BACKOFF_S_MIN);
+
+	Assert(LWLockHeldByMeInMode(&shared->lock, LW_EXCLUSIVE));
+	if (slot->started_at != 0 && !slot->failing &&
+		TimestampDifferenceExceeds(slot->started_at, now, calm_s * 1000))
+		slot->backoff_s = 0;
+	keep_error(slot, edata);
+	slot->errors++;
+	slot->failing = true;
+	slot->backoff_s = Min(Max(slot->backoff_s * 2, BACKOFF_S_MIN), BACKOFF_S_MAX);
+	slot->retry_at = TimestampTzPlusMilliseconds(now, slot->backoff_s * 1000);
+}
+
+/* Set when the worker of a slot is to end; read without the lock. */
+const volatile bool *
+pt_slot_stop(int slot)
+{
+	Assert(slot >= 0 && slot < pt_max_tasks);
+	return &shared->slots[slot].stop;
+}
+
+void
+pt_task_launcher_attach(Latch *latch)
+{
+	shared->launcher = latch;
+}
+
+void
+pt_task_launcher_wake(void)
+{
+	Latch	   *latch = shared->launcher;
+
+	if (latch != NULL)
+		SetLatch(latch);
+}

@@ -61,6 +61,7 @@ extern Buffer pt_read_block(Relation rel, const RelFileLocator *locator, BlockNu
 							BufferAccessStrategy strategy);
 extern uint32 pt_extent_take(Relation rel, const PtDirEntry *next, int64 prev_max_timestamp);
 extern BlockNumber pt_file_extend(Relation rel, BlockNumber have, uint32 phys, BlockNumber need);
+extern void pt_file_reach(Relation rel, uint32 phys, BlockNumber need);
 
 extern int	pt_entries_read(const RelFileLocator *locator, const PtMetaPage *meta, uint64 extent,
 							PtDirEntry *entries, int max);

@@ -118,6 +118,7 @@ repair_page(Repair *repair, uint64 block)
 	Page		page;
 	bool		good;
 
+	pt_file_reach(repair->rel, repair->entry.phys, at);
 	buf = ReadBufferExtended(repair->rel, MAIN_FORKNUM, at, RBM_ZERO_ON_ERROR, NULL);
 	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
 	page = BufferGetPage(buf);

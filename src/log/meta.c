@@ -291,6 +291,19 @@ pt_file_extend(Relation rel, BlockNumber have, uint32 phys, BlockNumber need)
 }
 
 /*
+ * The same for those who do not know how long the file is.  It need not have
+ * all of an extent that was taken: only the pages that were written are in
+ * WAL, so after a loss of power, and on what was a standby, it ends with the
+ * last of these.  Who makes a page behind the end of the file would have it in
+ * a buffer, and readers, who ask the file, would not see it.
+ */
+void
+pt_file_reach(Relation rel, uint32 phys, BlockNumber need)
+{
+	(void) pt_file_extend(rel, RelationGetNumberOfBlocks(rel), phys, need);
+}
+
+/*
  * The next logical extent gets a physical one.  "next" has base offset and
  * ordinal; prev_max_timestamp is of the extent before.  Returns the physical
  * number.  The caller has the append lock; errors leave no trace.
@@ -390,11 +403,13 @@ lock_dir_page(Relation rel, const PtMetaPage *meta, const PtDirPlace *place, uin
 	Buffer		buf;
 
 	if (dir_phys == PT_INVALID_EXTENT)
-		block = pt_dir_block(meta, place);
-	else
-		block = pt_extent_block(dir_phys) + (BlockNumber) (place->page % PT_EXTENT_BLOCKS);
+		dir_phys = meta->dir_extents[place->dir_extent % PT_DIR_EXTENTS];
+	block = pt_extent_block(dir_phys) + (BlockNumber) (place->page % PT_EXTENT_BLOCKS);
 	if (place->slot == 0 && init)
+	{
+		pt_file_reach(rel, dir_phys, block);
 		return ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_ZERO_AND_LOCK, NULL);
+	}
 	buf = ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_NORMAL, NULL);
 	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
 	return buf;

@@ -65,7 +65,7 @@ pt_space_counts(const PtMetaPage *meta)
 /*
  * Chooses a physical extent, and counts it: the lowest that is free, is read
  * by nobody, and is not "but", which has just been taken, else the next of the
- * file, whose space is reserved here so that a full disk is found now.
+ * file.  Its space is reserved here, so that a full disk is found now.
  * *reused: see xl_pt_extent.  The caller has the meta page locked exclusively.
  */
 uint32
@@ -80,14 +80,14 @@ pt_space_take(Relation rel, const PtMetaPage *meta, PtSpaceCounts *counts, uint3
 	if (phys != PT_INVALID_EXTENT)
 	{
 		Assert(phys < meta->phys_extents);
+		pt_file_reach(rel, phys, pt_extent_block(phys) + PT_EXTENT_BLOCKS - 1);
 		counts->free_phys--;
 		if (!passed)
 			counts->free_from = phys + 1;
 		return phys;
 	}
 	phys = counts->phys_extents++;
-	(void) pt_file_extend(rel, RelationGetNumberOfBlocks(rel), phys,
-						  pt_extent_block(phys) + (phys > 0 ? PT_EXTENT_BLOCKS - 1 : 0));
+	pt_file_reach(rel, phys, pt_extent_block(phys) + (phys > 0 ? PT_EXTENT_BLOCKS - 1 : 0));
 	return phys;
 }
 

@@ -98,12 +98,17 @@ pause_output(NetConn *conn)
 	net_timer_start(conn->group->loop, &conn->pause, now + pause);
 }
 
+/*
+ * Until now it has waited for us, and so was not idle: both timers may be due
+ * at once.
+ */
 static void
 pause_due(NetTimer *timer)
 {
 	NetConn    *conn = timer->arg;
 
 	Assert(conn->output == NET_OUTPUT_PAUSED);
+	conn->active_at = net_now();
 	net_conn_set_output(conn, NET_OUTPUT_DIRTY);
 }
 

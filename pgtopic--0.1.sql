@@ -376,6 +376,16 @@ CREATE FUNCTION topic_configs(topic topic, OUT name text, OUT value text, OUT is
 	AS 'MODULE_PATHNAME', 'pt_topic_configs' LANGUAGE C STABLE STRICT ROWS 30;
 COMMENT ON FUNCTION topic_configs(topic) IS 'all configs of a topic';
 
+CREATE FUNCTION follow_topic(connection text, topic topic, config jsonb DEFAULT '{}', copy_data bool DEFAULT true,
+							 publication text DEFAULT NULL) RETURNS text
+	AS 'MODULE_PATHNAME', 'pt_func_follow_topic' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION follow_topic(text, topic, jsonb, bool, text)
+	IS 'makes a topic like that of another server and subscribes to it; returns the name of the subscription';
+CREATE FUNCTION unfollow_topic(topic topic, keep_slot bool DEFAULT false) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_func_unfollow_topic' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION unfollow_topic(topic, bool)
+	IS 'ends follow_topic(): the topic stays, its subscription goes, and the slot of the other server';
+
 --
 -- configs of groups: one row for each group that has some of its own
 --

@@ -478,4 +478,23 @@ pt_bgworkers_registered(void)
 	} while (0)
 #endif
 
+/*
+ * 16: who may subscribe is a matter of a role, and others than superusers have
+ * to give a password; 17: a connection need not be one for replication.
+ * Macros, for files that include replication/walreceiver.h and utils/acl.h.
+ */
+#if PG_VERSION_NUM < 160000
+#define pt_may_subscribe(role) superuser_arg(role)
+#define pt_walrcv_check(conninfo, password) walrcv_check_conninfo(conninfo)
+#define pt_walrcv_connect(conninfo, password, name, err) walrcv_connect(conninfo, true, name, err)
+#else
+#define pt_may_subscribe(role) has_privs_of_role(role, ROLE_PG_CREATE_SUBSCRIPTION)
+#define pt_walrcv_check(conninfo, password) walrcv_check_conninfo(conninfo, password)
+#if PG_VERSION_NUM < 170000
+#define pt_walrcv_connect(conninfo, password, name, err) walrcv_connect(conninfo, true, password, name, err)
+#else
+#define pt_walrcv_connect(conninfo, password, name, err) walrcv_connect(conninfo, true, true, password, name, err)
+#endif
+#endif
+
 #endif							/* PT_COMPAT_H */

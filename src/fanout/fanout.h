@@ -13,8 +13,24 @@
 #include "postgres.h"
 
 #include "log/wal.h"
+#include "topic/topic.h"
 
 /* For the resource manager: decode.c. */
 extern const PtDecoding pt_decoding;
+
+/* What follow_topic() is to do. */
+typedef struct PtFollow
+{
+	const char *conninfo;
+	const char *topic;
+	const char *publication;	/* of the other server; NULL: one of ours */
+	List	   *configs;		/* PtConfigPair: where they are to differ from
+								 * those there */
+	bool		copy;			/* also the records that are there already */
+} PtFollow;
+
+/* follow.c */
+extern char *pt_follow_topic(const PtFollow *follow);
+extern void pt_unfollow_topic(const PtTopic *topic, bool keep_slot);
 
 #endif							/* PT_FANOUT_H */

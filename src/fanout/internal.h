@@ -15,6 +15,7 @@
 #include "access/htup.h"
 #include "access/xlogreader.h"
 #include "replication/reorderbuffer.h"
+#include "replication/walreceiver.h"
 #include "utils/hsearch.h"
 
 #include "log/wal.h"
@@ -54,5 +55,12 @@ extern void pt_frames_append(PtFrames *frames, XLogReaderState *record);
 /* tuple.c */
 extern void pt_change_set_record(ReorderBuffer *reorder, ReorderBufferChange *change, int32 partition,
 								 const PtRecord *record);
+
+/* remote.c */
+#define PT_REMOTE_COLUMNS_MAX	8
+
+extern WalReceiverConn * pt_remote_connect(const char *conninfo);
+extern void pt_remote_run(WalReceiverConn * conn, const char *command, const char *what);
+extern bool pt_remote_row(WalReceiverConn * conn, const char *query, int n, char **values);
 
 #endif							/* PT_FANOUT_INTERNAL_H */

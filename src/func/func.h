@@ -11,6 +11,7 @@
  *	  delete.c		delete_records()
  *	  group_info.c	what the views of groups show
  *	  admin.c		create_topic() and its like, create_topic_view()
+ *	  follow.c		follow_topic(), unfollow_topic()
  *	  verify.c		verify_topic(), verify_partition()
  *	  info.c		what the views topics and partitions show
  *

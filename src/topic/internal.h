@@ -41,7 +41,6 @@
  * never that of another topic.
  */
 extern void pt_name_relation(const char *name, char *relname);
-extern void pt_name_append(const char *relname, const char *suffix, char *out);
 
 /* label.c: a label as a struct */
 typedef struct PtLabel

@@ -110,6 +110,12 @@ extern const char *pt_topic_name_check(const char *name);
 /* Returns true for a name that is reserved for the broker's own topics. */
 extern bool pt_topic_name_is_internal(const char *name);
 
+/*
+ * name.c: the name of something that belongs to a topic; out has NAMEDATALEN
+ * bytes.
+ */
+extern void pt_name_append(const char *relname, const char *suffix, char *out);
+
 /* A config and its value. */
 typedef struct PtConfigPair
 {

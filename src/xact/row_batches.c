@@ -24,6 +24,7 @@
 #include "access/xlog.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "replication/logicalworker.h"
 #include "storage/lmgr.h"
 #include "storage/predicate.h"
 
@@ -66,6 +67,16 @@ static void add_row(RowBatches *b, const PtRecord *row);
 static void keep_row(RowBatches *b, const PtRecord *row);
 
 /*
+ * Are the rows those of a subscription?  Then they are taken as they were
+ * taken where they come from: with their time, and however large.
+ */
+static bool
+is_replicated(void)
+{
+	return IsLogicalWorker();
+}
+
+/*
  * Refuses a row that could never be appended, while the statement that adds it
  * can still be blamed.
  */
@@ -74,6 +85,8 @@ pt_row_check(Relation rel, const PtRecord *row, int32 max_message_bytes, bool co
 {
 	uint64		size = PT_BATCH_HEADER_SIZE + (uint64) pt_record_size_max(row);
 
+	if (is_replicated())
+		return;
 	if (size > (uint64) max_message_bytes)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -190,7 +203,7 @@ stamp_batch(const RowBatches *b, char *data)
 		pt_batch_set_producer(data, batch);
 		batch->base_sequence = pt_sequence_add(batch->base_sequence, b->builder.count);
 	}
-	if (b->config.log_append_time)
+	if (b->config.log_append_time && !is_replicated())
 		pt_batch_set_append_time(data, pt_now_ms());
 }
 

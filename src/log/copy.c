@@ -31,7 +31,7 @@ static void put_bytes(PtCopy *copy, const char *data, uint64 len);
 static void put_frame(PtCopy *copy, const PtFrameHeader *head, const char *data);
 static void put_skip(PtCopy *copy, int64 ordinal);
 static void end_extent(PtCopy *copy);
-static void log_pages(PtCopy *copy, int from, int n);
+static XLogRecPtr log_pages(PtCopy *copy, int from, int n);
 static void settle_entries(PtDirEntry *entries, int n, int64 offset, int64 ordinal);
 
 /* Where a frame of this length ends that comes behind pos. */
@@ -160,10 +160,15 @@ put_skip(PtCopy *copy, int64 ordinal)
 	end_extent(copy);
 }
 
-/* Writes the pages of the extent that have something. */
+/*
+ * Writes the pages of the extent that have something.  Their WAL is flushed:
+ * whoever commits meanwhile has to flush what was inserted before, and so
+ * waits for an extent at most.
+ */
 static void
 end_extent(PtCopy *copy)
 {
+	XLogRecPtr	lsn = InvalidXLogRecPtr;
 	int			n = 0;
 
 	while (n < PT_EXTENT_BLOCKS &&
@@ -172,13 +177,14 @@ end_extent(PtCopy *copy)
 	for (int from = 0; from < n; from += PT_APPEND_BLOCKS)
 	{
 		CHECK_FOR_INTERRUPTS();
-		log_pages(copy, from, Min(n - from, PT_APPEND_BLOCKS));
+		lsn = log_pages(copy, from, Min(n - from, PT_APPEND_BLOCKS));
 	}
+	XLogFlush(lsn);
 	copy->compact->job->extents_written++;
 }
 
-/* Puts n pages into buffers, and into one WAL record. */
-static void
+/* Puts n pages into buffers, and into one WAL record, whose end it returns. */
+static XLogRecPtr
 log_pages(PtCopy *copy, int from, int n)
 {
 	union
@@ -225,6 +231,7 @@ log_pages(PtCopy *copy, int from, int n)
 	END_CRIT_SECTION();
 	for (int i = 0; i < n; i++)
 		UnlockReleaseBuffer(buffers[i]);
+	return lsn;
 }
 
 /*

@@ -5,9 +5,9 @@
     kept.compare("what was done", copy)     records, offsets, committed offsets, names, ids, configs
     kept.goes_on("what was done", copy, epoch=2)
 
-Files that use this need the kafka-clients jar (moved.need_clients()).
+Files that use this need the kafka-clients jar (rawtest.need_clients()).
 
-Siblings: cluster.py, tap.py; ../clients/raw.py speaks Kafka's protocol.
+Siblings: cluster.py, tap.py, rawtest.py; ../clients/raw.py speaks Kafka's protocol.
 """
 
 import os
@@ -17,6 +17,7 @@ import time
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "clients"))
 import raw             # noqa: E402
+import rawtest         # noqa: E402
 import tap             # noqa: E402
 
 SETUP = """
@@ -61,16 +62,8 @@ KEEP = {
 NONE, OUT_OF_ORDER = 0, 45      # of Kafka's error codes
 
 
-def need_clients():
-    """Leaves the file out where nobody has brought the specs of the messages."""
-    try:
-        raw.message("FetchRequest")
-    except RuntimeError:
-        tap.skip("no kafka-clients jar (test/clients/install)")
-
-
 def ask(server, api, version, body):
-    with raw.Client(server.wait_listener().bootstrap, timeout=60) as client:
+    with rawtest.connect(server.wait_listener()) as client:
         return client.call(api, version, body)
 
 
@@ -86,10 +79,7 @@ def new_producer(server):
 def send(server, producer, sequence, values, topic="clients"):
     """One batch of an idempotent producer: (error code, base offset)"""
     batch = raw.Batch([(None, v) for v in values], timestamp=int(time.time() * 1000), producer_id=producer, producer_epoch=0, base_sequence=sequence)
-    got = ask(server, "Produce", 9, {"Acks": -1, "TimeoutMs": 10000, "TransactionalId": None, "TopicData": [
-        {"Name": topic, "PartitionData": [{"Index": 0, "Records": batch.encode()}]}]})
-    part = got["Responses"][0]["PartitionResponses"][0]
-    return part["ErrorCode"], part["BaseOffset"]
+    return rawtest.told(ask(server, "Produce", 9, rawtest.produce_body(topic, records=batch.encode())))
 
 
 def committed(server, group, topic, partition):
@@ -103,8 +93,7 @@ def batch_epochs(server, topic="clients"):
     found = []
     offset = 0
     while True:
-        got = ask(server, "Fetch", 11, {"ReplicaId": -1, "MaxWaitMs": 0, "MinBytes": 0, "MaxBytes": 1 << 20, "Topics": [
-            {"Topic": topic, "Partitions": [{"Partition": 0, "FetchOffset": offset, "PartitionMaxBytes": 1 << 20}]}]})
+        got = ask(server, "Fetch", 11, rawtest.fetch_body([topic], offset))
         part = got["Responses"][0]["Partitions"][0]
         if part["ErrorCode"] or not part["Records"]:
             return found

@@ -8,7 +8,8 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import cluster as pg   # noqa: E402
 import tap             # noqa: E402
-from moved import batch_epochs, epoch, epoch_end, need_clients   # noqa: E402
+from moved import batch_epochs, epoch, epoch_end   # noqa: E402
+from rawtest import need_clients   # noqa: E402
 
 server = None
 

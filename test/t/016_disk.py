@@ -8,17 +8,15 @@ miss a fault, not find one that is not there.
 
 import functools
 import os
-import select
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "clients")]
 import cluster as pg   # noqa: E402
 import faults          # noqa: E402
-import raw             # noqa: E402
 import tap             # noqa: E402
+from rawtest import connect, fetch_body, need_clients, produce, produce_body, silent, told   # noqa: E402
 
-MOMENT = 0.7            # seconds in which nothing may come
 WAL = "wait pg_wal"
 NONE, STORAGE_ERROR = 0, 56
 MB = "x" * 1000000
@@ -26,37 +24,17 @@ MB = "x" * 1000000
 server = disk = None
 
 
-def connect():
-    return raw.Client(server.bootstrap, timeout=20)
-
-
-def request(values, acks=-1, topic="t", timeout_ms=60000):
-    return {"Acks": acks, "TimeoutMs": timeout_ms, "TopicData": [
-        {"Name": topic, "PartitionData": [{"Index": 0, "Records": raw.Batch([(None, v) for v in values]).encode()}]}]}
-
-
-def told(answer):
-    """Error code and base offset of an answer to Produce"""
-    part = answer["Responses"][0]["PartitionResponses"][0]
-    return part["ErrorCode"], part["BaseOffset"]
-
-
-def produce(values, **more):
-    with connect() as client:
-        return told(client.call("Produce", 9, request(values, **more)))
+def append(value, topic="t"):
+    """A record, by a client of its own: error code and base offset"""
+    with connect(server) as client:
+        return produce(client, topic, value)
 
 
 def fetch(client, topics, offset=0, wait_ms=0):
     """{topic: (error code, high watermark, number of bytes)}"""
-    body = {"ReplicaId": -1, "MaxWaitMs": wait_ms, "MinBytes": 1, "MaxBytes": 10 << 20, "Topics": [
-        {"Topic": t, "Partitions": [{"Partition": 0, "FetchOffset": offset, "PartitionMaxBytes": 10 << 20}]} for t in topics]}
+    body = fetch_body(topics, offset, wait_ms, max_bytes=10 << 20)
     return {t["Topic"]: (t["Partitions"][0]["ErrorCode"], t["Partitions"][0]["HighWatermark"], len(t["Partitions"][0]["Records"] or b""))
             for t in client.call("Fetch", 11, body)["Responses"]}
-
-
-def silent(*files):
-    """Does none of these have anything to read within a moment?"""
-    return not select.select(files, [], [], MOMENT)[0]
 
 
 def commit_body(offset):
@@ -81,19 +59,19 @@ def test_setup():
     server = pg.Cluster("main", {"fsync": "on", "shared_buffers": "16MB", "autovacuum": "off"}, environment=disk.environment).init().start()
     server.sql("CREATE EXTENSION pgtopic; SELECT create_topic('t'), create_topic('u'); CREATE TABLE beside (id int)")
     server.wait_listener()
-    with connect() as client:
+    with connect(server) as client:
         client.call("FindCoordinator", 0, {"Key": "g"})
         tap.equal(client.call("OffsetCommit", 7, commit_body(0))["Topics"][0]["Partitions"][0]["ErrorCode"], NONE, "a first commit")
-    tap.equal(produce(["first"]), (NONE, 0), "a first record")
+    tap.equal(append("first"), (NONE, 0), "a first record")
 
 
 def test_one_alone():
     """one request with nothing beside it, whose listener flushes itself"""
     for acks in (1, -1):
-        with connect() as client:
+        with connect(server) as client:
             client.call("Metadata", 9, {"Topics": []})
             disk.set("sync", WAL)
-            client.send("Produce", 9, request(["alone"], acks))
+            client.send("Produce", 9, produce_body("t", "alone", acks=acks))
             tap.ok(silent(client.socket), "acks=%d: no answer before the flush" % acks)
             disk.clear("sync")
             tap.equal(told(client.receive("Produce", 9))[0], NONE, "acks=%d: an answer after it" % acks)
@@ -101,17 +79,17 @@ def test_one_alone():
 
 def test_kafka():
     """the disk stands still: what needs it waits, what does not goes on"""
-    end = fetch(connect(), ["t"])["t"][1]
+    end = fetch(connect(server), ["t"])["t"][1]
     waiting = {}
     disk.set("sync", WAL)
-    for name, api, version, body in (("acks=1", "Produce", 9, request(["a"], 1)), ("acks=-1", "Produce", 9, request(["b"], -1)),
+    for name, api, version, body in (("acks=1", "Produce", 9, produce_body("t", "a", acks=1)), ("acks=-1", "Produce", 9, produce_body("t", "b")),
                                      ("OffsetCommit", "OffsetCommit", 7, commit_body(2)),
-                                     ("acks=1 of another topic", "Produce", 9, request(["c"], 1, "u"))):
-        waiting[name] = (connect(), api, version)
+                                     ("acks=1 of another topic", "Produce", 9, produce_body("u", "c", acks=1))):
+        waiting[name] = (connect(server), api, version)
         waiting[name][0].send(api, version, body)
     for name, (client, _, _) in waiting.items():
         tap.ok(silent(client.socket), name + ": no answer before the flush")
-    with connect() as client:
+    with connect(server) as client:
         tap.equal(fetch(client, ["t"])["t"][:2], (NONE, end), "a consumer does not see what is not flushed")
         tap.equal(fetch(client, ["t"], end, 300)["t"][2], 0, "nor does it get it when it waits")
         tap.equal(client.call("Heartbeat", 2, {"GroupId": "g", "GenerationId": 1, "MemberId": "m"})["ErrorCode"], 25, "a heartbeat is answered")
@@ -119,13 +97,13 @@ def test_kafka():
     tap.equal([told(waiting[n][0].receive("Produce", 9))[0] for n in ("acks=1", "acks=-1", "acks=1 of another topic")], [NONE] * 3,
               "after the flush all are answered")
     tap.equal(waiting["OffsetCommit"][0].receive("OffsetCommit", 7)["Topics"][0]["Partitions"][0]["ErrorCode"], NONE, "OffsetCommit: answered")
-    with connect() as client:
+    with connect(server) as client:
         tap.equal(fetch(client, ["t"])["t"][:2], (NONE, end + 2), "and consumers see it")
 
 
 def test_producer_id():
     """an id may be told when the sequence that it is from is flushed"""
-    with connect() as client:
+    with connect(server) as client:
         disk.set("sync", WAL)
         client.send("InitProducerId", 1, {"TransactionalId": None, "TransactionTimeoutMs": 1000})
         tap.ok(silent(client.socket), "InitProducerId: no answer before the flush")
@@ -136,7 +114,7 @@ def test_producer_id():
 def test_admin():
     """CreateTopics waits for the disk, groups go on meanwhile"""
     body = {"Topics": [{"Name": "new", "NumPartitions": 1, "ReplicationFactor": 1}], "timeoutMs": 60000}
-    with connect() as admin, connect() as client:
+    with connect(server) as admin, connect(server) as client:
         disk.set("sync", WAL)
         admin.send("CreateTopics", 5, body)
         tap.ok(silent(admin.socket), "no answer before the flush")
@@ -199,7 +177,7 @@ def test_full():
     before = server.sql("SELECT count(*) FROM topics.u")
     disk.set("extend", "ENOSPC base/")
     disk.set("write", "ENOSPC base/")
-    codes = {produce([MB] * 1, topic="u")[0] for _ in range(3)}
+    codes = {append(MB, "u")[0] for _ in range(3)}
     tap.equal(codes, {STORAGE_ERROR}, "producers get KAFKA_STORAGE_ERROR, which they try again after")
     try:
         server.sql("INSERT INTO topics.u (value) SELECT repeat('x', 100000)::bytea FROM generate_series(1, 30)")
@@ -207,9 +185,9 @@ def test_full():
     except pg.SqlError as problem:
         tap.matches("No space left on device", str(problem), "a session gets an error that says so")
     tap.equal(server.sql("SELECT count(*) FROM topics.u"), before, "nothing of it is there")
-    tap.equal(fetch(connect(), ["t"])["t"][0], NONE, "consumers go on")
+    tap.equal(fetch(connect(server), ["t"])["t"][0], NONE, "consumers go on")
     disk.clear_all()
-    tap.equal(produce([MB], topic="u"), (NONE, int(before)), "when there is space again the next offset follows")
+    tap.equal(append(MB, "u"), (NONE, int(before)), "when there is space again the next offset follows")
     tap.equal(server.sql("SELECT count(*) FROM topics.u"), str(int(before) + 1), "and the record is there")
 
 
@@ -219,7 +197,7 @@ def test_log_writer():
     expected = int(server.sql("SELECT count(*) FROM topics.u"))
     for action in ("EIO", "short"):
         disk.set("write", "%s %s" % (action, path))
-        codes = [produce([MB], topic="u")[0] for _ in range(4)]
+        codes = [append(MB, "u")[0] for _ in range(4)]
         tap.ok(NONE in codes and set(codes) <= {NONE, STORAGE_ERROR}, "%s: appended, or KAFKA_STORAGE_ERROR: %s" % (action, codes))
         expected += codes.count(NONE)
         disk.clear("write")
@@ -237,24 +215,24 @@ def test_unreadable():
     server.wait_listener()
     path = server.sql("SELECT pg_relation_filepath('topics.\"u#0\"')")
     disk.set("read", "EIO " + path)
-    with connect() as client:
+    with connect(server) as client:
         got = fetch(client, ["u", "t"])
         tap.equal(got["u"][0], STORAGE_ERROR, "KAFKA_STORAGE_ERROR")
         tap.ok(got["t"][0] == NONE and got["t"][2] > 0, "the other partition of the same request is answered")
     disk.clear("read")
-    with connect() as client:
+    with connect(server) as client:
         tap.ok(fetch(client, ["u"])["u"][2] > 0, "later it is read")
 
 
 def test_failed_flush():
     """WAL cannot be flushed: the server restarts, and what it had acknowledged is there"""
     acknowledged = []
-    client = connect()
+    client = connect(server)
     for i in range(200):
         if i == 100:
             disk.set("sync", "EIO pg_wal")
         try:
-            code, _ = told(client.call("Produce", 9, request(["flush %d" % i], 1)))
+            code, _ = told(client.call("Produce", 9, produce_body("t", "flush %d" % i, acks=1)))
         except (ConnectionError, OSError):
             break
         if code == NONE:
@@ -266,15 +244,12 @@ def test_failed_flush():
     tap.equal(there[:100], acknowledged, "what was acknowledged is there")
     tap.ok(len(there) <= 101 and len(set(there)) == len(there), "once")
     server.wait_listener()
-    tap.equal(produce(["again"])[0], NONE, "and it goes on")
+    tap.equal(append("again")[0], NONE, "and it goes on")
 
 
 def main():
     pg.demote()
-    try:
-        raw.message("FetchRequest")
-    except RuntimeError:
-        tap.skip("no kafka-clients jar (test/clients/install)")
+    need_clients()
     tap.main([test_setup] + [healed(t) for t in (test_one_alone, test_kafka, test_producer_id, test_admin, test_sql, test_sealing, test_full, test_log_writer,
                                                  test_unreadable, test_failed_flush)])
 

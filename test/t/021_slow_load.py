@@ -9,28 +9,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "clients")]
 import cluster as pg   # noqa: E402
 import faults          # noqa: E402
-import raw             # noqa: E402
 import tap             # noqa: E402
+from rawtest import connect, end_seen, need_clients, produce   # noqa: E402
 
 NONE, NOT_LEADER = 0, 6
 
 server = disk = None
-
-
-def produce(client, topic, value):
-    """Error code and base offset"""
-    body = {"Acks": -1, "TimeoutMs": 60000, "TopicData": [
-        {"Name": topic, "PartitionData": [{"Index": 0, "Records": raw.Batch([(None, value)]).encode()}]}]}
-    part = client.call("Produce", 9, body)["Responses"][0]["PartitionResponses"][0]
-    return part["ErrorCode"], part["BaseOffset"]
-
-
-def fetch(client, topic, offset):
-    """Error code and high watermark"""
-    body = {"ReplicaId": -1, "MaxWaitMs": 0, "MinBytes": 1, "MaxBytes": 1 << 20, "Topics": [
-        {"Topic": topic, "Partitions": [{"Partition": 0, "FetchOffset": offset, "PartitionMaxBytes": 1 << 20}]}]}
-    part = client.call("Fetch", 11, body)["Responses"][0]["Partitions"][0]
-    return part["ErrorCode"], part["HighWatermark"]
 
 
 def file_of(topic):
@@ -64,11 +48,11 @@ def test_others_go_on():
     loading = server.session()
     loading.send("SELECT append('slow:0', 'second')")
     await_reader()
-    with raw.Client(server.bootstrap, timeout=60) as client:
+    with connect(server) as client:
         tap.equal(produce(client, "kafka", "second"), (NONE, 1), "Kafka produces to another log, whose state is loaded then")
-        tap.equal(fetch(client, "kafka", 0), (NONE, 2), "and fetches it")
-        tap.equal(fetch(client, "fast", 0), (NONE, 1), "fetches one that nobody has touched before")
-        tap.equal(fetch(client, "slow", 0)[0], NOT_LEADER, "is told to try the slow one again")
+        tap.equal(end_seen(client, "kafka"), (NONE, 2), "and fetches it")
+        tap.equal(end_seen(client, "fast"), (NONE, 1), "fetches one that nobody has touched before")
+        tap.equal(end_seen(client, "slow")[0], NOT_LEADER, "is told to try the slow one again")
         tap.equal(produce(client, "kafka", "third"), (NONE, 2), "and is still served")
     tap.equal(server.sql("SELECT append('sql:0', 'second')"), "1", "SQL appends to another log")
     tap.equal(server.sql("SELECT count(*) FROM topics.sql; VACUUM topics.fast; ANALYZE topics.fast; SELECT log_end('fast:0')"),
@@ -81,8 +65,8 @@ def test_others_go_on():
     disk.clear("read")
     tap.equal(loading.answer(), "1", "the slow one goes on when the disk does")
     loading.close()
-    with raw.Client(server.bootstrap, timeout=60) as client:
-        tap.equal(fetch(client, "slow", 0), (NONE, 2), "and can be fetched")
+    with connect(server) as client:
+        tap.equal(end_seen(client, "slow"), (NONE, 2), "and can be fetched")
 
 
 def test_failure():
@@ -117,8 +101,5 @@ def test_termination():
     tap.equal(server.sql("SELECT append('slow:0', 'fourth')"), "3", "another loads it again")
 
 
-try:
-    raw.message("ProduceRequest")
-except RuntimeError:
-    tap.skip("no kafka-clients jar (test/clients/install)")
+need_clients()
 tap.main([test_setup, test_others_go_on, test_failure, test_termination])

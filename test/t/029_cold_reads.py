@@ -7,7 +7,6 @@ a listener that does is found: it answers nobody.  No check measures time.
 """
 
 import os
-import select
 import socket
 import sys
 import time
@@ -18,8 +17,8 @@ import cluster as pg   # noqa: E402
 import faults          # noqa: E402
 import raw             # noqa: E402
 import tap             # noqa: E402
+from rawtest import connect, fetch_body, need_clients, produce_body, silent, told, values_of   # noqa: E402
 
-MOMENT = 0.7            # seconds in which nothing may come
 NONE, NOT_LEADER, STORAGE_ERROR = 0, 6, 56
 ROWS, SIZE = 2000, 10000        # 20 MB
 TOPICS = ("cold", "hot", "loading", "dead")
@@ -27,37 +26,14 @@ TOPICS = ("cold", "hot", "loading", "dead")
 server = disk = None
 
 
-def connect():
-    return raw.Client(server.bootstrap, timeout=60)
-
-
-def fetch_body(topics, offset=0, wait_ms=0, max_bytes=1 << 20, min_bytes=1):
-    return {"ReplicaId": -1, "MaxWaitMs": wait_ms, "MinBytes": min_bytes, "MaxBytes": max_bytes, "Topics": [
-        {"Topic": t, "Partitions": [{"Partition": 0, "FetchOffset": offset, "PartitionMaxBytes": max_bytes}]} for t in topics]}
-
-
 def got(answer):
     """Of each partition in the answer to Fetch: error code, and the values of the records"""
     parts = [t["Partitions"][0] for t in answer["Responses"]]
-    return [(p["ErrorCode"], [r[3].decode() for r in raw.read_batches(p["Records"] or b"")]) for p in parts]
+    return [(p["ErrorCode"], values_of(p)) for p in parts]
 
 
 def value(i):
     return ("%06d" % i) * (SIZE // 6)
-
-
-def produce_body(topic, text):
-    return {"Acks": -1, "TimeoutMs": 60000, "TopicData": [
-        {"Name": topic, "PartitionData": [{"Index": 0, "Records": raw.Batch([(None, text)]).encode()}]}]}
-
-
-def told(answer):
-    part = answer["Responses"][0]["PartitionResponses"][0]
-    return part["ErrorCode"], part["BaseOffset"]
-
-
-def silent(client):
-    return not select.select([client.socket], [], [], MOMENT)[0]
 
 
 def make_cold(*topics):
@@ -68,7 +44,7 @@ def make_cold(*topics):
 
 def others_go_on(what):
     """Another client of the same listener produces and gets it back."""
-    with connect() as client:
+    with connect(server) as client:
         error, offset = told(client.call("Produce", 9, produce_body("hot", what)))
         tap.equal((error, got(client.call("Fetch", 11, fetch_body(["hot"], offset)))), (NONE, [(NONE, [what])]),
                   what + ": another client produces and consumes")
@@ -78,7 +54,7 @@ def restart():
     """Nothing is in shared buffers any more."""
     server.restart()
     server.wait_listener()
-    with connect() as client:
+    with connect(server) as client:
         client.call("Produce", 9, produce_body("hot", "first"))
 
 
@@ -109,9 +85,9 @@ def test_load():
     """the state of a log that nobody has touched since the start"""
     restart()
     make_cold("cold")
-    with connect() as client:
+    with connect(server) as client:
         client.send("Fetch", 11, fetch_body(["cold"], 1))
-        tap.ok(silent(client), "a consumer waits")
+        tap.ok(silent(client.socket), "a consumer waits")
         tap.ok(disk.asked("ahead") > 0, "the disk has been asked")
         others_go_on("load")
         disk.clear_all()
@@ -122,14 +98,14 @@ def test_load():
 def test_walk():
     """the place of an offset, and the frames from there on"""
     make_cold("cold")
-    with connect() as client:
+    with connect(server) as client:
         client.send("Fetch", 11, fetch_body(["cold"], ROWS // 2))
-        tap.ok(silent(client), "a consumer waits")
+        tap.ok(silent(client.socket), "a consumer waits")
         others_go_on("walk")
         client.close()
-    with connect() as client:
+    with connect(server) as client:
         client.send("Fetch", 11, fetch_body(["cold"], ROWS // 2, wait_ms=60000))
-        tap.ok(silent(client), "another waits, who would also wait for more")
+        tap.ok(silent(client.socket), "another waits, who would also wait for more")
         disk.clear_all()
         [(error, values)] = got(client.receive("Fetch", 11))
         tap.equal((error, values[0] <= value(ROWS // 2) <= values[-1]), (NONE, True), "it gets the records when they are there")
@@ -138,7 +114,7 @@ def test_walk():
 def test_beside():
     """a fetch of several partitions gives what is there"""
     restart()
-    with connect() as client:
+    with connect(server) as client:
         client.call("Fetch", 11, fetch_body(["cold"], ROWS + 1))
         make_cold("cold")
         answers = got(client.call("Fetch", 11, fetch_body(["cold", "hot"], 1, wait_ms=60000)))
@@ -148,7 +124,7 @@ def test_beside():
 
 
 def receive_until_silent(client, data):
-    while not silent(client):
+    while not silent(client.socket):
         part = client.socket.recv(1 << 20)
         if not part:
             raise ConnectionError("closed")
@@ -158,7 +134,7 @@ def receive_until_silent(client, data):
 def test_send():
     """the rest of an answer that is being sent"""
     restart()
-    with connect() as client:
+    with connect(server) as client:
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         client.send("Fetch", 11, fetch_body(["cold"], 1, max_bytes=100 << 20))
         head = client.socket.recv(4, socket.MSG_WAITALL)
@@ -184,9 +160,9 @@ def test_produce():
     """appending to a log that nobody has touched since the start"""
     restart()
     make_cold("cold")
-    with connect() as client:
+    with connect(server) as client:
         client.send("Produce", 9, produce_body("cold", "last"))
-        tap.ok(silent(client), "a producer waits")
+        tap.ok(silent(client.socket), "a producer waits")
         others_go_on("produce")
         disk.clear_all()
         tap.equal(told(client.receive("Produce", 9)), (NONE, ROWS + 1), "its record is appended when the log is there")
@@ -204,12 +180,12 @@ def offsets(answer):
 def test_time():
     """a look-up by time"""
     restart()
-    with connect() as client:
+    with connect(server) as client:
         tap.equal(offsets(client.call("ListOffsets", 5, list_body(-1)))[0], (NONE, ROWS + 2), "the end is known")
         make_cold("cold")
         tap.equal(offsets(client.call("ListOffsets", 5, list_body(-1)))[0], (NONE, ROWS + 2), "and needs no disk")
         client.send("ListOffsets", 5, list_body((1000000 + ROWS // 2) * 1000))
-        tap.ok(silent(client), "a consumer waits")
+        tap.ok(silent(client.socket), "a consumer waits")
         others_go_on("time")
         disk.clear_all()
         answer = offsets(client.receive("ListOffsets", 5))
@@ -222,11 +198,11 @@ def test_epochs():
     restart()
     body = {"ReplicaId": -1, "Topics": [
         {"Topic": t, "Partitions": [{"Partition": 0, "CurrentLeaderEpoch": -1, "LeaderEpoch": 1}]} for t in ("cold", "hot")]}
-    with connect() as client:
+    with connect(server) as client:
         client.call("Fetch", 11, fetch_body(["cold"], ROWS + 3))
         make_cold("cold")
         client.send("OffsetForLeaderEpoch", 4, body)
-        tap.ok(silent(client), "a consumer waits")
+        tap.ok(silent(client.socket), "a consumer waits")
         others_go_on("epochs")
         disk.clear_all()
         [cold, hot] = [t["Partitions"][0] for t in client.receive("OffsetForLeaderEpoch", 4)["Topics"]]
@@ -236,14 +212,14 @@ def test_epochs():
 
 def test_producers():
     """the producers that a partition knows"""
-    with connect() as client:
+    with connect(server) as client:
         batch = raw.Batch([(None, "of a producer")], producer_id=4711, producer_epoch=3, base_sequence=0).encode()
-        client.call("Produce", 9, {**produce_body("cold", ""), "TopicData": [{"Name": "cold", "PartitionData": [{"Index": 0, "Records": batch}]}]})
+        client.call("Produce", 9, produce_body("cold", records=batch))
     restart()
     make_cold("cold")
-    with connect() as client:
+    with connect(server) as client:
         client.send("DescribeProducers", 0, {"Topics": [{"Name": "cold", "PartitionIndexes": [0]}]})
-        tap.ok(silent(client), "who asks waits")
+        tap.ok(silent(client.socket), "who asks waits")
         others_go_on("producers")
         disk.clear_all()
         [part] = client.receive("DescribeProducers", 0)["Topics"][0]["Partitions"]
@@ -261,10 +237,10 @@ def test_loaded_by_another():
         if time.monotonic() > deadline:
             raise RuntimeError("nobody reads")
         time.sleep(0.02)
-    with connect() as client:
+    with connect(server) as client:
         tap.equal(got(client.call("Fetch", 11, fetch_body(["loading"])))[0][0], NOT_LEADER, "who would not wait is told to try again")
         client.send("Fetch", 11, fetch_body(["loading"], wait_ms=600000))
-        tap.ok(silent(client), "who would waits")
+        tap.ok(silent(client.socket), "who would waits")
         others_go_on("loading")
         disk.clear_all()
         tap.equal(got(client.receive("Fetch", 11))[0], (NONE, ["first", "second"]), "and gets the records as soon as the log is loaded")
@@ -275,9 +251,9 @@ def test_loaded_by_another():
 def test_never():
     """what never comes is an error in the end, of that partition, where other things have come"""
     make_cold("cold")
-    with connect() as client:
+    with connect(server) as client:
         client.send("Fetch", 11, fetch_body(["cold"]))
-        tap.ok(silent(client), "something is waited for")
+        tap.ok(silent(client.socket), "something is waited for")
         disk.clear_all()
         tap.equal(got(client.receive("Fetch", 11))[0][0], NONE, "and comes")
         make_cold("dead")
@@ -291,10 +267,7 @@ def test_never():
 
 def main():
     pg.demote()
-    try:
-        raw.message("FetchRequest")
-    except RuntimeError:
-        tap.skip("no kafka-clients jar (test/clients/install)")
+    need_clients()
     tap.main([test_setup, test_load, test_walk, test_beside, test_send, test_produce, test_time, test_epochs, test_producers, test_loaded_by_another, test_never])
 
 

@@ -352,12 +352,17 @@ def find_all(server, expected_of):
     no_crash(server, "and the server lives")
 
 
+def without_checksums(name, **settings):
+    """A server on which a damage is verify_topic()'s to find."""
+    server = pg.Cluster(name, settings).init()
+    lf.checksums(server, False)
+    server.start().sql("CREATE EXTENSION pgtopic")
+    return server
+
+
 def test_planted():
     """each damage is found, without checksums"""
-    server = pg.Cluster("plain", {"autovacuum": "off"}).init()
-    lf.checksums(server, False)
-    server.start()
-    server.sql("CREATE EXTENSION pgtopic")
+    server = without_checksums("plain", autovacuum="off")
     fill(server)
     wrong = [server.sql("SELECT message FROM verify_topic('%s', true)" % name_of(i)) for i, _ in enumerate(DAMAGES)]
     tap.equal(set(wrong), {""}, "nothing is wrong before")
@@ -400,10 +405,8 @@ def test_checksums():
 
 def test_directory():
     """a log with pages of the directory"""
-    server = pg.Cluster("wide").init()
-    lf.checksums(server, False)
-    server.start()
-    server.sql("CREATE EXTENSION pgtopic; SELECT create_topic('wide', config => '{\"max.message.bytes\": \"10000000\"}')")
+    server = without_checksums("wide")
+    server.sql("SELECT create_topic('wide', config => '{\"max.message.bytes\": \"10000000\"}')")
     server.sql("INSERT INTO topics.wide (value) SELECT repeat('wide', 200000)::bytea FROM generate_series(1, 180)")
     tap.equal(server.sql("SELECT * FROM verify_topic('wide', true)"), "", "nothing is wrong")
     file = lf.LogFile(server, leaf("wide"))
@@ -496,10 +499,7 @@ def item_of(f, at, good, keys):
 
 def test_indexes():
     """entries of indexes that are missing, point nowhere, or have other values than the log"""
-    server = pg.Cluster("indexed").init()
-    lf.checksums(server, False)
-    server.start()
-    server.sql("CREATE EXTENSION pgtopic")
+    server = without_checksums("indexed")
     server.sql("ALTER SYSTEM SET autovacuum = off; SELECT pg_reload_conf()")
     rows = """INSERT INTO topics.%%s (key, value) SELECT ('key' || g)::bytea, ('{"n": "n' || g || '", "all": "all"}')::bytea
               FROM generate_series(1, %d) g"""
@@ -569,10 +569,8 @@ PIECES = [("a bit of a snapshot", lambda f: f.flip(piece_of(f) + 90, 2), "cannot
 
 def test_producers():
     """what a log says of its producers"""
-    server = pg.Cluster("producers").init()
-    lf.checksums(server, False)
-    server.start()
-    server.sql("CREATE EXTENSION pgtopic; CREATE FUNCTION snapshot_producers(regclass) RETURNS void AS 'pgtopic', 'pt_test_snapshot_producers' LANGUAGE C STRICT")
+    server = without_checksums("producers")
+    server.sql("CREATE FUNCTION snapshot_producers(regclass) RETURNS void AS 'pgtopic', 'pt_test_snapshot_producers' LANGUAGE C STRICT")
     server.wait_listener()
     names = ["p%d" % i for i, _ in enumerate(PIECES)] + ["p_sound"]
     server.sql("; ".join("SELECT create_topic('%s')" % name for name in names))

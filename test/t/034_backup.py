@@ -12,6 +12,7 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import cluster as pg   # noqa: E402
 import moved           # noqa: E402
+import rawtest         # noqa: E402
 import tap             # noqa: E402
 
 EVENTS = 40     # recovery stops behind some of them
@@ -271,5 +272,5 @@ def everything(where):
 
 if __name__ == "__main__":
     pg.demote()
-    moved.need_clients()
+    rawtest.need_clients()
     tap.main([test_setup, test_dumps, test_dump_of_one_topic, test_base_backup, test_backup_under_load, test_points_in_time, test_incremental])

@@ -7,6 +7,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import cluster as pg   # noqa: E402
 import moved           # noqa: E402
+import rawtest         # noqa: E402
 import tap             # noqa: E402
 
 first = second = kept = None
@@ -113,5 +114,5 @@ def test_goes_on():
 
 if __name__ == "__main__":
     pg.demote()
-    moved.need_clients()
+    rawtest.need_clients()
     tap.main([test_setup, test_rewind, test_rewind_killed, test_goes_on])

@@ -16,6 +16,7 @@ sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "clien
 import cluster as pg   # noqa: E402
 import power           # noqa: E402
 import raw             # noqa: E402
+import rawtest         # noqa: E402
 import tap             # noqa: E402
 import workload        # noqa: E402
 
@@ -85,12 +86,6 @@ def test_disk():
     tap.ok(before["shorter"] == b"xxxxx" + b"y" * 20, "which is what was written last")
 
 
-def produce(client, topic, value):
-    body = {"Acks": -1, "TimeoutMs": 60000, "TopicData": [
-        {"Name": topic, "PartitionData": [{"Index": 0, "Records": raw.Batch([(None, value)]).encode()}]}]}
-    return client.call("Produce", 9, body)["Responses"][0]["PartitionResponses"][0]["ErrorCode"]
-
-
 def value_for(n):
     """A value whose frame takes n bytes."""
     overhead = FRAME + len(raw.Batch([(None, "x" * (n - 200))]).encode()) - (n - 200)
@@ -118,13 +113,13 @@ def test_extent():
     server.sql("CREATE EXTENSION pgtopic; SELECT create_topic('t')")
     server.wait_listener()
     path = os.path.join(server.data, server.sql("SELECT pg_relation_filepath('topics.\"t#0\"')"))
-    with raw.Client(server.bootstrap, timeout=60) as client:
+    with rawtest.connect(server) as client:
         half = CAPACITY // 2 // 8 * 8
-        tap.equal(produce(client, "t", value_for(CAPACITY)), 0, "an extent")
-        tap.equal(produce(client, "t", value_for(half)), 0, "half of the next, whose space is reserved by that")
+        tap.equal(rawtest.produce(client, "t", value_for(CAPACITY))[0], 0, "an extent")
+        tap.equal(rawtest.produce(client, "t", value_for(half))[0], 0, "half of the next, whose space is reserved by that")
         server.sql("CHECKPOINT")
         # It ends with its extent, so that nothing else in the file is changed before the checkpoint.
-        tap.equal(produce(client, "t", value_for(CAPACITY - half)), 0, "the other half")
+        tap.equal(rawtest.produce(client, "t", value_for(CAPACITY - half))[0], 0, "the other half")
     before = server.sql("SELECT string_agg(md5(value), ',') FROM topics.t")
     await_written(path)
     server.sql("CHECKPOINT")
@@ -210,10 +205,7 @@ def test_cuts():
 
 def main():
     pg.demote()
-    try:
-        raw.message("ProduceRequest")
-    except RuntimeError:
-        tap.skip("no kafka-clients jar (test/clients/install)")
+    rawtest.need_clients()
     tap.note("PGTOPIC_SEED=%d" % SEED)
     random.seed(SEED)
     tap.main([test_disk, test_extent, test_start, test_prepared, test_short_file, test_cuts])

@@ -14,9 +14,9 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "clients")]
 import cluster as pg   # noqa: E402
-import raw             # noqa: E402
 import small_disk      # noqa: E402
 import tap             # noqa: E402
+from rawtest import connect, end_seen, need_clients, produce   # noqa: E402
 
 try:
     from confluent_kafka import Producer
@@ -30,26 +30,6 @@ EXTENT = 1              # MB
 EXTENTS = 180           # more than the meta page has directory entries for
 
 server = disk = wal_disk = None
-
-
-def connect():
-    return raw.Client(server.bootstrap, timeout=60)
-
-
-def produce(client, topic, value):
-    """Error code and base offset"""
-    body = {"Acks": -1, "TimeoutMs": 60000, "TopicData": [
-        {"Name": topic, "PartitionData": [{"Index": 0, "Records": raw.Batch([(None, value)]).encode()}]}]}
-    part = client.call("Produce", 9, body)["Responses"][0]["PartitionResponses"][0]
-    return part["ErrorCode"], part["BaseOffset"]
-
-
-def fetch(client, topic, offset=0):
-    """Error code and high watermark"""
-    body = {"ReplicaId": -1, "MaxWaitMs": 0, "MinBytes": 1, "MaxBytes": 1 << 20, "Topics": [
-        {"Topic": topic, "Partitions": [{"Partition": 0, "FetchOffset": offset, "PartitionMaxBytes": 1 << 20}]}]}
-    part = client.call("Fetch", 11, body)["Responses"][0]["Partitions"][0]
-    return part["ErrorCode"], part["HighWatermark"]
 
 
 def error_of(text):
@@ -88,7 +68,7 @@ def test_setup():
 
 def test_append():
     """producers fill the disk"""
-    with connect() as client:
+    with connect(server) as client:
         tap.equal([produce(client, "t", "x" * 300000)[0] for _ in range(4)], [NONE] * 4, "records, with space")
         disk.leave(EXTENT / 4)
         codes = [produce(client, "t", "x" * 300000)[0] for _ in range(6)]
@@ -96,8 +76,8 @@ def test_append():
         tap.ok(codes == [NONE] * n + [STORAGE_ERROR] * (6 - n) and 0 < n < 6,
                "what has space reserved is taken, then KAFKA_STORAGE_ERROR: %s" % codes)
         tap.equal(produce(client, "u", "y" * 1000000)[0], STORAGE_ERROR, "so is another topic")
-        tap.equal(fetch(client, "t"), (NONE, 4 + n), "consumers go on")
-        tap.equal(fetch(client, "u"), (NONE, 0), "and see nothing of the others")
+        tap.equal(end_seen(client, "t"), (NONE, 4 + n), "consumers go on")
+        tap.equal(end_seen(client, "u"), (NONE, 0), "and see nothing of the others")
         tap.matches("No space left on device(.|\n)*HINT.*free disk space",
                     error_of("SELECT append('t:0', repeat('z', 900000)); SELECT append('t:0', repeat('z', 900000))"),
                     "a session is told what is the matter")
@@ -108,7 +88,7 @@ def test_append():
     server.kill9().start()
     tap.equal(contents("t"), before, "nor does recovery, and all is there")
     server.wait_listener()
-    with connect() as client:
+    with connect(server) as client:
         tap.equal(produce(client, "u", "y" * 1000000)[0], STORAGE_ERROR, "it is full still")
         disk.leave()
         tap.equal(produce(client, "t", "x" * 300000), (NONE, 4 + n), "with space again the next offset follows")
@@ -130,7 +110,7 @@ def test_clients():
     disk.leave(EXTENT / 2)
     producer = Producer({"bootstrap.servers": server.bootstrap, "enable.idempotence": True, "retry.backoff.ms": 50, "linger.ms": 0,
                          "message.timeout.ms": 240000, "log_level": 0})
-    first = fetch(connect(), "t")[1]
+    first = end_seen(connect(server), "t")[1]
     for i in range(40):
         producer.produce("t", b"%d " % i + b"v" * 100000, partition=0, on_delivery=delivered)
         producer.poll(0)
@@ -218,7 +198,7 @@ def committed(client):
 
 def test_commit():
     """groups commit their offsets"""
-    with connect() as client:
+    with connect(server) as client:
         client.call("FindCoordinator", 0, {"Key": "g"})
         tap.equal(commit(client, 0), NONE, "a first commit")
         disk.leave(0)
@@ -237,7 +217,7 @@ def test_commit():
         tap.equal(commit(client, last + 1), NONE, "with space again it is taken")
         tap.equal(committed(client), (NONE, last + 1), "and is there")
     server.kill9().start().wait_listener()
-    with connect() as client:
+    with connect(server) as client:
         client.call("FindCoordinator", 0, {"Key": "g"})
         tap.equal(committed(client), (NONE, last + 1), "also after a crash")
     server.stop()
@@ -279,17 +259,14 @@ def test_wal():
     tap.equal(there[:len(acknowledged)], acknowledged, "with space again it starts, and all is there")
     tap.ok(len(there) <= len(acknowledged) + 1, "and at most the one that was not answered")
     server.wait_listener()
-    with connect() as client:
+    with connect(server) as client:
         tap.equal(produce(client, "t", "more"), (NONE, len(there)), "it goes on")
 
 
 def main():
     global disk, wal_disk
     pg.demote()
-    try:
-        raw.message("ProduceRequest")
-    except RuntimeError:
-        tap.skip("no kafka-clients jar (test/clients/install)")
+    need_clients()
     disks = small_disk.mount(260, 64)
     if disks is None:
         print("1..0 # SKIP no file system can be mounted here", flush=True)

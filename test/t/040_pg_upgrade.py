@@ -12,6 +12,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import cluster as pg   # noqa: E402
 import moved           # noqa: E402
+import rawtest         # noqa: E402
 import tap             # noqa: E402
 
 OLD = os.environ.get("PGTOPIC_UPGRADE_FROM", "")
@@ -84,7 +85,7 @@ ordinals = count = None
 
 if __name__ == "__main__":
     pg.demote()
-    moved.need_clients()
+    rawtest.need_clients()
     if not OLD:
         print("1..0 # SKIP there is one major here; script/majors tests from one to another", flush=True)
         sys.exit(0)

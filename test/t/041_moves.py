@@ -7,6 +7,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import cluster as pg   # noqa: E402
 import moved           # noqa: E402
+import rawtest         # noqa: E402
 import tap             # noqa: E402
 
 server = standby = kept = None
@@ -190,5 +191,5 @@ def online_checksums():
 
 if __name__ == "__main__":
     pg.demote()
-    moved.need_clients()
+    rawtest.need_clients()
     tap.main([test_setup, test_tablespace, test_tablespace_rolled_back, test_rewrites, test_created_from, test_checksums])

@@ -12,7 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "clients")]
 import cluster as pg   # noqa: E402
 import points          # noqa: E402
-import raw             # noqa: E402
+import rawtest         # noqa: E402
 import tap             # noqa: E402
 
 ENTRIES = 16            # the smallest setting
@@ -32,10 +32,8 @@ def records(topic):
 
 def ends(topic, offset=0):
     """Where the log starts, and up to where consumers may see it, as Kafka's fetch says."""
-    body = {"ReplicaId": -1, "MaxWaitMs": 0, "MinBytes": 1, "MaxBytes": 1 << 20, "Topics": [
-        {"Topic": topic, "Partitions": [{"Partition": 0, "FetchOffset": offset, "PartitionMaxBytes": 1 << 20}]}]}
-    with raw.Client(server.bootstrap, timeout=60) as client:
-        part = client.call("Fetch", 11, body)["Responses"][0]["Partitions"][0]
+    with rawtest.connect(server) as client:
+        part = rawtest.fetch(client, topic, offset)
         return part["LogStartOffset"], part["HighWatermark"]
 
 
@@ -180,10 +178,7 @@ def released(test):
 
 def main():
     pg.demote()
-    try:
-        raw.message("FetchRequest")
-    except RuntimeError:
-        tap.skip("no kafka-clients jar (test/clients/install)")
+    rawtest.need_clients()
     tap.main([test_setup] + [released(t) for t in (test_loaded_meanwhile, test_two_at_once, test_prepared, test_decided_late,
                                                    test_start, test_memory)])
 

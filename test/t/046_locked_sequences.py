@@ -5,16 +5,14 @@ There is one listener.  A listener that waits for a lock answers nobody.
 """
 
 import os
-import select
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "clients")]
 import cluster as pg   # noqa: E402
-import raw             # noqa: E402
 import tap             # noqa: E402
+from rawtest import connect, fetch, need_clients, produce, produce_body, silent, told, values_of   # noqa: E402
 
-MOMENT = 0.7            # seconds in which nothing may come
 NONE, LOAD_IN_PROGRESS = 0, 14
 TRANSIENT = {NONE, LOAD_IN_PROGRESS}
 BLOCK = 100             # producer ids that a listener takes at a time
@@ -22,25 +20,9 @@ BLOCK = 100             # producer ids that a listener takes at a time
 server = None
 
 
-def connect():
-    return raw.Client(server.bootstrap, timeout=60)
-
-
-def produce_body(topic, text):
-    return {"Acks": -1, "TimeoutMs": 60000, "TopicData": [
-        {"Name": topic, "PartitionData": [{"Index": 0, "Records": raw.Batch([(None, text)]).encode()}]}]}
-
-
-def told(answer):
-    part = answer["Responses"][0]["PartitionResponses"][0]
-    return part["ErrorCode"], part["BaseOffset"]
-
-
 def fetched(client, topic, offset):
-    answer = client.call("Fetch", 11, {"ReplicaId": -1, "MaxWaitMs": 0, "MinBytes": 1, "MaxBytes": 1 << 20, "Topics": [
-        {"Topic": topic, "Partitions": [{"Partition": 0, "FetchOffset": offset, "PartitionMaxBytes": 1 << 20}]}]})
-    part = answer["Responses"][0]["Partitions"][0]
-    return part["ErrorCode"], [r[3].decode() for r in raw.read_batches(part["Records"] or b"")]
+    part = fetch(client, topic, offset)
+    return part["ErrorCode"], values_of(part)
 
 
 def producer_id(client):
@@ -57,8 +39,8 @@ def locked(sequence, command):
 
 
 def goes_on(what):
-    with connect() as client:
-        error, offset = told(client.call("Produce", 9, produce_body("t", what)))
+    with connect(server) as client:
+        error, offset = produce(client, "t", what)
         tap.equal((error, fetched(client, "t", offset)), (NONE, (NONE, [what])), what + ": clients produce and consume")
 
 
@@ -72,7 +54,7 @@ def test_setup():
 def test_producer_ids():
     """idempotent producers are told to try again"""
     for command in ("INCREMENT BY 1", "OWNER TO postgres"):
-        with connect() as client:
+        with connect(server) as client:
             tap.equal(producer_id(client)[0], NONE, "there is a producer id")
             session = locked("producer_ids", command)
             codes = [producer_id(client)[0] for _ in range(BLOCK + 1)]
@@ -89,7 +71,7 @@ def test_epochs():
     for command in ("INCREMENT BY 1", "OWNER TO postgres"):
         session = locked("leader_epochs", command)
         goes_on("epochs")
-        with connect() as client:
+        with connect(server) as client:
             [topic] = client.call("Metadata", 9, {"Topics": [{"Name": "t"}]})["Topics"]
             tap.equal((topic["ErrorCode"], topic["Partitions"][0]["LeaderEpoch"]), (NONE, 1), "metadata has the epoch")
         session.sql("ROLLBACK")
@@ -106,9 +88,9 @@ def test_new_history():
     server = standby.promote()
     server.wait_listener()
     session = locked("leader_epochs", "INCREMENT BY 1")
-    with connect() as producer, connect() as client:
+    with connect(server) as producer, connect(server) as client:
         producer.send("Produce", 9, produce_body("u", "first"))
-        tap.ok(not select.select([producer.socket], [], [], MOMENT)[0], "a producer waits")
+        tap.ok(silent(producer.socket), "a producer waits")
         tap.equal(producer_id(client)[0], NONE, "and no other client does")
         tap.equal(fetched(client, "t", 0)[0], NONE, "a consumer neither")
         session.sql("ROLLBACK")
@@ -120,10 +102,7 @@ def test_new_history():
 
 def main():
     pg.demote()
-    try:
-        raw.message("FetchRequest")
-    except RuntimeError:
-        tap.skip("no kafka-clients jar (test/clients/install)")
+    need_clients()
     tap.main([test_setup, test_producer_ids, test_epochs, test_new_history])
 
 

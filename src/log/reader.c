@@ -196,6 +196,26 @@ check_entry(PtReader *r, uint64 extent)
 		pt_report_damage(&r->locator, pt_extent_pos(extent), "damaged directory entry");
 }
 
+/* Has compaction changed the directory since the reader's place was found? */
+static bool
+swapped_since(const PtReader *r, PtLogInfo *info)
+{
+	pt_locator_info(r->rel, &r->locator, info);
+	return info->swapped > r->source.swapped;
+}
+
+/*
+ * The directory does not have an extent.  Has compaction, perhaps, moved the
+ * start of the log over it?  Then what was there may be behind now.
+ */
+static bool
+start_moved_over(const PtReader *r, uint64 extent)
+{
+	PtLogInfo	info;
+
+	return swapped_since(r, &info) && extent < info.first_extent;
+}
+
 /*
  * Maps an extent.  False: it is not there, is a hole, or has got other frames
  * since the reader's place was found (r->moved).
@@ -208,7 +228,10 @@ map_extent(PtReader *r, uint64 extent)
 	if (extent == r->extent)
 		return true;
 	if (!pt_extent_lookup(r->rel, &r->locator, extent, &entry))
+	{
+		r->moved = start_moved_over(r, extent);
 		return false;
+	}
 	if (entry.phys == PT_INVALID_EXTENT || entry.generation > r->source.swapped)
 	{
 		check_entry(r, extent);
@@ -483,6 +506,20 @@ pt_reader_written(PtReader *r, uint64 extent)
 }
 
 /*
+ * An extent is a hole, and was one when the reader's place was found?  What a
+ * younger hole had is behind it now.
+ */
+static bool
+was_hole(PtReader *r, uint64 extent)
+{
+	PtLogInfo	info;
+	PtDirEntry	entry;
+
+	return pt_extent_lookup(r->rel, &r->locator, extent, &entry) && entry.phys == PT_INVALID_EXTENT &&
+		!swapped_since(r, &info);
+}
+
+/*
  * Goes back to the block before, for prev, which has found nothing on this
  * one.  Holes, and pages that compaction has left unwritten, are passed over.
  * *jumped: those have been, and so the frame before must say so.  False: there
@@ -492,13 +529,13 @@ static bool
 prev_block(PtReader *r, uint64 *block, bool *jumped)
 {
 	uint64		extent = *block / PT_EXTENT_BLOCKS;
-	PtDirEntry	entry;
 	Page		page;
 
-	if (r->moved && pt_extent_lookup(r->rel, &r->locator, extent, &entry) && entry.phys != PT_INVALID_EXTENT)
+	if (r->moved && !was_hole(r, extent))
 	{
 		pt_reader_find_again(r);
 		*block = pt_pos_block(r->pos);
+		*jumped = false;
 		return true;
 	}
 	if (r->moved)
@@ -559,6 +596,7 @@ pt_reader_prev(PtReader *r, PtFrame *frame)
 	PtLogPos	start = r->view.start_pos;
 	uint64		block = pt_pos_block(r->pos);
 	bool		jumped = false;
+	PtLogInfo	info;
 
 	r->skip_pos = 0;
 	while (block + 1 > pt_pos_block(start))
@@ -579,10 +617,19 @@ pt_reader_prev(PtReader *r, PtFrame *frame)
 			jumped = false;
 			pt_reader_check_before(r, frame);
 			r->pos = frame->pos;
-			if (frame->head.flags & PT_FRAME_MOVED)
-				continue;
-			r->ordinal = frame->head.base_ordinal;
-			return true;
+			if (!(frame->head.flags & PT_FRAME_MOVED))
+			{
+				r->ordinal = frame->head.base_ordinal;
+				return true;
+			}
+			if (swapped_since(r, &info))
+			{
+				/* moved to where the reader has not been yet */
+				r->moved = true;
+				pt_reader_find_again(r);
+				block = pt_pos_block(r->pos);
+			}
+			continue;
 		}
 		if (!r->moved && !check_page(r, block))
 			jumped = true;

@@ -11,6 +11,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import cluster as pg   # noqa: E402
+import points          # noqa: E402
 import tap             # noqa: E402
 
 try:
@@ -26,7 +27,7 @@ KEYS = 150
 ALL = """SELECT "offset", encode(key, 'escape'), md5(value), extract(epoch FROM "timestamp") * 1000, headers
          FROM topics.%s WHERE "offset" >= %d ORDER BY "offset" """
 Record = collections.namedtuple("Record", "key value timestamp headers")
-primary = standby = None
+primary = standby = stop = None
 
 
 def config(**more):
@@ -187,10 +188,11 @@ class Log:
 
 def test_random():
     """random writes, removals, crashes and compactions, with a standby"""
-    global primary, standby
+    global primary, standby, stop
     tap.note("seed %d: PGTOPIC_SEED=%d runs the same" % (SEED, SEED))
     rng = random.Random(SEED)
-    primary = pg.Cluster("primary", {"wal_consistency_checking": "all", "max_wal_size": "4GB", "wal_keep_size": "8GB",
+    stop = points.Points()
+    primary = pg.Cluster("primary", {**stop.settings, "wal_consistency_checking": "all", "max_wal_size": "4GB", "wal_keep_size": "8GB",
                                      "pgtopic.file_delete_delay": "1", "pgtopic.compaction_interval": "1d", "shared_buffers": "32MB"}).init().start()
     primary.sql("CREATE EXTENSION pgtopic")
     primary.wait_listener()
@@ -224,28 +226,68 @@ def fill(topic, records, value="repeat(md5(n::text), 300)"):
                 % (topic, KEYS, value, records))
 
 
+DIRECTIONS = (("forwards", False, ""), ("by the index", True, 'ORDER BY "offset"'), ("backwards", True, 'ORDER BY "offset" DESC'))
+
+
+class Scans:
+    """Cursors over a topic, each of which has been read up to somewhere else."""
+
+    def __init__(self, topic, direction, step):
+        self.what, by_index, self.order = direction
+        self.last = [int(n) for n in primary.sql("SELECT max(\"offset\") FROM topics.%s GROUP BY key" % topic).split("\n")]
+        self.open = []
+        for rows in range(1, int(primary.sql("SELECT count(*) FROM topics.%s" % topic)), step):
+            session = primary.session()
+            session.sql("BEGIN; SET enable_seqscan = %s; DECLARE c CURSOR FOR SELECT \"offset\" FROM topics.%s %s"
+                        % ("off" if by_index else "on", topic, self.order))
+            self.open.append((session, session.sql("FETCH %d FROM c" % rows)))
+
+    def check(self):
+        """each has the last record of each key, and none twice"""
+        errors, unordered, lost = [], [], []
+        for session, seen in self.open:
+            rest = session.sql("FETCH ALL FROM c")
+            session.close()
+            if "ERROR" in rest:
+                errors.append(rest)
+                continue
+            offsets = [int(n) for n in (seen + "\n" + rest).split()]
+            if offsets != sorted(set(offsets), reverse="DESC" in self.order):
+                unordered.append(offsets)
+            lost.append(set(self.last) - set(offsets))
+        tap.equal(errors, [], "%s: no error" % self.what)
+        tap.equal(unordered, [], "%s: each record once, in order" % self.what)
+        tap.equal([sorted(offsets)[:5] for offsets in lost if offsets], [], "%s: each key's last record is among them" % self.what)
+
+
 def test_open_scan():
-    """scans that are open across a compaction, forwards and backwards, see each key's last record and no record twice"""
+    """scans that are open across a compaction see each key's last record and no record twice, wherever they stand"""
     primary.sql("SELECT create_topic('scanned', 1, '%s')" % config())
     fill("scanned", 2000)
     primary.sql("VACUUM topics.scanned")
-    for direction, order in (("forwards", ""), ("backwards", 'ORDER BY "offset" DESC')):
+    for direction in DIRECTIONS:
         fill("scanned", 1000)
-        session = primary.session()
-        session.sql("BEGIN; SET enable_seqscan = %s; DECLARE c CURSOR FOR SELECT \"offset\" || ' ' || encode(key, 'escape') FROM topics.scanned %s"
-                    % ("off" if order else "on", order))
-        seen = session.sql("FETCH 700 FROM c").split("\n")
-        before = dict(line.split()[::-1] for line in primary.sql(
-            "SELECT DISTINCT ON (key) \"offset\" || ' ' || encode(key, 'escape') FROM topics.scanned ORDER BY key, \"offset\" DESC").split("\n"))
+        scans = Scans("scanned", direction, 90)
         row = primary.rows("SELECT * FROM compact_topic('scanned')")[0]
-        tap.ok(int(row[2]) > 0, "%s: the compaction has removed %s records meanwhile" % (direction, row[2]))
-        seen += session.sql("FETCH ALL FROM c").split("\n")
-        session.sql("COMMIT")
-        session.close()
-        offsets = [int(line.split()[0]) for line in seen]
-        tap.equal(offsets, sorted(set(offsets), reverse=bool(order)), "%s: each record once, in order" % direction)
-        lost = [key for key, offset in before.items() if int(offset) not in offsets]
-        tap.equal(lost, [], "%s: each key's last record is among them" % direction)
+        tap.ok(int(row[2]) > 0, "%s: the compaction has removed %s records meanwhile" % (scans.what, row[2]))
+        scans.check()
+
+
+def test_scan_over_holes():
+    """the same while a compaction has come half way: what has been compacted lies behind holes"""
+    primary.sql("SELECT create_topic('halved', 1, '%s')" % config())
+    primary.sql("INSERT INTO topics.halved (key, value) SELECT CASE WHEN n % 2 = 0 THEN 'same' ELSE 'k' || n END::bytea, repeat(md5(n::text), 300)::bytea "
+                "FROM generate_series(1, 3000) n")
+    scans = [Scans("halved", direction, 150) for direction in DIRECTIONS]
+    session = primary.session()
+    stop.set("compact.swapped")
+    session.send("SELECT records_removed > 0 FROM compact_topic('halved')")
+    stop.await_("compact.swapped")
+    for each in scans:
+        each.check()
+    stop.release("compact.swapped")
+    tap.equal(session.answer(), "t", "the compaction goes on")
+    session.close()
 
 
 def test_snapshot():
@@ -373,4 +415,4 @@ def test_worker():
 
 
 pg.demote()
-tap.main([test_random, test_open_scan, test_snapshot, test_meanwhile, test_worker])
+tap.main([test_random, test_open_scan, test_scan_over_holes, test_snapshot, test_meanwhile, test_worker])

@@ -790,3 +790,31 @@ COMMENT ON FUNCTION create_processor(text, text[], text, text, int, int, interva
 CREATE FUNCTION drop_processor(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'pt_drop_processor' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION drop_processor(text) IS 'drops a processor, and the committed offsets of its group if that has its name';
+
+--
+-- sinks
+--
+
+CREATE FUNCTION create_sink(name text, topic topic, "table" regclass, mode text DEFAULT 'append', mapping jsonb DEFAULT NULL,
+							"group" text DEFAULT NULL, on_error text DEFAULT 'stop', parallelism int DEFAULT 1,
+							batch_records int DEFAULT 500, batch_wait interval DEFAULT '0') RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_create_sink' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION create_sink(text, topic, regclass, text, jsonb, text, text, int, int, interval)
+	IS 'fills a table from a topic, exactly once: appends each record, upserts the last one of each key, or mirrors the table that changes are of';
+CREATE FUNCTION drop_sink(name text) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_drop_sink' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION drop_sink(text) IS 'drops a sink, and the committed offsets of its group if that has its name; the table stays';
+CREATE FUNCTION sink_statement("table" regclass, mode text DEFAULT 'append', mapping jsonb DEFAULT NULL) RETURNS text
+	AS 'MODULE_PATHNAME', 'pt_func_sink_statement' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION sink_statement(regclass, text, jsonb) IS 'the statement that a sink like this runs over each batch of records';
+
+-- What these statements call.
+CREATE FUNCTION sink_key(key bytea, columns text[]) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'pt_sink_key' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION sink_key(bytea, text[]) IS 'columns of a primary key that are in the key of a record';
+CREATE FUNCTION sink_change(key bytea, value bytea, columns text[]) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'pt_sink_change' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION sink_change(bytea, bytea, text[]) IS 'what an envelope of Debezium says of a row with such a primary key';
+CREATE FUNCTION sink_unavailable(key text) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'pt_sink_unavailable' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION sink_unavailable(text) IS 'an error: values of a row are not to be had';

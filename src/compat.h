@@ -497,4 +497,20 @@ pt_bgworkers_registered(void)
 #endif
 #endif
 
+/*
+ * 19: what is put together as jsonb is in one struct.  A macro, for files that
+ * include utils/jsonb.h; zero a PtJsonOut before the first push.
+ */
+#if PG_VERSION_NUM < 190000
+typedef struct PtJsonOut
+{
+	struct JsonbParseState *state;
+	struct JsonbValue *result;
+} PtJsonOut;
+#define pt_json_push(out, token, value) ((void) ((out)->result = pushJsonbValue(&(out)->state, token, value)))
+#else
+#define PtJsonOut JsonbInState
+#define pt_json_push(out, token, value) pushJsonbValue(out, token, value)
+#endif
+
 #endif							/* PT_COMPAT_H */

@@ -75,6 +75,7 @@ static const PtXactKind *const xact_kinds[] = {
 /* What tasks there are. */
 static const PtTaskKind *const task_kinds[] = {
 	&pt_processor_kind,
+	&pt_sink_kind,
 };
 
 static void

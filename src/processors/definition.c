@@ -25,6 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "processors/internal.h"
+#include "processors/sink.h"
 #include "topic/types.h"
 
 PG_FUNCTION_INFO_V1(pt_create_processor);
@@ -34,8 +35,8 @@ PG_FUNCTION_INFO_V1(pt_drop_processor);
 #define BATCH_RECORDS_MAX	1000000
 #define BATCH_WAIT_MS_MAX	(3600 * 1000)
 
-static char *arg_text(FunctionCallInfo fcinfo, int n, const char *name);
 static int32 arg_int(FunctionCallInfo fcinfo, int n, int32 otherwise);
+static void arg_batches(FunctionCallInfo fcinfo, int n, PtProcessorFields *fields);
 static List *arg_texts(FunctionCallInfo fcinfo, int n, const char *name);
 static void check_range(const char *name, int64 value, int64 min, int64 max);
 static void check_topic(const char *name, AclMode mode);
@@ -82,7 +83,7 @@ pt_processor_read(const PtTask *task, PtProcessorFields *fields)
 		fields->group = task->name;
 	if (fields->on_error == NULL)
 		fields->on_error = PT_PROCESSOR_ON_ERROR;
-	if (fields->topics == NIL || fields->statement == NULL)
+	if (fields->topics == NIL || (fields->statement == NULL && task->kind != &pt_sink_kind))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid definition of task \"%s\"", task->name),
@@ -138,7 +139,17 @@ pt_processor_check(const PtTask *task)
 		check_topic(lfirst(lc), ACL_SELECT);
 	if (!pt_processor_stops(&fields) && strcmp(fields.on_error, "skip") != 0)
 		check_topic(fields.on_error, ACL_INSERT);
-	check_statement(fields.statement);
+	check_statement(pt_processor_statement(task, &fields));
+}
+
+/*
+ * The statement that is run: what the definition has, or what is made of it,
+ * in the current memory context.
+ */
+const char *
+pt_processor_statement(const PtTask *task, const PtProcessorFields *fields)
+{
+	return task->kind == &pt_sink_kind ? pt_sink_make(task) : fields->statement;
 }
 
 /* Does a record whose statement fails hold up those behind it? */
@@ -185,8 +196,9 @@ pt_processor_drop(const PtTask *task)
  * SQL functions
  */
 
-static char *
-arg_text(FunctionCallInfo fcinfo, int n, const char *name)
+/* A text that must not be null. */
+char *
+pt_processor_arg(FunctionCallInfo fcinfo, int n, const char *name)
 {
 	if (PG_ARGISNULL(n))
 		ereport(ERROR,
@@ -237,6 +249,29 @@ arg_texts(FunctionCallInfo fcinfo, int n, const char *name)
 	return result;
 }
 
+/* parallelism, batch_records, batch_wait: arguments from number n on. */
+static void
+arg_batches(FunctionCallInfo fcinfo, int n, PtProcessorFields *fields)
+{
+	fields->parallelism = arg_int(fcinfo, n, PT_PROCESSOR_PARALLELISM);
+	fields->batch_records = arg_int(fcinfo, n + 1, PT_PROCESSOR_BATCH_RECORDS);
+	if (!PG_ARGISNULL(n + 2))
+	{
+		Interval   *wait = PG_GETARG_INTERVAL_P(n + 2);
+
+		fields->batch_wait_ms = wait->time / 1000 + ((int64) wait->month * DAYS_PER_MONTH + wait->day) * SECS_PER_DAY * 1000;
+	}
+}
+
+/* The same of a sink, which has group and on_error before them. */
+void
+pt_processor_args(FunctionCallInfo fcinfo, int n, PtProcessorFields *fields)
+{
+	fields->group = PG_ARGISNULL(n) ? NULL : pt_processor_arg(fcinfo, n, "group");
+	fields->on_error = PG_ARGISNULL(n + 1) ? PT_PROCESSOR_ON_ERROR : pt_processor_arg(fcinfo, n + 1, "on_error");
+	arg_batches(fcinfo, n + 2, fields);
+}
+
 /*
  * create_processor(name, topics, statement, group, parallelism, batch_records,
  * batch_wait, on_error)
@@ -244,20 +279,13 @@ arg_texts(FunctionCallInfo fcinfo, int n, const char *name)
 Datum
 pt_create_processor(PG_FUNCTION_ARGS)
 {
-	char	   *name = arg_text(fcinfo, 0, "name");
-	PtProcessorFields fields = {.topics = arg_texts(fcinfo, 1, "topics"),.statement = arg_text(fcinfo, 2, "statement")};
+	char	   *name = pt_processor_arg(fcinfo, 0, "name");
+	PtProcessorFields fields = {.topics = arg_texts(fcinfo, 1, "topics"),.statement = pt_processor_arg(fcinfo, 2, "statement")};
 	PtDefinition d;
 
-	fields.group = PG_ARGISNULL(3) ? NULL : arg_text(fcinfo, 3, "group");
-	fields.parallelism = arg_int(fcinfo, 4, PT_PROCESSOR_PARALLELISM);
-	fields.batch_records = arg_int(fcinfo, 5, PT_PROCESSOR_BATCH_RECORDS);
-	if (!PG_ARGISNULL(6))
-	{
-		Interval   *wait = PG_GETARG_INTERVAL_P(6);
-
-		fields.batch_wait_ms = wait->time / 1000 + ((int64) wait->month * DAYS_PER_MONTH + wait->day) * SECS_PER_DAY * 1000;
-	}
-	fields.on_error = PG_ARGISNULL(7) ? PT_PROCESSOR_ON_ERROR : arg_text(fcinfo, 7, "on_error");
+	fields.group = PG_ARGISNULL(3) ? NULL : pt_processor_arg(fcinfo, 3, "group");
+	arg_batches(fcinfo, 4, &fields);
+	fields.on_error = PG_ARGISNULL(7) ? PT_PROCESSOR_ON_ERROR : pt_processor_arg(fcinfo, 7, "on_error");
 	pt_definition_begin(&d);
 	pt_processor_define(&d, &fields);
 	pt_task_create(name, pt_processor_kind.name, pt_definition_end(&d));
@@ -268,6 +296,6 @@ pt_create_processor(PG_FUNCTION_ARGS)
 Datum
 pt_drop_processor(PG_FUNCTION_ARGS)
 {
-	pt_task_drop(arg_text(fcinfo, 0, "name"), pt_processor_kind.name);
+	pt_task_drop(pt_processor_arg(fcinfo, 0, "name"), pt_processor_kind.name);
 	PG_RETURN_VOID();
 }

@@ -15,6 +15,9 @@
 /* A task that runs a statement over new records; README.md tells how. */
 extern const PtTaskKind pt_processor_kind;
 
+/* One whose statement we write: new records into a table. */
+extern const PtTaskKind pt_sink_kind;
+
 /*
  * The same for kinds that make such a statement themselves.  Their tasks have
  * the fields of a processor in their definition, and maybe others.

@@ -30,6 +30,7 @@
 #include "utils/snapmgr.h"
 
 #include "processors/internal.h"
+#include "processors/sink.h"
 #include "stop_point.h"
 #include "topic/types.h"
 
@@ -78,17 +79,26 @@ begin(Processor *p, PtTask *task)
 	pt_consume_waits_begin(&p->waits);
 }
 
-/* The plan is made once; the server makes it anew when tables change. */
+/*
+ * The plan is made once; the server makes it anew when tables change.  So do
+ * we with a statement that was made for a table.
+ */
 static void
 prepare(Processor *p)
 {
-	if (p->plan != NULL)
+	SPIPlanPtr	plan;
+
+	if (p->plan != NULL && !pt_sink_changed())
 		return;
+	p->fields.statement = MemoryContextStrdup(p->mcxt, pt_processor_statement(p->task, &p->fields));
 	SPI_connect();
 	pt_records_register(pt_records_desc(), NULL);
-	p->plan = pt_statement_prepare(p->fields.statement);
-	SPI_keepplan(p->plan);
+	plan = pt_statement_prepare(p->fields.statement);
+	SPI_keepplan(plan);
 	SPI_finish();
+	if (p->plan != NULL)
+		SPI_freeplan(p->plan);
+	p->plan = plan;
 }
 
 /*

@@ -165,6 +165,15 @@ pt_definition_texts(PtDefinition *d, const char *field, List *values)
 	appendStringInfoChar(&d->json, ']');
 }
 
+void
+pt_definition_jsonb(PtDefinition *d, const char *field, Jsonb *value)
+{
+	if (value == NULL)
+		return;
+	key(d, field);
+	(void) JsonbToCString(&d->json, &value->root, VARSIZE(value));
+}
+
 Jsonb *
 pt_definition_end(PtDefinition *d)
 {

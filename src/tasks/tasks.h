@@ -116,6 +116,7 @@ extern void pt_definition_text(PtDefinition *d, const char *field, const char *v
 extern void pt_definition_int(PtDefinition *d, const char *field, int64 value);
 extern void pt_definition_bool(PtDefinition *d, const char *field, bool value);
 extern void pt_definition_texts(PtDefinition *d, const char *field, List *values);
+extern void pt_definition_jsonb(PtDefinition *d, const char *field, Jsonb *value);
 extern Jsonb *pt_definition_end(PtDefinition *d);
 
 #endif							/* PT_TASKS_H */

@@ -140,6 +140,16 @@ pt_type_topic(void)
 }
 
 /*
+ * Returns the schema of the extension, for other rooms; InvalidOid if that is
+ * not installed.
+ */
+Oid
+pt_extension_schema(void)
+{
+	return pt_catalog_extension_schema();
+}
+
+/*
  * Returns a sequence of the extension.  ERROR 55000 without the extension,
  * 42704 if it has no such sequence.
  */

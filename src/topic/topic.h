@@ -214,6 +214,7 @@ extern void pt_label_register(void (*set_start) (Oid leaf, int64 start));
  */
 extern Oid	pt_type_headers(void);
 extern Oid	pt_type_topic(void);
+extern Oid	pt_extension_schema(void);
 extern Oid	pt_am_topic_log(void);
 
 extern Oid	pt_extension_sequence(const char *name);

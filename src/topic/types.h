@@ -83,6 +83,10 @@ extern void pt_topic_check_access(const PtTopic *topic, AclMode mode);
  */
 extern char *pt_bytes_to_text(const char *data, int len);
 
+/* SQL functions of one bytea: bytes.c */
+extern Datum pt_bytea_as_jsonb(PG_FUNCTION_ARGS);
+extern Datum pt_bytea_try_jsonb(PG_FUNCTION_ARGS);
+
 extern void pt_label_start(Oid leaf, int64 start);
 extern bool pt_label_get_start(Oid leaf, int64 *start);
 

@@ -27,7 +27,19 @@ def test_no_gaps():
         tap.equal(server.sql(relations), "", turn + ": nothing is left behind")
 
 
+def test_sink_mirror():
+    """the table has what the changes say, and nothing is left behind"""
+    for turn in ("once", "again"):
+        done = server.run("psql", "-X", "-f", pg.ROOT + "/examples/sink_mirror.sql", check=False, timeout=120)
+        if not tap.ok(done.returncode == 0 and done.stderr == "", turn + ": it runs"):
+            tap.note(done.stderr)
+        first, second = [re.findall(r"^ (\w+) +\| +(\d+) \| (\S+)$", part, re.M) for part in re.split(r"^--- .*$", done.stdout, flags=re.M)[1:]]
+        tap.equal(first, [("bolt", "100", "2024-01-01"), ("nut", "50", "2024-01-02")], turn + ": the table is filled")
+        tap.equal(second, [("bolt", "97", "2024-01-01")], turn + ": it follows")
+        tap.equal(server.sql("SELECT relname FROM pg_class WHERE oid >= 16384 AND relname LIKE '%example%'"), "", turn + ": nothing is left behind")
+
+
 pg.demote()
 server = pg.Cluster().init().start()
 server.sql("CREATE EXTENSION pgtopic")
-tap.main([test_no_gaps])
+tap.main([test_no_gaps, test_sink_mirror])

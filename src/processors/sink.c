@@ -1,0 +1,145 @@
+/*-------------------------------------------------------------------------
+ *
+ * sink.c
+ *	  Sinks: topics into tables.  create_sink(), drop_sink().
+ *
+ * A sink is a processor whose statement we write.  Its definition has the
+ * table, the mode and the mapping; the statement is made of these when a
+ * worker begins, and again when the table has changed, so that it knows the
+ * columns that the table has.
+ *
+ * Siblings: sink_table.c, sink_statement.c (what the statement is), change.c
+ * (functions that it calls); run.c, which runs it.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/varlena.h"
+
+#include "processors/internal.h"
+#include "processors/sink.h"
+
+PG_FUNCTION_INFO_V1(pt_create_sink);
+PG_FUNCTION_INFO_V1(pt_drop_sink);
+
+const PtTaskKind pt_sink_kind = {
+	.name = "sink",
+	.check = pt_processor_check,
+	.workers = pt_processor_workers,
+	.run = pt_processor_run,
+	.drop = pt_processor_drop,
+};
+
+/*
+ * The table of the last statement that this process has made, and whether it
+ * may have changed since.
+ */
+static Oid	made_for = InvalidOid;
+static bool changed = false;
+
+/* Callback for invalidations of the relation cache. */
+static void
+table_changed(Datum arg, Oid relid)
+{
+	if (relid == made_for || !OidIsValid(relid))
+		changed = true;
+}
+
+/* The field "mapping"; NULL: none. */
+static Jsonb *
+mapping_of(const PtTask *task)
+{
+	JsonbValue *v = getKeyJsonValueFromContainer(&task->definition->root, "mapping", 7, NULL);
+
+	return v == NULL || v->type == jbvNull ? NULL : JsonbValueToJsonb(v);
+}
+
+/*
+ * Makes the statement of a sink, in the current memory context.  ERROR unless
+ * the current user can fill the table so.
+ */
+char *
+pt_sink_make(const PtTask *task)
+{
+	static bool registered = false;
+	const char *name = pt_task_text(task, "table");
+	const char *mode = pt_task_text(task, "mode");
+	PtSinkMode	which;
+
+	if (name == NULL || mode == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid definition of task \"%s\"", task->name),
+				 errdetail("It has no table, or no mode.")));
+	if (!registered)
+		CacheRegisterRelcacheCallback(table_changed, (Datum) 0);
+	registered = true;
+	which = pt_sink_mode(mode);
+	made_for = RangeVarGetRelid(makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(name))), AccessShareLock, false);
+	changed = false;
+	return pt_sink_statement(pt_sink_table(made_for, which, mapping_of(task)), which);
+}
+
+/* Is the statement that was made last no longer the right one? */
+bool
+pt_sink_changed(void)
+{
+	return changed;
+}
+
+/*
+ * SQL functions
+ */
+
+/* The name of a table as it can be stored, with its schema. */
+static char *
+table_name(Oid relid)
+{
+	char	   *name = get_rel_name(relid);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), name);
+}
+
+/*
+ * create_sink(name, topic, table, mode, mapping, group, on_error, parallelism,
+ * batch_records, batch_wait)
+ */
+Datum
+pt_create_sink(PG_FUNCTION_ARGS)
+{
+	char	   *name = pt_processor_arg(fcinfo, 0, "name");
+	char	   *topic = pt_processor_arg(fcinfo, 1, "topic");
+	PtProcessorFields fields = {.topics = list_make1(topic)};
+	PtDefinition d;
+
+	if (PG_ARGISNULL(2))
+		(void) pt_processor_arg(fcinfo, 2, "table");
+	pt_processor_args(fcinfo, 5, &fields);
+	pt_definition_begin(&d);
+	pt_processor_define(&d, &fields);
+	pt_definition_text(&d, "table", table_name(PG_GETARG_OID(2)));
+	pt_definition_text(&d, "mode", PG_ARGISNULL(3) ? "append" : pt_processor_arg(fcinfo, 3, "mode"));
+	pt_definition_jsonb(&d, "mapping", PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4));
+	pt_task_create(name, pt_sink_kind.name, pt_definition_end(&d));
+	PG_RETURN_VOID();
+}
+
+/* drop_sink(name) */
+Datum
+pt_drop_sink(PG_FUNCTION_ARGS)
+{
+	pt_task_drop(pt_processor_arg(fcinfo, 0, "name"), pt_sink_kind.name);
+	PG_RETURN_VOID();
+}

@@ -8,10 +8,10 @@ PGFILEDESC = "pgtopic - event streaming in PostgreSQL"
 SRCS = $(sort $(wildcard src/*.c src/*/*.c src/*/*/*.c))
 OBJS = $(SRCS:.c=.o)
 
-PG_CPPFLAGS = -I$(CURDIR)/src
+PG_CPPFLAGS = -I$(CURDIR)/src -I$(libpq_srcdir)
 PG_CFLAGS = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wno-declaration-after-statement -Wmissing-prototypes $(if $(WERROR),-Werror)
-SHLIB_LINK = -llz4 -lzstd -lsnappy -lz
+SHLIB_LINK = $(libpq) -llz4 -lzstd -lsnappy -lz
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --inputdir=. --temp-config=test/regress.conf

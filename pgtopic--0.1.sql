@@ -818,3 +818,22 @@ COMMENT ON FUNCTION sink_change(bytea, bytea, text[]) IS 'what an envelope of De
 CREATE FUNCTION sink_unavailable(key text) RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'pt_sink_unavailable' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION sink_unavailable(text) IS 'an error: values of a row are not to be had';
+
+--
+-- sources
+--
+
+CREATE FUNCTION create_source(name text, tables text[] DEFAULT NULL, publication text DEFAULT NULL,
+							  topic text DEFAULT '{schema}.{table}', format text DEFAULT 'debezium',
+							  snapshot text DEFAULT 'initial', connection text DEFAULT NULL,
+							  message_prefix text DEFAULT NULL, message_topics text[] DEFAULT NULL,
+							  slot text DEFAULT NULL, numerics text DEFAULT 'string', tombstones bool DEFAULT true,
+							  truncate bool DEFAULT true) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_create_source' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION create_source(text, text[], text, text, text, text, text, text, text[], text, text, bool, bool)
+	IS 'makes records of the changes of tables, here or at another server, and of logical messages, exactly once';
+-- it connects to other servers
+REVOKE ALL ON FUNCTION create_source(text, text[], text, text, text, text, text, text, text[], text, text, bool, bool) FROM PUBLIC;
+CREATE FUNCTION drop_source(name text) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_drop_source' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION drop_source(text) IS 'drops a source, with its slot and publication at its server';

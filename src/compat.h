@@ -463,6 +463,28 @@ pt_bgworkers_registered(void)
 #define pt_change_locator(change) ((change)->data.tp.rlocator)
 #endif
 
+/*
+ * Replication origins: 16 lets several processes share one, 19 renamed the
+ * type and made the session's variables a struct.  Macros, for files that
+ * include replication/origin.h.
+ */
+#if PG_VERSION_NUM < 160000
+#define pt_replorigin_setup(id) replorigin_session_setup(id)
+#else
+#define pt_replorigin_setup(id) replorigin_session_setup(id, 0)
+#endif
+#if PG_VERSION_NUM < 190000
+#define ReplOriginId RepOriginId
+#define InvalidReplOriginId InvalidRepOriginId
+#define pt_replorigin_session replorigin_session_origin
+#define pt_replorigin_session_lsn replorigin_session_origin_lsn
+#define pt_replorigin_session_time replorigin_session_origin_timestamp
+#else
+#define pt_replorigin_session replorigin_xact_state.origin
+#define pt_replorigin_session_lsn replorigin_xact_state.origin_lsn
+#define pt_replorigin_session_time replorigin_xact_state.origin_timestamp
+#endif
+
 /* 16 gave out the function that finds a setting by its name. */
 #if PG_VERSION_NUM < 160000
 #define PT_NEEDS_FIND_OPTION

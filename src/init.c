@@ -25,6 +25,7 @@
 #include "xact/commit.h"
 #include "xact/xact.h"
 #include "guc.h"
+#include "sources/sources.h"
 #include "stop_point.h"
 #include "server/server.h"
 #include "log/log.h"
@@ -76,6 +77,7 @@ static const PtXactKind *const xact_kinds[] = {
 static const PtTaskKind *const task_kinds[] = {
 	&pt_processor_kind,
 	&pt_sink_kind,
+	&pt_source_kind,
 };
 
 static void

@@ -53,6 +53,9 @@ extern PtTopic *pt_func_topic(PtString name);
 extern Relation pt_try_partition(const PtTopic *topic, int32 number, LOCKMODE lockmode);
 extern Relation pt_open_partition(Oid topic, int32 number, LOCKMODE lockmode);
 
+/* produce.c */
+extern bool pt_func_produce(PtString topic, PtRecord *row);
+
 /* choose.c */
 extern int32 pt_choose_partition(const PtTopic *topic, const char *key, int32 key_len);
 

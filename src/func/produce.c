@@ -166,8 +166,8 @@ typedef struct Target
 
 /*
  * Opens the partition to which a row goes, and sets the row's timestamp from
- * argument n.  The caller closes target->leaf and keeps its lock,
- * RowExclusiveLock, to the end of the transaction.
+ * argument n, unless there are no arguments.  The caller closes target->leaf
+ * and keeps its lock, RowExclusiveLock, to the end of the transaction.
  *
  * A topic that is dropped and made again while we wait for the lock is looked
  * up again, as a table would be.
@@ -181,7 +181,8 @@ open_target(Target *target, FunctionCallInfo fcinfo, int n, PtRecord *row)
 		const PtTopic *topic = pt_topic_expect_name(target->name);
 
 		pt_topic_check_access(topic, ACL_INSERT);
-		row->timestamp = read_timestamp(fcinfo, n, &topic->config);
+		if (fcinfo != NULL)
+			row->timestamp = read_timestamp(fcinfo, n, &topic->config);
 		if (target->choose)
 			target->number = pt_choose_partition(topic, row->key, row->key_len);
 		target->topic = topic->relid;
@@ -190,6 +191,39 @@ open_target(Target *target, FunctionCallInfo fcinfo, int n, PtRecord *row)
 	} while (unlikely(target->leaf == NULL));
 	Assert(target->number >= 0);
 	target->slow |= pt_leaf_needs_executor(target->leaf);
+}
+
+/*
+ * The row waits in the transaction, or is inserted; closes the partition.
+ */
+static void
+put_row(Target *target, const PtRecord *row)
+{
+	if (unlikely(target->slow))
+		insert_row(target->topic, target->number, row);
+	else
+		pt_pending_add(target->leaf, row, NULL);
+	relation_close(target->leaf, NoLock);
+}
+
+/*
+ * Produces a record for a worker, in the partition that its key says.  Its
+ * timestamp is that of what it tells of; one that is ahead of the clock would
+ * hold up retention, and becomes now.  Returns false if there is no such
+ * topic; ERROR 42501 if the user may not write to it.
+ */
+bool
+pt_func_produce(PtString topic, PtRecord *row)
+{
+	Target		target = {.name = topic,.choose = true};
+	int64		now_ms = pt_timestamptz_to_ms(GetCurrentTimestamp());
+
+	if (pt_topic_by_string(topic) == NULL)
+		return false;
+	row->timestamp = Min(row->timestamp, now_ms);
+	open_target(&target, NULL, 0, row);
+	put_row(&target, row);
+	return true;
 }
 
 /*
@@ -209,11 +243,7 @@ produce(FunctionCallInfo fcinfo, ValueReader read_value)
 		target.number = PG_GETARG_INT32(4);
 	read_row(fcinfo, read_value, &row);
 	open_target(&target, fcinfo, 5, &row);
-	if (unlikely(target.slow))
-		insert_row(target.topic, target.number, &row);
-	else
-		pt_pending_add(target.leaf, &row, NULL);
-	relation_close(target.leaf, NoLock);
+	put_row(&target, &row);
 	PG_RETURN_DATUM(pt_partition_datum(target.name, target.number));
 }
 

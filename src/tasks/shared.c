@@ -156,3 +156,20 @@ pt_task_launcher_wake(void)
 	if (latch != NULL)
 		SetLatch(latch);
 }
+
+/*
+ * Ends the processes of a task, without waiting.  The launcher starts new
+ * ones; they do nothing while the caller has the task's lock.
+ */
+void
+pt_task_end_workers(const PtTask *task)
+{
+	PtSlot	   *slots = pt_slots_lock(LW_SHARED);
+
+	for (int i = 0; i < pt_max_tasks; i++)
+	{
+		if (slots[i].state == PT_SLOT_RUNNING && slots[i].pid != 0 && strcmp(slots[i].name, task->name) == 0)
+			(void) kill(slots[i].pid, SIGTERM);
+	}
+	pt_slots_unlock();
+}

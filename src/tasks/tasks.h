@@ -88,6 +88,9 @@ extern PGDLLEXPORT void pt_task_worker_main(Datum arg);
 extern void pt_task_create(const char *name, const char *kind, Jsonb *definition);
 extern void pt_task_drop(const char *name, const char *kind);
 
+/* shared.c: for the drop function of a kind */
+extern void pt_task_end_workers(const PtTask *task);
+
 /* worker.c: for the run function of a kind */
 extern bool pt_task_go_on(PtTask *task);
 extern bool pt_task_begin(PtTask *task);

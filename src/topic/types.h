@@ -46,6 +46,9 @@ typedef struct PtHeaders
 	char		data[FLEXIBLE_ARRAY_MEMBER];
 } PtHeaders;
 
+/* headers(jsonb) */
+extern Datum pt_headers_from_jsonb(PG_FUNCTION_ARGS);
+
 #define PT_HEADERS_HDRSZ	offsetof(PtHeaders, data)
 #define pt_headers_len(h)	((int32) (VARSIZE(h) - PT_HEADERS_HDRSZ))
 #define DatumGetHeadersP(d) ((PtHeaders *) PG_DETOAST_DATUM(d))

@@ -39,7 +39,20 @@ def test_sink_mirror():
         tap.equal(server.sql("SELECT relname FROM pg_class WHERE oid >= 16384 AND relname LIKE '%example%'"), "", turn + ": nothing is left behind")
 
 
+def test_outbox():
+    """messages of what commits become records"""
+    for turn in ("once", "again"):
+        done = server.run("psql", "-X", "-f", pg.ROOT + "/examples/outbox.sql", check=False, timeout=120)
+        if not tap.ok(done.returncode == 0 and done.stderr == "", turn + ": it runs"):
+            tap.note(done.stderr)
+        read = re.split(r"^--- .*$", done.stdout, flags=re.M)[-1]
+        tap.equal(re.findall(r"^ +(\d+) \| (.*?) *\| (.*)$", read, re.M),
+                  [("0", "1", '{"ordered": "bolt"}'), ("1", "", '{"opened": "Monday"}')], turn + ": what was committed is read")
+        tap.equal(server.sql("SELECT relname FROM pg_class WHERE oid >= 16384 AND relname LIKE '%outbox%'")
+                  + server.sql("SELECT slot_name FROM pg_replication_slots"), "", turn + ": nothing is left behind")
+
+
 pg.demote()
 server = pg.Cluster().init().start()
 server.sql("CREATE EXTENSION pgtopic")
-tap.main([test_no_gaps, test_sink_mirror])
+tap.main([test_no_gaps, test_sink_mirror, test_outbox])

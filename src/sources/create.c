@@ -1,0 +1,320 @@
+/*-------------------------------------------------------------------------
+ *
+ * create.c
+ *	  create_source() and drop_source().
+ *
+ * Both look at the source's server at once, over a connection of their own.
+ * Publication and slot are made by the worker, as a slot can be made only
+ * where no transaction of this server is in the way.
+ *
+ * Siblings: definition.c (the fields), slot.c (the checks), run.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_publication.h"
+#include "func/func.h"
+#include "guard.h"
+#include "libpq-fe.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/varlena.h"
+
+#include "sources/internal.h"
+#include "sources/sources.h"
+
+PG_FUNCTION_INFO_V1(pt_create_source);
+PG_FUNCTION_INFO_V1(pt_drop_source);
+
+/* A slot's name has at most 63 bytes, with "pgtopic_" before the source's. */
+#define NAME_MAX_BYTES	54
+
+/* Arguments of create_source(). */
+enum
+{
+	ARG_NAME, ARG_TABLES, ARG_PUBLICATION, ARG_TOPIC, ARG_FORMAT, ARG_SNAPSHOT, ARG_CONNECTION, ARG_PREFIX,
+	ARG_MESSAGE_TOPICS, ARG_SLOT, ARG_NUMERIC, ARG_TOMBSTONES, ARG_TRUNCATE
+};
+
+static void check_definition(const PtTask *task);
+static void drop_leavings(const PtTask *task);
+
+const PtTaskKind pt_source_kind = {
+	.name = "source",
+	.check = check_definition,
+	.run = pt_source_run,
+	.drop = drop_leavings,
+};
+
+/*
+ * ERROR unless the name may be part of a slot's name.
+ */
+static void
+check_slot_name(const char *what, const char *name, int max)
+{
+	if (name[0] != '\0' && strlen(name) <= max && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(name))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_NAME),
+			 errmsg("invalid name of a %s: \"%s\"", what, name),
+			 errdetail("It must have 1 to %d lower case letters, digits and underscores.", max)));
+}
+
+/*
+ * ERROR unless a plain user's connection string has his own password in it:
+ * files and services of the server are not his.
+ */
+static void
+check_connection(const PtSource *source)
+{
+	char	   *problem = NULL;
+	PQconninfoOption *options;
+	bool		has_password = false;
+
+	if (source->connection == NULL)
+		return;
+	options = PQconninfoParse(source->connection, &problem);
+	if (options == NULL)
+	{
+		char	   *copy = pstrdup(problem ? problem : "out of memory");
+
+		PQfreemem(problem);
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("invalid connection string: %s", copy)));
+	}
+	for (PQconninfoOption *o = options; o->keyword; o++)
+		has_password |= strcmp(o->keyword, "password") == 0 && o->val != NULL && o->val[0] != '\0';
+	PQconninfoFree(options);
+	if (!has_password && !source->trusted)
+		ereport(ERROR,
+				(errcode(ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED),
+				 errmsg("password is required"),
+				 errdetail("Who is no superuser must give a password in the connection string.")));
+}
+
+/*
+ * ERROR for fields that do not go together.
+ */
+static void
+check_fields(const PtSource *source)
+{
+	if (GetDatabaseEncoding() != PG_UTF8)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("sources need a database with encoding UTF8")));
+	check_slot_name("source", source->name, NAME_MAX_BYTES);
+	check_slot_name("replication slot", source->slot, NAMEDATALEN - 1);
+	if (source->tables != NIL && !source->own_publication)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a source has \"tables\" or a \"publication\", not both")));
+	if (source->tables == NIL && source->own_publication && source->message_prefix == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a source needs \"tables\", a \"publication\" or a \"message_prefix\"")));
+	if (source->message_prefix != NULL && source->message_prefix[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"message_prefix\" must not be empty")));
+	if (source->topic[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"topic\" must not be empty")));
+}
+
+/*
+ * The check function of the kind.  Of a source that is there already its
+ * server is not asked: that may be down, and just this be the reason of a
+ * change.
+ */
+static void
+check_definition(const PtTask *task)
+{
+	const PtSource *source = pt_source_define(task);
+	PtPeer	   *remote;
+
+	check_fields(source);
+	check_connection(source);
+	if (pt_origin_exists(task->name))
+		return;
+	if (source->connection == NULL && !source->own_publication)
+		(void) get_publication_oid(source->publication, false);
+	remote = pt_peer_connect(source);
+	pt_slot_check_server(remote, source);
+	pt_slot_check_new(remote, source);
+	pt_peer_close(remote);
+}
+
+/*
+ * Returns the name of a table of this server as it is written in statements;
+ * ERROR unless the user may publish it.
+ */
+static char *
+local_table(RangeVar *name)
+{
+	PtSource	here = {0};
+	Oid			id = RangeVarGetRelid(name, NoLock, false);
+	char		kind = get_rel_relkind(id);
+
+	if ((kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE) ||
+		get_rel_persistence(id) != RELPERSISTENCE_PERMANENT || pt_table_is_ours(&here, id))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a table that can be a source", get_rel_name(id)),
+				 errdetail("Topics, tables of the extension, views, temporary and unlogged tables cannot.")));
+	if (!pt_relation_ownercheck(id, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(id));
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(id)), get_rel_name(id));
+}
+
+/*
+ * Returns an argument that is an array of text as a list of char *.
+ */
+static List *
+text_list(FunctionCallInfo fcinfo, int n)
+{
+	List	   *result = NIL;
+	Datum	   *values;
+	bool	   *nulls;
+	int			count;
+
+	if (PG_ARGISNULL(n))
+		return NIL;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("arrays of a source must not have null elements")));
+		result = lappend(result, TextDatumGetCString(values[i]));
+	}
+	return result;
+}
+
+/*
+ * Returns the tables as they are written in statements, at the source.
+ */
+static List *
+quoted_tables(List *given, bool local)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, given)
+	{
+		RangeVar   *name = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(lfirst(lc))));
+
+		if (local)
+			result = lappend(result, local_table(name));
+		else
+			result = lappend(result, quote_qualified_identifier(name->schemaname ? name->schemaname : "public",
+																name->relname));
+	}
+	return result;
+}
+
+static char *
+text_or_null(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : pt_arg_cstring(fcinfo, n);
+}
+
+/*
+ * create_source(name, tables, publication, topic, format, snapshot,
+ * connection, message_prefix, message_topics, slot, numerics, tombstones,
+ * truncate)
+ */
+Datum
+pt_create_source(PG_FUNCTION_ARGS)
+{
+	static const struct
+	{
+		int			arg;
+		const char *field;
+	}			texts[] = {
+		{ARG_PUBLICATION, "publication"}, {ARG_TOPIC, "topic"}, {ARG_FORMAT, "format"}, {ARG_SNAPSHOT, "snapshot"},
+		{ARG_CONNECTION, "connection"}, {ARG_PREFIX, "message_prefix"}, {ARG_SLOT, "slot"}, {ARG_NUMERIC, "numerics"},
+	};
+	PtDefinition definition;
+	char	   *name;
+
+	PreventCommandIfReadOnly("create_source()");
+	pt_arg_required(fcinfo, ARG_NAME, "name");
+	name = pt_arg_cstring(fcinfo, ARG_NAME);
+	pt_definition_begin(&definition);
+	for (int i = 0; i < lengthof(texts); i++)
+		pt_definition_text(&definition, texts[i].field, text_or_null(fcinfo, texts[i].arg));
+	if (!PG_ARGISNULL(ARG_TABLES))
+		pt_definition_texts(&definition, "tables",
+							quoted_tables(text_list(fcinfo, ARG_TABLES), PG_ARGISNULL(ARG_CONNECTION)));
+	if (!PG_ARGISNULL(ARG_MESSAGE_TOPICS))
+		pt_definition_texts(&definition, "message_topics", text_list(fcinfo, ARG_MESSAGE_TOPICS));
+	if (!PG_ARGISNULL(ARG_TOMBSTONES))
+		pt_definition_bool(&definition, "tombstones", PG_GETARG_BOOL(ARG_TOMBSTONES));
+	if (!PG_ARGISNULL(ARG_TRUNCATE))
+		pt_definition_bool(&definition, "truncate", PG_GETARG_BOOL(ARG_TRUNCATE));
+	pt_task_create(name, "source", pt_definition_end(&definition));
+	pt_origin_create(name);
+	PG_RETURN_VOID();
+}
+
+/* What is to be removed at the source's server. */
+static void
+remove_there(void *arg)
+{
+	const PtSource *source = arg;
+	PtPeer	   *remote = pt_peer_connect(source);
+
+	/* a lock that our own transaction has would never come */
+	pt_peer_command(remote, "SET lock_timeout = '10s'");
+	pt_slot_remove(remote, source);
+	pt_slot_unpublish(remote, source);
+	pt_peer_close(remote);
+}
+
+/*
+ * The drop function of the kind.  A source that was restored from a dump and
+ * has never run has nothing of its own there.
+ */
+static void
+drop_leavings(const PtTask *task)
+{
+	PtSource   *source = pt_source_define(task);
+	ErrorData  *problem;
+
+	if (!pt_origin_exists(task->name))
+		return;
+	pt_task_end_workers(task);
+	problem = pt_guarded(remove_there, source);
+	if (problem != NULL)
+		ereport(WARNING,
+				(errmsg("replication slot \"%s\" and its publication stay at the source's server", source->slot),
+				 errdetail("%s", problem->message),
+				 errhint("The slot keeps WAL there until it is dropped: run pg_drop_replication_slot('%s') and, unless it is yours, DROP PUBLICATION %s.",
+						 source->slot, quote_identifier(source->publication))));
+	pt_origin_drop(task->name);
+}
+
+/*
+ * drop_source(name)
+ */
+Datum
+pt_drop_source(PG_FUNCTION_ARGS)
+{
+	PreventCommandIfReadOnly("drop_source()");
+	pt_task_drop(pt_arg_cstring(fcinfo, 0), "source");
+	PG_RETURN_VOID();
+}

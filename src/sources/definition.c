@@ -1,0 +1,83 @@
+/*-------------------------------------------------------------------------
+ *
+ * definition.c
+ *	  What a source is, from the definition of its task.
+ *
+ * Siblings: create.c writes the definition, run.c reads it in the worker.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/pg_lsn.h"
+
+#include "sources/internal.h"
+
+/*
+ * Returns whether a field has the first of two values, and not the second;
+ * ERROR for any other.
+ */
+static bool
+choice(const PtTask *task, const char *field, const char *yes, const char *no, bool otherwise)
+{
+	const char *text = pt_task_text(task, field);
+
+	if (text == NULL)
+		return otherwise;
+	if (strcmp(text, yes) != 0 && strcmp(text, no) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid \"%s\" of source \"%s\": \"%s\"", field, task->name, text),
+				 errhint("It is \"%s\" or \"%s\".", yes, no)));
+	return strcmp(text, yes) == 0;
+}
+
+/*
+ * Returns a text field, or what it is when it is left out.
+ */
+static const char *
+text_or(const PtTask *task, const char *field, const char *otherwise)
+{
+	const char *text = pt_task_text(task, field);
+
+	return text ? text : otherwise;
+}
+
+/*
+ * Returns the source that a task is, in the current memory context.  Needs
+ * a transaction.  ERROR 22023 for values that are not allowed.
+ */
+PtSource *
+pt_source_define(const PtTask *task)
+{
+	PtSource   *source = palloc0(sizeof(PtSource));
+	const char *ours = psprintf("pgtopic_%s", task->name);
+	const char *lsn = pt_task_text(task, "skip_lsn");
+
+	source->name = pstrdup(task->name);
+	source->user = GetUserNameFromId(task->owner, false);
+	source->trusted = superuser_arg(task->owner);
+	source->local_database = get_database_name(MyDatabaseId);
+	source->connection = pt_task_text(task, "connection");
+	source->tables = pt_task_texts(task, "tables");
+	source->own_publication = pt_task_text(task, "publication") == NULL;
+	source->publication = text_or(task, "publication", ours);
+	source->slot = text_or(task, "slot", ours);
+	source->topic = text_or(task, "topic", "{schema}.{table}");
+	source->row_format = choice(task, "format", "row", "debezium", false);
+	source->snapshot = choice(task, "snapshot", "initial", "never", true);
+	source->numeric_as_number = choice(task, "numerics", "number", "string", false);
+	source->tombstones = pt_task_bool(task, "tombstones", true);
+	source->truncate = pt_task_bool(task, "truncate", true);
+	source->message_prefix = pt_task_text(task, "message_prefix");
+	source->message_topics = pt_task_texts(task, "message_topics");
+	if (lsn != NULL)
+		source->skip_lsn = DatumGetLSN(DirectFunctionCall1(pg_lsn_in, CStringGetDatum(lsn)));
+	return source;
+}

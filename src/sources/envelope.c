@@ -1,0 +1,260 @@
+/*-------------------------------------------------------------------------
+ *
+ * envelope.c
+ *	  A change of a row as records.
+ *
+ * In Debezium's format a record's value is an envelope, {"before", "after",
+ * "source", "op", "ts_ms"}, and a delete is followed by a tombstone.  In the
+ * row format it is the row, and a delete is a tombstone; the header "op" says
+ * what it was.
+ *
+ * A row whose key changes is another row: the old one is deleted and the new
+ * one created, so that each record has the key of the row that it is about.
+ *
+ * Siblings: table.c (columns), value.c; snapshot.c and stream.c have the rows.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "func/func.h"
+#include "guc.h"
+#include "mb/pg_wchar.h"
+#include "utils/json.h"
+#include "utils/snapmgr.h"
+
+#include "sources/internal.h"
+
+/* What stands for a value that did not change and was not sent, as Debezium
+ * has it; the second is the same as bytes. */
+#define UNAVAILABLE			"\"__debezium_unavailable_value\""
+#define UNAVAILABLE_BYTES	"\"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==\""
+
+/* Headers with "op" and one letter, in Kafka's encoding. */
+#define OP_HEADER_LEN	5
+
+static void write_key(StringInfo out, const PtSourceRun *run, const PtSourceTable *table, const PtPgoutputValue *row);
+static void write_row(StringInfo out, const PtSourceRun *run, const PtSourceTable *table, const PtPgoutputValue *row,
+					  bool key_only);
+static void write_source(StringInfo out, const PtSourceRun *run, const PtSourceTable *table, char op);
+static void emit(PtSourceRun *run, const PtSourceTable *table, char op, const PtPgoutputValue *old,
+				 bool old_is_key, const PtPgoutputValue *new, StringInfo key);
+
+/*
+ * Adds a record to a topic, which is made if it does not exist.  A NULL key or
+ * value is null.
+ */
+void
+pt_source_produce(PtSourceRun *run, const char *topic, StringInfo key, StringInfo value,
+				  const char *headers, int headers_len, int header_count)
+{
+	PtRecord	record = {.offset = -1,.timestamp = run->commit_ms,.key_len = -1,.value_len = -1};
+
+	if (key != NULL)
+	{
+		record.key = key->data;
+		record.key_len = key->len;
+		(void) pg_verify_mbstr(PG_UTF8, key->data, key->len, false);
+	}
+	if (value != NULL)
+	{
+		record.value = value->data;
+		record.value_len = value->len;
+	}
+	record.headers = headers;
+	record.headers_len = headers_len;
+	record.header_count = header_count;
+	if (!pt_func_produce(pt_string_of(topic), &record))
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		(void) pt_topic_create(topic, pt_default_partitions, NIL, NULL);
+		PopActiveSnapshot();
+		if (!pt_func_produce(pt_string_of(topic), &record))
+			elog(ERROR, "topic \"%s\" is gone", topic);
+	}
+	run->records++;
+	run->bytes += Max(record.key_len, 0) + Max(record.value_len, 0) + headers_len;
+}
+
+/*
+ * Appends one column of a row.
+ */
+static void
+write_value(StringInfo out, const PtSourceRun *run, const PtSourceColumn *column, const PtPgoutputValue *value)
+{
+	char	   *text;
+
+	appendStringInfoString(out, column->member);
+	switch (value->kind)
+	{
+		case PT_VALUE_NULL:
+			appendStringInfoString(out, "null");
+			break;
+		case PT_VALUE_UNCHANGED:
+			appendStringInfoString(out, column->form.form == PT_FORM_BYTEA ? UNAVAILABLE_BYTES : UNAVAILABLE);
+			break;
+		case PT_VALUE_TEXT:
+			text = pnstrdup(value->text.data, value->text.len);
+
+			pt_value_append(out, column->form, text, run->source);
+			pfree(text);
+			break;
+	}
+}
+
+/*
+ * Appends a row as an object, or of its key columns only.
+ */
+static void
+write_row(StringInfo out, const PtSourceRun *run, const PtSourceTable *table, const PtPgoutputValue *row, bool key_only)
+{
+	bool		first = true;
+
+	appendStringInfoChar(out, '{');
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		if (key_only && !table->columns[i].is_key)
+			continue;
+		if (!first)
+			appendStringInfoChar(out, ',');
+		first = false;
+		write_value(out, run, &table->columns[i], &row[i]);
+	}
+	appendStringInfoChar(out, '}');
+}
+
+static void
+write_key(StringInfo out, const PtSourceRun *run, const PtSourceTable *table, const PtPgoutputValue *row)
+{
+	initStringInfo(out);
+	write_row(out, run, table, row, true);
+}
+
+/*
+ * Appends where a change comes from, as Debezium's connector tells it.
+ */
+static void
+write_source(StringInfo out, const PtSourceRun *run, const PtSourceTable *table, char op)
+{
+	appendStringInfoString(out, "{\"connector\":\"postgresql\",\"name\":");
+	escape_json(out, run->source->name);
+	appendStringInfo(out, ",\"ts_ms\":" INT64_FORMAT ",\"snapshot\":\"%s\",\"db\":%s,%s,",
+					 run->commit_ms, op == 'r' ? "true" : "false", run->database, table->block);
+	if (run->xid != 0)
+		appendStringInfo(out, "\"txId\":%u,", run->xid);
+	else
+		appendStringInfoString(out, "\"txId\":null,");
+	appendStringInfo(out, "\"lsn\":" UINT64_FORMAT "}", (uint64) run->lsn);
+}
+
+/*
+ * Writes an envelope.  "before" and "after" may be NULL.
+ */
+static void
+write_envelope(StringInfo out, const PtSourceRun *run, const PtSourceTable *table, char op,
+			   const PtPgoutputValue *before, bool before_is_key, const PtPgoutputValue *after)
+{
+	appendStringInfoString(out, "{\"before\":");
+	if (before != NULL)
+		write_row(out, run, table, before, before_is_key);
+	else
+		appendStringInfoString(out, "null");
+	appendStringInfoString(out, ",\"after\":");
+	if (after != NULL)
+		write_row(out, run, table, after, false);
+	else
+		appendStringInfoString(out, "null");
+	appendStringInfoString(out, ",\"source\":");
+	write_source(out, run, table, op);
+	appendStringInfo(out, ",\"op\":\"%c\",\"ts_ms\":" INT64_FORMAT ",\"transaction\":null}",
+					 op, pt_timestamptz_to_ms(GetCurrentTimestamp()));
+}
+
+/*
+ * Produces what one operation is: an envelope or a row, and tombstones.  A
+ * NULL key is null.
+ */
+static void
+emit(PtSourceRun *run, const PtSourceTable *table, char op, const PtPgoutputValue *old, bool old_is_key,
+	 const PtPgoutputValue *new, StringInfo key)
+{
+	StringInfoData value;
+	char		header[OP_HEADER_LEN] = {4, 'o', 'p', 2, op};
+
+	initStringInfo(&value);
+	if (run->source->row_format)
+	{
+		if (new != NULL)
+			write_row(&value, run, table, new, false);
+		(void) pg_verify_mbstr(PG_UTF8, value.data, value.len, false);
+		pt_source_produce(run, table->topic, key, new ? &value : NULL, header, OP_HEADER_LEN, 1);
+	}
+	else
+	{
+		write_envelope(&value, run, table, op, old, old_is_key, new);
+		(void) pg_verify_mbstr(PG_UTF8, value.data, value.len, false);
+		pt_source_produce(run, table->topic, key, &value, NULL, 0, 0);
+		if (op == 'd' && key != NULL && run->source->tombstones)
+			pt_source_produce(run, table->topic, key, NULL, NULL, 0, 0);
+	}
+	pfree(value.data);
+}
+
+/*
+ * What an update did not send because it did not change is in the old row, if
+ * that is there.
+ */
+static const PtPgoutputValue *
+complete_row(const PtSourceTable *table, const PtPgoutputValue *old, const PtPgoutputValue *new)
+{
+	PtPgoutputValue *row = palloc(sizeof(PtPgoutputValue) * Max(table->ncolumns, 1));
+
+	for (int i = 0; i < table->ncolumns; i++)
+		row[i] = new[i].kind == PT_VALUE_UNCHANGED && old[i].kind == PT_VALUE_TEXT ? old[i] : new[i];
+	return row;
+}
+
+/*
+ * Produces the records of a change: op is c, u, d or r.  old_kind is 'O' for a
+ * whole old row, 'K' for one of which only the key was sent, 0 for none.
+ */
+void
+pt_envelope_change(PtSourceRun *run, const PtSourceTable *table, char op,
+				   const PtPgoutputValue *old, char old_kind, const PtPgoutputValue *new)
+{
+	StringInfoData new_key;
+	StringInfoData old_key;
+	bool		keyed = table->has_key;
+
+	Assert((new != NULL) == (op != 'd') && (old != NULL) == (old_kind != 0));
+	if (table->ignored)
+		return;
+	if (new != NULL && old_kind == 'O')
+		new = complete_row(table, old, new);
+	if (keyed && new != NULL)
+		write_key(&new_key, run, table, new);
+	if (keyed && old != NULL)
+		write_key(&old_key, run, table, old);
+
+	if (op == 'u' && keyed && old != NULL && strcmp(old_key.data, new_key.data) != 0)
+	{
+		emit(run, table, 'd', old, old_kind == 'K', NULL, &old_key);
+		emit(run, table, 'c', NULL, false, new, &new_key);
+	}
+	else if (op == 'd')
+		emit(run, table, op, old, old_kind == 'K', NULL, keyed ? &old_key : NULL);
+	else
+		emit(run, table, op, old_kind == 'O' ? old : NULL, false, new, keyed ? &new_key : NULL);
+}
+
+/*
+ * Produces the record of a TRUNCATE, which has no key.
+ */
+void
+pt_envelope_truncate(PtSourceRun *run, const PtSourceTable *table)
+{
+	if (!table->ignored && run->source->truncate)
+		emit(run, table, 't', NULL, false, NULL, NULL);
+}

@@ -1,0 +1,507 @@
+/*-------------------------------------------------------------------------
+ *
+ * peer.c
+ *	  The connection to a source: libpq, with waits that can be interrupted.
+ *
+ * It is a replication connection to a database, which takes SQL as well.  A
+ * connection belongs to the memory context in which it was made, and is closed
+ * with it, so an error leaves none behind.
+ *
+ * What the other server says is text in UTF-8, as are the databases in which
+ * sources run (create.c).
+ *
+ * Siblings: slot.c, snapshot.c and stream.c speak through it.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "libpq-fe.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/postmaster.h"
+#include "storage/fd.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+#include "utils/varlena.h"
+
+#include "sources/internal.h"
+
+/* Longest that making a connection may take. */
+#define CONNECT_MS	30000
+
+struct PtPeer
+{
+	PGconn	   *conn;			/* NULL: closed */
+	bool		counted;		/* as an external file descriptor */
+	MemoryContextCallback callback;
+	PtPeerRow	row;			/* that came last */
+	PGresult   *result;			/* has its bytes; or NULL */
+};
+
+/* Settings on which the text of values depends, and our safety. */
+static const char *const session_settings =
+"SET client_encoding = 'UTF8'; SET datestyle = 'ISO'; SET intervalstyle = 'postgres';"
+"SET timezone = 'UTC'; SET bytea_output = 'hex'; SET extra_float_digits = 3; SET search_path = '';"
+"SET row_security = off; SET statement_timeout = 0; SET lock_timeout = 0;"
+"SET idle_in_transaction_session_timeout = 0; SET standard_conforming_strings = on";
+
+static void close_callback(void *arg);
+static void wait_for(PtPeer *remote, int events, TimestampTz deadline);
+pg_noreturn static void connect_error(PtPeer *remote);
+pg_noreturn static void query_error(PtPeer *remote, PGresult *result);
+static PGresult *next_result(PtPeer *remote);
+static void drain(PtPeer *remote);
+static void send_query(PtPeer *remote, const char *sql);
+
+/*
+ * Closes the connection; may be called again.  Never throws.
+ */
+void
+pt_peer_close(PtPeer *remote)
+{
+	if (remote->result != NULL)
+		PQclear(remote->result);
+	remote->result = NULL;
+	if (remote->conn != NULL)
+		PQfinish(remote->conn);
+	remote->conn = NULL;
+	if (remote->counted)
+		ReleaseExternalFD();
+	remote->counted = false;
+}
+
+static void
+close_callback(void *arg)
+{
+	pt_peer_close(arg);
+}
+
+/*
+ * Waits until the socket is ready, and no longer than the deadline (0: none).
+ */
+static void
+wait_for(PtPeer *remote, int events, TimestampTz deadline)
+{
+	long		ms = deadline ? TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline) : -1;
+	int			rc;
+
+	rc = WaitLatchOrSocket(MyLatch, events | WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (deadline ? WL_TIMEOUT : 0),
+						   PQsocket(remote->conn), ms, PG_WAIT_EXTENSION);
+	if (rc & WL_LATCH_SET)
+	{
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/*
+ * ERROR for a connection that is not there, or is gone.
+ */
+static void
+connect_error(PtPeer *remote)
+{
+	char	   *message = pchomp(PQerrorMessage(remote->conn));
+
+	pt_peer_close(remote);
+	ereport(ERROR,
+			(errcode(ERRCODE_CONNECTION_FAILURE),
+			 errmsg("connection to the source's server failed: %s", message)));
+}
+
+/*
+ * ERROR with what the other server has said.
+ */
+static void
+query_error(PtPeer *remote, PGresult *result)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+	const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+	int			code = ERRCODE_CONNECTION_FAILURE;
+
+	if (primary == NULL)
+		connect_error(remote);
+	if (state != NULL && strlen(state) == 5)
+		code = MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
+	primary = pstrdup(primary);
+	detail = detail ? pstrdup(detail) : NULL;
+	hint = hint ? pstrdup(hint) : NULL;
+	PQclear(result);
+	ereport(ERROR,
+			(errcode(code),
+			 errmsg("the source's server says: %s", primary),
+			 detail ? errdetail_internal("%s", detail) : 0,
+			 hint ? errhint("%s", hint) : 0));
+}
+
+/*
+ * Begins to connect.  What a connection string leaves out comes from the
+ * environment of the server, as for subscriptions.  Without one it is this
+ * server, as the owner.
+ */
+static PGconn *
+start_connection(const PtSource *source)
+{
+	const char *keys[8] = {0};
+	const char *values[8] = {0};
+	int			n = 0;
+
+	if (source->connection != NULL)
+	{
+		keys[n] = "dbname";		/* is expanded */
+		values[n++] = source->connection;
+	}
+	else
+	{
+		char	   *directories = pstrdup(Unix_socket_directories);
+		List	   *list;
+
+		if (!SplitDirectoriesString(directories, ',', &list) || list == NIL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("this server has no Unix socket by which a source could connect"),
+					 errhint("Set \"unix_socket_directories\", or give the source a connection string.")));
+		keys[n] = "host";
+		values[n++] = linitial(list);
+		keys[n] = "port";
+		values[n++] = psprintf("%d", PostPortNumber);
+		keys[n] = "user";
+		values[n++] = source->user;
+		keys[n] = "dbname";
+		values[n++] = source->local_database;
+	}
+	keys[n] = "replication";
+	values[n++] = "database";
+	keys[n] = "fallback_application_name";
+	values[n++] = psprintf("pgtopic source %s", source->name);
+	return PQconnectStartParams(keys, values, source->connection != NULL);
+}
+
+/*
+ * Whose password it is matters: without one, the other server may let this
+ * server in whoever asks for it.
+ */
+static void
+check_password(PtPeer *remote, const PtSource *source)
+{
+	if (source->connection == NULL || source->trusted || PQconnectionUsedPassword(remote->conn))
+		return;
+	pt_peer_close(remote);
+	ereport(ERROR,
+			(errcode(ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED),
+			 errmsg("the source's server asked for no password"),
+			 errdetail("The owner of a source with a connection string is a superuser, or must have given a password there that is asked for."),
+			 errhint("Change the authentication at the source's server.")));
+}
+
+/*
+ * Connects, in the current memory context.  ERROR 08006 if that is not
+ * possible.
+ */
+PtPeer *
+pt_peer_connect(const PtSource *source)
+{
+	PtPeer	   *remote = palloc0(sizeof(PtPeer));
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CONNECT_MS);
+	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+
+	remote->callback.func = close_callback;
+	remote->callback.arg = remote;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &remote->callback);
+	if (!AcquireExternalFD())
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not connect to the source's server: %m")));
+	remote->counted = true;
+	remote->conn = start_connection(source);
+	if (remote->conn == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+	while (PQstatus(remote->conn) != CONNECTION_BAD &&
+		   state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED)
+	{
+		wait_for(remote, state == PGRES_POLLING_READING ? WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE, deadline);
+		if (GetCurrentTimestamp() >= deadline)
+			ereport(ERROR,
+					(errcode(ERRCODE_CONNECTION_FAILURE),
+					 errmsg("connection to the source's server failed: no answer within %d s", CONNECT_MS / 1000)));
+		state = PQconnectPoll(remote->conn);
+	}
+	if (PQstatus(remote->conn) != CONNECTION_OK)
+		connect_error(remote);
+	check_password(remote, source);
+	if (PQsetnonblocking(remote->conn, 1) != 0)
+		connect_error(remote);
+	pt_peer_command(remote, session_settings);
+	return remote;
+}
+
+/*
+ * Returns the other server's version, such as 150004.
+ */
+int
+pt_peer_version(PtPeer *remote)
+{
+	return PQserverVersion(remote->conn);
+}
+
+const char *
+pt_peer_database(PtPeer *remote)
+{
+	return PQdb(remote->conn);
+}
+
+pgsocket
+pt_peer_socket(PtPeer *remote)
+{
+	return PQsocket(remote->conn);
+}
+
+/*
+ * Sends what libpq has buffered.
+ */
+static void
+flush_output(PtPeer *remote)
+{
+	int			rc;
+
+	while ((rc = PQflush(remote->conn)) > 0)
+	{
+		wait_for(remote, WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE, 0);
+		if (!PQconsumeInput(remote->conn))
+			connect_error(remote);
+	}
+	if (rc < 0)
+		connect_error(remote);
+}
+
+static void
+send_query(PtPeer *remote, const char *sql)
+{
+	if (!PQsendQuery(remote->conn, sql))
+		connect_error(remote);
+	flush_output(remote);
+}
+
+/*
+ * Waits for the next result of a query; NULL at its end.
+ */
+static PGresult *
+next_result(PtPeer *remote)
+{
+	while (PQisBusy(remote->conn))
+	{
+		wait_for(remote, WL_SOCKET_READABLE, 0);
+		if (!PQconsumeInput(remote->conn))
+			connect_error(remote);
+	}
+	return PQgetResult(remote->conn);
+}
+
+/*
+ * Takes the results that are left; ERROR if one of them is an error.
+ */
+static void
+drain(PtPeer *remote)
+{
+	PGresult   *result;
+
+	while ((result = next_result(remote)) != NULL)
+	{
+		ExecStatusType status = PQresultStatus(result);
+
+		if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+			query_error(remote, result);
+		PQclear(result);
+	}
+}
+
+/*
+ * Copies the rows of a result into the current memory context.
+ */
+static PtPeerRows *
+copy_rows(PGresult *result)
+{
+	PtPeerRows *rows = palloc(sizeof(PtPeerRows));
+
+	rows->n = PQntuples(result);
+	rows->columns = PQnfields(result);
+	rows->values = palloc0(sizeof(char *) * Max(rows->n * rows->columns, 1));
+	for (int i = 0; i < rows->n * rows->columns; i++)
+	{
+		int			row = i / rows->columns;
+		int			column = i % rows->columns;
+
+		if (!PQgetisnull(result, row, column))
+			rows->values[i] = pstrdup(PQgetvalue(result, row, column));
+	}
+	return rows;
+}
+
+/*
+ * Runs a query that returns rows, which come in the current memory context.
+ */
+PtPeerRows *
+pt_peer_query(PtPeer *remote, const char *sql)
+{
+	PGresult   *result;
+	PtPeerRows *rows;
+
+	send_query(remote, sql);
+	result = next_result(remote);
+	if (result == NULL || PQresultStatus(result) != PGRES_TUPLES_OK)
+		query_error(remote, result);
+	rows = copy_rows(result);
+	PQclear(result);
+	drain(remote);
+	return rows;
+}
+
+/*
+ * Runs a command, or several, whose results do not matter.
+ */
+void
+pt_peer_command(PtPeer *remote, const char *sql)
+{
+	send_query(remote, sql);
+	drain(remote);
+}
+
+/*
+ * Begins a query whose rows are taken one by one.
+ */
+void
+pt_peer_rows_begin(PtPeer *remote, const char *sql)
+{
+	Assert(remote->result == NULL);
+	remote->row.n = -1;
+	send_query(remote, sql);
+	if (!PQsetSingleRowMode(remote->conn))
+		elog(ERROR, "could not ask for single rows");
+}
+
+/*
+ * Takes in the columns of the rows that come.
+ */
+static void
+describe_rows(PtPeerRow *row, PGresult *result)
+{
+	row->n = PQnfields(result);
+	row->names = palloc(sizeof(char *) * Max(row->n, 1));
+	row->types = palloc(sizeof(Oid) * Max(row->n, 1));
+	row->values = palloc(sizeof(PtPgoutputValue) * Max(row->n, 1));
+	for (int i = 0; i < row->n; i++)
+	{
+		row->names[i] = pstrdup(PQfname(result, i));
+		row->types[i] = PQftype(result, i);
+	}
+}
+
+/*
+ * Returns the next row, or NULL behind the last one.  Its values are valid
+ * until the next call; its columns come into the memory context of the first
+ * one.
+ */
+const PtPeerRow *
+pt_peer_rows_next(PtPeer *remote)
+{
+	PGresult   *result;
+	PtPeerRow  *row = &remote->row;
+
+	if (remote->result != NULL)
+		PQclear(remote->result);
+	remote->result = NULL;
+	result = next_result(remote);
+	if (result == NULL || (PQresultStatus(result) != PGRES_SINGLE_TUPLE && PQresultStatus(result) != PGRES_TUPLES_OK))
+		query_error(remote, result);
+	if (PQresultStatus(result) == PGRES_TUPLES_OK)
+	{
+		PQclear(result);
+		drain(remote);
+		return NULL;
+	}
+	remote->result = result;
+	if (row->n < 0)
+		describe_rows(row, result);
+	for (int i = 0; i < row->n; i++)
+	{
+		PtPgoutputValue *value = &row->values[i];
+		bool		null = PQgetisnull(result, 0, i);
+
+		value->kind = null ? PT_VALUE_NULL : PT_VALUE_TEXT;
+		value->text.data = null ? NULL : PQgetvalue(result, 0, i);
+		value->text.len = null ? -1 : PQgetlength(result, 0, i);
+	}
+	return row;
+}
+
+/*
+ * Begins a stream by a replication command.
+ */
+void
+pt_peer_stream(PtPeer *remote, const char *sql)
+{
+	PGresult   *result;
+
+	send_query(remote, sql);
+	result = next_result(remote);
+	if (result == NULL || PQresultStatus(result) != PGRES_COPY_BOTH)
+		query_error(remote, result);
+	PQclear(result);
+}
+
+/*
+ * Takes a message of the stream, without waiting.  Returns its length, or 0 if
+ * none is there; ERROR at the end of the stream, for which the other server
+ * has a reason.  *data is terminated, and is to be given back by
+ * pt_peer_free().
+ */
+int
+pt_peer_receive(PtPeer *remote, char **data)
+{
+	int			len = PQgetCopyData(remote->conn, data, 1);
+
+	if (len == 0)
+	{
+		if (!PQconsumeInput(remote->conn))
+			connect_error(remote);
+		len = PQgetCopyData(remote->conn, data, 1);
+	}
+	if (len == -1)
+	{
+		PGresult   *result = next_result(remote);
+
+		if (result != NULL && PQresultStatus(result) == PGRES_FATAL_ERROR)
+			query_error(remote, result);
+		if (result != NULL)
+			PQclear(result);
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("the source's server has ended the stream of changes")));
+	}
+	if (len < -1)
+		connect_error(remote);
+	return len;
+}
+
+void
+pt_peer_free(char *data)
+{
+	PQfreemem(data);
+}
+
+/*
+ * Sends a message into the stream.
+ */
+void
+pt_peer_send(PtPeer *remote, const char *data, int len)
+{
+	if (PQputCopyData(remote->conn, data, len) <= 0)
+		connect_error(remote);
+	flush_output(remote);
+}

@@ -1,0 +1,54 @@
+/*-------------------------------------------------------------------------
+ *
+ * peer.h
+ *	  The connection to a source's server: peer.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PT_SOURCES_PEER_H
+#define PT_SOURCES_PEER_H
+
+#include "postgres.h"
+
+#include "sources/pgoutput.h"
+
+struct PtSource;
+
+typedef struct PtPeer PtPeer;
+
+/* The rows of an answer: text by row and column, NULL for null. */
+typedef struct PtPeerRows
+{
+	int			n;
+	int			columns;
+	char	  **values;
+} PtPeerRows;
+
+/* A row that comes alone, and its columns. */
+typedef struct PtPeerRow
+{
+	int			n;
+	char	  **names;
+	Oid		   *types;
+	PtPgoutputValue *values;
+} PtPeerRow;
+
+#define pt_peer_value(rows, row, column) ((rows)->values[(row) * (rows)->columns + (column)])
+
+extern PtPeer *pt_peer_connect(const struct PtSource *source);
+extern void pt_peer_close(PtPeer *remote);
+extern int	pt_peer_version(PtPeer *remote);
+extern const char *pt_peer_database(PtPeer *remote);
+extern PtPeerRows *pt_peer_query(PtPeer *remote, const char *sql);
+extern void pt_peer_command(PtPeer *remote, const char *sql);
+extern void pt_peer_rows_begin(PtPeer *remote, const char *sql);
+extern const PtPeerRow *pt_peer_rows_next(PtPeer *remote);
+extern void pt_peer_stream(PtPeer *remote, const char *sql);
+extern int	pt_peer_receive(PtPeer *remote, char **data);
+extern void pt_peer_free(char *data);
+extern void pt_peer_send(PtPeer *remote, const char *data, int len);
+extern pgsocket pt_peer_socket(PtPeer *remote);
+
+#endif							/* PT_SOURCES_PEER_H */

@@ -1,0 +1,166 @@
+/*-------------------------------------------------------------------------
+ *
+ * run.c
+ *	  The life of a worker of a source, and its transactions.
+ *
+ * Siblings: snapshot.c, stream.c do the work; create.c makes sources.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "storage/latch.h"
+#include "utils/guc.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+
+#include "sources/internal.h"
+#include "sources/sources.h"
+#include "stop_point.h"
+
+/*
+ * Begins a transaction of ours; false if the task is to stop.
+ */
+bool
+pt_source_begin(PtSourceRun *run)
+{
+	Assert(!IsTransactionState());
+	if (!pt_task_begin(run->task))
+		return false;
+	run->records = 0;
+	run->bytes = 0;
+	run->end_lsn = InvalidXLogRecPtr;
+	run->began = GetCurrentTimestamp();
+	MemoryContextSwitchTo(run->life);
+	return true;
+}
+
+/*
+ * Commits it.  With records, or an xid at any rate, it moves the origin; what
+ * had nothing for us need not be remembered, and is only told as received.
+ */
+void
+pt_source_commit(PtSourceRun *run)
+{
+	bool		moves = run->end_lsn != InvalidXLogRecPtr &&
+		(run->records > 0 || TransactionIdIsValid(GetTopTransactionIdIfAny()));
+
+	Assert(!run->receiving);
+	if (moves)
+		pt_origin_move(run->end_lsn, run->committed);
+	pt_task_commit(run->task);
+	MemoryContextSwitchTo(run->life);
+	PT_STOP_POINT("source.committed");
+	if (moves)
+		run->confirmed = run->end_lsn;
+	run->received = Max(run->received, run->end_lsn);
+	pt_task_progress(run->task, run->records, run->bytes, run->records > 0 ? run->commit_ms : -1, run->confirmed);
+}
+
+/*
+ * Moves the origin without records.  Returns false if the task is to stop.
+ */
+bool
+pt_source_confirm(PtSourceRun *run, XLogRecPtr lsn)
+{
+	if (!pt_source_begin(run))
+		return false;
+	(void) GetCurrentTransactionId();
+	ForceSyncCommit();
+	run->end_lsn = lsn;
+	run->committed = GetCurrentTimestamp();
+	pt_source_commit(run);
+	return true;
+}
+
+/*
+ * Returns what the source is; NULL if the task is to stop.  *begun: its origin
+ * is there, so it was made in this database and not restored.
+ */
+static PtSource *
+define(PtTask *task, MemoryContext life, bool *begun)
+{
+	PtSource   *source;
+
+	if (!pt_task_begin(task))
+		return NULL;
+	MemoryContextSwitchTo(life);
+	source = pt_source_define(task);
+	*begun = pt_origin_exists(source->name);
+	pt_task_commit(task);
+	MemoryContextSwitchTo(life);
+	return source;
+}
+
+/*
+ * Takes the origin; false if the task is to stop.  A source that was restored
+ * from a dump has none: it begins anew, unless its slot is that of the source
+ * which was dumped.
+ */
+static bool
+take_origin(PtSourceRun *run, bool begun)
+{
+	if (!begun && pt_slot_exists(run->remote, run->source))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("replication slot \"%s\" is not known here", run->source->slot),
+				 errdetail("The source was restored, and the slot is that of another server, or of this one before."),
+				 errhint("If nobody uses it, run pg_drop_replication_slot() at the source's server. The source then begins anew.")));
+	if (!pt_source_begin(run))
+		return false;
+	if (!begun)
+		pt_origin_create(run->source->name);
+	pt_source_commit(run);
+	if (!pt_source_begin(run))
+		return false;
+	run->confirmed = pt_origin_begin(run->source->name);
+	pt_source_commit(run);
+	return true;
+}
+
+/*
+ * The run function of the kind.
+ */
+void
+pt_source_run(PtTask *task, int worker)
+{
+	PtSourceRun *run = palloc0(sizeof(PtSourceRun));
+	StringInfoData database;
+	bool		begun;
+
+	run->task = task;
+	run->life = CurrentMemoryContext;
+	run->mcxt = AllocSetContextCreate(run->life, "pgtopic message of a source", ALLOCSET_DEFAULT_SIZES);
+	/* what is told to the other server must be on disk here */
+	if (synchronous_commit == SYNCHRONOUS_COMMIT_OFF)
+		SetConfigOption("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION);
+	run->source = define(task, run->life, &begun);
+	if (run->source == NULL)
+		return;
+	run->remote = pt_peer_connect(run->source);
+	initStringInfo(&database);
+	escape_json(&database, pt_peer_database(run->remote));
+	run->database = database.data;
+	pt_tables_init(run);
+	pt_slot_check_server(run->remote, run->source);
+
+	if (!take_origin(run, begun))
+		return;
+	if (run->confirmed != InvalidXLogRecPtr)
+		pt_slot_check_position(run->remote, run->source, run->confirmed);
+	else
+	{
+		/* what an attempt before has left is worth nothing */
+		pt_slot_remove(run->remote, run->source);
+		pt_slot_publish(run->remote, run->source);
+		if (!pt_source_snapshot(run))
+			return;
+	}
+	pt_source_stream(run);
+	pt_peer_close(run->remote);
+	if (run->lookups != NULL)
+		pt_peer_close(run->lookups);
+}

@@ -1,0 +1,143 @@
+/*-------------------------------------------------------------------------
+ *
+ * snapshot.c
+ *	  The rows that are in the tables when a source begins.
+ *
+ * The slot is made in a transaction of the source's server that sees the rows
+ * just as they were where the slot's changes begin.  All of them become
+ * records in one transaction of ours, which moves the origin there: whoever
+ * reads the topics sees all of them or none.  After an error the slot is made
+ * anew, and nothing is left of the attempt.
+ *
+ * Siblings: slot.c, envelope.c; stream.c goes on.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "topic/timestamp.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "sources/internal.h"
+#include "stop_point.h"
+
+/* Columns of the list of tables. */
+enum
+{
+	T_SCHEMA, T_NAME, T_OID, T_KIND, T_COLUMNS, T_FILTER
+};
+
+/*
+ * Returns the tables of the publication, with the columns and the condition
+ * of what it publishes.
+ */
+static PtPeerRows *
+published_tables(PtPeer *remote, const PtSource *source)
+{
+	int			version = pt_peer_version(remote);
+	const char *generated = version >= 120000 && version < 180000 ? " AND a.attgenerated = ''" : "";
+	const char *listed = version >= 150000 ? " AND a.attname = ANY (p.attnames)" : "";
+
+	/*
+	 * before 18 no generated column is published; lists of columns, and
+	 * conditions, there are since 15
+	 */
+	return pt_peer_query(remote,
+						 psprintf("SELECT p.schemaname, p.tablename, c.oid, c.relkind,"
+								  " (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum)"
+								  " FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0"
+								  " AND NOT a.attisdropped%s%s), %s"
+								  " FROM pg_catalog.pg_publication_tables p"
+								  " JOIN pg_catalog.pg_namespace n ON n.nspname = p.schemaname"
+								  " JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename"
+								  " WHERE p.pubname = %s ORDER BY 1, 2",
+								  generated, listed, version >= 150000 ? "p.rowfilter" : "NULL",
+								  quote_literal_cstr(source->publication)));
+}
+
+/*
+ * Makes the table known from the columns of its first row.
+ */
+static PtSourceTable *
+describe_table(PtSourceRun *run, PtPeerRows *tables, int i, const PtPeerRow *row, List *key)
+{
+	PtSourceTable *table = pt_table_new(run, atooid(pt_peer_value(tables, i, T_OID)),
+										pt_peer_value(tables, i, T_SCHEMA), pt_peer_value(tables, i, T_NAME), row->n);
+
+	for (int c = 0; c < row->n; c++)
+		pt_table_column(table, c, row->names[c], pt_value_form(row->types[c]), pt_table_in_key(key, row->names[c]));
+	return table;
+}
+
+/*
+ * Makes records of the rows of one table.
+ */
+static void
+copy_table(PtSourceRun *run, PtPeerRows *tables, int i)
+{
+	const char *full = quote_qualified_identifier(pt_peer_value(tables, i, T_SCHEMA), pt_peer_value(tables, i, T_NAME));
+	const char *columns = pt_peer_value(tables, i, T_COLUMNS);
+	const char *filter = pt_peer_value(tables, i, T_FILTER);
+	List	   *key = pt_table_key(run->remote, atooid(pt_peer_value(tables, i, T_OID)));
+	PtSourceTable *table = NULL;
+	const PtPeerRow *row;
+
+	/*
+	 * a partitioned table has its rows below it, a plain one may have
+	 * children that are tables of their own
+	 */
+	pt_peer_rows_begin(run->remote, psprintf("SELECT %s FROM %s%s%s%s", columns ? columns : "",
+											 *pt_peer_value(tables, i, T_KIND) == 'p' ? "" : "ONLY ", full,
+											 filter ? " WHERE " : "", filter ? filter : ""));
+	while ((row = pt_peer_rows_next(run->remote)) != NULL)
+	{
+		MemoryContext old;
+
+		CHECK_FOR_INTERRUPTS();
+		if (table == NULL)
+			table = describe_table(run, tables, i, row, key);
+		old = MemoryContextSwitchTo(run->mcxt);
+		pt_envelope_change(run, table, 'r', NULL, 0, row->values);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(run->mcxt);
+	}
+}
+
+/*
+ * Makes the slot, and records of all rows.  Returns false if the task is to
+ * stop before anything has been done; else run->confirmed is where the changes
+ * go on.
+ */
+bool
+pt_source_snapshot(PtSourceRun *run)
+{
+	PtPeerRows *tables;
+	XLogRecPtr	lsn;
+
+	if (!run->source->snapshot)
+		return pt_source_confirm(run, pt_slot_create(run->remote, run->source, false));
+
+	pt_peer_command(run->remote, "BEGIN TRANSACTION READ ONLY ISOLATION LEVEL REPEATABLE READ");
+	lsn = pt_slot_create(run->remote, run->source, true);
+	PT_STOP_POINT("source.slot created");
+	if (!pt_source_begin(run))
+		return false;
+	run->xid = 0;
+	run->lsn = lsn;
+	run->commit_ms = pt_timestamptz_to_ms(GetCurrentTimestamp());
+	tables = published_tables(run->remote, run->source);
+	for (int i = 0; i < tables->n; i++)
+		copy_table(run, tables, i);
+	pt_peer_command(run->remote, "COMMIT");
+	run->end_lsn = lsn;
+	run->committed = GetCurrentTimestamp();
+	(void) GetCurrentTransactionId();	/* there may be no rows */
+	ForceSyncCommit();
+	pt_source_commit(run);
+	return true;
+}

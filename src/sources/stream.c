@@ -1,0 +1,355 @@
+/*-------------------------------------------------------------------------
+ *
+ * stream.c
+ *	  The changes that come: from messages of the stream to records, and what
+ *	  the source's server is told.
+ *
+ * A transaction of ours takes as many of the source's transactions as have
+ * come when nothing more is there, within limits, and never a part of one.
+ *
+ * What is told as flushed is what the origin has on disk here (origin.c).  The
+ * server asks again and again when it shuts down, until all its WAL has been
+ * told; and WAL that has nothing for us would be kept for ever in an idle
+ * database.  So the origin is moved in a transaction without records when the
+ * same is asked twice, or when a lot has gone by.
+ *
+ * Siblings: peer.c, pgoutput.c, envelope.c, message.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "libpq/pqformat.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "topic/timestamp.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "sources/internal.h"
+#include "stop_point.h"
+
+/* A transaction of ours ends, between two of the source's, after so much. */
+#define BATCH_RECORDS	10000
+#define BATCH_BYTES		(16 * 1024 * 1024)
+#define BATCH_MS		200
+
+/* How often the server hears of us at least; at most, while changes come. */
+#define TELL_MS			10000
+#define TELL_BUSY_MS	1000
+
+/* WAL without changes for us after which the origin is moved. */
+#define IDLE_BYTES		(1024 * 1024)
+
+static void error_context(void *arg);
+static void handle_row(PtSourceRun *run, const PtPgoutput *message);
+static void handle_truncate(PtSourceRun *run, const PtPgoutput *message);
+static void handle_message(PtSourceRun *run, const PtPgoutput *message);
+static void handle_change(PtSourceRun *run, const char *data, int len);
+static void handle_keepalive(PtSourceRun *run, const char *data, int len);
+static void tell(PtSourceRun *run);
+static void start_stream(PtSourceRun *run);
+static bool handle(PtSourceRun *run, const char *data, int len);
+
+/*
+ * Says which change it was.
+ */
+static void
+error_context(void *arg)
+{
+	const PtSourceRun *run = arg;
+
+	errcontext("change at %X/%X of source \"%s\"", LSN_FORMAT_ARGS(run->lsn), run->source->name);
+}
+
+/*
+ * Returns the values of a row, palloc'd; NULL if there is none.
+ */
+static PtPgoutputValue *
+row_values(const PtSourceTable *table, const PtPgoutputTuple *tuple)
+{
+	PtPgoutputValue *values;
+	const char *p = tuple->values;
+
+	if (tuple->kind == 0)
+		return NULL;
+	if (tuple->n != table->ncolumns)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("row of table \"%s.%s\" has %d columns instead of %d",
+						table->schema, table->name, tuple->n, table->ncolumns)));
+	values = palloc(sizeof(PtPgoutputValue) * Max(tuple->n, 1));
+	for (int i = 0; i < tuple->n; i++)
+		p = pt_pgoutput_value(p, &values[i]);
+	return values;
+}
+
+static void
+handle_row(PtSourceRun *run, const PtPgoutput *message)
+{
+	const PtSourceTable *table = pt_table_find(run, message->id);
+	char		op = message->type == PT_PGOUTPUT_INSERT ? 'c' : message->type == PT_PGOUTPUT_UPDATE ? 'u' : 'd';
+
+	pt_envelope_change(run, table, op, row_values(table, &message->old), message->old.kind,
+					   row_values(table, &message->new));
+}
+
+static void
+handle_truncate(PtSourceRun *run, const PtPgoutput *message)
+{
+	const char *p = message->tables;
+
+	for (int i = 0; i < message->ntables; i++)
+	{
+		uint32		id;
+
+		p = pt_pgoutput_table(p, &id);
+		pt_envelope_truncate(run, pt_table_find(run, id));
+	}
+}
+
+/*
+ * A message that is in no transaction is one of its own.  The server sends it
+ * again if we ask for what is behind its beginning, so we are one byte behind
+ * that.
+ */
+static void
+handle_message(PtSourceRun *run, const PtPgoutput *message)
+{
+	if (!run->receiving)
+	{
+		run->xid = 0;
+		run->committed = GetCurrentTimestamp();
+		run->commit_ms = pt_timestamptz_to_ms(run->committed);
+		run->end_lsn = message->lsn + 1;
+	}
+	pt_source_message(run, message);
+}
+
+/*
+ * ERROR unless the message is where it may be.
+ */
+static void
+check_order(const PtSourceRun *run, const PtPgoutput *message)
+{
+	bool		expected = message->type != PT_PGOUTPUT_BEGIN;
+
+	if (message->type == PT_PGOUTPUT_MESSAGE)
+		expected = message->transactional;
+	if (run->receiving != expected)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("unexpected message \"%c\" in the stream of changes", message->type)));
+}
+
+/*
+ * A message of pgoutput, in our transaction.
+ */
+static void
+handle_change(PtSourceRun *run, const char *data, int len)
+{
+	PtPgoutput	message;
+
+	if (!pt_pgoutput_read(data, len, &message))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("invalid message in the stream of changes")));
+	check_order(run, &message);
+	switch (message.type)
+	{
+		case PT_PGOUTPUT_BEGIN:
+			run->receiving = true;
+			run->xid = message.xid;
+			run->commit_ms = pt_timestamptz_to_ms(message.time);
+			break;
+		case PT_PGOUTPUT_COMMIT:
+			run->receiving = false;
+			run->end_lsn = message.end_lsn;
+			run->committed = message.time;
+			break;
+		case PT_PGOUTPUT_ORIGIN:
+			break;
+		case PT_PGOUTPUT_RELATION:
+			pt_table_relation(run, &message);
+			break;
+		case PT_PGOUTPUT_TYPE:
+			pt_table_type(run, &message);
+			break;
+		case PT_PGOUTPUT_INSERT:
+		case PT_PGOUTPUT_UPDATE:
+		case PT_PGOUTPUT_DELETE:
+			if (run->lsn != run->source->skip_lsn)
+				handle_row(run, &message);
+			break;
+		case PT_PGOUTPUT_TRUNCATE:
+			if (run->lsn != run->source->skip_lsn)
+				handle_truncate(run, &message);
+			break;
+		case PT_PGOUTPUT_MESSAGE:
+			if (run->lsn != run->source->skip_lsn)
+				handle_message(run, &message);
+			break;
+	}
+}
+
+/*
+ * Tells the server what has come and what is on disk.
+ */
+static void
+tell(PtSourceRun *run)
+{
+	StringInfoData out;
+
+	run->received = Max(run->received, run->confirmed);
+	run->told = run->received;
+	run->told_at = GetCurrentTimestamp();
+	initStringInfo(&out);
+	pq_sendbyte(&out, 'r');
+	pq_sendint64(&out, run->received);
+	pq_sendint64(&out, run->confirmed);
+	pq_sendint64(&out, run->confirmed);
+	pq_sendint64(&out, run->told_at);
+	pq_sendbyte(&out, 0);
+	pt_peer_send(run->remote, out.data, out.len);
+	pfree(out.data);
+}
+
+/*
+ * The server tells how far it has come, and may want an answer.
+ */
+static void
+handle_keepalive(PtSourceRun *run, const char *data, int len)
+{
+	StringInfoData in = {.data = unconstify(char *, data),.len = len,.maxlen = len,.cursor = 1};
+	XLogRecPtr	end = pq_getmsgint64(&in);
+	bool		asked;
+
+	(void) pq_getmsgint64(&in);
+	asked = pq_getmsgbyte(&in) != 0;
+	run->received = Max(run->received, end);
+	if (!asked)
+		return;
+	if (!IsTransactionState() && end > run->confirmed && end <= run->told)
+		(void) pt_source_confirm(run, end);
+	tell(run);
+}
+
+/*
+ * Handles a message of the stream; false if the task is to stop.
+ */
+static bool
+handle(PtSourceRun *run, const char *data, int len)
+{
+	StringInfoData in = {.data = unconstify(char *, data),.len = len,.maxlen = len,.cursor = 0};
+	MemoryContext old;
+
+	switch (pq_getmsgbyte(&in))
+	{
+		case 'w':
+			if (!IsTransactionState() && !pt_source_begin(run))
+				return false;
+			run->lsn = pq_getmsgint64(&in);
+			(void) pq_getmsgint64(&in);
+			(void) pq_getmsgint64(&in);
+			old = MemoryContextSwitchTo(run->mcxt);
+			handle_change(run, data + in.cursor, len - in.cursor);
+			MemoryContextSwitchTo(old);
+			MemoryContextReset(run->mcxt);
+			break;
+		case 'k':
+			handle_keepalive(run, data, len);
+			break;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_PROTOCOL_VIOLATION),
+					 errmsg("invalid message in the stream of changes")));
+	}
+	return true;
+}
+
+/*
+ * Returns whether our transaction has taken enough.
+ */
+static bool
+batch_is_full(const PtSourceRun *run)
+{
+	return run->records >= BATCH_RECORDS || run->bytes >= BATCH_BYTES ||
+		TimestampDifferenceExceeds(run->began, GetCurrentTimestamp(), BATCH_MS);
+}
+
+/*
+ * Nothing is there to be read: what is complete is committed and told, then we
+ * wait.
+ */
+static void
+idle(PtSourceRun *run)
+{
+	TimestampTz due;
+
+	if (IsTransactionState() && !run->receiving)
+		pt_source_commit(run);
+	if (!IsTransactionState() && run->received >= run->confirmed + IDLE_BYTES)
+		(void) pt_source_confirm(run, run->received);
+	due = TimestampTzPlusMilliseconds(run->told_at, TELL_MS);
+	if (run->told != run->received || run->told < run->confirmed || GetCurrentTimestamp() >= due)
+		tell(run);
+	due = TimestampTzPlusMilliseconds(run->told_at, TELL_MS);
+	(void) pt_task_wait(run->task, WL_SOCKET_READABLE, pt_peer_socket(run->remote),
+						TimestampDifferenceMilliseconds(GetCurrentTimestamp(), due) + 1);
+	CHECK_FOR_INTERRUPTS();
+}
+
+static void
+start_stream(PtSourceRun *run)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "START_REPLICATION SLOT %s LOGICAL %X/%X (proto_version '1', publication_names %s",
+					 quote_identifier(run->source->slot), LSN_FORMAT_ARGS(run->confirmed),
+					 quote_literal_cstr(quote_identifier(run->source->publication)));
+	if (run->source->message_prefix != NULL)
+		appendStringInfoString(&sql, ", messages 'true'");
+	appendStringInfoChar(&sql, ')');
+	pt_peer_stream(run->remote, sql.data);
+	run->received = run->told = run->confirmed;
+	tell(run);
+}
+
+/*
+ * Reads changes from run->confirmed on, until the task is to stop.
+ */
+void
+pt_source_stream(PtSourceRun *run)
+{
+	ErrorContextCallback context = {.callback = error_context,.arg = run,.previous = error_context_stack};
+
+	start_stream(run);
+	pt_task_progress(run->task, 0, 0, -1, run->confirmed);
+	while (IsTransactionState() ? !*pt_task_stop_flag(run->task) : pt_task_go_on(run->task))
+	{
+		char	   *data;
+		int			len = pt_peer_receive(run->remote, &data);
+		bool		go_on;
+
+		if (len == 0)
+		{
+			idle(run);
+			continue;
+		}
+		error_context_stack = &context;
+		go_on = handle(run, data, len);
+		error_context_stack = context.previous;
+		pt_peer_free(data);
+		if (!go_on)
+			break;
+		if (IsTransactionState() && !run->receiving && batch_is_full(run))
+			pt_source_commit(run);
+		if (TimestampDifferenceExceeds(run->told_at, GetCurrentTimestamp(), TELL_BUSY_MS))
+			tell(run);
+	}
+	AbortOutOfAnyTransaction();
+}

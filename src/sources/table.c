@@ -1,0 +1,249 @@
+/*-------------------------------------------------------------------------
+ *
+ * table.c
+ *	  The tables of a source: their columns as changes come, and their topics.
+ *
+ * pgoutput describes a table before its first change, and again when it has
+ * changed, in the place of the stream where that counts.  So the cache needs
+ * no invalidation of its own.
+ *
+ * Siblings: value.c, envelope.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/dependency.h"
+#include "catalog/pg_class.h"
+#include "commands/extension.h"
+#include "mb/pg_wchar.h"
+#include "topic/topic.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+
+#include "sources/internal.h"
+
+/* How values of a type of the source are written. */
+typedef struct TypeEntry
+{
+	Oid			type;			/* at the source; the hash key */
+	PtValueForm form;
+} TypeEntry;
+
+void
+pt_tables_init(PtSourceRun *run)
+{
+	HASHCTL		tables = {.keysize = sizeof(Oid),.entrysize = sizeof(PtSourceTable),.hcxt = CurrentMemoryContext};
+	HASHCTL		types = {.keysize = sizeof(Oid),.entrysize = sizeof(TypeEntry),.hcxt = CurrentMemoryContext};
+
+	run->tables = hash_create("pgtopic tables of a source", 64, &tables, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	run->types = hash_create("pgtopic types of a source", 16, &types, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/*
+ * Returns the name of a table's topic: the template with the names put in.
+ * What a topic's name may not have becomes an underscore.
+ */
+static char *
+topic_name(const char *template, const char *schema, const char *table)
+{
+	StringInfoData name;
+
+	initStringInfo(&name);
+	for (const char *p = template; *p; p++)
+	{
+		if (strncmp(p, "{schema}", 8) == 0)
+		{
+			appendStringInfoString(&name, schema);
+			p += 7;
+		}
+		else if (strncmp(p, "{table}", 7) == 0)
+		{
+			appendStringInfoString(&name, table);
+			p += 6;
+		}
+		else
+			appendStringInfoChar(&name, *p);
+	}
+	for (char *c = name.data; *c; c++)
+	{
+		if (!isalnum((unsigned char) *c) && strchr("._-", *c) == NULL)
+			*c = '_';
+	}
+	if (name.len > PT_TOPIC_NAME_MAX)
+		name.data[PT_TOPIC_NAME_MAX] = '\0';
+	return name.data;
+}
+
+/*
+ * Returns whether a table of this very server is one that pgtopic writes:
+ * a topic, or a table of the extension.  To make records of those would never
+ * end.
+ */
+bool
+pt_table_is_ours(const PtSource *source, Oid id)
+{
+	int32		partition;
+
+	if (source->connection != NULL)
+		return false;
+	return pt_topic_by_oid(id) != NULL || pt_topic_by_leaf(id, &partition) != NULL ||
+		getExtensionOfObject(RelationRelationId, id) == get_extension_oid("pgtopic", true);
+}
+
+/*
+ * Makes the table known, or makes it new.  Its columns are to be set next.
+ */
+PtSourceTable *
+pt_table_new(PtSourceRun *run, Oid id, const char *schema, const char *name, int ncolumns)
+{
+	bool		found;
+	PtSourceTable *table = hash_search(run->tables, &id, HASH_ENTER, &found);
+	StringInfoData block;
+	MemoryContext old;
+
+	if (found)
+		MemoryContextDelete(table->mcxt);
+	memset((char *) table + sizeof(Oid), 0, sizeof(*table) - sizeof(Oid));
+	table->mcxt = AllocSetContextCreate(run->life, "pgtopic table of a source", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(table->mcxt);
+	table->schema = pstrdup(schema);
+	table->name = pstrdup(name);
+	table->topic = topic_name(run->source->topic, schema, name);
+	initStringInfo(&block);
+	appendStringInfoString(&block, "\"schema\":");
+	escape_json(&block, schema);
+	appendStringInfoString(&block, ",\"table\":");
+	escape_json(&block, name);
+	table->block = block.data;
+	table->ncolumns = ncolumns;
+	table->columns = palloc0(sizeof(PtSourceColumn) * Max(ncolumns, 1));
+	MemoryContextSwitchTo(old);
+	table->ignored = pt_table_is_ours(run->source, id);
+	return table;
+}
+
+void
+pt_table_column(PtSourceTable *table, int n, const char *name, PtValueForm form, bool is_key)
+{
+	MemoryContext old = MemoryContextSwitchTo(table->mcxt);
+	PtSourceColumn *column = &table->columns[n];
+	StringInfoData member;
+
+	Assert(n >= 0 && n < table->ncolumns);
+	initStringInfo(&member);
+	escape_json(&member, name);
+	appendStringInfoChar(&member, ':');
+	column->name = pstrdup(name);
+	column->member = member.data;
+	column->form = form;
+	column->is_key = is_key;
+	table->has_key |= is_key;
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Returns the names of the columns that are the key of a table's records, as
+ * it is now: those of the index that is the replica identity, else of the
+ * primary key.
+ */
+List *
+pt_table_key(PtPeer *remote, Oid id)
+{
+	List	   *names = NIL;
+	char	   *sql = psprintf("SELECT a.attname FROM pg_catalog.pg_class c"
+							   " JOIN pg_catalog.pg_index i ON i.indrelid = c.oid"
+							   " AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END"
+							   " JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)"
+							   " WHERE c.oid = %u", id);
+	PtPeerRows *rows = pt_peer_query(remote, sql);
+
+	for (int i = 0; i < rows->n; i++)
+		names = lappend(names, pt_peer_value(rows, i, 0));
+	return names;
+}
+
+bool
+pt_table_in_key(List *key, const char *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, key)
+	{
+		if (strcmp(lfirst(lc), column) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Returns the key of a table that the stream has told of.  The connection of
+ * the stream takes no queries, so there is another one.
+ */
+static List *
+look_up_key(PtSourceRun *run, Oid id)
+{
+	if (run->lookups == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(run->life);
+
+		run->lookups = pt_peer_connect(run->source);
+		MemoryContextSwitchTo(old);
+	}
+	return pt_table_key(run->lookups, id);
+}
+
+/*
+ * Takes in what the stream says of a table.  The key of its records is the
+ * replica identity; one that has all columns, or none, is replaced by the
+ * primary key, as it is now.
+ */
+void
+pt_table_relation(PtSourceRun *run, const PtPgoutput *message)
+{
+	const char *schema = *message->schema ? message->schema : "pg_catalog";
+	PtSourceTable *table = pt_table_new(run, message->id, schema, message->name, message->ncolumns);
+	bool		by_identity = message->identity == 'd' || message->identity == 'i';
+	List	   *key = by_identity || table->ignored ? NIL : look_up_key(run, message->id);
+	const char *p = message->columns;
+
+	for (int i = 0; i < message->ncolumns; i++)
+	{
+		PtPgoutputColumn column;
+		TypeEntry  *type;
+
+		p = pt_pgoutput_column(p, &column);
+		type = hash_search(run->types, &column.type, HASH_FIND, NULL);
+		pt_table_column(table, i, column.name, type ? type->form : pt_value_form(column.type),
+						by_identity ? column.is_key : pt_table_in_key(key, column.name));
+	}
+}
+
+/*
+ * Takes in what the stream says of a type.
+ */
+void
+pt_table_type(PtSourceRun *run, const PtPgoutput *message)
+{
+	TypeEntry  *type = hash_search(run->types, &message->id, HASH_ENTER, NULL);
+
+	type->form = pt_value_form_named(message->schema, message->name);
+}
+
+/*
+ * Returns the table; ERROR if the stream has not told of it.
+ */
+PtSourceTable *
+pt_table_find(PtSourceRun *run, Oid id)
+{
+	PtSourceTable *table = hash_search(run->tables, &id, HASH_FIND, NULL);
+
+	if (table == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("the source's server sent a change of an unknown table")));
+	return table;
+}

@@ -1,0 +1,260 @@
+/*-------------------------------------------------------------------------
+ *
+ * value.c
+ *	  A value in PostgreSQL's text form as JSON.
+ *
+ * The source may be a server of another major, so nothing is known of a type
+ * but its OID and, if it is not built in, its name.  Built-in types have the
+ * same OIDs everywhere.
+ *
+ *		boolean						true, false
+ *		smallint .. bigint, oid		number
+ *		real, double precision		number; NaN and infinities are strings
+ *		numeric						string, or number if asked for
+ *		bytea						string, base64
+ *		timestamp, timestamptz		string, ISO 8601, UTC
+ *		json, jsonb					string; JSON as it is in rows
+ *		arrays of built-in types	array
+ *		all others					string, as PostgreSQL writes them
+ *
+ * Siblings: table.c knows the forms of a table's columns.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "common/base64.h"
+#include "common/jsonapi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "sources/internal.h"
+
+static PtJsonForm scalar_form(Oid type);
+static void append_scalar(StringInfo out, PtJsonForm form, char *text, const PtSource *source);
+static void append_array(StringInfo out, PtJsonForm element, char *input, const PtSource *source);
+
+static PtJsonForm
+scalar_form(Oid type)
+{
+	switch (type)
+	{
+		case BOOLOID:
+			return PT_FORM_BOOL;
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case OIDOID:
+		case FLOAT4OID:
+		case FLOAT8OID:
+			return PT_FORM_NUMBER;
+		case NUMERICOID:
+			return PT_FORM_NUMERIC;
+		case BYTEAOID:
+			return PT_FORM_BYTEA;
+		case JSONOID:
+		case JSONBOID:
+			return PT_FORM_JSON;
+		case TIMESTAMPOID:
+			return PT_FORM_TIMESTAMP;
+		case TIMESTAMPTZOID:
+			return PT_FORM_TIMESTAMPTZ;
+		default:
+			return PT_FORM_TEXT;
+	}
+}
+
+/*
+ * Returns how values of a type are written.  Needs a transaction.
+ */
+PtValueForm
+pt_value_form(Oid type)
+{
+	PtValueForm result = {scalar_form(type), PT_FORM_TEXT};
+	Oid			element;
+
+	if (result.form != PT_FORM_TEXT || type >= FirstGenbkiObjectId)
+		return result;
+	element = get_element_type(type);
+	/* that of box has another delimiter than all others */
+	if (OidIsValid(element) && element != BOXOID)
+	{
+		result.form = PT_FORM_ARRAY;
+		result.element = scalar_form(element);
+	}
+	return result;
+}
+
+/*
+ * The same for a type of the source that has no OID of its own everywhere.
+ * That of a domain comes with the name of the type beneath.
+ */
+PtValueForm
+pt_value_form_named(const char *schema, const char *type)
+{
+	PtValueForm text = {PT_FORM_TEXT, PT_FORM_TEXT};
+	Oid			oid;
+
+	if (*schema != '\0' && strcmp(schema, "pg_catalog") != 0)
+		return text;
+
+	oid = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(type), ObjectIdGetDatum(PG_CATALOG_NAMESPACE));
+	return OidIsValid(oid) && oid < FirstGenbkiObjectId ? pt_value_form(oid) : text;
+}
+
+/*
+ * Bytes are written by the server as \x and hexadecimal digits.
+ */
+static void
+append_bytea(StringInfo out, const char *text)
+{
+	int			len = strlen(text);
+	char	   *bytes;
+	int			n;
+	int			room;
+	int			written;
+
+	if (strncmp(text, "\\x", 2) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("bytea value of the source is not in hexadecimal format")));
+	bytes = palloc(len / 2 + 1);
+	n = hex_decode(text +2, len - 2, bytes);
+	room = pg_b64_enc_len(n);
+	appendStringInfoChar(out, '"');
+	enlargeStringInfo(out, room + 1);
+	written = pg_b64_encode((const void *) bytes, n, out->data + out->len, room + 1);
+	if (written < 0)
+		elog(ERROR, "could not encode bytes");
+	out->len += written;
+	out->data[out->len] = '\0';
+	appendStringInfoChar(out, '"');
+	pfree(bytes);
+}
+
+/*
+ * PostgreSQL writes "2026-01-31 12:00:00+00", with " BC" behind it if need be.
+ * JSON has a T between date and time, and minutes in the zone, as to_json()
+ * writes it.
+ */
+static void
+append_timestamp(StringInfo out, const char *text, bool zone)
+{
+	const char *space = strchr(text, ' ');
+	const char *plus = zone ? strrchr(text, '+') : NULL;
+
+	if (space == NULL || (zone && (plus == NULL || strlen(plus) < 3 || plus < space)))
+	{
+		escape_json(out, text); /* infinity */
+		return;
+	}
+	escape_json(out, psprintf("%.*sT%.*s%s%s", (int) (space - text), text,
+							  (int) (zone ? plus + 3 - space - 1 : (int) strlen(space + 1)), space + 1,
+							  zone ? ":00" : "", zone ? plus + 3 : ""));
+}
+
+/*
+ * A number, as far as JSON has it.
+ */
+static void
+append_number(StringInfo out, const char *text)
+{
+	if (IsValidJsonNumber(text, strlen(text)))
+		appendStringInfoString(out, text);
+	else
+		escape_json(out, text);
+}
+
+static void
+append_scalar(StringInfo out, PtJsonForm form, char *text, const PtSource *source)
+{
+	switch (form)
+	{
+		case PT_FORM_BOOL:
+			appendStringInfoString(out, *text == 't' ? "true" : "false");
+			break;
+		case PT_FORM_NUMBER:
+			append_number(out, text);
+			break;
+		case PT_FORM_NUMERIC:
+			if (source->numeric_as_number)
+				append_number(out, text);
+			else
+				escape_json(out, text);
+			break;
+		case PT_FORM_BYTEA:
+			append_bytea(out, text);
+			break;
+		case PT_FORM_JSON:
+			if (source->row_format)
+				appendStringInfoString(out, text);
+			else
+				escape_json(out, text);
+			break;
+		case PT_FORM_TIMESTAMP:
+		case PT_FORM_TIMESTAMPTZ:
+			append_timestamp(out, text, form == PT_FORM_TIMESTAMPTZ);
+			break;
+		case PT_FORM_TEXT:
+		case PT_FORM_ARRAY:
+			escape_json(out, text);
+			break;
+	}
+}
+
+/*
+ * The elements are taken out of the text form by the server's own input
+ * function, as text[].  Lower bounds are not told.
+ */
+static void
+append_array(StringInfo out, PtJsonForm element, char *input, const PtSource *source)
+{
+	Datum		datum = OidInputFunctionCall(F_ARRAY_IN, input, TEXTOID, -1);
+	ArrayType  *array = DatumGetArrayTypeP(datum);
+	int			ndim = ARR_NDIM(array);
+	int		   *dims = ARR_DIMS(array);
+	Datum	   *values;
+	bool	   *nulls;
+	int			n;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
+	if (n == 0)
+		appendStringInfoString(out, "[]");
+	for (int i = 0; i < n; i++)
+	{
+		int			run = 1;	/* elements of the innermost arrays */
+
+		if (i > 0)
+			appendStringInfoChar(out, ',');
+		for (int d = ndim - 1; d >= 0 && i % (run *= dims[d]) == 0; d--)
+			appendStringInfoChar(out, '[');
+		if (nulls[i])
+			appendStringInfoString(out, "null");
+		else
+			append_scalar(out, element, TextDatumGetCString(values[i]), source);
+		run = 1;
+		for (int d = ndim - 1; d >= 0 && (i + 1) % (run *= dims[d]) == 0; d--)
+			appendStringInfoChar(out, ']');
+	}
+}
+
+/*
+ * Appends a value that is not null.
+ */
+void
+pt_value_append(StringInfo out, PtValueForm form, char *text, const PtSource *source)
+{
+	if (form.form == PT_FORM_ARRAY)
+		append_array(out, form.element, text, source);
+	else
+		append_scalar(out, form.form, text, source);
+}

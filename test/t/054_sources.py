@@ -1,0 +1,522 @@
+#!/usr/bin/env python3
+"""Sources: tables of this server or of one without the extension, and logical messages, become records: formats and types, keys, the
+snapshot beside writers, changed tables, large transactions, exactly once through crashes of both sides, and errors that say what to do."""
+
+import base64
+import json
+import os
+import random
+import re
+import signal
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import cluster as pg   # noqa: E402
+import tap             # noqa: E402
+
+SEED = int(os.environ.get("PGTOPIC_SEED", time.time_ns() % 1000000))
+ROUNDS = tap.size("PGTOPIC_ROUNDS", 6, 60)
+LARGE = tap.size("PGTOPIC_LARGE", 100000, 1000000)
+SETTINGS = {"wal_level": "logical", "max_replication_slots": 20, "max_wal_senders": 20, "max_worker_processes": 40}
+UNAVAILABLE = "__debezium_unavailable_value"
+
+here = there = None
+
+
+def connection(user="postgres", database="postgres"):
+    return "host=%s port=%d user=%s dbname=%s" % (there.dir, there.port, user, database)
+
+
+def wait_for(what, server, query, expected="t", timeout=180):
+    deadline = time.monotonic() + timeout
+    got = None
+    while time.monotonic() < deadline:
+        try:
+            got = server.sql(query)
+            if got == expected:
+                return True
+        except pg.SqlError as problem:
+            got = problem
+        time.sleep(0.1)
+    tap.note("waited in vain for %s: %s" % (what, got))
+    tap.note(here.sql("SELECT name, state, last_error FROM tasks_status"))
+    return False
+
+
+def records(topic):
+    """(key, value, headers) of a topic with one partition, parsed; None is null."""
+    rows = here.sql("SELECT json_build_array(as_text(key), as_text(value), headers_to_jsonb(headers)) FROM topics.\"%s\" ORDER BY \"offset\"" % topic)
+    parsed = [json.loads(row) for row in rows.split("\n") if row]
+    return [(k and json.loads(k), v and json.loads(v), h and dict(h)) for k, v, h in parsed]
+
+
+def wait_records(topic, n):
+    return tap.ok(wait_for("%d records of %s" % (n, topic), here, "SELECT count(*) FROM topics.\"%s\"" % topic, str(n)),
+                  "%s has %d records" % (topic, n))
+
+
+def refused(pattern, statement, what, server=None):
+    try:
+        (server or here).sql(statement)
+        tap.ok(False, what)
+    except pg.SqlError as problem:
+        tap.matches(pattern, str(problem), what)
+
+
+def streaming(name):
+    """The source has made its slot and its snapshot, and reads changes."""
+    return wait_for(name + " streaming", here, "SELECT state = 'running' AND lsn IS NOT NULL FROM tasks_status WHERE name = '%s'" % name)
+
+
+def without_times(envelope):
+    source = dict(envelope["source"])
+    for field in ("ts_ms", "txId", "lsn"):
+        source.pop(field)
+    return envelope["op"], envelope["before"], envelope["after"], source
+
+
+def test_debezium():
+    """envelopes, keys, tombstones, changes of keys, TRUNCATE; the snapshot and what comes"""
+    here.sql("CREATE TABLE orders (id int PRIMARY KEY, item text, pieces int); INSERT INTO orders VALUES (1, 'bolt', 3);"
+             "SELECT create_source('local', tables => ARRAY['orders'])")
+    wait_records("public.orders", 1)
+    here.sql("INSERT INTO orders VALUES (2, 'nut', NULL); UPDATE orders SET pieces = 7 WHERE id = 2; UPDATE orders SET id = 3 WHERE id = 2;"
+             "DELETE FROM orders WHERE id = 1; TRUNCATE orders")
+    if not wait_records("public.orders", 9):
+        return
+    found = records("public.orders")
+    block = {"connector": "postgresql", "name": "local", "db": "postgres", "schema": "public", "table": "orders", "snapshot": "false"}
+    expected = [
+        ({"id": 1}, ("r", None, {"id": 1, "item": "bolt", "pieces": 3}, dict(block, snapshot="true"))),
+        ({"id": 2}, ("c", None, {"id": 2, "item": "nut", "pieces": None}, block)),
+        ({"id": 2}, ("u", None, {"id": 2, "item": "nut", "pieces": 7}, block)),
+        ({"id": 2}, ("d", {"id": 2}, None, block)), ({"id": 2}, None),
+        ({"id": 3}, ("c", None, {"id": 3, "item": "nut", "pieces": 7}, block)),
+        ({"id": 1}, ("d", {"id": 1}, None, block)), ({"id": 1}, None),
+        (None, ("t", None, None, block))]
+    tap.equal([(k, v and without_times(v)) for k, v, _ in found], expected, "envelopes are what Debezium's connector makes")
+    sources = [v["source"] for _, v, _ in found if v]
+    tap.ok(all(s["txId"] for s in sources[1:]) and sources[0]["txId"] is None, "changes name their transaction")
+    tap.ok([s["lsn"] for s in sources] == sorted(s["lsn"] for s in sources), "and their place in WAL")
+    lateness = here.sql("SELECT max(abs(extract(epoch FROM \"timestamp\") * 1000 - (value->'source'->>'ts_ms')::bigint)) < 2"
+                        " FROM topics.\"public.orders\" WHERE value IS NOT NULL")
+    tap.equal(lateness, "t", "a record has the time of the commit")
+    tap.equal(here.sql("SELECT kind, owner, state, records, errors FROM tasks_status WHERE name = 'local'"),
+              "source|postgres|running|9|0", "the view shows it")
+
+
+def test_row():
+    """the row format, with options of one topic for all and no tombstones to speak of"""
+    here.sql("CREATE TABLE a (id int PRIMARY KEY, doc jsonb); CREATE TABLE \"B c\" (x int, y int, PRIMARY KEY (x, y));"
+             "INSERT INTO a VALUES (1, '{\"n\": [1]}');"
+             "SELECT create_source('rows', tables => ARRAY['a', '\"B c\"'], topic => 'rows-{table}', format => 'row')")
+    wait_records("rows-a", 1)
+    here.sql("UPDATE a SET doc = NULL; DELETE FROM a; INSERT INTO \"B c\" VALUES (1, 2); TRUNCATE a")
+    wait_records("rows-a", 4)
+    wait_records("rows-B_c", 1)
+    tap.equal(records("rows-a"), [({"id": 1}, {"id": 1, "doc": {"n": [1]}}, {"op": "r"}), ({"id": 1}, {"id": 1, "doc": None}, {"op": "u"}),
+                                  ({"id": 1}, None, {"op": "d"}), (None, None, {"op": "t"})], "rows, with a header that says what it was")
+    tap.equal(records("rows-B_c"), [({"x": 1, "y": 2}, {"x": 1, "y": 2}, {"op": "c"})], "the template makes a legal name of any")
+
+
+TYPES = [   # type, SQL, in an envelope, in a row
+    ("bool", "true", True), ("smallint", "-7", -7), ("bigint", "9007199254740993", 9007199254740993), ("oid", "4000000000", 4000000000),
+    ("real", "1.5", 1.5), ("float8", "1e300", 1e300), ("float8", "'NaN'", "NaN"), ("float8", "'-Infinity'", "-Infinity"),
+    ("numeric(30,5)", "12345678901234567890.12345", "12345678901234567890.12345"), ("numeric", "'NaN'", "NaN"),
+    ("text", "E'a\"\\\\b\\n\\u00fc\\U0001F600'", "a\"\\b\n\u00fc\U0001F600"), ("varchar(3)", "'x'", "x"), ("char(3)", "'x'", "x  "),
+    ("bytea", "'\\x00ff10'", base64.b64encode(b"\x00\xff\x10").decode()), ("uuid", "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'",
+                                                                         "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+    ("date", "'2026-01-31'", "2026-01-31"), ("date", "'-infinity'", "-infinity"), ("time", "'12:00:01.5'", "12:00:01.5"),
+    ("timestamp", "'2026-01-31 12:00:00.000001'", "2026-01-31T12:00:00.000001"), ("timestamp", "'infinity'", "infinity"),
+    ("timestamp", "'0044-03-15 12:00 BC'", "0044-03-15T12:00:00 BC"),
+    ("timestamptz", "'2026-01-31 12:00:00+05:30'", "2026-01-31T06:30:00+00:00"), ("timestamptz", "'-infinity'", "-infinity"),
+    ("timestamptz", "'0044-03-15 12:00+00 BC'", "0044-03-15T12:00:00+00:00 BC"),
+    ("interval", "'1 day 2 hours'", "1 day 02:00:00"), ("inet", "'::1'", "::1"), ("int4range", "'[1,5)'", "[1,5)"), ("point", "'(1,2)'", "(1,2)"),
+    ("json", "'{\"a\":  1}'", "{\"a\":  1}"), ("jsonb", "'[1,null]'", "[1, null]"), ("xml", "'<a/>'", "<a/>"),
+    ("int[]", "'{1,NULL,3}'", [1, None, 3]), ("int[]", "'{}'", []), ("int[]", "'[0:1]={1,2}'", [1, 2]), ("text[]", "'{{a,\"b,\\\"c\"},{NULL,\"NULL\"}}'",
+                                                                                                   [["a", "b,\"c"], [None, "NULL"]]),
+    ("int[]", "'{{{1,2},{3,4}},{{5,6},{7,8}}}'", [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]), ("bool[]", "'{t,f}'", [True, False]),
+    ("numeric[]", "'{1.10}'", ["1.10"]), ("bytea[]", "ARRAY['\\x01'::bytea]", ["AQ=="]), ("timestamptz[]", "ARRAY['2026-01-31 12:00+00'::timestamptz]",
+                                                                                     ["2026-01-31T12:00:00+00:00"]),
+    ("box[]", "'{(1,1),(0,0);(2,2),(1,1)}'", "{(1,1),(0,0);(2,2),(1,1)}"), ("mood", "'sad'", "sad"), ("mood[]", "'{sad}'", "{sad}"),
+    ("positive", "5", 5), ("pair", "ROW(1,'x')", "(1,x)"), ("int", "NULL", None)]
+
+
+def test_types():
+    """each type, as it was found and as it came, from a server without the extension"""
+    there.sql("CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN positive AS int CHECK (VALUE > 0); CREATE TYPE pair AS (a int, b text)")
+    columns = ", ".join("c%d %s" % (n, entry[0]) for n, entry in enumerate(TYPES))
+    values = ", ".join(entry[1] for entry in TYPES)
+    there.sql("CREATE TABLE types (id int PRIMARY KEY, %s, sum int GENERATED ALWAYS AS (id + 1) STORED); INSERT INTO types VALUES (1, %s)"
+              % (columns, values))
+    for name, options in (("types", ""), ("types_row", ", format => 'row', numerics => 'number'")):
+        here.sql("SELECT create_source('%s', tables => ARRAY['types'], topic => '%s', connection => '%s'%s)" % (name, name, connection(), options))
+        wait_records(name, 1)
+    there.sql("INSERT INTO types VALUES (2, %s)" % values)
+    for name in ("types", "types_row"):
+        if not wait_records(name, 2):
+            continue
+        for key, value, _ in records(name):
+            row = value["after"] if name == "types" else value
+            tap.equal(sorted(row), sorted(["id"] + ["c%d" % n for n in range(len(TYPES))]), "%s %s: columns, without generated ones" % (name, key))
+            for n, entry in enumerate(TYPES):
+                expected = entry[2]
+                if name == "types_row" and entry[0] in ("json", "jsonb"):
+                    expected = json.loads(expected)
+                if name == "types_row" and entry[0] in ("numeric(30,5)", "numeric[]"):
+                    expected = json.loads(json.dumps(expected).replace('"', ""))
+                if row["c%d" % n] != expected:
+                    tap.equal(row["c%d" % n], expected, "%s %s: %s %s" % (name, key, entry[0], entry[1]))
+    exact = here.sql("SELECT value->>'c8' FROM topics.types_row LIMIT 1")
+    tap.equal(exact, "12345678901234567890.12345", "a number has all its digits")
+    here.sql("SELECT drop_source('types'); SELECT drop_source('types_row')")
+
+
+def test_identity():
+    """replica identities, tables without a key, values that were not sent"""
+    there.sql("CREATE TABLE big (id int PRIMARY KEY, n int, b text, raw bytea); ALTER TABLE big ALTER b SET STORAGE EXTERNAL, ALTER raw SET STORAGE EXTERNAL;"
+              "CREATE TABLE whole (id int PRIMARY KEY, n int, b text); ALTER TABLE whole ALTER b SET STORAGE EXTERNAL; ALTER TABLE whole REPLICA IDENTITY FULL;"
+              "CREATE TABLE other (id int PRIMARY KEY, code text NOT NULL UNIQUE); ALTER TABLE other REPLICA IDENTITY USING INDEX other_code_key;"
+              "CREATE TABLE keyless (n int); ALTER TABLE keyless REPLICA IDENTITY FULL")
+    here.sql("SELECT create_source('identity', tables => ARRAY['big', 'whole', 'other', 'keyless'], topic => '{table}', connection => '%s')"
+             % connection())
+    streaming("identity")
+    there.sql("INSERT INTO big SELECT 1, 0, repeat('x', 9000), repeat('y', 9000)::bytea; UPDATE big SET n = 1;"
+              "INSERT INTO whole VALUES (1, 0, repeat('x', 9000)); UPDATE whole SET n = 1; UPDATE whole SET id = 2; DELETE FROM whole;"
+              "INSERT INTO other VALUES (1, 'a'); UPDATE other SET id = 2; UPDATE other SET code = 'b';"
+              "INSERT INTO keyless VALUES (1); UPDATE keyless SET n = 2; DELETE FROM keyless")
+    for topic, n in (("big", 2), ("whole", 7), ("other", 5), ("keyless", 3)):
+        wait_records(topic, n)
+    after = records("big")[1][1]["after"]
+    tap.equal((after["n"], after["b"], base64.b64decode(after["raw"]).decode()), (1, UNAVAILABLE, UNAVAILABLE),
+              "what did not change and was not sent is marked")
+    x = "x" * 9000
+    tap.equal([(k, v and (v["op"], v["before"], v["after"])) for k, v, _ in records("whole")],
+              [({"id": 1}, ("c", None, {"id": 1, "n": 0, "b": x})),
+               ({"id": 1}, ("u", {"id": 1, "n": 0, "b": x}, {"id": 1, "n": 1, "b": x})),
+               ({"id": 1}, ("d", {"id": 1, "n": 1, "b": x}, None)), ({"id": 1}, None), ({"id": 2}, ("c", None, {"id": 2, "n": 1, "b": x})),
+               ({"id": 2}, ("d", {"id": 2, "n": 1, "b": x}, None)), ({"id": 2}, None)],
+              "FULL: rows as they were, and the primary key is the key")
+    tap.equal([(k, v and v["op"]) for k, v, _ in records("other")],
+              [({"code": "a"}, "c"), ({"code": "a"}, "u"), ({"code": "a"}, "d"), ({"code": "a"}, None), ({"code": "b"}, "c")],
+              "USING INDEX: its columns are the key")
+    tap.equal([(k, v["op"], v["before"]) for k, v, _ in records("keyless")], [(None, "c", None), (None, "u", {"n": 1}), (None, "d", {"n": 2})],
+              "without a key there is none, and no tombstone")
+    here.sql("SELECT drop_source('identity')")
+
+
+def test_changed_tables():
+    """columns added, renamed, dropped, of another type; new tables of a publication; filters, columns, partitions"""
+    there.sql("CREATE TABLE moving (id int PRIMARY KEY, a int); CREATE TABLE late (id int PRIMARY KEY); INSERT INTO late VALUES (1);"
+              "CREATE TABLE parts (id int, part int, PRIMARY KEY (id, part)) PARTITION BY LIST (part);"
+              "CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1); CREATE TABLE parts_2 PARTITION OF parts FOR VALUES IN (2);"
+              "INSERT INTO parts VALUES (1, 1), (2, 2);"
+              "CREATE PUBLICATION mine FOR TABLE moving; INSERT INTO moving VALUES (1, 1)")
+    here.sql("SELECT create_source('moving', publication => 'mine', topic => '{table}', format => 'row', connection => '%s');"
+             "SELECT create_source('parts', tables => ARRAY['parts'], topic => '{table}', format => 'row', connection => '%s')"
+             % (connection(), connection()))
+    wait_records("moving", 1)
+    wait_records("parts", 2)
+    there.sql("""BEGIN; INSERT INTO moving VALUES (2, 2); ALTER TABLE moving ADD b text DEFAULT 'new'; INSERT INTO moving VALUES (3, 3);
+                 ALTER TABLE moving RENAME a TO aa; INSERT INTO moving VALUES (4, 4); ALTER TABLE moving DROP aa; INSERT INTO moving VALUES (5); COMMIT;
+                 ALTER TABLE moving ALTER b DROP DEFAULT, ALTER b TYPE bool USING true; INSERT INTO moving VALUES (6, false);
+                 ALTER PUBLICATION mine ADD TABLE late; INSERT INTO late VALUES (2); INSERT INTO parts VALUES (3, 2)""")
+    wait_records("moving", 6)
+    tap.equal([v for _, v, _ in records("moving") if v["id"] < 6],
+              [{"id": 1, "a": 1}, {"id": 2, "a": 2}, {"id": 3, "a": 3, "b": "new"}, {"id": 4, "aa": 4, "b": "new"}, {"id": 5, "b": "new"}],
+              "rows have the columns that the table had")
+    tap.equal(records("moving")[-1][1], {"id": 6, "b": False}, "and their types")
+    wait_records("late", 1)
+    tap.equal(records("late")[0][1], {"id": 2}, "a table that is published later comes from then on")
+    wait_records("parts", 3)
+    tap.equal([v for _, v, _ in records("parts")], [{"id": 1, "part": 1}, {"id": 2, "part": 2}, {"id": 3, "part": 2}],
+              "partitions are the table that was named")
+    here.sql("SELECT drop_source('moving'); SELECT drop_source('parts')")
+    tap.equal(there.sql("SELECT pubname FROM pg_publication"), "mine", "drop_source() drops the publication that it made, and no other")
+    if int(there.sql("SELECT current_setting('server_version_num')")) < 150000:
+        return
+    there.sql("CREATE TABLE filtered (id int PRIMARY KEY, a int, b int); INSERT INTO filtered VALUES (1, 1, 1), (2, 2, 2);"
+              "CREATE PUBLICATION some FOR TABLE filtered (id, b) WHERE (id > 1)")
+    here.sql("SELECT create_source('filtered', publication => 'some', topic => '{table}', format => 'row', connection => '%s')" % connection())
+    wait_records("filtered", 1)
+    there.sql("INSERT INTO filtered VALUES (0, 0, 0), (3, 3, 3)")
+    wait_records("filtered", 2)
+    tap.equal([v for _, v, _ in records("filtered")], [{"id": 2, "b": 2}, {"id": 3, "b": 3}], "the snapshot, too, has the rows and columns published")
+    here.sql("SELECT drop_source('filtered')")
+
+
+def test_messages():
+    """logical messages: both conventions, without a table; what is not for us; what is wrong"""
+    if int(there.sql("SELECT current_setting('server_version_num')")) < 140000:
+        return
+    here.sql("SELECT create_source('outbox', message_prefix => 'outbox', message_topics => ARRAY['mail', 'log'], snapshot => 'never', connection => '%s')"
+             % connection())
+    streaming("outbox")
+    there.sql("""BEGIN; SELECT pg_logical_emit_message(true, 'outbox', '{"topic": "mail", "key": "17", "value": {"to": "Ann"}, "headers": {"h": "1"}}'); COMMIT;
+                 BEGIN; SELECT pg_logical_emit_message(true, 'outbox', '{"topic": "mail", "value": "never"}'); ROLLBACK;
+                 SELECT pg_logical_emit_message(true, 'other', 'not JSON'), pg_logical_emit_message(true, 'outboxes', 'not JSON');
+                 SELECT pg_logical_emit_message(true, 'outbox', '{"topic": "mail", "key": {"id": 1}, "value": null}');
+                 SELECT pg_logical_emit_message(true, 'outbox:log', 'any bytes');
+                 SELECT pg_logical_emit_message(false, 'outbox:log', 'without a transaction')""")
+    wait_for("mail", here, "SELECT count(*) FROM topics.mail", "2")
+    wait_for("log", here, "SELECT count(*) FROM topics.log", "2")
+    tap.equal(here.sql("SELECT as_text(key), as_text(value), headers->>'h' FROM topics.mail ORDER BY \"offset\""),
+              '17|{"to": "Ann"}|1\n{"id": 1}||', "a message that says where it goes")
+    tap.equal(here.sql("SELECT as_text(key), as_text(value) FROM topics.log ORDER BY \"offset\""), "|any bytes\n|without a transaction",
+              "a message whose prefix names the topic")
+    for bad, pattern in (("not JSON", "invalid input syntax for type json"), ("[1]", "not a JSON object"), ('{"value": 1}', "names no topic"),
+                         ('{"topic": "elsewhere", "value": 1}', "may not go to topic")):
+        there.sql("SELECT pg_logical_emit_message(true, 'outbox', '%s')" % bad)
+        wait_for(bad, here, "SELECT state = 'failing' AND last_error ~ '%s' FROM tasks_status WHERE name = 'outbox'" % pattern)
+        error = here.sql("SELECT last_error FROM tasks_status WHERE name = 'outbox'")
+        tap.matches(pattern, error, "an error stops the source, and is seen: " + bad)
+        lsn = re.findall(r"change at ([0-9A-F]+/[0-9A-F]+) of source \"outbox\"", here.log_text())[-1]
+        here.sql("SELECT alter_task('outbox', '{\"skip_lsn\": \"%s\"}'); SELECT resume_task('outbox')" % lsn)
+        there.sql("SELECT pg_logical_emit_message(true, 'outbox:log', 'behind it')")
+        wait_for("what is behind", here, "SELECT state = 'running' FROM tasks_status WHERE name = 'outbox'")
+    wait_records_raw("log", 6)
+    here.sql("SELECT drop_source('outbox')")
+
+
+def wait_records_raw(topic, n):
+    tap.ok(wait_for(topic, here, "SELECT count(*) FROM topics.\"%s\"" % topic, str(n)), "%s has %d records" % (topic, n))
+
+
+class Writer(threading.Thread):
+    """Writes to table events and accounts of the source until it is stopped; each transaction is retried by nobody."""
+
+    def __init__(self, seed):
+        super().__init__()
+        self.rng = random.Random(seed)
+        self.stopping = threading.Event()
+        self.done = 0
+
+    def transaction(self):
+        n = self.rng.randint(1, 5)
+        text = "INSERT INTO events (pad) SELECT repeat('p', %d) FROM generate_series(1, %d);" % (self.rng.randint(0, 3000), n)
+        for _ in range(n):
+            account = self.rng.randint(1, 20)
+            text += self.rng.choice([
+                "INSERT INTO accounts VALUES (%d, 1) ON CONFLICT (id) DO UPDATE SET n = accounts.n + 1;" % account,
+                "DELETE FROM accounts WHERE id = %d;" % account,
+                "UPDATE accounts SET id = id + 100, n = n + 1 WHERE id = %d AND NOT EXISTS (SELECT 1 FROM accounts WHERE id = %d);"
+                % (account, account + 100)])
+        return "BEGIN; %s %s;" % (text, self.rng.choice(["COMMIT", "COMMIT", "COMMIT", "ROLLBACK"]))
+
+    def run(self):
+        while not self.stopping.is_set():
+            try:
+                there.sql(self.transaction(), timeout=60)
+                self.done += 1
+            except Exception:       # pylint: disable=broad-except
+                time.sleep(0.05)    # the server is down: the next one comes
+
+    def stop(self):
+        self.stopping.set()
+        self.join()
+
+
+def compare(what):
+    """Topics against tables: each event once, and accounts as their last records say."""
+    there_ids = there.sql("SELECT id, md5(pad) FROM events ORDER BY id")
+    wait_for("all events", here, "SELECT count(*) FROM topics.events", str(len(there_ids.split("\n"))))
+    found = here.sql("SELECT (value->>'id')::int, md5(value->>'pad') FROM topics.events ORDER BY 1")
+    tap.ok(found == there_ids, what + ": each event once, row by row")
+    state = {}
+    for key, value, _ in records("accounts"):
+        if value is None:
+            state.pop(key["id"], None)
+        else:
+            state[key["id"]] = value["n"]
+    tables = {int(i): int(n) for i, n in there.rows("SELECT id, n FROM accounts")}
+    tap.equal(state, tables, what + ": the last record of each key is the row that is there")
+
+
+def test_snapshot_beside_writers():
+    """the rows that are there while others write: nothing twice, nothing missed"""
+    there.sql("CREATE TABLE events (id serial PRIMARY KEY, pad text); CREATE TABLE accounts (id int PRIMARY KEY, n int);"
+              "INSERT INTO events (pad) SELECT repeat('o', 100) FROM generate_series(1, 20000)")
+    writer = Writer(SEED)
+    writer.start()
+    here.sql("SELECT create_source('loop', tables => ARRAY['events', 'accounts'], topic => '{table}', format => 'row', connection => '%s')"
+             % connection())
+    streaming("loop")
+    settled = writer.done + 20
+    deadline = time.monotonic() + 60
+    while writer.done < settled and time.monotonic() < deadline:
+        time.sleep(0.05)
+    writer.stop()
+    compare("snapshot beside writers")
+    tap.ok(int(here.sql("SELECT count(*) FROM topics.events WHERE headers->>'op' = 'c'")) > 0, "some came as changes")
+
+
+def kill_walsender():
+    there.sql("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = 'pgtopic_loop' AND active_pid IS NOT NULL")
+
+
+def kill_worker():
+    pid = here.sql("SELECT pids[1] FROM tasks_status WHERE name = 'loop'")
+    if pid:
+        os.kill(int(pid), signal.SIGKILL)
+        here.wait_up()
+
+
+def test_crashes():
+    """kill -9 of the worker, of both postmasters, walsenders that end, restarts: in a loop, exactly once"""
+    tap.note("PGTOPIC_SEED=%d" % SEED)
+    rng = random.Random(SEED)
+    writer = Writer(SEED + 1)
+    writer.start()
+    deeds = [kill_worker, kill_walsender, lambda: here.kill9().start(), lambda: there.kill9().start(), lambda: there.restart("fast"),
+             lambda: here.restart("fast")]
+    for n in range(ROUNDS):
+        before = writer.done
+        deadline = time.monotonic() + 60
+        while writer.done < before + rng.randint(5, 30) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        try:
+            deeds[n % len(deeds) if n < len(deeds) else rng.randrange(len(deeds))]()
+        except (OSError, pg.SqlError) as problem:
+            tap.note("while killing: %s" % problem)
+            here.wait_up()
+    writer.stop()
+    tap.ok(writer.done > ROUNDS, "%d transactions" % writer.done)
+    compare("%d crashes" % ROUNDS)
+
+
+def test_large():
+    """a transaction of many rows takes bounded memory"""
+    there.sql("CREATE TABLE large (id int PRIMARY KEY, pad text)")
+    here.sql("ALTER SYSTEM SET pgtopic.produce_buffer = '1MB'; SELECT pg_reload_conf();"
+             "SELECT create_source('large', tables => ARRAY['large'], topic => '{table}', connection => '%s')" % connection())
+    streaming("large")
+    there.sql("INSERT INTO large SELECT n, repeat('x', 300) FROM generate_series(1, %d) n" % LARGE, timeout=600)
+    wait_records_raw("large", LARGE)
+    tap.equal(here.sql("SELECT count(DISTINCT key) FROM topics.large"), str(LARGE), "each row once")
+    pid = here.sql("SELECT pids[1] FROM tasks_status WHERE name = 'large'")
+    with open("/proc/%s/status" % pid, encoding="utf8") as f:
+        anonymous = int(re.search(r"RssAnon:\s+(\d+) kB", f.read()).group(1))
+    tap.ok(anonymous < 100 * 1024, "the worker has %d MB for %d rows" % (anonymous // 1024, LARGE))
+    here.sql("ALTER SYSTEM RESET pgtopic.produce_buffer; SELECT pg_reload_conf(); SELECT drop_source('large')")
+
+
+def test_refusals():
+    """create_source() says at once what cannot work"""
+    here.sql("CREATE ROLE plain LOGIN; CREATE VIEW v AS SELECT 1 AS x; CREATE ROLE mere LOGIN; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO plain, mere;"
+             "GRANT ALL ON SCHEMA public TO plain; SELECT create_topic('topical')")
+    for statement, pattern in (
+            ("SELECT create_source('x')", "needs \"tables\""),
+            ("SELECT create_source('x', tables => ARRAY['orders'], publication => 'p')", "not both"),
+            ("SELECT create_source('Bad-Name', tables => ARRAY['orders'])", "invalid name of a source"),
+            ("SELECT create_source('x', tables => ARRAY['nowhere'])", "does not exist"),
+            ("SELECT create_source('x', tables => ARRAY['v'])", "not a table that can be a source"),
+            ("SELECT create_source('x', tables => ARRAY['topics.topical'])", "not a table that can be a source"),
+            ("SELECT create_source('x', tables => ARRAY['task_definitions'])", "not a table that can be a source"),
+            ("SELECT create_source('x', tables => ARRAY['orders'], format => 'avro')", "\"row\" or \"debezium\""),
+            ("SELECT create_source('x', tables => ARRAY['orders'], connection => 'host=/nowhere')", "connection to the source's server failed"),
+            ("SELECT create_source('x', tables => ARRAY['nowhere'], connection => '%s')" % connection(), "does not exist at the source's server"),
+            ("SELECT create_source('x', publication => 'nowhere', connection => '%s')" % connection(), "publication \"nowhere\" does not exist"),
+            ("SELECT create_source('x', tables => ARRAY['events'], slot => 'pgtopic_loop', connection => '%s')" % connection(), "exists already"),
+            ("SELECT create_source('local', tables => ARRAY['orders'])", "already exists"),
+            ("SET ROLE plain; SELECT create_source('x', tables => ARRAY['orders'])", "must be owner of table"),
+            ("SET ROLE plain; SELECT create_source('x', tables => ARRAY['events'], connection => '%s')" % connection(), "password is required"),
+            ("SET ROLE plain; CREATE TABLE own (id int PRIMARY KEY); SELECT create_source('x', tables => ARRAY['own'])", "replication role|start WAL sender|may not replicate"),
+            ("SET ROLE plain; SELECT create_source('x', tables => ARRAY['events'], connection => '%s password=secret')" % connection(),
+             "asked for no password"),
+            ("SET ROLE plain; SELECT drop_source('local')", "must be owner"),
+            ("SELECT drop_source('nowhere')", "does not exist")):
+        refused(pattern, statement, statement[:90])
+    tap.equal(here.sql("SELECT count(*) FROM tasks_status WHERE name = 'x'") + here.sql("SELECT count(*) FROM pg_replication_origin WHERE roname LIKE '%x'"),
+              "00", "nothing is left of them")
+
+
+def failing(name, pattern, what):
+    tap.ok(wait_for(what, here, "SELECT state = 'failing' AND last_error ~ '%s' FROM tasks_status WHERE name = '%s'" % (pattern, name)), what)
+
+
+def test_faults():
+    """a slot that is gone, moved or lost; a publication that is gone; a server that is down: errors that are seen, and never a silent loss"""
+    there.sql("CREATE TABLE faults (id int PRIMARY KEY)")
+    here.sql("SELECT drop_source('loop')")
+
+    def start_anew():
+        if here.sql("SELECT count(*) FROM tasks_status WHERE name = 'faults'") == "1":
+            here.sql("SELECT drop_source('faults'); DROP TABLE IF EXISTS topics.faults")
+        there.sql("TRUNCATE faults; INSERT INTO faults VALUES (1)")
+        here.sql("SELECT create_source('faults', tables => ARRAY['faults'], topic => '{table}', connection => '%s')" % connection())
+        wait_records("faults", 1)
+
+    def behind_its_back(text):
+        """With the worker away."""
+        here.sql("SELECT pause_task('faults')")
+        wait_for("the slot is free", there, "SELECT NOT active FROM pg_replication_slots WHERE slot_name = 'pgtopic_faults'")
+        there.sql(text)
+        here.sql("SELECT resume_task('faults')")
+
+    start_anew()
+    behind_its_back("INSERT INTO faults VALUES (2); SELECT pg_drop_replication_slot('pgtopic_faults')")
+    failing("faults", "is gone from the source", "a slot that was dropped")
+    start_anew()
+    behind_its_back("SELECT pg_drop_replication_slot('pgtopic_faults'); INSERT INTO faults VALUES (2);"
+                    "SELECT pg_create_logical_replication_slot('pgtopic_faults', 'pgoutput')")
+    failing("faults", "has passed over changes", "a slot that was made anew")
+    start_anew()
+    behind_its_back("INSERT INTO faults VALUES (2); SELECT pg_replication_slot_advance('pgtopic_faults', pg_current_wal_lsn())")
+    failing("faults", "has passed over changes", "a slot that was moved")
+    start_anew()
+    behind_its_back("DROP PUBLICATION pgtopic_faults; INSERT INTO faults VALUES (2)")
+    failing("faults", "publication \"pgtopic_faults\" does not exist", "a publication that was dropped")
+    start_anew()
+    there.stop()
+    failing("faults", "connection to the source", "a server that is down")
+    there.start()
+    there.sql("INSERT INTO faults VALUES (3)")
+    here.sql("SELECT resume_task('faults')")
+    wait_records("faults", 2)
+    if int(there.sql("SELECT current_setting('server_version_num')")) >= 130000:
+        there.sql("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'; SELECT pg_reload_conf()")
+        behind_its_back("SELECT pg_switch_wal(); CREATE TABLE filler AS SELECT 1; SELECT pg_switch_wal(); CHECKPOINT; INSERT INTO filler VALUES (1);"
+                        "SELECT pg_switch_wal(); CHECKPOINT; INSERT INTO filler VALUES (1); SELECT pg_switch_wal(); CHECKPOINT;"
+                        "INSERT INTO filler VALUES (1); SELECT pg_switch_wal(); CHECKPOINT")
+        failing("faults", "has lost WAL", "a slot that has lost WAL")
+        there.sql("ALTER SYSTEM RESET max_slot_wal_keep_size; SELECT pg_reload_conf()")
+    start_anew()
+    there.stop()
+    done = here.run("psql", "-XAtq", "-c", "SELECT drop_source('faults')", check=False)
+    tap.matches("WARNING:  replication slot \"pgtopic_faults\" and its publication stay", done.stderr, "drop_source() says what it could not remove")
+    tap.equal((done.returncode, here.sql("SELECT count(*) FROM tasks_status WHERE name = 'faults'")), (0, "0"), "and drops the rest")
+    there.start()
+    there.sql("SELECT pg_drop_replication_slot('pgtopic_faults'); DROP PUBLICATION pgtopic_faults")
+
+
+def test_idle():
+    """WAL that has nothing for a source is let go, and the server can shut down while the source reads"""
+    before = there.sql("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = 'pgtopic_loop'")
+    there.sql("CREATE TABLE noise AS SELECT repeat('n', 500) FROM generate_series(1, 20000)")
+    lsn = there.sql("SELECT pg_current_wal_lsn() - 1024 * 1024")
+    tap.ok(wait_for("the slot moves", there, "SELECT confirmed_flush_lsn >= '%s' AND confirmed_flush_lsn > '%s' FROM pg_replication_slots"
+                    " WHERE slot_name = 'pgtopic_loop'" % (lsn, before)), "an idle slot moves on")
+    there.restart("fast")
+    tap.ok(there.is_up(), "a fast shutdown does not hang")
+    there.sql("INSERT INTO events (pad) VALUES ('after the restart')")
+    compare("after the restart")
+
+
+def test_drop():
+    """drop_source() leaves nothing"""
+    for name in here.sql("SELECT name FROM tasks_status").split("\n"):
+        here.sql("SELECT drop_source('%s')" % name)
+    for server in (here, there):
+        tap.equal(server.sql("SELECT count(*) FROM pg_replication_slots"), "0", server.name + ": no slots")
+        tap.equal(server.sql("SELECT count(*) FROM pg_publication WHERE pubname LIKE 'pgtopic%'"), "0", server.name + ": no publications")
+    tap.equal(here.sql("SELECT count(*) FROM pg_replication_origin"), "0", "no origins")
+
+
+pg.demote()
+here = pg.Cluster("here", SETTINGS).init().start()
+there = pg.Cluster("there", SETTINGS, preload=False).init().start()
+here.sql("CREATE EXTENSION pgtopic")
+tap.main([test_debezium, test_row, test_types, test_identity, test_changed_tables, test_messages, test_snapshot_beside_writers, test_crashes,
+          test_large, test_idle, test_refusals, test_faults, test_drop])

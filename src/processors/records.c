@@ -128,7 +128,8 @@ pt_records_register(TupleDesc desc, Tuplestorestate * rows)
 	enr->md.reliddesc = InvalidOid;
 	enr->md.tupdesc = desc;
 	enr->md.enrtype = ENR_NAMED_TUPLESTORE;
-	enr->md.enrtuples = rows ? tuplestore_tuple_count(rows) : 0;
+	/* for a plan that is made before there are records */
+	enr->md.enrtuples = rows ? tuplestore_tuple_count(rows) : PT_PROCESSOR_BATCH_RECORDS;
 	enr->reldata = rows;
 	if (SPI_register_relation(enr) != SPI_OK_REL_REGISTER)
 		elog(ERROR, "could not register the relation \"%s\"", RELATION_NAME);

@@ -156,9 +156,9 @@ item_match(StringInfo out, const PtSinkColumn *c)
 }
 
 static void
-item_same(StringInfo out, const PtSinkColumn *c)
+item_key(StringInfo out, const PtSinkColumn *c)
 {
-	appendStringInfo(out, "e.c%d = l.c%d", c->number, c->number);
+	appendStringInfo(out, "k.%s", c->quoted);
 }
 
 static void
@@ -333,7 +333,11 @@ conversions(const PtSinkTable *t)
 	return out.data;
 }
 
-/* Up to sink_last: the last thing that a batch says of each row. */
+/*
+ * Up to sink_last: the last thing that a batch says of each row.  For those
+ * that lack values: "start" is the last record of the batch that has deleted
+ * the row, and "several" tells whether there are other records to look at.
+ */
 static char *
 mirror_rows(const PtSinkTable *t)
 {
@@ -350,14 +354,16 @@ mirror_rows(const PtSinkTable *t)
 					"  UNION ALL\n"
 					"  SELECT n, 1, false, change ? 'unavailable', change -> 'after' FROM sink_read WHERE change ? 'after'\n"
 					"), sink_row AS MATERIALIZED (\n"
-					"  SELECT i.n, i.step, i.gone, i.unavailable, i.image, %s\n"
+					"  SELECT i.n, i.step, i.gone, i.unavailable, i.image, %s, max(i.n) FILTER (WHERE i.gone) OVER one AS start,\n"
+					"    count(*) OVER one > 1 AND bool_or(NOT i.gone AND NOT i.image ?& %s) OVER one AS several\n"
 					"  FROM (SELECT n, step, gone, unavailable, image%s AS image\n"
 					"      FROM sink_image WHERE n > coalesce((SELECT n FROM sink_start), 0) OFFSET 0) i,\n"
 					"    LATERAL jsonb_to_record(i.image) AS k(%s)\n"
+					"  WINDOW one AS (PARTITION BY %s)\n"
 					"), sink_last AS MATERIALIZED (\n"
 					"  SELECT DISTINCT ON (%s) * FROM sink_row ORDER BY %s, n DESC, step DESC\n)",
-					t->extension, names(t, is_key), list(t, is_key, item_key_as, ", "), conversions(t),
-					list(t, is_key, item_definition, ", "), key, key);
+					t->extension, names(t, is_key), list(t, is_key, item_key_as, ", "), names(t, is_filled), conversions(t),
+					list(t, is_key, item_definition, ", "), list(t, is_key, item_key, ", "), key, key);
 }
 
 /*
@@ -368,22 +374,17 @@ mirror_rows(const PtSinkTable *t)
 static char *
 mirror_bases(const PtSinkTable *t)
 {
-	char	   *same = list(t, is_key, item_same, " AND ");
-	char	   *all = names(t, is_filled);
-
-	return psprintf("sink_whole AS MATERIALIZED (\n"
-					"  SELECT l.n, %s, l.unavailable, CASE WHEN l.image ?& %s THEN l.image ELSE (\n"
-					"      SELECT coalesce(jsonb_object_agg(f.key, f.value), '{}') FROM (\n"
-					"        SELECT DISTINCT ON (f.key) f.key, f.value FROM sink_row e, jsonb_each(e.image) f\n"
-					"        WHERE NOT e.gone AND %s AND e.n > coalesce((SELECT max(e.n) FROM sink_row e WHERE e.gone AND %s), 0)\n"
-					"        ORDER BY f.key, e.n DESC) f) END AS image\n"
-					"  FROM sink_last l WHERE NOT l.gone\n"
+	return psprintf("sink_merged AS MATERIALIZED (\n"
+					"  SELECT max(e.n) AS n, jsonb_object_agg(f.key, f.value ORDER BY e.n) AS image\n"
+					"  FROM sink_row e, jsonb_each(e.image) f WHERE e.several AND NOT e.gone AND e.n > coalesce(e.start, 0) GROUP BY %s\n"
+					"), sink_whole AS MATERIALIZED (\n"
+					"  SELECT %s, l.unavailable, l.start, coalesce(m.image, l.image) AS image\n"
+					"  FROM sink_last l LEFT JOIN sink_merged m ON m.n = l.n WHERE NOT l.gone\n"
 					"), sink_based AS MATERIALIZED (\n"
-					"  SELECT l.*, CASE WHEN NOT l.image ?& %s AND (SELECT n FROM sink_start) IS NULL\n"
-					"      AND NOT EXISTS (SELECT FROM sink_row e WHERE e.gone AND %s)\n"
+					"  SELECT l.*, CASE WHEN NOT l.image ?& %s AND l.start IS NULL AND (SELECT n FROM sink_start) IS NULL\n"
 					"    THEN (SELECT target FROM %s AS target WHERE %s) END AS base\n"
 					"  FROM sink_whole l\n)",
-					list(t, is_key, item_of_last, ", "), all, same, same, all, same,
+					list(t, is_key, item_alias, ", "), list(t, is_key, item_of_last, ", "), names(t, is_filled),
 					t->name, list(t, is_key, item_match, " AND "));
 }
 

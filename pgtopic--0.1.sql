@@ -767,13 +767,23 @@ COMMENT ON FUNCTION alter_task_owner(text, name) IS 'gives a task to another rol
 
 CREATE FUNCTION list_tasks(OUT name text, OUT kind text, OUT owner name, OUT definition jsonb, OUT state text,
 						   OUT pause_reason text, OUT errors bigint, OUT last_error text, OUT last_error_at timestamptz,
-						   OUT records bigint, OUT bytes bigint, OUT newest_record_at timestamptz,
-						   OUT progress_at timestamptz, OUT lsn pg_lsn, OUT pids int[]) RETURNS SETOF record
+						   OUT records bigint, OUT skipped bigint, OUT bytes bigint,
+						   OUT newest_record_at timestamptz, OUT progress_at timestamptz, OUT lsn pg_lsn, OUT pids int[]) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'pt_list_tasks' LANGUAGE C VOLATILE ROWS 10;
+CREATE FUNCTION list_topics_lag(topics text[], group_id text, OUT lag bigint, OUT oldest timestamptz)
+	AS 'MODULE_PATHNAME', 'pt_topics_lag' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION list_topics_lag(text[], text) IS 'records of topics that a group has not read, and when the oldest of them was produced';
+
 CREATE VIEW tasks_status AS
-	SELECT name, kind, owner, definition, state, pause_reason, errors, last_error, last_error_at, records, bytes,
-		   newest_record_at, progress_at, lsn, pids
-	FROM list_tasks();
+	SELECT t.name, t.kind, t.owner, t.definition, t.state, t.pause_reason, t.errors, t.last_error, t.last_error_at, t.records,
+		   t.skipped, t.bytes, l.lag,
+		   CASE WHEN l.lag IS NOT NULL THEN
+				round(coalesce(greatest(extract(epoch FROM clock_timestamp() - l.oldest), 0), 0), 3) END AS lag_seconds,
+		   t.newest_record_at, t.progress_at, t.lsn, t.pids
+	FROM list_tasks() t
+		LEFT JOIN LATERAL list_topics_lag(
+			CASE WHEN jsonb_typeof(t.definition->'topics') = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(t.definition->'topics')) END,
+			coalesce(t.definition->>'group', t.name)) l ON true;
 COMMENT ON VIEW tasks_status IS 'tasks, what they are doing, and what went wrong';
 GRANT SELECT ON tasks_status TO PUBLIC;
 

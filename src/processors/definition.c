@@ -137,7 +137,7 @@ pt_processor_check(const PtTask *task)
 				 errmsg("\"%s\" must not be empty", "group")));
 	foreach(lc, fields.topics)
 		check_topic(lfirst(lc), ACL_SELECT);
-	if (!pt_processor_stops(&fields) && strcmp(fields.on_error, "skip") != 0)
+	if (!pt_processor_stops(&fields) && strcmp(fields.on_error, PT_PROCESSOR_SKIP) != 0)
 		check_topic(fields.on_error, ACL_INSERT);
 	check_statement(pt_processor_statement(task, &fields));
 }
@@ -156,7 +156,7 @@ pt_processor_statement(const PtTask *task, const PtProcessorFields *fields)
 bool
 pt_processor_stops(const PtProcessorFields *fields)
 {
-	return strcmp(fields->on_error, "stop") == 0;
+	return strcmp(fields->on_error, PT_PROCESSOR_ON_ERROR) == 0;
 }
 
 /* As many as there are partitions, up to the parallelism. */

@@ -63,4 +63,9 @@ extern void pt_records_register(TupleDesc desc, Tuplestorestate * rows);
 extern SPIPlanPtr pt_statement_prepare(const char *statement);
 extern void pt_statement_run(SPIPlanPtr plan, TupleDesc desc, Tuplestorestate * rows);
 
+
+/* divide.c */
+extern int64 pt_batch_divide(const PtTask *task, const PtProcessorFields *fields, SPIPlanPtr plan,
+							 const PtBatch *batch, const char **error);
+
 #endif							/* PT_PROCESSORS_INTERNAL_H */

@@ -42,6 +42,7 @@ typedef struct PtProcessorFields
 #define PT_PROCESSOR_PARALLELISM	1
 #define PT_PROCESSOR_BATCH_RECORDS	500
 #define PT_PROCESSOR_ON_ERROR		"stop"
+#define PT_PROCESSOR_SKIP			"skip"
 
 extern void pt_processor_define(PtDefinition *d, const PtProcessorFields *fields);
 

@@ -53,7 +53,8 @@ static void begin(Processor *p, PtTask *task);
 static void prepare(Processor *p);
 static int	read_batch(Processor *p, PtBatch *batch);
 static int	do_batch(Processor *p);
-static void wait_for(Processor *p, int more, int64 ms);
+static bool wait_for(Processor *p, int more, int64 ms);
+static void gather(Processor *p);
 static void settings(const PtTask *task);
 
 /* The session is as the statement was made for. */
@@ -140,6 +141,8 @@ read_batch(Processor *p, PtBatch *batch)
 static int
 do_batch(Processor *p)
 {
+	const char *error = NULL;
+	int64		skipped = 0;
 	PtBatch		batch;
 	int			n;
 
@@ -154,23 +157,34 @@ do_batch(Processor *p)
 	if (n > 0)
 	{
 		pgstat_report_activity(STATE_RUNNING, p->fields.statement);
-		pt_statement_run(p->plan, batch.desc, batch.rows);
+		if (pt_processor_stops(&p->fields))
+			pt_statement_run(p->plan, batch.desc, batch.rows);
+		else
+			skipped = pt_batch_divide(p->task, &p->fields, p->plan, &batch, &error);
 		PT_STOP_POINT("processor.run");
 	}
+	if (skipped > 0)
+		error = MemoryContextStrdup(p->mcxt, error);
 	pt_task_commit(p->task);
 	MemoryContextSwitchTo(p->mcxt);
+	if (skipped > 0)
+	{
+		pt_task_skipped(p->task, skipped, error);
+		pfree(unconstify(char *, error));
+	}
 	pt_task_progress(p->task, n, batch.bytes, batch.newest_timestamp_ms, 0);
 	return n;
 }
 
 /*
  * Waits until a partition has "more" records that were not read yet, or topics
- * have changed, for so long at most.
+ * have changed, for so long at most.  false: nothing of that has happened.
  */
-static void
+static bool
 wait_for(Processor *p, int more, int64 ms)
 {
 	TimestampTz deadline;
+	bool		moved;
 
 	if (p->waits.locked_out)
 		ms = Min(ms, PT_CONSUME_RETRY_MS);
@@ -178,12 +192,28 @@ wait_for(Processor *p, int more, int64 ms)
 		p->waits.offsets[i] += more - 1;
 	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
 	StartTransactionCommand();
-	(void) pt_wait_for_logs(p->waits.leaves, p->waits.offsets, p->waits.n, p->changes, deadline,
-							pt_task_stop_flag(p->task));
+	moved = pt_wait_for_logs(p->waits.leaves, p->waits.offsets, p->waits.n, p->changes, deadline,
+							 pt_task_stop_flag(p->task));
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(p->mcxt);
 	for (int i = 0; i < p->waits.n; i++)
 		p->waits.offsets[i] -= more - 1;
+	return moved;
+}
+
+/* There is something: waits for a whole batch, for batch_wait at most. */
+static void
+gather(Processor *p)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), p->fields.batch_wait_ms);
+
+	while (pt_task_go_on(p->task))
+	{
+		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+
+		if (left <= 0 || wait_for(p, p->fields.batch_records, Min(left, WAIT_MS_MAX)))
+			break;
+	}
 }
 
 void
@@ -199,8 +229,7 @@ pt_processor_run(PtTask *task, int worker)
 
 		if (n < 0 || n == p.fields.batch_records)
 			continue;
-		wait_for(&p, 1, WAIT_MS_MAX);
-		if (p.fields.batch_wait_ms > 0)
-			wait_for(&p, p.fields.batch_records, p.fields.batch_wait_ms);
+		if (wait_for(&p, 1, WAIT_MS_MAX) && p.fields.batch_wait_ms > 0)
+			gather(&p);
 	}
 }

@@ -47,6 +47,7 @@ typedef struct Doing
 	TimestampTz last_error_at;
 	const char *last_error;
 	int64		records;
+	int64		skipped;
 	int64		bytes;
 	int64		newest_timestamp_ms;
 	uint64		lsn;
@@ -196,6 +197,7 @@ add_up(Doing *doing, const PtTask *task, const PtSlot *slots)
 			doing->last_error = slot->last_error;
 		}
 		doing->records += slot->records;
+		doing->skipped += slot->skipped;
 		doing->bytes += slot->bytes;
 		doing->newest_timestamp_ms = Max(doing->newest_timestamp_ms, slot->newest_timestamp_ms);
 		doing->lsn = Max(doing->lsn, slot->lsn);
@@ -255,6 +257,7 @@ put_task(ReturnSetInfo *result, const PtTask *task, const Doing *doing)
 	nulls[n] = doing->last_error_at == 0;
 	values[n++] = TimestampTzGetDatum(doing->last_error_at);
 	values[n++] = Int64GetDatum(doing->records);
+	values[n++] = Int64GetDatum(doing->skipped);
 	values[n++] = Int64GetDatum(doing->bytes);
 	nulls[n] = doing->newest_timestamp_ms < 0;
 	values[n] = nulls[n] ? 0 : pt_timestamp_datum(doing->newest_timestamp_ms, &nulls[n]);

@@ -57,6 +57,7 @@ typedef struct PtSlot
 
 	/* progress */
 	int64		records;
+	int64		skipped;		/* of these, could not be processed */
 	int64		bytes;
 	int64		newest_timestamp_ms;	/* of a record; -1: not known */
 	uint64		lsn;			/* 0: not known */
@@ -81,6 +82,7 @@ extern PtSlot *pt_slots_lock(LWLockMode mode);
 extern void pt_slots_unlock(void);
 extern PtSlot *pt_slots_copy(void);
 extern void pt_slot_clear(PtSlot *slot);
+extern void pt_slot_error(PtSlot *slot, const char *text);
 extern void pt_slot_failed(PtSlot *slot, const ErrorData *edata);
 extern const volatile bool *pt_slot_stop(int slot);
 extern void pt_task_launcher_attach(Latch *latch);

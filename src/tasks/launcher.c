@@ -54,11 +54,11 @@
 /* A worker that was asked for and does not come is asked for again. */
 #define START_MS_MAX	30000
 
-/* A task that is to run. */
+/* A task, and what is to run of it. */
 typedef struct Wanted
 {
 	PtTask	   *task;
-	int			workers;
+	int			workers;		/* 0: it is paused */
 	ErrorData  *error;			/* why it cannot run */
 } Wanted;
 
@@ -67,6 +67,7 @@ static bool told_no_worker;		/* the server's log has it */
 static List *read_wanted(void);
 static void count_workers(void *arg);
 static void check_can_run(void *arg);
+static const Wanted *task_of(List *wanted, const PtSlot *slot);
 static const Wanted *wanted_of(List *wanted, const PtSlot *slot);
 static void stop_worker(PtSlot *slot, TimestampTz now);
 static void take_back(List *wanted, TimestampTz now);
@@ -139,23 +140,23 @@ read_wanted(void)
 		PtTask	   *task = lfirst(lc);
 		Wanted	   *w;
 
-		if (task->paused || task->foreign)
-			continue;
 		w = palloc0(sizeof(Wanted));
 		w->task = task;
+		result = lappend(result, w);
+		if (task->paused || task->foreign)
+			continue;
 		w->workers = 1;
 		w->error = pt_guarded(check_can_run, w);
 		if (w->error == NULL)
 			w->error = pt_guarded(count_workers, w);
 		w->workers = Min(w->workers, pt_max_tasks);
-		result = lappend(result, w);
 	}
 	return result;
 }
 
-/* The task for which the slot is; NULL: it is not wanted any more. */
+/* The task for which the slot is; NULL: there is none any more. */
 static const Wanted *
-wanted_of(List *wanted, const PtSlot *slot)
+task_of(List *wanted, const PtSlot *slot)
 {
 	ListCell   *lc;
 
@@ -164,9 +165,18 @@ wanted_of(List *wanted, const PtSlot *slot)
 		const Wanted *w = lfirst(lc);
 
 		if (strcmp(w->task->name, slot->name) == 0)
-			return slot->worker < w->workers ? w : NULL;
+			return w;
 	}
 	return NULL;
+}
+
+/* The same if the slot's worker is to run. */
+static const Wanted *
+wanted_of(List *wanted, const PtSlot *slot)
+{
+	const Wanted *w = task_of(wanted, slot);
+
+	return w != NULL && slot->worker < w->workers ? w : NULL;
 }
 
 /*
@@ -209,6 +219,8 @@ take_back(List *wanted, TimestampTz now)
 			slot->life++;
 			slot->state = PT_SLOT_WAITING;
 		}
+		else if (slot->state == PT_SLOT_WAITING && task_of(wanted, slot) == NULL)
+			pt_slot_clear(slot);
 		else if (slot->state == PT_SLOT_WAITING && w == NULL)
 			slot->failing = false;
 		else if (slot->state == PT_SLOT_WAITING && w->task->version != slot->version)

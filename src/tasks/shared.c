@@ -97,18 +97,26 @@ pt_slot_clear(PtSlot *slot)
 	slot->newest_timestamp_ms = -1;
 }
 
-/* Message, detail and hint, as far as there is room. */
+/* Writes down an error, as far as there is room. */
+void
+pt_slot_error(PtSlot *slot, const char *text)
+{
+	int			len = pg_mbcliplen(text, (int) strlen(text), PT_TASK_ERROR_MAX - 1);
+
+	memcpy(slot->last_error, text, len);
+	slot->last_error[len] = '\0';
+	slot->last_error_at = GetCurrentTimestamp();
+}
+
+/* Message, detail and hint. */
 static void
 keep_error(PtSlot *slot, const ErrorData *edata)
 {
 	char	   *text = psprintf("%s%s%s%s%s", edata->message ? edata->message : "unknown error",
 								edata->detail ? "\nDETAIL:  " : "", edata->detail ? edata->detail : "",
 								edata->hint ? "\nHINT:  " : "", edata->hint ? edata->hint : "");
-	int			len = pg_mbcliplen(text, (int) strlen(text), PT_TASK_ERROR_MAX - 1);
 
-	memcpy(slot->last_error, text, len);
-	slot->last_error[len] = '\0';
-	slot->last_error_at = GetCurrentTimestamp();
+	pt_slot_error(slot, text);
 	pfree(text);
 }
 

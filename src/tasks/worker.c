@@ -262,6 +262,17 @@ pt_task_stop_flag(const PtTask *task)
 	return pt_slot_stop(task->slot);
 }
 
+/* So many records were passed over; the error of the last one. */
+void
+pt_task_skipped(PtTask *task, int64 records, const char *error)
+{
+	PtSlot	   *slot = &pt_slots_lock(LW_EXCLUSIVE)[task->slot];
+
+	slot->skipped += records;
+	pt_slot_error(slot, error);
+	pt_slots_unlock();
+}
+
 /*
  * So much has been done since the last call, and committed; it may be nothing:
  * then it says that all is well.  newest_timestamp_ms: of the newest record,

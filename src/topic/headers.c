@@ -225,6 +225,34 @@ to_utf8(char *s, int *len)
 }
 
 /*
+ * Returns the headers (NULL: none) with others behind them: n texts in the
+ * database's encoding, keys and values in turn.
+ */
+PtHeaders *
+pt_headers_append(const PtHeaders *headers, const char *const *texts, int n)
+{
+	HeadersBuilder b;
+
+	Assert(n % 2 == 0);
+	builder_begin(&b);
+	if (headers != NULL)
+	{
+		appendBinaryStringInfo(&b.buf, headers->data, pt_headers_len(headers));
+		b.count = headers->count;
+	}
+	for (int i = 0; i < n; i += 2)
+	{
+		int			key_len;
+		int			value_len;
+		char	   *key = to_utf8(pstrdup(texts[i]), &key_len);
+		char	   *value = to_utf8(pstrdup(texts[i + 1]), &value_len);
+
+		builder_add(&b, key, key_len, value, value_len);
+	}
+	return builder_end(&b);
+}
+
+/*
  * Returns a key or a value in JSON as bytes; NULL for null.
  */
 static char *

@@ -71,6 +71,9 @@ pt_headers_form(const char *data, int32 len, int32 count)
 	return h;
 }
 
+/* headers.c */
+extern PtHeaders *pt_headers_append(const PtHeaders *headers, const char *const *texts, int n);
+
 /* Returns the topic of that name; ERROR 42P01 if there is none. */
 extern const PtTopic *pt_topic_expect_name(PtString name);
 

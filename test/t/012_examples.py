@@ -52,7 +52,22 @@ def test_outbox():
                   + server.sql("SELECT slot_name FROM pg_replication_slots"), "", turn + ": nothing is left behind")
 
 
+def test_processor_running_aggregate():
+    """totals follow a topic, a record that is no JSON becomes a dead letter, and nothing is left behind"""
+    for turn in ("once", "again"):
+        done = server.run("psql", "-X", "-f", pg.ROOT + "/examples/processor_running_aggregate.sql", check=False, timeout=120)
+        if not tap.ok(done.returncode == 0 and done.stderr == "", turn + ": it runs"):
+            tap.note(done.stderr)
+        first, second = re.split(r"^--- .*$", done.stdout, flags=re.M)[1:]
+        tap.equal(re.findall(r"^ (\w+) +\| +(\d+) \| +(\d+)$", first, re.M), [("bolt", "2", "7"), ("nut", "1", "20")], turn + ": the totals")
+        tap.equal(re.findall(r"^ (\w+) +\| +(\d+) \| +(\d+)$", second, re.M), [("bolt", "3", "8"), ("nut", "1", "20")], turn + ": they follow")
+        tap.matches(r"Ann +\| three bolts, please +\| invalid input syntax for type json", second, turn + ": the dead letter says why")
+        tap.matches(r"example_sold \| running +\| +5 \| +1 \| +0", second, turn + ": the view counts")
+        tap.equal(server.sql("SELECT relname FROM pg_class WHERE oid >= 16384 AND relname LIKE '%example%'"), "", turn + ": nothing is left behind")
+        tap.equal(server.sql("SELECT count(*) FROM tasks_status"), "0", turn + ": no task either")
+
+
 pg.demote()
 server = pg.Cluster().init().start()
 server.sql("CREATE EXTENSION pgtopic")
-tap.main([test_no_gaps, test_sink_mirror, test_outbox])
+tap.main([test_no_gaps, test_sink_mirror, test_outbox, test_processor_running_aggregate])

@@ -18,6 +18,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_publication.h"
+#include "catalog/pg_type.h"
 #include "func/func.h"
 #include "guard.h"
 #include "libpq-fe.h"

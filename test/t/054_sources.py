@@ -121,6 +121,28 @@ def test_row():
     tap.equal(records("rows-B_c"), [({"x": 1, "y": 2}, {"x": 1, "y": 2}, {"op": "c"})], "the template makes a legal name of any")
 
 
+def test_restored():
+    """a source that comes out of a dump is paused; it begins anew, and leaves the slot of the source that was dumped alone"""
+    there.sql("CREATE TABLE dumped (id int PRIMARY KEY); INSERT INTO dumped VALUES (1)")
+    here.sql("SELECT create_source('dumped', tables => ARRAY['dumped'], topic => '{table}', connection => '%s')" % connection())
+    wait_records("dumped", 1)
+    restored = pg.Cluster("restored", SETTINGS).init().start()
+    restored.sql(here.run("pg_dump").stdout)
+    tap.equal(restored.sql("SELECT name, state FROM tasks_status ORDER BY 1"), "dumped|paused\nlocal|paused\nrows|paused", "sources are restored, paused")
+    restored.sql("SELECT resume_task('dumped')")
+    tap.ok(wait_for("an error", restored, "SELECT last_error ~ 'is not known here' FROM tasks_status WHERE name = 'dumped'"),
+           "a slot that is another's is not taken")
+    restored.sql("SELECT drop_source('dumped')")
+    there.sql("INSERT INTO dumped VALUES (2)")
+    wait_records("dumped", 2)
+    restored.sql("INSERT INTO orders VALUES (77, 'new', 1); SELECT resume_task('local')")
+    tap.ok(wait_for("the snapshot", restored, "SELECT count(*) = 1 FROM topics.\"public.orders\" WHERE value->>'op' = 'r' AND value->'after'->>'id' = '77'"),
+           "a restored source begins anew")
+    restored.sql("SELECT drop_source('local'); SELECT drop_source('rows')")
+    restored.stop()
+    here.sql("SELECT drop_source('dumped')")
+
+
 TYPES = [   # type, SQL, in an envelope, in a row
     ("bool", "true", True), ("smallint", "-7", -7), ("bigint", "9007199254740993", 9007199254740993), ("oid", "4000000000", 4000000000),
     ("real", "1.5", 1.5), ("float8", "1e300", 1e300), ("float8", "'NaN'", "NaN"), ("float8", "'-Infinity'", "-Infinity"),
@@ -238,8 +260,8 @@ def test_changed_tables():
     if int(there.sql("SELECT current_setting('server_version_num')")) < 150000:
         return
     there.sql("CREATE TABLE filtered (id int PRIMARY KEY, a int, b int); INSERT INTO filtered VALUES (1, 1, 1), (2, 2, 2);"
-              "CREATE PUBLICATION some FOR TABLE filtered (id, b) WHERE (id > 1)")
-    here.sql("SELECT create_source('filtered', publication => 'some', topic => '{table}', format => 'row', connection => '%s')" % connection())
+              "CREATE PUBLICATION chosen FOR TABLE filtered (id, b) WHERE (id > 1)")
+    here.sql("SELECT create_source('filtered', publication => 'chosen', topic => '{table}', format => 'row', connection => '%s')" % connection())
     wait_records("filtered", 1)
     there.sql("INSERT INTO filtered VALUES (0, 0, 0), (3, 3, 3)")
     wait_records("filtered", 2)
@@ -432,6 +454,28 @@ def test_refusals():
               "00", "nothing is left of them")
 
 
+def test_owner():
+    """a plain user's source of this server: it works with his rights, and no others"""
+    here.sql("CREATE ROLE replicator LOGIN REPLICATION; GRANT CREATE ON DATABASE postgres TO replicator; CREATE SCHEMA AUTHORIZATION replicator;"
+             "GRANT ALL ON SCHEMA public, topics TO replicator; SET ROLE replicator; CREATE TABLE replicator.own (id int PRIMARY KEY);"
+             "INSERT INTO replicator.own VALUES (1)")
+    create = "SET SESSION AUTHORIZATION replicator; SELECT create_source('%s', tables => ARRAY['replicator.own'], topic => '%s', tombstones => false," \
+        " truncate => false)"
+    refused("permission denied for function create_source", create % ("owned", "owned"), "create_source() is for those who were granted it")
+    here.sql("GRANT EXECUTE ON FUNCTION create_source TO replicator")
+    here.sql(create % ("owned", "owned"))
+    wait_records("owned", 1)
+    here.sql("TRUNCATE replicator.own; INSERT INTO replicator.own VALUES (2); DELETE FROM replicator.own")
+    wait_records("owned", 3)
+    tap.equal([v["op"] for _, v, _ in records("owned")], ["r", "c", "d"], "without tombstones and TRUNCATE, as asked for")
+    tap.equal(here.sql("SELECT tableowner FROM pg_tables WHERE schemaname = 'topics' AND tablename = 'owned'"), "replicator", "topics are the owner's")
+    here.sql("INSERT INTO replicator.own VALUES (3)")
+    here.sql(create % ("greedy", "topical"))
+    failing("greedy", "permission denied for table topical", "a topic to which the owner may not write is an error")
+    for name in ("owned", "greedy"):
+        here.sql("SET SESSION AUTHORIZATION replicator; SELECT drop_source('%s')" % name)
+
+
 def failing(name, pattern, what):
     tap.ok(wait_for(what, here, "SELECT state = 'failing' AND last_error ~ '%s' FROM tasks_status WHERE name = '%s'" % (pattern, name)), what)
 
@@ -518,5 +562,5 @@ pg.demote()
 here = pg.Cluster("here", SETTINGS).init().start()
 there = pg.Cluster("there", SETTINGS, preload=False).init().start()
 here.sql("CREATE EXTENSION pgtopic")
-tap.main([test_debezium, test_row, test_types, test_identity, test_changed_tables, test_messages, test_snapshot_beside_writers, test_crashes,
-          test_large, test_idle, test_refusals, test_faults, test_drop])
+tap.main([test_debezium, test_row, test_restored, test_types, test_identity, test_changed_tables, test_messages, test_snapshot_beside_writers, test_crashes,
+          test_large, test_idle, test_refusals, test_owner, test_faults, test_drop])

@@ -242,17 +242,16 @@ look(FollowSource *source)
 static void
 look_at_server(FollowSource *source)
 {
-	TimeLineID	timeline;
-	char	   *system = walrcv_identify_system(source->conn, &timeline);
-	char	   *values[3];
+	char	   *values[4];
 	char	   *started = psprintf(INT64_FORMAT, PgStartTime + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY);
 
 	(void) pt_remote_row(source->conn,
 						 "SELECT current_setting('wal_level'),"
 						 " (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint::text,"
 						 " (SELECT n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace"
-						 " WHERE e.extname = 'pgtopic')", 3, values);
-	if (strcmp(system, psprintf(UINT64_FORMAT, GetSystemIdentifier())) == 0 && strcmp(values[1], started) == 0)
+						 " WHERE e.extname = 'pgtopic'),"
+						 " (SELECT system_identifier::text FROM pg_control_system())", 4, values);
+	if (strcmp(values[3], psprintf(UINT64_FORMAT, GetSystemIdentifier())) == 0 && strcmp(values[1], started) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("topic \"%s\" cannot be followed on the server that it is on", source->name),

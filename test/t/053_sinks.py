@@ -229,6 +229,23 @@ def test_bad_record():
     tap.equal(server.sql("SELECT count(*) FROM states"), str(int(before) + 1), "nothing else has come")
 
 
+def test_dead_letters():
+    """with a dead-letter topic the good records come, in their order, and each bad one is sent there"""
+    server.sql("SELECT create_topic('mixed', 2), create_topic('mixed_dead'); CREATE TABLE mixed (id int PRIMARY KEY, n int CHECK (n < 100))")
+    server.sql("SELECT create_sink('mixed', 'mixed', 'mixed', 'upsert', on_error => 'mixed_dead', batch_records => 60)")
+    server.sql("""SELECT count(produce('mixed', CASE WHEN n % 11 = 0 THEN 'no json' WHEN n % 13 = 0 THEN '[]' WHEN n % 17 = 0 THEN NULL
+                      ELSE jsonb_build_object('n', CASE WHEN n % 7 = 0 THEN 100 ELSE n % 100 END)::text END, key => (n % 40)::text))
+                  FROM generate_series(1, 1000) n""")
+    drained("mixed")
+    good = "(value IS NULL OR try_jsonb(value)->>'n' IS NOT NULL AND (try_jsonb(value)->>'n')::int < 100)"
+    tap.equal(server.sql("SELECT id, n FROM mixed ORDER BY 1"),
+              server.sql("SELECT id, value->>'n' FROM (SELECT DISTINCT ON (id) as_text(key)::int AS id, value FROM topics.mixed WHERE %s"
+                         " ORDER BY id, \"offset\" DESC) s WHERE value IS NOT NULL ORDER BY 1" % good), "the last good record of each key")
+    tap.equal(server.sql("SELECT (headers->>'partition')::int, (headers->>'offset')::bigint, as_text(value) FROM topics.mixed_dead ORDER BY 1, 2"),
+              server.sql("SELECT partition, \"offset\", as_text(value) FROM topics.mixed WHERE NOT %s ORDER BY 1, 2" % good), "the others are dead letters")
+    server.sql("SELECT drop_sink('mixed')")
+
+
 def test_privileges():
     """a sink has the rights of its owner and no others"""
     server.sql("CREATE ROLE clerk LOGIN; CREATE TABLE theirs (id int PRIMARY KEY, tag text); GRANT INSERT ON theirs TO clerk;"
@@ -252,9 +269,58 @@ def test_drop():
     tap.ok(wait_for("SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type ~ 'pgtopic task (events|states|changes)'"), "no worker is left")
 
 
+ALL_TYPES = """id bigint PRIMARY KEY, t text, n numeric(20,5), f float8, r real, b bool, raw bytea, d date, tm time, ts timestamp(3), at timestamptz,
+    iv interval, u uuid, j json, jb jsonb, arr int[], texts text[], range int4range, net inet, bits bit(5), mood mood, pair pair, big text,
+    twice bigint GENERATED ALWAYS AS (id * 2) STORED"""
+ONE_ROW = """%s, E'q"\\\\ \u00fc', -12345.67890, 'Infinity', 1.5, %s, '\\x00ff', '0044-03-15 BC', '23:59:59.999999', '2024-02-29 12:00:00.123',
+    'infinity', '1 mon -3 days 04:05:06.7', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '{"a": [1, null]}', '{"b": "x"}', '{{1,NULL},{3,4}}',
+    ARRAY['a"b', NULL, ''], '[1,5)', '::1/128', B'10101', 'good', '(1,"x y")', (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 3000) n)"""
+
+
+def test_mirror_of_a_source():
+    """a table of each kind of column, over a source and a topic"""
+    server.sql("CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE TYPE pair AS (a int, b text); CREATE TABLE original (%s); CREATE TABLE copy (%s);"
+               "ALTER TABLE original ALTER big SET STORAGE EXTERNAL;"
+               "SELECT create_topic('original', 2, '{\"retention.ms\": -1}')" % (ALL_TYPES, ALL_TYPES))
+    server.sql("INSERT INTO original VALUES (%s)" % (ONE_ROW % ("1", "true")))
+    server.sql("SELECT create_source('original', ARRAY['original'], topic => 'original')")
+    server.sql("SELECT create_sink('copy', 'original', 'copy', 'mirror', parallelism => 2, batch_records => 7)")
+    for n in range(2, 12):
+        server.sql("INSERT INTO original VALUES (%s); UPDATE original SET b = NOT b WHERE id %% 2 = 0" % (ONE_ROW % (n, "false")))
+    server.sql("INSERT INTO original (id) VALUES (100); UPDATE original SET id = 101 WHERE id = 100; UPDATE original SET t = NULL, arr = NULL WHERE id < 4;"
+               "DELETE FROM original WHERE id IN (5, 6); INSERT INTO original (id, t) VALUES (5, 'again'), (9999, 'last')")
+    tap.ok(wait_for("SELECT count(*) = 1 FROM copy WHERE id = 9999"), "the last row has come")
+    drained("copy")
+    tap.equal(server.sql("SELECT * FROM copy ORDER BY id"), server.sql("SELECT * FROM original ORDER BY id"), "the copy is the original")
+    server.sql("SELECT drop_source('original')")
+    server.sql("SELECT drop_sink('copy')")
+
+
+def test_foreign_table():
+    """one of another database can be appended to"""
+    server.sql("CREATE DATABASE elsewhere")
+    server.sql("CREATE TABLE far (id bigint, tag text)", database="elsewhere")
+    server.sql("CREATE EXTENSION postgres_fdw; CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '%s', port '%d', dbname 'elsewhere');"
+               "CREATE USER MAPPING FOR CURRENT_USER SERVER elsewhere; CREATE FOREIGN TABLE far (id bigint, tag text) SERVER elsewhere;"
+               "SELECT create_topic('far', 2)" % (server.dir, server.port))
+    try:
+        server.sql("SELECT create_sink('far', 'far', 'far', 'upsert')")
+        tap.ok(False, "upsert into a foreign table")
+    except pg.SqlError as problem:
+        tap.matches("can only append to foreign table", str(problem), "not more than that")
+    server.sql("SELECT create_sink('far', 'far', 'far', batch_records => 100)")
+    server.sql("SELECT count(produce('far', jsonb_build_object('id', n, 'tag', 't' || n))) FROM generate_series(1, 2000) n")
+    server.kill9().start()
+    server.wait_up()
+    drained("far")
+    tap.equal(server.sql("SELECT count(DISTINCT id), min(id), max(id) FROM far", database="elsewhere"), "2000|1|2000", "each record is there, after a crash")
+    server.sql("SELECT drop_sink('far')")
+
+
 def main():
     tap.note("seed %d" % SEED)
-    tap.main([test_start, test_plain, test_disturbed, test_schema_change, test_truncate, test_bad_record, test_privileges, test_drop])
+    tap.main([test_start, test_plain, test_disturbed, test_schema_change, test_truncate, test_bad_record, test_dead_letters, test_privileges,
+              test_mirror_of_a_source, test_foreign_table, test_drop])
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
@@ -340,6 +341,7 @@ start_wanted(const Wanted *w, int worker, List *wanted, TimestampTz now)
 	slot->worker = worker;
 	slot->version = w->task->version;
 	slot->stop = false;
+	slot->stop_since = 0;
 	slot->started_at = now;
 	slot->state = w->error ? PT_SLOT_WAITING : PT_SLOT_STARTING;
 	life = ++slot->life;

@@ -248,7 +248,7 @@ def test_dead_letters():
              'k|two|b|invalid input syntax for type integer: "two"|22P02|alive|alive|0|1\n'
              '|four||invalid input syntax for type integer: "four"|22P02|alive|alive|0|3', "the dead ones")
     server.sql("SELECT drop_topic('dead')")
-    produce("alive", "5", "six", "7")
+    server.sql("BEGIN; SELECT produce('alive', '5'), produce('alive', 'six'), produce('alive', '7'); COMMIT")   # one batch
     wait_error("alive", 'topic "dead" does not exist', "without their topic it stops")
     tap.equal(server.sql("SELECT count(*) FROM alive_seen"), "2", "and has done nothing")
     server.sql("SELECT create_topic('dead'), resume_task('alive')")

@@ -424,6 +424,22 @@ def test_large():
     here.sql("ALTER SYSTEM RESET pgtopic.produce_buffer; SELECT pg_reload_conf(); SELECT drop_source('large')")
 
 
+def test_failing_snapshot():
+    """a snapshot that fails leaves nothing, and is made again from the beginning"""
+    there.sql("CREATE TABLE halves (id int PRIMARY KEY, b text); INSERT INTO halves SELECT n, 'x' FROM generate_series(1, 1000) n;"
+              "INSERT INTO halves VALUES (1001, repeat('x', 3000000))")
+    here.sql("SELECT create_source('halves', tables => ARRAY['halves'], topic => '{table}', connection => '%s')" % connection())
+    tap.ok(wait_for("an error", here, "SELECT state = 'failing' FROM tasks_status WHERE name = 'halves'"), "a row that is too large stops it")
+    tap.equal(here.sql("SELECT count(*) FROM pg_class WHERE relname = 'halves'"), "0", "and nothing is there")
+    there.sql("DELETE FROM halves WHERE id = 1001; INSERT INTO halves VALUES (1002, 'y')")
+    here.sql("SELECT resume_task('halves')")
+    wait_records_raw("halves", 1001)
+    there.sql("INSERT INTO halves VALUES (1003, 'z')")
+    wait_records_raw("halves", 1002)
+    tap.equal(here.sql("SELECT count(DISTINCT key) FROM topics.halves"), "1002", "each row once")
+    here.sql("SELECT drop_source('halves')")
+
+
 def test_refusals():
     """create_source() says at once what cannot work"""
     here.sql("CREATE ROLE plain LOGIN; CREATE VIEW v AS SELECT 1 AS x; CREATE ROLE mere LOGIN; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO plain, mere;"
@@ -563,4 +579,4 @@ here = pg.Cluster("here", SETTINGS).init().start()
 there = pg.Cluster("there", SETTINGS, preload=False).init().start()
 here.sql("CREATE EXTENSION pgtopic")
 tap.main([test_debezium, test_row, test_restored, test_types, test_identity, test_changed_tables, test_messages, test_snapshot_beside_writers, test_crashes,
-          test_large, test_idle, test_refusals, test_owner, test_faults, test_drop])
+          test_large, test_idle, test_failing_snapshot, test_refusals, test_owner, test_faults, test_drop])

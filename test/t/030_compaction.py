@@ -290,6 +290,21 @@ def test_scan_over_holes():
     session.close()
 
 
+def test_start_moves():
+    """the start of the log moves while a pass copies: that pass has not cleaned the log, and the next one does"""
+    primary.sql("SELECT create_topic('cut', 1, '%s')" % config())
+    fill("cut", 1500)
+    session = primary.session()
+    stop.set("compact.copied")
+    session.send("SELECT passes, complete FROM compact_topic('cut')")
+    stop.await_("compact.copied")
+    primary.sql("SELECT delete_records('cut:0', 200)")
+    stop.release("compact.copied")
+    tap.equal(session.answer(), "2|t", "a second pass")
+    tap.equal(count("cut"), KEYS, "each key once")
+    session.close()
+
+
 def test_snapshot():
     """what a repeatable-read snapshot needs stays: an older value, where the newer one is not visible to it"""
     primary.sql("SELECT create_topic('snapped', 1, '%s')" % config())
@@ -415,4 +430,4 @@ def test_worker():
 
 
 pg.demote()
-tap.main([test_random, test_open_scan, test_scan_over_holes, test_snapshot, test_meanwhile, test_worker])
+tap.main([test_random, test_open_scan, test_scan_over_holes, test_start_moves, test_snapshot, test_meanwhile, test_worker])

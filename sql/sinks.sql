@@ -103,6 +103,11 @@ SELECT pg_temp.run('sk_mirror', 'mirror', NULL, '|{"op":"c","after":{"body":"x"}
 SELECT pg_temp.run('sk_mirror', 'mirror', NULL, '|[]');
 SELECT pg_temp.run('sk_mirror', 'mirror', NULL, '|no json');
 
+ALTER TABLE sk_mirror ADD ours text DEFAULT 'ours';
+SELECT pg_temp.run('sk_mirror', 'mirror', NULL, '|{"op":"c","after":{"id":60,"kind":"a","body":"b"}}',
+	'|{"op":"u","after":{"id":60,"kind":"a","body":"__debezium_unavailable_value","d":"2024-01-01"}}');
+SELECT id, kind, body, d, ours FROM sk_mirror WHERE id = 60;
+
 -- what is refused
 SELECT sink_statement('sk_append', 'other');
 SELECT sink_statement('sk_keyless', 'upsert');

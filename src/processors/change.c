@@ -13,7 +13,7 @@
  *						that has changed the key; its key columns only
  *		after			the row, without the values that Debezium did not
  *						have (see "unavailable")
- *		unavailable		true: there are such values
+ *		unavailable		the names of such values
  *
  * Siblings: sink_statement.c makes the statements.
  *
@@ -227,12 +227,30 @@ is_unavailable(const JsonbValue *v)
 	return false;
 }
 
-/* Adds "after", and "unavailable" if that is so. */
+/* The names of values that were not sent, as an array "unavailable". */
+static void
+push_unavailable(PtJsonOut *out, JsonbContainer *after)
+{
+	PtJsonWalk	walk;
+
+	push_name(out, "unavailable");
+	pt_json_push(out, WJB_BEGIN_ARRAY, NULL);
+	pt_json_walk_begin(&walk, after);
+	while (pt_json_walk_next(&walk))
+	{
+		JsonbValue	name = {.type = jbvString,.val.string = {.len = strlen(walk.key),.val = walk.key}};
+
+		if (is_unavailable(&walk.value))
+			pt_json_push(out, WJB_ELEM, &name);
+	}
+	pt_json_push(out, WJB_END_ARRAY, NULL);
+}
+
+/* Adds "after", and "unavailable" if there are such values. */
 static void
 push_after(PtJsonOut *out, JsonbContainer *after)
 {
 	bool		lacks = false;
-	JsonbValue	yes = {.type = jbvBool,.val.boolean = true};
 	PtJsonWalk	walk;
 
 	push_name(out, "after");
@@ -249,10 +267,8 @@ push_after(PtJsonOut *out, JsonbContainer *after)
 		pt_json_push(out, WJB_VALUE, &walk.value);
 	}
 	pt_json_push(out, WJB_END_OBJECT, NULL);
-	if (!lacks)
-		return;
-	push_name(out, "unavailable");
-	pt_json_push(out, WJB_VALUE, &yes);
+	if (lacks)
+		push_unavailable(out, after);
 }
 
 /* The row that a change removes; NULL: none. */

@@ -89,8 +89,6 @@ prepare(Processor *p)
 {
 	SPIPlanPtr	plan;
 
-	if (p->plan != NULL && !pt_sink_changed())
-		return;
 	p->fields.statement = MemoryContextStrdup(p->mcxt, pt_processor_statement(p->task, &p->fields));
 	SPI_connect();
 	pt_records_register(pt_records_desc(), NULL);
@@ -149,9 +147,13 @@ do_batch(Processor *p)
 	if (!pt_task_begin(p->task))
 		return -1;
 	PushActiveSnapshot(GetTransactionSnapshot());
-	prepare(p);
+	if (p->plan == NULL)
+		prepare(p);
+	PT_STOP_POINT("processor.prepared");
 	pt_batch_begin(&batch);
 	n = read_batch(p, &batch);
+	if (n > 0 && pt_sink_changed())
+		prepare(p);
 	PopActiveSnapshot();
 	PT_STOP_POINT("processor.read");
 	if (n > 0)

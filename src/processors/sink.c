@@ -19,6 +19,7 @@
 
 #include "catalog/namespace.h"
 #include "fmgr.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -88,10 +89,17 @@ pt_sink_make(const PtTask *task)
 	return pt_sink_statement(pt_sink_table(made_for, which, mapping_of(task)), which);
 }
 
-/* Is the statement that was made last no longer the right one? */
+/*
+ * Is the statement that was made last no longer the right one?  To be asked
+ * when the records are there: a record may be of a column that the table has
+ * got a moment before.  The table stays as it is to the end of the
+ * transaction.
+ */
 bool
 pt_sink_changed(void)
 {
+	if (OidIsValid(made_for))
+		LockRelationOid(made_for, AccessShareLock);
 	return changed;
 }
 

@@ -349,10 +349,10 @@ mirror_rows(const PtSinkTable *t)
 					"), sink_start AS MATERIALIZED (\n"
 					"  SELECT max(n) AS n FROM sink_read WHERE change ->> 'op' = 't'\n"
 					"), sink_image AS MATERIALIZED (\n"
-					"  SELECT n, 0 AS step, true AS gone, false AS unavailable, change -> 'before' AS image\n"
+					"  SELECT n, 0 AS step, true AS gone, NULL::jsonb AS unavailable, change -> 'before' AS image\n"
 					"  FROM sink_read WHERE change ? 'before'\n"
 					"  UNION ALL\n"
-					"  SELECT n, 1, false, change ? 'unavailable', change -> 'after' FROM sink_read WHERE change ? 'after'\n"
+					"  SELECT n, 1, false, change -> 'unavailable', change -> 'after' FROM sink_read WHERE change ? 'after'\n"
 					"), sink_row AS MATERIALIZED (\n"
 					"  SELECT i.n, i.step, i.gone, i.unavailable, i.image, %s, max(i.n) FILTER (WHERE i.gone) OVER one AS start,\n"
 					"    count(*) OVER one > 1 AND bool_or(NOT i.gone AND NOT i.image ?& %s) OVER one AS several\n"
@@ -401,7 +401,7 @@ mirror(const PtSinkTable *t)
 					"), %s\n%s\nSELECT %s\n"
 					"FROM sink_based l, LATERAL jsonb_populate_record(l.base,\n"
 					"  CASE WHEN l.image ?& %s OR NOT (l.base IS NULL) THEN l.image\n"
-					"    WHEN l.unavailable THEN %s.sink_unavailable(concat_ws(', ', %s)) ELSE %sl.image END) p\n%s",
+					"    WHEN NOT l.image ?& ARRAY(SELECT jsonb_array_elements_text(l.unavailable)) THEN %s.sink_unavailable(concat_ws(', ', %s)) ELSE %sl.image END) p\n%s",
 					mirror_rows(t), t->name, match, t->name, match, mirror_bases(t), insert_into(t),
 					list(t, is_filled, item_of_row, ", "), names(t, is_filled), t->extension,
 					list(t, is_key, item_of_last, ", "), defaults(t), on_conflict(t));

@@ -10,13 +10,14 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import cluster as pg   # noqa: E402
+import points          # noqa: E402
 import tap             # noqa: E402
 
 SEED = int(os.environ.get("PGTOPIC_SEED", time.time_ns() % 1000000))
 ROUNDS = tap.size("PGTOPIC_ROUNDS", 4, 60)
 PARTITIONS = 3
 
-server = None
+server = stop = None
 
 # What Debezium would write of a table: the envelope of each change, with the key of the row. A large value that an update has
 # left alone is not sent; a changed key is a delete and a create.
@@ -80,8 +81,9 @@ def drained(*names):
 
 def test_start():
     """three topics, three sinks"""
-    global server
-    server = pg.Cluster(settings={"max_worker_processes": 30}).init().start()
+    global server, stop
+    stop = points.Points()
+    server = pg.Cluster(settings={"max_worker_processes": 30, **stop.settings}).init().start()
     server.sql("CREATE EXTENSION pgtopic; SELECT create_topic(n, %d, '{\"retention.ms\": -1}') FROM unnest(ARRAY['events', 'states', 'changes']) n"
                % PARTITIONS)
     server.sql("CREATE TABLE rows (%s); CREATE TABLE mirror (%s);" % (COLUMNS, COLUMNS) + CHANGES +
@@ -203,6 +205,22 @@ def test_schema_change():
     tap.ok(wait_for("SELECT ours = 'kept' FROM mirror WHERE a = 1000 AND body = 'x'"), "a column that only the mirror has stays as it is")
 
 
+def test_column_of_the_last_moment():
+    """a table gets a column after its sink has looked at it, and before it reads the first record with that column"""
+    server.sql("SELECT pause_task(name) FROM tasks_status; CREATE TABLE late (id int PRIMARY KEY); SELECT create_topic('late')")
+    wait_for("SELECT count(*) = 0 FROM tasks_status, unnest(pids)")
+    server.sql("SELECT create_sink('late', 'late', 'late', 'upsert'); SELECT produce('late', '{\"id\": 1}'::jsonb)")
+    wait_for("SELECT count(*) = 1 FROM late")
+    stop.set("processor.prepared")
+    server.sql("SELECT produce('late', '{\"id\": 2}'::jsonb)")
+    stop.await_("processor.prepared")
+    server.sql("ALTER TABLE late ADD extra text; SELECT produce('late', '{\"id\": 3, \"extra\": \"x\"}'::jsonb)")
+    stop.release("processor.prepared")
+    tap.ok(wait_for("SELECT count(*) = 3 FROM late"), "both records have come")
+    tap.equal(server.sql("SELECT extra FROM late WHERE id = 3"), "x", "the new column, too")
+    server.sql("SELECT drop_sink('late'); SELECT resume_task(name) FROM tasks_status")
+
+
 def test_truncate():
     """TRUNCATE is mirrored"""
     server.sql("BEGIN; ALTER TABLE rows DISABLE TRIGGER tell; DELETE FROM rows WHERE abs(hashint4(a)) % 3 = 1; ALTER TABLE rows ENABLE TRIGGER tell; COMMIT")
@@ -319,7 +337,8 @@ def test_foreign_table():
 
 def main():
     tap.note("seed %d" % SEED)
-    tap.main([test_start, test_plain, test_disturbed, test_schema_change, test_truncate, test_bad_record, test_dead_letters, test_privileges,
+    tap.main([test_start, test_plain, test_disturbed, test_schema_change,
+              test_column_of_the_last_moment, test_truncate, test_bad_record, test_dead_letters, test_privileges,
               test_mirror_of_a_source, test_foreign_table, test_drop])
 
 

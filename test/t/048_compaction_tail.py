@@ -251,9 +251,16 @@ def test_group_offsets():
     before = server.rows(ask)
     tap.ok(len(before) == 5, "%d offsets" % len(before))
     records = int(server.sql("SELECT count(*) FROM topics.__consumer_offsets"))
-    server.rows("SELECT * FROM compact_topic('__consumer_offsets')")
+    left = records
+
+    def compacted():                # a snapshot of one of the server's own workers may keep records for a moment
+        nonlocal left
+        server.rows("SELECT * FROM compact_topic('__consumer_offsets')")
+        left = int(server.sql("SELECT count(*) FROM topics.__consumer_offsets"))
+        return left < 20
+
+    until(compacted)
     tap.equal(server.rows(ask), before, "compacted")
-    left = int(server.sql("SELECT count(*) FROM topics.__consumer_offsets"))
     tap.ok(left < 20 < 200 < records, "%d records of %d are left" % (left, records))
     server.kill9()
     server.start().wait_listener()

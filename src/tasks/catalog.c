@@ -169,7 +169,7 @@ static void
 run(const char *sql, bool read_only, int n, const char *const *args)
 {
 	Oid			types[8];
-	Datum		values[8];
+	Datum		values[8] = {0};
 	char		nulls[9] = "";
 
 	Assert(n <= lengthof(types));

@@ -17,7 +17,7 @@ GRANT INSERT ON pc_seen TO regress_pt_owner;
 -- what is wrong is refused when it is made
 SELECT create_processor('pc', array['pc_orders'], 'SELECT nothing FROM records');
 SELECT create_processor('pc', array['pc_orders'], 'SELEC 1');
-SELECT create_processor('pc', array['pc_orders'], 'SELECT 1; SELECT ghost()');
+SELECT create_processor('pc', array['pc_orders'], 'SELECT 1; SELECT ghost');
 SELECT create_processor('pc', array['pc_ghost'], 'SELECT 1');
 SELECT create_processor('pc', array['pc_orders', 'pc_orders'], 'SELECT 1');
 SELECT create_processor('pc', array[]::text[], 'SELECT 1');
@@ -89,7 +89,9 @@ SELECT pause_task('pc');
 SELECT resume_task('pc');
 SELECT alter_task('pc', '{}');
 SELECT drop_processor('pc');
+\set VERBOSITY sqlstate
 SELECT alter_task_owner('pc_mine', 'regress_pt_other');
+\set VERBOSITY default
 SELECT alter_task_owner('pc_mine', 'regress_pt_ghost');
 SELECT pause_task('pc_mine'), resume_task('pc_mine'), alter_task('pc_mine', '{"parallelism": 2}');
 SET ROLE regress_pt_other;

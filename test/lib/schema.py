@@ -47,7 +47,7 @@ $$;
 
 TOKEN = re.compile(r"""(?P<comment>--[^\n]*)|(?P<string>'(?:[^']|'')*')|(?P<word>[A-Za-z_]\w*|"[^"]*")|(?P<cast>::)|(?P<space>\s+)|(?P<other>.)""",
                    re.X | re.S)
-BEFORE_A_TABLE = {"FROM", "JOIN", "INTO", "TABLE", "ON"}
+BEFORE_A_TABLE = {"FROM", "JOIN", "INTO", "TABLE", "ON", "UPDATE"}
 
 
 class Names:

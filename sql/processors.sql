@@ -110,6 +110,35 @@ SELECT owner, state FROM tasks_status WHERE name = 'pc_mine';
 SELECT alter_task_owner('pc_mine', 'regress_pt_owner');
 SELECT owner, state FROM tasks_status WHERE name = 'pc_mine';
 
+-- a group of somebody else who uses the name: it is not taken over, nor removed
+SELECT produce('pc_secret', 'x');
+SELECT count(*) FROM consume('pc_secret', 'pc_theirs');
+CREATE TABLE pc_sunk (value text);
+SELECT create_sink('pc_theirs', 'pc_secret', 'pc_sunk');
+SET ROLE regress_pt_owner;
+SELECT create_processor('pc_theirs', array['pc_orders'], 'SELECT 1');
+SELECT create_processor('pc_theirs', array['pc_orders'], 'SELECT 1', "group" => 'pc_theirs');
+SELECT drop_processor('pc_theirs');
+SELECT create_processor('pc_later', array['pc_orders'], 'SELECT 1');
+RESET ROLE;
+SELECT count(*) FROM consume('pc_secret', 'pc_later');
+SET ROLE regress_pt_owner;
+SELECT drop_processor('pc_later');
+RESET ROLE;
+SELECT name FROM tasks_status WHERE name LIKE 'pc%' ORDER BY 1;
+SELECT DISTINCT group_id FROM group_lag WHERE group_id LIKE 'pc%' ORDER BY 1;
+SELECT delete_group('pc_theirs'), delete_group('pc_later');
+DROP TABLE pc_sunk;
+
+-- one that goes in the transaction may come again in it
+SELECT create_processor('pc_again', array['pc_secret'], 'SELECT 1');
+SELECT count(*) FROM consume('pc_secret', 'pc_again');
+BEGIN;
+SELECT drop_processor('pc_again');
+SELECT create_processor('pc_again', array['pc_secret'], 'SELECT 2') FROM seek('pc_again', 'pc_secret', 'end');
+COMMIT;
+SELECT drop_processor('pc_again');
+
 -- a group that has the processor's name goes with it, another one stays
 SELECT produce('pc_orders', 'x', partition => 0);
 SELECT count(*) FROM consume('pc_orders', 'pc_mine');

@@ -96,6 +96,7 @@ extern bool pt_offset_fetch(PtString group_id, PtString topic, const pg_uuid_t *
 extern int	pt_offsets_of_group(PtString group_id, bool dont_wait, PtOffsetCallback callback, void *arg);
 extern int	pt_offsets_groups(bool dont_wait, PtGroupCallback callback, void *arg);
 extern bool pt_offsets_exist(PtString group_id, bool dont_wait);
+extern bool pt_offsets_remain(PtString group_id);
 extern void pt_offset_set(PtString group_id, const PtTopic *topic, int32 partition, int64 offset, PtString metadata);
 extern int	pt_offsets_remove(PtString group_id);
 extern Oid	pt_offsets_leaf(PtString group_id, bool create);
@@ -127,6 +128,7 @@ extern void pt_group_sql_own(PtString group_id);
 extern int	pt_group_sessions(PtGroupSession **sessions);
 extern bool pt_group_matches(PtString group_id, const PtGroupSession *session);
 extern bool pt_group_visible(PtString group_id);
+extern bool pt_group_readable(PtString group_id);
 
 /* expire.c */
 extern int64 pt_offsets_expire(int64 retention);

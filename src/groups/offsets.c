@@ -168,10 +168,10 @@ pt_offsets_follow(Oid leaf, bool dont_wait)
 
 /*
  * Returns the newest committed offset with this key that this transaction has
- * set, or NULL.
+ * set, or NULL.  With "removals", the last one that removed it.
  */
 static const OwnOffset *
-find_own(const RelFileLocator *log, PtString group_id, PtString topic, int32 partition)
+find_own(const RelFileLocator *log, PtString group_id, PtString topic, int32 partition, bool removals)
 {
 	const OwnOffset *found = NULL;
 	StringInfoData key;
@@ -184,7 +184,7 @@ find_own(const RelFileLocator *log, PtString group_id, PtString topic, int32 par
 		const OwnOffset *mine = pt_levels_at(&own, i);
 
 		if (RelFileLocatorEquals(mine->log, *log) && mine->key_len == key.len &&
-			memcmp(mine->key, key.data, key.len) == 0)
+			memcmp(mine->key, key.data, key.len) == 0 && (mine->removed || !removals))
 			found = mine;
 	}
 	pfree(key.data);
@@ -312,6 +312,25 @@ pt_offsets_exist(PtString group_id, bool dont_wait)
 }
 
 /*
+ * Returns true if the group has committed offsets that this transaction has
+ * not removed.  What only this transaction has set does not count.
+ */
+bool
+pt_offsets_remain(PtString group_id)
+{
+	PtLogState *log = pt_offsets_follow(pt_offsets_leaf(group_id, false), false);
+	PtCommittedOffset *offsets;
+	int			n = log == NULL ? 0 : pt_offset_cache_group(&log->locator, group_id, &offsets);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (find_own(&log->locator, group_id, offsets[i].topic, offsets[i].partition, true) == NULL)
+			return true;
+	}
+	return false;
+}
+
+/*
  * Looks up what a group has committed in a partition, also in this
  * transaction, which sets *is_own.  Returns false if there is nothing.
  */
@@ -327,7 +346,7 @@ pt_offset_find(PtString group_id, const PtTopic *topic, int32 partition, PtCommi
 	*is_own = false;
 	if (log == NULL)
 		return false;
-	mine = find_own(&log->locator, group_id, name, partition);
+	mine = find_own(&log->locator, group_id, name, partition, false);
 	*is_own = mine != NULL && is_same_topic(&mine->topic_id, &topic_id);
 	if (*is_own)
 	{
@@ -462,7 +481,7 @@ pt_offsets_remove(PtString group_id)
 	n = pt_offset_cache_group(&log->locator, group_id, &offsets);
 	for (int i = 0; i < n; i++)
 	{
-		const OwnOffset *mine = find_own(&log->locator, group_id, offsets[i].topic, offsets[i].partition);
+		const OwnOffset *mine = find_own(&log->locator, group_id, offsets[i].topic, offsets[i].partition, false);
 
 		if (mine && mine->removed)
 			continue;
@@ -478,7 +497,7 @@ pt_offsets_remove(PtString group_id)
 
 		if (!pt_offset_key_read(mine->key, mine->key_len, &key) || key.is_group ||
 			key.group_id.len != group_id.len || memcmp(key.group_id.data, group_id.data, group_id.len) != 0 ||
-			find_own(&log->locator, group_id, key.topic, key.partition)->removed)
+			find_own(&log->locator, group_id, key.topic, key.partition, false)->removed)
 			continue;
 		committed.topic = key.topic;
 		committed.partition = key.partition;

@@ -34,6 +34,7 @@
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
+#include "utils/rls.h"
 
 #include "groups/internal.h"
 #include "xact/xact.h"
@@ -334,5 +335,33 @@ pt_group_visible(PtString group_id)
 
 	if (!readable)
 		(void) pt_offsets_of_group(group_id, false, note_readable, &readable);
+	return readable;
+}
+
+/*
+ * Callback: clears *arg unless the user may read the topic of an offset.
+ * Topics that are gone do not matter.
+ */
+static void
+note_unreadable(void *arg, const PtCommittedOffset *committed)
+{
+	const PtTopic *topic = pt_topic_by_string(committed->topic);
+
+	if (topic != NULL &&
+		(pg_class_aclcheck(topic->relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK ||
+		 check_enable_rls(topic->relid, InvalidOid, true) == RLS_ENABLED))
+		*(bool *) arg = false;
+}
+
+/*
+ * Returns true if the user may read all topics in which the group has
+ * committed offsets, as who removes these must.
+ */
+bool
+pt_group_readable(PtString group_id)
+{
+	bool		readable = true;
+
+	(void) pt_offsets_of_group(group_id, false, note_unreadable, &readable);
 	return readable;
 }

@@ -178,8 +178,34 @@ pt_processor_workers(const PtTask *task)
 }
 
 /*
+ * ERROR if a task that was just created and names no group (NULL) would take
+ * over, and drop, that of somebody who uses its name.
+ */
+void
+pt_processor_check_group(const char *name, const char *group)
+{
+	if (group != NULL || !pt_offsets_remain(pt_string_from_server(name)))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 errmsg("group \"%s\" already has committed offsets", name),
+			 errhint("Set \"group\": to this name to go on from there, or to another one.")));
+}
+
+/* May the user remove the group?  Then it is locked for that. */
+static bool
+own_group(PtString group)
+{
+	if (!pt_group_readable(group))
+		return false;
+	pt_group_sql_own(group);
+	return pt_group_readable(group);	/* others may have moved it */
+}
+
+/*
  * A group that has the task's name goes with it; one with another name was
- * there for others, too.
+ * there for others, too.  Others may have used the name as well: so the user
+ * must be one who could run delete_group().
  */
 void
 pt_processor_drop(const PtTask *task)
@@ -188,8 +214,14 @@ pt_processor_drop(const PtTask *task)
 
 	if (pt_task_text(task, "group") != NULL)
 		return;
-	pt_group_sql_own(group);
-	(void) pt_offsets_remove(group);
+	if (own_group(group))
+		(void) pt_offsets_remove(group);
+	else
+		ereport(WARNING,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("the committed offsets of group \"%s\" stay", task->name),
+				 errdetail("It has some in topics that the user may not read."),
+				 errhint("Who may read these topics can run delete_group().")));
 }
 
 /*
@@ -289,6 +321,7 @@ pt_create_processor(PG_FUNCTION_ARGS)
 	pt_definition_begin(&d);
 	pt_processor_define(&d, &fields);
 	pt_task_create(name, pt_processor_kind.name, pt_definition_end(&d));
+	pt_processor_check_group(name, fields.group);
 	PG_RETURN_VOID();
 }
 

@@ -141,6 +141,7 @@ pt_create_sink(PG_FUNCTION_ARGS)
 	pt_definition_text(&d, "mode", PG_ARGISNULL(3) ? "append" : pt_processor_arg(fcinfo, 3, "mode"));
 	pt_definition_jsonb(&d, "mapping", PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4));
 	pt_task_create(name, pt_sink_kind.name, pt_definition_end(&d));
+	pt_processor_check_group(name, fields.group);
 	PG_RETURN_VOID();
 }
 

@@ -152,7 +152,7 @@ check_definition(const PtTask *task)
 		return;
 	if (source->connection == NULL && !source->own_publication)
 		(void) get_publication_oid(source->publication, false);
-	remote = pt_peer_connect(source);
+	remote = pt_peer_connect(source, NULL);
 	pt_slot_check_server(remote, source);
 	pt_slot_check_new(remote, source);
 	pt_peer_close(remote);
@@ -277,7 +277,7 @@ static void
 remove_there(void *arg)
 {
 	const PtSource *source = arg;
-	PtPeer	   *remote = pt_peer_connect(source);
+	PtPeer	   *remote = pt_peer_connect(source, NULL);
 
 	/* a lock that our own transaction has would never come */
 	pt_peer_command(remote, "SET lock_timeout = '10s'");

@@ -171,6 +171,10 @@ struct PtSourceRun
 	XLogRecPtr	confirmed;		/* behind what is on disk here */
 	XLogRecPtr	told;			/* received, as last told */
 	TimestampTz told_at;
+
+	/* is it there? */
+	TimestampTz heard_at;		/* its last message */
+	TimestampTz asked_at;		/* for another one; 0: not since */
 };
 
 /* envelope.c */

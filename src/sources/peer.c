@@ -35,6 +35,7 @@
 struct PtPeer
 {
 	PGconn	   *conn;			/* NULL: closed */
+	const PtTask *task;			/* whose worker has it; NULL: a session */
 	bool		counted;		/* as an external file descriptor */
 	MemoryContextCallback callback;
 	PtPeerRow	row;			/* that came last */
@@ -81,6 +82,7 @@ close_callback(void *arg)
 
 /*
  * Waits until the socket is ready, and no longer than the deadline (0: none).
+ * A worker that is to stop ends here: the other server may never answer.
  */
 static void
 wait_for(PtPeer *remote, int events, TimestampTz deadline)
@@ -88,6 +90,8 @@ wait_for(PtPeer *remote, int events, TimestampTz deadline)
 	long		ms = deadline ? TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline) : -1;
 	int			rc;
 
+	if (remote->task != NULL && *pt_task_stop_flag(remote->task))
+		pt_task_quit(remote->task);
 	rc = WaitLatchOrSocket(MyLatch, events | WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (deadline ? WL_TIMEOUT : 0),
 						   PQsocket(remote->conn), ms, PG_WAIT_EXTENSION);
 	if (rc & WL_LATCH_SET)
@@ -199,16 +203,17 @@ check_password(PtPeer *remote, const PtSource *source)
 }
 
 /*
- * Connects, in the current memory context.  ERROR 08006 if that is not
- * possible.
+ * Connects, in the current memory context, for the worker of a task, or for a
+ * session (NULL).  ERROR 08006 if that is not possible.
  */
 PtPeer *
-pt_peer_connect(const PtSource *source)
+pt_peer_connect(const PtSource *source, const PtTask *task)
 {
 	PtPeer	   *remote = palloc0(sizeof(PtPeer));
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CONNECT_MS);
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
 
+	remote->task = task;
 	remote->callback.func = close_callback;
 	remote->callback.arg = remote;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &remote->callback);

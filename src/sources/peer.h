@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "sources/pgoutput.h"
+#include "tasks/tasks.h"
 
 struct PtSource;
 
@@ -37,7 +38,7 @@ typedef struct PtPeerRow
 
 #define pt_peer_value(rows, row, column) ((rows)->values[(row) * (rows)->columns + (column)])
 
-extern PtPeer *pt_peer_connect(const struct PtSource *source);
+extern PtPeer *pt_peer_connect(const struct PtSource *source, const PtTask *task);
 extern void pt_peer_close(PtPeer *remote);
 extern int	pt_peer_version(PtPeer *remote);
 extern const char *pt_peer_database(PtPeer *remote);

@@ -140,7 +140,7 @@ pt_source_run(PtTask *task, int worker)
 	run->source = define(task, run->life, &begun);
 	if (run->source == NULL)
 		return;
-	run->remote = pt_peer_connect(run->source);
+	run->remote = pt_peer_connect(run->source, run->task);
 	initStringInfo(&database);
 	escape_json(&database, pt_peer_database(run->remote));
 	run->database = database.data;

@@ -24,6 +24,7 @@
 #include "access/xact.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
+#include "replication/walreceiver.h"
 #include "storage/latch.h"
 #include "topic/timestamp.h"
 #include "utils/builtins.h"
@@ -50,7 +51,7 @@ static void handle_truncate(PtSourceRun *run, const PtPgoutput *message);
 static void handle_message(PtSourceRun *run, const PtPgoutput *message);
 static void handle_change(PtSourceRun *run, const char *data, int len);
 static void handle_keepalive(PtSourceRun *run, const char *data, int len);
-static void tell(PtSourceRun *run);
+static void tell(PtSourceRun *run, bool ask);
 static void start_stream(PtSourceRun *run);
 static bool handle(PtSourceRun *run, const char *data, int len);
 
@@ -196,10 +197,11 @@ handle_change(PtSourceRun *run, const char *data, int len)
 }
 
 /*
- * Tells the server what has come and what is on disk.
+ * Tells the server what has come and what is on disk, and may ask for an
+ * answer.
  */
 static void
-tell(PtSourceRun *run)
+tell(PtSourceRun *run, bool ask)
 {
 	StringInfoData out;
 
@@ -212,7 +214,7 @@ tell(PtSourceRun *run)
 	pq_sendint64(&out, run->confirmed);
 	pq_sendint64(&out, run->confirmed);
 	pq_sendint64(&out, run->told_at);
-	pq_sendbyte(&out, 0);
+	pq_sendbyte(&out, ask);
 	pt_peer_send(run->remote, out.data, out.len);
 	pfree(out.data);
 }
@@ -234,7 +236,7 @@ handle_keepalive(PtSourceRun *run, const char *data, int len)
 		return;
 	if (!IsTransactionState() && end > run->confirmed && end <= run->told)
 		(void) pt_source_confirm(run, end);
-	tell(run);
+	tell(run, false);
 }
 
 /*
@@ -281,6 +283,33 @@ batch_is_full(const PtSourceRun *run)
 }
 
 /*
+ * Returns when something is to be done about a server that says nothing.
+ */
+static TimestampTz
+patience(const PtSourceRun *run)
+{
+	if (wal_receiver_timeout <= 0)
+		return DT_NOEND;
+	return TimestampTzPlusMilliseconds(run->asked_at ? run->asked_at : run->heard_at, Max(wal_receiver_timeout / 2, 1));
+}
+
+/*
+ * The server has said nothing for long.  One that lives says something when
+ * it is asked; ERROR if it was, and has not.
+ */
+static void
+handle_silence(PtSourceRun *run)
+{
+	if (run->asked_at != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("the source's server does not answer"),
+				 errdetail("Nothing has come for the time of the setting \"wal_receiver_timeout\", %d ms.", wal_receiver_timeout)));
+	tell(run, true);
+	run->asked_at = run->told_at;
+}
+
+/*
  * Nothing is there to be read: what is complete is committed and told, then we
  * wait.
  */
@@ -295,10 +324,12 @@ idle(PtSourceRun *run)
 		(void) pt_source_confirm(run, run->received);
 	due = TimestampTzPlusMilliseconds(run->told_at, TELL_MS);
 	if (run->told != run->received || run->told < run->confirmed || GetCurrentTimestamp() >= due)
-		tell(run);
-	due = TimestampTzPlusMilliseconds(run->told_at, TELL_MS);
-	(void) pt_task_wait(run->task, WL_SOCKET_READABLE, pt_peer_socket(run->remote),
-						TimestampDifferenceMilliseconds(GetCurrentTimestamp(), due) + 1);
+		tell(run, false);
+	due = Min(TimestampTzPlusMilliseconds(run->told_at, TELL_MS), patience(run));
+	if (pt_task_wait(run->task, WL_SOCKET_READABLE, pt_peer_socket(run->remote),
+					 TimestampDifferenceMilliseconds(GetCurrentTimestamp(), due) + 1) == WL_TIMEOUT &&
+		GetCurrentTimestamp() >= patience(run))
+		handle_silence(run);
 	CHECK_FOR_INTERRUPTS();
 }
 
@@ -316,7 +347,8 @@ start_stream(PtSourceRun *run)
 	appendStringInfoChar(&sql, ')');
 	pt_peer_stream(run->remote, sql.data);
 	run->received = run->told = run->confirmed;
-	tell(run);
+	tell(run, false);
+	run->heard_at = run->told_at;
 }
 
 /*
@@ -340,6 +372,8 @@ pt_source_stream(PtSourceRun *run)
 			idle(run);
 			continue;
 		}
+		run->heard_at = GetCurrentTimestamp();
+		run->asked_at = 0;
 		error_context_stack = &context;
 		go_on = handle(run, data, len);
 		error_context_stack = context.previous;
@@ -349,7 +383,7 @@ pt_source_stream(PtSourceRun *run)
 		if (IsTransactionState() && !run->receiving && batch_is_full(run))
 			pt_source_commit(run);
 		if (TimestampDifferenceExceeds(run->told_at, GetCurrentTimestamp(), TELL_BUSY_MS))
-			tell(run);
+			tell(run, false);
 	}
 	AbortOutOfAnyTransaction();
 }

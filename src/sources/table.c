@@ -190,7 +190,7 @@ look_up_key(PtSourceRun *run, Oid id)
 	{
 		MemoryContext old = MemoryContextSwitchTo(run->life);
 
-		run->lookups = pt_peer_connect(run->source);
+		run->lookups = pt_peer_connect(run->source, run->task);
 		MemoryContextSwitchTo(old);
 	}
 	return pt_table_key(run->lookups, id);

@@ -89,6 +89,8 @@ static void relcache_changed(Datum arg, Oid relid);
 static void wake_launcher(void);
 static void forget_change(void);
 static void check_name(const char *name);
+static bool lock_task(const char *name, LOCKMODE mode, bool dont_wait);
+static PtTask *expect_own(const char *name, const char *kind);
 
 /* What a transaction holds of this room. */
 const PtXactKind pt_xact_tasks = {
@@ -255,6 +257,20 @@ pt_task_read(const char *name)
 	return rows == NIL ? NULL : linitial(rows);
 }
 
+/* false: it would have to wait. */
+static bool
+lock_task(const char *name, LOCKMODE mode, bool dont_wait)
+{
+	uint64		hash = hash_bytes_extended((const unsigned char *) name, (int) strlen(name), 0);
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash, TASK_LOCK_KIND);
+	if (LockAcquire(&tag, mode, false, dont_wait) == LOCKACQUIRE_NOT_AVAIL)
+		return false;
+	AcceptInvalidationMessages();
+	return true;
+}
+
 /*
  * Takes the task's lock to the end of the transaction, and takes in what has
  * changed.
@@ -262,12 +278,7 @@ pt_task_read(const char *name)
 void
 pt_task_lock(const char *name, LOCKMODE mode)
 {
-	uint64		hash = hash_bytes_extended((const unsigned char *) name, (int) strlen(name), 0);
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash, TASK_LOCK_KIND);
-	(void) LockAcquire(&tag, mode, false, false);
-	AcceptInvalidationMessages();
+	(void) lock_task(name, mode, false);
 }
 
 /*
@@ -361,17 +372,12 @@ pt_task_check_owner(const PtTask *task)
 			 errmsg("must be owner of task \"%s\"", task->name)));
 }
 
-/*
- * Returns a task that the user owns, locked as a change needs it; ERROR 42704
- * if there is none of that name (and kind, unless that is NULL).
- */
-PtTask *
-pt_task_for_change(const char *name, const char *kind)
+/* Returns the task as it is now; ERROR as pt_task_for_change() says. */
+static PtTask *
+expect_own(const char *name, const char *kind)
 {
-	PtTask	   *task;
+	PtTask	   *task = pt_task_read(name);
 
-	pt_task_lock(name, ExclusiveLock);
-	task = pt_task_read(name);
 	if (task == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -383,6 +389,24 @@ pt_task_for_change(const char *name, const char *kind)
 				 errdetail("It is a %s.", task->kind_name)));
 	pt_task_check_owner(task);
 	return task;
+}
+
+/*
+ * Returns a task that the user owns, locked as a change needs it; ERROR 42704
+ * if there is none of that name (and kind, unless that is NULL).  Workers that
+ * have the lock are told to end, because they may hang.
+ */
+PtTask *
+pt_task_for_change(const char *name, const char *kind)
+{
+	(void) expect_own(name, kind);
+	if (!lock_task(name, ExclusiveLock, true))
+	{
+		if (pt_task_database())
+			pt_task_ask_workers(name);
+		pt_task_lock(name, ExclusiveLock);
+	}
+	return expect_own(name, kind);
 }
 
 /*

@@ -184,15 +184,11 @@ wanted_of(List *wanted, const PtSlot *slot)
  * Stopping
  */
 
-/* Asks a worker to end; the lock is held. */
+/* Asks a worker to end, and terminates one that does not; the lock is held. */
 static void
 stop_worker(PtSlot *slot, TimestampTz now)
 {
-	if (!slot->stop || slot->stop_since == 0)
-		slot->stop_since = now;
-	slot->stop = true;
-	if (slot->latch != NULL)
-		SetLatch(slot->latch);
+	pt_slot_ask_stop(slot, now);
 	if (slot->pid != 0 && TimestampDifferenceExceeds(slot->stop_since, now, STOP_MS_MAX))
 		(void) kill(slot->pid, SIGTERM);
 }

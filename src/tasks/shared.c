@@ -28,6 +28,9 @@
 #define BACKOFF_S_MIN	1
 #define BACKOFF_S_MAX	60
 
+/* A worker that ends for a change comes again after this, at the earliest. */
+#define CHANGE_MS		1000
+
 typedef struct TasksShared
 {
 	LWLock		lock;
@@ -163,6 +166,42 @@ pt_task_launcher_wake(void)
 
 	if (latch != NULL)
 		SetLatch(latch);
+}
+
+/* Asks a worker to end; the lock is held. */
+void
+pt_slot_ask_stop(PtSlot *slot, TimestampTz now)
+{
+	Assert(LWLockHeldByMeInMode(&shared->lock, LW_EXCLUSIVE));
+	if (!slot->stop || slot->stop_since == 0)
+		slot->stop_since = now;
+	slot->stop = true;
+	if (slot->latch != NULL)
+		SetLatch(slot->latch);
+}
+
+/*
+ * Asks all workers of a task to end, because a change of it waits for its
+ * lock; the launcher terminates those that do not.  It starts them again a
+ * moment later, when the change is there or waits before them for the lock.
+ */
+void
+pt_task_ask_workers(const char *name)
+{
+	PtSlot	   *slots = pt_slots_lock(LW_EXCLUSIVE);
+	TimestampTz now = GetCurrentTimestamp();
+
+	for (int i = 0; i < pt_max_tasks; i++)
+	{
+		PtSlot	   *slot = &slots[i];
+
+		if (slot->state < PT_SLOT_STARTING || strcmp(slot->name, name) != 0 || slot->pid == MyProcPid)
+			continue;
+		slot->retry_at = Max(slot->retry_at, TimestampTzPlusMilliseconds(now, CHANGE_MS));
+		pt_slot_ask_stop(slot, now);
+	}
+	pt_slots_unlock();
+	pt_task_launcher_wake();
 }
 
 /*

@@ -97,6 +97,7 @@ extern bool pt_task_begin(PtTask *task);
 extern void pt_task_commit(PtTask *task);
 extern int	pt_task_wait(PtTask *task, int wakeEvents, pgsocket sock, long ms);
 extern const volatile bool *pt_task_stop_flag(const PtTask *task);
+pg_noreturn extern void pt_task_quit(const PtTask *task);
 extern void pt_task_skipped(PtTask *task, int64 records, const char *error);
 extern void pt_task_progress(PtTask *task, int64 records, int64 bytes, int64 newest_timestamp_ms, uint64 lsn);
 

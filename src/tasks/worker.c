@@ -255,6 +255,17 @@ pt_task_wait(PtTask *task, int wakeEvents, pgsocket sock, long ms)
 	return happened;
 }
 
+/*
+ * Ends a worker that was told to stop, from wherever it is.  What it has not
+ * committed is undone, and no error is written down.
+ */
+void
+pt_task_quit(const PtTask *task)
+{
+	Assert(*pt_slot_stop(task->slot));
+	proc_exit(0);
+}
+
 /* True when the task is to stop; the latch is set then, too. */
 const volatile bool *
 pt_task_stop_flag(const PtTask *task)

@@ -564,6 +564,35 @@ def test_idle():
     compare("after the restart")
 
 
+def test_hangs():
+    """a server that stands still holds up nobody who changes the source, and is seen"""
+    there.sql("CREATE TABLE hangs (id int PRIMARY KEY, pad text); INSERT INTO hangs SELECT n, repeat('x', 100) FROM generate_series(1, 300000) n")
+    here.sql("SELECT create_source('hangs', tables => ARRAY['hangs'], topic => '{table}', connection => '%s')" % connection())
+    sender = "SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE application_name = 'pgtopic source hangs' AND query ~ '^%s'"
+    wait_for("a snapshot", there, sender.replace("coalesce(max(pid), 0)", "count(*) > 0") % "SELECT.* FROM ONLY public.hangs")
+    pid = int(there.sql(sender % "SELECT.* FROM ONLY public.hangs"))
+    tap.ok(pid, "a snapshot is being copied")
+    os.kill(pid, signal.SIGSTOP)
+    here.sql("SET statement_timeout = '30s'; BEGIN; SELECT pause_task('hangs'); ROLLBACK")
+    tap.equal(here.sql("SELECT state <> 'paused', errors FROM tasks_status WHERE name = 'hangs'"), "t|0", "it can be paused, which is no error")
+    os.kill(pid, signal.SIGCONT)
+    wait_records_raw("hangs", 300000)
+    tap.ok(streaming("hangs"), "it goes on when that was rolled back")
+    here.sql("ALTER SYSTEM SET wal_receiver_timeout = '2s'; SELECT pg_reload_conf()")
+    there.sql("INSERT INTO hangs VALUES (0)")
+    wait_records_raw("hangs", 300001)
+    pid = int(there.sql(sender % "START_REPLICATION"))
+    os.kill(pid, signal.SIGSTOP)
+    tap.ok(wait_for("an error", here, "SELECT last_error ~ 'does not answer' FROM tasks_status WHERE name = 'hangs'"), "a server that says nothing is an error")
+    os.kill(pid, signal.SIGCONT)
+    there.sql("INSERT INTO hangs VALUES (-1)")
+    wait_records_raw("hangs", 300002)
+    errors = here.sql("SELECT errors FROM tasks_status WHERE name = 'hangs'")
+    here.sql("SELECT pg_sleep(6)")
+    tap.equal(here.sql("SELECT errors FROM tasks_status WHERE name = 'hangs'"), errors, "one that has nothing to say answers")
+    here.sql("ALTER SYSTEM RESET wal_receiver_timeout; SELECT pg_reload_conf(); SELECT drop_source('hangs')")
+
+
 def test_drop():
     """drop_source() leaves nothing"""
     for name in here.sql("SELECT name FROM tasks_status").split("\n"):
@@ -579,4 +608,4 @@ here = pg.Cluster("here", SETTINGS).init().start()
 there = pg.Cluster("there", SETTINGS, preload=False).init().start()
 here.sql("CREATE EXTENSION pgtopic")
 tap.main([test_debezium, test_row, test_restored, test_types, test_identity, test_changed_tables, test_messages, test_snapshot_beside_writers, test_crashes,
-          test_large, test_idle, test_failing_snapshot, test_refusals, test_owner, test_faults, test_drop])
+          test_large, test_idle, test_failing_snapshot, test_refusals, test_owner, test_faults, test_hangs, test_drop])

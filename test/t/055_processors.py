@@ -173,6 +173,16 @@ def test_pause():
     pauser.answer()
     pauser.close()
     tap.equal(server.sql("SELECT count(*) FROM p_seen WHERE value = 'held'"), "1", "and the batch is done")
+    # it does not wait for one that does not end
+    holder = server.session()
+    holder.sql("SELECT pg_advisory_lock(8)")
+    server.sql("SELECT resume_task('held')")
+    produce("held", "2")
+    wait_for("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 8", "1", "a batch stands")
+    server.sql("SET statement_timeout = '60s'; SELECT pause_task('held')")
+    tap.equal(server.sql("SELECT count(*) FROM p_seen WHERE value = 'held'"), "1", "a batch that does not end is undone")
+    tap.equal(server.sql("SELECT state, errors FROM tasks_status WHERE name = 'held'"), "paused|0", "which is no error")
+    holder.close()
     server.sql("SELECT drop_processor('held')")
 
 

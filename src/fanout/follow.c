@@ -245,12 +245,13 @@ look_at_server(FollowSource *source)
 	char	   *values[4];
 	char	   *started = psprintf(INT64_FORMAT, PgStartTime + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY);
 
-	(void) pt_remote_row(source->conn,
-						 "SELECT current_setting('wal_level'),"
-						 " (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint::text,"
-						 " (SELECT n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace"
-						 " WHERE e.extname = 'pgtopic'),"
-						 " (SELECT system_identifier::text FROM pg_control_system())", 4, values);
+	if (!pt_remote_row(source->conn,
+					   "SELECT current_setting('wal_level'),"
+					   " (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint::text,"
+					   " (SELECT n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace"
+					   " WHERE e.extname = 'pgtopic'),"
+					   " (SELECT system_identifier::text FROM pg_control_system())", 4, 2, values))
+		pt_remote_answer_error();
 	if (strcmp(values[3], psprintf(UINT64_FORMAT, GetSystemIdentifier())) == 0 && strcmp(values[1], started) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -284,7 +285,7 @@ look_at_topic(FollowSource *source)
 								" pg_get_userbyid(c.relowner)::text"
 								" FROM %s.topics t JOIN pg_class c ON c.oid = %s.topic_table(t.topic)"
 								" JOIN pg_namespace n ON n.oid = c.relnamespace WHERE t.topic::text = %s",
-								extension, extension, quote_literal_cstr(source->name)), 7, values))
+								extension, extension, quote_literal_cstr(source->name)), 7, PT_REMOTE_NO_NULL, values))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("the other server has no topic \"%s\"", source->name),
@@ -382,7 +383,8 @@ check_schema(const FollowSource *source, const PtTopic *topic)
 {
 	const char *schema = get_namespace_name(get_rel_namespace(topic->relid));
 
-	Assert(strcmp(get_rel_name(topic->relid), source->relname) == 0);
+	if (strcmp(get_rel_name(topic->relid), source->relname) != 0)
+		pt_remote_answer_error();
 	if (strcmp(schema, source->schema) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -402,7 +404,7 @@ publish(const FollowSource *source, const char *publication)
 	char	   *value;
 
 	if (pt_remote_row(source->conn, psprintf("SELECT pubname::text FROM pg_publication WHERE pubname = %s",
-											 quote_literal_cstr(publication)), 1, &value))
+											 quote_literal_cstr(publication)), 1, PT_REMOTE_NO_NULL, &value))
 		return;
 	if (!source->may_publish)
 		ereport(ERROR,
@@ -430,7 +432,7 @@ check_publication(const FollowSource *source, const char *publication)
 								" WHERE tablename IS NULL OR rowfilter IS NOT NULL OR cardinality(attnames) < %d)::text,"
 								" (SELECT count(*) FROM published LEFT JOIN leaf ON nspname = schemaname AND relname = tablename"
 								" WHERE relname IS NULL)::text FROM pg_publication WHERE pubname = %s",
-								quote_literal_cstr(source->table), name, PT_COLUMNS, name), 3, values))
+								quote_literal_cstr(source->table), name, PT_COLUMNS, name), 3, PT_REMOTE_NO_NULL, values))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("the other server has no publication \"%s\"", publication)));

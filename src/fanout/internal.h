@@ -58,9 +58,11 @@ extern void pt_change_set_record(ReorderBuffer *reorder, ReorderBufferChange *ch
 
 /* remote.c */
 #define PT_REMOTE_COLUMNS_MAX	8
+#define PT_REMOTE_NO_NULL	(-1)
 
 extern WalReceiverConn * pt_remote_connect(const char *conninfo);
 extern void pt_remote_run(WalReceiverConn * conn, const char *command, const char *what);
-extern bool pt_remote_row(WalReceiverConn * conn, const char *query, int n, char **values);
+extern bool pt_remote_row(WalReceiverConn * conn, const char *query, int n, int nullable, char **values);
+pg_noreturn extern void pt_remote_answer_error(void);
 
 #endif							/* PT_FANOUT_INTERNAL_H */

@@ -19,6 +19,7 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -78,11 +79,24 @@ pt_remote_run(WalReceiverConn * conn, const char *command, const char *what)
 }
 
 /*
- * Gets the first row of a query as n strings, palloc'd; NULL for a null.
- * Returns false when there is no row.
+ * ERROR for an answer that no PostgreSQL server with pgtopic gives.
+ */
+void
+pt_remote_answer_error(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROTOCOL_VIOLATION),
+			 errmsg("unexpected answer of the server of the topic"),
+			 errhint("Is it a PostgreSQL server with pgtopic that the connection leads to?")));
+}
+
+/*
+ * Gets the first row of a query as n strings, palloc'd and valid in this
+ * database.  Returns false, and no values, when there is no row.  ERROR 08P01
+ * for a null, but in column "nullable", where it is NULL.
  */
 bool
-pt_remote_row(WalReceiverConn * conn, const char *query, int n, char **values)
+pt_remote_row(WalReceiverConn * conn, const char *query, int n, int nullable, char **values)
 {
 	Oid			types[PT_REMOTE_COLUMNS_MAX] = {0};
 	WalRcvExecResult *result;
@@ -105,5 +119,12 @@ pt_remote_row(WalReceiverConn * conn, const char *query, int n, char **values)
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	walrcv_clear_result(result);
+	for (int i = 0; found && i < n; i++)
+	{
+		if (values[i] != NULL)
+			(void) pg_verifymbstr(values[i], strlen(values[i]), false);
+		else if (i != nullable)
+			pt_remote_answer_error();
+	}
 	return found;
 }

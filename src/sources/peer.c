@@ -19,11 +19,14 @@
 #include "postgres.h"
 
 #include "libpq-fe.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/postmaster.h"
 #include "storage/fd.h"
 #include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 
@@ -53,6 +56,7 @@ static void close_callback(void *arg);
 static void wait_for(PtPeer *remote, int events, TimestampTz deadline);
 pg_noreturn static void connect_error(PtPeer *remote);
 pg_noreturn static void query_error(PtPeer *remote, PGresult *result);
+pg_noreturn static void answer_error(void);
 static PGresult *next_result(PtPeer *remote);
 static void drain(PtPeer *remote);
 static void send_query(PtPeer *remote, const char *sql);
@@ -116,19 +120,41 @@ connect_error(PtPeer *remote)
 }
 
 /*
- * ERROR with what the other server has said.
+ * ERROR for an answer that is not of the form that was asked for.  Whoever
+ * sends it may be no PostgreSQL server at all.
+ */
+static void
+answer_error(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROTOCOL_VIOLATION),
+			 errmsg("unexpected answer of the source's server"),
+			 errhint("Is it a PostgreSQL server that the connection string leads to?")));
+}
+
+/*
+ * ERROR with what the other server has said; takes the result.
  */
 static void
 query_error(PtPeer *remote, PGresult *result)
 {
+	ExecStatusType status = PQresultStatus(result); /* NULL: a fatal error */
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 	const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
 	const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
 	int			code = ERRCODE_CONNECTION_FAILURE;
 
+	if (status != PGRES_FATAL_ERROR && status != PGRES_BAD_RESPONSE)
+	{
+		PQclear(result);
+		answer_error();
+	}
 	if (primary == NULL)
+	{
+		PQclear(result);
 		connect_error(remote);
+	}
 	if (state != NULL && strlen(state) == 5)
 		code = MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
 	primary = pstrdup(primary);
@@ -349,10 +375,11 @@ copy_rows(PGresult *result)
 }
 
 /*
- * Runs a query that returns rows, which come in the current memory context.
+ * Runs a query that returns rows of so many columns, which come in the current
+ * memory context.  ERROR 08P01 for rows with other columns.
  */
 PtPeerRows *
-pt_peer_query(PtPeer *remote, const char *sql)
+pt_peer_query(PtPeer *remote, const char *sql, int columns)
 {
 	PGresult   *result;
 	PtPeerRows *rows;
@@ -361,10 +388,66 @@ pt_peer_query(PtPeer *remote, const char *sql)
 	result = next_result(remote);
 	if (result == NULL || PQresultStatus(result) != PGRES_TUPLES_OK)
 		query_error(remote, result);
+	if (PQnfields(result) != columns)
+	{
+		PQclear(result);
+		answer_error();
+	}
 	rows = copy_rows(result);
 	PQclear(result);
 	drain(remote);
+	for (int i = 0; i < rows->n * columns; i++)
+	{
+		if (rows->values[i] != NULL)
+			(void) pg_verify_mbstr(PG_UTF8, rows->values[i], strlen(rows->values[i]), false);
+	}
 	return rows;
+}
+
+/*
+ * Returns a value, or NULL for null; ERROR unless it is there.
+ */
+const char *
+pt_peer_value_or_null(const PtPeerRows *rows, int row, int column)
+{
+	if (row < 0 || row >= rows->n || column < 0 || column >= rows->columns)
+		answer_error();
+	return rows->values[row * rows->columns + column];
+}
+
+/*
+ * Returns a value; ERROR if it is null, too.
+ */
+const char *
+pt_peer_value(const PtPeerRows *rows, int row, int column)
+{
+	const char *value = pt_peer_value_or_null(rows, row, column);
+
+	if (value == NULL)
+		answer_error();
+	return value;
+}
+
+/*
+ * Returns a boolean value; ERROR for anything else.
+ */
+bool
+pt_peer_bool(const PtPeerRows *rows, int row, int column)
+{
+	const char *value = pt_peer_value(rows, row, column);
+
+	if (strcmp(value, "t") != 0 && strcmp(value, "f") != 0)
+		answer_error();
+	return value[0] == 't';
+}
+
+/*
+ * Returns a value that is an OID; ERROR for anything else.
+ */
+Oid
+pt_peer_oid(const PtPeerRows *rows, int row, int column)
+{
+	return DatumGetObjectId(DirectFunctionCall1(oidin, CStringGetDatum(pt_peer_value(rows, row, column))));
 }
 
 /*
@@ -433,6 +516,8 @@ pt_peer_rows_next(PtPeer *remote)
 	remote->result = result;
 	if (row->n < 0)
 		describe_rows(row, result);
+	if (PQnfields(result) != row->n)
+		answer_error();
 	for (int i = 0; i < row->n; i++)
 	{
 		PtPgoutputValue *value = &row->values[i];

@@ -36,13 +36,15 @@ typedef struct PtPeerRow
 	PtPgoutputValue *values;
 } PtPeerRow;
 
-#define pt_peer_value(rows, row, column) ((rows)->values[(row) * (rows)->columns + (column)])
-
 extern PtPeer *pt_peer_connect(const struct PtSource *source, const PtTask *task);
 extern void pt_peer_close(PtPeer *remote);
 extern int	pt_peer_version(PtPeer *remote);
 extern const char *pt_peer_database(PtPeer *remote);
-extern PtPeerRows *pt_peer_query(PtPeer *remote, const char *sql);
+extern PtPeerRows *pt_peer_query(PtPeer *remote, const char *sql, int columns);
+extern const char *pt_peer_value(const PtPeerRows *rows, int row, int column);
+extern const char *pt_peer_value_or_null(const PtPeerRows *rows, int row, int column);
+extern bool pt_peer_bool(const PtPeerRows *rows, int row, int column);
+extern Oid	pt_peer_oid(const PtPeerRows *rows, int row, int column);
 extern void pt_peer_command(PtPeer *remote, const char *sql);
 extern void pt_peer_rows_begin(PtPeer *remote, const char *sql);
 extern const PtPeerRow *pt_peer_rows_next(PtPeer *remote);

@@ -55,20 +55,18 @@ pt_slot_check_server(PtPeer *remote, const PtSource *source)
 						 " pg_catalog.pg_encoding_to_char(encoding), pg_catalog.has_database_privilege(d.oid, 'CREATE'),"
 						 " pg_catalog.current_database()"
 						 " FROM pg_catalog.pg_roles, pg_catalog.pg_database d"
-						 " WHERE rolname = current_user AND datname = pg_catalog.current_database()");
-	if (rows->n != 1)
-		elog(ERROR, "the source's server does not know itself");
+						 " WHERE rolname = current_user AND datname = pg_catalog.current_database()", 6);
 	if (strcmp(pt_peer_value(rows, 0, 0), "logical") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the source's server does not write WAL for logical decoding"),
 				 errhint("Set \"wal_level\" to \"logical\" there, and restart it.")));
-	if (pt_peer_value(rows, 0, 1)[0] != 't')
+	if (!pt_peer_bool(rows, 0, 1))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("role \"%s\" may not replicate from the source's server", pt_peer_value(rows, 0, 2)),
 				 errhint("Run ALTER ROLE ... REPLICATION there.")));
-	if (source->own_publication && pt_peer_value(rows, 0, 4)[0] != 't')
+	if (source->own_publication && !pt_peer_bool(rows, 0, 4))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("role \"%s\" may not create a publication in database \"%s\" of the source's server",
@@ -92,22 +90,22 @@ check_tables(PtPeer *remote, const PtSource *source)
 								   " pg_catalog.has_table_privilege(oid, 'SELECT')"
 								   " FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass(%s)",
 								   quote_literal_cstr(table));
-		PtPeerRows *rows = pt_peer_query(remote, sql);
+		PtPeerRows *rows = pt_peer_query(remote, sql, 3);
 
 		if (rows->n != 1)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_TABLE),
 					 errmsg("table %s does not exist at the source's server", table)));
-		if (pt_peer_value(rows, 0, 0)[0] != 't')
+		if (!pt_peer_bool(rows, 0, 0))
 			ereport(ERROR,
 					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 					 errmsg("%s is not a table that can be published", table)));
-		if (pt_peer_value(rows, 0, 1)[0] != 't')
+		if (!pt_peer_bool(rows, 0, 1))
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					 errmsg("must be owner of table %s", table),
 					 errhint("Or let its owner create a publication, and name that.")));
-		if (source->snapshot && pt_peer_value(rows, 0, 2)[0] != 't')
+		if (source->snapshot && !pt_peer_bool(rows, 0, 2))
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					 errmsg("permission denied for table %s", table)));
@@ -118,7 +116,7 @@ static bool
 publication_exists(PtPeer *remote, const PtSource *source)
 {
 	return pt_peer_query(remote, psprintf("SELECT 1 FROM pg_catalog.pg_publication WHERE pubname = %s",
-										  quote_literal_cstr(source->publication)))->n > 0;
+										  quote_literal_cstr(source->publication)), 1)->n > 0;
 }
 
 /*
@@ -153,7 +151,7 @@ bool
 pt_slot_exists(PtPeer *remote, const PtSource *source)
 {
 	return pt_peer_query(remote, psprintf("SELECT 1 FROM pg_catalog.pg_replication_slots WHERE slot_name = %s",
-										  quote_literal_cstr(source->slot)))->n > 0;
+										  quote_literal_cstr(source->slot)), 1)->n > 0;
 }
 
 /*
@@ -169,12 +167,8 @@ pt_slot_create(PtPeer *remote, const PtSource *source, bool use_snapshot)
 {
 	PtPeerRows *rows = pt_peer_query(remote, psprintf("CREATE_REPLICATION_SLOT %s LOGICAL pgoutput %s",
 													  quote_identifier(source->slot),
-													  use_snapshot ? "USE_SNAPSHOT" : "NOEXPORT_SNAPSHOT"));
+													  use_snapshot ? "USE_SNAPSHOT" : "NOEXPORT_SNAPSHOT"), 4);
 
-	if (rows->n != 1 || rows->columns < 2 || pt_peer_value(rows, 0, 1) == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROTOCOL_VIOLATION),
-				 errmsg("unexpected answer of the source's server")));
 	return as_lsn(pt_peer_value(rows, 0, 1));
 }
 
@@ -189,7 +183,7 @@ pt_slot_remove(PtPeer *remote, const PtSource *source)
 							   " WHERE slot_name = %s AND active_pid IS NOT NULL", slot);
 
 	/* it lets the slot go in a moment; dropping waits for that */
-	(void) pt_peer_query(remote, end);
+	(void) pt_peer_query(remote, end, 1);
 	if (pt_slot_exists(remote, source))
 		pt_peer_command(remote, psprintf("DROP_REPLICATION_SLOT %s WAIT", quote_identifier(source->slot)));
 }
@@ -210,27 +204,27 @@ pt_slot_check_position(PtPeer *remote, const PtSource *source, XLogRecPtr positi
 				   " FROM pg_catalog.pg_replication_slots WHERE slot_name = %s",
 				   version >= 130000 ? "wal_status = 'lost'" : "false", LSN_FORMAT_ARGS(position),
 				   quote_literal_cstr(source->slot));
-	rows = pt_peer_query(remote, sql);
+	rows = pt_peer_query(remote, sql, 3);
 	if (rows->n != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("replication slot \"%s\" is gone from the source's server", source->slot),
 				 errdetail("What was changed there behind %X/%X cannot be had any more.", LSN_FORMAT_ARGS(position)),
 				 errhint(START_ANEW_HINT)));
-	if (pt_peer_value(rows, 0, 1) != NULL && pt_peer_value(rows, 0, 1)[0] == 't')
+	if (pt_peer_value_or_null(rows, 0, 1) != NULL && pt_peer_bool(rows, 0, 1))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("replication slot \"%s\" has lost WAL that was still needed", source->slot),
 				 errdetail("What was changed behind %X/%X cannot be had any more, as \"max_slot_wal_keep_size\" of the source's server was exceeded.",
 						   LSN_FORMAT_ARGS(position)),
 				 errhint(START_ANEW_HINT)));
-	if (pt_peer_value(rows, 0, 2)[0] != 't')
+	if (!pt_peer_bool(rows, 0, 2))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the source's server is behind %X/%X, which was read from it before", LSN_FORMAT_ARGS(position)),
 				 errdetail("It was restored from an older state, or is another one."),
 				 errhint(START_ANEW_HINT)));
-	if (pt_peer_value(rows, 0, 0) != NULL && as_lsn(pt_peer_value(rows, 0, 0)) > position)
+	if (pt_peer_value_or_null(rows, 0, 0) != NULL && as_lsn(pt_peer_value(rows, 0, 0)) > position)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("replication slot \"%s\" has passed over changes", source->slot),

@@ -29,7 +29,7 @@
 /* Columns of the list of tables. */
 enum
 {
-	T_SCHEMA, T_NAME, T_OID, T_KIND, T_COLUMNS, T_FILTER
+	T_SCHEMA, T_NAME, T_OID, T_KIND, T_COLUMNS, T_FILTER, T_COLUMN_COUNT
 };
 
 /*
@@ -57,7 +57,7 @@ published_tables(PtPeer *remote, const PtSource *source)
 								  " JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename"
 								  " WHERE p.pubname = %s ORDER BY 1, 2",
 								  generated, listed, version >= 150000 ? "p.rowfilter" : "NULL",
-								  quote_literal_cstr(source->publication)));
+								  quote_literal_cstr(source->publication)), T_COLUMN_COUNT);
 }
 
 /*
@@ -66,7 +66,7 @@ published_tables(PtPeer *remote, const PtSource *source)
 static PtSourceTable *
 describe_table(PtSourceRun *run, PtPeerRows *tables, int i, const PtPeerRow *row, List *key)
 {
-	PtSourceTable *table = pt_table_new(run, atooid(pt_peer_value(tables, i, T_OID)),
+	PtSourceTable *table = pt_table_new(run, pt_peer_oid(tables, i, T_OID),
 										pt_peer_value(tables, i, T_SCHEMA), pt_peer_value(tables, i, T_NAME), row->n);
 
 	for (int c = 0; c < row->n; c++)
@@ -81,9 +81,9 @@ static void
 copy_table(PtSourceRun *run, PtPeerRows *tables, int i)
 {
 	const char *full = quote_qualified_identifier(pt_peer_value(tables, i, T_SCHEMA), pt_peer_value(tables, i, T_NAME));
-	const char *columns = pt_peer_value(tables, i, T_COLUMNS);
-	const char *filter = pt_peer_value(tables, i, T_FILTER);
-	List	   *key = pt_table_key(run->remote, atooid(pt_peer_value(tables, i, T_OID)));
+	const char *columns = pt_peer_value_or_null(tables, i, T_COLUMNS);
+	const char *filter = pt_peer_value_or_null(tables, i, T_FILTER);
+	List	   *key = pt_table_key(run->remote, pt_peer_oid(tables, i, T_OID));
 	PtSourceTable *table = NULL;
 	const PtPeerRow *row;
 

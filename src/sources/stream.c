@@ -364,9 +364,12 @@ pt_source_stream(PtSourceRun *run)
 	while (IsTransactionState() ? !*pt_task_stop_flag(run->task) : pt_task_go_on(run->task))
 	{
 		char	   *data;
-		int			len = pt_peer_receive(run->remote, &data);
+		int			len;
 		bool		go_on;
 
+		/* data may come without end, and then we never wait */
+		CHECK_FOR_INTERRUPTS();
+		len = pt_peer_receive(run->remote, &data);
 		if (len == 0)
 		{
 			idle(run);

@@ -26,6 +26,12 @@
 
 #include "sources/internal.h"
 
+/*
+ * So many tables, and types, are remembered.  A server that tells of more does
+ * so to fill our memory.
+ */
+#define REMEMBERED_MAX	100000
+
 /* How values of a type of the source are written. */
 typedef struct TypeEntry
 {
@@ -95,13 +101,28 @@ pt_table_is_ours(const PtSource *source, Oid id)
 }
 
 /*
+ * Returns the entry of a table or type, which is made if it is not there.
+ * ERROR 54000 for too many.
+ */
+static void *
+remember(HTAB *known, Oid id, bool *found)
+{
+	if (hash_get_num_entries(known) >= REMEMBERED_MAX && hash_search(known, &id, HASH_FIND, NULL) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the source's server has told of more than %d tables or types", REMEMBERED_MAX),
+				 errhint("Publish fewer tables to one source.")));
+	return hash_search(known, &id, HASH_ENTER, found);
+}
+
+/*
  * Makes the table known, or makes it new.  Its columns are to be set next.
  */
 PtSourceTable *
 pt_table_new(PtSourceRun *run, Oid id, const char *schema, const char *name, int ncolumns)
 {
 	bool		found;
-	PtSourceTable *table = hash_search(run->tables, &id, HASH_ENTER, &found);
+	PtSourceTable *table = remember(run->tables, id, &found);
 	StringInfoData block;
 	MemoryContext old;
 
@@ -159,10 +180,10 @@ pt_table_key(PtPeer *remote, Oid id)
 							   " AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END"
 							   " JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)"
 							   " WHERE c.oid = %u", id);
-	PtPeerRows *rows = pt_peer_query(remote, sql);
+	PtPeerRows *rows = pt_peer_query(remote, sql, 1);
 
 	for (int i = 0; i < rows->n; i++)
-		names = lappend(names, pt_peer_value(rows, i, 0));
+		names = lappend(names, unconstify(char *, pt_peer_value(rows, i, 0)));
 	return names;
 }
 
@@ -228,7 +249,8 @@ pt_table_relation(PtSourceRun *run, const PtPgoutput *message)
 void
 pt_table_type(PtSourceRun *run, const PtPgoutput *message)
 {
-	TypeEntry  *type = hash_search(run->types, &message->id, HASH_ENTER, NULL);
+	bool		found;
+	TypeEntry  *type = remember(run->types, message->id, &found);
 
 	type->form = pt_value_form_named(message->schema, message->name);
 }

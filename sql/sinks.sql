@@ -14,6 +14,7 @@ CREATE TABLE sk_only (id text PRIMARY KEY);
 CREATE TABLE sk_mirror (id int, kind text, body text, raw bytea, at timestamptz DEFAULT '2020-01-01', doc jsonb, d date, ts timestamp,
 	ts3 timestamp(3), tm time, iv interval, nums int[], twice int GENERATED ALWAYS AS (id * 2) STORED, PRIMARY KEY (id, kind));
 CREATE TABLE sk_keyless (id int);
+CREATE TABLE sk_path (k varchar(9) PRIMARY KEY, target text DEFAULT 'none', n int);
 
 -- the statements
 \pset format unaligned
@@ -24,13 +25,45 @@ SELECT sink_statement('sk_two', 'upsert');
 SELECT sink_statement('sk_one', 'upsert', '{"id": "partition", "body": "key"}');
 SELECT sink_statement('sk_only', 'upsert');
 SELECT sink_statement('sk_mirror', 'mirror');
+SELECT sink_statement('sk_path', 'mirror');
 \pset format aligned
 \pset tuples_only off
+
+-- A schema of someone's, whose operators and functions are found before the server's. No statement of a sink calls them.
+CREATE SCHEMA sk_evil;
+CREATE FUNCTION sk_evil.caught(what text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE 'caught: %', what; END $$;
+DO $$
+DECLARE
+	o record;
+BEGIN
+	FOR o IN SELECT oprname AS name, oprleft::regtype AS l, oprright::regtype AS r, oprresult::regtype AS result, oid::regoperator::text AS id
+		FROM pg_operator WHERE oid = ANY ('{"=(int4,int4)", "=(int8,int8)", "=(text,text)", "->>(jsonb,text)", "->(jsonb,text)", "?(jsonb,text)",
+			"?&(jsonb,text[])", "||(jsonb,jsonb)", ">(int8,int8)", ">(int8,int4)", "+(date,int4)", "*(float8,interval)", "+(time,interval)",
+			"+(timestamp,interval)"}'::regoperator[])
+	LOOP
+		EXECUTE format('CREATE FUNCTION sk_evil.f(a %1$s, b %2$s) RETURNS %3$s LANGUAGE sql AS $f$ SELECT sk_evil.caught(%4$L)::%3$s $f$',
+			o.l, o.r, o.result, o.id);
+		EXECUTE format('CREATE OPERATOR sk_evil.%s (FUNCTION = sk_evil.f, LEFTARG = %s, RIGHTARG = %s)', o.name, o.l, o.r);
+		EXECUTE format('ALTER FUNCTION sk_evil.f(%s, %s) RENAME TO %I', o.l, o.r, o.id);
+	END LOOP;
+	FOR o IN SELECT p.oid::regprocedure::text AS id, proname AS name, pg_get_function_arguments(p.oid) AS args, pg_get_function_result(p.oid) AS result
+		FROM pg_proc p WHERE pronamespace = 'pg_catalog'::regnamespace
+			AND (proname IN ('encode', 'decode', 'jsonb_typeof') OR p.oid = 'jsonb_build_object()'::regprocedure)
+	LOOP
+		EXECUTE format('CREATE FUNCTION sk_evil.%I(%s) RETURNS %s LANGUAGE sql AS $f$ SELECT sk_evil.caught(%L)::%3$s $f$', o.name, o.args, o.result, o.id);
+	END LOOP;
+END $$;
+CREATE FUNCTION sk_evil.same(a varchar, b varchar) RETURNS bool LANGUAGE sql AS $$ SELECT sk_evil.caught('varchar')::bool $$;
+CREATE OPERATOR sk_evil.= (FUNCTION = sk_evil.same, LEFTARG = varchar, RIGHTARG = varchar);
+CREATE FUNCTION sk_evil.times(a bigint, b interval) RETURNS interval LANGUAGE sql AS $$ SELECT sk_evil.caught('times')::interval $$;
+CREATE OPERATOR sk_evil.* (FUNCTION = sk_evil.times, LEFTARG = bigint, RIGHTARG = interval);
+CREATE DOMAIN sk_evil.date AS text CHECK (sk_evil.caught('date') IS NULL);
 
 -- A table of that name stands for the relation that a sink reads: 'key|value', empty for null.
 CREATE TEMP TABLE records (partition int, "offset" bigint, "timestamp" timestamptz, key bytea, value bytea);
 CREATE FUNCTION pg_temp.run(t regclass, mode text, mapping jsonb, VARIADIC input text[]) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
+	statement text;
 	message text;
 	detail text;
 BEGIN
@@ -38,7 +71,10 @@ BEGIN
 	INSERT INTO records (partition, "offset", key, value)
 		SELECT 0, n, convert_to(nullif(split_part(x, '|', 1), ''), 'UTF8'), convert_to(nullif(split_part(x, '|', 2), ''), 'UTF8')
 		FROM unnest(input) WITH ORDINALITY r(x, n);
-	EXECUTE sink_statement(t, mode, mapping);
+	statement := sink_statement(t, mode, mapping);
+	PERFORM set_config('search_path', 'sk_evil, pg_catalog', true);
+	EXECUTE statement;
+	PERFORM pg_catalog.set_config('search_path', '"$user", public', true);
 	RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
@@ -108,6 +144,10 @@ SELECT pg_temp.run('sk_mirror', 'mirror', NULL, '|{"op":"c","after":{"id":60,"ki
 	'|{"op":"u","after":{"id":60,"kind":"a","body":"__debezium_unavailable_value","d":"2024-01-01"}}');
 SELECT id, kind, body, d, ours FROM sk_mirror WHERE id = 60;
 
+SELECT pg_temp.run('sk_path', 'mirror', NULL, '|{"op":"c","after":{"k":"a","target":"t","n":1}}', '|{"op":"c","after":{"k":"b"}}');
+SELECT pg_temp.run('sk_path', 'mirror', NULL, '|{"op":"u","after":{"k":"a","n":2}}', '|{"op":"d","before":{"k":"b"}}');
+TABLE sk_path;
+
 -- what is refused
 SELECT sink_statement('sk_append', 'other');
 SELECT sink_statement('sk_keyless', 'upsert');
@@ -150,7 +190,9 @@ SELECT definition - 'search_path' AS definition FROM tasks_status WHERE name = '
 SAVEPOINT s;
 SELECT alter_task('sk', '{"mode": "mirror", "mapping": {"id": "1"}}');
 ROLLBACK TO s;
-SELECT alter_task('sk', '{"table": "sk_nothing"}');
+SELECT alter_task('sk', '{"table": "sk_one"}');
+ROLLBACK TO s;
+SELECT alter_task('sk', '{"table": "public.sk_nothing"}');
 ROLLBACK TO s;
 SELECT drop_processor('sk');
 ROLLBACK TO s;
@@ -178,5 +220,6 @@ RESET ROLE;
 DROP OWNED BY regress_sk;
 DROP ROLE regress_sk;
 DROP VIEW sk_view;
-DROP TABLE sk_append, sk_two, sk_one, sk_only, sk_mirror, sk_keyless, sk_arrays;
+DROP TABLE sk_append, sk_two, sk_one, sk_only, sk_mirror, sk_keyless, sk_arrays, sk_path;
+DROP SCHEMA sk_evil CASCADE;
 SELECT drop_topic('sk_in'), drop_topic('sk_dead');

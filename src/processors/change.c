@@ -55,12 +55,17 @@ typedef struct KeyColumns
 	Datum	   *names;			/* of type text */
 } KeyColumns;
 
+/* The argument "columns"; ERROR if it, or one of them, is null. */
 static KeyColumns
-key_columns(ArrayType *array)
+key_columns(FunctionCallInfo fcinfo, int n)
 {
 	KeyColumns	result;
 
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &result.names, NULL, &result.n);
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", "columns")));
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false, TYPALIGN_INT, &result.names, NULL, &result.n);
 	return result;
 }
 
@@ -177,7 +182,7 @@ key_jsonb(JsonbContainer *object, const KeyColumns *key)
 Datum
 pt_sink_key(PG_FUNCTION_ARGS)
 {
-	KeyColumns	key = key_columns(PG_GETARG_ARRAYTYPE_P(1));
+	KeyColumns	key = key_columns(fcinfo, 1);
 	Jsonb	   *json = PG_ARGISNULL(0) ? NULL : json_of(PG_GETARG_DATUM(0), false);
 	PtJsonOut	out = {0};
 	JsonbValue	v;
@@ -336,7 +341,7 @@ change_of(JsonbContainer *envelope, Datum record_key, const KeyColumns *key)
 Datum
 pt_sink_change(PG_FUNCTION_ARGS)
 {
-	KeyColumns	key = key_columns(PG_GETARG_ARRAYTYPE_P(2));
+	KeyColumns	key = key_columns(fcinfo, 2);
 	JsonbContainer *envelope;
 	Jsonb	   *json;
 

@@ -22,6 +22,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "processors/internal.h"
@@ -40,7 +41,7 @@ static void arg_batches(FunctionCallInfo fcinfo, int n, PtProcessorFields *field
 static List *arg_texts(FunctionCallInfo fcinfo, int n, const char *name);
 static void check_range(const char *name, int64 value, int64 min, int64 max);
 static void check_topic(const char *name, AclMode mode);
-static void check_statement(const char *statement);
+static void check_statement(const PtTask *task, const PtProcessorFields *fields);
 
 const PtTaskKind pt_processor_kind = {
 	.name = "processor",
@@ -110,14 +111,19 @@ check_topic(const char *name, AclMode mode)
 	pt_topic_check_access(pt_topic_expect_name(pt_string_from_server(name)), mode);
 }
 
-/* ERROR unless it can be prepared. */
+/* ERROR unless the statement can be prepared, as the worker will do it. */
 static void
-check_statement(const char *statement)
+check_statement(const PtTask *task, const PtProcessorFields *fields)
 {
+	int			level = pt_sink_is_ours(task) ? pt_sink_enter_path() : 0;
+	const char *statement = pt_processor_statement(task, fields);
+
 	SPI_connect();
 	pt_records_register(pt_records_desc(), NULL);
 	(void) pt_statement_prepare(statement);
 	SPI_finish();
+	if (level > 0)
+		AtEOXact_GUC(false, level);
 }
 
 /* ERROR unless the definition is one that the current user can run. */
@@ -139,7 +145,7 @@ pt_processor_check(const PtTask *task)
 		check_topic(lfirst(lc), ACL_SELECT);
 	if (!pt_processor_stops(&fields) && strcmp(fields.on_error, PT_PROCESSOR_SKIP) != 0)
 		check_topic(fields.on_error, ACL_INSERT);
-	check_statement(pt_processor_statement(task, &fields));
+	check_statement(task, &fields);
 }
 
 /*

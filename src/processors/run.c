@@ -61,7 +61,7 @@ static void settings(const PtTask *task);
 static void
 settings(const PtTask *task)
 {
-	const char *search_path = pt_task_text(task, "search_path");
+	const char *search_path = pt_sink_is_ours(task) ? PT_SINK_SEARCH_PATH : pt_task_text(task, "search_path");
 
 	if (search_path != NULL)
 		SetConfigOption("search_path", search_path, PGC_USERSET, PGC_S_SESSION);

@@ -21,6 +21,7 @@
 #include "fmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/varlena.h"
@@ -63,6 +64,39 @@ mapping_of(const PtTask *task)
 	return v == NULL || v->type == jbvNull ? NULL : JsonbValueToJsonb(v);
 }
 
+/* A sink without a mapping: all of its statement is written by us. */
+bool
+pt_sink_is_ours(const PtTask *task)
+{
+	return task->kind == &pt_sink_kind && mapping_of(task) == NULL;
+}
+
+/*
+ * Sets the search_path of such statements, until AtEOXact_GUC() with what is
+ * returned.
+ */
+int
+pt_sink_enter_path(void)
+{
+	int			level = NewGUCNestLevel();
+
+	(void) set_config_option("search_path", PT_SINK_SEARCH_PATH, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+/* The table that a definition names; ERROR unless with its schema. */
+static Oid
+table_of(const char *name)
+{
+	List	   *names = textToQualifiedNameList(cstring_to_text(name));
+
+	if (list_length(names) < 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("table \"%s\" of a sink must be given with its schema", name)));
+	return RangeVarGetRelid(makeRangeVarFromNameList(names), AccessShareLock, false);
+}
+
 /*
  * Makes the statement of a sink, in the current memory context.  ERROR unless
  * the current user can fill the table so.
@@ -84,7 +118,7 @@ pt_sink_make(const PtTask *task)
 		CacheRegisterRelcacheCallback(table_changed, (Datum) 0);
 	registered = true;
 	which = pt_sink_mode(mode);
-	made_for = RangeVarGetRelid(makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(name))), AccessShareLock, false);
+	made_for = table_of(name);
 	changed = false;
 	return pt_sink_statement(pt_sink_table(made_for, which, mapping_of(task)), which);
 }

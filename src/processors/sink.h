@@ -35,6 +35,9 @@ typedef struct PtSinkColumn
 	bool		is_key;			/* of the primary key */
 	bool		is_identity;
 	bool		filled;			/* by the statement */
+	const char *equal;			/* of the primary key: its operator "=",
+								 * qualified */
+	const char *equal_as;		/* a cast to the type that this takes, or "" */
 	const char *default_expr;	/* NULL: none */
 	const char *expr;			/* of the mapping; NULL: none */
 } PtSinkColumn;
@@ -50,7 +53,12 @@ typedef struct PtSinkTable
 	PtSinkColumn *columns;
 } PtSinkTable;
 
+/* The search_path of a statement in which nothing is a user's. */
+#define PT_SINK_SEARCH_PATH	"pg_catalog, pg_temp"
+
 /* sink.c */
+extern int	pt_sink_enter_path(void);
+extern bool pt_sink_is_ours(const PtTask *task);
 extern char *pt_sink_make(const PtTask *task);
 extern bool pt_sink_changed(void);
 

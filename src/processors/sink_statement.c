@@ -15,7 +15,8 @@
  *				based (with what the table has) -> insert
  *
  * Columns are c1, c2, ... within the statement, so that no name of the table's
- * can mean two things.
+ * can mean two things.  Operators, functions and types are qualified, and all
+ * literals have a type, so that no search_path makes others of them.
  *
  * Siblings: sink.c (definitions), change.c (functions that are called).
  *
@@ -30,6 +31,10 @@
 #include "utils/lsyscache.h"
 
 #include "processors/sink.h"
+
+#define OP(name) "OPERATOR(pg_catalog." name ")"
+#define TEXT(value) "'" value "'::pg_catalog.text"
+#define EMPTY "'{}'::pg_catalog.jsonb"
 
 typedef bool (*PtSinkWhich) (const PtSinkColumn *column);
 typedef void (*PtSinkItem) (StringInfo out, const PtSinkColumn *column);
@@ -107,10 +112,17 @@ item_name(StringInfo out, const PtSinkColumn *c)
 	appendStringInfoString(out, c->quoted);
 }
 
+/* The name of a column as a text. */
+static char *
+name_literal(const PtSinkColumn *c)
+{
+	return psprintf("%s::pg_catalog.text", quote_literal_cstr(c->name));
+}
+
 static void
 item_literal(StringInfo out, const PtSinkColumn *c)
 {
-	appendStringInfoString(out, quote_literal_cstr(c->name));
+	appendStringInfoString(out, name_literal(c));
 }
 
 static void
@@ -152,7 +164,7 @@ item_key_as(StringInfo out, const PtSinkColumn *c)
 static void
 item_match(StringInfo out, const PtSinkColumn *c)
 {
-	appendStringInfo(out, "target.%s = l.c%d", c->quoted, c->number);
+	appendStringInfo(out, "target.%s%s %s l.c%d%s", c->quoted, c->equal_as, c->equal, c->number, c->equal_as);
 }
 
 static void
@@ -176,7 +188,7 @@ item_set(StringInfo out, const PtSinkColumn *c)
 static void
 item_default(StringInfo out, const PtSinkColumn *c)
 {
-	appendStringInfo(out, "%s, %s", quote_literal_cstr(c->name), c->default_expr);
+	appendStringInfo(out, "%s, %s", name_literal(c), c->default_expr);
 }
 
 static void
@@ -213,7 +225,7 @@ defaults(const PtSinkTable *t)
 {
 	char	   *pairs = list(t, has_default, item_default, ", ");
 
-	return *pairs == '\0' ? pairs : psprintf("jsonb_build_object(%s) || ", pairs);
+	return *pairs == '\0' ? pairs : psprintf("pg_catalog.jsonb_build_object(%s) " OP("||") " ", pairs);
 }
 
 static char *
@@ -240,7 +252,7 @@ append(const PtSinkTable *t)
 {
 	if (t->mapped)
 		return psprintf("%s\nSELECT %s\nFROM records", insert_into(t), list(t, is_filled, item_mapped, ", "));
-	return psprintf("%s\nSELECT %s\nFROM records r, LATERAL jsonb_populate_record(NULL::%s, %s%s.as_jsonb(r.value)) p\n"
+	return psprintf("%s\nSELECT %s\nFROM records r, LATERAL pg_catalog.jsonb_populate_record(NULL::%s, %s%s.as_jsonb(r.value)) p\n"
 					"WHERE r.value IS NOT NULL",
 					insert_into(t), list(t, is_filled, item_of_row, ", "), t->name, defaults(t), t->extension);
 }
@@ -253,15 +265,16 @@ upsert_rows(const PtSinkTable *t)
 
 	if (t->mapped)
 		return psprintf("sink_row AS MATERIALIZED (\n"
-						"  SELECT row_number() OVER () AS n, value IS NULL AS gone, %s\n  FROM records\n)",
+						"  SELECT pg_catalog.row_number() OVER () AS n, value IS NULL AS gone, %s\n  FROM records\n)",
 						list(t, is_filled, item_mapped_as, ", "));
 	return psprintf("sink_read AS MATERIALIZED (\n"
-					"  SELECT row_number() OVER () AS n, r.key, r.value IS NULL AS gone, %s.as_jsonb(r.value) AS object\n"
+					"  SELECT pg_catalog.row_number() OVER () AS n, r.key, r.value IS NULL AS gone, %s.as_jsonb(r.value) AS object\n"
 					"  FROM records r\n"
 					"), sink_row AS MATERIALIZED (\n"
 					"  SELECT r.n, r.gone, %s\n"
-					"  FROM sink_read r, LATERAL jsonb_populate_record(NULL::%s, %s\n"
-					"    CASE WHEN r.object ?& %s THEN r.object ELSE %s.sink_key(r.key, %s) || coalesce(r.object, '{}') END) p\n)",
+					"  FROM sink_read r, LATERAL pg_catalog.jsonb_populate_record(NULL::%s, %s\n"
+					"    CASE WHEN r.object " OP("?&") " %s THEN r.object\n"
+					"      ELSE %s.sink_key(r.key, %s) " OP("||") " coalesce(r.object, " EMPTY ") END) p\n)",
 					t->extension, list(t, is_filled, item_of_row_as, ", "), t->name, defaults(t), key, t->extension, key);
 }
 
@@ -287,7 +300,7 @@ upsert(const PtSinkTable *t)
 static void
 append_conversion(StringInfo out, const PtSinkColumn *c)
 {
-	const char *column = quote_literal_cstr(c->name);
+	char	   *member = psprintf("(image " OP("->>") " %s)", name_literal(c));
 	const char *unit = c->precision >= 0 && c->precision <= 3 ? "millisecond" : "microsecond";
 	const char *from = "number";
 	char	   *to;
@@ -295,31 +308,32 @@ append_conversion(StringInfo out, const PtSinkColumn *c)
 	switch (c->base_type)
 	{
 		case DATEOID:
-			to = psprintf("date '1970-01-01' + (image ->> %s)::int", column);
+			to = psprintf("pg_catalog.date '1970-01-01' " OP("+") " %s::int", member);
 			break;
 		case TIMEOID:
-			to = psprintf("time '00:00' + (image ->> %s)::bigint * interval '1 %s'", column, unit);
+			to = psprintf("time '00:00' " OP("+") " (%s::bigint " OP("*") " interval '1 %s')", member, unit);
 			break;
 		case TIMESTAMPOID:
-			to = psprintf("timestamp '1970-01-01' + (image ->> %s)::bigint * interval '1 %s'", column, unit);
+			to = psprintf("timestamp '1970-01-01' " OP("+") " (%s::bigint " OP("*") " interval '1 %s')", member, unit);
 			break;
 		case INTERVALOID:
-			to = psprintf("(image ->> %s)::bigint * interval '1 microsecond'", column);
+			to = psprintf("%s::bigint " OP("*") " interval '1 microsecond'", member);
 			break;
 		case BYTEAOID:
 			from = "string";
-			to = psprintf("'\\x' || encode(decode(image ->> %s, 'base64'), 'hex')", column);
+			to = psprintf(TEXT("\\x") " " OP("||") " pg_catalog.encode(pg_catalog.decode(%s, " TEXT("base64") "), " TEXT("hex") ")", member);
 			break;
 		case JSONOID:
 		case JSONBOID:
 			from = "string";
-			to = psprintf("(image ->> %s)::jsonb", column);
+			to = psprintf("%s::pg_catalog.jsonb", member);
 			break;
 		default:
 			return;
 	}
-	appendStringInfo(out, "\n      || CASE jsonb_typeof(image -> %s) WHEN '%s' THEN jsonb_build_object(%s, %s) ELSE '{}' END",
-					 column, from, column, to);
+	appendStringInfo(out, "\n      " OP("||") " CASE WHEN pg_catalog.jsonb_typeof(image " OP("->") " %s) " OP("=") " '%s'::pg_catalog.text\n"
+					 "        THEN pg_catalog.jsonb_build_object(%s, %s) ELSE " EMPTY " END",
+					 name_literal(c), from, name_literal(c), to);
 }
 
 static char *
@@ -344,21 +358,24 @@ mirror_rows(const PtSinkTable *t)
 	char	   *key = list(t, is_key, item_alias, ", ");
 
 	return psprintf("sink_read AS MATERIALIZED (\n"
-					"  SELECT row_number() OVER () AS n, %s.sink_change(r.key, r.value, %s) AS change\n"
+					"  SELECT pg_catalog.row_number() OVER () AS n, %s.sink_change(r.key, r.value, %s) AS change\n"
 					"  FROM records r WHERE r.value IS NOT NULL\n"
 					"), sink_start AS MATERIALIZED (\n"
-					"  SELECT max(n) AS n FROM sink_read WHERE change ->> 'op' = 't'\n"
+					"  SELECT pg_catalog.max(n) AS n FROM sink_read WHERE (change " OP("->>") " " TEXT("op") ") " OP("=") " " TEXT("t") "\n"
 					"), sink_image AS MATERIALIZED (\n"
-					"  SELECT n, 0 AS step, true AS gone, NULL::jsonb AS unavailable, change -> 'before' AS image\n"
-					"  FROM sink_read WHERE change ? 'before'\n"
+					"  SELECT n, 0 AS step, true AS gone, NULL::pg_catalog.jsonb AS unavailable, change " OP("->") " " TEXT("before") " AS image\n"
+					"  FROM sink_read WHERE change " OP("?") " " TEXT("before") "\n"
 					"  UNION ALL\n"
-					"  SELECT n, 1, false, change -> 'unavailable', change -> 'after' FROM sink_read WHERE change ? 'after'\n"
+					"  SELECT n, 1, false, change " OP("->") " " TEXT("unavailable") ", change " OP("->") " " TEXT("after") "\n"
+					"  FROM sink_read WHERE change " OP("?") " " TEXT("after") "\n"
 					"), sink_row AS MATERIALIZED (\n"
-					"  SELECT i.n, i.step, i.gone, i.unavailable, i.image, %s, max(i.n) FILTER (WHERE i.gone) OVER one AS start,\n"
-					"    count(*) OVER one > 1 AND bool_or(NOT i.gone AND NOT i.image ?& %s) OVER one AS several\n"
+					"  SELECT i.n, i.step, i.gone, i.unavailable, i.image, %s,\n"
+					"    pg_catalog.max(i.n) FILTER (WHERE i.gone) OVER one AS start,\n"
+					"    (pg_catalog.count(*) OVER one) " OP(">") " 1\n"
+					"      AND pg_catalog.bool_or(NOT i.gone AND NOT i.image " OP("?&") " %s) OVER one AS several\n"
 					"  FROM (SELECT n, step, gone, unavailable, image%s AS image\n"
-					"      FROM sink_image WHERE n > coalesce((SELECT n FROM sink_start), 0) OFFSET 0) i,\n"
-					"    LATERAL jsonb_to_record(i.image) AS k(%s)\n"
+					"      FROM sink_image WHERE n " OP(">") " coalesce((SELECT n FROM sink_start), 0) OFFSET 0) i,\n"
+					"    LATERAL pg_catalog.jsonb_to_record(i.image) AS k(%s)\n"
 					"  WINDOW one AS (PARTITION BY %s)\n"
 					"), sink_last AS MATERIALIZED (\n"
 					"  SELECT DISTINCT ON (%s) * FROM sink_row ORDER BY %s, n DESC, step DESC\n)",
@@ -375,17 +392,18 @@ static char *
 mirror_bases(const PtSinkTable *t)
 {
 	return psprintf("sink_merged AS MATERIALIZED (\n"
-					"  SELECT max(e.n) AS n, jsonb_object_agg(f.key, f.value ORDER BY e.n) AS image\n"
-					"  FROM sink_row e, jsonb_each(e.image) f WHERE e.several AND NOT e.gone AND e.n > coalesce(e.start, 0) GROUP BY %s\n"
+					"  SELECT pg_catalog.max(e.n) AS n, pg_catalog.jsonb_object_agg(f.key, f.value ORDER BY e.n) AS image\n"
+					"  FROM sink_row e, pg_catalog.jsonb_each(e.image) f\n"
+					"  WHERE e.several AND NOT e.gone AND e.n " OP(">") " coalesce(e.start, 0) GROUP BY %s\n"
 					"), sink_whole AS MATERIALIZED (\n"
 					"  SELECT %s, l.unavailable, l.start, coalesce(m.image, l.image) AS image\n"
-					"  FROM sink_last l LEFT JOIN sink_merged m ON m.n = l.n WHERE NOT l.gone\n"
+					"  FROM sink_last l LEFT JOIN sink_merged m ON m.n " OP("=") " l.n WHERE NOT l.gone\n"
 					"), sink_based AS MATERIALIZED (\n"
-					"  SELECT l.*, CASE WHEN NOT l.image ?& %s AND l.start IS NULL AND (SELECT n FROM sink_start) IS NULL\n"
-					"    THEN (SELECT target FROM %s AS target WHERE %s) END AS base\n"
+					"  SELECT l.*, CASE WHEN NOT l.image " OP("?&") " %s AND l.start IS NULL AND (SELECT n FROM sink_start) IS NULL\n"
+					"    THEN (SELECT target.*::%s FROM %s AS target WHERE %s) END AS base\n"
 					"  FROM sink_whole l\n)",
 					list(t, is_key, item_alias, ", "), list(t, is_key, item_of_last, ", "), names(t, is_filled),
-					t->name, list(t, is_key, item_match, " AND "));
+					t->name, t->name, list(t, is_key, item_match, " AND "));
 }
 
 static char *
@@ -399,9 +417,10 @@ mirror(const PtSinkTable *t)
 					"  DELETE FROM %s AS target WHERE (SELECT n FROM sink_start) IS NOT NULL\n"
 					"    AND NOT EXISTS (SELECT FROM sink_last l WHERE %s)\n"
 					"), %s\n%s\nSELECT %s\n"
-					"FROM sink_based l, LATERAL jsonb_populate_record(l.base,\n"
-					"  CASE WHEN l.image ?& %s OR NOT (l.base IS NULL) THEN l.image\n"
-					"    WHEN NOT l.image ?& ARRAY(SELECT jsonb_array_elements_text(l.unavailable)) THEN %s.sink_unavailable(concat_ws(', ', %s)) ELSE %sl.image END) p\n%s",
+					"FROM sink_based l, LATERAL pg_catalog.jsonb_populate_record(l.base,\n"
+					"  CASE WHEN l.image " OP("?&") " %s OR NOT (l.base IS NULL) THEN l.image\n"
+					"    WHEN NOT l.image " OP("?&") " ARRAY(SELECT pg_catalog.jsonb_array_elements_text(l.unavailable))\n"
+					"    THEN %s.sink_unavailable(pg_catalog.concat_ws(" TEXT(", ") ", %s)) ELSE %sl.image END) p\n%s",
 					mirror_rows(t), t->name, match, t->name, match, mirror_bases(t), insert_into(t),
 					list(t, is_filled, item_of_row, ", "), names(t, is_filled), t->extension,
 					list(t, is_key, item_of_last, ", "), defaults(t), on_conflict(t));

@@ -16,6 +16,7 @@
 #include "access/relation.h"
 #include "access/sysattr.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -25,11 +26,15 @@
 #include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/ruleutils.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
 
+#include "processors/internal.h"
 #include "processors/sink.h"
 #include "topic/json.h"
 #include "topic/topic.h"
@@ -39,6 +44,7 @@ PG_FUNCTION_INFO_V1(pt_func_sink_statement);
 static void check_kind(Relation rel, PtSinkMode mode);
 static void check_privileges(Relation rel, PtSinkMode mode);
 static void fill_column(PtSinkColumn *c, Relation rel, Form_pg_attribute att, PtSinkMode mode);
+static void key_equality(PtSinkColumn *c, Oid type);
 static void check_mirrored(const PtSinkColumn *c);
 static void map_columns(PtSinkTable *t, Jsonb *mapping);
 static void check_key(const PtSinkTable *t, Relation rel, PtSinkMode mode);
@@ -73,6 +79,7 @@ pt_sink_table(Oid relid, PtSinkMode mode, Jsonb *mapping)
 	TupleDesc	desc = RelationGetDescr(rel);
 	Bitmapset  *key = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_PRIMARY_KEY);
 	PtSinkTable *t = palloc0_object(PtSinkTable);
+	int			level = pt_sink_enter_path();	/* defaults are written for it */
 
 	check_kind(rel, mode);
 	check_privileges(rel, mode);
@@ -95,6 +102,7 @@ pt_sink_table(Oid relid, PtSinkMode mode, Jsonb *mapping)
 	if (mapping != NULL)
 		map_columns(t, mapping);
 	check_key(t, rel, mode);
+	AtEOXact_GUC(false, level);
 	relation_close(rel, NoLock);
 	return t;
 }
@@ -156,6 +164,8 @@ fill_column(PtSinkColumn *c, Relation rel, Form_pg_attribute att, PtSinkMode mod
 	c->precision = base == TIMEOID || base == TIMESTAMPOID ? typmod : -1;
 	c->is_identity = att->attidentity != '\0';
 	c->filled = !c->is_identity || mode == PT_SINK_MIRROR || (mode == PT_SINK_UPSERT && c->is_key);
+	if (c->is_key && mode != PT_SINK_APPEND)
+		key_equality(c, att->atttypid);
 	if (mode == PT_SINK_MIRROR)
 		check_mirrored(c);
 	if (c->is_identity || (c->is_key && mode != PT_SINK_APPEND))
@@ -163,6 +173,29 @@ fill_column(PtSinkColumn *c, Relation rel, Form_pg_attribute att, PtSinkMode mod
 	expr = build_column_default(rel, att->attnum);
 	if (expr != NULL)
 		c->default_expr = deparse_expression(expr, NIL, false, false);
+}
+
+/*
+ * How values of a key are compared: by the operator of its index, which has
+ * the type's default operator class.  Where the operator takes another type,
+ * values are cast to that, so that its schema has nothing nearer.
+ */
+static void
+key_equality(PtSinkColumn *c, Oid type)
+{
+	Oid			oid = lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr;
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(oid));
+	Form_pg_operator op;
+	Oid			takes;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "no equality operator for type %u of a primary key", type);
+	op = (Form_pg_operator) GETSTRUCT(tuple);
+	takes = get_typtype(op->oprleft) == TYPTYPE_PSEUDO ? c->base_type : op->oprleft;
+	c->equal = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(op->oprnamespace)), NameStr(op->oprname));
+	c->equal_as = takes == type ? "" :
+		psprintf("::%s", format_type_extended(takes, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+	ReleaseSysCache(tuple);
 }
 
 /*
@@ -294,8 +327,11 @@ check_expression(const char *column, const char *expr)
 Datum
 pt_func_sink_statement(PG_FUNCTION_ARGS)
 {
-	PtSinkMode	mode = pt_sink_mode(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	Jsonb	   *mapping = PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2);
+	PtSinkMode	mode;
 
+	if (PG_ARGISNULL(0))
+		(void) pt_processor_arg(fcinfo, 0, "table");
+	mode = pt_sink_mode(pt_processor_arg(fcinfo, 1, "mode"));
 	PG_RETURN_TEXT_P(cstring_to_text(pt_sink_statement(pt_sink_table(PG_GETARG_OID(0), mode, mapping), mode)));
 }

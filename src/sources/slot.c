@@ -189,8 +189,8 @@ pt_slot_remove(PtPeer *remote, const PtSource *source)
 }
 
 /*
- * ERROR unless the slot has all changes from the position on, and nobody but
- * us has moved it.
+ * ERROR unless the publication is there, the slot has all changes from the
+ * position on, and nobody but us has moved it.
  */
 void
 pt_slot_check_position(PtPeer *remote, const PtSource *source, XLogRecPtr position)
@@ -199,6 +199,12 @@ pt_slot_check_position(PtPeer *remote, const PtSource *source, XLogRecPtr positi
 	char	   *sql;
 	PtPeerRows *rows;
 
+	/* from 18 on the server would pass over what commits without it */
+	if (!publication_exists(remote, source))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("publication \"%s\" does not exist at the source's server", source->publication),
+				 errhint("Create it there again, or drop the source and create it anew.")));
 	sql = psprintf("SELECT confirmed_flush_lsn, %s, pg_catalog.pg_is_in_recovery()"
 				   " OR pg_catalog.pg_current_wal_lsn() >= '%X/%X'"
 				   " FROM pg_catalog.pg_replication_slots WHERE slot_name = %s",

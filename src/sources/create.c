@@ -21,7 +21,6 @@
 #include "catalog/pg_type.h"
 #include "func/func.h"
 #include "guard.h"
-#include "libpq-fe.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
@@ -73,39 +72,6 @@ check_slot_name(const char *what, const char *name, int max)
 }
 
 /*
- * ERROR unless a plain user's connection string has his own password in it:
- * files and services of the server are not his.
- */
-static void
-check_connection(const PtSource *source)
-{
-	char	   *problem = NULL;
-	PQconninfoOption *options;
-	bool		has_password = false;
-
-	if (source->connection == NULL)
-		return;
-	options = PQconninfoParse(source->connection, &problem);
-	if (options == NULL)
-	{
-		char	   *copy = pstrdup(problem ? problem : "out of memory");
-
-		PQfreemem(problem);
-		ereport(ERROR,
-				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("invalid connection string: %s", copy)));
-	}
-	for (PQconninfoOption *o = options; o->keyword; o++)
-		has_password |= strcmp(o->keyword, "password") == 0 && o->val != NULL && o->val[0] != '\0';
-	PQconninfoFree(options);
-	if (!has_password && !source->trusted)
-		ereport(ERROR,
-				(errcode(ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED),
-				 errmsg("password is required"),
-				 errdetail("Who is no superuser must give a password in the connection string.")));
-}
-
-/*
  * ERROR for fields that do not go together.
  */
 static void
@@ -147,7 +113,7 @@ check_definition(const PtTask *task)
 	PtPeer	   *remote;
 
 	check_fields(source);
-	check_connection(source);
+	pt_peer_check_connection(source);
 	if (pt_origin_exists(task->name))
 		return;
 	if (source->connection == NULL && !source->own_publication)

@@ -52,6 +52,14 @@ static const char *const session_settings =
 "SET row_security = off; SET statement_timeout = 0; SET lock_timeout = 0;"
 "SET idle_in_transaction_session_timeout = 0; SET standard_conforming_strings = on";
 
+/*
+ * What a table's name stands for may change before we read it, and a view runs
+ * code of its owner as us.  Older servers do not have the setting.
+ */
+static const char *const restrict_views =
+"SELECT pg_catalog.set_config(name, 'view, foreign-table', false) FROM pg_catalog.pg_settings"
+" WHERE name = 'restrict_nonsystem_relation_kind'";
+
 static void close_callback(void *arg);
 static void wait_for(PtPeer *remote, int events, TimestampTz deadline);
 pg_noreturn static void connect_error(PtPeer *remote);
@@ -169,6 +177,39 @@ query_error(PtPeer *remote, PGresult *result)
 }
 
 /*
+ * ERROR unless a plain user's connection string has his own password in it:
+ * files and services of the server are not his.
+ */
+void
+pt_peer_check_connection(const PtSource *source)
+{
+	char	   *problem = NULL;
+	PQconninfoOption *options;
+	bool		has_password = false;
+
+	if (source->connection == NULL)
+		return;
+	options = PQconninfoParse(source->connection, &problem);
+	if (options == NULL)
+	{
+		char	   *copy = pstrdup(problem ? problem : "out of memory");
+
+		PQfreemem(problem);
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("invalid connection string: %s", copy)));
+	}
+	for (PQconninfoOption *o = options; o->keyword; o++)
+		has_password |= strcmp(o->keyword, "password") == 0 && o->val != NULL && o->val[0] != '\0';
+	PQconninfoFree(options);
+	if (!has_password && !source->trusted)
+		ereport(ERROR,
+				(errcode(ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED),
+				 errmsg("password is required"),
+				 errdetail("Who is no superuser must give a password in the connection string.")));
+}
+
+/*
  * Begins to connect.  What a connection string leaves out comes from the
  * environment of the server, as for subscriptions.  Without one it is this
  * server, as the owner.
@@ -239,6 +280,8 @@ pt_peer_connect(const PtSource *source, const PtTask *task)
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CONNECT_MS);
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
 
+	/* the owner may be another now, or no superuser any more */
+	pt_peer_check_connection(source);
 	remote->task = task;
 	remote->callback.func = close_callback;
 	remote->callback.arg = remote;
@@ -269,6 +312,7 @@ pt_peer_connect(const PtSource *source, const PtTask *task)
 	if (PQsetnonblocking(remote->conn, 1) != 0)
 		connect_error(remote);
 	pt_peer_command(remote, session_settings);
+	pt_peer_command(remote, restrict_views);
 	return remote;
 }
 

@@ -36,6 +36,7 @@ typedef struct PtPeerRow
 	PtPgoutputValue *values;
 } PtPeerRow;
 
+extern void pt_peer_check_connection(const struct PtSource *source);
 extern PtPeer *pt_peer_connect(const struct PtSource *source, const PtTask *task);
 extern void pt_peer_close(PtPeer *remote);
 extern int	pt_peer_version(PtPeer *remote);

@@ -75,6 +75,31 @@ describe_table(PtSourceRun *run, PtPeerRows *tables, int i, const PtPeerRow *row
 }
 
 /*
+ * Locks a table of the list, so that it stays what it is.  ERROR unless its
+ * name still stands for it: its owner could have put a view there, which runs
+ * his code with our rights.  The functions that are asked see what is, and not
+ * what was at the snapshot; a plain table that has become a view has no file.
+ */
+static void
+lock_table(PtSourceRun *run, PtPeerRows *tables, int i, const char *full)
+{
+	Oid			id = pt_peer_oid(tables, i, T_OID);
+	bool		parted = strcmp(pt_peer_value(tables, i, T_KIND), "p") == 0;
+	PtPeerRows *rows;
+
+	pt_peer_command(run->remote, psprintf("LOCK TABLE %s%s IN ACCESS SHARE MODE", parted ? "" : "ONLY ", full));
+	rows = pt_peer_query(run->remote,
+						 psprintf("SELECT coalesce(pg_catalog.to_regclass(%s) = %u::pg_catalog.oid"
+								  " AND (%s OR pg_catalog.pg_relation_filenode(%u) IS NOT NULL), false)",
+								  quote_literal_cstr(full), id, parted ? "true" : "false", id), 1);
+	if ((!parted && strcmp(pt_peer_value(tables, i, T_KIND), "r") != 0) || !pt_peer_bool(rows, 0, 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s is not the table any more that was published", full),
+				 errdetail("It was replaced at the source's server while the snapshot was made, which is tried again.")));
+}
+
+/*
  * Makes records of the rows of one table.
  */
 static void
@@ -83,9 +108,12 @@ copy_table(PtSourceRun *run, PtPeerRows *tables, int i)
 	const char *full = quote_qualified_identifier(pt_peer_value(tables, i, T_SCHEMA), pt_peer_value(tables, i, T_NAME));
 	const char *columns = pt_peer_value_or_null(tables, i, T_COLUMNS);
 	const char *filter = pt_peer_value_or_null(tables, i, T_FILTER);
-	List	   *key = pt_table_key(run->remote, pt_peer_oid(tables, i, T_OID));
+	List	   *key;
 	PtSourceTable *table = NULL;
 	const PtPeerRow *row;
+
+	lock_table(run, tables, i, full);
+	key = pt_table_key(run->remote, pt_peer_oid(tables, i, T_OID));
 
 	/*
 	 * a partitioned table has its rows below it, a plain one may have

@@ -9,6 +9,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import cluster as pg   # noqa: E402
+import fake_server     # noqa: E402
 import tap             # noqa: E402
 
 SETTINGS = {"max_replication_slots": 20, "max_wal_senders": 20, "max_worker_processes": 40, "max_logical_replication_workers": 16,
@@ -101,6 +102,16 @@ def test_what_is_in_the_way():
     refused("already exists", "", lambda: follow("orders"))
     target.sql("DROP TABLE topics.orders")
     tap.equal(slots(), "0", "no slot was left there")
+
+
+def test_odd_servers():
+    """a server that answers with other columns, without rows or with nulls is an error, and crashes nothing"""
+    started = target.sql("SELECT pg_postmaster_start_time()")
+    for columns, row in ((0, None), (1, [None]), (4, None), (4, [None] * 4), (4, [b"logical", b"1", b"public", None]), (4, [b"\xff"] * 4)):
+        server = fake_server.FakeServer(columns, row)
+        refused("unexpected answer of the server of the topic|invalid query response|invalid byte sequence|invalid response", "",
+                lambda: follow("orders", to=server.connection()))
+    tap.equal(target.sql("SELECT pg_postmaster_start_time()"), started, "nothing has crashed")
 
 
 def test_rights():
@@ -218,7 +229,7 @@ def test_unfollow():
 
 
 def main():
-    tap.main([test_start, test_what_is_in_the_way, test_rights, test_publications, test_follow, test_new_partitions, test_long_name,
+    tap.main([test_start, test_what_is_in_the_way, test_odd_servers, test_rights, test_publications, test_follow, test_new_partitions, test_long_name,
               test_from_now_on, test_unfollow])
 
 

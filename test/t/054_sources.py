@@ -14,6 +14,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import cluster as pg   # noqa: E402
+import fake_server     # noqa: E402
 import tap             # noqa: E402
 
 SEED = int(os.environ.get("PGTOPIC_SEED", time.time_ns() % 1000000))
@@ -470,6 +471,18 @@ def test_refusals():
               "00", "nothing is left of them")
 
 
+def test_odd_servers():
+    """a server that answers with other columns, without rows or with nulls is an error, and crashes nothing"""
+    started = here.sql("SELECT pg_postmaster_start_time()")
+    for columns, row in ((0, None), (1, [None]), (6, None), (6, [None] * 6), (6, [b"logical"] + [None] * 5), (6, [b"logical", b"maybe"] + [b"t"] * 4),
+                         (6, [b"\xff"] * 6)):
+        server = fake_server.FakeServer(columns, row)
+        refused("unexpected answer of the source|invalid byte sequence",
+                "SELECT create_source('odd', tables => ARRAY['events'], connection => '%s')" % server.connection(),
+                "%d columns, row %s" % (columns, row))
+    tap.equal(here.sql("SELECT pg_postmaster_start_time()"), started, "nothing has crashed")
+
+
 def test_owner():
     """a plain user's source of this server: it works with his rights, and no others"""
     here.sql("CREATE ROLE replicator LOGIN REPLICATION; GRANT CREATE ON DATABASE postgres TO replicator; CREATE SCHEMA AUTHORIZATION replicator;"
@@ -608,4 +621,4 @@ here = pg.Cluster("here", SETTINGS).init().start()
 there = pg.Cluster("there", SETTINGS, preload=False).init().start()
 here.sql("CREATE EXTENSION pgtopic")
 tap.main([test_debezium, test_row, test_restored, test_types, test_identity, test_changed_tables, test_messages, test_snapshot_beside_writers, test_crashes,
-          test_large, test_idle, test_failing_snapshot, test_refusals, test_owner, test_faults, test_hangs, test_drop])
+          test_large, test_idle, test_failing_snapshot, test_refusals, test_odd_servers, test_owner, test_faults, test_hangs, test_drop])

@@ -15,7 +15,7 @@ SET client_min_messages = warning;
 
 CREATE TABLE outbox_orders (id int PRIMARY KEY, item text);
 SELECT create_topic('outbox_events') AS made \gset
-SELECT create_source('outbox_example', message_prefix => 'outbox') AS made \gset
+SELECT create_source('outbox_example', message_prefix => 'outbox', message_topics => ARRAY['outbox_events']) AS made \gset
 
 -- Until the source has its slot: messages before that are not seen.
 DO $$

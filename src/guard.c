@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * guard.c
- *	  Work whose error undoes that work alone.
+ *	  Work whose error undoes that work alone, or does not undo it at all.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -10,10 +10,26 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
 #include "guard.h"
+
+/*
+ * ERROR 25001 where a later error, or a rollback, could undo everything but
+ * what the function does to a replication slot.
+ */
+void
+pt_refuse_in_block(const char *function)
+{
+	PreventCommandIfReadOnly(function);
+	if (IsInTransactionBlock(true))
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("%s cannot run inside a transaction block", function),
+				 errdetail("It changes a replication slot of the other server, which a rollback cannot undo.")));
+}
 
 /*
  * Does a job in a subtransaction, in the current memory context.  Returns NULL

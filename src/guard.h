@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * guard.h
- *	  Work whose error undoes that work alone.
+ *	  Work whose error undoes that work alone, or does not undo it at all.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -12,6 +12,7 @@
 
 #include "postgres.h"
 
+extern void pt_refuse_in_block(const char *function);
 extern ErrorData *pt_guarded(void (*job) (void *arg), void *arg);
 
 #endif							/* PT_GUARD_H */

@@ -42,6 +42,7 @@
 
 #include "fanout/fanout.h"
 #include "fanout/internal.h"
+#include "guard.h"
 #include "log/log.h"
 #include "topic/json.h"
 #include "topic/topic.h"
@@ -86,20 +87,6 @@ run_at_top(const char *sql)
 	statement->utilityStmt = linitial_node(RawStmt, pg_parse_query(sql))->stmt;
 	ProcessUtility(statement, sql, false, PROCESS_UTILITY_TOPLEVEL, NULL, NULL, None_Receiver, NULL);
 	CommandCounterIncrement();
-}
-
-/*
- * ERROR 25001 where a later error could undo everything but the slot.
- */
-static void
-refuse_in_block(const char *function)
-{
-	PreventCommandIfReadOnly(function);
-	if (IsInTransactionBlock(true))
-		ereport(ERROR,
-				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-				 errmsg("%s cannot run inside a transaction block", function),
-				 errdetail("It changes a replication slot of the other server, which a rollback cannot undo.")));
 }
 
 static bool
@@ -153,7 +140,7 @@ pt_follow_topic(const PtFollow *follow)
 	FollowSource source = {.name = follow->topic};
 	char	   *volatile name = NULL;
 
-	refuse_in_block("follow_topic()");
+	pt_refuse_in_block("follow_topic()");
 	if (pt_topic_name_is_internal(follow->topic))
 		ereport(ERROR,
 				(errcode(ERRCODE_RESERVED_NAME),
@@ -489,7 +476,7 @@ pt_unfollow_topic(const PtTopic *topic, bool keep_slot)
 	const char *name;
 	char	   *slot;
 
-	refuse_in_block("unfollow_topic()");
+	pt_refuse_in_block("unfollow_topic()");
 	subid = subscription_of(topic, &alone);
 	if (!OidIsValid(subid))
 		ereport(ERROR,

@@ -128,7 +128,7 @@ check_statement(const PtTask *task, const PtProcessorFields *fields)
 
 /* ERROR unless the definition is one that the current user can run. */
 void
-pt_processor_check(const PtTask *task)
+pt_processor_check(PtTask *task)
 {
 	PtProcessorFields fields;
 	ListCell   *lc;

@@ -22,7 +22,7 @@ extern const PtTaskKind pt_sink_kind;
  * The same for kinds that make such a statement themselves.  Their tasks have
  * the fields of a processor in their definition, and maybe others.
  */
-extern void pt_processor_check(const PtTask *task);
+extern void pt_processor_check(PtTask *task);
 extern int	pt_processor_workers(const PtTask *task);
 extern void pt_processor_run(PtTask *task, int worker);
 extern void pt_processor_drop(const PtTask *task);

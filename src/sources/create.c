@@ -27,6 +27,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/varlena.h"
@@ -47,7 +48,7 @@ enum
 	ARG_MESSAGE_TOPICS, ARG_SLOT, ARG_NUMERIC, ARG_TOMBSTONES, ARG_TRUNCATE
 };
 
-static void check_definition(const PtTask *task);
+static void check_definition(PtTask *task);
 static void drop_leavings(const PtTask *task);
 
 const PtTaskKind pt_source_kind = {
@@ -95,32 +96,107 @@ check_fields(const PtSource *source)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"message_prefix\" must not be empty")));
+	if (source->message_prefix != NULL && source->message_topics == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"message_prefix\" needs \"message_topics\""),
+				 errdetail("All who may connect to the source's database can emit messages.")));
 	if (source->topic[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"topic\" must not be empty")));
 }
 
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool
+same_texts(const List *a, const List *b)
+{
+	if (list_length(a) != list_length(b))
+		return false;
+	for (int i = 0; i < list_length(a); i++)
+	{
+		if (strcmp(list_nth(a, i), list_nth(b, i)) != 0)
+			return false;
+	}
+	return true;
+}
+
 /*
- * The check function of the kind.  Of a source that is there already its
- * server is not asked: that may be down, and just this be the reason of a
- * change.
+ * ERROR for a change of what names things at the source's server: they are
+ * made once, and drop_source() must not drop those of somebody else.  The
+ * server is asked only when the connection changes: it may be down, and just
+ * this be the reason of another change.
  */
 static void
-check_definition(const PtTask *task)
+check_change(const PtSource *source, const PtSource *old)
+{
+	const char *field = NULL;
+	PtPeer	   *remote;
+
+	if (!same_text(source->slot, old->slot))
+		field = "slot";
+	else if (source->own_publication != old->own_publication || !same_text(source->publication, old->publication))
+		field = "publication";
+	else if (!same_texts(source->tables, old->tables))
+		field = "tables";
+	else if (!same_text(source->server, old->server))
+		field = "server";
+	if (field != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("\"%s\" of source \"%s\" cannot be changed", field, source->name),
+				 errhint("Call drop_source() and create_source().")));
+	if (same_text(source->connection, old->connection))
+		return;
+	remote = pt_peer_connect(source, NULL);
+	pt_slot_check_server(remote, source);
+	pt_slot_check_identity(remote, source);
+	pt_peer_close(remote);
+}
+
+/*
+ * Adds to the definition which server and database it is for.
+ */
+static void
+remember_server(PtTask *task, PtPeer *remote)
+{
+	PtDefinition server;
+
+	pt_definition_begin(&server);
+	pt_definition_text(&server, "server", pt_slot_server_identity(remote));
+	task->definition = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(task->definition),
+														  JsonbPGetDatum(pt_definition_end(&server))));
+}
+
+/*
+ * The check function of the kind.
+ */
+static void
+check_definition(PtTask *task)
 {
 	const PtSource *source = pt_source_define(task);
+	const PtTask *stored = pt_task_read(task->name);
 	PtPeer	   *remote;
 
 	check_fields(source);
 	pt_peer_check_connection(source);
-	if (pt_origin_exists(task->name))
+	if (stored != NULL)
+	{
+		check_change(source, pt_source_define(stored));
 		return;
+	}
 	if (source->connection == NULL && !source->own_publication)
 		(void) get_publication_oid(source->publication, false);
 	remote = pt_peer_connect(source, NULL);
 	pt_slot_check_server(remote, source);
 	pt_slot_check_new(remote, source);
+	if (source->connection != NULL)
+		remember_server(task, remote);
 	pt_peer_close(remote);
 }
 
@@ -234,7 +310,11 @@ pt_create_source(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(ARG_TRUNCATE))
 		pt_definition_bool(&definition, "truncate", PG_GETARG_BOOL(ARG_TRUNCATE));
 	pt_task_create(name, "source", pt_definition_end(&definition));
-	pt_origin_create(name);
+	if (pt_origin_exists(name))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("replication origin \"%s\" exists already", pt_origin_name(name)),
+				 errhint("If it is left of a source that is gone, run pg_replication_origin_drop('%s').", pt_origin_name(name))));
 	PG_RETURN_VOID();
 }
 
@@ -245,6 +325,7 @@ remove_there(void *arg)
 	const PtSource *source = arg;
 	PtPeer	   *remote = pt_peer_connect(source, NULL);
 
+	pt_slot_check_identity(remote, source);
 	/* a lock that our own transaction has would never come */
 	pt_peer_command(remote, "SET lock_timeout = '10s'");
 	pt_slot_remove(remote, source);
@@ -253,8 +334,8 @@ remove_there(void *arg)
 }
 
 /*
- * The drop function of the kind.  A source that was restored from a dump and
- * has never run has nothing of its own there.
+ * The drop function of the kind.  A source that has never run, as one that was
+ * restored from a dump, has nothing of its own there.
  */
 static void
 drop_leavings(const PtTask *task)
@@ -281,7 +362,7 @@ drop_leavings(const PtTask *task)
 Datum
 pt_drop_source(PG_FUNCTION_ARGS)
 {
-	PreventCommandIfReadOnly("drop_source()");
+	pt_refuse_in_block("drop_source()");
 	pt_task_drop(pt_arg_cstring(fcinfo, 0), "source");
 	PG_RETURN_VOID();
 }

@@ -66,6 +66,7 @@ pt_source_define(const PtTask *task)
 	source->trusted = superuser_arg(task->owner);
 	source->local_database = get_database_name(MyDatabaseId);
 	source->connection = pt_task_text(task, "connection");
+	source->server = pt_task_text(task, "server");
 	source->tables = pt_task_texts(task, "tables");
 	source->own_publication = pt_task_text(task, "publication") == NULL;
 	source->publication = text_or(task, "publication", ours);

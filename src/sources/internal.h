@@ -44,6 +44,8 @@ typedef struct PtSource
 	const char *user;			/* its owner */
 	bool		trusted;		/* who is a superuser */
 	const char *connection;		/* NULL: this server */
+	const char *server;			/* the identity of connection's; NULL: this
+								 * one */
 	const char *local_database; /* this one */
 	List	   *tables;			/* of char *, quoted */
 	const char *publication;
@@ -56,7 +58,7 @@ typedef struct PtSource
 	bool		truncate;		/* make records of TRUNCATE */
 	bool		numeric_as_number;
 	const char *message_prefix; /* NULL: no messages */
-	List	   *message_topics; /* of char *; NIL: any */
+	List	   *message_topics; /* of char *: where they may go */
 	XLogRecPtr	skip_lsn;		/* change that is left out; 0: none */
 } PtSource;
 
@@ -65,6 +67,8 @@ extern PtSource *pt_source_define(const PtTask *task);
 /* slot.c */
 extern void pt_slot_check_server(PtPeer *remote, const PtSource *source);
 extern void pt_slot_check_new(PtPeer *remote, const PtSource *source);
+extern char *pt_slot_server_identity(PtPeer *remote);
+extern void pt_slot_check_identity(PtPeer *remote, const PtSource *source);
 extern bool pt_slot_exists(PtPeer *remote, const PtSource *source);
 extern XLogRecPtr pt_slot_create(PtPeer *remote, const PtSource *source, bool use_snapshot);
 extern void pt_slot_remove(PtPeer *remote, const PtSource *source);
@@ -73,9 +77,13 @@ extern void pt_slot_publish(PtPeer *remote, const PtSource *source);
 extern void pt_slot_unpublish(PtPeer *remote, const PtSource *source);
 
 /* origin.c */
+
+/* Where an origin is until the snapshot is done: no change is there. */
+#define PT_ORIGIN_UNSTARTED ((XLogRecPtr) 1)
+
 extern const char *pt_origin_name(const char *source);
 extern bool pt_origin_exists(const char *source);
-extern void pt_origin_create(const char *source);
+extern void pt_origin_create(const char *source, XLogRecPtr lsn);
 extern void pt_origin_drop(const char *source);
 extern XLogRecPtr pt_origin_begin(const char *source);
 extern void pt_origin_move(XLogRecPtr lsn, TimestampTz committed);
@@ -162,6 +170,8 @@ struct PtSourceRun
 	/* our transaction, which takes several of those */
 	int64		records;
 	int64		bytes;
+	int64		skipped;		/* messages */
+	char		skip_error[256];	/* of the last one */
 	TimestampTz began;
 	XLogRecPtr	end_lsn;		/* behind what is complete in it; 0: nothing */
 	TimestampTz committed;

@@ -12,8 +12,10 @@
  * In the second one a key or value that is a string is that text, null or not
  * there is null, and anything else is JSON text.
  *
- * Whoever may connect to the source's database can emit messages, so a source
- * may name the topics to which they may go.
+ * Whoever may connect to the source's database can emit messages.  So a source
+ * names the topics to which they may go, and one that is malformed, goes
+ * elsewhere, or is a record that its topic does not take is passed over: it is
+ * counted, and the log says so.
  *
  * Siblings: stream.c has the messages, envelope.c produces.
  *
@@ -23,7 +25,9 @@
  */
 #include "postgres.h"
 
+#include "guard.h"
 #include "mb/pg_wchar.h"
+#include "tell.h"
 #include "topic/types.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -46,11 +50,10 @@ check_topic(const PtSource *source, const char *topic)
 		if (strcmp(lfirst(lc), topic) == 0)
 			return;
 	}
-	if (source->message_topics != NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("messages may not go to topic \"%s\"", topic),
-				 errhint("Add it to \"message_topics\" of the source.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("messages may not go to topic \"%s\"", topic),
+			 errhint("Add it to \"message_topics\" of the source.")));
 }
 
 /*
@@ -123,6 +126,70 @@ produce_object(PtSourceRun *run, Jsonb *message)
 					  headers ? headers->count : 0);
 }
 
+/* A message of ours, and what follows the prefix. */
+typedef struct Delivery
+{
+	PtSourceRun *run;
+	const PtPgoutput *message;
+	const char *topic;			/* NULL: the message says it */
+} Delivery;
+
+/*
+ * Produces the record of a message: a job for pt_guarded().
+ */
+static void
+deliver(void *arg)
+{
+	const Delivery *delivery = arg;
+	PtString	content = delivery->message->content;
+	StringInfoData value;
+
+	if (delivery->topic == NULL)
+	{
+		produce_object(delivery->run, parse_message(content));
+		return;
+	}
+	(void) pg_verify_mbstr(PG_UTF8, delivery->topic, strlen(delivery->topic), false);
+	check_topic(delivery->run->source, delivery->topic);
+	initStringInfo(&value);
+	appendBinaryStringInfo(&value, content.data, content.len);
+	pt_source_produce(delivery->run, delivery->topic, NULL, &value, NULL, 0, 0);
+}
+
+/*
+ * Is it the message that is wrong, and not something here?
+ */
+static bool
+is_of_message(const ErrorData *error)
+{
+	int			category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+
+	return category == ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION) ||
+		category == ERRCODE_TO_CATEGORY(ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION) ||
+		category == ERRCODE_TO_CATEGORY(ERRCODE_PROGRAM_LIMIT_EXCEEDED);
+}
+
+/*
+ * Passes over a message; pt_source_commit() counts it.
+ */
+static void
+pass_over(PtSourceRun *run, const ErrorData *error)
+{
+	static PtTold told;
+	int			untold;
+
+	run->skipped++;
+	strlcpy(run->skip_error, error->message,
+			pg_mbcliplen(error->message, strlen(error->message), sizeof(run->skip_error) - 1) + 1);
+	if (!pt_may_tell(&told, &untold))
+		return;
+	if (untold > 0)
+		ereport(WARNING,
+				(errmsg("source \"%s\" passed over %d more messages", run->source->name, untold)));
+	ereport(WARNING,
+			(errmsg("source \"%s\" passes over a message: %s", run->source->name, error->message)));
+}
+
 /*
  * Produces the record of a message, if its prefix is that of the source.
  */
@@ -131,18 +198,19 @@ pt_source_message(PtSourceRun *run, const PtPgoutput *message)
 {
 	const char *ours = run->source->message_prefix;
 	size_t		len = ours ? strlen(ours) : 0;
+	Delivery	delivery = {.run = run,.message = message};
+	ErrorData  *error;
 
 	if (ours == NULL || strncmp(message->prefix, ours, len) != 0)
 		return;
-	if (message->prefix[len] == '\0')
-		produce_object(run, parse_message(message->content));
-	else if (message->prefix[len] == ':')
-	{
-		StringInfoData value;
-
-		initStringInfo(&value);
-		appendBinaryStringInfo(&value, message->content.data, message->content.len);
-		check_topic(run->source, message->prefix + len + 1);
-		pt_source_produce(run, message->prefix + len + 1, NULL, &value, NULL, 0, 0);
-	}
+	if (message->prefix[len] == ':')
+		delivery.topic = message->prefix + len + 1;
+	else if (message->prefix[len] != '\0')
+		return;
+	error = pt_guarded(deliver, &delivery);
+	if (error == NULL)
+		return;
+	if (!is_of_message(error))
+		ReThrowError(error);
+	pass_over(run, error);
 }

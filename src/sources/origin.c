@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "replication/origin.h"
 
@@ -30,16 +31,31 @@ pt_origin_name(const char *source)
 	return psprintf("pgtopic_%u_%s", MyDatabaseId, source);
 }
 
+static void
+take(ReplOriginId id)
+{
+	Assert(pt_replorigin_session == InvalidReplOriginId);
+	pt_replorigin_setup(id);
+	pt_replorigin_session = id;
+	pt_replorigin_session_lsn = InvalidXLogRecPtr;
+}
+
 bool
 pt_origin_exists(const char *source)
 {
 	return replorigin_by_name(pt_origin_name(source), true) != InvalidReplOriginId;
 }
 
+/*
+ * Creates the origin and takes it for this process.  It is at lsn when the
+ * transaction, which gets an xid, commits: never at zero.
+ */
 void
-pt_origin_create(const char *source)
+pt_origin_create(const char *source, XLogRecPtr lsn)
 {
-	(void) replorigin_create(pt_origin_name(source));
+	take(replorigin_create(pt_origin_name(source)));
+	(void) GetCurrentTransactionId();
+	pt_origin_move(lsn, GetCurrentTimestamp());
 }
 
 /*
@@ -53,18 +69,13 @@ pt_origin_drop(const char *source)
 
 /*
  * Takes the origin for this process, in a transaction.  Returns how far it is;
- * 0 when nothing has been produced yet.
+ * 0 when that was lost.
  */
 XLogRecPtr
 pt_origin_begin(const char *source)
 {
-	ReplOriginId id = replorigin_by_name(pt_origin_name(source), false);
-
-	Assert(pt_replorigin_session == InvalidReplOriginId);
-	pt_replorigin_setup(id);
-	pt_replorigin_session = id;
-	pt_replorigin_session_lsn = InvalidXLogRecPtr;
-	return replorigin_session_get_progress(false);
+	take(replorigin_by_name(pt_origin_name(source), false));
+	return replorigin_session_get_progress(true);
 }
 
 /*

@@ -13,7 +13,6 @@
 
 #include "access/xact.h"
 #include "storage/latch.h"
-#include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
 
@@ -32,6 +31,7 @@ pt_source_begin(PtSourceRun *run)
 		return false;
 	run->records = 0;
 	run->bytes = 0;
+	run->skipped = 0;
 	run->end_lsn = InvalidXLogRecPtr;
 	run->began = GetCurrentTimestamp();
 	MemoryContextSwitchTo(run->life);
@@ -46,17 +46,24 @@ void
 pt_source_commit(PtSourceRun *run)
 {
 	bool		moves = run->end_lsn != InvalidXLogRecPtr &&
-		(run->records > 0 || TransactionIdIsValid(GetTopTransactionIdIfAny()));
+		(run->records > 0 || run->skipped > 0 || TransactionIdIsValid(GetTopTransactionIdIfAny()));
 
 	Assert(!run->receiving);
 	if (moves)
+	{
+		(void) GetCurrentTransactionId();
 		pt_origin_move(run->end_lsn, run->committed);
+		/* what is told to the other server must be on disk here */
+		ForceSyncCommit();
+	}
 	pt_task_commit(run->task);
 	MemoryContextSwitchTo(run->life);
 	PT_STOP_POINT("source.committed");
 	if (moves)
 		run->confirmed = run->end_lsn;
 	run->received = Max(run->received, run->end_lsn);
+	if (run->skipped > 0)
+		pt_task_skipped(run->task, run->skipped, run->skip_error);
 	pt_task_progress(run->task, run->records, run->bytes, run->records > 0 ? run->commit_ms : -1, run->confirmed);
 }
 
@@ -69,7 +76,6 @@ pt_source_confirm(PtSourceRun *run, XLogRecPtr lsn)
 	if (!pt_source_begin(run))
 		return false;
 	(void) GetCurrentTransactionId();
-	ForceSyncCommit();
 	run->end_lsn = lsn;
 	run->committed = GetCurrentTimestamp();
 	pt_source_commit(run);
@@ -96,9 +102,10 @@ define(PtTask *task, MemoryContext life, bool *begun)
 }
 
 /*
- * Takes the origin; false if the task is to stop.  A source that was restored
- * from a dump has none: it begins anew, unless its slot is that of the source
- * which was dumped.
+ * Takes the origin; false if the task is to stop.  A source that has never run
+ * here has none: it begins, unless its slot is there, as that of a source that
+ * was dumped.  An origin at zero had a place, and has lost it: the rollback of
+ * a drop does not bring it back.
  */
 static bool
 take_origin(PtSourceRun *run, bool begun)
@@ -111,13 +118,22 @@ take_origin(PtSourceRun *run, bool begun)
 				 errhint("If nobody uses it, run pg_drop_replication_slot() at the source's server. The source then begins anew.")));
 	if (!pt_source_begin(run))
 		return false;
-	if (!begun)
-		pt_origin_create(run->source->name);
-	pt_source_commit(run);
-	if (!pt_source_begin(run))
-		return false;
-	run->confirmed = pt_origin_begin(run->source->name);
-	pt_source_commit(run);
+	if (begun)
+		run->confirmed = pt_origin_begin(run->source->name);
+	else
+	{
+		pt_origin_create(run->source->name, PT_ORIGIN_UNSTARTED);
+		ForceSyncCommit();
+		run->confirmed = PT_ORIGIN_UNSTARTED;
+	}
+	if (run->confirmed == InvalidXLogRecPtr)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("source \"%s\" has lost its place at its server", run->source->name),
+				 errdetail("A drop of the source, or of its replication origin, was rolled back."),
+				 errhint("To start anew, call drop_source() and create_source(): with \"snapshot\" initial all rows come again.")));
+	pt_task_commit(run->task);
+	MemoryContextSwitchTo(run->life);
 	return true;
 }
 
@@ -134,9 +150,6 @@ pt_source_run(PtTask *task, int worker)
 	run->task = task;
 	run->life = CurrentMemoryContext;
 	run->mcxt = AllocSetContextCreate(run->life, "pgtopic message of a source", ALLOCSET_DEFAULT_SIZES);
-	/* what is told to the other server must be on disk here */
-	if (synchronous_commit == SYNCHRONOUS_COMMIT_OFF)
-		SetConfigOption("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION);
 	run->source = define(task, run->life, &begun);
 	if (run->source == NULL)
 		return;
@@ -146,10 +159,11 @@ pt_source_run(PtTask *task, int worker)
 	run->database = database.data;
 	pt_tables_init(run);
 	pt_slot_check_server(run->remote, run->source);
+	pt_slot_check_identity(run->remote, run->source);
 
 	if (!take_origin(run, begun))
 		return;
-	if (run->confirmed != InvalidXLogRecPtr)
+	if (run->confirmed != PT_ORIGIN_UNSTARTED)
 		pt_slot_check_position(run->remote, run->source, run->confirmed);
 	else
 	{

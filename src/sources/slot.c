@@ -15,6 +15,8 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/pg_lsn.h"
@@ -72,6 +74,42 @@ pt_slot_check_server(PtPeer *remote, const PtSource *source)
 				 errmsg("role \"%s\" may not create a publication in database \"%s\" of the source's server",
 						pt_peer_value(rows, 0, 2), pt_peer_value(rows, 0, 5)),
 				 errhint("Grant CREATE on the database, or name a publication that exists.")));
+}
+
+/*
+ * Returns which server and database the connection leads to, by numbers that
+ * no other has.
+ */
+char *
+pt_slot_server_identity(PtPeer *remote)
+{
+	PtPeerRows *server = pt_peer_query(remote, "IDENTIFY_SYSTEM", 4);
+	PtPeerRows *database = pt_peer_query(remote,
+										 "SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()", 1);
+
+	if (server->n != 1 || pt_peer_value(server, 0, 0) == NULL ||
+		database->n != 1 || pt_peer_value(database, 0, 0) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("unexpected answer of the source's server")));
+	return psprintf("%s.%s", pt_peer_value(server, 0, 0), pt_peer_value(database, 0, 0));
+}
+
+/*
+ * ERROR unless the connection leads to the server and database for which the
+ * source was made: elsewhere its slot and its place in WAL mean nothing.
+ */
+void
+pt_slot_check_identity(PtPeer *remote, const PtSource *source)
+{
+	char	   *here = psprintf(UINT64_FORMAT ".%u", GetSystemIdentifier(), MyDatabaseId);
+	char	   *found = pt_slot_server_identity(remote);
+
+	if (strcmp(found, source->server ? source->server : here) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the connection of source \"%s\" leads to another server or database than the one that it was made for", source->name),
+				 errhint(START_ANEW_HINT)));
 }
 
 /*

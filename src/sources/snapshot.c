@@ -165,7 +165,6 @@ pt_source_snapshot(PtSourceRun *run)
 	run->end_lsn = lsn;
 	run->committed = GetCurrentTimestamp();
 	(void) GetCurrentTransactionId();	/* there may be no rows */
-	ForceSyncCommit();
 	pt_source_commit(run);
 	return true;
 }

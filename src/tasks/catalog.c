@@ -463,7 +463,7 @@ pt_task_create(const char *name, const char *kind, Jsonb *definition)
 	args[0] = name;
 	args[1] = kind;
 	args[2] = owner;
-	args[3] = JsonbToCString(NULL, &definition->root, VARSIZE(definition));
+	args[3] = JsonbToCString(NULL, &task.definition->root, VARSIZE(task.definition));
 	args[4] = home_of(relid, GetUserId());
 	statement_begin(&s, relid);
 	run(psprintf("INSERT INTO %s (name, kind, owner, definition, home) "

@@ -94,7 +94,6 @@ extern void pt_task_launcher_wake(void);
 extern const PtTaskKind *pt_task_kind(const char *name);
 extern bool pt_task_database(void);
 extern List *pt_tasks_read(void);
-extern PtTask *pt_task_read(const char *name);
 extern void pt_task_lock(const char *name, LOCKMODE mode);
 extern uint64 pt_tasks_generation(void);
 extern void pt_task_check_owner(const PtTask *task);

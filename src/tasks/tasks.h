@@ -48,9 +48,10 @@ typedef struct PtTaskKind
 
 	/*
 	 * ERROR unless the definition is good, for the current user; from create
-	 * and alter.  NULL: all are.
+	 * and alter, before the row is written.  It may add to the definition.
+	 * NULL: all are.
 	 */
-	void		(*check) (const PtTask *task);
+	void		(*check) (PtTask *task);
 
 	/*
 	 * How many workers the task may have, in a transaction of the launcher,
@@ -87,6 +88,7 @@ extern PGDLLEXPORT void pt_task_worker_main(Datum arg);
 /* catalog.c: what is to be done; from SQL functions */
 extern void pt_task_create(const char *name, const char *kind, Jsonb *definition);
 extern void pt_task_drop(const char *name, const char *kind);
+extern PtTask *pt_task_read(const char *name);
 
 /* shared.c: for the drop function of a kind */
 extern void pt_task_end_workers(const PtTask *task);

@@ -289,17 +289,17 @@ def test_messages():
               '17|{"to": "Ann"}|1\n{"id": 1}||', "a message that says where it goes")
     tap.equal(here.sql("SELECT as_text(key), as_text(value) FROM topics.log ORDER BY \"offset\""), "|any bytes\n|without a transaction",
               "a message whose prefix names the topic")
+    n = 0
     for bad, pattern in (("not JSON", "invalid input syntax for type json"), ("[1]", "not a JSON object"), ('{"value": 1}', "names no topic"),
                          ('{"topic": "elsewhere", "value": 1}', "may not go to topic")):
-        there.sql("SELECT pg_logical_emit_message(true, 'outbox', '%s')" % bad)
-        wait_for(bad, here, "SELECT state = 'failing' AND last_error ~ '%s' FROM tasks_status WHERE name = 'outbox'" % pattern)
-        error = here.sql("SELECT last_error FROM tasks_status WHERE name = 'outbox'")
-        tap.matches(pattern, error, "an error stops the source, and is seen: " + bad)
-        lsn = re.findall(r"change at ([0-9A-F]+/[0-9A-F]+) of source \"outbox\"", here.log_text())[-1]
-        here.sql("SELECT alter_task('outbox', '{\"skip_lsn\": \"%s\"}'); SELECT resume_task('outbox')" % lsn)
-        there.sql("SELECT pg_logical_emit_message(true, 'outbox:log', 'behind it')")
-        wait_for("what is behind", here, "SELECT state = 'running' FROM tasks_status WHERE name = 'outbox'")
-    wait_records_raw("log", 6)
+        there.sql("SELECT pg_logical_emit_message(false, 'outbox', '%s')" % bad)
+        n += 1
+        tap.ok(wait_for(bad, here, "SELECT state = 'running' AND skipped = %d AND last_error ~ '%s' FROM tasks_status WHERE name = 'outbox'" % (n, pattern)),
+               "passed over and counted: " + bad)
+    there.sql("SELECT pg_logical_emit_message(true, 'outbox:log', 'behind them')")
+    wait_records_raw("log", 3)
+    tap.matches("passes over a message: messages may not go to topic", here.log_text(), "and the log says so")
+    refused("needs \"message_topics\"", "SELECT create_source('x', message_prefix => 'x')", "a list of topics is required")
     here.sql("SELECT drop_source('outbox')")
 
 
@@ -509,6 +509,62 @@ def failing(name, pattern, what):
     tap.ok(wait_for(what, here, "SELECT state = 'failing' AND last_error ~ '%s' FROM tasks_status WHERE name = '%s'" % (pattern, name)), what)
 
 
+def test_rolled_back():
+    """drop_source() in a transaction block is refused; where an error undoes it, the source does not begin anew by itself"""
+    there.sql("CREATE TABLE undone (id int PRIMARY KEY); INSERT INTO undone VALUES (1)")
+    here.sql("SELECT create_source('undone', tables => ARRAY['undone'], topic => '{table}', connection => '%s')" % connection())
+    wait_records("undone", 1)
+    streaming("undone")
+    refused("cannot run inside a transaction block", "BEGIN; SELECT drop_source('undone'); ROLLBACK", "drop_source() in a transaction block")
+    there.sql("INSERT INTO undone VALUES (2)")
+    wait_records("undone", 2)
+    refused("division by zero", "DO $$ BEGIN PERFORM drop_source('undone'); PERFORM 1 / 0; END $$", "a drop that is undone")
+    failing("undone", "has lost its place", "the source says so")
+    tap.equal(here.sql("SELECT count(*) FROM topics.undone"), "2", "and does not begin anew")
+    here.sql("SELECT drop_source('undone')")
+
+
+def test_changes():
+    """alter_task() does not change what a source is at its server, nor lead it to another one"""
+    there.sql("CREATE TABLE fixed (id int PRIMARY KEY); CREATE DATABASE elsewhere")
+    here.sql("SELECT create_source('fixed', tables => ARRAY['fixed'], topic => '{table}', connection => '%s')" % connection())
+    streaming("fixed")
+    for change, pattern in (('{"slot": "pgtopic_loop"}', "\"slot\" of source \"fixed\" cannot be changed"),
+                            ('{"publication": "mine"}', "not both"), ('{"publication": "mine", "tables": null}', "\"publication\" of source"),
+                            ('{"tables": ["public.events"]}', "\"tables\" of source"), ('{"server": "1.1"}', "\"server\" of source"),
+                            ('{"connection": null}', "leads to another server or database"),
+                            ('{"connection": "%s"}' % connection(database="elsewhere"), "leads to another server or database")):
+        refused(pattern, "SELECT alter_task('fixed', '%s')" % change, "refused: " + change)
+    here.sql("SELECT alter_task('fixed', '{\"connection\": \"%s application_name=moved\", \"slot\": \"pgtopic_fixed\"}')" % connection())
+    there.sql("INSERT INTO fixed VALUES (1)")
+    wait_records("fixed", 1)
+    here.sql("SELECT drop_source('fixed')")
+    tap.equal(there.sql("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'pgtopic_loop'"), "1", "and the slot of another is there")
+    there.sql("DROP DATABASE elsewhere")
+
+
+def test_reload():
+    """synchronous_commit that is turned off while a source runs does not lose what its server was told"""
+    there.sql("CREATE TABLE reloaded (id int PRIMARY KEY)")
+    here.sql("SELECT create_source('reloaded', tables => ARRAY['reloaded'], topic => '{table}', connection => '%s')" % connection())
+    streaming("reloaded")
+    here.sql("ALTER SYSTEM SET synchronous_commit = off")
+    here.sql("ALTER SYSTEM SET wal_writer_delay = '10s'")
+    here.sql("SELECT pg_reload_conf()")
+    there.sql("INSERT INTO reloaded VALUES (1)")
+    wait_records("reloaded", 1)
+    there.sql("INSERT INTO reloaded VALUES (2)")
+    lsn = there.sql("SELECT pg_current_wal_flush_lsn()")
+    wait_for("told", there, "SELECT confirmed_flush_lsn >= '%s' FROM pg_replication_slots WHERE slot_name = 'pgtopic_reloaded'" % lsn)
+    here.stop("immediate")
+    here.start()
+    wait_records("reloaded", 2)
+    here.sql("ALTER SYSTEM RESET synchronous_commit")
+    here.sql("ALTER SYSTEM RESET wal_writer_delay")
+    here.sql("SELECT pg_reload_conf()")
+    here.sql("SELECT drop_source('reloaded')")
+
+
 def test_faults():
     """a slot that is gone, moved or lost; a publication that is gone; a server that is down: errors that are seen, and never a silent loss"""
     there.sql("CREATE TABLE faults (id int PRIMARY KEY)")
@@ -621,4 +677,5 @@ here = pg.Cluster("here", SETTINGS).init().start()
 there = pg.Cluster("there", SETTINGS, preload=False).init().start()
 here.sql("CREATE EXTENSION pgtopic")
 tap.main([test_debezium, test_row, test_restored, test_types, test_identity, test_changed_tables, test_messages, test_snapshot_beside_writers, test_crashes,
-          test_large, test_idle, test_failing_snapshot, test_refusals, test_odd_servers, test_owner, test_faults, test_hangs, test_drop])
+          test_large, test_idle, test_failing_snapshot, test_refusals, test_odd_servers, test_owner, test_rolled_back, test_changes, test_reload, test_faults,
+          test_hangs, test_drop])

@@ -114,12 +114,31 @@ wait_for(PtPeer *remote, int events, TimestampTz deadline)
 }
 
 /*
+ * A copy of what the other server has said.  It may be in an encoding that it
+ * does not name, or in none.
+ */
+static char *
+foreign_text(const char *text)
+{
+	char	   *copy = pchomp(text);
+
+	if (pg_verifymbstr(copy, (int) strlen(copy), true))
+		return copy;
+	for (char *c = copy; *c != '\0'; c++)
+	{
+		if (IS_HIGHBIT_SET(*c))
+			*c = '?';
+	}
+	return copy;
+}
+
+/*
  * ERROR for a connection that is not there, or is gone.
  */
 static void
 connect_error(PtPeer *remote)
 {
-	char	   *message = pchomp(PQerrorMessage(remote->conn));
+	char	   *message = foreign_text(PQerrorMessage(remote->conn));
 
 	pt_peer_close(remote);
 	ereport(ERROR,
@@ -165,9 +184,9 @@ query_error(PtPeer *remote, PGresult *result)
 	}
 	if (state != NULL && strlen(state) == 5)
 		code = MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
-	primary = pstrdup(primary);
-	detail = detail ? pstrdup(detail) : NULL;
-	hint = hint ? pstrdup(hint) : NULL;
+	primary = foreign_text(primary);
+	detail = detail ? foreign_text(detail) : NULL;
+	hint = hint ? foreign_text(hint) : NULL;
 	PQclear(result);
 	ereport(ERROR,
 			(errcode(code),

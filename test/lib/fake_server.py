@@ -18,11 +18,13 @@ READY = message(b"Z", b"I")
 
 
 class FakeServer(threading.Thread):
-    """Queries but SET are answered by a description of some columns of text and, unless row is None, that row; None in it is null."""
+    """Queries but SET are answered by a description of some columns of text and, unless row is None, that row; None in it is null.
+    error: they are answered by an error of this text instead."""
 
-    def __init__(self, columns, row):
+    def __init__(self, columns, row, error=None):
         super().__init__(daemon=True)
         self.columns = columns
+        self.error = error
         self.row = row
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -43,6 +45,8 @@ class FakeServer(threading.Thread):
     def answer(self, query):
         if query.startswith(b"SET"):
             return message(b"C", b"SET\0") + READY
+        if self.error is not None:
+            return message(b"E", b"SERROR\0C22000\0M" + self.error + b"\0\0") + READY
         column = b"x\0" + struct.pack("!IhIhih", 0, 0, 25, -1, -1, 0)
         answer = message(b"T", struct.pack("!H", self.columns) + column * self.columns)
         if self.row is not None:

@@ -480,6 +480,8 @@ def test_odd_servers():
         refused("unexpected answer of the source|invalid byte sequence",
                 "SELECT create_source('odd', tables => ARRAY['events'], connection => '%s')" % server.connection(),
                 "%d columns, row %s" % (columns, row))
+    refused(r"says: broken \?\?", "SELECT create_source('odd', tables => ARRAY['events'], connection => '%s')" %
+            fake_server.FakeServer(0, None, b"broken \xff\xfe").connection(), "an error that is no text")
     tap.equal(here.sql("SELECT pg_postmaster_start_time()"), started, "nothing has crashed")
 
 

@@ -19,7 +19,7 @@ $$;
 
 -- At each place and at all places.
 SELECT proname, CASE WHEN n <= pronargs THEN proargnames[n] ELSE 'all' END AS "null",
-	pg_temp.try(proname || '(' || (SELECT string_agg(
+	pg_temp.try(pronamespace::regnamespace || '.' || proname || '(' || (SELECT string_agg(
 		CASE WHEN n IN (i, pronargs + 1) THEN 'NULL' WHEN t = 'regclass'::regtype THEN '''pg_class''' WHEN t = 'jsonb'::regtype THEN '''{}'''
 			WHEN t IN ('int'::regtype, 'interval'::regtype) THEN '''1''' WHEN t = 'bool'::regtype THEN 'true'
 			WHEN t = 'text[]'::regtype THEN '''{a}''' WHEN proname ~ '^sink_' AND t = 'bytea'::regtype THEN '''{}'''

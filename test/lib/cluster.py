@@ -212,9 +212,7 @@ class Cluster:
         pid = self.postmaster_pid()
         children = [int(p) for p in _children(pid)]
         os.kill(pid, signal.SIGKILL)
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and any(_alive(p) for p in [pid] + children):
-            time.sleep(0.02)
+        await_ended(pid, children)
         return self
 
     def worker_pids(self, pattern):
@@ -439,6 +437,15 @@ def _alive(pid):
             return f.read().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def await_ended(postmaster, children, seconds=30):
+    """Until all have ended.  The postmaster's pid must be nobody's, for a zombie still keeps the next one from starting."""
+    deadline = time.monotonic() + seconds
+    while any(_alive(p) for p in [postmaster, *children]) or os.path.exists("/proc/%d" % postmaster):
+        if time.monotonic() > deadline:
+            raise RuntimeError("processes of server %d do not end" % postmaster)
+        time.sleep(0.01)
 
 
 def main():

@@ -11,7 +11,6 @@ import os
 import signal
 import struct
 import subprocess
-import time
 
 import cluster as pg
 
@@ -97,11 +96,7 @@ def kill_all(cluster):
             os.kill(p, signal.SIGKILL)
         except ProcessLookupError:
             pass
-    deadline = time.monotonic() + 60
-    while any(pg._alive(p) for p in pids):
-        if time.monotonic() > deadline:
-            raise RuntimeError("processes do not end")
-        time.sleep(0.01)
+    pg.await_ended(pid, pids[1:], 60)
 
 
 def _walk(top):

@@ -95,16 +95,18 @@ take_uint64(Cursor *c)
 static const char *
 take_string(Cursor *c)
 {
-	const char *zero = c->good ? memchr(c->p, '\0', c->end - c->p) : NULL;
 	const char *p = c->p;
 
-	if (zero == NULL)
+	for (const char *at = p; c->good && at < c->end; at++)
 	{
-		c->good = false;
-		return "";
+		if (*at == '\0')
+		{
+			c->p = at + 1;
+			return p;
+		}
 	}
-	c->p = zero + 1;
-	return p;
+	c->good = false;
+	return "";
 }
 
 /*

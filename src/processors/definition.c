@@ -234,17 +234,6 @@ pt_processor_drop(const PtTask *task)
  * SQL functions
  */
 
-/* A text that must not be null. */
-char *
-pt_processor_arg(FunctionCallInfo fcinfo, int n, const char *name)
-{
-	if (PG_ARGISNULL(n))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", name)));
-	return text_to_cstring(PG_GETARG_TEXT_PP(n));
-}
-
 static int32
 arg_int(FunctionCallInfo fcinfo, int n, int32 otherwise)
 {
@@ -305,8 +294,8 @@ arg_batches(FunctionCallInfo fcinfo, int n, PtProcessorFields *fields)
 void
 pt_processor_args(FunctionCallInfo fcinfo, int n, PtProcessorFields *fields)
 {
-	fields->group = PG_ARGISNULL(n) ? NULL : pt_processor_arg(fcinfo, n, "group");
-	fields->on_error = PG_ARGISNULL(n + 1) ? PT_PROCESSOR_ON_ERROR : pt_processor_arg(fcinfo, n + 1, "on_error");
+	fields->group = PG_ARGISNULL(n) ? NULL : pt_task_arg(fcinfo, n, "group");
+	fields->on_error = PG_ARGISNULL(n + 1) ? PT_PROCESSOR_ON_ERROR : pt_task_arg(fcinfo, n + 1, "on_error");
 	arg_batches(fcinfo, n + 2, fields);
 }
 
@@ -317,13 +306,13 @@ pt_processor_args(FunctionCallInfo fcinfo, int n, PtProcessorFields *fields)
 Datum
 pt_create_processor(PG_FUNCTION_ARGS)
 {
-	char	   *name = pt_processor_arg(fcinfo, 0, "name");
-	PtProcessorFields fields = {.topics = arg_texts(fcinfo, 1, "topics"),.statement = pt_processor_arg(fcinfo, 2, "statement")};
+	char	   *name = pt_task_arg(fcinfo, 0, "name");
+	PtProcessorFields fields = {.topics = arg_texts(fcinfo, 1, "topics"),.statement = pt_task_arg(fcinfo, 2, "statement")};
 	PtDefinition d;
 
-	fields.group = PG_ARGISNULL(3) ? NULL : pt_processor_arg(fcinfo, 3, "group");
+	fields.group = PG_ARGISNULL(3) ? NULL : pt_task_arg(fcinfo, 3, "group");
 	arg_batches(fcinfo, 4, &fields);
-	fields.on_error = PG_ARGISNULL(7) ? PT_PROCESSOR_ON_ERROR : pt_processor_arg(fcinfo, 7, "on_error");
+	fields.on_error = PG_ARGISNULL(7) ? PT_PROCESSOR_ON_ERROR : pt_task_arg(fcinfo, 7, "on_error");
 	pt_definition_begin(&d);
 	pt_processor_define(&d, &fields);
 	pt_task_create(name, pt_processor_kind.name, pt_definition_end(&d));
@@ -335,6 +324,6 @@ pt_create_processor(PG_FUNCTION_ARGS)
 Datum
 pt_drop_processor(PG_FUNCTION_ARGS)
 {
-	pt_task_drop(pt_processor_arg(fcinfo, 0, "name"), pt_processor_kind.name);
+	pt_task_drop(pt_task_arg(fcinfo, 0, "name"), pt_processor_kind.name);
 	PG_RETURN_VOID();
 }

@@ -22,7 +22,6 @@
 extern void pt_processor_read(const PtTask *task, PtProcessorFields *fields);
 extern bool pt_processor_stops(const PtProcessorFields *fields);
 extern const char *pt_processor_statement(const PtTask *task, const PtProcessorFields *fields);
-extern char *pt_processor_arg(FunctionCallInfo fcinfo, int n, const char *name);
 extern void pt_processor_check_group(const char *name, const char *group);
 extern void pt_processor_args(FunctionCallInfo fcinfo, int n, PtProcessorFields *fields);
 

@@ -55,20 +55,11 @@ table_changed(Datum arg, Oid relid)
 		changed = true;
 }
 
-/* The field "mapping"; NULL: none. */
-static Jsonb *
-mapping_of(const PtTask *task)
-{
-	JsonbValue *v = getKeyJsonValueFromContainer(&task->definition->root, "mapping", 7, NULL);
-
-	return v == NULL || v->type == jbvNull ? NULL : JsonbValueToJsonb(v);
-}
-
 /* A sink without a mapping: all of its statement is written by us. */
 bool
 pt_sink_is_ours(const PtTask *task)
 {
-	return task->kind == &pt_sink_kind && mapping_of(task) == NULL;
+	return task->kind == &pt_sink_kind && pt_task_jsonb(task, "mapping") == NULL;
 }
 
 /*
@@ -120,7 +111,7 @@ pt_sink_make(const PtTask *task)
 	which = pt_sink_mode(mode);
 	made_for = table_of(name);
 	changed = false;
-	return pt_sink_statement(pt_sink_table(made_for, which, mapping_of(task)), which);
+	return pt_sink_statement(pt_sink_table(made_for, which, pt_task_jsonb(task, "mapping")), which);
 }
 
 /*
@@ -161,18 +152,18 @@ table_name(Oid relid)
 Datum
 pt_create_sink(PG_FUNCTION_ARGS)
 {
-	char	   *name = pt_processor_arg(fcinfo, 0, "name");
-	char	   *topic = pt_processor_arg(fcinfo, 1, "topic");
+	char	   *name = pt_task_arg(fcinfo, 0, "name");
+	char	   *topic = pt_task_arg(fcinfo, 1, "topic");
 	PtProcessorFields fields = {.topics = list_make1(topic)};
 	PtDefinition d;
 
 	if (PG_ARGISNULL(2))
-		(void) pt_processor_arg(fcinfo, 2, "table");
+		(void) pt_task_arg(fcinfo, 2, "table");
 	pt_processor_args(fcinfo, 5, &fields);
 	pt_definition_begin(&d);
 	pt_processor_define(&d, &fields);
 	pt_definition_text(&d, "table", table_name(PG_GETARG_OID(2)));
-	pt_definition_text(&d, "mode", PG_ARGISNULL(3) ? "append" : pt_processor_arg(fcinfo, 3, "mode"));
+	pt_definition_text(&d, "mode", PG_ARGISNULL(3) ? "append" : pt_task_arg(fcinfo, 3, "mode"));
 	pt_definition_jsonb(&d, "mapping", PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4));
 	pt_task_create(name, pt_sink_kind.name, pt_definition_end(&d));
 	pt_processor_check_group(name, fields.group);
@@ -183,6 +174,6 @@ pt_create_sink(PG_FUNCTION_ARGS)
 Datum
 pt_drop_sink(PG_FUNCTION_ARGS)
 {
-	pt_task_drop(pt_processor_arg(fcinfo, 0, "name"), pt_sink_kind.name);
+	pt_task_drop(pt_task_arg(fcinfo, 0, "name"), pt_sink_kind.name);
 	PG_RETURN_VOID();
 }

@@ -331,7 +331,7 @@ pt_func_sink_statement(PG_FUNCTION_ARGS)
 	PtSinkMode	mode;
 
 	if (PG_ARGISNULL(0))
-		(void) pt_processor_arg(fcinfo, 0, "table");
-	mode = pt_sink_mode(pt_processor_arg(fcinfo, 1, "mode"));
+		(void) pt_task_arg(fcinfo, 0, "table");
+	mode = pt_sink_mode(pt_task_arg(fcinfo, 1, "mode"));
 	PG_RETURN_TEXT_P(cstring_to_text(pt_sink_statement(pt_sink_table(PG_GETARG_OID(0), mode, mapping), mode)));
 }

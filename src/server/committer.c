@@ -43,6 +43,7 @@
 #include "log/log.h"
 #include "io/writeback.h"
 #include "stop_point.h"
+#include "worker.h"
 
 /*
  * ms between two looks at the standbys: doubles up to the maximum while they

@@ -42,6 +42,7 @@
 #include "topic/timestamp.h"
 #include "xact/compact.h"
 #include "xact/xact.h"
+#include "worker.h"
 
 /* A partition of a round. */
 typedef struct Candidate

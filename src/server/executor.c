@@ -36,6 +36,7 @@
 #include "server/jobs.h"
 #include "server/server.h"
 #include "server/shared.h"
+#include "worker.h"
 
 static int	number;				/* of this executor */
 

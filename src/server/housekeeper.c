@@ -50,6 +50,7 @@
 #include "topic/timestamp.h"
 #include "xact/claims.h"
 #include "xact/xact.h"
+#include "worker.h"
 
 /* Partitions that are looked at in one transaction, and that are flushed. */
 #define LOOKS_MAX		256

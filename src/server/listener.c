@@ -47,6 +47,7 @@
 #include "server/client_move.h"
 #include "server/server.h"
 #include "xact/commit.h"
+#include "worker.h"
 
 #define PT_LISTEN_SOCKETS_MAX	64
 #define PT_BIND_RETRY_MS		1000

@@ -30,6 +30,7 @@
 #include "log/log.h"
 #include "server/server.h"
 #include "server/shared.h"
+#include "worker.h"
 
 /*
  * The committer wakes us after its flushes; WAL that others flush is noticed

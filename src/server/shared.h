@@ -83,15 +83,4 @@ extern int	pt_server_least_loaded(int self);
 extern void pt_server_flush_took(uint64 us);
 extern uint32 pt_server_flush_us(void);
 
-/*
- * What all workers do first: signals, connection to "database" (NULL: none).
- */
-extern void pt_worker_start(const char *database);
-
-/*
- * To be called in every turn of a worker's loop; true when settings may have
- * changed.
- */
-extern bool pt_worker_interrupts(void);
-
 #endif							/* PT_SERVER_SHARED_H */

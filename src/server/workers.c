@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * workers.c
- *	  The list of background workers, and what all of them do alike.
+ *	  The list of background workers.
  *
  * All start when the server accepts writes (on a standby: after promotion),
  * and again a second after they ended for whatever reason.
  *
  * Siblings: listener.c, executor.c, committer.c, logwriter.c, housekeeper.c,
- * compactor.c.
+ * compactor.c; ../worker.c, what all of them do alike.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -19,9 +19,6 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
-#include "postmaster/interrupt.h"
-#include "storage/sinval.h"
-#include "tcop/tcopprot.h"
 #include "utils/guc.h"
 
 #include "guc.h"
@@ -125,37 +122,4 @@ register_all(void)
 	}
 	register_worker("pgtopic control", "pt_listener_main", Int32GetDatum(pt_server_control()));
 	register_worker("pgtopic admin", "pt_listener_main", Int32GetDatum(pt_server_admin()));
-}
-
-void
-pt_worker_start(const char *database)
-{
-	Assert(MyBgworkerEntry != NULL);
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
-	pqsignal(SIGINT, PG_SIG_IGN);	/* there is no query to cancel */
-	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnection(database, NULL, 0);
-}
-
-/*
- * Ends the process when it was told so, reads the configuration again, and
- * catches up with invalidations when others wait for that.  true: settings may
- * have changed.
- */
-bool
-pt_worker_interrupts(void)
-{
-	bool		reloaded = false;
-
-	CHECK_FOR_INTERRUPTS();
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-		reloaded = true;
-	}
-	if (catchupInterruptPending)
-		ProcessCatchupInterrupt();
-	return reloaded;
 }

@@ -106,6 +106,15 @@ pt_task_texts(const PtTask *task, const char *field)
 	return result;
 }
 
+/* A field of any type, palloc'd; NULL: there is none. */
+Jsonb *
+pt_task_jsonb(const PtTask *task, const char *field)
+{
+	JsonbValue *v = find(task, field);
+
+	return v == NULL ? NULL : JsonbValueToJsonb(v);
+}
+
 /*
  * Making one
  */

@@ -56,7 +56,6 @@ typedef struct Doing
 	Datum	   *pids;
 } Doing;
 
-static char *arg_text(FunctionCallInfo fcinfo, int n, const char *name);
 static Jsonb *merge(Jsonb *old, Jsonb *changes);
 static void add_up(Doing *doing, const PtTask *task, const PtSlot *slots);
 static const char *state_of(const PtTask *task, const Doing *doing);
@@ -64,8 +63,11 @@ static const char *why_paused(const PtTask *task);
 static bool may_see(const PtTask *task);
 static void put_task(ReturnSetInfo *result, const PtTask *task, const Doing *doing);
 
-static char *
-arg_text(FunctionCallInfo fcinfo, int n, const char *name)
+/*
+ * An argument of type text, palloc'd.  ERROR 22004 if it is null.
+ */
+char *
+pt_task_arg(FunctionCallInfo fcinfo, int n, const char *name)
 {
 	if (PG_ARGISNULL(n))
 		ereport(ERROR,
@@ -78,7 +80,7 @@ arg_text(FunctionCallInfo fcinfo, int n, const char *name)
 Datum
 pt_pause_task(PG_FUNCTION_ARGS)
 {
-	PtTask	   *task = pt_task_for_change(arg_text(fcinfo, 0, "name"), NULL);
+	PtTask	   *task = pt_task_for_change(pt_task_arg(fcinfo, 0, "name"), NULL);
 
 	task->paused = true;
 	task->pause_reason = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
@@ -93,7 +95,7 @@ pt_pause_task(PG_FUNCTION_ARGS)
 Datum
 pt_resume_task(PG_FUNCTION_ARGS)
 {
-	PtTask	   *task = pt_task_for_change(arg_text(fcinfo, 0, "name"), NULL);
+	PtTask	   *task = pt_task_for_change(pt_task_arg(fcinfo, 0, "name"), NULL);
 	PtSlot	   *slots;
 
 	if (!OidIsValid(task->owner))
@@ -127,7 +129,7 @@ merge(Jsonb *old, Jsonb *changes)
 Datum
 pt_alter_task(PG_FUNCTION_ARGS)
 {
-	PtTask	   *task = pt_task_for_change(arg_text(fcinfo, 0, "name"), NULL);
+	PtTask	   *task = pt_task_for_change(pt_task_arg(fcinfo, 0, "name"), NULL);
 	Jsonb	   *changes;
 
 	if (PG_ARGISNULL(1) || !JB_ROOT_IS_OBJECT(changes = PG_GETARG_JSONB_P(1)))
@@ -154,7 +156,7 @@ pt_alter_task(PG_FUNCTION_ARGS)
 Datum
 pt_alter_task_owner(PG_FUNCTION_ARGS)
 {
-	PtTask	   *task = pt_task_for_change(arg_text(fcinfo, 0, "name"), NULL);
+	PtTask	   *task = pt_task_for_change(pt_task_arg(fcinfo, 0, "name"), NULL);
 
 	if (PG_ARGISNULL(1))
 		ereport(ERROR,

@@ -31,11 +31,8 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
-#include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/sinval.h"
-#include "tcop/tcopprot.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -45,6 +42,7 @@
 #include "guard.h"
 #include "guc.h"
 #include "tasks/internal.h"
+#include "worker.h"
 
 /* What is not told by a wake-up is noticed this late. */
 #define LOOK_MS			1000
@@ -442,11 +440,7 @@ pt_task_launcher_main(Datum arg)
 	MemoryContext mcxt;
 	uint32		idle;
 
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
-	pqsignal(SIGINT, PG_SIG_IGN);
-	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnection(pt_database, NULL, 0);
+	pt_worker_start(pt_database);
 	idle = pt_wait_event_new("PgtopicTaskLauncherMain");
 	mcxt = AllocSetContextCreate(TopMemoryContext, "pgtopic task launcher", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(mcxt);
@@ -458,14 +452,7 @@ pt_task_launcher_main(Datum arg)
 		long		ms;
 
 		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-		if (ConfigReloadPending)
-		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
-		}
-		if (catchupInterruptPending)
-			ProcessCatchupInterrupt();
+		(void) pt_worker_interrupts();
 		ms = launcher_round(mcxt);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, idle);
 	}

@@ -90,6 +90,9 @@ extern void pt_task_create(const char *name, const char *kind, Jsonb *definition
 extern void pt_task_drop(const char *name, const char *kind);
 extern PtTask *pt_task_read(const char *name);
 
+/* functions.c: for SQL functions of a kind */
+extern char *pt_task_arg(FunctionCallInfo fcinfo, int n, const char *name);
+
 /* shared.c: for the drop function of a kind */
 extern void pt_task_end_workers(const PtTask *task);
 
@@ -108,6 +111,7 @@ extern const char *pt_task_text(const PtTask *task, const char *field);
 extern int64 pt_task_int(const PtTask *task, const char *field, int64 otherwise);
 extern bool pt_task_bool(const PtTask *task, const char *field, bool otherwise);
 extern List *pt_task_texts(const PtTask *task, const char *field);
+extern Jsonb *pt_task_jsonb(const PtTask *task, const char *field);
 
 /*
  * definition.c: making one.  Fields come in any order; NULL leaves a field

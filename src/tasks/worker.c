@@ -26,7 +26,6 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/sinval.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -35,6 +34,7 @@
 #include "guc.h"
 #include "record/crc32c.h"
 #include "tasks/internal.h"
+#include "worker.h"
 
 /* A worker that has ended without an error of its task starts again. */
 #define RESTART_MS		1000
@@ -184,14 +184,7 @@ bool
 pt_task_go_on(PtTask *task)
 {
 	Assert(!IsTransactionState());
-	CHECK_FOR_INTERRUPTS();
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
-	if (catchupInterruptPending)
-		ProcessCatchupInterrupt();
+	(void) pt_worker_interrupts();
 	return !*pt_slot_stop(task->slot);
 }
 

@@ -273,6 +273,18 @@ class Cluster:
             raise SqlError(done.stderr.strip())
         return done.stdout.rstrip("\n")
 
+    def wait_for(self, query, expected="t", timeout=180, **more):
+        """Until the query's answer is this, also over crashes of the server.  Returns the last answer, or error as text."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                got = self.sql(query, **more)
+            except SqlError as problem:
+                got = str(problem)
+            if got == expected or time.monotonic() > deadline:
+                return got
+            time.sleep(0.05)
+
     def rows(self, text, **more):
         out = self.sql(text, **more)
         return [line.split("|") for line in out.split("\n")] if out else []

@@ -44,18 +44,10 @@ def topic(server, name, more="\"retention.ms\": -1"):
 
 
 def wait_for(what, server, query, expected="t", database="postgres", timeout=180):
-    deadline = time.monotonic() + timeout
-    got = None
-    while time.monotonic() < deadline:
-        try:
-            got = server.sql(query, database=database)
-            if got == expected:
-                return True
-        except pg.SqlError as problem:
-            got = problem
-        time.sleep(0.1)
-    tap.note("waited in vain for %s: %s" % (what, got))
-    return False
+    got = server.wait_for(query, expected, timeout, database=database)
+    if got != expected:
+        tap.note("waited in vain for %s: %s" % (what, got))
+    return got == expected
 
 
 def caught_up(*names, database="postgres"):

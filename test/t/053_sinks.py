@@ -58,19 +58,11 @@ COLUMNS = """a int, b text, body text, raw bytea, doc jsonb, day date, at timest
 
 
 def wait_for(query, expected="t", timeout=180):
-    deadline = time.monotonic() + timeout
-    got = None
-    while time.monotonic() < deadline:
-        try:
-            got = server.sql(query)
-            if got == expected:
-                return True
-        except pg.SqlError as problem:
-            got = problem
-        time.sleep(0.1)
-    tap.note("waited in vain for %s: %s" % (query, got))
-    tap.note(server.sql("SELECT name, state, last_error FROM tasks_status"))
-    return False
+    got = server.wait_for(query, expected, timeout)
+    if got != expected:
+        tap.note("waited in vain for %s: %s" % (query, got))
+        tap.note(server.sql("SELECT name, state, last_error FROM tasks_status"))
+    return got == expected
 
 
 def drained(*names):

@@ -31,19 +31,11 @@ def connection(user="postgres", database="postgres"):
 
 
 def wait_for(what, server, query, expected="t", timeout=180):
-    deadline = time.monotonic() + timeout
-    got = None
-    while time.monotonic() < deadline:
-        try:
-            got = server.sql(query)
-            if got == expected:
-                return True
-        except pg.SqlError as problem:
-            got = problem
-        time.sleep(0.1)
-    tap.note("waited in vain for %s: %s" % (what, got))
-    tap.note(here.sql("SELECT name, state, last_error FROM tasks_status"))
-    return False
+    got = server.wait_for(query, expected, timeout)
+    if got != expected:
+        tap.note("waited in vain for %s: %s" % (what, got))
+        tap.note(here.sql("SELECT name, state, last_error FROM tasks_status"))
+    return got == expected
 
 
 def records(topic):

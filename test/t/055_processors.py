@@ -22,19 +22,10 @@ server = None
 
 def wait_for(query, expected, what, on=None, timeout=180):
     """A check: the query's answer comes to be this."""
-    deadline = time.monotonic() + timeout
-    got = None
-    while time.monotonic() < deadline:
-        try:
-            got = (on or server).sql(query)
-            if got == expected:
-                return tap.ok(True, what)
-        except pg.SqlError as problem:
-            got = str(problem)
-        time.sleep(0.05)
-    tap.equal(got, expected, what)
-    tap.note((on or server).sql("SELECT name, state, errors, last_error, pids FROM tasks_status"))
-    return False
+    good = tap.equal((on or server).wait_for(query, expected, timeout), expected, what)
+    if not good:
+        tap.note((on or server).sql("SELECT name, state, errors, last_error, pids FROM tasks_status"))
+    return good
 
 
 def wait_error(name, pattern, what):

@@ -98,6 +98,21 @@ END
 $$;
 
 --
+-- Whose members may do everything that Kafka clients can ask for.  Roles are
+-- of all databases, so another one may have made it.
+--
+
+DO $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pgtopic_admin') THEN
+		CREATE ROLE pgtopic_admin;
+		COMMENT ON ROLE pgtopic_admin IS 'may do everything that clients of pgtopic can ask for';
+	END IF;
+	EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO pgtopic_admin', current_setting('pgtopic.topic_schema'));
+END
+$$;
+
+--
 -- type partition
 --
 

@@ -20,12 +20,14 @@
 #include "guc.h"
 #include "kafka/broker.h"
 #include "record/batch.h"
+#include "rights/rights.h"
 
 char	   *pt_topic_schema;
 char	   *pt_database;
 char	   *pt_listen_addresses;
 int			pt_port;
 char	   *pt_advertised_listeners;
+char	   *pt_plaintext_role;
 int			pt_listener_workers;
 int			pt_executor_workers;
 int			pt_executor_timeout_ms;
@@ -164,6 +166,7 @@ typedef struct PtStringSetting
 	const char *what;
 	const char *more;
 	GucStringCheckHook check;
+	GucStringAssignHook assign;
 } PtStringSetting;
 
 static const PtStringSetting string_settings[] = {
@@ -177,6 +180,9 @@ static const PtStringSetting string_settings[] = {
 	{"pgtopic.advertised_listeners", &pt_advertised_listeners, "", PGC_SIGHUP, GUC_LIST_INPUT,
 		"Where Kafka clients are told to connect to: one host or host:port for all, or one for each of pgtopic.listen_addresses.",
 	"Empty: the address by which a client came. Kafka's advertised.listeners.", kafka_advertised_check},
+	{"pgtopic.plaintext_role", &pt_plaintext_role, "", PGC_SIGHUP, 0,
+		"Role as which Kafka clients act that do not authenticate themselves.",
+	"Empty: they are refused. It may not be a superuser, and need not have LOGIN.", NULL, pt_plaintext_role_assigned},
 };
 
 void
@@ -194,7 +200,7 @@ pt_guc_register(void)
 		const PtStringSetting *s = &string_settings[i];
 
 		DefineCustomStringVariable(s->name, s->what, s->more, s->variable, s->boot,
-								   s->context, s->flags, s->check, NULL, NULL);
+								   s->context, s->flags, s->check, s->assign, NULL);
 	}
 	DefineCustomBoolVariable("pgtopic.auto_create_topics",
 							 "Creates a topic when a Kafka client asks for one that is not there.",

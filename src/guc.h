@@ -18,6 +18,7 @@ extern char *pt_database;		/* database that the listener serves */
 extern char *pt_listen_addresses;	/* comma list; "" or port 0: no listener */
 extern int	pt_port;
 extern char *pt_advertised_listeners;	/* comma list; see kafka/advertised.c */
+extern char *pt_plaintext_role; /* "": nobody without authentication */
 extern int	pt_listener_workers;
 extern int	pt_executor_workers;
 extern int	pt_executor_timeout_ms;

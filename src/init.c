@@ -33,6 +33,7 @@
 #include "log/watch.h"
 #include "io/writeback.h"
 #include "processors/processors.h"
+#include "rights/rights.h"
 #include "tasks/tasks.h"
 #include "topic/topic.h"
 
@@ -113,6 +114,7 @@ _PG_init(void)
 	pt_guc_register();
 	pt_wal_register(&pt_decoding);
 	pt_topic_cache_register();
+	pt_roles_register();
 	pt_label_register(pt_log_start_at);
 	pt_xact_register(xact_kinds, lengthof(xact_kinds));
 	pt_utility_register();

@@ -31,10 +31,12 @@
 #include "utils/timeout.h"
 
 #include "tell.h"
+#include "rights/rights.h"
 #include "kafka/api.h"
 #include "kafka/frame.h"
 #include "kafka/groups.h"
 #include "kafka/memory.h"
+#include "kafka/session.h"
 
 /*
  * The longest time that a handler's transaction waits for one lock, and that
@@ -561,6 +563,36 @@ report_activity(const KafkaCall *call)
 	pgstat_report_activity(STATE_RUNNING, text);
 }
 
+/* What guard() runs to find out who asks. */
+static void
+resolve_role(void *arg)
+{
+	KafkaCall  *call = arg;
+
+	call->problem = kafka_session_resolve(call->session);
+}
+
+/*
+ * Sees to it that the session's role is known and has not changed.  Returns
+ * NULL, or why the connection must be closed.
+ */
+static const char *
+check_role(KafkaCall *call)
+{
+	KafkaError	error = {0};
+
+	if (call->session->roles_seen != pt_roles_changes())
+	{
+		if (!guard(call->mcxt, resolve_role, call, &error))
+			return error.message;
+		if (call->problem != NULL)
+			return call->problem;
+	}
+	if (!kafka_session_admits(call->session, call->api_key))
+		return psprintf("%s request before authentication", call->api->name);
+	return NULL;
+}
+
 /*
  * Decodes a request and starts its handler.  With "refuse", the answer is an
  * error, whatever is asked.
@@ -580,6 +612,10 @@ begin(KafkaCall *call, bool refuse)
 	call->api = header.api;
 	if (call->api == NULL)
 		return close_connection(call, psprintf("API key %d is not supported", header.api_key));
+
+	problem = check_role(call);
+	if (problem != NULL)
+		return close_connection(call, problem);
 
 	call->request = palloc(call->api->request()->size);
 	kafka_defaults(call->api->request(), call->request, 1);

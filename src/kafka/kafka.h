@@ -60,6 +60,18 @@ typedef enum KafkaOutcome
 	KAFKA_CLOSE
 } KafkaOutcome;
 
+/* What a listener demands, by Kafka's names; the server sets it. */
+typedef enum KafkaSecurity
+{
+	KAFKA_SECURITY_PLAINTEXT,
+	KAFKA_SECURITY_SSL,
+	KAFKA_SECURITY_SASL_PLAINTEXT,
+	KAFKA_SECURITY_SASL_SSL
+}			KafkaSecurity;
+
+/* The mechanism of an SQL session that asks as a client. */
+#define KAFKA_MECHANISM_SQL		"SQL"
+
 /* The state of a connection.  The server owns it, handlers fill it. */
 typedef struct KafkaSession
 {
@@ -72,6 +84,16 @@ typedef struct KafkaSession
 								 * listener by which it came */
 	KafkaPlane	plane;			/* of the worker that has it; ANY: of a
 								 * process that does everything */
+	KafkaSecurity security;		/* of that listener */
+	char		mechanism[32];	/* how it has authenticated itself, by the
+								 * name of its SASL mechanism, "SSL", or
+								 * KAFKA_MECHANISM_SQL; empty: not */
+	char		role_name[NAMEDATALEN]; /* with a mechanism: who it is */
+	Oid			role;			/* as which it acts; InvalidOid: not known */
+	TimestampTz role_until;		/* when it is to be looked at again, whatever
+								 * happens */
+	uint64		roles_seen;		/* pt_roles_changes() when that was found out;
+								 * 0: not yet */
 	struct KafkaFetchState *fetch;	/* fetch sessions (KIP-227) and cursors of
 									 * this connection */
 } KafkaSession;
@@ -157,6 +179,13 @@ extern KafkaOutcome kafka_call_refuse(KafkaSession *session, const char *frame, 
 extern KafkaOutcome kafka_call_resume(KafkaCall *call, bool timed_out);
 extern void kafka_call_end(KafkaCall *call);
 extern void kafka_session_end(KafkaSession *session);
+
+/*
+ * Finds out as which role the session acts, in a transaction.  A call does so
+ * when roles have changed since the last time; the server does so for sessions
+ * that are silent.
+ */
+extern char *kafka_session_resolve(KafkaSession *session);
 
 /*
  * Says that a parked call can be resumed.  May come at any time, also before

@@ -337,7 +337,7 @@ handle_stream(KafkaSession *session, const char *bytes, uint32 len, StringInfo o
 void
 pt_kafka_call_main(Datum arg)
 {
-	KafkaSession session = {.peer = "kafka_call()"};
+	KafkaSession session = {.peer = "kafka_call()",.mechanism = KAFKA_MECHANISM_SQL};
 	StringInfoData out;
 	dsm_segment *segment;
 	Mailbox    *box;
@@ -358,6 +358,7 @@ pt_kafka_call_main(Datum arg)
 	sender = shm_mq_attach(queue, segment, NULL);
 	BackgroundWorkerInitializeConnectionByOid(box->database, box->user, 0);
 
+	session.role = box->user;
 	session.mcxt = AllocSetContextCreate(TopMemoryContext, "Kafka session", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(session.mcxt);
 	initStringInfo(&out);

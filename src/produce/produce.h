@@ -38,6 +38,7 @@ typedef struct PtProduce
 {
 	/* in; zeroed but for these */
 	Oid			relid;
+	Oid			role;			/* who produces; InvalidOid: ourselves */
 	char	   *data;			/* one record batch, patched in place */
 	uint32		length;
 	/* kept while an item that was busy is tried again: it is verified once */

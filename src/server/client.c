@@ -61,6 +61,7 @@ pt_client_open(PtListener *l, int fd, const PtMoved *moved, const char *bytes)
 	client->conn = net_conn_open(l->group, fd, client);
 	if (client->conn != NULL)
 	{
+		dlist_push_tail(&l->clients, &client->node);
 		if (!net_conn_feed(client->conn, bytes, (uint32) moved->len))
 			net_conn_close(client->conn, "out of memory for a request");
 		return;
@@ -80,6 +81,10 @@ take_session(KafkaSession *session, const PtMovedSession *moved, int fd)
 	strlcpy(session->software_name, moved->software_name, sizeof(session->software_name));
 	strlcpy(session->software_version, moved->software_version, sizeof(session->software_version));
 	session->listener = moved->listener;
+	session->security = (KafkaSecurity) moved->security;
+	strlcpy(session->mechanism, moved->mechanism, sizeof(session->mechanism));
+	strlcpy(session->role_name, moved->role_name, sizeof(session->role_name));
+	session->role = moved->role;
 	if (moved->peer[0] != '\0')
 		strlcpy(session->peer, moved->peer, sizeof(session->peer));
 	else
@@ -143,6 +148,7 @@ on_closed(NetConn *conn, const char *reason)
 	if (reason != NULL)
 		tell_closed(&client->session, reason);
 	Assert(client->conn == conn);
+	dlist_delete(&client->node);
 	client->waiting = NULL;
 	pt_client_set_state(client, PT_CLIENT_GONE);
 	pt_client_set_answers(client, PT_ANSWERS_NONE);
@@ -190,7 +196,7 @@ pt_client_answerable(PtClient *client)
 /*
  * For views: a request has been begun, here and not elsewhere.  The slot gets
  * the names that the client gives itself with its first request, and anew when
- * ApiVersions tells more.
+ * ApiVersions tells more or it acts as another role.
  */
 void
 pt_request_begun(PtRequest *request)
@@ -203,9 +209,9 @@ pt_request_begun(PtRequest *request)
 	slot->bytes_in += sizeof(uint32) + request->frame.len;
 	slot->last_request_at = client->listener->now;
 	slot->api = request->call->api_key;
-	if (first || slot->api == KAFKA_KEY_ApiVersions)
+	if (first || slot->api == KAFKA_KEY_ApiVersions || strcmp(slot->text.role, client->session.role_name) != 0)
 		pt_client_slot_name(slot, client->session.client_id, client->session.software_name,
-							client->session.software_version);
+							client->session.software_version, client->session.role_name);
 }
 
 /*

@@ -130,6 +130,7 @@ typedef enum PtDurability
 typedef struct PtClient
 {
 	PtListener *listener;
+	dlist_node	node;			/* on l->clients */
 	NetConn    *conn;
 	KafkaSession session;
 	PtClientState state;

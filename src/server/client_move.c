@@ -219,6 +219,10 @@ hand_over(PtListener *l, PtClient *client)
 			sizeof(moved.session.software_version));
 	strlcpy(moved.session.peer, client->session.peer, sizeof(moved.session.peer));
 	moved.session.listener = client->session.listener;
+	moved.session.security = client->session.security;
+	strlcpy(moved.session.mechanism, client->session.mechanism, sizeof(moved.session.mechanism));
+	strlcpy(moved.session.role_name, client->session.role_name, sizeof(moved.session.role_name));
+	moved.session.role = client->session.role;
 	moved.begin = !dlist_is_empty(&client->arrived);
 	n = collect_bytes(client, iov, words);
 	moved.slot = pt_client_slot_offer(client->slot, worker, &moved.slot_serial);

@@ -187,7 +187,7 @@ pt_client_slot_free(PtClientSlot *slot)
 
 void
 pt_client_slot_name(PtClientSlot *slot, const char *client_id, const char *software_name,
-					const char *software_version)
+					const char *software_version, const char *role)
 {
 	if (!is_shared(slot))
 		return;
@@ -195,6 +195,7 @@ pt_client_slot_name(PtClientSlot *slot, const char *client_id, const char *softw
 	strlcpy(slot->text.client_id, client_id, sizeof(slot->text.client_id));
 	strlcpy(slot->text.software_name, software_name, sizeof(slot->text.software_name));
 	strlcpy(slot->text.software_version, software_version, sizeof(slot->text.software_version));
+	strlcpy(slot->text.role, role, sizeof(slot->text.role));
 	change_end(slot);
 }
 

@@ -29,6 +29,7 @@ typedef struct PtClientText
 	char		client_id[128];
 	char		software_name[64];
 	char		software_version[32];
+	char		role[NAMEDATALEN];	/* as which it acts */
 } PtClientText;
 
 typedef struct PtClientSlot
@@ -56,7 +57,7 @@ typedef struct PtClientSlot
 extern PtClientSlot *pt_client_slot_new(int worker, const char *peer);
 extern void pt_client_slot_free(PtClientSlot *slot);
 extern void pt_client_slot_name(PtClientSlot *slot, const char *client_id, const char *software_name,
-								const char *software_version);
+								const char *software_version, const char *role);
 
 /*
  * A slot moves with its client: the giver offers it to a worker, and takes it

@@ -33,6 +33,10 @@ typedef struct PtMovedSession
 	char		software_version[64];
 	char		peer[64];		/* "": to be asked of the socket */
 	int			listener;		/* place in pgtopic.listen_addresses */
+	int			security;		/* KafkaSecurity */
+	char		mechanism[32];
+	char		role_name[NAMEDATALEN];
+	Oid			role;
 } PtMovedSession;
 
 typedef struct PtMoved

@@ -51,6 +51,8 @@ struct PtListener
 	NetLoop    *loop;
 	NetGroup   *group;
 
+	dlist_head	clients;		/* all of them */
+
 	/* clients and requests by state (client.h) */
 	dlist_head	runnable;
 	dlist_head	moving;
@@ -97,6 +99,10 @@ extern void pt_append_init(PtListener *l);
 extern void pt_append_now(PtListener *l);
 extern void pt_append_phase(PtListener *l);
 extern void pt_append_recover(PtListener *l);
+
+/* client_roles.c */
+extern void pt_client_roles_init(PtListener *l);
+extern void pt_client_roles_turn(PtListener *l);
 
 /* posted.c: batches that executors have */
 extern bool pt_posted_collect(PtListener *l, PtRequest **request, PtProduce **item, XLogRecPtr *lsn);

@@ -66,6 +66,8 @@ void
 pt_turn_init(PtListener *l)
 {
 	pt_append_init(l);
+	pt_client_roles_init(l);
+	dlist_init(&l->clients);
 	dlist_init(&l->runnable);
 	dlist_init(&l->moving);
 	dlist_init(&l->due);
@@ -88,6 +90,7 @@ pt_turn(PtListener *l)
 		control_phase(l);
 	if (pt_plane_of(l) == KAFKA_PLANE_ADMIN)
 		admin_phase(l);
+	pt_client_roles_turn(l);
 	pt_log_waits_check();
 	resume_phase(l);
 	answer_phase(l);

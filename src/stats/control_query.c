@@ -34,6 +34,7 @@
 
 #include "guc.h"
 #include "kafka/frame.h"
+#include "kafka/kafka.h"
 #include "kafka/memory.h"
 #include "server/inbox.h"
 #include "server/shared.h"
@@ -139,6 +140,8 @@ hand_over(int sender, int theirs, const struct iovec *bytes)
 
 	Assert(sender >= 0 && theirs >= 0);
 	strlcpy(moved.session.client_id, "sql", sizeof(moved.session.client_id));
+	strlcpy(moved.session.mechanism, KAFKA_MECHANISM_SQL, sizeof(moved.session.mechanism));
+	moved.session.role = GetUserId();
 	snprintf(moved.session.peer, sizeof(moved.session.peer), "session %d", MyProcPid);
 	while ((result = pt_inbox_send(sender, pt_server_control(), theirs, &moved, bytes, 1)) != PT_INBOX_DONE)
 	{

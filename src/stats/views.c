@@ -24,9 +24,6 @@
 #include "server/housekeeping.h"
 #include "topic/types.h"
 
-/* The user of a client that was not authenticated. */
-#define ANONYMOUS "ANONYMOUS"
-
 PG_FUNCTION_INFO_V1(pt_clients);
 PG_FUNCTION_INFO_V1(pt_listener_stats);
 PG_FUNCTION_INFO_V1(pt_produce_stats);
@@ -87,7 +84,7 @@ put_client(ReturnSetInfo *result, const PtClientSlot *client)
 	put_text(&row, client->text.client_id);
 	put_text(&row, client->text.software_name);
 	put_text(&row, client->text.software_version);
-	put(&row, CStringGetTextDatum(ANONYMOUS));
+	put_text(&row, client->text.role);
 	put(&row, Int32GetDatum(client->pid));
 	put(&row, TimestampTzGetDatum(client->connected_at));
 	put(&row, Int64GetDatum(client->requests));

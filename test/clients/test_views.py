@@ -60,17 +60,17 @@ def test_clients():
     tap.equal(clients(), [], "nobody is there yet")
     with connect(client_id="watched \x01x") as c:
         c.call("ApiVersions", 3, {"ClientSoftwareName": "raw-test", "ClientSoftwareVersion": "1.2.3"})
-        tap.equal(clients(), [["watched ?x", "raw-test", "1.2.3", "ANONYMOUS", "1", "", str(listener)]], "a client is seen")
+        tap.equal(clients(), [["watched ?x", "raw-test", "1.2.3", "kafka", "1", "", str(listener)]], "a client is seen")
         address = server.sql("SELECT address FROM clients")
         tap.equal(address, "127.0.0.1:%d" % c.socket.getsockname()[1], "with its address")
         sent = len(c.request_bytes("ListGroups", 1)) + 4
         c.call("ListGroups", 1)
-        tap.equal(clients(), [["watched ?x", "raw-test", "1.2.3", "ANONYMOUS", "2", "", str(control)]],
+        tap.equal(clients(), [["watched ?x", "raw-test", "1.2.3", "kafka", "2", "", str(control)]],
                   "the same one, in the control worker")
         tap.equal(server.sql("SELECT bytes_received > %d AND bytes_sent > 0 AND last_request_at > connected_at FROM clients" % sent),
                   "t", "with the bytes that went to and fro")
         c.send("Fetch", 4, fetch("seen", 0, wait=3000))
-        eventually(clients, [["watched ?x", "raw-test", "1.2.3", "ANONYMOUS", "3", "Fetch", str(listener)]], "and what it waits for")
+        eventually(clients, [["watched ?x", "raw-test", "1.2.3", "kafka", "3", "Fetch", str(listener)]], "and what it waits for")
         c.receive("Fetch", 4)
         tap.equal(clients()[0][5], "", "which is over then")
     eventually(clients, [], "it has gone")

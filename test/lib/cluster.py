@@ -122,14 +122,25 @@ class Cluster:
 
     # making one
 
-    def init(self, *options):
+    def init(self, *options, roles=True):
+        """initdb.  roles: with those that Kafka clients need (not where pg_upgrade or a dump brings them)."""
         os.makedirs(self.dir)
         self._run([self.bindir + "/initdb", "-D", self.data, "-U", self.user, "-A", "trust", "-N",
                    "--data-checksums", "-E", "UTF8", "--locale=C.UTF-8", *options])
         with open(self.data + "/pg_hba.conf", "a", encoding="utf8") as f:
             f.write("local replication all trust\n")
+        if roles:
+            self._make_roles()
         self._write_settings()
         return self
+
+    def _make_roles(self):
+        """Kafka clients act as "kafka" (regress.conf), which may do everything.  Made without a server, in no time."""
+        done = subprocess.run([self.bindir + "/postgres", "--single", "-F", "-D", self.data, "postgres"], text=True,
+                              input="CREATE ROLE pgtopic_admin\nCREATE ROLE kafka LOGIN IN ROLE pgtopic_admin\n",
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        if done.returncode != 0 or "ERROR" in done.stdout:
+            raise RuntimeError("no roles for Kafka clients:\n" + done.stdout)
 
     def _write_settings(self):
         values = {"listen_addresses": "", "unix_socket_directories": self.dir, "port": self.port,

@@ -41,7 +41,7 @@ def test_old():
 
 
 def upgrade(name, *options):
-    new = pg.Cluster(name).init()
+    new = pg.Cluster(name).init(roles=False)
     done = new.run("pg_upgrade", "-b", OLD, "-B", pg.BINDIR, "-d", old.data, "-D", new.data, "-p", str(old.port), "-P", str(new.port),
                    "-U", "postgres", "-s", new.dir, *options, check=False, cwd=new.dir)
     if not tap.equal(done.returncode, 0, "%s: pg_upgrade from %s to %d succeeds" % (name, OLD.split("/")[-2], pg.MAJOR)):

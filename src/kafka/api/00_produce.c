@@ -164,6 +164,7 @@ add_partition(KafkaCall *call, const ProducePartition *in, Oid relid, int16 erro
 	state->targets[call->nproduce] = out;
 	item = &call->produce[call->nproduce++];
 	item->relid = relid;
+	item->role = call->session->role;
 	item->data = unconstify(char *, in->records.data);	/* the frame is ours to
 														 * patch */
 	item->length = in->records.len;

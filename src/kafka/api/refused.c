@@ -79,7 +79,7 @@ delete_acls_fail(KafkaCall *call, int16 code, const char *message)
 }
 
 /*
- * Without authentication the client has no name.
+ * The owner is the one who asks.
  */
 static void
 create_delegation_token_fail(KafkaCall *call, int16 code, const char *message)
@@ -88,7 +88,7 @@ create_delegation_token_fail(KafkaCall *call, int16 code, const char *message)
 
 	out->error_code = code;
 	out->principal_type = kafka_string("User");
-	out->principal_name = kafka_string("ANONYMOUS");
+	out->principal_name = kafka_string(call->session->role_name);
 	out->token_requester_principal_type = out->principal_type;
 	out->token_requester_principal_name = out->principal_name;
 	out->issue_timestamp_ms = -1;

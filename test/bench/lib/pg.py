@@ -78,6 +78,7 @@ class Cluster:
             "pgtopic.port": self.port,
             "pgtopic.listen_addresses": "127.0.0.1",
             "pgtopic.database": "postgres",
+            "pgtopic.plaintext_role": "kafka",
         })
         self.settings.update(where_installed(pg_config))
         self.settings.update(settings or {})
@@ -94,6 +95,7 @@ class Cluster:
                 f.write("{} = '{}'\n".format(name, str(value).replace("'", "''")))
         self.start(wait_for_listener=False)
         self.sql("CREATE EXTENSION pgtopic")
+        self.sql("CREATE ROLE kafka IN ROLE pgtopic_admin")
         self._await_listener()
 
     def start(self, wait_for_listener=True):

@@ -1,0 +1,95 @@
+/*-------------------------------------------------------------------------
+ *
+ * session.c
+ *	  As which role a connection acts.
+ *
+ * A session that has authenticated itself (mechanism is set) has the role
+ * whose name it gave.  One that has not, by a listener that does not ask for
+ * it, has the role of pgtopic.plaintext_role; by a listener that does, it has
+ * none yet and may only do what leads to one.
+ *
+ * What is known counts until roles change (pt_roles_changes).  Then a role is
+ * looked for again by its OID: one that was renamed is the same, one that was
+ * dropped and made again is another.  The server asks for every session within
+ * a second of a change, so that those end that have lost their role.
+ *
+ * Siblings: session.h, call.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "rights/rights.h"
+#include "kafka/session.h"
+
+/* API keys that lead to a role */
+#define KEY_SASL_HANDSHAKE		17
+#define KEY_SASL_AUTHENTICATE	36
+
+/*
+ * Returns true if the session may be asked for this API.
+ */
+bool
+kafka_session_admits(const KafkaSession *session, int16 api_key)
+{
+	return OidIsValid(session->role) || api_key == KAFKA_KEY_ApiVersions ||
+		api_key == KEY_SASL_HANDSHAKE || api_key == KEY_SASL_AUTHENTICATE;
+}
+
+/*
+ * Returns true if clients of a listener of this kind must say who they are.
+ */
+static bool
+asks_for_sasl(KafkaSecurity security)
+{
+	return security == KAFKA_SECURITY_SASL_PLAINTEXT || security == KAFKA_SECURITY_SASL_SSL;
+}
+
+/*
+ * Looks for the role of a session that has authenticated itself; NULL, or the
+ * reason why it has none.
+ */
+static char *
+find_named(KafkaSession *session)
+{
+	char	   *name;
+
+	if (!OidIsValid(session->role))
+		session->role = pt_role_by_name(session->role_name);
+	name = OidIsValid(session->role) ? pt_role_name(session->role) : NULL;
+	if (name == NULL)
+		return psprintf("role \"%s\" does not exist", session->role_name);
+	strlcpy(session->role_name, name, sizeof(session->role_name));
+	if (strcmp(session->mechanism, KAFKA_MECHANISM_SQL) != 0 &&
+		!pt_role_may_log_in(session->role, &session->role_until))
+		return psprintf("role \"%s\" is not permitted to log in", session->role_name);
+	return NULL;
+}
+
+/*
+ * Does what the roles that are there now mean for the session.  Returns NULL,
+ * or why the connection must end, palloc'd.
+ */
+char *
+kafka_session_resolve(KafkaSession *session)
+{
+	uint64		changes = pt_roles_changes();
+	char	   *problem = NULL;
+
+	session->role_until = DT_NOEND;
+	if (session->mechanism[0] != '\0')
+		problem = find_named(session);
+	else if (asks_for_sasl(session->security))
+		session->role = InvalidOid;
+	else
+	{
+		session->role = pt_plaintext_role_find(&problem);
+		if (problem == NULL)
+			strlcpy(session->role_name, pt_role_name(session->role), sizeof(session->role_name));
+	}
+	if (problem == NULL)
+		session->roles_seen = changes;
+	return problem;
+}

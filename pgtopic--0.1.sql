@@ -849,16 +849,18 @@ COMMENT ON FUNCTION sink_unavailable(text) IS 'an error: values of a row are not
 --
 
 CREATE FUNCTION create_source(name text, tables text[] DEFAULT NULL, publication text DEFAULT NULL,
-							  topic text DEFAULT '{schema}.{table}', format text DEFAULT 'debezium',
+							  topic text DEFAULT NULL, format text DEFAULT 'debezium',
 							  snapshot text DEFAULT 'initial', connection text DEFAULT NULL,
 							  message_prefix text DEFAULT NULL, message_topics text[] DEFAULT NULL,
 							  slot text DEFAULT NULL, numerics text DEFAULT 'string', tombstones bool DEFAULT true,
-							  truncate bool DEFAULT true) RETURNS void
+							  truncate bool DEFAULT true, key text DEFAULT NULL, value text DEFAULT NULL,
+							  headers text DEFAULT NULL, filter text DEFAULT NULL,
+							  topic_expression text DEFAULT NULL, outbox jsonb DEFAULT NULL) RETURNS void
 	AS 'MODULE_PATHNAME', 'pt_create_source' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION create_source(text, text[], text, text, text, text, text, text, text[], text, text, bool, bool)
+COMMENT ON FUNCTION create_source
 	IS 'makes records of the changes of tables, here or at another server, and of logical messages, exactly once';
 -- it connects to other servers
-REVOKE ALL ON FUNCTION create_source(text, text[], text, text, text, text, text, text, text[], text, text, bool, bool) FROM PUBLIC;
+REVOKE ALL ON FUNCTION create_source FROM PUBLIC;
 CREATE FUNCTION drop_source(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'pt_drop_source' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION drop_source(text) IS 'drops a source, with its slot and publication at its server';

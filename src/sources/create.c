@@ -45,7 +45,8 @@ PG_FUNCTION_INFO_V1(pt_drop_source);
 enum
 {
 	ARG_NAME, ARG_TABLES, ARG_PUBLICATION, ARG_TOPIC, ARG_FORMAT, ARG_SNAPSHOT, ARG_CONNECTION, ARG_PREFIX,
-	ARG_MESSAGE_TOPICS, ARG_SLOT, ARG_NUMERIC, ARG_TOMBSTONES, ARG_TRUNCATE
+	ARG_MESSAGE_TOPICS, ARG_SLOT, ARG_NUMERIC, ARG_TOMBSTONES, ARG_TRUNCATE, ARG_KEY, ARG_VALUE, ARG_HEADERS, ARG_FILTER,
+	ARG_TOPIC_EXPRESSION, ARG_OUTBOX
 };
 
 static void check_definition(PtTask *task);
@@ -101,6 +102,10 @@ check_fields(const PtSource *source)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"message_prefix\" needs \"message_topics\""),
 				 errdetail("All who may connect to the source's database can emit messages.")));
+	if (source->has_exprs && source->tables == NIL && source->own_publication)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("expressions are for tables, and source \"%s\" has none", source->name)));
 	if (source->topic[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -129,15 +134,19 @@ same_texts(const List *a, const List *b)
 /*
  * ERROR for a change of what names things at the source's server: they are
  * made once, and drop_source() must not drop those of somebody else.  The
- * server is asked only when the connection changes: it may be down, and just
- * this be the reason of another change.
+ * server is asked only when the connection or an expression changes: it may be
+ * down, and just this be the reason of another change.
  */
 static void
 check_change(const PtSource *source, const PtSource *old)
 {
 	const char *field = NULL;
+	bool		moved = !same_text(source->connection, old->connection);
+	bool		other = false;
 	PtPeer	   *remote;
 
+	for (int i = 0; i < PT_EXPRS; i++)
+		other |= !same_text(source->exprs[i], old->exprs[i]);
 	if (!same_text(source->slot, old->slot))
 		field = "slot";
 	else if (source->own_publication != old->own_publication || !same_text(source->publication, old->publication))
@@ -151,11 +160,13 @@ check_change(const PtSource *source, const PtSource *old)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("\"%s\" of source \"%s\" cannot be changed", field, source->name),
 				 errhint("Call drop_source() and create_source().")));
-	if (same_text(source->connection, old->connection))
+	if (!moved && !other)
 		return;
 	remote = pt_peer_connect(source, NULL);
 	pt_slot_check_server(remote, source);
 	pt_slot_check_identity(remote, source);
+	if (other)
+		pt_columns_check(remote, source);
 	pt_peer_close(remote);
 }
 
@@ -195,6 +206,8 @@ check_definition(PtTask *task)
 	remote = pt_peer_connect(source, NULL);
 	pt_slot_check_server(remote, source);
 	pt_slot_check_new(remote, source);
+	if (source->has_exprs)
+		pt_columns_check(remote, source);
 	if (source->connection != NULL)
 		remember_server(task, remote);
 	pt_peer_close(remote);
@@ -278,7 +291,7 @@ text_or_null(FunctionCallInfo fcinfo, int n)
 /*
  * create_source(name, tables, publication, topic, format, snapshot,
  * connection, message_prefix, message_topics, slot, numerics, tombstones,
- * truncate)
+ * truncate, key, value, headers, filter, topic_expression, outbox)
  */
 Datum
 pt_create_source(PG_FUNCTION_ARGS)
@@ -290,6 +303,8 @@ pt_create_source(PG_FUNCTION_ARGS)
 	}			texts[] = {
 		{ARG_PUBLICATION, "publication"}, {ARG_TOPIC, "topic"}, {ARG_FORMAT, "format"}, {ARG_SNAPSHOT, "snapshot"},
 		{ARG_CONNECTION, "connection"}, {ARG_PREFIX, "message_prefix"}, {ARG_SLOT, "slot"}, {ARG_NUMERIC, "numerics"},
+		{ARG_KEY, "key"}, {ARG_VALUE, "value"}, {ARG_HEADERS, "headers"}, {ARG_FILTER, "filter"},
+		{ARG_TOPIC_EXPRESSION, "topic_expression"},
 	};
 	PtDefinition definition;
 	char	   *name;
@@ -305,6 +320,8 @@ pt_create_source(PG_FUNCTION_ARGS)
 							quoted_tables(text_list(fcinfo, ARG_TABLES), PG_ARGISNULL(ARG_CONNECTION)));
 	if (!PG_ARGISNULL(ARG_MESSAGE_TOPICS))
 		pt_definition_texts(&definition, "message_topics", text_list(fcinfo, ARG_MESSAGE_TOPICS));
+	if (!PG_ARGISNULL(ARG_OUTBOX))
+		pt_definition_jsonb(&definition, "outbox", PG_GETARG_JSONB_P(ARG_OUTBOX));
 	if (!PG_ARGISNULL(ARG_TOMBSTONES))
 		pt_definition_bool(&definition, "tombstones", PG_GETARG_BOOL(ARG_TOMBSTONES));
 	if (!PG_ARGISNULL(ARG_TRUNCATE))

@@ -40,6 +40,48 @@ choice(const PtTask *task, const char *field, const char *yes, const char *no, b
 }
 
 /*
+ * The format, which says what values are.
+ */
+static void
+read_format(PtSource *source, const PtTask *task)
+{
+	const char *text = pt_task_text(task, "format");
+
+	if (text == NULL || strcmp(text, "debezium") == 0)
+		return;
+	source->row_format = strcmp(text, "row") == 0;
+	source->outbox = strcmp(text, "outbox") == 0;
+	if (!source->row_format && !source->outbox)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid \"%s\" of source \"%s\": \"%s\"", "format", task->name, text),
+				 errhint("It is \"debezium\", \"row\" or \"outbox\".")));
+}
+
+/*
+ * The expressions, those that an outbox has of itself included.
+ */
+static void
+read_expressions(PtSource *source, const PtTask *task)
+{
+	if (source->outbox)
+		pt_outbox_define(source, task);
+	else if (pt_task_jsonb(task, "outbox") != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"outbox\" of source \"%s\" needs the format \"outbox\"", task->name)));
+	for (int i = 0; i < PT_EXPRS; i++)
+	{
+		const char *text = pt_task_text(task, pt_expression_fields[i]);
+
+		if (text !=NULL)
+			source->exprs[i] = text;
+
+		source->has_exprs |= source->exprs[i] != NULL;
+	}
+}
+
+/*
  * Returns a text field, or what it is when it is left out.
  */
 static const char *
@@ -71,8 +113,9 @@ pt_source_define(const PtTask *task)
 	source->own_publication = pt_task_text(task, "publication") == NULL;
 	source->publication = text_or(task, "publication", ours);
 	source->slot = text_or(task, "slot", ours);
-	source->topic = text_or(task, "topic", "{schema}.{table}");
-	source->row_format = choice(task, "format", "row", "debezium", false);
+	read_format(source, task);
+	source->topic = text_or(task, "topic", source->outbox ? "outbox.event.{route}" : "{schema}.{table}");
+	read_expressions(source, task);
 	source->snapshot = choice(task, "snapshot", "initial", "never", true);
 	source->numeric_as_number = choice(task, "numerics", "number", "string", false);
 	source->tombstones = pt_task_bool(task, "tombstones", true);

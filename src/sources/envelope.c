@@ -6,7 +6,7 @@
  * In Debezium's format a record's value is an envelope, {"before", "after",
  * "source", "op", "ts_ms"}, and a delete is followed by a tombstone.  In the
  * row format it is the row, and a delete is a tombstone; the header "op" says
- * what it was.
+ * what it was.  Expressions of the source come instead of any of that.
  *
  * A row whose key changes is another row: the old one is deleted and the new
  * one created, so that each record has the key of the row that it is about.
@@ -39,7 +39,7 @@ static void write_key(StringInfo out, const PtSourceRun *run, const PtSourceTabl
 static void write_row(StringInfo out, const PtSourceRun *run, const PtSourceTable *table, const PtPgoutputValue *row,
 					  bool key_only);
 static void write_source(StringInfo out, const PtSourceRun *run, const PtSourceTable *table, char op);
-static void emit(PtSourceRun *run, const PtSourceTable *table, char op, const PtPgoutputValue *old,
+static void emit(PtSourceRun *run, PtSourceTable *table, char op, const PtPgoutputValue *old,
 				 bool old_is_key, const PtPgoutputValue *new, StringInfo key);
 
 /*
@@ -56,7 +56,6 @@ pt_source_produce(PtSourceRun *run, const char *topic, StringInfo key, StringInf
 	{
 		record.key = key->data;
 		record.key_len = key->len;
-		(void) pg_verify_mbstr(PG_UTF8, key->data, key->len, false);
 	}
 	if (value != NULL)
 	{
@@ -130,6 +129,7 @@ write_key(StringInfo out, const PtSourceRun *run, const PtSourceTable *table, co
 {
 	initStringInfo(out);
 	write_row(out, run, table, row, true);
+	(void) pg_verify_mbstr(PG_UTF8, out->data, out->len, false);
 }
 
 /*
@@ -173,33 +173,50 @@ write_envelope(StringInfo out, const PtSourceRun *run, const PtSourceTable *tabl
 }
 
 /*
- * Produces what one operation is: an envelope or a row, and tombstones.  A
- * NULL key is null.
+ * Returns the value that the format has for an operation; NULL for null.
+ */
+static StringInfo
+format_value(const PtSourceRun *run, const PtSourceTable *table, char op, const PtPgoutputValue *old, bool old_is_key,
+			 const PtPgoutputValue *new)
+{
+	StringInfo	value;
+
+	if (run->source->row_format && new == NULL)
+		return NULL;
+	value = makeStringInfo();
+	if (run->source->row_format)
+		write_row(value, run, table, new, false);
+	else
+		write_envelope(value, run, table, op, old, old_is_key, new);
+	(void) pg_verify_mbstr(PG_UTF8, value->data, value->len, false);
+	return value;
+}
+
+/*
+ * Produces what one operation is: an envelope or a row, and tombstones, or
+ * what expressions say.  A NULL key is null.
  */
 static void
-emit(PtSourceRun *run, const PtSourceTable *table, char op, const PtPgoutputValue *old, bool old_is_key,
+emit(PtSourceRun *run, PtSourceTable *table, char op, const PtPgoutputValue *old, bool old_is_key,
 	 const PtPgoutputValue *new, StringInfo key)
 {
-	StringInfoData value;
+	const PtSource *source = run->source;
 	char		header[OP_HEADER_LEN] = {4, 'o', 'p', 2, op};
+	PtSourceRecord record = {.topic = table->topic,.key = key};
 
-	initStringInfo(&value);
-	if (run->source->row_format)
+	if (source->row_format)
 	{
-		if (new != NULL)
-			write_row(&value, run, table, new, false);
-		(void) pg_verify_mbstr(PG_UTF8, value.data, value.len, false);
-		pt_source_produce(run, table->topic, key, new ? &value : NULL, header, OP_HEADER_LEN, 1);
+		record.headers = header;
+		record.headers_len = OP_HEADER_LEN;
+		record.header_count = 1;
 	}
-	else
-	{
-		write_envelope(&value, run, table, op, old, old_is_key, new);
-		(void) pg_verify_mbstr(PG_UTF8, value.data, value.len, false);
-		pt_source_produce(run, table->topic, key, &value, NULL, 0, 0);
-		if (op == 'd' && key != NULL && run->source->tombstones)
-			pt_source_produce(run, table->topic, key, NULL, NULL, 0, 0);
-	}
-	pfree(value.data);
+	if (source->has_exprs && !pt_expressions_apply(run, table, op, old, new, &record))
+		return;
+	if (!record.value_is_given)
+		record.value = format_value(run, table, op, old, old_is_key, new);
+	pt_source_produce(run, record.topic, record.key, record.value, record.headers, record.headers_len, record.header_count);
+	if (op == 'd' && !source->row_format && !record.value_is_given && record.key != NULL && source->tombstones)
+		pt_source_produce(run, record.topic, record.key, NULL, record.headers, record.headers_len, record.header_count);
 }
 
 /*
@@ -221,7 +238,7 @@ complete_row(const PtSourceTable *table, const PtPgoutputValue *old, const PtPgo
  * whole old row, 'K' for one of which only the key was sent, 0 for none.
  */
 void
-pt_envelope_change(PtSourceRun *run, const PtSourceTable *table, char op,
+pt_envelope_change(PtSourceRun *run, PtSourceTable *table, char op,
 				   const PtPgoutputValue *old, char old_kind, const PtPgoutputValue *new)
 {
 	StringInfoData new_key;
@@ -231,6 +248,7 @@ pt_envelope_change(PtSourceRun *run, const PtSourceTable *table, char op,
 	Assert((new != NULL) == (op != 'd') && (old != NULL) == (old_kind != 0));
 	if (table->ignored)
 		return;
+	run->table = table;
 	if (new != NULL && old_kind == 'O')
 		new = complete_row(table, old, new);
 	if (keyed && new != NULL)
@@ -253,8 +271,9 @@ pt_envelope_change(PtSourceRun *run, const PtSourceTable *table, char op,
  * Produces the record of a TRUNCATE, which has no key.
  */
 void
-pt_envelope_truncate(PtSourceRun *run, const PtSourceTable *table)
+pt_envelope_truncate(PtSourceRun *run, PtSourceTable *table)
 {
+	run->table = table;
 	if (!table->ignored && run->source->truncate)
 		emit(run, table, 't', NULL, false, NULL, NULL);
 }

@@ -11,6 +11,9 @@
  *	  origin.c		how far we are, moved by the producing transaction
  *	  table.c		tables of the stream, and their topics
  *	  value.c		values as JSON
+ *	  expression.c	what a record is, by SQL expressions
+ *	  columns.c		columns of the tables of a new source
+ *	  outbox.c		the expressions of an outbox table
  *	  envelope.c	changes as records
  *	  message.c		logical messages as records
  *	  snapshot.c	the rows that are there
@@ -33,12 +36,14 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "sources/expression.h"
 #include "sources/pgoutput.h"
 #include "sources/peer.h"
+#include "sources/table.h"
 #include "tasks/tasks.h"
 
 /* What a source is. */
-typedef struct PtSource
+struct PtSource
 {
 	const char *name;
 	const char *user;			/* its owner */
@@ -53,6 +58,9 @@ typedef struct PtSource
 	const char *slot;
 	const char *topic;			/* template of topics' names */
 	bool		row_format;		/* else Debezium's */
+	bool		outbox;			/* tables are outboxes: expressions say all */
+	const char *exprs[PT_EXPRS];	/* NULL: none */
+	bool		has_exprs;
 	bool		snapshot;		/* copy the rows that are there */
 	bool		tombstones;		/* behind a delete, in Debezium's format */
 	bool		truncate;		/* make records of TRUNCATE */
@@ -60,7 +68,7 @@ typedef struct PtSource
 	const char *message_prefix; /* NULL: no messages */
 	List	   *message_topics; /* of char *: where they may go */
 	XLogRecPtr	skip_lsn;		/* change that is left out; 0: none */
-} PtSource;
+};
 
 extern PtSource *pt_source_define(const PtTask *task);
 
@@ -89,65 +97,6 @@ extern XLogRecPtr pt_origin_begin(const char *source);
 extern void pt_origin_move(XLogRecPtr lsn, TimestampTz committed);
 extern void pt_origin_end(void);
 
-/* value.c */
-typedef enum PtJsonForm
-{
-	PT_FORM_TEXT,				/* whatever is not below */
-	PT_FORM_BOOL,
-	PT_FORM_NUMBER,
-	PT_FORM_NUMERIC,
-	PT_FORM_BYTEA,
-	PT_FORM_JSON,
-	PT_FORM_TIMESTAMP,
-	PT_FORM_TIMESTAMPTZ,
-	PT_FORM_ARRAY
-} PtJsonForm;
-
-typedef struct PtValueForm
-{
-	PtJsonForm	form;
-	PtJsonForm	element;		/* of an array */
-} PtValueForm;
-
-extern PtValueForm pt_value_form(Oid type);
-extern PtValueForm pt_value_form_named(const char *schema, const char *type);
-extern void pt_value_append(StringInfo out, PtValueForm form, char *text, const PtSource *source);
-
-/* table.c */
-typedef struct PtSourceColumn
-{
-	const char *name;
-	const char *member;			/* the name as a member of a JSON object */
-	PtValueForm form;
-	bool		is_key;
-} PtSourceColumn;
-
-typedef struct PtSourceTable
-{
-	Oid			id;				/* at the source; the hash key */
-	const char *schema;
-	const char *name;
-	const char *topic;
-	const char *block;			/* of an envelope: schema and table */
-	bool		ignored;		/* what pgtopic itself writes */
-	bool		has_key;
-	int			ncolumns;
-	PtSourceColumn *columns;
-	MemoryContext mcxt;			/* of all this */
-} PtSourceTable;
-
-typedef struct PtSourceRun PtSourceRun;
-
-extern void pt_tables_init(PtSourceRun *run);
-extern PtSourceTable *pt_table_new(PtSourceRun *run, Oid id, const char *schema, const char *name, int ncolumns);
-extern void pt_table_column(PtSourceTable *table, int n, const char *name, PtValueForm form, bool is_key);
-extern void pt_table_relation(PtSourceRun *run, const PtPgoutput *message);
-extern void pt_table_type(PtSourceRun *run, const PtPgoutput *message);
-extern PtSourceTable *pt_table_find(PtSourceRun *run, Oid id);
-extern bool pt_table_is_ours(const PtSource *source, Oid id);
-extern List *pt_table_key(PtPeer *remote, Oid id);
-extern bool pt_table_in_key(List *key, const char *column);
-
 /* One worker of a source. */
 struct PtSourceRun
 {
@@ -166,8 +115,11 @@ struct PtSourceRun
 	uint32		xid;			/* 0: none */
 	XLogRecPtr	lsn;			/* of the change */
 	int64		commit_ms;
+	TimestampTz commit_ts;
+	const PtSourceTable *table; /* of the change; NULL: none */
 
 	/* our transaction, which takes several of those */
+	uint64		transactions;	/* how many there were, with this one */
 	int64		records;
 	int64		bytes;
 	int64		skipped;		/* messages */
@@ -188,11 +140,15 @@ struct PtSourceRun
 };
 
 /* envelope.c */
-extern void pt_envelope_change(PtSourceRun *run, const PtSourceTable *table, char op,
+extern void pt_envelope_change(PtSourceRun *run, PtSourceTable *table, char op,
 							   const PtPgoutputValue *old, char old_kind, const PtPgoutputValue *new);
-extern void pt_envelope_truncate(PtSourceRun *run, const PtSourceTable *table);
+extern void pt_envelope_truncate(PtSourceRun *run, PtSourceTable *table);
 extern void pt_source_produce(PtSourceRun *run, const char *topic, StringInfo key, StringInfo value,
 							  const char *headers, int headers_len, int header_count);
+
+/* columns.c, outbox.c */
+extern void pt_columns_check(PtPeer *remote, const PtSource *source);
+extern void pt_outbox_define(PtSource *source, const PtTask *task);
 
 /* message.c */
 extern void pt_source_message(PtSourceRun *run, const PtPgoutput *message);

@@ -13,6 +13,7 @@
 
 #include "access/xact.h"
 #include "storage/latch.h"
+#include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
 
@@ -29,6 +30,7 @@ pt_source_begin(PtSourceRun *run)
 	Assert(!IsTransactionState());
 	if (!pt_task_begin(run->task))
 		return false;
+	run->transactions++;
 	run->records = 0;
 	run->bytes = 0;
 	run->skipped = 0;
@@ -153,6 +155,8 @@ pt_source_run(PtTask *task, int worker)
 	run->source = define(task, run->life, &begun);
 	if (run->source == NULL)
 		return;
+	if (run->source->has_exprs)
+		SetConfigOption("search_path", PT_EXPRESSION_PATH, PGC_USERSET, PGC_S_SESSION);
 	run->remote = pt_peer_connect(run->source, run->task);
 	initStringInfo(&database);
 	escape_json(&database, pt_peer_database(run->remote));

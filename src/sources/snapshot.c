@@ -100,6 +100,19 @@ lock_table(PtSourceRun *run, PtPeerRows *tables, int i, const char *full)
 }
 
 /*
+ * Says whose rows they are.
+ */
+static void
+error_context(void *arg)
+{
+	const PtSourceRun *run = arg;
+
+	if (run->table != NULL)
+		errcontext("row of table \"%s.%s\" in the snapshot at %X/%X of source \"%s\"", run->table->schema, run->table->name,
+				   LSN_FORMAT_ARGS(run->lsn), run->source->name);
+}
+
+/*
  * Makes records of the rows of one table.
  */
 static void
@@ -111,6 +124,7 @@ copy_table(PtSourceRun *run, PtPeerRows *tables, int i)
 	List	   *key;
 	PtSourceTable *table = NULL;
 	const PtPeerRow *row;
+	ErrorContextCallback context = {.callback = error_context,.arg = run,.previous = error_context_stack};
 
 	lock_table(run, tables, i, full);
 	key = pt_table_key(run->remote, pt_peer_oid(tables, i, T_OID));
@@ -122,6 +136,8 @@ copy_table(PtSourceRun *run, PtPeerRows *tables, int i)
 	pt_peer_rows_begin(run->remote, psprintf("SELECT %s FROM %s%s%s%s", columns ? columns : "",
 											 *pt_peer_value(tables, i, T_KIND) == 'p' ? "" : "ONLY ", full,
 											 filter ? " WHERE " : "", filter ? filter : ""));
+	run->table = NULL;
+	error_context_stack = &context;
 	while ((row = pt_peer_rows_next(run->remote)) != NULL)
 	{
 		MemoryContext old;
@@ -134,6 +150,7 @@ copy_table(PtSourceRun *run, PtPeerRows *tables, int i)
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(run->mcxt);
 	}
+	error_context_stack = context.previous;
 }
 
 /*
@@ -157,7 +174,8 @@ pt_source_snapshot(PtSourceRun *run)
 		return false;
 	run->xid = 0;
 	run->lsn = lsn;
-	run->commit_ms = pt_timestamptz_to_ms(GetCurrentTimestamp());
+	run->commit_ts = GetCurrentTimestamp();
+	run->commit_ms = pt_timestamptz_to_ms(run->commit_ts);
 	tables = published_tables(run->remote, run->source);
 	for (int i = 0; i < tables->n; i++)
 		copy_table(run, tables, i);

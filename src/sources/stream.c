@@ -63,7 +63,11 @@ error_context(void *arg)
 {
 	const PtSourceRun *run = arg;
 
-	errcontext("change at %X/%X of source \"%s\"", LSN_FORMAT_ARGS(run->lsn), run->source->name);
+	if (run->table != NULL)
+		errcontext("change of table \"%s.%s\" at %X/%X of source \"%s\"", run->table->schema, run->table->name,
+				   LSN_FORMAT_ARGS(run->lsn), run->source->name);
+	else
+		errcontext("change at %X/%X of source \"%s\"", LSN_FORMAT_ARGS(run->lsn), run->source->name);
 }
 
 /*
@@ -91,7 +95,7 @@ row_values(const PtSourceTable *table, const PtPgoutputTuple *tuple)
 static void
 handle_row(PtSourceRun *run, const PtPgoutput *message)
 {
-	const PtSourceTable *table = pt_table_find(run, message->id);
+	PtSourceTable *table = pt_table_find(run, message->id);
 	char		op = message->type == PT_PGOUTPUT_INSERT ? 'c' : message->type == PT_PGOUTPUT_UPDATE ? 'u' : 'd';
 
 	pt_envelope_change(run, table, op, row_values(table, &message->old), message->old.kind,
@@ -124,6 +128,7 @@ handle_message(PtSourceRun *run, const PtPgoutput *message)
 	{
 		run->xid = 0;
 		run->committed = GetCurrentTimestamp();
+		run->commit_ts = run->committed;
 		run->commit_ms = pt_timestamptz_to_ms(run->committed);
 		run->end_lsn = message->lsn + 1;
 	}
@@ -159,11 +164,13 @@ handle_change(PtSourceRun *run, const char *data, int len)
 				(errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("invalid message in the stream of changes")));
 	check_order(run, &message);
+	run->table = NULL;
 	switch (message.type)
 	{
 		case PT_PGOUTPUT_BEGIN:
 			run->receiving = true;
 			run->xid = message.xid;
+			run->commit_ts = message.time;
 			run->commit_ms = pt_timestamptz_to_ms(message.time);
 			break;
 		case PT_PGOUTPUT_COMMIT:

@@ -50,29 +50,31 @@ pt_tables_init(PtSourceRun *run)
 }
 
 /*
- * Returns the name of a table's topic: the template with the names put in.
- * What a topic's name may not have becomes an underscore.
+ * Returns the name of a table's topic: the template with the names put in, and
+ * what a row of an outbox table says, unless that is NULL.  What the name of a
+ * topic may not have becomes an underscore.
  */
-static char *
-topic_name(const char *template, const char *schema, const char *table)
+const char *
+pt_table_topic(const PtSource *source, const char *schema, const char *table, const char *route)
 {
+	const char *const marks[][2] = {{"{schema}", schema}, {"{table}", table}, {"{route}", route}};
 	StringInfoData name;
 
 	initStringInfo(&name);
-	for (const char *p = template; *p; p++)
+	for (const char *p = source->topic; *p;)
 	{
-		if (strncmp(p, "{schema}", 8) == 0)
+		const char *const *mark = NULL;
+
+		for (int i = 0; i < lengthof(marks) && mark == NULL; i++)
 		{
-			appendStringInfoString(&name, schema);
-			p += 7;
+			if (marks[i][1] != NULL && strncmp(p, marks[i][0], strlen(marks[i][0])) == 0)
+				mark = marks[i];
 		}
-		else if (strncmp(p, "{table}", 7) == 0)
-		{
-			appendStringInfoString(&name, table);
-			p += 6;
-		}
+		if (mark != NULL)
+			appendStringInfoString(&name, mark[1]);
 		else
 			appendStringInfoChar(&name, *p);
+		p += mark != NULL ? strlen(mark[0]) : 1;
 	}
 	for (char *c = name.data; *c; c++)
 	{
@@ -116,24 +118,22 @@ remember(HTAB *known, Oid id, bool *found)
 }
 
 /*
- * Makes the table known, or makes it new.  Its columns are to be set next.
+ * Sets up a table, with memory of its own below the parent.  Its columns are
+ * to be set next.
  */
-PtSourceTable *
-pt_table_new(PtSourceRun *run, Oid id, const char *schema, const char *name, int ncolumns)
+void
+pt_table_init(PtSourceTable *table, const PtSource *source, MemoryContext parent,
+			  const char *schema, const char *name, int ncolumns)
 {
-	bool		found;
-	PtSourceTable *table = remember(run->tables, id, &found);
 	StringInfoData block;
 	MemoryContext old;
 
-	if (found)
-		MemoryContextDelete(table->mcxt);
 	memset((char *) table + sizeof(Oid), 0, sizeof(*table) - sizeof(Oid));
-	table->mcxt = AllocSetContextCreate(run->life, "pgtopic table of a source", ALLOCSET_SMALL_SIZES);
+	table->mcxt = AllocSetContextCreate(parent, "pgtopic table of a source", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(table->mcxt);
 	table->schema = pstrdup(schema);
 	table->name = pstrdup(name);
-	table->topic = topic_name(run->source->topic, schema, name);
+	table->topic = pt_table_topic(source, schema, name, NULL);
 	initStringInfo(&block);
 	appendStringInfoString(&block, "\"schema\":");
 	escape_json(&block, schema);
@@ -143,6 +143,20 @@ pt_table_new(PtSourceRun *run, Oid id, const char *schema, const char *name, int
 	table->ncolumns = ncolumns;
 	table->columns = palloc0(sizeof(PtSourceColumn) * Max(ncolumns, 1));
 	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Makes a table known, or makes it new, as pt_table_init() says.
+ */
+PtSourceTable *
+pt_table_new(PtSourceRun *run, Oid id, const char *schema, const char *name, int ncolumns)
+{
+	bool		found;
+	PtSourceTable *table = remember(run->tables, id, &found);
+
+	if (found)
+		MemoryContextDelete(table->mcxt);
+	pt_table_init(table, run->source, run->life, schema, name, ncolumns);
 	table->ignored = pt_table_is_ours(run->source, id);
 	return table;
 }

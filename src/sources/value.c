@@ -40,6 +40,7 @@
 #include "sources/internal.h"
 
 static PtJsonForm scalar_form(Oid type);
+static Oid	type_here(Oid type);
 static void append_scalar(StringInfo out, PtJsonForm form, char *text, const PtSource *source);
 static void append_array(StringInfo out, PtJsonForm element, char *input, const PtSource *source);
 
@@ -74,12 +75,41 @@ scalar_form(Oid type)
 }
 
 /*
- * Returns how values of a type are written.  Needs a transaction.
+ * Returns the type that values of a built-in type have in expressions.  It is
+ * text where the text form means something to its own server only (names of
+ * tables and roles, money), or is not read by anybody.
+ */
+static Oid
+type_here(Oid type)
+{
+	Oid			element = get_element_type(type);
+	Oid			checked = OidIsValid(element) ? element : type;
+	char		kind = get_typtype(checked);
+	char		category;
+	bool		preferred;
+
+	if (kind != TYPTYPE_BASE && kind != TYPTYPE_RANGE && kind != TYPTYPE_MULTIRANGE)
+		return TEXTOID;
+	get_type_category_preferred(checked, &category, &preferred);
+	switch (category)
+	{
+		case TYPCATEGORY_NUMERIC:
+			return scalar_form(checked) == PT_FORM_TEXT ? TEXTOID : type;
+		case TYPCATEGORY_INTERNAL:
+			return checked == CHAROID ? type : TEXTOID;
+		default:
+			return checked == ACLITEMOID ? TEXTOID : type;
+	}
+}
+
+/*
+ * Returns how values of a type are written, and what they are in expressions.
+ * Needs a transaction.
  */
 PtValueForm
 pt_value_form(Oid type)
 {
-	PtValueForm result = {scalar_form(type), PT_FORM_TEXT};
+	PtValueForm result = {scalar_form(type), PT_FORM_TEXT, type < FirstGenbkiObjectId ? type_here(type) : TEXTOID};
 	Oid			element;
 
 	if (result.form != PT_FORM_TEXT || type >= FirstGenbkiObjectId)
@@ -101,7 +131,7 @@ pt_value_form(Oid type)
 PtValueForm
 pt_value_form_named(const char *schema, const char *type)
 {
-	PtValueForm text = {PT_FORM_TEXT, PT_FORM_TEXT};
+	PtValueForm text = {PT_FORM_TEXT, PT_FORM_TEXT, TEXTOID};
 	Oid			oid;
 
 	if (*schema != '\0' && strcmp(schema, "pg_catalog") != 0)

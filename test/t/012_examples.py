@@ -52,6 +52,18 @@ def test_outbox():
                   + server.sql("SELECT slot_name FROM pg_replication_slots"), "", turn + ": nothing is left behind")
 
 
+def test_outbox_table():
+    """rows of an outbox table become records, though they are deleted at once"""
+    for turn in ("once", "again"):
+        done = server.run("psql", "-X", "-f", pg.ROOT + "/examples/outbox_table.sql", check=False, timeout=120)
+        if not tap.ok(done.returncode == 0 and done.stderr == "", turn + ": it runs"):
+            tap.note(done.stderr)
+        read = re.split(r"^--- .*$", done.stdout, flags=re.M)[-1]
+        tap.equal(re.findall(r"^ +(\d+) +\| (.*?) *\| (.*)$", read, re.M), [("17", '{"item": "bolt"}', "OrderPlaced")], turn + ": what was committed is read")
+        tap.equal(server.sql("SELECT relname FROM pg_class WHERE oid >= 16384 AND relname LIKE '%outbox%'")
+                  + server.sql("SELECT slot_name FROM pg_replication_slots"), "", turn + ": nothing is left behind")
+
+
 def test_processor_running_aggregate():
     """totals follow a topic, a record that is no JSON becomes a dead letter, and nothing is left behind"""
     for turn in ("once", "again"):
@@ -70,4 +82,4 @@ def test_processor_running_aggregate():
 pg.demote()
 server = pg.Cluster().init().start()
 server.sql("CREATE EXTENSION pgtopic")
-tap.main([test_no_gaps, test_sink_mirror, test_outbox, test_processor_running_aggregate])
+tap.main([test_no_gaps, test_sink_mirror, test_outbox, test_outbox_table, test_processor_running_aggregate])

@@ -18,16 +18,17 @@
 #include "utils/guc.h"
 
 #include "guc.h"
-#include "kafka/broker.h"
+#include "kafka/listeners.h"
 #include "record/batch.h"
 #include "rights/rights.h"
 
 char	   *pt_topic_schema;
 char	   *pt_database;
-char	   *pt_listen_addresses;
-int			pt_port;
+char	   *pt_listeners;
+char	   *pt_listener_security_protocol_map;
 char	   *pt_advertised_listeners;
 char	   *pt_plaintext_role;
+bool		pt_allow_unauthenticated;
 int			pt_listener_workers;
 int			pt_executor_workers;
 int			pt_executor_timeout_ms;
@@ -74,9 +75,6 @@ typedef struct PtIntSetting
 } PtIntSetting;
 
 static const PtIntSetting int_settings[] = {
-	{"pgtopic.port", &pt_port, 9092, 0, 65535, PGC_POSTMASTER, 0,
-		"TCP port on which Kafka clients are served.",
-	"0 turns the listener off."},
 	{"pgtopic.listener_workers", &pt_listener_workers, 1, 1, 16, PGC_POSTMASTER, 0,
 	"Number of listener worker processes.", NULL},
 	{"pgtopic.executor_workers", &pt_executor_workers, 2, 1, 16, PGC_POSTMASTER, 0,
@@ -174,12 +172,15 @@ static const PtStringSetting string_settings[] = {
 	"Schema of the tables that are topics.", NULL},
 	{"pgtopic.database", &pt_database, "postgres", PGC_POSTMASTER, 0,
 	"Database whose topics the listener serves.", NULL},
-	{"pgtopic.listen_addresses", &pt_listen_addresses, "127.0.0.1", PGC_POSTMASTER, GUC_LIST_INPUT,
-		"Addresses on which Kafka clients are served.",
-	"An empty string turns the listener off."},
+	{"pgtopic.listeners", &pt_listeners, "PLAINTEXT://127.0.0.1:9092", PGC_POSTMASTER, GUC_LIST_INPUT,
+		"Where Kafka clients are served: a list of NAME://host:port.",
+	"An empty string serves none. Kafka's listeners.", kafka_listeners_check},
+	{"pgtopic.listener_security_protocol_map", &pt_listener_security_protocol_map, "", PGC_POSTMASTER, GUC_LIST_INPUT,
+		"What is spoken at listeners whose name is no security protocol: a list of NAME:PROTOCOL.",
+	"Kafka's listener.security.protocol.map.", kafka_security_map_check},
 	{"pgtopic.advertised_listeners", &pt_advertised_listeners, "", PGC_SIGHUP, GUC_LIST_INPUT,
-		"Where Kafka clients are told to connect to: one host or host:port for all, or one for each of pgtopic.listen_addresses.",
-	"Empty: the address by which a client came. Kafka's advertised.listeners.", kafka_advertised_check},
+		"Where clients of a listener are told to connect to: a list of NAME://host:port.",
+	"Clients of others are told the listener's own address. Kafka's advertised.listeners.", kafka_advertised_check},
 	{"pgtopic.plaintext_role", &pt_plaintext_role, "", PGC_SIGHUP, 0,
 		"Role as which Kafka clients act that do not authenticate themselves.",
 	"Empty: they are refused. It may not be a superuser, and need not have LOGIN.", NULL, pt_plaintext_role_assigned},
@@ -206,6 +207,10 @@ pt_guc_register(void)
 							 "Creates a topic when a Kafka client asks for one that is not there.",
 							 "Kafka's auto.create.topics.enable.",
 							 &pt_auto_create_topics, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("pgtopic.allow_unauthenticated",
+							 "Opens listeners at which clients are not authenticated to other addresses than loopback.",
+							 NULL,
+							 &pt_allow_unauthenticated, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("pgtopic.kafka_admin",
 							 "Lets Kafka clients change the server's settings and the passwords of roles.",
 							 "There is no authentication on the listener: all who can connect may then do so.",

@@ -15,9 +15,10 @@ extern char *pt_topic_schema;	/* schema of the topic tables */
 extern char *pt_database;		/* database that the listener serves */
 
 /* listener */
-extern char *pt_listen_addresses;	/* comma list; "" or port 0: no listener */
-extern int	pt_port;
-extern char *pt_advertised_listeners;	/* comma list; see kafka/advertised.c */
+extern char *pt_listeners;		/* kafka/listeners.c reads these three */
+extern char *pt_listener_security_protocol_map;
+extern char *pt_advertised_listeners;
+extern bool pt_allow_unauthenticated;
 extern char *pt_plaintext_role; /* "": nobody without authentication */
 extern int	pt_listener_workers;
 extern int	pt_executor_workers;

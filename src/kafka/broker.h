@@ -10,8 +10,6 @@
 #ifndef KAFKA_BROKER_H
 #define KAFKA_BROKER_H
 
-#include "utils/guc.h"
-
 /*
  * The id of the one broker.  It is the controller and the leader of all
  * partitions.
@@ -28,13 +26,12 @@
 /* advertised.c: the address that clients are told to connect to */
 typedef struct KafkaAdvertised
 {
+	const char *name;			/* of the listener */
 	char	   *host;
 	int			port;
 } KafkaAdvertised;
 
 extern KafkaAdvertised kafka_advertised(int listener);
-extern int	kafka_advertised_count(void);
-extern bool kafka_advertised_check(char **newval, void **extra, GucSource source);
 
 extern const char *kafka_cluster_id(void);
 

@@ -36,6 +36,7 @@
 #include "kafka/broker.h"
 #include "kafka/configs.h"
 #include "kafka/fetch_session.h"
+#include "kafka/listeners.h"
 #include "topic/group_configs.h"
 #include "topic/kept_configs.h"
 
@@ -72,47 +73,65 @@ one(void)
 	return pstrdup("1");
 }
 
+static void
+append_endpoint(StringInfo buf, const char *name, const char *host, int port)
+{
+	bool		brackets = strchr(host, ':') != NULL;
+
+	appendStringInfo(buf, "%s%s://%s%s%s:%d", buf->len > 0 ? "," : "", name, brackets ? "[" : "", host,
+					 brackets ? "]" : "", port);
+}
+
 /*
- * The configs' "listeners": PLAINTEXT://address:port for each address of
- * pgtopic.listen_addresses.
+ * pgtopic.listeners in the broker's way: all addresses are no host.
  */
 static char *
 listeners(void)
 {
+	const KafkaEndpoints *all = kafka_listeners();
 	StringInfoData buf;
-	const char *s = pt_listen_addresses ? pt_listen_addresses : "";
 
 	initStringInfo(&buf);
-	while (*s != '\0' && pt_port != 0)
-	{
-		size_t		len;
+	for (int i = 0; i < all->n; i++)
+		append_endpoint(&buf, all->at[i].name, strcmp(all->at[i].host, "*") == 0 ? "" : all->at[i].host,
+						all->at[i].port);
+	return buf.data;
+}
 
-		s += strspn(s, " \t,");
-		len = strcspn(s, " \t,");
-		if (len > 0)
-			appendStringInfo(&buf, "%sPLAINTEXT://%.*s:%d", buf.len > 0 ? "," : "",
-							 (int) len, *s == '*' ? "" : s, pt_port);
-		s += len;
+/*
+ * What clients of each listener are told.
+ */
+static char *
+advertised_listeners(void)
+{
+	const KafkaEndpoints *all = kafka_listeners();
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < all->n; i++)
+	{
+		KafkaAdvertised at = kafka_advertised(i);
+
+		append_endpoint(&buf, all->at[i].name, at.host, at.port);
 	}
 	return buf.data;
 }
 
 /*
- * The addresses that clients are told.  An IPv6 address gets brackets.
+ * What is spoken at each listener.
  */
 static char *
-advertised_listeners(void)
+security_protocol_map(void)
 {
+	const KafkaEndpoints *all = kafka_listeners();
 	StringInfoData buf;
+	KafkaSecurity security;
 
 	initStringInfo(&buf);
-	for (int i = 0; i < kafka_advertised_count(); i++)
+	for (int i = 0; i < all->n; i++)
 	{
-		KafkaAdvertised at = kafka_advertised(i);
-		bool		address = strchr(at.host, ':') != NULL;
-
-		appendStringInfo(&buf, "%sPLAINTEXT://%s%s%s:%d", i > 0 ? "," : "", address ? "[" : "", at.host,
-						 address ? "]" : "", at.port);
+		if (kafka_listener_security(all->at[i].name, &security))
+			appendStringInfo(&buf, "%s%s:%s", buf.len > 0 ? "," : "", all->at[i].name, kafka_security_name(security));
 	}
 	return buf.data;
 }
@@ -225,9 +244,10 @@ static const BrokerRow rows[] = {
 	"Most members of a group."},
 	{"group.min.session.timeout.ms", "INT", "6000", SETTING("pgtopic.group_min_session_timeout", 1),
 	"Shortest session timeout that a member of a classic group may ask for."},
-	{"listener.security.protocol.map", "STRING", "PLAINTEXT:PLAINTEXT", FIXED,
+	{"listener.security.protocol.map", "STRING", "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT",
+		SHOWN("pgtopic.listener_security_protocol_map", security_protocol_map),
 	"Names of listeners and what is spoken there."},
-	{"listeners", "LIST", "PLAINTEXT://:9092", SHOWN("pgtopic.listen_addresses", listeners),
+	{"listeners", "LIST", "PLAINTEXT://:9092", SHOWN("pgtopic.listeners", listeners),
 	"Addresses on which clients are served."},
 	{"log.retention.bytes", "LONG", "-1", SETTING("pgtopic.log_retention_bytes", 1024 * 1024),
 	"Default of the config retention.bytes of topics. Size of a partition beyond which its oldest records are removed; -1 is no limit."},

@@ -46,6 +46,7 @@
 #include "produce/produce.h"
 #include "topic/topic.h"
 #include "kafka/errors.h"
+#include "kafka/listeners.h"
 #include "kafka/messages/apis.h"
 
 /* What comes next; see above. */
@@ -60,15 +61,6 @@ typedef enum KafkaOutcome
 	KAFKA_CLOSE
 } KafkaOutcome;
 
-/* What a listener demands, by Kafka's names; the server sets it. */
-typedef enum KafkaSecurity
-{
-	KAFKA_SECURITY_PLAINTEXT,
-	KAFKA_SECURITY_SSL,
-	KAFKA_SECURITY_SASL_PLAINTEXT,
-	KAFKA_SECURITY_SASL_SSL
-}			KafkaSecurity;
-
 /* The mechanism of an SQL session that asks as a client. */
 #define KAFKA_MECHANISM_SQL		"SQL"
 
@@ -80,11 +72,11 @@ typedef struct KafkaSession
 	char		software_name[64];
 	char		software_version[64];
 	char		peer[64];		/* address of the client, for log lines */
-	int			listener;		/* place in pgtopic.listen_addresses of the
-								 * listener by which it came */
+	int			listener;		/* place in pgtopic.listeners of the listener
+								 * by which it came */
 	KafkaPlane	plane;			/* of the worker that has it; ANY: of a
 								 * process that does everything */
-	KafkaSecurity security;		/* of that listener */
+	KafkaSecurity security;		/* what is spoken there */
 	char		mechanism[32];	/* how it has authenticated itself, by the
 								 * name of its SASL mechanism, "SSL", or
 								 * KAFKA_MECHANISM_SQL; empty: not */

@@ -39,15 +39,6 @@ kafka_session_admits(const KafkaSession *session, int16 api_key)
 }
 
 /*
- * Returns true if clients of a listener of this kind must say who they are.
- */
-static bool
-asks_for_sasl(KafkaSecurity security)
-{
-	return security == KAFKA_SECURITY_SASL_PLAINTEXT || security == KAFKA_SECURITY_SASL_SSL;
-}
-
-/*
  * Looks for the role of a session that has authenticated itself; NULL, or the
  * reason why it has none.
  */
@@ -81,7 +72,7 @@ kafka_session_resolve(KafkaSession *session)
 	session->role_until = DT_NOEND;
 	if (session->mechanism[0] != '\0')
 		problem = find_named(session);
-	else if (asks_for_sasl(session->security))
+	else if (kafka_security_has_sasl(session->security))
 		session->role = InvalidOid;
 	else
 	{

@@ -35,29 +35,68 @@ struct NetListener
 	void	   *arg;
 };
 
+static struct addrinfo *resolve(const char *host, int port, int *rc);
+static bool is_loopback(const struct sockaddr *address);
 static int	listen_socket(const struct addrinfo *address);
 static NetListener *listener_create(NetLoop *loop, int fd, NetAccepted accepted, void *arg);
 static void listener_ready(NetWatch *watch, uint32 events);
 static void listener_rested(NetTimer *timer);
 
-int
-net_listen(NetLoop *loop, const char *host, int port, NetAccepted accepted, void *arg,
-		   NetListener **listeners, int n, int max, char *problem, size_t problem_size)
+/*
+ * The addresses of a numeric or named host, "*": all.  NULL: *rc is
+ * getaddrinfo's.
+ */
+static struct addrinfo *
+resolve(const char *host, int port, int *rc)
 {
 	struct addrinfo hints = {0};
-	struct addrinfo *all;
+	struct addrinfo *all = NULL;
 	char		service[16];
-	int			rc;
 
-	problem[0] = '\0';
 	hints.ai_family = AF_UNSPEC;
 	hints.ai_socktype = SOCK_STREAM;
 	hints.ai_flags = AI_PASSIVE;
 	snprintf(service, sizeof(service), "%d", port);
-	rc = getaddrinfo(strcmp(host, "*") == 0 ? NULL : host, service, &hints, &all);
-	if (rc != 0)
+	*rc = getaddrinfo(strcmp(host, "*") == 0 ? NULL : host, service, &hints, &all);
+	return *rc == 0 ? all : NULL;
+}
+
+static bool
+is_loopback(const struct sockaddr *address)
+{
+	if (address->sa_family == AF_INET)
+		return (ntohl(((const struct sockaddr_in *) address)->sin_addr.s_addr) >> 24) == 127;
+	return address->sa_family == AF_INET6 &&
+		IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *) address)->sin6_addr);
+}
+
+/* A host that has no address is none of loopback's. */
+bool
+net_host_is_loopback(const char *host)
+{
+	int			rc;
+	struct addrinfo *all = resolve(host, 0, &rc);
+	bool		loopback = all != NULL;
+
+	for (struct addrinfo *a = all; a != NULL; a = a->ai_next)
+		loopback = loopback && is_loopback(a->ai_addr);
+	if (all != NULL)
+		freeaddrinfo(all);
+	return loopback;
+}
+
+int
+net_listen(NetLoop *loop, const char *host, int port, NetAccepted accepted, void *arg,
+		   NetListener **listeners, int n, int max, NetListenProblem *problem)
+{
+	int			rc;
+	struct addrinfo *all = resolve(host, port, &rc);
+
+	problem->text[0] = '\0';
+	problem->no_host = all == NULL;
+	if (all == NULL)
 	{
-		snprintf(problem, problem_size, "%s", gai_strerror(rc));
+		snprintf(problem->text, sizeof(problem->text), "%s", gai_strerror(rc));
 		return n;
 	}
 	for (struct addrinfo *a = all; a != NULL && n < max; a = a->ai_next)
@@ -66,7 +105,7 @@ net_listen(NetLoop *loop, const char *host, int port, NetAccepted accepted, void
 		NetListener *listener = fd < 0 ? NULL : listener_create(loop, fd, accepted, arg);
 
 		if (listener == NULL)
-			snprintf(problem, problem_size, "%s", strerror(errno));
+			snprintf(problem->text, sizeof(problem->text), "%s", strerror(errno));
 		else
 			listeners[n++] = listener;
 	}

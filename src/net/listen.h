@@ -23,14 +23,23 @@ typedef struct NetListener NetListener;
  */
 typedef void (*NetAccepted) (NetListener *listener, int fd, void *arg);
 
+typedef struct NetListenProblem
+{
+	char text[	128];
+	bool		no_host;
+} NetListenProblem;
+
 /*
  * Listens on a numeric or named host ("*": all addresses) and port, on every
  * address that it resolves to.  Appends to listeners, at most max in all;
- * returns how many there are then.  Where none could be bound, *problem says
- * why.
+ * returns how many there are then.  *problem says why one could not be bound,
+ * or that there is no such host.
  */
 extern int	net_listen(NetLoop *loop, const char *host, int port, NetAccepted accepted, void *arg,
-					   NetListener **listeners, int n, int max, char *problem, size_t problem_size);
+					   NetListener **listeners, int n, int max, NetListenProblem *problem);
+
+/* Can it be reached from this machine only? */
+extern bool net_host_is_loopback(const char *host);
 extern void net_listener_close(NetListener *listener);
 
 /* "host:port" of the other end of a socket, brackets around IPv6. */

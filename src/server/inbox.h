@@ -32,7 +32,7 @@ typedef struct PtMovedSession
 	char		software_name[64];
 	char		software_version[64];
 	char		peer[64];		/* "": to be asked of the socket */
-	int			listener;		/* place in pgtopic.listen_addresses */
+	int			listener;		/* place in pgtopic.listeners */
 	int			security;		/* KafkaSecurity */
 	char		mechanism[32];
 	char		role_name[NAMEDATALEN];

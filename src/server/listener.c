@@ -12,7 +12,7 @@
  * clients come to them while they ask for what belongs there (client_move.c).
  *
  * Siblings: client.c, turn.c, log_waits.c, span_source.c, client_move.c,
- * inbox.c; committer.c.
+ * inbox.c, doors.c; committer.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -39,18 +39,14 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-#include "utils/varlena.h"
 
 #include "guc.h"
 #include "record/crc32c.h"
-#include "net/listen.h"
 #include "server/client_move.h"
+#include "server/doors.h"
 #include "server/server.h"
 #include "xact/commit.h"
 #include "worker.h"
-
-#define PT_LISTEN_SOCKETS_MAX	64
-#define PT_BIND_RETRY_MS		1000
 
 /* How often a listener that starts looks whether the committer is up. */
 #define PT_COMMITTER_POLL_MS	10
@@ -77,9 +73,6 @@
 #define PT_FAILURES_MAX			100
 
 static PtListener listener;
-static NetListener *sockets[PT_LISTEN_SOCKETS_MAX];
-static int	numbers[PT_LISTEN_SOCKETS_MAX]; /* of addresses, for on_accepted */
-static int	nsockets;
 static long report_ms = -1;		/* until there is something to report; -1:
 								 * there is not */
 
@@ -89,8 +82,6 @@ static void raise_file_limit(int connections);
 static void keep_memory(void);
 static void set_limits(NetLimits *limits);
 static void await_committer(uint32 wait_event);
-static void bind_sockets(PtListener *l, uint32 wait_event);
-static bool bind_all(PtListener *l, bool tell);
 static void on_accepted(NetListener *from, int fd, void *arg);
 static const char *name_of(const PtListener *l);
 static int	connections_max(void);
@@ -133,7 +124,7 @@ pt_listener_main(Datum arg)
 	await_committer(wait_event);
 	listener_start(l);
 	if (l->number == 0)
-		bind_sockets(l, wait_event);
+		pt_doors_init(l->loop, on_accepted);
 
 	set = pt_wait_event_set_new(3);
 	AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
@@ -249,64 +240,6 @@ set_limits(NetLimits *limits)
 	Assert(limits->input_bytes_max >= limits->frame_bytes_max); /* one can always finish */
 }
 
-/*
- * Stays here until at least one socket is bound; somebody else may have the
- * port for a while.
- */
-static void
-bind_sockets(PtListener *l, uint32 wait_event)
-{
-	bool		tell = true;
-
-	while (!bind_all(l, tell))
-	{
-		tell = false;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 PT_BIND_RETRY_MS, wait_event);
-		ResetLatch(MyLatch);
-		(void) pt_worker_interrupts();
-	}
-	ereport(LOG,
-			(errmsg("listening for Kafka clients on \"%s\", port %d", pt_listen_addresses, pt_port)));
-}
-
-static bool
-bind_all(PtListener *l, bool tell)
-{
-	char	   *addresses = pstrdup(pt_listen_addresses);
-	List	   *hosts;
-	ListCell   *cell;
-
-	if (!SplitGUCList(addresses, ',', &hosts))
-		ereport(FATAL,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid list syntax in parameter \"%s\"", "pgtopic.listen_addresses")));
-	if (list_length(hosts) > PT_LISTEN_SOCKETS_MAX)
-		ereport(FATAL,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"%s\" has more than %d addresses", "pgtopic.listen_addresses", PT_LISTEN_SOCKETS_MAX)));
-	foreach(cell, hosts)
-	{
-		char	   *host = lfirst(cell);
-		char		problem[128];
-		int			before = nsockets;
-		int		   *number = &numbers[foreach_current_index(cell)];
-
-		*number = foreach_current_index(cell);
-		nsockets = net_listen(l->loop, host, pt_port, on_accepted, number, sockets, nsockets,
-							  PT_LISTEN_SOCKETS_MAX, problem, sizeof(problem));
-		if (nsockets == before && tell)
-			ereport(LOG,
-					(errcode(ERRCODE_CONNECTION_FAILURE),
-					 errmsg("could not listen for Kafka clients on \"%s\", port %d: %s", host, pt_port, problem),
-					 errhint("Is another server running on port %d? It is tried again every second until one address of \"pgtopic.listen_addresses\" works.",
-							 pt_port)));
-	}
-	list_free(hosts);
-	pfree(addresses);
-	return nsockets > 0;
-}
-
 /* How many connections there may be, over all workers. */
 static int
 connections_max(void)
@@ -338,8 +271,12 @@ on_accepted(NetListener *from, int fd, void *arg)
 {
 	PtListener *l = &listener;
 	int			worker = pt_server_least_loaded(l->number);
-	PtMoved		moved = {.slot = PT_SLOT_NEW,.session.listener = *(const int *) arg};
+	int			number = *(const int *) arg;
+	PtMoved		moved = {.slot = PT_SLOT_NEW,.session.listener = number};
+	KafkaSecurity security = KAFKA_SECURITY_PLAINTEXT;
 
+	(void) kafka_listener_security(kafka_listeners()->at[number].name, &security);
+	moved.session.security = security;
 	if (pt_server_connections_all() >= connections_max())
 	{
 		close(fd);
@@ -365,6 +302,8 @@ take_interrupts(PtListener *l)
 		return;
 	set_limits(&limits);
 	net_group_set_limits(l->group, &limits);
+	if (l->number == 0)
+		pt_doors_reload();
 }
 
 /*

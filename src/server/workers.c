@@ -22,6 +22,7 @@
 #include "utils/guc.h"
 
 #include "guc.h"
+#include "kafka/listeners.h"
 #include "server/server.h"
 #include "server/shared.h"
 
@@ -103,7 +104,7 @@ register_all(void)
 	register_worker("pgtopic housekeeper", "pt_housekeeper_main", (Datum) 0);
 	register_worker("pgtopic compactor", "pt_compactor_main", (Datum) 0);
 	register_worker("pgtopic task launcher", "pt_task_launcher_main", (Datum) 0);
-	if (pt_port == 0 || pt_listen_addresses[0] == '\0')
+	if (kafka_listeners()->n == 0)
 		return;
 	StaticAssertStmt(PT_LISTENERS_MAX < 100, "the number must fit into a name");
 	for (int i = 0; i < pt_listener_workers; i++)

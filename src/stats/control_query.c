@@ -35,6 +35,7 @@
 #include "guc.h"
 #include "kafka/frame.h"
 #include "kafka/kafka.h"
+#include "kafka/listeners.h"
 #include "kafka/memory.h"
 #include "server/inbox.h"
 #include "server/shared.h"
@@ -68,7 +69,7 @@ static int	count_frames(const char *bytes, Size len);
 bool
 pt_control_expected(void)
 {
-	return pt_port != 0 && pt_listen_addresses[0] != '\0' && !RecoveryInProgress();
+	return kafka_listeners()->n > 0 && !RecoveryInProgress();
 }
 
 /*
@@ -91,7 +92,7 @@ check_database(void)
 				 errmsg("there is no control worker in this server"),
 				 RecoveryInProgress() ?
 				 errhint("A standby serves Kafka clients after it has been promoted.") :
-				 errhint("Set \"pgtopic.port\" and \"pgtopic.listen_addresses\", and restart the server.")));
+				 errhint("Set \"pgtopic.listeners\", and restart the server.")));
 }
 
 /*

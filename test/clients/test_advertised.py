@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Where clients are told to connect to: by default the address by which they came, else what
-pgtopic.advertised_listeners says, with hosts and ports, for all listeners or for each.
+pgtopic.advertised_listeners says of their listener.
 """
 
 import os
@@ -14,6 +14,7 @@ import raw             # noqa: E402
 import tap             # noqa: E402
 
 ADDRESSES = ["127.0.0.1", "127.0.0.2"]
+NAMES = ["PLAINTEXT", "SECOND"]
 
 server = None
 
@@ -45,39 +46,50 @@ def config():
 def test_default():
     for address in ADDRESSES:
         tap.equal(told(address), ["%s:%d" % (address, server.kafka_port)] * 3, "who comes by %s" % address)
-    tap.equal(config(), ",".join("PLAINTEXT://%s:%d" % (a, server.kafka_port) for a in ADDRESSES), "the broker's config")
+    tap.equal(config(), ",".join("%s://%s:%d" % (n, a, server.kafka_port) for n, a in zip(NAMES, ADDRESSES)), "the broker's config")
+    with raw.Client("%s:%d" % (ADDRESSES[1], server.kafka_port)) as client:
+        node = client.call("DescribeQuorum", 2, {"Topics": [{"TopicName": "__cluster_metadata", "Partitions": [{"PartitionIndex": 0}]}]})["Nodes"][0]
+        tap.equal([(at["Name"], at["Host"]) for at in node["Listeners"]], [("SECOND", ADDRESSES[1])], "the name of the listener")
 
 
 def test_one():
-    """a host and a port for all, as behind a proxy or a forwarded port"""
-    advertise("outside.example:19092")
-    for address in ADDRESSES:
-        tap.equal(told(address), ["outside.example:19092"] * 3, "who comes by %s" % address)
-    tap.equal(config(), "PLAINTEXT://outside.example:19092", "the broker's config")
-    advertise("elsewhere.example")
-    tap.equal(told(ADDRESSES[1]), ["elsewhere.example:%d" % server.kafka_port] * 3, "without a port: our own")
+    """one listener has another host and port, as behind a proxy or a forwarded port"""
+    advertise("PLAINTEXT://outside.example:19092")
+    tap.equal(told(ADDRESSES[0]), ["outside.example:19092"] * 3, "who comes by that one")
+    tap.equal(told(ADDRESSES[1]), ["%s:%d" % (ADDRESSES[1], server.kafka_port)] * 3, "and by the other")
+    tap.equal(config(), "PLAINTEXT://outside.example:19092,SECOND://%s:%d" % (ADDRESSES[1], server.kafka_port), "the broker's config")
 
 
 def test_each():
-    """one for each listener"""
-    advertise("outside.example:19092, [::1]:19093")
-    tap.equal(told(ADDRESSES[0]), ["outside.example:19092"] * 3, "the first")
+    """each has its own, in any order; names in any case"""
+    advertise("second://[::1]:19093, Plaintext://inside.example:1")
+    tap.equal(told(ADDRESSES[0]), ["inside.example:1"] * 3, "the first")
     tap.equal(told(ADDRESSES[1]), ["::1:19093"] * 3, "the second")
-    tap.equal(config(), "PLAINTEXT://outside.example:19092,PLAINTEXT://[::1]:19093", "the broker's config")
+    tap.equal(config(), "PLAINTEXT://inside.example:1,SECOND://[::1]:19093", "the broker's config")
 
 
 def test_bad():
-    for value in ("host:0", "host:65536", "host:", ":9092", "host:1x", "host:123456", "[::1", "[::1]9092", "*", "0.0.0.0:9092",
-                  "good:1,host:0", "h" * 300):
+    for value in ("outside.example:1", "PLAINTEXT://host", "PLAINTEXT://host:0", "PLAINTEXT://host:65536", "PLAINTEXT://host:",
+                  "PLAINTEXT://host:1x", "PLAINTEXT://host:123456", "PLAINTEXT://[::1", "PLAINTEXT://[::1]9092", "PLAINTEXT://::1:9092",
+                  "PLAINTEXT://[]:1", "://host:1", "A B://host:1", "A://h,", ",", "A://x:1,a://y:1", "A://x y:1", "A://h/:1",
+                  "A://%s:1" % ("h" * 300), "%s://h:1" % ("A" * 64), ",".join("L%d://h:1" % i for i in range(17))):
         try:
             server.sql("ALTER SYSTEM SET pgtopic.advertised_listeners = '%s'" % value)
-            tap.ok(False, "%.20s is refused" % value)
+            tap.ok(False, "%.30s is refused" % value)
         except pg.SqlError as problem:
-            tap.matches("DETAIL:.*clients can connect to", str(problem), "%.20s is refused" % value)
+            tap.matches('invalid value for parameter.*DETAIL:  "', str(problem).replace("\n", " "), "%.30s is refused" % value)
+    for value in ("A://:1", "A://*:1", "A://0.0.0.0:1", "A://[::]:1"):
+        try:
+            server.sql("ALTER SYSTEM SET pgtopic.advertised_listeners = '%s'" % value)
+            tap.ok(False, "%s is refused" % value)
+        except pg.SqlError as problem:
+            tap.matches("DETAIL:  Clients cannot connect to the address of A", str(problem), "%s is refused" % value)
 
 
 pg.demote()
-server = pg.Cluster(settings={"pgtopic.listen_addresses": ", ".join(ADDRESSES)}).init().start()
+server = pg.Cluster().init()
+server.set(pgtopic__listeners=", ".join("%s://%s:%d" % (n, a, server.kafka_port) for n, a in zip(NAMES, ADDRESSES)),
+           pgtopic__listener_security_protocol_map="SECOND:PLAINTEXT").start()
 server.sql("CREATE EXTENSION pgtopic")
 server.wait_listener()
 tap.main([test_default, test_one, test_each, test_bad])

@@ -371,7 +371,7 @@ def test_change_broker():
             ("no number", ("num.partitions", SET, "x"), INVALID_REQUEST, "Not a number of type INT"),
             ("no boolean", ("auto.create.topics.enable", SET, "maybe"), INVALID_REQUEST, "true or false"),
             ("unknown", ("no.such", SET, "1"), INVALID_CONFIG, "Unknown broker config name"),
-            ("read at start", ("listeners", SET, "PLAINTEXT://:1"), INVALID_REQUEST, "pgtopic.listen_addresses"),
+            ("read at start", ("listeners", SET, "PLAINTEXT://:1"), INVALID_REQUEST, "pgtopic.listeners"),
             ("default of topics", ("log.flush.interval.ms", SET, "1"), INVALID_REQUEST, "each topic"),
             ("parts of a second", ("log.retention.ms", SET, "1"), INVALID_REQUEST, "multiple of 1000"),
             ("below -1", ("log.retention.ms", SET, "-2"), INVALID_CONFIG, "pgtopic.log_retention"),

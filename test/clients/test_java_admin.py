@@ -63,8 +63,8 @@ def test_allowed():
     says("Completed updating default config", configs("--alter", "--entity-type", "brokers", "--entity-default", "--add-config",
                                                       "num.partitions=3"), "kafka-configs, all brokers", True)
     says("num.partitions=3.*DYNAMIC_BROKER_CONFIG:num.partitions=3", configs("--describe", "--entity-type", "brokers"), "is told", True)
-    says("pgtopic.listen_addresses", configs("--alter", "--entity-type", "brokers", "--entity-name", "1", "--add-config",
-                                             "listeners=PLAINTEXT://:1"), "what is read at start", False)
+    says("pgtopic.listeners", configs("--alter", "--entity-type", "brokers", "--entity-name", "1", "--add-config",
+                                      "listeners=PLAINTEXT://:1"), "what is read at start", False)
     says("Completed updating config for broker-logger", configs("--alter", "--entity-type", "broker-loggers", "--entity-name", "1",
                                                                 "--add-config", "root=INFO"), "kafka-configs, a logger", True)
     tap.equal(server.sql("SELECT setting FROM pg_file_settings WHERE name = 'log_min_messages' AND applied"), "info", "is log_min_messages")

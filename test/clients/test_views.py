@@ -220,7 +220,7 @@ def test_cut_member():
 
 def test_without_listener():
     """a server without a listener says so"""
-    other = pg.Cluster("silent", settings={"pgtopic.port": 0}).init().start()
+    other = pg.Cluster("silent", settings={"pgtopic.listeners": ""}).init().start()
     other.sql("CREATE EXTENSION pgtopic")
     tap.equal(other.sql("SELECT count(*) FROM clients"), "0", "no clients")
     try:

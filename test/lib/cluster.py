@@ -154,8 +154,7 @@ class Cluster:
             values["dynamic_library_path"] = DESTDIR + pg_config("pkglibdir") + ":$libdir"
         if self.preload:
             values.update(read_settings(os.path.join(ROOT, "test", "regress.conf")))
-            values.update({"pgtopic.port": self.kafka_port,
-                           "pgtopic.listen_addresses": "127.0.0.1"})
+            values["pgtopic.listeners"] = "PLAINTEXT://" + self.bootstrap if self.kafka_port else ""
         values.update(self.settings)
         with open(self.data + "/test.conf", "w", encoding="utf8") as f:
             for name, value in values.items():

@@ -63,7 +63,7 @@ add_node(KafkaCall *call, DescribeQuorumResponse *out)
 	node = &out->nodes.items[0];
 	node->node_id = KAFKA_BROKER_ID;
 	KAFKA_RESIZE(call, node->listeners, DescribeQuorumListener, 1);
-	node->listeners.items[0].name = kafka_string("PLAINTEXT");
+	node->listeners.items[0].name = kafka_string(at.name);
 	node->listeners.items[0].host = kafka_string(at.host);
 	node->listeners.items[0].port = (uint16) at.port;
 }

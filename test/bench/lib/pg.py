@@ -75,8 +75,7 @@ class Cluster:
         self.settings.update({
             "port": self.pg_port,
             "unix_socket_directories": directory,
-            "pgtopic.port": self.port,
-            "pgtopic.listen_addresses": "127.0.0.1",
+            "pgtopic.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
             "pgtopic.database": "postgres",
             "pgtopic.plaintext_role": "kafka",
         })

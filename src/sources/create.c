@@ -46,7 +46,7 @@ enum
 {
 	ARG_NAME, ARG_TABLES, ARG_PUBLICATION, ARG_TOPIC, ARG_FORMAT, ARG_SNAPSHOT, ARG_CONNECTION, ARG_PREFIX,
 	ARG_MESSAGE_TOPICS, ARG_SLOT, ARG_NUMERIC, ARG_TOMBSTONES, ARG_TRUNCATE, ARG_KEY, ARG_VALUE, ARG_HEADERS, ARG_FILTER,
-	ARG_TOPIC_EXPRESSION, ARG_OUTBOX
+	ARG_TOPIC_EXPRESSION, ARG_OUTBOX, ARG_SCHEMAS
 };
 
 static void check_definition(PtTask *task);
@@ -291,7 +291,8 @@ text_or_null(FunctionCallInfo fcinfo, int n)
 /*
  * create_source(name, tables, publication, topic, format, snapshot,
  * connection, message_prefix, message_topics, slot, numerics, tombstones,
- * truncate, key, value, headers, filter, topic_expression, outbox)
+ * truncate, key, value, headers, filter, topic_expression, outbox,
+ * schemas)
  */
 Datum
 pt_create_source(PG_FUNCTION_ARGS)
@@ -322,6 +323,8 @@ pt_create_source(PG_FUNCTION_ARGS)
 		pt_definition_texts(&definition, "message_topics", text_list(fcinfo, ARG_MESSAGE_TOPICS));
 	if (!PG_ARGISNULL(ARG_OUTBOX))
 		pt_definition_jsonb(&definition, "outbox", PG_GETARG_JSONB_P(ARG_OUTBOX));
+	if (!PG_ARGISNULL(ARG_SCHEMAS))
+		pt_definition_bool(&definition, "schemas", PG_GETARG_BOOL(ARG_SCHEMAS));
 	if (!PG_ARGISNULL(ARG_TOMBSTONES))
 		pt_definition_bool(&definition, "tombstones", PG_GETARG_BOOL(ARG_TOMBSTONES));
 	if (!PG_ARGISNULL(ARG_TRUNCATE))

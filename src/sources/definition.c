@@ -118,6 +118,7 @@ pt_source_define(const PtTask *task)
 	read_expressions(source, task);
 	source->snapshot = choice(task, "snapshot", "initial", "never", true);
 	source->numeric_as_number = choice(task, "numerics", "number", "string", false);
+	source->schemas = pt_task_bool(task, "schemas", false);
 	source->tombstones = pt_task_bool(task, "tombstones", true);
 	source->truncate = pt_task_bool(task, "truncate", true);
 	source->message_prefix = pt_task_text(task, "message_prefix");

@@ -124,11 +124,39 @@ write_row(StringInfo out, const PtSourceRun *run, const PtSourceTable *table, co
 	appendStringInfoChar(out, '}');
 }
 
+/*
+ * Appends a row of which only the key was sent, with all its columns.
+ */
+static void
+write_known(StringInfo out, const PtSourceRun *run, const PtSourceTable *table, const PtPgoutputValue *row)
+{
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		const PtSourceColumn *column = &table->columns[i];
+
+		appendStringInfoChar(out, i == 0 ? '{' : ',');
+		if (column->is_key)
+			write_value(out, run, column, &row[i]);
+		else if (column->not_null)
+		{
+			appendStringInfoString(out, column->member);
+			pt_schema_fallback(out, column, run->source);
+		}
+		else
+			appendStringInfo(out, "%snull", column->member);
+	}
+	appendStringInfoString(out, table->ncolumns == 0 ? "{}" : "}");
+}
+
 static void
 write_key(StringInfo out, const PtSourceRun *run, const PtSourceTable *table, const PtPgoutputValue *row)
 {
 	initStringInfo(out);
+	if (table->key_schema != NULL)
+		appendStringInfoString(out, table->key_schema);
 	write_row(out, run, table, row, true);
+	if (table->key_schema != NULL)
+		appendStringInfoChar(out, '}');
 	(void) pg_verify_mbstr(PG_UTF8, out->data, out->len, false);
 }
 
@@ -158,7 +186,12 @@ write_envelope(StringInfo out, const PtSourceRun *run, const PtSourceTable *tabl
 {
 	appendStringInfoString(out, "{\"before\":");
 	if (before != NULL)
-		write_row(out, run, table, before, before_is_key);
+	{
+		if (before_is_key && table->value_schema != NULL)
+			write_known(out, run, table, before);
+		else
+			write_row(out, run, table, before, before_is_key);
+	}
 	else
 		appendStringInfoString(out, "null");
 	appendStringInfoString(out, ",\"after\":");
@@ -184,10 +217,14 @@ format_value(const PtSourceRun *run, const PtSourceTable *table, char op, const 
 	if (run->source->row_format && new == NULL)
 		return NULL;
 	value = makeStringInfo();
+	if (table->value_schema != NULL)
+		appendStringInfoString(value, table->value_schema);
 	if (run->source->row_format)
 		write_row(value, run, table, new, false);
 	else
 		write_envelope(value, run, table, op, old, old_is_key, new);
+	if (table->value_schema != NULL)
+		appendStringInfoChar(value, '}');
 	(void) pg_verify_mbstr(PG_UTF8, value->data, value->len, false);
 	return value;
 }

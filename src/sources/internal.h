@@ -11,6 +11,7 @@
  *	  origin.c		how far we are, moved by the producing transaction
  *	  table.c		tables of the stream, and their topics
  *	  value.c		values as JSON
+ *	  schema.c		schemas of keys and values
  *	  expression.c	what a record is, by SQL expressions
  *	  columns.c		columns of the tables of a new source
  *	  outbox.c		the expressions of an outbox table
@@ -61,6 +62,7 @@ struct PtSource
 	bool		outbox;			/* tables are outboxes: expressions say all */
 	const char *exprs[PT_EXPRS];	/* NULL: none */
 	bool		has_exprs;
+	bool		schemas;		/* beside keys and values */
 	bool		snapshot;		/* copy the rows that are there */
 	bool		tombstones;		/* behind a delete, in Debezium's format */
 	bool		truncate;		/* make records of TRUNCATE */

@@ -545,11 +545,13 @@ describe_rows(PtPeerRow *row, PGresult *result)
 	row->n = PQnfields(result);
 	row->names = palloc(sizeof(char *) * Max(row->n, 1));
 	row->types = palloc(sizeof(Oid) * Max(row->n, 1));
+	row->typmods = palloc(sizeof(int) * Max(row->n, 1));
 	row->values = palloc(sizeof(PtPgoutputValue) * Max(row->n, 1));
 	for (int i = 0; i < row->n; i++)
 	{
 		row->names[i] = pstrdup(PQfname(result, i));
 		row->types[i] = PQftype(result, i);
+		row->typmods[i] = PQfmod(result, i);
 	}
 }
 

@@ -33,6 +33,7 @@ typedef struct PtPeerRow
 	int			n;
 	char	  **names;
 	Oid		   *types;
+	int		   *typmods;
 	PtPgoutputValue *values;
 } PtPeerRow;
 

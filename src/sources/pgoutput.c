@@ -127,7 +127,7 @@ take_column(Cursor *c, PtPgoutputColumn *column)
 	column->is_key = (take_byte(c) & 1) != 0;
 	column->name = take_string(c);
 	column->type = take_uint32(c);
-	(void) take_uint32(c);		/* the type modifier */
+	column->typmod = (int32) take_uint32(c);
 }
 
 static void

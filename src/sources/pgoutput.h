@@ -73,6 +73,7 @@ typedef struct PtPgoutputColumn
 	bool		is_key;			/* of the replica identity */
 	const char *name;			/* terminated */
 	uint32		type;			/* OID at the other server */
+	int32		typmod;
 } PtPgoutputColumn;
 
 typedef enum PtPgoutputKind

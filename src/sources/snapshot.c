@@ -64,13 +64,19 @@ published_tables(PtPeer *remote, const PtSource *source)
  * Makes the table known from the columns of its first row.
  */
 static PtSourceTable *
-describe_table(PtSourceRun *run, PtPeerRows *tables, int i, const PtPeerRow *row, List *key)
+describe_table(PtSourceRun *run, PtPeerRows *tables, int i, const PtPeerRow *row, List *key, List *not_null)
 {
 	PtSourceTable *table = pt_table_new(run, pt_peer_oid(tables, i, T_OID),
 										pt_peer_value(tables, i, T_SCHEMA), pt_peer_value(tables, i, T_NAME), row->n);
 
 	for (int c = 0; c < row->n; c++)
-		pt_table_column(table, c, row->names[c], pt_value_form(row->types[c]), pt_table_in_key(key, row->names[c]));
+	{
+		pt_table_column(table, c, row->names[c], pt_value_form(row->types[c]), pt_table_lists(key, row->names[c]));
+		table->columns[c].form.typmod = row->typmods[c];
+		table->columns[c].not_null = pt_table_lists(not_null, row->names[c]);
+	}
+	if (run->source->schemas)
+		pt_schema_describe(table, run->source);
 	return table;
 }
 
@@ -122,12 +128,15 @@ copy_table(PtSourceRun *run, PtPeerRows *tables, int i)
 	const char *columns = pt_peer_value_or_null(tables, i, T_COLUMNS);
 	const char *filter = pt_peer_value_or_null(tables, i, T_FILTER);
 	List	   *key;
+	List	   *not_null = NIL;
 	PtSourceTable *table = NULL;
 	const PtPeerRow *row;
 	ErrorContextCallback context = {.callback = error_context,.arg = run,.previous = error_context_stack};
 
 	lock_table(run, tables, i, full);
 	key = pt_table_key(run->remote, pt_peer_oid(tables, i, T_OID));
+	if (run->source->schemas)
+		not_null = pt_table_not_null(run->remote, pt_peer_oid(tables, i, T_OID));
 
 	/*
 	 * a partitioned table has its rows below it, a plain one may have
@@ -144,7 +153,7 @@ copy_table(PtSourceRun *run, PtPeerRows *tables, int i)
 
 		CHECK_FOR_INTERRUPTS();
 		if (table == NULL)
-			table = describe_table(run, tables, i, row, key);
+			table = describe_table(run, tables, i, row, key, not_null);
 		old = MemoryContextSwitchTo(run->mcxt);
 		pt_envelope_change(run, table, 'r', NULL, 0, row->values);
 		MemoryContextSwitchTo(old);

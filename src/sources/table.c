@@ -201,12 +201,27 @@ pt_table_key(PtPeer *remote, Oid id)
 	return names;
 }
 
+/*
+ * Returns the names of the columns that cannot be null, as they are now.
+ */
+List *
+pt_table_not_null(PtPeer *remote, Oid id)
+{
+	List	   *names = NIL;
+	PtPeerRows *rows = pt_peer_query(remote, psprintf("SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = %u"
+													  " AND attnum > 0 AND attnotnull AND NOT attisdropped", id), 1);
+
+	for (int i = 0; i < rows->n; i++)
+		names = lappend(names, unconstify(char *, pt_peer_value(rows, i, 0)));
+	return names;
+}
+
 bool
-pt_table_in_key(List *key, const char *column)
+pt_table_lists(List *names, const char *column)
 {
 	ListCell   *lc;
 
-	foreach(lc, key)
+	foreach(lc, names)
 	{
 		if (strcmp(lfirst(lc), column) == 0)
 			return true;
@@ -215,11 +230,10 @@ pt_table_in_key(List *key, const char *column)
 }
 
 /*
- * Returns the key of a table that the stream has told of.  The connection of
- * the stream takes no queries, so there is another one.
+ * Returns a connection for queries: that of the stream takes none.
  */
-static List *
-look_up_key(PtSourceRun *run, Oid id)
+static PtPeer *
+lookups(PtSourceRun *run)
 {
 	if (run->lookups == NULL)
 	{
@@ -228,7 +242,7 @@ look_up_key(PtSourceRun *run, Oid id)
 		run->lookups = pt_peer_connect(run->source, run->task);
 		MemoryContextSwitchTo(old);
 	}
-	return pt_table_key(run->lookups, id);
+	return run->lookups;
 }
 
 /*
@@ -242,7 +256,8 @@ pt_table_relation(PtSourceRun *run, const PtPgoutput *message)
 	const char *schema = *message->schema ? message->schema : "pg_catalog";
 	PtSourceTable *table = pt_table_new(run, message->id, schema, message->name, message->ncolumns);
 	bool		by_identity = message->identity == 'd' || message->identity == 'i';
-	List	   *key = by_identity || table->ignored ? NIL : look_up_key(run, message->id);
+	List	   *key = by_identity || table->ignored ? NIL : pt_table_key(lookups(run), message->id);
+	List	   *not_null = run->source->schemas ? pt_table_not_null(lookups(run), message->id) : NIL;
 	const char *p = message->columns;
 
 	for (int i = 0; i < message->ncolumns; i++)
@@ -253,8 +268,12 @@ pt_table_relation(PtSourceRun *run, const PtPgoutput *message)
 		p = pt_pgoutput_column(p, &column);
 		type = hash_search(run->types, &column.type, HASH_FIND, NULL);
 		pt_table_column(table, i, column.name, type ? type->form : pt_value_form(column.type),
-						by_identity ? column.is_key : pt_table_in_key(key, column.name));
+						by_identity ? column.is_key : pt_table_lists(key, column.name));
+		table->columns[i].form.typmod = column.typmod;
+		table->columns[i].not_null = pt_table_lists(not_null, column.name);
 	}
+	if (run->source->schemas)
+		pt_schema_describe(table, run->source);
 }
 
 /*

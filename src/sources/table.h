@@ -31,6 +31,10 @@ typedef enum PtJsonForm
 	PT_FORM_NUMERIC,
 	PT_FORM_BYTEA,
 	PT_FORM_JSON,
+	PT_FORM_DATE,
+	PT_FORM_TIME,
+	PT_FORM_TIMETZ,
+	PT_FORM_INTERVAL,
 	PT_FORM_TIMESTAMP,
 	PT_FORM_TIMESTAMPTZ,
 	PT_FORM_ARRAY
@@ -40,11 +44,14 @@ typedef struct PtValueForm
 {
 	PtJsonForm	form;
 	PtJsonForm	element;		/* of an array */
-	Oid			type;			/* here, for expressions */
+	Oid			type;			/* here, for expressions and schemas */
+	Oid			element_type;	/* of an array */
+	int32		typmod;
 } PtValueForm;
 
 extern PtValueForm pt_value_form(Oid type);
 extern PtValueForm pt_value_form_named(const char *schema, const char *type);
+extern bool pt_value_in_ms(int32 typmod);
 extern void pt_value_append(StringInfo out, PtValueForm form, char *text, const PtSource *source);
 
 /* table.c */
@@ -54,6 +61,7 @@ typedef struct PtSourceColumn
 	const char *member;			/* the name as a member of a JSON object */
 	PtValueForm form;
 	bool		is_key;
+	bool		not_null;		/* as it is now; for schemas only */
 } PtSourceColumn;
 
 typedef struct PtSourceTable
@@ -65,6 +73,8 @@ typedef struct PtSourceTable
 	const char *block;			/* of an envelope: schema and table */
 	bool		ignored;		/* what pgtopic itself writes */
 	bool		has_key;
+	const char *key_schema;		/* before a payload; NULL: without schemas */
+	const char *value_schema;
 	int			ncolumns;
 	PtSourceColumn *columns;
 	PtExpressions *expressions; /* as read in a transaction */
@@ -83,6 +93,11 @@ extern void pt_table_type(PtSourceRun *run, const PtPgoutput *message);
 extern PtSourceTable *pt_table_find(PtSourceRun *run, Oid id);
 extern bool pt_table_is_ours(const PtSource *source, Oid id);
 extern List *pt_table_key(PtPeer *remote, Oid id);
-extern bool pt_table_in_key(List *key, const char *column);
+extern bool pt_table_lists(List *names, const char *column);
+extern List *pt_table_not_null(PtPeer *remote, Oid id);
+
+/* schema.c */
+extern void pt_schema_describe(PtSourceTable *table, const PtSource *source);
+extern void pt_schema_fallback(StringInfo out, const PtSourceColumn *column, const PtSource *source);
 
 #endif							/* PT_SOURCES_TABLE_H */

@@ -17,6 +17,14 @@
  *		arrays of built-in types	array
  *		all others					string, as PostgreSQL writes them
  *
+ * With schemas, times and the like are numbers, as their schemas say:
+ *
+ *		date						days since 1970
+ *		time, timestamp				microseconds of the day, or since 1970;
+ *									milliseconds if it has no more digits
+ *		interval					microseconds
+ *		timetz, timestamptz			string, ISO 8601, UTC with a Z
+ *
  * Siblings: table.c knows the forms of a table's columns.
  *
  * Copyright (c) 2026, the pgtopic authors
@@ -32,17 +40,20 @@
 #include "common/jsonapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/datetime.h"
 #include "utils/fmgroids.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 #include "sources/internal.h"
 
 static PtJsonForm scalar_form(Oid type);
 static Oid	type_here(Oid type);
-static void append_scalar(StringInfo out, PtJsonForm form, char *text, const PtSource *source);
-static void append_array(StringInfo out, PtJsonForm element, char *input, const PtSource *source);
+static void append_scalar(StringInfo out, PtJsonForm form, int32 typmod, char *text, const PtSource *source);
+static void append_array(StringInfo out, PtValueForm form, char *input, const PtSource *source);
 
 static PtJsonForm
 scalar_form(Oid type)
@@ -65,6 +76,14 @@ scalar_form(Oid type)
 		case JSONOID:
 		case JSONBOID:
 			return PT_FORM_JSON;
+		case DATEOID:
+			return PT_FORM_DATE;
+		case TIMEOID:
+			return PT_FORM_TIME;
+		case TIMETZOID:
+			return PT_FORM_TIMETZ;
+		case INTERVALOID:
+			return PT_FORM_INTERVAL;
 		case TIMESTAMPOID:
 			return PT_FORM_TIMESTAMP;
 		case TIMESTAMPTZOID:
@@ -109,7 +128,7 @@ type_here(Oid type)
 PtValueForm
 pt_value_form(Oid type)
 {
-	PtValueForm result = {scalar_form(type), PT_FORM_TEXT, type < FirstGenbkiObjectId ? type_here(type) : TEXTOID};
+	PtValueForm result = {.form = scalar_form(type),.type = type < FirstGenbkiObjectId ? type_here(type) : TEXTOID,.typmod = -1};
 	Oid			element;
 
 	if (result.form != PT_FORM_TEXT || type >= FirstGenbkiObjectId)
@@ -120,6 +139,7 @@ pt_value_form(Oid type)
 	{
 		result.form = PT_FORM_ARRAY;
 		result.element = scalar_form(element);
+		result.element_type = type_here(element);
 	}
 	return result;
 }
@@ -131,7 +151,7 @@ pt_value_form(Oid type)
 PtValueForm
 pt_value_form_named(const char *schema, const char *type)
 {
-	PtValueForm text = {PT_FORM_TEXT, PT_FORM_TEXT, TEXTOID};
+	PtValueForm text = {.type = TEXTOID,.typmod = -1};
 	Oid			oid;
 
 	if (*schema != '\0' && strcmp(schema, "pg_catalog") != 0)
@@ -204,8 +224,109 @@ append_number(StringInfo out, const char *text)
 		escape_json(out, text);
 }
 
+/*
+ * Does a time of this type modifier have milliseconds, and no more?
+ */
+bool
+pt_value_in_ms(int32 typmod)
+{
+	return typmod >= 0 && typmod <= 3;
+}
+
+/*
+ * Returns a text form as microseconds of the day, or since 1970, or of an
+ * interval, in which a month is a twelfth of 365.25 days.  What is infinite is
+ * as Debezium has it.
+ */
+static int64
+microseconds(PtJsonForm form, char *text)
+{
+	Interval   *interval;
+
+	if (strcmp(text, "infinity") == 0)
+		return INT64CONST(9223372036825200000);
+	if (strcmp(text, "-infinity") == 0)
+		return -INT64CONST(9223372036832400000);
+	switch (form)
+	{
+		case PT_FORM_TIME:
+			return DatumGetTimeADT(DirectFunctionCall3(time_in, CStringGetDatum(text), InvalidOid, Int32GetDatum(-1)));
+		case PT_FORM_INTERVAL:
+			interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text), InvalidOid, Int32GetDatum(-1)));
+			return interval->time + interval->day * USECS_PER_DAY + interval->month * (USECS_PER_DAY / 32 * 974);
+		default:
+			return DatumGetTimestamp(DirectFunctionCall3(timestamp_in, CStringGetDatum(text), InvalidOid, Int32GetDatum(-1))) +
+				(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+	}
+}
+
+/*
+ * A date as days since 1970; what is infinite is the first or last day.
+ */
+static int32
+date_days(char *text)
+{
+	DateADT		date = DatumGetDateADT(DirectFunctionCall1(date_in, CStringGetDatum(text)));
+
+	return DATE_NOT_FINITE(date) ? date : date + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE);
+}
+
+/*
+ * A time of the day in a zone, as that of UTC.
+ */
 static void
-append_scalar(StringInfo out, PtJsonForm form, char *text, const PtSource *source)
+append_timetz(StringInfo out, char *text)
+{
+	TimeTzADT  *time = DatumGetTimeTzADTP(DirectFunctionCall3(timetz_in, CStringGetDatum(text), InvalidOid, Int32GetDatum(-1)));
+	int64		utc = (time->time + time->zone * USECS_PER_SEC + USECS_PER_DAY) % USECS_PER_DAY;
+
+	appendStringInfo(out, "\"%sZ\"", DatumGetCString(DirectFunctionCall1(time_out, TimeADTGetDatum(utc))));
+}
+
+/*
+ * A time in UTC, as "2026-01-31T12:00:00Z".
+ */
+static void
+append_zoned(StringInfo out, const char *text)
+{
+	const char *space = strchr(text, ' ');
+	const char *zone = strstr(text, "+00");
+
+	if (space == NULL || zone == NULL || zone < space)
+		escape_json(out, text);
+	else
+		escape_json(out, psprintf("%.*sT%.*sZ%s", (int) (space - text), text, (int) (zone - space - 1), space + 1, zone + 3));
+}
+
+/*
+ * A value of a time's type as its schema says.
+ */
+static void
+append_connect_time(StringInfo out, PtJsonForm form, int32 typmod, char *text)
+{
+	int64		us;
+
+	switch (form)
+	{
+		case PT_FORM_DATE:
+			appendStringInfo(out, "%d", date_days(text));
+			break;
+		case PT_FORM_TIMETZ:
+			append_timetz(out, text);
+			break;
+		case PT_FORM_TIMESTAMPTZ:
+			append_zoned(out, text);
+			break;
+		default:
+			us = microseconds(form, text);
+			if (form != PT_FORM_INTERVAL && pt_value_in_ms(typmod) && strstr(text, "infinity") == NULL)
+				us = us / 1000 - (us % 1000 < 0 ? 1 : 0);
+			appendStringInfo(out, INT64_FORMAT, us);
+	}
+}
+
+static void
+append_scalar(StringInfo out, PtJsonForm form, int32 typmod, char *text, const PtSource *source)
 {
 	switch (form)
 	{
@@ -225,14 +346,26 @@ append_scalar(StringInfo out, PtJsonForm form, char *text, const PtSource *sourc
 			append_bytea(out, text);
 			break;
 		case PT_FORM_JSON:
-			if (source->row_format)
+			if (source->row_format && !source->schemas)
 				appendStringInfoString(out, text);
 			else
 				escape_json(out, text);
 			break;
 		case PT_FORM_TIMESTAMP:
 		case PT_FORM_TIMESTAMPTZ:
-			append_timestamp(out, text, form == PT_FORM_TIMESTAMPTZ);
+			if (source->schemas)
+				append_connect_time(out, form, typmod, text);
+			else
+				append_timestamp(out, text, form == PT_FORM_TIMESTAMPTZ);
+			break;
+		case PT_FORM_DATE:
+		case PT_FORM_TIME:
+		case PT_FORM_TIMETZ:
+		case PT_FORM_INTERVAL:
+			if (source->schemas)
+				append_connect_time(out, form, typmod, text);
+			else
+				escape_json(out, text);
 			break;
 		case PT_FORM_TEXT:
 		case PT_FORM_ARRAY:
@@ -246,7 +379,7 @@ append_scalar(StringInfo out, PtJsonForm form, char *text, const PtSource *sourc
  * function, as text[].  Lower bounds are not told.
  */
 static void
-append_array(StringInfo out, PtJsonForm element, char *input, const PtSource *source)
+append_array(StringInfo out, PtValueForm form, char *input, const PtSource *source)
 {
 	Datum		datum = OidInputFunctionCall(F_ARRAY_IN, input, TEXTOID, -1);
 	ArrayType  *array = DatumGetArrayTypeP(datum);
@@ -270,7 +403,7 @@ append_array(StringInfo out, PtJsonForm element, char *input, const PtSource *so
 		if (nulls[i])
 			appendStringInfoString(out, "null");
 		else
-			append_scalar(out, element, TextDatumGetCString(values[i]), source);
+			append_scalar(out, form.element, form.typmod, TextDatumGetCString(values[i]), source);
 		run = 1;
 		for (int d = ndim - 1; d >= 0 && (i + 1) % (run *= dims[d]) == 0; d--)
 			appendStringInfoChar(out, ']');
@@ -284,7 +417,7 @@ void
 pt_value_append(StringInfo out, PtValueForm form, char *text, const PtSource *source)
 {
 	if (form.form == PT_FORM_ARRAY)
-		append_array(out, form.element, text, source);
+		append_array(out, form, text, source);
 	else
-		append_scalar(out, form.form, text, source);
+		append_scalar(out, form.form, form.typmod, text, source);
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What a source makes of a change beside its formats: SQL expressions for filter, topic, key, value and headers, and outbox tables."""
+"""What a source makes of a change beside its formats: SQL expressions for filter, topic, key, value and headers, outbox tables, and
+schemas."""
 
 import json
 import os
@@ -171,7 +172,74 @@ def test_outbox():
     here.sql("SELECT drop_source('own_box')")
 
 
+SCHEMA_TYPES = [    # type, SQL, Connect's type, its name, value
+    ("bool", "true", "boolean", None, True), ("smallint", "1", "int16", None, 1), ("int", "2", "int32", None, 2), ("bigint", "3", "int64", None, 3),
+    ("oid", "4", "int64", None, 4), ("real", "1.5", "float", None, 1.5), ("float8", "2.5", "double", None, 2.5), ("numeric(9,2)", "1.10", "string", None, "1.10"),
+    ("text", "'x'", "string", None, "x"), ("bytea", "'\\x00ff'", "bytes", None, "AP8="), ("uuid", "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", "string",
+                                                                                          "io.debezium.data.Uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+    ("jsonb", "'[1]'", "string", "io.debezium.data.Json", "[1]"), ("xml", "'<a/>'", "string", "io.debezium.data.Xml", "<a/>"),
+    ("date", "'2026-01-31'", "int32", "io.debezium.time.Date", 20484), ("date", "'1969-12-31'", "int32", "io.debezium.time.Date", -1),
+    ("time", "'12:00:01.5'", "int64", "io.debezium.time.MicroTime", 43201500000), ("time(3)", "'12:00:01.5'", "int32", "io.debezium.time.Time", 43201500),
+    ("timetz", "'01:00:01.5+05:30'", "string", "io.debezium.time.ZonedTime", "19:30:01.5Z"),
+    ("timestamp", "'2026-01-31 12:00:00.000001'", "int64", "io.debezium.time.MicroTimestamp", 1769860800000001),
+    ("timestamp(3)", "'1969-12-31 23:59:59.999'", "int64", "io.debezium.time.Timestamp", -1),
+    ("timestamp", "'infinity'", "int64", "io.debezium.time.MicroTimestamp", 9223372036825200000),
+    ("timestamptz", "'2026-01-31 12:00:00.25+05:30'", "string", "io.debezium.time.ZonedTimestamp", "2026-01-31T06:30:00.25Z"),
+    ("timestamptz", "'-infinity'", "string", "io.debezium.time.ZonedTimestamp", "-infinity"),
+    ("interval", "'1 mon 1 day 2 hours'", "int64", "io.debezium.time.MicroDuration", 2629800000000 + 26 * 3600 * 1000000), ("mood", "'sad'", "string", None, "sad")]
+
+
+def column_schema(name, number, array=False):
+    _, _, kind, meaning, _ = SCHEMA_TYPES[number]
+    named = dict({"name": meaning, "version": 1} if meaning else {})
+    if array:
+        return {"type": "array", "items": dict(named, type=kind, optional=True), "optional": True, "field": name}
+    return dict(named, type=kind, optional=True, field=name)
+
+
+def test_schemas():
+    """schemas beside keys and values, of each type, and values as they say; rows of which only the key is known have all their columns"""
+    here.sql("CREATE TYPE mood AS ENUM ('sad')")
+    columns = ", ".join("c%d %s" % (n, entry[0]) for n, entry in enumerate(SCHEMA_TYPES))
+    arrays = {13: "date[]", 18: "timestamp[]", 8: "text[]"}
+    here.sql("CREATE TABLE described (id bigint PRIMARY KEY, %s, %s, n int NOT NULL, s text NOT NULL, t timestamptz NOT NULL);"
+             % (columns, ", ".join("a%d %s" % item for item in arrays.items())))
+    values = "%s, %s, 7, 's', '2026-01-31 12:00+00'" % (", ".join(entry[1] for entry in SCHEMA_TYPES), ", ".join("ARRAY[%s]::%s" % (SCHEMA_TYPES[n][1], kind)
+                                                                                                             for n, kind in arrays.items()))
+    here.sql("INSERT INTO described VALUES (1, %s); SELECT create_source('described', tables => ARRAY['described'], topic => 'described', schemas => true);"
+             "SELECT create_source('flat', tables => ARRAY['described'], topic => 'flat', format => 'row', schemas => true)" % values)
+    pair.wait_records("described", 1)
+    pair.wait_records("flat", 1)
+    here.sql("INSERT INTO described VALUES (2, %s); DELETE FROM described WHERE id = 1" % values)
+    pair.wait_records("described", 4)
+    fields = [{"type": "int64", "optional": False, "field": "id"}] + [column_schema("c%d" % n, n) for n in range(len(SCHEMA_TYPES))] \
+        + [column_schema("a%d" % n, n, True) for n in arrays] \
+        + [{"type": "int32", "optional": False, "field": "n"}, {"type": "string", "optional": False, "field": "s"},
+           {"type": "string", "optional": False, "name": "io.debezium.time.ZonedTimestamp", "version": 1, "field": "t"}]
+    row = dict([("c%d" % n, entry[4]) for n, entry in enumerate(SCHEMA_TYPES)] + [("a%d" % n, [SCHEMA_TYPES[n][4]]) for n in arrays], n=7, s="s", t="2026-01-31T12:00:00Z")
+    found = [(json.loads(k), v and json.loads(v)) for k, v, _ in pair.records("described")]
+    key = {"type": "struct", "fields": fields[:1], "optional": False, "name": "described.public.described.Key"}
+    tap.equal(found[0][0], {"schema": key, "payload": {"id": 1}}, "the key")
+    for number, (_, value) in enumerate(found[:2]):
+        schema = value["schema"]
+        parts = {field["field"]: field for field in schema["fields"]}
+        what = ("as it was found", "as it came")[number]
+        tap.equal((schema["type"], schema["name"], schema["version"], schema["optional"], list(parts)),
+                  ("struct", "described.public.described.Envelope", 1, False, ["before", "after", "source", "op", "ts_ms", "transaction"]), what + ": the envelope")
+        for part in ("before", "after"):
+            tap.equal(parts[part], {"type": "struct", "fields": fields, "optional": True, "name": "described.public.described.Value", "field": part}, what + ": " + part)
+        tap.equal(sorted(f["field"] for f in parts["source"]["fields"]), sorted(value["payload"]["source"]), what + ": the source has the fields that its schema says")
+        tap.equal(value["payload"]["after"], dict(row, id=number + 1), what + ": values")
+    tap.equal(found[2][1]["payload"]["before"], dict({name: None for name in row}, id=1, n=0, s="", t="1970-01-01T00:00:00Z"), "a row of which the key is known")
+    tap.equal(found[3], (found[2][0], None), "a tombstone is one")
+    flat = json.loads(pair.records("flat")[0][1])
+    tap.equal((flat["schema"], flat["payload"]), ({"type": "struct", "fields": fields, "optional": False, "name": "flat.public.described.Value"}, dict(row, id=1)), "rows")
+    here.sql("CREATE TABLE mirrored (id bigint PRIMARY KEY, c2 int, c13 date, c18 timestamp, n int); SELECT create_sink('mirrored', 'described', 'public.mirrored', mode => 'mirror')")
+    tap.ok(pair.wait_for("the mirror", "SELECT (id, c2, c13, c18, n)::text = '(2,2,2026-01-31,\"2026-01-31 12:00:00.000001\",7)' FROM mirrored"), "a mirror reads them")
+    here.sql("SELECT drop_sink('mirrored'); SELECT drop_source('described'); SELECT drop_source('flat')")
+
+
 pg.demote()
 pair = two_servers.Pair()
 here, there = pair.here, pair.there
-tap.main([test_expressions, test_kinds_of_values, test_remote, test_checks, test_path, test_owner, test_outbox])
+tap.main([test_expressions, test_kinds_of_values, test_remote, test_checks, test_path, test_owner, test_outbox, test_schemas])

@@ -865,3 +865,33 @@ REVOKE ALL ON FUNCTION create_source FROM PUBLIC;
 CREATE FUNCTION drop_source(name text) RETURNS void
 	AS 'MODULE_PATHNAME', 'pt_drop_source' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION drop_source(text) IS 'drops a source, with its slot and publication at its server';
+
+-- Tables that are copied in chunks.  Nothing of it is dumped: a source that is
+-- restored begins anew.
+CREATE TABLE source_progress (
+	source text NOT NULL,
+	schema_name text NOT NULL,
+	table_name text NOT NULL,
+	requested_at timestamptz NOT NULL DEFAULT now(),
+	finished_at timestamptz,
+	error text,
+	rows bigint NOT NULL DEFAULT 0,
+	chunks bigint NOT NULL DEFAULT 0,
+	last_key text[],
+	PRIMARY KEY (source, schema_name, table_name)
+);
+COMMENT ON TABLE source_progress IS 'how far tables of sources are copied in chunks: see the view source_snapshots';
+
+CREATE FUNCTION resnapshot_source(name text, "table" text) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_resnapshot_source' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION resnapshot_source(text, text) IS 'makes records of all rows of a table once more, while changes come';
+
+CREATE VIEW source_snapshots AS
+	SELECT p.source, p.schema_name, p.table_name,
+		   CASE WHEN p.error IS NOT NULL THEN 'given up' WHEN p.finished_at IS NOT NULL THEN 'done'
+				WHEN p.chunks = 0 THEN 'waiting' ELSE 'copying' END AS state,
+		   p.rows, p.chunks, p.error, p.requested_at, p.finished_at
+	FROM source_progress p JOIN list_tasks() t ON t.name = p.source
+	WHERE t.definition IS NOT NULL;
+COMMENT ON VIEW source_snapshots IS 'tables that are copied in chunks, for who may see the sources'' definitions';
+GRANT SELECT ON source_snapshots TO PUBLIC;

@@ -32,6 +32,7 @@
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 
+#include "sources/chunks.h"
 #include "sources/internal.h"
 #include "sources/sources.h"
 
@@ -363,6 +364,7 @@ drop_leavings(const PtTask *task)
 	PtSource   *source = pt_source_define(task);
 	ErrorData  *problem;
 
+	pt_progress_remove(task->name);
 	if (!pt_origin_exists(task->name))
 		return;
 	pt_task_end_workers(task);

@@ -59,6 +59,24 @@ read_format(PtSource *source, const PtTask *task)
 }
 
 /*
+ * Which rows are copied that are there.
+ */
+static void
+read_snapshot(PtSource *source, const PtTask *task)
+{
+	const char *text = pt_task_text(task, "snapshot");
+
+	source->snapshot = text == NULL || strcmp(text, "never") != 0;
+	source->incremental = text !=NULL && strcmp(text, "incremental") == 0;
+
+	if (source->snapshot && !source->incremental && text !=NULL && strcmp(text, "initial") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid \"%s\" of source \"%s\": \"%s\"", "snapshot", task->name, text),
+				 errhint("It is \"initial\", \"incremental\" or \"never\".")));
+}
+
+/*
  * The expressions, those that an outbox has of itself included.
  */
 static void
@@ -116,7 +134,7 @@ pt_source_define(const PtTask *task)
 	read_format(source, task);
 	source->topic = text_or(task, "topic", source->outbox ? "outbox.event.{route}" : "{schema}.{table}");
 	read_expressions(source, task);
-	source->snapshot = choice(task, "snapshot", "initial", "never", true);
+	read_snapshot(source, task);
 	source->numeric_as_number = choice(task, "numerics", "number", "string", false);
 	source->schemas = pt_task_bool(task, "schemas", false);
 	source->tombstones = pt_task_bool(task, "tombstones", true);

@@ -148,6 +148,15 @@ write_known(StringInfo out, const PtSourceRun *run, const PtSourceTable *table, 
 	appendStringInfoString(out, table->ncolumns == 0 ? "{}" : "}");
 }
 
+/*
+ * Appends what makes a row known among those of its table.
+ */
+void
+pt_envelope_key(StringInfo out, const PtSourceRun *run, const PtSourceTable *table, const PtPgoutputValue *row)
+{
+	write_row(out, run, table, row, true);
+}
+
 static void
 write_key(StringInfo out, const PtSourceRun *run, const PtSourceTable *table, const PtPgoutputValue *row)
 {
@@ -169,7 +178,7 @@ write_source(StringInfo out, const PtSourceRun *run, const PtSourceTable *table,
 	appendStringInfoString(out, "{\"connector\":\"postgresql\",\"name\":");
 	escape_json(out, run->source->name);
 	appendStringInfo(out, ",\"ts_ms\":" INT64_FORMAT ",\"snapshot\":\"%s\",\"db\":%s,%s,",
-					 run->commit_ms, op == 'r' ? "true" : "false", run->database, table->block);
+					 run->commit_ms, op != 'r' ? "false" : run->in_chunk ? "incremental" : "true", run->database, table->block);
 	if (run->xid != 0)
 		appendStringInfo(out, "\"txId\":%u,", run->xid);
 	else

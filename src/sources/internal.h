@@ -18,6 +18,9 @@
  *	  envelope.c	changes as records
  *	  message.c		logical messages as records
  *	  snapshot.c	the rows that are there
+ *	  chunks.c		the same while changes come, in chunks
+ *	  progress.c	how far that is
+ *	  resnapshot.c	resnapshot_source()
  *	  stream.c		the changes that come
  *	  run.c			the life of a worker
  *
@@ -64,6 +67,7 @@ struct PtSource
 	bool		has_exprs;
 	bool		schemas;		/* beside keys and values */
 	bool		snapshot;		/* copy the rows that are there */
+	bool		incremental;	/* in chunks, while changes stream */
 	bool		tombstones;		/* behind a delete, in Debezium's format */
 	bool		truncate;		/* make records of TRUNCATE */
 	bool		numeric_as_number;
@@ -106,6 +110,8 @@ struct PtSourceRun
 	const PtSource *source;
 	PtPeer	   *remote;
 	PtPeer	   *lookups;		/* for queries while changes stream; or NULL */
+	struct PtChunks *chunks;	/* tables that are copied meanwhile */
+	bool		in_chunk;		/* rows of one are made records */
 	const char *database;		/* at the source, as JSON */
 	HTAB	   *tables;			/* PtSourceTable by id */
 	HTAB	   *types;			/* forms of types that are not built in */
@@ -142,6 +148,7 @@ struct PtSourceRun
 };
 
 /* envelope.c */
+extern void pt_envelope_key(StringInfo out, const PtSourceRun *run, const PtSourceTable *table, const PtPgoutputValue *row);
 extern void pt_envelope_change(PtSourceRun *run, PtSourceTable *table, char op,
 							   const PtPgoutputValue *old, char old_kind, const PtPgoutputValue *new);
 extern void pt_envelope_truncate(PtSourceRun *run, PtSourceTable *table);
@@ -156,6 +163,18 @@ extern void pt_outbox_define(PtSource *source, const PtTask *task);
 extern void pt_source_message(PtSourceRun *run, const PtPgoutput *message);
 
 /* snapshot.c, stream.c: the work */
+
+/* Columns of the list of tables. */
+enum
+{
+	PT_TABLE_SCHEMA, PT_TABLE_NAME, PT_TABLE_OID, PT_TABLE_KIND, PT_TABLE_COLUMNS, PT_TABLE_FILTER, PT_TABLE_COLUMN_COUNT
+};
+
+extern PtPeerRows *pt_snapshot_tables(PtPeer *remote, const PtSource *source);
+extern const char *pt_snapshot_table_name(const PtPeerRows *tables, int i);
+extern void pt_snapshot_lock(PtPeer *remote, const PtPeerRows *tables, int i);
+extern PtSourceTable *pt_snapshot_describe(PtSourceRun *run, const PtPeerRows *tables, int i, const PtPeerRow *row,
+										   List *key, List *not_null, bool known);
 extern bool pt_source_snapshot(PtSourceRun *run);
 extern void pt_source_stream(PtSourceRun *run);
 
@@ -163,6 +182,7 @@ extern void pt_source_stream(PtSourceRun *run);
 extern bool pt_source_begin(PtSourceRun *run);
 extern void pt_source_commit(PtSourceRun *run);
 extern bool pt_source_confirm(PtSourceRun *run, XLogRecPtr lsn);
+extern PtPeer *pt_source_lookups(PtSourceRun *run);
 extern void pt_source_run(PtTask *task, int worker);
 
 #endif							/* PT_SOURCES_INTERNAL_H */

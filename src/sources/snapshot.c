@@ -9,6 +9,9 @@
  * reads the topics sees all of them or none.  After an error the slot is made
  * anew, and nothing is left of the attempt.
  *
+ * Where the snapshot is incremental, only tables without a key are copied so;
+ * the others are written down, to be copied in chunks.
+ *
  * Siblings: slot.c, envelope.c; stream.c goes on.
  *
  * Copyright (c) 2026, the pgtopic authors
@@ -23,21 +26,16 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "sources/chunks.h"
 #include "sources/internal.h"
 #include "stop_point.h"
-
-/* Columns of the list of tables. */
-enum
-{
-	T_SCHEMA, T_NAME, T_OID, T_KIND, T_COLUMNS, T_FILTER, T_COLUMN_COUNT
-};
 
 /*
  * Returns the tables of the publication, with the columns and the condition
  * of what it publishes.
  */
-static PtPeerRows *
-published_tables(PtPeer *remote, const PtSource *source)
+PtPeerRows *
+pt_snapshot_tables(PtPeer *remote, const PtSource *source)
 {
 	int			version = pt_peer_version(remote);
 	const char *generated = version >= 120000 && version < 180000 ? " AND a.attgenerated = ''" : "";
@@ -57,18 +55,36 @@ published_tables(PtPeer *remote, const PtSource *source)
 								  " JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename"
 								  " WHERE p.pubname = %s ORDER BY 1, 2",
 								  generated, listed, version >= 150000 ? "p.rowfilter" : "NULL",
-								  quote_literal_cstr(source->publication)), T_COLUMN_COUNT);
+								  quote_literal_cstr(source->publication)), PT_TABLE_COLUMN_COUNT);
 }
 
 /*
- * Makes the table known from the columns of its first row.
+ * Returns a table of the list as it is written in statements.
  */
-static PtSourceTable *
-describe_table(PtSourceRun *run, PtPeerRows *tables, int i, const PtPeerRow *row, List *key, List *not_null)
+const char *
+pt_snapshot_table_name(const PtPeerRows *tables, int i)
 {
-	PtSourceTable *table = pt_table_new(run, pt_peer_oid(tables, i, T_OID),
-										pt_peer_value(tables, i, T_SCHEMA), pt_peer_value(tables, i, T_NAME), row->n);
+	return quote_qualified_identifier(pt_peer_value(tables, i, PT_TABLE_SCHEMA), pt_peer_value(tables, i, PT_TABLE_NAME));
+}
 
+/*
+ * Returns a table of the list with the columns of its first row: as one that
+ * the stream knows, or for the current memory context only.
+ */
+PtSourceTable *
+pt_snapshot_describe(PtSourceRun *run, const PtPeerRows *tables, int i, const PtPeerRow *row, List *key, List *not_null,
+					 bool known)
+{
+	Oid			id = pt_peer_oid(tables, i, PT_TABLE_OID);
+	const char *schema = pt_peer_value(tables, i, PT_TABLE_SCHEMA);
+	const char *name = pt_peer_value(tables, i, PT_TABLE_NAME);
+	PtSourceTable *table = known ? pt_table_new(run, id, schema, name, row->n) : palloc(sizeof(PtSourceTable));
+
+	if (!known)
+	{
+		table->id = id;
+		pt_table_init(table, run->source, CurrentMemoryContext, schema, name, row->n);
+	}
 	for (int c = 0; c < row->n; c++)
 	{
 		pt_table_column(table, c, row->names[c], pt_value_form(row->types[c]), pt_table_lists(key, row->names[c]));
@@ -86,19 +102,20 @@ describe_table(PtSourceRun *run, PtPeerRows *tables, int i, const PtPeerRow *row
  * his code with our rights.  The functions that are asked see what is, and not
  * what was at the snapshot; a plain table that has become a view has no file.
  */
-static void
-lock_table(PtSourceRun *run, PtPeerRows *tables, int i, const char *full)
+void
+pt_snapshot_lock(PtPeer *remote, const PtPeerRows *tables, int i)
 {
-	Oid			id = pt_peer_oid(tables, i, T_OID);
-	bool		parted = strcmp(pt_peer_value(tables, i, T_KIND), "p") == 0;
+	const char *full = pt_snapshot_table_name(tables, i);
+	Oid			id = pt_peer_oid(tables, i, PT_TABLE_OID);
+	bool		parted = strcmp(pt_peer_value(tables, i, PT_TABLE_KIND), "p") == 0;
 	PtPeerRows *rows;
 
-	pt_peer_command(run->remote, psprintf("LOCK TABLE %s%s IN ACCESS SHARE MODE", parted ? "" : "ONLY ", full));
-	rows = pt_peer_query(run->remote,
+	pt_peer_command(remote, psprintf("LOCK TABLE %s%s IN ACCESS SHARE MODE", parted ? "" : "ONLY ", full));
+	rows = pt_peer_query(remote,
 						 psprintf("SELECT coalesce(pg_catalog.to_regclass(%s) = %u::pg_catalog.oid"
 								  " AND (%s OR pg_catalog.pg_relation_filenode(%u) IS NOT NULL), false)",
 								  quote_literal_cstr(full), id, parted ? "true" : "false", id), 1);
-	if ((!parted && strcmp(pt_peer_value(tables, i, T_KIND), "r") != 0) || !pt_peer_bool(rows, 0, 0))
+	if ((!parted && strcmp(pt_peer_value(tables, i, PT_TABLE_KIND), "r") != 0) || !pt_peer_bool(rows, 0, 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("%s is not the table any more that was published", full),
@@ -124,26 +141,25 @@ error_context(void *arg)
 static void
 copy_table(PtSourceRun *run, PtPeerRows *tables, int i)
 {
-	const char *full = quote_qualified_identifier(pt_peer_value(tables, i, T_SCHEMA), pt_peer_value(tables, i, T_NAME));
-	const char *columns = pt_peer_value_or_null(tables, i, T_COLUMNS);
-	const char *filter = pt_peer_value_or_null(tables, i, T_FILTER);
+	const char *full = pt_snapshot_table_name(tables, i);
+	const char *columns = pt_peer_value_or_null(tables, i, PT_TABLE_COLUMNS);
+	const char *filter = pt_peer_value_or_null(tables, i, PT_TABLE_FILTER);
 	List	   *key;
-	List	   *not_null = NIL;
+	List	   *not_null;
 	PtSourceTable *table = NULL;
 	const PtPeerRow *row;
 	ErrorContextCallback context = {.callback = error_context,.arg = run,.previous = error_context_stack};
 
-	lock_table(run, tables, i, full);
-	key = pt_table_key(run->remote, pt_peer_oid(tables, i, T_OID));
-	if (run->source->schemas)
-		not_null = pt_table_not_null(run->remote, pt_peer_oid(tables, i, T_OID));
+	pt_snapshot_lock(run->remote, tables, i);
+	key = pt_table_key(run->remote, pt_peer_oid(tables, i, PT_TABLE_OID));
+	not_null = run->source->schemas ? pt_table_not_null(run->remote, pt_peer_oid(tables, i, PT_TABLE_OID)) : NIL;
 
 	/*
 	 * a partitioned table has its rows below it, a plain one may have
 	 * children that are tables of their own
 	 */
 	pt_peer_rows_begin(run->remote, psprintf("SELECT %s FROM %s%s%s%s", columns ? columns : "",
-											 *pt_peer_value(tables, i, T_KIND) == 'p' ? "" : "ONLY ", full,
+											 *pt_peer_value(tables, i, PT_TABLE_KIND) == 'p' ? "" : "ONLY ", full,
 											 filter ? " WHERE " : "", filter ? filter : ""));
 	run->table = NULL;
 	error_context_stack = &context;
@@ -153,7 +169,7 @@ copy_table(PtSourceRun *run, PtPeerRows *tables, int i)
 
 		CHECK_FOR_INTERRUPTS();
 		if (table == NULL)
-			table = describe_table(run, tables, i, row, key, not_null);
+			table = pt_snapshot_describe(run, tables, i, row, key, not_null, true);
 		old = MemoryContextSwitchTo(run->mcxt);
 		pt_envelope_change(run, table, 'r', NULL, 0, row->values);
 		MemoryContextSwitchTo(old);
@@ -185,9 +201,17 @@ pt_source_snapshot(PtSourceRun *run)
 	run->lsn = lsn;
 	run->commit_ts = GetCurrentTimestamp();
 	run->commit_ms = pt_timestamptz_to_ms(run->commit_ts);
-	tables = published_tables(run->remote, run->source);
+	tables = pt_snapshot_tables(run->remote, run->source);
 	for (int i = 0; i < tables->n; i++)
-		copy_table(run, tables, i);
+	{
+		if (pt_table_is_ours(run->source, pt_peer_oid(tables, i, PT_TABLE_OID)))
+			continue;
+		if (!run->source->incremental || pt_table_key(run->remote, pt_peer_oid(tables, i, PT_TABLE_OID)) == NIL)
+			copy_table(run, tables, i);
+		else
+			(void) pt_progress_add(run->source->name, pt_peer_value(tables, i, PT_TABLE_SCHEMA),
+								   pt_peer_value(tables, i, PT_TABLE_NAME));
+	}
 	pt_peer_command(run->remote, "COMMIT");
 	run->end_lsn = lsn;
 	run->committed = GetCurrentTimestamp();

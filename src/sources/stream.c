@@ -30,6 +30,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "sources/chunks.h"
 #include "sources/internal.h"
 #include "stop_point.h"
 
@@ -98,8 +99,11 @@ handle_row(PtSourceRun *run, const PtPgoutput *message)
 	PtSourceTable *table = pt_table_find(run, message->id);
 	char		op = message->type == PT_PGOUTPUT_INSERT ? 'c' : message->type == PT_PGOUTPUT_UPDATE ? 'u' : 'd';
 
-	pt_envelope_change(run, table, op, row_values(table, &message->old), message->old.kind,
-					   row_values(table, &message->new));
+	const PtPgoutputValue *old = row_values(table, &message->old);
+	const PtPgoutputValue *new = row_values(table, &message->new);
+
+	pt_chunks_change(run, message->id, table, old, new);
+	pt_envelope_change(run, table, op, old, message->old.kind, new);
 }
 
 static void
@@ -112,6 +116,7 @@ handle_truncate(PtSourceRun *run, const PtPgoutput *message)
 		uint32		id;
 
 		p = pt_pgoutput_table(p, &id);
+		pt_chunks_truncate(run, id);
 		pt_envelope_truncate(run, pt_table_find(run, id));
 	}
 }
@@ -170,6 +175,7 @@ handle_change(PtSourceRun *run, const char *data, int len)
 		case PT_PGOUTPUT_BEGIN:
 			run->receiving = true;
 			run->xid = message.xid;
+			pt_chunks_transaction(run);
 			run->commit_ts = message.time;
 			run->commit_ms = pt_timestamptz_to_ms(message.time);
 			break;
@@ -324,6 +330,7 @@ static void
 idle(PtSourceRun *run)
 {
 	TimestampTz due;
+	int			happened;
 
 	if (IsTransactionState() && !run->receiving)
 		pt_source_commit(run);
@@ -332,10 +339,13 @@ idle(PtSourceRun *run)
 	due = TimestampTzPlusMilliseconds(run->told_at, TELL_MS);
 	if (run->told != run->received || run->told < run->confirmed || GetCurrentTimestamp() >= due)
 		tell(run, false);
-	due = Min(TimestampTzPlusMilliseconds(run->told_at, TELL_MS), patience(run));
-	if (pt_task_wait(run->task, WL_SOCKET_READABLE, pt_peer_socket(run->remote),
-					 TimestampDifferenceMilliseconds(GetCurrentTimestamp(), due) + 1) == WL_TIMEOUT &&
-		GetCurrentTimestamp() >= patience(run))
+	due = Min(Min(TimestampTzPlusMilliseconds(run->told_at, TELL_MS), patience(run)), pt_chunks_retry_at(run));
+	happened = pt_task_wait(run->task, WL_SOCKET_READABLE, pt_peer_socket(run->remote),
+							TimestampDifferenceMilliseconds(GetCurrentTimestamp(), due) + 1);
+	/* somebody may have a table for us; he may also have woken us elsewhere */
+	if (happened & (WL_LATCH_SET | WL_TIMEOUT))
+		pt_chunks_look(run);
+	if (happened == WL_TIMEOUT && GetCurrentTimestamp() >= patience(run))
 		handle_silence(run);
 	CHECK_FOR_INTERRUPTS();
 }
@@ -359,6 +369,23 @@ start_stream(PtSourceRun *run)
 }
 
 /*
+ * Copies a piece of a table, if there is one to be copied.  Returns false if
+ * the task is to stop.
+ */
+static bool
+step(PtSourceRun *run)
+{
+	ErrorContextCallback context = {.callback = error_context,.arg = run,.previous = error_context_stack};
+	bool		go_on;
+
+	run->table = NULL;
+	error_context_stack = &context;
+	go_on = pt_chunks_step(run);
+	error_context_stack = context.previous;
+	return go_on;
+}
+
+/*
  * Reads changes from run->confirmed on, until the task is to stop.
  */
 void
@@ -367,6 +394,7 @@ pt_source_stream(PtSourceRun *run)
 	ErrorContextCallback context = {.callback = error_context,.arg = run,.previous = error_context_stack};
 
 	start_stream(run);
+	pt_chunks_init(run);
 	pt_task_progress(run->task, 0, 0, -1, run->confirmed);
 	while (IsTransactionState() ? !*pt_task_stop_flag(run->task) : pt_task_go_on(run->task))
 	{
@@ -376,6 +404,8 @@ pt_source_stream(PtSourceRun *run)
 
 		/* data may come without end, and then we never wait */
 		CHECK_FOR_INTERRUPTS();
+		if (!run->receiving && !step(run))
+			break;
 		len = pt_peer_receive(run->remote, &data);
 		if (len == 0)
 		{

@@ -182,18 +182,20 @@ pt_table_column(PtSourceTable *table, int n, const char *name, PtValueForm form,
 
 /*
  * Returns the names of the columns that are the key of a table's records, as
- * it is now: those of the index that is the replica identity, else of the
- * primary key.
+ * it is now and in the order of the index: the one that is the replica
+ * identity, else the primary key.
  */
 List *
 pt_table_key(PtPeer *remote, Oid id)
 {
 	List	   *names = NIL;
+	const char *place = "pg_catalog.array_position(i.indkey::pg_catalog.int2[], a.attnum)";
+	const char *included = pt_peer_version(remote) >= 110000 ? psprintf(" AND %s < i.indnkeyatts", place) : "";
 	char	   *sql = psprintf("SELECT a.attname FROM pg_catalog.pg_class c"
 							   " JOIN pg_catalog.pg_index i ON i.indrelid = c.oid"
 							   " AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END"
-							   " JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)"
-							   " WHERE c.oid = %u", id);
+							   " JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)%s"
+							   " WHERE c.oid = %u ORDER BY %s", included, id, place);
 	PtPeerRows *rows = pt_peer_query(remote, sql, 1);
 
 	for (int i = 0; i < rows->n; i++)
@@ -232,8 +234,8 @@ pt_table_lists(List *names, const char *column)
 /*
  * Returns a connection for queries: that of the stream takes none.
  */
-static PtPeer *
-lookups(PtSourceRun *run)
+PtPeer *
+pt_source_lookups(PtSourceRun *run)
 {
 	if (run->lookups == NULL)
 	{
@@ -256,8 +258,8 @@ pt_table_relation(PtSourceRun *run, const PtPgoutput *message)
 	const char *schema = *message->schema ? message->schema : "pg_catalog";
 	PtSourceTable *table = pt_table_new(run, message->id, schema, message->name, message->ncolumns);
 	bool		by_identity = message->identity == 'd' || message->identity == 'i';
-	List	   *key = by_identity || table->ignored ? NIL : pt_table_key(lookups(run), message->id);
-	List	   *not_null = run->source->schemas ? pt_table_not_null(lookups(run), message->id) : NIL;
+	List	   *key = by_identity || table->ignored ? NIL : pt_table_key(pt_source_lookups(run), message->id);
+	List	   *not_null = run->source->schemas ? pt_table_not_null(pt_source_lookups(run), message->id) : NIL;
 	const char *p = message->columns;
 
 	for (int i = 0; i < message->ncolumns; i++)

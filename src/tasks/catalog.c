@@ -40,6 +40,7 @@
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -62,12 +63,6 @@ PG_FUNCTION_INFO_V1(pt_tasks_changed);
 /* Columns that statements of this file read, in this order. */
 #define COLUMNS		"name, kind, owner, definition::pg_catalog.text, paused::pg_catalog.text, pause_reason, home"
 
-typedef struct Statement
-{
-	Oid			caller;			/* who is user again afterwards */
-	int			context;
-} Statement;
-
 static const PtTaskKind *const *kinds;
 static int	nkinds;
 
@@ -78,24 +73,24 @@ static Oid	watched = InvalidOid;	/* the table, once that was asked for */
 /* This transaction has changed the table. */
 static bool changed_here;
 
+/* Names of tasks whose workers it wakes. */
+static List *woken;
+
 static bool table_name(char **name, Oid *relid);
-static void statement_begin(Statement *s, Oid relid);
-static void statement_end(Statement *s);
 static void run(const char *sql, bool read_only, int n, const char *const *args);
 static char *home_of(Oid relid, Oid owner);
 static PtTask *task_of_row(HeapTuple row, TupleDesc desc, Oid relid);
 static List *read_rows(const char *where, const char *arg);
 static void relcache_changed(Datum arg, Oid relid);
-static void wake_launcher(void);
+static void committed(void);
 static void forget_change(void);
 static void check_name(const char *name);
 static bool lock_task(const char *name, LOCKMODE mode, bool dont_wait);
-static PtTask *expect_own(const char *name, const char *kind);
 
 /* What a transaction holds of this room. */
 const PtXactKind pt_xact_tasks = {
 	.name = "changes of tasks",
-	.committed = wake_launcher,
+	.committed = committed,
 	.forget = forget_change,
 };
 
@@ -139,31 +134,6 @@ table_name(char **name, Oid *relid)
 {
 	*name = pt_ext_table_name(TABLE_NAME, relid);
 	return *name != NULL;
-}
-
-/* Becomes the owner of the table; an ERROR ends that, too. */
-static void
-statement_begin(Statement *s, Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	GetUserIdAndSecContext(&s->caller, &s->context);
-	SetUserIdAndSecContext(owner, s->context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-	PushActiveSnapshot(GetLatestSnapshot());
-	SPI_connect();
-}
-
-static void
-statement_end(Statement *s)
-{
-	SPI_finish();
-	PopActiveSnapshot();
-	SetUserIdAndSecContext(s->caller, s->context);
 }
 
 /* A statement with text parameters; NULL is null. */
@@ -223,13 +193,13 @@ read_rows(const char *where, const char *arg)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	List	   *result = NIL;
-	Statement	s;
+	PtExtUser	user;
 	char	   *table;
 	Oid			relid;
 
 	if (!table_name(&table, &relid))
 		return NIL;
-	statement_begin(&s, relid);
+	pt_ext_table_enter(&user, relid);
 	run(psprintf("SELECT " COLUMNS " FROM %s %s ORDER BY name", table, where), true, arg ? 1 : 0, &arg);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -238,7 +208,7 @@ read_rows(const char *where, const char *arg)
 		result = lappend(result, task_of_row(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, relid));
 		MemoryContextSwitchTo(old);
 	}
-	statement_end(&s);
+	pt_ext_table_leave(&user);
 	return result;
 }
 
@@ -331,17 +301,34 @@ pt_tasks_changed(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-static void
-wake_launcher(void)
+/*
+ * The workers of a task get their latch set when this transaction commits.
+ */
+void
+pt_task_wake(const char *name)
 {
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+
+	woken = lappend(woken, pstrdup(name));
+	MemoryContextSwitchTo(old);
+}
+
+static void
+committed(void)
+{
+	ListCell   *lc;
+
 	if (changed_here)
 		pt_task_launcher_wake();
+	foreach(lc, woken)
+		pt_slots_wake(lfirst(lc));
 }
 
 static void
 forget_change(void)
 {
 	changed_here = false;
+	woken = NIL;
 }
 
 static void
@@ -372,9 +359,12 @@ pt_task_check_owner(const PtTask *task)
 			 errmsg("must be owner of task \"%s\"", task->name)));
 }
 
-/* Returns the task as it is now; ERROR as pt_task_for_change() says. */
-static PtTask *
-expect_own(const char *name, const char *kind)
+/*
+ * Returns a task that the user owns, as it is now; ERROR as
+ * pt_task_for_change() says.
+ */
+PtTask *
+pt_task_expect(const char *name, const char *kind)
 {
 	PtTask	   *task = pt_task_read(name);
 
@@ -399,14 +389,14 @@ expect_own(const char *name, const char *kind)
 PtTask *
 pt_task_for_change(const char *name, const char *kind)
 {
-	(void) expect_own(name, kind);
+	(void) pt_task_expect(name, kind);
 	if (!lock_task(name, ExclusiveLock, true))
 	{
 		if (pt_task_database())
 			pt_task_ask_workers(name);
 		pt_task_lock(name, ExclusiveLock);
 	}
-	return expect_own(name, kind);
+	return pt_task_expect(name, kind);
 }
 
 /*
@@ -418,7 +408,7 @@ pt_task_write(const PtTask *task)
 {
 	Oid			relid;
 	char	   *table;
-	Statement	s;
+	PtExtUser	user;
 	const char *args[6];
 
 	if (!table_name(&table, &relid))
@@ -429,10 +419,10 @@ pt_task_write(const PtTask *task)
 	args[3] = task->pause_reason;
 	args[4] = home_of(relid, task->owner);
 	args[5] = task->owner_name;
-	statement_begin(&s, relid);
+	pt_ext_table_enter(&user, relid);
 	run(psprintf("UPDATE %s SET definition = $2::pg_catalog.jsonb, paused = $3::pg_catalog.bool, pause_reason = $4, "
 				 "home = $5, owner = $6::pg_catalog.name WHERE name OPERATOR(pg_catalog.=) $1", table), false, lengthof(args), args);
-	statement_end(&s);
+	pt_ext_table_leave(&user);
 }
 
 /*
@@ -447,7 +437,7 @@ pt_task_create(const char *name, const char *kind, Jsonb *definition)
 	.definition = definition,.slot = -1};
 	char	   *table = pt_ext_table_required(TABLE_NAME);
 	Oid			relid;
-	Statement	s;
+	PtExtUser	user;
 	const char *args[5];
 
 	Assert(task.kind != NULL);
@@ -465,10 +455,10 @@ pt_task_create(const char *name, const char *kind, Jsonb *definition)
 	args[2] = owner;
 	args[3] = JsonbToCString(NULL, &task.definition->root, VARSIZE(task.definition));
 	args[4] = home_of(relid, GetUserId());
-	statement_begin(&s, relid);
+	pt_ext_table_enter(&user, relid);
 	run(psprintf("INSERT INTO %s (name, kind, owner, definition, home) "
 				 "VALUES ($1, $2, $3::pg_catalog.name, $4::pg_catalog.jsonb, $5)", table), false, lengthof(args), args);
-	statement_end(&s);
+	pt_ext_table_leave(&user);
 	if (!pt_task_database())
 		ereport(WARNING,
 				(errmsg("tasks of this database do not run"),
@@ -485,13 +475,13 @@ pt_task_drop(const char *name, const char *kind)
 	PtTask	   *task = pt_task_for_change(name, kind);
 	Oid			relid;
 	char	   *table;
-	Statement	s;
+	PtExtUser	user;
 
 	if (!table_name(&table, &relid))
 		return;
-	statement_begin(&s, relid);
+	pt_ext_table_enter(&user, relid);
 	run(psprintf("DELETE FROM %s WHERE name OPERATOR(pg_catalog.=) $1", table), false, 1, &name);
-	statement_end(&s);
+	pt_ext_table_leave(&user);
 	if (task->kind->drop)
 		task->kind->drop(task);
 }

@@ -87,6 +87,7 @@ extern void pt_slot_failed(PtSlot *slot, const ErrorData *edata);
 extern const volatile bool *pt_slot_stop(int slot);
 extern void pt_slot_ask_stop(PtSlot *slot, TimestampTz now);
 extern void pt_task_ask_workers(const char *name);
+extern void pt_slots_wake(const char *name);
 extern void pt_task_launcher_attach(Latch *latch);
 extern void pt_task_launcher_wake(void);
 

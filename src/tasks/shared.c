@@ -205,6 +205,22 @@ pt_task_ask_workers(const char *name)
 }
 
 /*
+ * Sets the latches of a task's workers.
+ */
+void
+pt_slots_wake(const char *name)
+{
+	PtSlot	   *slots = pt_slots_lock(LW_SHARED);
+
+	for (int i = 0; i < pt_max_tasks; i++)
+	{
+		if (slots[i].latch != NULL && strcmp(slots[i].name, name) == 0)
+			SetLatch(slots[i].latch);
+	}
+	pt_slots_unlock();
+}
+
+/*
  * Ends the processes of a task, without waiting.  The launcher starts new
  * ones; they do nothing while the caller has the task's lock.
  */

@@ -89,6 +89,8 @@ extern PGDLLEXPORT void pt_task_worker_main(Datum arg);
 extern void pt_task_create(const char *name, const char *kind, Jsonb *definition);
 extern void pt_task_drop(const char *name, const char *kind);
 extern PtTask *pt_task_read(const char *name);
+extern PtTask *pt_task_expect(const char *name, const char *kind);
+extern void pt_task_wake(const char *name);
 
 /* functions.c: for SQL functions of a kind */
 extern char *pt_task_arg(FunctionCallInfo fcinfo, int n, const char *name);

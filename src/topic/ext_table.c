@@ -14,10 +14,15 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "topic/ext_table.h"
 #include "topic/internal.h"
@@ -40,7 +45,35 @@ pt_ext_table_name(const char *table, Oid *relid)
 }
 
 /*
- * The same, with ERROR 42P01 if there is no such table.
+ * Becomes the owner of a table of the extension, with SPI and a snapshot, for
+ * statements that the user could not run.  An ERROR ends that, too.
+ */
+void
+pt_ext_table_enter(PtExtUser *user, Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relid);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	GetUserIdAndSecContext(&user->caller, &user->context);
+	SetUserIdAndSecContext(owner, user->context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	PushActiveSnapshot(GetLatestSnapshot());
+	SPI_connect();
+}
+
+void
+pt_ext_table_leave(const PtExtUser *user)
+{
+	SPI_finish();
+	PopActiveSnapshot();
+	SetUserIdAndSecContext(user->caller, user->context);
+}
+
+/*
+ * As pt_ext_table_name(), with ERROR 42P01 if there is no such table.
  */
 char *
 pt_ext_table_required(const char *table)

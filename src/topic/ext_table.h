@@ -12,6 +12,15 @@
 #ifndef PT_TOPIC_EXT_TABLE_H
 #define PT_TOPIC_EXT_TABLE_H
 
+/* Who runs statements on a table of the extension. */
+typedef struct PtExtUser
+{
+	Oid			caller;			/* who is user again afterwards */
+	int			context;
+} PtExtUser;
+
+extern void pt_ext_table_enter(PtExtUser *user, Oid relid);
+extern void pt_ext_table_leave(const PtExtUser *user);
 extern char *pt_ext_table_name(const char *table, Oid *relid);
 extern char *pt_ext_table_required(const char *table);
 extern List *pt_ext_table_read(const char *sql, bool read_only, const char *arg1);

@@ -560,10 +560,10 @@ COMMENT ON SEQUENCE leader_epochs IS 'the leader epoch that Kafka clients see, a
 -- Kafka requests without a socket, for tests: not for the public
 --
 
-CREATE FUNCTION kafka_call(request bytea) RETURNS bytea
+CREATE FUNCTION kafka_call(request bytea, security text DEFAULT '') RETURNS bytea
 	AS 'MODULE_PATHNAME', 'pt_kafka_call' LANGUAGE C VOLATILE STRICT;
-REVOKE ALL ON FUNCTION kafka_call(bytea) FROM PUBLIC;
-COMMENT ON FUNCTION kafka_call(bytea) IS 'answers a request of the Kafka protocol';
+REVOKE ALL ON FUNCTION kafka_call(bytea, text) FROM PUBLIC;
+COMMENT ON FUNCTION kafka_call(bytea, text) IS 'answers a request of the Kafka protocol';
 
 CREATE FUNCTION kafka_ask(request bytea) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'pt_kafka_ask' LANGUAGE C VOLATILE STRICT;
@@ -703,15 +703,21 @@ GRANT SELECT ON consumer_groups, group_members, group_lag TO PUBLIC;
 --
 
 CREATE FUNCTION list_clients(OUT address text, OUT client_id text, OUT software_name text, OUT software_version text,
-							 OUT user_name text, OUT pid int, OUT connected_at timestamptz, OUT requests bigint,
+							 OUT role text, OUT mechanism text, OUT pid int, OUT connected_at timestamptz, OUT requests bigint,
 							 OUT bytes_received bigint, OUT bytes_sent bigint, OUT last_request_at timestamptz,
 							 OUT api text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'pt_clients' LANGUAGE C VOLATILE;
 REVOKE ALL ON FUNCTION list_clients() FROM PUBLIC;
 CREATE VIEW clients AS
-	SELECT address, client_id, software_name, software_version, user_name, pid, connected_at, requests, bytes_received,
+	SELECT address, client_id, software_name, software_version, role, mechanism, pid, connected_at, requests, bytes_received,
 		   bytes_sent, last_request_at, api FROM list_clients();
 COMMENT ON VIEW clients IS 'connected Kafka clients';
+
+CREATE FUNCTION client_rule(role text, address inet, ssl bool DEFAULT true, OUT file_name text, OUT line_number int,
+							OUT method text, OUT mechanisms text[]) RETURNS record
+	AS 'MODULE_PATHNAME', 'pt_client_rule' LANGUAGE C VOLATILE STRICT;
+REVOKE ALL ON FUNCTION client_rule(text, inet, bool) FROM PUBLIC;
+COMMENT ON FUNCTION client_rule(text, inet, bool) IS 'the line of pg_hba.conf that decides about a Kafka client';
 
 CREATE FUNCTION list_listener_stats(OUT api text, OUT api_key int, OUT requests bigint, OUT errors bigint,
 									OUT bytes_received bigint, OUT bytes_sent bigint, OUT p50_ms float8,

@@ -535,4 +535,48 @@ typedef struct PtJsonOut
 #define pt_json_push(out, token, value) pushJsonbValue(out, token, value)
 #endif
 
+/*
+ * pg_hba.conf and pg_ident.conf.  16: a line knows its file, a file may
+ * include others, and databases and roles may be regular expressions.  Macros,
+ * for files that include libpq/hba.h and storage/fd.h.
+ */
+#if PG_VERSION_NUM < 160000
+#define pt_hba_file(line) HbaFileName
+#define pt_auth_file_open(name) AllocateFile(name, "r")
+#define pt_auth_file_read(name, file, lines) ((void) tokenize_auth_file(name, file, lines, DEBUG1))
+#define pt_auth_file_close(file) FreeFile(file)
+#define pt_token_regex(token) ((regex_t *) NULL)
+#define pt_ident_name(line) ((line)->ident_user)
+#define pt_ident_regex(line) ((line)->ident_user[0] == '/' ? &(line)->re : NULL)
+#define pt_ident_role(line) ((line)->pg_role)
+#define pt_ident_role_token(line) ((AuthToken *) NULL)
+#define pt_ident_free(line) ((line)->ident_user[0] == '/' ? pg_regfree(&(line)->re) : (void) 0)
+#else
+#define pt_hba_file(line) ((line)->sourcefile)
+#define pt_auth_file_open(name) open_auth_file(name, DEBUG1, 0, NULL)
+#define pt_auth_file_read(name, file, lines) tokenize_auth_file(name, file, lines, DEBUG1, 0)
+#define pt_auth_file_close(file) free_auth_file(file, 0)
+#define pt_token_regex(token) ((token)->regex)
+#define pt_ident_name(line) ((line)->system_user->string)
+#define pt_ident_regex(line) ((line)->system_user->regex)
+#define pt_ident_role(line) ((line)->pg_user->string)
+#define pt_ident_role_token(line) ((line)->pg_user)
+#define pt_ident_free(line) ((void) (line))
+#endif
+
+/*
+ * 18: what log_connections has told to log is a set.  Macros, for files that
+ * include PT_LOG_CONNECTIONS_H.
+ */
+#if PG_VERSION_NUM < 180000
+#define PT_LOG_CONNECTIONS_H "postmaster/postmaster.h"
+#define pt_log_received() Log_connections
+#define pt_log_authorized() Log_connections
+extern PGDLLIMPORT bool Log_disconnections;
+#else
+#define PT_LOG_CONNECTIONS_H "tcop/backend_startup.h"
+#define pt_log_received() ((log_connections & LOG_CONNECTION_RECEIPT) != 0)
+#define pt_log_authorized() ((log_connections & LOG_CONNECTION_AUTHORIZATION) != 0)
+#endif
+
 #endif							/* PT_COMPAT_H */

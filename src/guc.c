@@ -35,6 +35,8 @@ int			pt_executor_timeout_ms;
 int			pt_max_connections;
 int			pt_max_request_size;
 int			pt_idle_timeout_ms;
+int			pt_max_reauth_ms;
+int			pt_failed_login_delay_ms;
 bool		pt_auto_create_topics;
 bool		pt_kafka_admin;
 int			pt_default_partitions;
@@ -92,6 +94,12 @@ static const PtIntSetting int_settings[] = {
 	"Largest request that a Kafka client may send.", "Kafka's socket.request.max.bytes."},
 	{"pgtopic.idle_timeout", &pt_idle_timeout_ms, 10 * 60 * 1000, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS,
 	"Closes a Kafka connection that was idle for this long.", "0 keeps idle connections. Kafka's connections.max.idle.ms."},
+	{"pgtopic.max_reauth_ms", &pt_max_reauth_ms, 0, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS,
+		"Time after which a Kafka client must have authenticated itself again.",
+	"0: it need not. Kafka's connections.max.reauth.ms."},
+	{"pgtopic.failed_login_delay", &pt_failed_login_delay_ms, 100, 0, 60000, PGC_SIGHUP, GUC_UNIT_MS,
+		"How long a Kafka client waits for the answer when its authentication has failed.",
+	"Kafka's connection.failed.authentication.delay.ms."},
 	{"pgtopic.default_partitions", &pt_default_partitions, 1, 1, 10000, PGC_SIGHUP, 0,
 	"Partitions of a topic that is created without saying how many.", "Kafka's num.partitions."},
 	{"pgtopic.offsets_retention", &pt_offsets_retention, 7 * 24 * 60, 0, 100 * 366 * 24 * 60, PGC_SIGHUP, GUC_UNIT_MIN,

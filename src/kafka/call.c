@@ -588,9 +588,7 @@ check_role(KafkaCall *call)
 		if (call->problem != NULL)
 			return call->problem;
 	}
-	if (!kafka_session_admits(call->session, call->api_key))
-		return psprintf("%s request before authentication", call->api->name);
-	return NULL;
+	return kafka_session_problem(call->session, call->api);
 }
 
 /*
@@ -728,4 +726,5 @@ void
 kafka_session_end(KafkaSession *session)
 {
 	session->fetch = NULL;
+	session->sasl = NULL;
 }

@@ -40,6 +40,8 @@
 #ifndef PT_KAFKA_H
 #define PT_KAFKA_H
 
+#include <sys/socket.h>
+
 #include "portability/instr_time.h"
 
 #include "fetch/fetch.h"
@@ -72,6 +74,7 @@ typedef struct KafkaSession
 	char		software_name[64];
 	char		software_version[64];
 	char		peer[64];		/* address of the client, for log lines */
+	struct sockaddr_storage address;	/* the same; AF_UNSPEC: not known */
 	int			listener;		/* place in pgtopic.listeners of the listener
 								 * by which it came */
 	KafkaPlane	plane;			/* of the worker that has it; ANY: of a
@@ -86,6 +89,13 @@ typedef struct KafkaSession
 								 * happens */
 	uint64		roles_seen;		/* pt_roles_changes() when that was found out;
 								 * 0: not yet */
+	const char *cert_cn;		/* of the client's certificate, in mcxt; NULL:
+								 * there is none that was verified */
+	const char *cert_dn;
+	TimestampTz connected_at;
+	TimestampTz expires_at;		/* when it must have authenticated itself
+								 * again; 0: never */
+	struct KafkaSasl *sasl;		/* an exchange that goes on; NULL: none */
 	struct KafkaFetchState *fetch;	/* fetch sessions (KIP-227) and cursors of
 									 * this connection */
 } KafkaSession;
@@ -145,6 +155,8 @@ typedef struct KafkaCall
 	int			npieces;
 	uint64		response_bytes; /* of the whole response, with its length word */
 	bool		error;			/* the response has an error code */
+	const char *goodbye;		/* the connection ends with this response, for
+								 * that reason; NULL: it does not */
 	/* MOVE */
 	KafkaPlane	move_to;
 	/* CLOSE */
@@ -179,6 +191,9 @@ extern void kafka_session_end(KafkaSession *session);
  */
 extern char *kafka_session_resolve(KafkaSession *session);
 
+/* Returns true if the session must authenticate itself and has not yet. */
+extern bool kafka_session_is_nobody(const KafkaSession *session);
+
 /*
  * Says that a parked call can be resumed.  May come at any time, also before
  * begin has returned PARK.  It calls the server's hook.
@@ -201,6 +216,13 @@ extern int64 kafka_control_wait(void);
 /* The same for the administration worker. */
 extern void kafka_admin_turn(MemoryContext mcxt);
 extern int64 kafka_admin_wait(void);
+
+/*
+ * Tells the server that the session is about to become the role's (InvalidOid:
+ * it does not).  Returns how many connections the role has then, in all
+ * workers; -1: nobody knows.
+ */
+extern int	(*kafka_connections_hook) (KafkaSession *session, Oid role);
 
 /* Set by the control worker, whose groups are those that count. */
 extern bool kafka_control_worker;

@@ -21,21 +21,32 @@
  */
 #include "postgres.h"
 
+#include "utils/timestamp.h"
+
 #include "rights/rights.h"
+#include "kafka/login.h"
 #include "kafka/session.h"
 
-/* API keys that lead to a role */
-#define KEY_SASL_HANDSHAKE		17
-#define KEY_SASL_AUTHENTICATE	36
+bool
+kafka_session_is_nobody(const KafkaSession *session)
+{
+	return session->mechanism[0] == '\0' && kafka_security_has_sasl(session->security);
+}
 
 /*
- * Returns true if the session may be asked for this API.
+ * Returns why the session may not be asked for this API, or NULL.
  */
-bool
-kafka_session_admits(const KafkaSession *session, int16 api_key)
+const char *
+kafka_session_problem(const KafkaSession *session, const KafkaApi *api)
 {
-	return OidIsValid(session->role) || api_key == KAFKA_KEY_ApiVersions ||
-		api_key == KEY_SASL_HANDSHAKE || api_key == KEY_SASL_AUTHENTICATE;
+	if (api->key == KAFKA_KEY_ApiVersions || api->key == KAFKA_KEY_SaslHandshake ||
+		api->key == KAFKA_KEY_SaslAuthenticate)
+		return NULL;
+	if (!OidIsValid(session->role))
+		return psprintf("%s request before authentication", api->name);
+	if (session->expires_at != 0 && GetCurrentTimestamp() >= session->expires_at)
+		return psprintf("%s request of role \"%s\" after its session has expired", api->name, session->role_name);
+	return NULL;
 }
 
 /*
@@ -53,10 +64,9 @@ find_named(KafkaSession *session)
 	if (name == NULL)
 		return psprintf("role \"%s\" does not exist", session->role_name);
 	strlcpy(session->role_name, name, sizeof(session->role_name));
-	if (strcmp(session->mechanism, KAFKA_MECHANISM_SQL) != 0 &&
-		!pt_role_may_log_in(session->role, &session->role_until))
-		return psprintf("role \"%s\" is not permitted to log in", session->role_name);
-	return NULL;
+	if (strcmp(session->mechanism, KAFKA_MECHANISM_SQL) == 0)
+		return NULL;
+	return pt_auth_role_problem(session->role, &session->role_until);
 }
 
 /*

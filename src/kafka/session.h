@@ -14,6 +14,6 @@
 
 #include "kafka/kafka.h"
 
-extern bool kafka_session_admits(const KafkaSession *session, int16 api_key);
+extern const char *kafka_session_problem(const KafkaSession *session, const KafkaApi *api);
 
 #endif							/* KAFKA_SESSION_H */

@@ -22,6 +22,8 @@
  */
 #include "postgres.h"
 
+#include <netinet/in.h>
+
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "fmgr.h"
@@ -35,11 +37,13 @@
 #include "storage/proc.h"
 #include "storage/shm_mq.h"
 #include "tcop/tcopprot.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "auth/auth.h"
 #include "kafka/api.h"
 #include "xact/claims.h"
 
@@ -58,6 +62,7 @@ typedef struct Mailbox
 {
 	Oid			database;
 	Oid			user;			/* whose rights the worker has */
+	int			security;		/* KafkaSecurity of a listener, -1: none */
 	uint32		len;
 	uint32		queue_at;		/* offset in the segment, in bytes */
 	char		request[FLEXIBLE_ARRAY_MEMBER];
@@ -74,7 +79,7 @@ extern PGDLLEXPORT void pt_kafka_call_main(Datum arg);
  * Makes the segment with the request and the queue.
  */
 static dsm_segment *
-make_mailbox(bytea *request, shm_mq **queue)
+make_mailbox(bytea *request, int security, shm_mq **queue)
 {
 	uint32		len = VARSIZE_ANY_EXHDR(request);
 	Size		queue_at = MAXALIGN(offsetof(Mailbox, request) + len);
@@ -83,6 +88,7 @@ make_mailbox(bytea *request, shm_mq **queue)
 
 	box->database = MyDatabaseId;
 	box->user = GetUserId();
+	box->security = security;
 	box->len = len;
 	box->queue_at = queue_at;
 	memcpy(box->request, VARDATA_ANY(request), len);
@@ -118,7 +124,28 @@ start_worker(dsm_segment *segment)
 }
 
 /*
- * The SQL function kafka_call(request bytea).  Only a superuser may call it.
+ * Returns the KafkaSecurity with that name, or -1 for an empty one.
+ */
+static int
+security_by_name(const char *name)
+{
+	for (int i = KAFKA_SECURITY_PLAINTEXT; i <= KAFKA_SECURITY_SASL_SSL; i++)
+	{
+		if (strcmp(name, kafka_security_name(i)) == 0)
+			return i;
+	}
+	if (name[0] != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown security protocol: \"%s\"", name)));
+	return -1;
+}
+
+/*
+ * The SQL function kafka_call(request bytea, security text).  With security,
+ * the name of a listener's protocol, the request is that of a client which
+ * came by such a listener from 127.0.0.1; without, that of the caller.  Only a
+ * superuser may call it.
  */
 Datum
 pt_kafka_call(PG_FUNCTION_ARGS)
@@ -135,7 +162,7 @@ pt_kafka_call(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be superuser to send requests to the Kafka dispatcher")));
 
-	segment = make_mailbox(PG_GETARG_BYTEA_PP(0), &queue);
+	segment = make_mailbox(PG_GETARG_BYTEA_PP(0), security_by_name(text_to_cstring(PG_GETARG_TEXT_PP(1))), &queue);
 	receiver = shm_mq_attach(queue, segment, start_worker(segment));
 	if (shm_mq_receive(receiver, &len, &message, false) != SHM_MQ_SUCCESS || len < 1)
 		ereport(ERROR,
@@ -285,7 +312,11 @@ handle_frame(KafkaSession *session, const char *frame, uint32 len, StringInfo ou
 
 	MemoryContextSwitchTo(session->mcxt);
 	if (outcome == KAFKA_REPLY)
+	{
 		copy_response(out, call);
+		if (call->goodbye != NULL)
+			outcome = KAFKA_CLOSE;
+	}
 	else if (outcome == KAFKA_CLOSE)
 	{
 		resetStringInfo(out);
@@ -337,7 +368,7 @@ handle_stream(KafkaSession *session, const char *bytes, uint32 len, StringInfo o
 void
 pt_kafka_call_main(Datum arg)
 {
-	KafkaSession session = {.peer = "kafka_call()",.mechanism = KAFKA_MECHANISM_SQL};
+	KafkaSession session = {.peer = "127.0.0.1:0"};
 	StringInfoData out;
 	dsm_segment *segment;
 	Mailbox    *box;
@@ -358,7 +389,18 @@ pt_kafka_call_main(Datum arg)
 	sender = shm_mq_attach(queue, segment, NULL);
 	BackgroundWorkerInitializeConnectionByOid(box->database, box->user, 0);
 
-	session.role = box->user;
+	if (box->security < 0)
+	{
+		strlcpy(session.mechanism, KAFKA_MECHANISM_SQL, sizeof(session.mechanism));
+		session.role = box->user;
+	}
+	else
+	{
+		session.security = (KafkaSecurity) box->security;
+		((struct sockaddr_in *) &session.address)->sin_family = AF_INET;
+		((struct sockaddr_in *) &session.address)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		pt_auth_load(true);
+	}
 	session.mcxt = AllocSetContextCreate(TopMemoryContext, "Kafka session", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(session.mcxt);
 	initStringInfo(&out);

@@ -215,6 +215,16 @@ listener_rested(NetTimer *timer)
 }
 
 void
+net_peer_address(int fd, struct sockaddr_storage *address)
+{
+	socklen_t	len = sizeof(*address);
+
+	memset(address, 0, sizeof(*address));
+	if (getpeername(fd, (struct sockaddr *) address, &len) < 0)
+		address->ss_family = AF_UNSPEC;
+}
+
+void
 net_peer_name(int fd, char *buf, size_t size)
 {
 	struct sockaddr_storage address;

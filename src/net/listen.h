@@ -13,6 +13,8 @@
 #ifndef NET_LISTEN_H
 #define NET_LISTEN_H
 
+#include <sys/socket.h>
+
 #include "net/loop.h"
 
 typedef struct NetListener NetListener;
@@ -41,6 +43,9 @@ extern int	net_listen(NetLoop *loop, const char *host, int port, NetAccepted acc
 /* Can it be reached from this machine only? */
 extern bool net_host_is_loopback(const char *host);
 extern void net_listener_close(NetListener *listener);
+
+/* The address of the other end of a socket; AF_UNSPEC when it is gone. */
+extern void net_peer_address(int fd, struct sockaddr_storage *address);
 
 /* "host:port" of the other end of a socket, brackets around IPv6. */
 extern void net_peer_name(int fd, char *buf, size_t size);

@@ -19,7 +19,9 @@
 
 #include "storage/fd.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
+#include "auth/auth.h"
 #include "tell.h"
 #include "net/listen.h"
 #include "server/client_move.h"
@@ -59,6 +61,8 @@ pt_client_open(PtListener *l, int fd, const PtMoved *moved, const char *bytes)
 	dlist_init(&client->arrived);
 	dlist_init(&client->begun);
 	client->conn = net_conn_open(l->group, fd, client);
+	if (moved->slot == PT_SLOT_NEW && moved->session.role == InvalidOid)
+		pt_auth_tell_received(client->session.peer);
 	if (client->conn != NULL)
 	{
 		dlist_push_tail(&l->clients, &client->node);
@@ -85,6 +89,8 @@ take_session(KafkaSession *session, const PtMovedSession *moved, int fd)
 	strlcpy(session->mechanism, moved->mechanism, sizeof(session->mechanism));
 	strlcpy(session->role_name, moved->role_name, sizeof(session->role_name));
 	session->role = moved->role;
+	session->connected_at = GetCurrentTimestamp();
+	net_peer_address(fd, &session->address);
 	if (moved->peer[0] != '\0')
 		strlcpy(session->peer, moved->peer, sizeof(session->peer));
 	else
@@ -148,6 +154,8 @@ on_closed(NetConn *conn, const char *reason)
 	if (reason != NULL)
 		tell_closed(&client->session, reason);
 	Assert(client->conn == conn);
+	if (OidIsValid(client->session.role))
+		pt_auth_tell_disconnected(client->session.peer, client->session.role_name, client->session.connected_at);
 	dlist_delete(&client->node);
 	client->waiting = NULL;
 	pt_client_set_state(client, PT_CLIENT_GONE);
@@ -211,7 +219,7 @@ pt_request_begun(PtRequest *request)
 	slot->api = request->call->api_key;
 	if (first || slot->api == KAFKA_KEY_ApiVersions || strcmp(slot->text.role, client->session.role_name) != 0)
 		pt_client_slot_name(slot, client->session.client_id, client->session.software_name,
-							client->session.software_version, client->session.role_name);
+							client->session.software_version, client->session.role_name, client->session.mechanism);
 }
 
 /*

@@ -17,6 +17,8 @@
  */
 #include "postgres.h"
 
+#include "postmaster/postmaster.h"
+
 #include "rights/rights.h"
 #include "server/listener.h"
 
@@ -32,11 +34,32 @@ timer_due(NetTimer *due)
 {
 }
 
+/* See kafka_connections_hook. */
+static int
+count_connections(KafkaSession *session, Oid role)
+{
+	PtClient   *client = (PtClient *) ((char *) session - offsetof(PtClient, session));
+
+	return pt_client_slot_role(client->slot, role);
+}
+
 void
 pt_client_roles_init(PtListener *l)
 {
+	kafka_connections_hook = count_connections;
 	timer.due = timer_due;
 	timer.arg = l;
+}
+
+/*
+ * Has it had the time that a session of the server has to authenticate itself,
+ * and is nobody yet?
+ */
+static bool
+is_late(const PtListener *l, const KafkaSession *session)
+{
+	return kafka_session_is_nobody(session) &&
+		l->now >= TimestampTzPlusMilliseconds(session->connected_at, AuthenticationTimeout * INT64CONST(1000));
 }
 
 /*
@@ -56,7 +79,11 @@ look(PtListener *l)
 		KafkaSession *session = &client->session;
 		char	   *problem;
 
-		if (net_conn_closing(client->conn) || session->roles_seen == 0)
+		if (net_conn_closing(client->conn))
+			continue;
+		if (is_late(l, session))
+			net_conn_close(client->conn, "it has not authenticated itself in time");
+		if (session->roles_seen == 0 || net_conn_closing(client->conn))
 			continue;
 		if (!(changed && session->roles_seen != changes) && session->role_until >= l->now)
 			continue;

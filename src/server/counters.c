@@ -166,6 +166,7 @@ put_back(PtClientSlot *slot)
 {
 	Assert(slot->worker >= 0 && slot >= counters->slots && slot < counters->slots + counters->nslots);
 	slot->worker = -1;
+	slot->role = InvalidOid;
 	slot->next_free = counters->free;
 	counters->free = slot - counters->slots;
 }
@@ -187,7 +188,7 @@ pt_client_slot_free(PtClientSlot *slot)
 
 void
 pt_client_slot_name(PtClientSlot *slot, const char *client_id, const char *software_name,
-					const char *software_version, const char *role)
+					const char *software_version, const char *role, const char *mechanism)
 {
 	if (!is_shared(slot))
 		return;
@@ -196,7 +197,26 @@ pt_client_slot_name(PtClientSlot *slot, const char *client_id, const char *softw
 	strlcpy(slot->text.software_name, software_name, sizeof(slot->text.software_name));
 	strlcpy(slot->text.software_version, software_version, sizeof(slot->text.software_version));
 	strlcpy(slot->text.role, role, sizeof(slot->text.role));
+	strlcpy(slot->text.mechanism, mechanism, sizeof(slot->text.mechanism));
 	change_end(slot);
+}
+
+/*
+ * Whoever counts has entered himself before.  So of two that come in the same
+ * moment at least one sees the other, and perhaps both do.
+ */
+int
+pt_client_slot_role(PtClientSlot *slot, Oid role)
+{
+	int			n = 0;
+
+	if (!is_shared(slot))
+		return -1;
+	slot->role = role;
+	pg_memory_barrier();
+	for (int i = 0; OidIsValid(role) && i < counters->nslots; i++)
+		n += counters->slots[i].worker >= 0 && counters->slots[i].role == role;
+	return n;
 }
 
 int

@@ -30,6 +30,7 @@ typedef struct PtClientText
 	char		software_name[64];
 	char		software_version[32];
 	char		role[NAMEDATALEN];	/* as which it acts */
+	char		mechanism[32];	/* by which it is that role; empty: by none */
 } PtClientText;
 
 typedef struct PtClientSlot
@@ -42,6 +43,8 @@ typedef struct PtClientSlot
 	uint64		serial;			/* of the connection */
 	int			api;			/* key of the request that is worked on, -1:
 								 * none */
+	Oid			role;			/* whose connection limit it counts for;
+								 * InvalidOid: nobody's */
 	TimestampTz connected_at;
 	TimestampTz last_request_at;	/* 0: never */
 	uint64		requests;
@@ -57,7 +60,13 @@ typedef struct PtClientSlot
 extern PtClientSlot *pt_client_slot_new(int worker, const char *peer);
 extern void pt_client_slot_free(PtClientSlot *slot);
 extern void pt_client_slot_name(PtClientSlot *slot, const char *client_id, const char *software_name,
-								const char *software_version, const char *role);
+								const char *software_version, const char *role, const char *mechanism);
+
+/*
+ * From now on the client counts for the role (InvalidOid: for none).  Returns
+ * how many clients of all workers do; -1: this one cannot be counted.
+ */
+extern int	pt_client_slot_role(PtClientSlot *slot, Oid role);
 
 /*
  * A slot moves with its client: the giver offers it to a worker, and takes it

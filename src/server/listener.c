@@ -40,6 +40,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "auth/auth.h"
 #include "guc.h"
 #include "record/crc32c.h"
 #include "server/client_move.h"
@@ -161,6 +162,7 @@ listener_start(PtListener *l)
 		ereport(FATAL,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 				 errmsg("could not create an event loop: %m")));
+	pt_auth_load(l->number == 0);
 	pt_turn_init(l);
 	pt_log_waits_init(l);
 	pt_client_move_init(l);
@@ -300,6 +302,7 @@ take_interrupts(PtListener *l)
 
 	if (!pt_worker_interrupts())
 		return;
+	pt_auth_load(l->number == 0);
 	set_limits(&limits);
 	net_group_set_limits(l->group, &limits);
 	if (l->number == 0)

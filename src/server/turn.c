@@ -53,6 +53,7 @@ static void tick_due(NetTimer *timer);
 static void resume_phase(PtListener *l);
 static void resume_request(PtListener *l, PtRequest *request);
 static void apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome);
+static void finish_client(PtClient *client, const char *reason);
 static void take_back(PtRequest *request);
 static void forget_request(PtRequest *request, bool error);
 static void start_waiting(PtListener *l, PtRequest *request);
@@ -263,6 +264,8 @@ apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 			request->lsn = call->lsn;
 			request->durability = call->acks < 0 ? PT_DURABLE_ON_STANDBYS : PT_DURABLE_HERE;
 			pt_request_set_state(request, PT_REQUEST_UNCOMMITTED);
+			if (call->goodbye != NULL)
+				finish_client(client, call->goodbye);
 			break;
 		case KAFKA_APPEND:
 			for (int i = 0; i < call->nproduce; i++)
@@ -285,12 +288,22 @@ apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 			break;
 		case KAFKA_CLOSE:
 			/* what came before it still gets its answers */
-			net_conn_finish(client->conn, "%s", call->problem);
+			finish_client(client, call->problem);
 			forget_request(request, true);
-			while (!dlist_is_empty(&client->arrived))
-				forget_request(dlist_head_element(PtRequest, node, &client->arrived), false);
 			break;
 	}
+}
+
+/*
+ * The connection ends, for that reason, when those of its requests that have
+ * begun are answered.
+ */
+static void
+finish_client(PtClient *client, const char *reason)
+{
+	net_conn_finish(client->conn, "%s", reason);
+	while (!dlist_is_empty(&client->arrived))
+		forget_request(dlist_head_element(PtRequest, node, &client->arrived), false);
 }
 
 /* As if it had not been begun. */

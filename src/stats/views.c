@@ -34,8 +34,8 @@ PG_FUNCTION_INFO_V1(pt_reset_listener_stats);
 typedef struct Row
 {
 	int			n;
-	Datum		values[12];
-	bool		nulls[12];
+	Datum		values[13];
+	bool		nulls[13];
 } Row;
 
 /*
@@ -85,6 +85,7 @@ put_client(ReturnSetInfo *result, const PtClientSlot *client)
 	put_text(&row, client->text.software_name);
 	put_text(&row, client->text.software_version);
 	put_text(&row, client->text.role);
+	put_text(&row, client->text.mechanism);
 	put(&row, Int32GetDatum(client->pid));
 	put(&row, TimestampTzGetDatum(client->connected_at));
 	put(&row, Int64GetDatum(client->requests));

@@ -20,10 +20,10 @@ server = client = None
 advertised = {}     # name: (first, last)
 ran = {}            # name: versions
 
-NAMES = {0: "Produce", 1: "Fetch", 2: "ListOffsets", 3: "Metadata", 18: "ApiVersions", 19: "CreateTopics",
-         20: "DeleteTopics", 22: "InitProducerId", 23: "OffsetForLeaderEpoch", 60: "DescribeCluster",
+NAMES = {0: "Produce", 1: "Fetch", 2: "ListOffsets", 3: "Metadata", 17: "SaslHandshake", 18: "ApiVersions", 19: "CreateTopics",
+         20: "DeleteTopics", 22: "InitProducerId", 23: "OffsetForLeaderEpoch", 36: "SaslAuthenticate", 60: "DescribeCluster",
          75: "DescribeTopicPartitions"}
-FIRST_SERVED = {"Produce": 3}
+FIRST_SERVED = {"Produce": 3, "SaslHandshake": 1}
 SAME_LAYOUT = {"ListOffsets": 11}   # of a later Kafka than the specs', laid out like the version before
 NONE, UNKNOWN_TOPIC, UNSUPPORTED = 0, 3, 35
 
@@ -433,6 +433,14 @@ def test_cluster():
     each_version("DescribeTopicPartitions", partitions)
 
 
+def test_sasl():
+    """where nobody is asked who he is; ../t/060_sasl.py has the rest"""
+    each_version("SaslHandshake", lambda version: [
+        differs("error", client.call("SaslHandshake", version, {"Mechanism": "PLAIN"}), {"ErrorCode": 34, "Mechanisms": []})])
+    each_version("SaslAuthenticate", lambda version: [
+        differs("error", client.call("SaslAuthenticate", version, {"AuthBytes": b"x"})["ErrorCode"], 34)])
+
+
 def test_unknown():
     """an API or version that is not there harms nobody"""
     for what, head in (("an unknown API", b"\x03\xe8\x00\x00"), ("a version that is too high", b"\x00\x03\x7f\xff")):
@@ -466,7 +474,7 @@ def main():
     reconnect()
     tap.main([test_api_versions, test_metadata, test_trailing_bytes, test_produce, test_old_produce, test_fetch, test_fetch_wakes,
               test_fetch_sessions, test_list_offsets, test_topics, test_init_producer_id, test_sequences, test_epochs,
-              test_cluster, test_unknown, test_matrix])
+              test_cluster, test_sasl, test_unknown, test_matrix])
 
 
 main()

@@ -36,7 +36,7 @@ def fetch(topic, offset, wait=0):
 
 
 def clients(where="true"):
-    return server.rows("SELECT client_id, software_name, software_version, user_name, requests, api, pid FROM clients "
+    return server.rows("SELECT client_id, software_name, software_version, role, requests, api, pid FROM clients "
                        "WHERE %s ORDER BY connected_at" % where)
 
 

@@ -48,7 +48,7 @@ def set_role(role):
 def acting(count=1):
     """The roles of the connections that have asked something."""
     return server.wait_for("SELECT count(*) FROM clients WHERE requests > 0", str(count)) and \
-        server.sql("SELECT DISTINCT user_name FROM clients WHERE requests > 0")
+        server.sql("SELECT DISTINCT role FROM clients WHERE requests > 0")
 
 
 def test_start():
@@ -111,7 +111,7 @@ def test_change():
         set_role("other")
         tap.ok(served(client), "it is served when the role has changed")
         tap.equal(member.call("Heartbeat", 3, {"GroupId": "g", "GenerationId": 1, "MemberId": "m"})["ErrorCode"], 25, "and the other one")
-        tap.equal(server.wait_for("SELECT string_agg(user_name, ' ') FROM clients WHERE requests > 0", "other other"), "other other",
+        tap.equal(server.wait_for("SELECT string_agg(role, ' ') FROM clients WHERE requests > 0", "other other"), "other other",
                   "as the new role")
         server.sql("ALTER ROLE other RENAME TO renamed")
         tap.ok(ends(client), "a setting that names no role any more ends it")

@@ -34,7 +34,7 @@
  *
  * Produce is advertised from 0, as Kafka does, because librdkafka stops
  * compressing otherwise; a request of version 0 to 2 is told that it is not
- * supported.
+ * supported.  So is SaslHandshake 0, without which librdkafka sees no SASL.
  */
 #define KAFKA_APIS(X) \
 	X(0,  Produce,					produce,				   0, 3, 13, 9, DATA, NOT_LEADER_OR_FOLLOWER) \
@@ -50,6 +50,7 @@
 	X(14, SyncGroup,				sync_group,				   0, 0, 5, 4, CONTROL, COORDINATOR_NOT_AVAILABLE, GROUP_IN(SyncGroupRequest)) \
 	X(15, DescribeGroups,			describe_groups,		   0, 0, 6, 5, CONTROL, COORDINATOR_NOT_AVAILABLE) \
 	X(16, ListGroups,				list_groups,			   0, 0, 5, 3, CONTROL, COORDINATOR_NOT_AVAILABLE) \
+	X(17, SaslHandshake,			sasl_handshake,			   0, 1, 1, LATEST, ANY, LEADER_NOT_AVAILABLE) \
 	X(18, ApiVersions,				api_versions,			   0, 0, 4, 3, ANY, LEADER_NOT_AVAILABLE) \
 	X(19, CreateTopics,				create_topics,			   2, 2, 7, 5, ADMIN, NOT_CONTROLLER) \
 	X(20, DeleteTopics,				delete_topics,			   1, 1, 6, 4, ADMIN, NOT_CONTROLLER) \
@@ -63,6 +64,7 @@
 	X(33, AlterConfigs,				alter_configs,					0, 0, 2, 2, ADMIN, NOT_CONTROLLER) \
 	X(34, AlterReplicaLogDirs,		alter_replica_log_dirs,	   1, 1, 2, 2, ADMIN, NOT_CONTROLLER) \
 	X(35, DescribeLogDirs,			describe_log_dirs,		   1, 1, 5, 2, ADMIN, NOT_CONTROLLER) \
+	X(36, SaslAuthenticate,			sasl_authenticate,		   0, 0, 2, 2, ANY, LEADER_NOT_AVAILABLE) \
 	X(37, CreatePartitions,			create_partitions,		   0, 0, 3, 2, ADMIN, NOT_CONTROLLER) \
 	X(38, CreateDelegationToken,	create_delegation_token,		1, 1, 3, 2, ADMIN, NOT_CONTROLLER) \
 	X(39, RenewDelegationToken,		renew_delegation_token,			1, 1, 2, 2, ADMIN, NOT_CONTROLLER) \

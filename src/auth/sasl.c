@@ -1,0 +1,263 @@
+/*-------------------------------------------------------------------------
+ *
+ * sasl.c
+ *	  An exchange of SASL messages, by which a client proves which role it is.
+ *
+ * The first message names the role.  Then the first line of pg_hba.conf that
+ * matches decides whether the mechanism may be used at all.  SCRAM is the
+ * server's own (pg_be_scram_mech), with the verifier of pg_authid; for a role
+ * that is not there, or has none, it goes through the same steps with a mock
+ * verifier and fails at the end.  PLAIN is checked against the same verifier
+ * (password.c).
+ *
+ * A client never learns why it was refused.  The log does (report.c).
+ *
+ * An exchange lives in a memory context of its own, and keeps nothing that a
+ * reload of the rules may free.
+ *
+ * Siblings: message.c (what first messages say), hba.c, password.c, report.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+/*
+ * The layout of Port is the same with and without GSSAPI, whose headers are
+ * not everywhere.
+ */
+#undef ENABLE_GSS
+#include "libpq/libpq-be.h"
+#include "libpq/crypt.h"
+#include "libpq/scram.h"
+#include "mb/pg_wchar.h"
+#include "utils/acl.h"
+#include "utils/memutils.h"
+
+#include "auth/internal.h"
+#include "auth/message.h"
+
+struct PtAuthExchange
+{
+	MemoryContext mcxt;
+	PtAuthPeer	peer;			/* with copies of its texts */
+	PtMechanism mechanism;
+	char		role[NAMEDATALEN];	/* as the client says; empty: not yet */
+	void	   *scram;			/* the server's state; NULL: not begun */
+	Port	   *port;			/* of scram */
+	const HbaLine *line;		/* of this step only */
+	const char *detail;			/* for the log, if it fails */
+	TimestampTz again_at;		/* PT_AUTH_LATER */
+};
+
+static const char *const mechanism_names[] = {
+#define MECHANISM_NAME(name, text) [PT_MECHANISM_##name] = text,
+	PT_MECHANISMS(MECHANISM_NAME)
+#undef MECHANISM_NAME
+};
+
+const char *
+pt_mechanism_name(PtMechanism mechanism)
+{
+	Assert(mechanism < PT_MECHANISM_COUNT);
+	return mechanism_names[mechanism];
+}
+
+PtMechanism
+pt_mechanism_by_name(const char *name, int len)
+{
+	PtMechanism mechanism = 0;
+
+	while (mechanism < PT_MECHANISM_COUNT &&
+		   (len != (int) strlen(mechanism_names[mechanism]) ||
+			memcmp(name, mechanism_names[mechanism], len) != 0))
+		mechanism++;
+	return mechanism;
+}
+
+/*
+ * Begins an exchange, in a memory context below mcxt.  It holds copies of what
+ * peer points to.
+ */
+PtAuthExchange *
+pt_auth_begin(MemoryContext mcxt, const PtAuthPeer *peer, PtMechanism mechanism)
+{
+	MemoryContext own = AllocSetContextCreate(mcxt, "pgtopic SASL exchange", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(own);
+	PtAuthExchange *exchange = palloc0(sizeof(PtAuthExchange));
+
+	Assert(mechanism < PT_MECHANISM_COUNT);
+	exchange->mcxt = own;
+	exchange->mechanism = mechanism;
+	exchange->peer = *peer;
+	exchange->peer.cert_cn = peer->cert_cn ? pstrdup(peer->cert_cn) : NULL;
+	exchange->peer.cert_dn = peer->cert_dn ? pstrdup(peer->cert_dn) : NULL;
+	exchange->peer.name = pstrdup(peer->name);
+	MemoryContextSwitchTo(old);
+	return exchange;
+}
+
+const char *
+pt_auth_role_name(const PtAuthExchange *exchange)
+{
+	return exchange->role;
+}
+
+TimestampTz
+pt_auth_again_at(const PtAuthExchange *exchange)
+{
+	return exchange->again_at;
+}
+
+void
+pt_auth_end(PtAuthExchange *exchange)
+{
+	MemoryContextDelete(exchange->mcxt);
+}
+
+/*
+ * Logs why, and fails.
+ */
+static PtAuthOutcome
+refuse(PtAuthExchange *exchange, const char *detail)
+{
+	if (exchange->line != NULL && exchange->line->auth_method == uaReject)
+		pt_auth_tell_no_line(&exchange->peer, exchange->role, exchange->line);
+	else
+		pt_auth_tell_failed(&exchange->peer, exchange->role, exchange->line, detail);
+	return PT_AUTH_FAILED;
+}
+
+/*
+ * The role that the client names: does a line let it in by this mechanism?
+ * Returns false if not, which has been logged.
+ */
+static bool
+find_line(PtAuthExchange *exchange)
+{
+	const char *problem;
+
+	if (!pg_verify_mbstr(GetDatabaseEncoding(), exchange->role, strlen(exchange->role), true))
+	{
+		exchange->role[0] = '\0';
+		refuse(exchange, "The user name is not valid in the encoding of the database.");
+		return false;
+	}
+	exchange->line = pt_hba_find(&exchange->peer, exchange->role, get_role_oid(exchange->role, true));
+	if (exchange->line == NULL)
+	{
+		pt_auth_tell_no_line(&exchange->peer, exchange->role, NULL);
+		return false;
+	}
+	problem = pt_hba_problem(exchange->line, &exchange->peer, exchange->mechanism, exchange->role);
+	if (problem != NULL)
+		refuse(exchange, problem);
+	return problem == NULL;
+}
+
+/*
+ * The first message of SCRAM: makes the server's state.
+ */
+static bool
+scram_begin(PtAuthExchange *exchange, const char *in, int len)
+{
+	const char *problem = pt_scram_user_name(in, len, exchange->role, sizeof(exchange->role));
+	char	   *secret;
+
+	if (problem != NULL)
+	{
+		refuse(exchange, psprintf("SCRAM: %s.", problem));
+		return false;
+	}
+	if (!find_line(exchange))
+		return false;
+	secret = get_role_password(exchange->role, &exchange->detail);
+	exchange->port = palloc0(sizeof(Port));
+	exchange->port->user_name = exchange->role;
+	exchange->scram = pg_be_scram_mech.init(exchange->port, "SCRAM-SHA-256", secret);
+	return true;
+}
+
+/*
+ * One message of SCRAM.  Throws ERRCODE_PROTOCOL_VIOLATION for what makes no
+ * sense, as the server's code does.
+ */
+static PtAuthOutcome
+scram_step(PtAuthExchange *exchange, const char *in, int len, char **out, int *out_len)
+{
+	const char *detail = NULL;
+
+	if (exchange->scram == NULL && !scram_begin(exchange, in, len))
+		return PT_AUTH_FAILED;
+	switch (pg_be_scram_mech.exchange(exchange->scram, in, len, out, out_len, &detail))
+	{
+		case PG_SASL_EXCHANGE_CONTINUE:
+			return PT_AUTH_CONTINUE;
+		case PG_SASL_EXCHANGE_SUCCESS:
+			return PT_AUTH_DONE;
+	}
+	exchange->line = pt_hba_find(&exchange->peer, exchange->role, get_role_oid(exchange->role, true));
+	return refuse(exchange, exchange->detail ? exchange->detail : detail);
+}
+
+/*
+ * The message of PLAIN; there is one.
+ */
+static PtAuthOutcome
+plain_step(PtAuthExchange *exchange, const char *in, int len)
+{
+	char		password[PT_SASL_MESSAGE_MAX];
+	const char *problem;
+	const char *detail = NULL;
+	char	   *secret;
+	bool		matches;
+
+	if (pt_password_busy(&exchange->again_at))
+		return PT_AUTH_LATER;
+	problem = pt_plain_read(in, len, exchange->role, sizeof(exchange->role), password, sizeof(password));
+	if (problem != NULL)
+		return refuse(exchange, psprintf("PLAIN: %s.", problem));
+	if (!find_line(exchange))
+	{
+		explicit_bzero(password, sizeof(password));
+		return PT_AUTH_FAILED;
+	}
+	matches = exchange->line->auth_method == uaTrust;
+	if (!matches)
+	{
+		secret = get_role_password(exchange->role, &detail);
+		matches = pt_password_matches(exchange->role, secret, password, &detail);
+	}
+	explicit_bzero(password, sizeof(password));
+	return matches ? PT_AUTH_DONE : refuse(exchange, detail);
+}
+
+/*
+ * Takes the next message of the client, which has any len bytes and a zero
+ * byte behind them.  *out is the answer, in the current memory context; len 0
+ * if there is none.  Must run in a transaction.
+ */
+PtAuthOutcome
+pt_auth_step(PtAuthExchange *exchange, const char *in, int len, char **out, int *out_len)
+{
+	MemoryContext old = MemoryContextSwitchTo(exchange->mcxt);
+	char	   *answer = NULL;
+	int			answer_len = 0;
+	PtAuthOutcome outcome;
+
+	Assert(in[len] == '\0');
+	exchange->line = NULL;
+	if (exchange->mechanism == PT_MECHANISM_PLAIN)
+		outcome = plain_step(exchange, in, len);
+	else
+		outcome = scram_step(exchange, in, len, &answer, &answer_len);
+	exchange->line = NULL;
+	MemoryContextSwitchTo(old);
+	*out_len = answer != NULL ? answer_len : 0;
+	*out = palloc(*out_len + 1);
+	if (*out_len > 0)
+		memcpy(*out, answer, *out_len);
+	(*out)[*out_len] = '\0';
+	return outcome;
+}

@@ -1,0 +1,191 @@
+/*-------------------------------------------------------------------------
+ *
+ * 36_sasl_authenticate.c
+ *	  SaslAuthenticate: messages of the mechanism that was chosen.
+ *
+ * A client that fails is told after pgtopic.failed_login_delay, in words that
+ * are the same for every reason, and its connection ends.  The delay is its
+ * own: nobody else waits.
+ *
+ * Siblings: 17_sasl_handshake.c, ../login.h; ../../auth/sasl.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "auth/message.h"
+#include "guc.h"
+#include "kafka/api.h"
+#include "kafka/login.h"
+
+/* How long a message may wait for its turn to be looked at. */
+#define PATIENCE_MS		30000
+
+/* What is known of the request between begin and resume. */
+typedef struct State
+{
+	bool		failed;
+	char	   *message;		/* copy of auth_bytes with a zero byte behind */
+	PtAuthOutcome outcome;
+	char	   *out;
+	int			out_len;
+} State;
+
+/*
+ * The answer to everybody who fails.
+ */
+static KafkaOutcome
+answer_failure(KafkaCall *call)
+{
+	SaslAuthenticateResponse *out = call->response;
+
+	out->error_code = KERR_SASL_AUTHENTICATION_FAILED;
+	out->error_message = kafka_string("Authentication failed.");
+	call->goodbye = "authentication failed";
+	return KAFKA_REPLY;
+}
+
+/*
+ * The client has failed: it is told when the delay is over.
+ */
+static KafkaOutcome
+failed(KafkaCall *call)
+{
+	State	   *state = call->state;
+
+	kafka_login_end(call->session);
+	state->failed = true;
+	call->retry_at = 0;
+	call->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pt_failed_login_delay_ms);
+	return pt_failed_login_delay_ms > 0 ? KAFKA_WAIT : answer_failure(call);
+}
+
+/*
+ * Hands the message to the mechanism.  For kafka_try().
+ */
+static void
+run_step(void *arg)
+{
+	KafkaCall  *call = arg;
+	State	   *state = call->state;
+	const SaslAuthenticateRequest *in = call->request;
+
+	state->outcome = pt_auth_step(call->session->sasl->exchange, state->message, in->auth_bytes.len,
+								  &state->out, &state->out_len);
+	if (state->outcome == PT_AUTH_DONE &&
+		!kafka_login_finish(call->session, pt_auth_role_name(call->session->sasl->exchange),
+							pt_mechanism_name(call->session->sasl->mechanism)))
+		state->outcome = PT_AUTH_FAILED;
+}
+
+/*
+ * Takes one step.
+ */
+static KafkaOutcome
+step(KafkaCall *call)
+{
+	const SaslAuthenticateRequest *in = call->request;
+	SaslAuthenticateResponse *out = call->response;
+	KafkaSession *session = call->session;
+	PtAuthPeer	peer = kafka_login_peer(session);
+	State	   *state = call->state;
+	KafkaError	error = {0};
+
+	if (!kafka_try(call, run_step, call, &error))
+	{
+		pt_auth_tell_refused(&peer, error.message);
+		state->outcome = PT_AUTH_FAILED;
+	}
+	if (state->outcome == PT_AUTH_LATER)
+	{
+		call->retry_at = pt_auth_again_at(session->sasl->exchange);
+		return KAFKA_WAIT;
+	}
+	explicit_bzero(state->message, in->auth_bytes.len);
+	explicit_bzero(unconstify(char *, in->auth_bytes.data), in->auth_bytes.len);
+	if (state->outcome == PT_AUTH_FAILED)
+		return failed(call);
+	out->auth_bytes.data = state->out;
+	out->auth_bytes.len = state->out_len;
+	if (state->outcome == PT_AUTH_DONE)
+	{
+		kafka_login_end(session);
+		out->session_lifetime_ms = kafka_login_lifetime_ms(session);
+	}
+	return KAFKA_REPLY;
+}
+
+/*
+ * KafkaHandler.begin
+ */
+static KafkaOutcome
+sasl_authenticate_begin(KafkaCall *call)
+{
+	const SaslAuthenticateRequest *in = call->request;
+	SaslAuthenticateResponse *out = call->response;
+	PtAuthPeer	peer = kafka_login_peer(call->session);
+	State	   *state = palloc0(sizeof(State));
+
+	if (call->session->sasl == NULL)
+	{
+		out->error_code = KERR_ILLEGAL_SASL_STATE;
+		out->error_message = kafka_string("SaslAuthenticate without SaslHandshake");
+		if (!OidIsValid(call->session->role))
+			call->goodbye = "SaslAuthenticate without SaslHandshake";
+		return KAFKA_REPLY;
+	}
+	call->state = state;
+	call->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PATIENCE_MS);
+	if (in->auth_bytes.len > PT_SASL_MESSAGE_MAX)
+	{
+		pt_auth_tell_refused(&peer, "its SASL message is too long");
+		return failed(call);
+	}
+	state->message = palloc(in->auth_bytes.len + 1);
+	memcpy(state->message, in->auth_bytes.data, in->auth_bytes.len);
+	state->message[in->auth_bytes.len] = '\0';
+	return step(call);
+}
+
+/*
+ * KafkaHandler.resume.  A peer that closes its side comes here early and waits
+ * all the same.
+ */
+static KafkaOutcome
+sasl_authenticate_resume(KafkaCall *call, bool timed_out)
+{
+	State	   *state = call->state;
+	PtAuthPeer	peer = kafka_login_peer(call->session);
+	bool		over = GetCurrentTimestamp() >= call->deadline;
+
+	if (state->failed)
+		return over ? answer_failure(call) : KAFKA_WAIT;
+	if (!over)
+		return step(call);
+	pt_auth_tell_refused(&peer, "too many passwords are being checked");
+	return failed(call);
+}
+
+/*
+ * KafkaHandler.fail
+ */
+static void
+sasl_authenticate_fail(KafkaCall *call, int16 code, const char *message)
+{
+	SaslAuthenticateResponse *out = call->response;
+
+	kafka_login_end(call->session);
+	(void) answer_failure(call);
+	if (code == KERR_UNSUPPORTED_VERSION)
+		out->error_code = code;
+}
+
+const KafkaHandler kafka_handler_sasl_authenticate = {
+	.begin = sasl_authenticate_begin,
+	.resume = sasl_authenticate_resume,
+	.fail = sasl_authenticate_fail
+};

@@ -51,6 +51,11 @@ typedef RelFileNode RelFileLocator;
 #include "varatt.h"
 #endif
 
+/* The copyObject() of 19 may be for a newer C than ours. */
+#if PG_VERSION_NUM >= 190000 && !defined(typeof_unqual)
+#define typeof_unqual __typeof_unqual__
+#endif
+
 /* 18 put pg_noreturn in front of a declaration. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn __attribute__((noreturn))

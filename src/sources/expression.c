@@ -488,7 +488,7 @@ as_bytes(PtExpressions *e, const PtSource *source, PtSourceExpr which)
 	StringInfo	bytes;
 	bool		isnull;
 	Datum		value = evaluate(e, source, which, &isnull);
-	struct varlena *varlena;
+	struct varlena *detoasted;
 
 	if (isnull)
 		return NULL;
@@ -500,8 +500,8 @@ as_bytes(PtExpressions *e, const PtSource *source, PtSourceExpr which)
 		case VARCHAROID:
 		case BPCHAROID:
 		case JSONOID:
-			varlena = PG_DETOAST_DATUM_PACKED(value);
-			appendBinaryStringInfo(bytes, VARDATA_ANY(varlena), VARSIZE_ANY_EXHDR(varlena));
+			detoasted = PG_DETOAST_DATUM_PACKED(value);
+			appendBinaryStringInfo(bytes, VARDATA_ANY(detoasted), VARSIZE_ANY_EXHDR(detoasted));
 			break;
 		default:
 			appendStringInfoString(bytes, OutputFunctionCall(&c->output, value));

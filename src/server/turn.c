@@ -92,6 +92,7 @@ pt_turn(PtListener *l)
 	if (pt_plane_of(l) == KAFKA_PLANE_ADMIN)
 		admin_phase(l);
 	pt_client_roles_turn(l);
+	transaction_end(l);			/* in which it looked */
 	pt_log_waits_check();
 	resume_phase(l);
 	answer_phase(l);

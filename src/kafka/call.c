@@ -564,31 +564,40 @@ report_activity(const KafkaCall *call)
 }
 
 /* What guard() runs to find out who asks. */
+typedef struct Resolve
+{
+	KafkaSession *session;
+	const char *problem;
+} Resolve;
+
 static void
 resolve_role(void *arg)
 {
-	KafkaCall  *call = arg;
+	Resolve    *resolve = arg;
 
-	call->problem = kafka_session_resolve(call->session);
+	resolve->problem = kafka_session_resolve(resolve->session);
 }
 
 /*
  * Sees to it that the session's role is known and has not changed.  Returns
- * NULL, or why the connection must be closed.
+ * NULL, or why the connection must be closed, in mcxt, which is the current
+ * memory context.
  */
 static const char *
-check_role(KafkaCall *call)
+check_role(KafkaSession *session, MemoryContext mcxt, const KafkaApi *api)
 {
+	Resolve		resolve = {session, NULL};
 	KafkaError	error = {0};
 
-	if (call->session->roles_seen != pt_roles_changes())
+	Assert(CurrentMemoryContext == mcxt);
+	if (!kafka_session_settled(session))
 	{
-		if (!guard(call->mcxt, resolve_role, call, &error))
+		if (!guard(mcxt, resolve_role, &resolve, &error))
 			return error.message;
-		if (call->problem != NULL)
-			return call->problem;
+		if (resolve.problem != NULL)
+			return resolve.problem;
 	}
-	return kafka_session_problem(call->session, call->api);
+	return kafka_session_problem(session, api);
 }
 
 /*
@@ -611,7 +620,7 @@ begin(KafkaCall *call, bool refuse)
 	if (call->api == NULL)
 		return close_connection(call, psprintf("API key %d is not supported", header.api_key));
 
-	problem = check_role(call);
+	problem = check_role(call->session, call->mcxt, call->api);
 	if (problem != NULL)
 		return close_connection(call, problem);
 
@@ -709,6 +718,24 @@ kafka_frame_api(const char *frame, uint32 len)
 		return NULL;
 	memcpy(&key, frame, sizeof(key));
 	return kafka_api_by_key((int16) pg_ntoh16(key));
+}
+
+/*
+ * See kafka.h.  What is wrong with a version is for that process to say.
+ */
+const char *
+kafka_session_heard(KafkaSession *session, const char *frame, uint32 len)
+{
+	KafkaRequestHeader header;
+	const char *problem = kafka_request_header_read(frame, len, &header);
+
+	Assert(kafka_session_settled(session) || IsTransactionState());
+	if (problem != NULL)
+		return problem;
+	Assert(header.api != NULL);
+	if (header.known_version)
+		copy_client_id(session, header.client_id);
+	return check_role(session, CurrentMemoryContext, header.api);
 }
 
 void

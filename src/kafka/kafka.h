@@ -26,9 +26,9 @@
  *				or at call->deadline.  Until then later requests of the
  *				connection wait, as in Kafka.
  *	MOVE		this must run in the worker of the plane call->move_to: the
- *				connection goes there, and the request is begun anew.  begin
- *				has done nothing that the other one's does not expect.  Only
- *				where session->plane is another one, and not ANY.
+ *				request goes there, and is begun anew.  begin has done nothing
+ *				that the other one's does not expect.  Only where
+ *				session->plane is another one, and not ANY.
  *	NO_REPLY	acks=0.
  *	CLOSE		the bytes make no sense: call->problem says why; close the
  *				connection.
@@ -66,10 +66,15 @@ typedef enum KafkaOutcome
 /* The mechanism of an SQL session that asks as a client. */
 #define KAFKA_MECHANISM_SQL		"SQL"
 
-/* The state of a connection.  The server owns it, handlers fill it. */
+/*
+ * The state of a connection.  The server owns it, handlers fill it.
+ *
+ * The first part is what is known of the client.  It is copied as it is to the
+ * worker of another plane that gets requests of the client
+ * (KAFKA_SESSION_KNOWN), so it has no pointers.
+ */
 typedef struct KafkaSession
 {
-	MemoryContext mcxt;			/* the server deletes it with the connection */
 	char		client_id[256]; /* ASCII; what else was sent is "?" */
 	char		software_name[64];
 	char		software_version[64];
@@ -77,14 +82,18 @@ typedef struct KafkaSession
 	struct sockaddr_storage address;	/* the same; AF_UNSPEC: not known */
 	int			listener;		/* place in pgtopic.listeners of the listener
 								 * by which it came */
-	KafkaPlane	plane;			/* of the worker that has it; ANY: of a
-								 * process that does everything */
 	KafkaSecurity security;		/* what is spoken there */
 	char		mechanism[32];	/* how it has authenticated itself, by the
 								 * name of its SASL mechanism, "SSL", or
 								 * KAFKA_MECHANISM_SQL; empty: not */
 	char		role_name[NAMEDATALEN]; /* with a mechanism: who it is */
 	Oid			role;			/* as which it acts; InvalidOid: not known */
+	TimestampTz connected_at;
+
+	/* The second part is this process' own. */
+	MemoryContext mcxt;			/* the server deletes it with the connection */
+	KafkaPlane	plane;			/* of the worker that has it; ANY: of a
+								 * process that does everything */
 	TimestampTz role_until;		/* when it is to be looked at again, whatever
 								 * happens */
 	uint64		roles_seen;		/* pt_roles_changes() when that was found out;
@@ -92,13 +101,15 @@ typedef struct KafkaSession
 	const char *cert_cn;		/* of the client's certificate, in mcxt; NULL:
 								 * there is none that was verified */
 	const char *cert_dn;
-	TimestampTz connected_at;
 	TimestampTz expires_at;		/* when it must have authenticated itself
 								 * again; 0: never */
 	struct KafkaSasl *sasl;		/* an exchange that goes on; NULL: none */
 	struct KafkaFetchState *fetch;	/* fetch sessions (KIP-227) and cursors of
 									 * this connection */
 } KafkaSession;
+
+/* Bytes of the first part. */
+#define KAFKA_SESSION_KNOWN		offsetof(KafkaSession, mcxt)
 
 /*
  * A piece of a response.  The pieces are sent in order.  The first one has
@@ -194,6 +205,9 @@ extern char *kafka_session_resolve(KafkaSession *session);
 /* Returns true if the session must authenticate itself and has not yet. */
 extern bool kafka_session_is_nobody(const KafkaSession *session);
 
+/* Is the session's role known, and have roles not changed since then? */
+extern bool kafka_session_settled(const KafkaSession *session);
+
 /*
  * Says that a parked call can be resumed.  May come at any time, also before
  * begin has returned PARK.  It calls the server's hook.
@@ -229,5 +243,13 @@ extern bool kafka_control_worker;
 
 /* Returns the API of a request by its header, or NULL if it is unknown. */
 extern const KafkaApi *kafka_frame_api(const char *frame, uint32 len);
+
+/*
+ * Instead of begin, for a request of a known API that another process begins:
+ * takes note of what its header says of the client, and sees to it that the
+ * session's role is known, in a transaction if it is not settled.  Returns
+ * NULL, or why the connection must be closed.
+ */
+extern const char *kafka_session_heard(KafkaSession *session, const char *frame, uint32 len);
 
 #endif							/* PT_KAFKA_H */

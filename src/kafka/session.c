@@ -50,6 +50,15 @@ kafka_session_problem(const KafkaSession *session, const KafkaApi *api)
 }
 
 /*
+ * See kafka.h.
+ */
+bool
+kafka_session_settled(const KafkaSession *session)
+{
+	return session->roles_seen == pt_roles_changes();
+}
+
+/*
  * Looks for the role of a session that has authenticated itself; NULL, or the
  * reason why it has none.
  */

@@ -22,7 +22,6 @@
 #include <unistd.h>
 
 #include "net/conn_internal.h"
-#include "net/conn_transfer.h"
 
 #define NET_SEND_START	(256 * 1024)
 
@@ -38,7 +37,6 @@ static void conn_ready(NetWatch *watch, uint32 events);
 static void conn_due(NetTimer *timer);
 static void conn_start_timer(NetConn *conn);
 static void conn_read_event(NetConn *conn);
-static void conn_free(NetConn *conn);
 static void set_reason(NetConn *conn, const char *reason, va_list args) pg_attribute_printf(2, 0);
 
 NetGroup *
@@ -107,12 +105,6 @@ net_group_input_bytes(const NetGroup *group)
 	return group->input_bytes;
 }
 
-bool
-net_group_over_budget(const NetGroup *group)
-{
-	return net_input_over_budget(group);
-}
-
 NetConn *
 net_group_current(const NetGroup *group)
 {
@@ -176,7 +168,10 @@ net_group_flush(NetGroup *group)
 	}
 }
 
-/* Frees what was closed, and lets those read on that waited for memory. */
+/*
+ * Frees what was closed, and lets those read on that waited for memory.  Where
+ * the owner has kept frames, the last of them frees the connection.
+ */
 void
 net_group_reap(NetGroup *group)
 {
@@ -189,8 +184,9 @@ net_group_reap(NetGroup *group)
 		net_output_drop(conn);
 		group->handler.closed(conn, conn->reason[0] != '\0' ? conn->reason : NULL);
 		net_input_drop(conn);
-		Assert(conn->input_bytes == 0); /* else the owner has kept a frame */
-		conn_free(conn);
+		conn->reaped = true;
+		if (conn->input_bytes == 0)
+			net_conn_free(conn);
 	}
 	if (!dlist_is_empty(&group->starved))
 		net_input_relieve(group);
@@ -250,13 +246,16 @@ set_reason(NetConn *conn, const char *reason, va_list args)
 void
 net_conn_finish(NetConn *conn, const char *reason,...)
 {
-	va_list		args;
-
 	if (conn->life == NET_CLOSED)
 		return;
-	va_start(args, reason);
-	set_reason(conn, reason, args);
-	va_end(args);
+	if (reason != NULL)
+	{
+		va_list		args;
+
+		va_start(args, reason);
+		set_reason(conn, reason, args);
+		va_end(args);
+	}
 	if (conn->life == NET_FINISHING)
 		return;
 	net_conn_set_life(conn, NET_FINISHING);
@@ -301,11 +300,12 @@ net_conn_close(NetConn *conn, const char *reason,...)
 	net_conn_check(conn);
 }
 
-static void
-conn_free(NetConn *conn)
+/* Nobody knows it any more, and no frame of it is in use. */
+void
+net_conn_free(NetConn *conn)
 {
-	Assert(conn->life == NET_CLOSED && conn->watch.fd < 0);
-	Assert(conn->chunk == NULL && dlist_is_empty(&conn->out));
+	Assert(conn->life == NET_CLOSED && conn->watch.fd < 0 && conn->reaped);
+	Assert(conn->chunk == NULL && conn->input_bytes == 0 && dlist_is_empty(&conn->out));
 	free(conn);
 }
 
@@ -322,22 +322,22 @@ net_conn_closing(const NetConn *conn)
 }
 
 bool
-net_conn_finishing(const NetConn *conn)
+net_conn_output_full(const NetConn *conn)
 {
-	return conn->life == NET_FINISHING;
+	return conn->out_bytes >= conn->group->limits.output_bytes_max;
 }
 
-int
-net_conn_fd(const NetConn *conn)
+/*
+ * The peer finds the end behind what was sent, and may go on sending.  When it
+ * has gone already there is nobody to tell.
+ */
+void
+net_conn_shut(NetConn *conn)
 {
-	Assert(conn->life != NET_CLOSED);
-	return conn->watch.fd;
-}
-
-bool
-net_conn_output_empty(const NetConn *conn)
-{
-	return dlist_is_empty(unconstify(dlist_head *, &conn->out));
+	if (conn->life == NET_CLOSED)
+		return;
+	Assert(dlist_is_empty(&conn->out));
+	(void) shutdown(conn->watch.fd, SHUT_WR);
 }
 
 static void
@@ -394,8 +394,7 @@ net_conn_may_deliver(const NetConn *conn)
 	const NetLimits *limits = &conn->group->limits;
 
 	return (conn->input == NET_INPUT_FLOWING || conn->input == NET_INPUT_READY) &&
-		conn->inflight < limits->inflight_max &&
-		conn->out_bytes < limits->output_bytes_max;
+		conn->inflight < limits->inflight_max && !net_conn_output_full(conn);
 }
 
 /*

@@ -21,8 +21,11 @@
  * beyond input_bytes_max only small requests and one large one at a time are
  * read on.
  *
- * Siblings: loop.h (readiness and timers), listen.h (new connections),
- * conn_transfer.h.
+ * Either end may be the one that asks.  Who serves gets frames and sends an
+ * answer to each (net_conn_send); who asks sends what it wants (net_conn_ask),
+ * and the frames that it gets are the answers.
+ *
+ * Siblings: loop.h (readiness and timers), listen.h (new connections).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -41,8 +44,9 @@ typedef struct NetConn NetConn;
 typedef struct NetGroup NetGroup;
 
 /*
- * A frame without its length word.  The bytes are the owner's to change until
- * net_frame_release; any number of frames of a connection may be in use.
+ * A frame without its length word, which stands before it.  The bytes are the
+ * owner's to change until net_frame_release, also when the connection has
+ * ended; any number of frames of a connection may be in use.
  */
 typedef struct NetFrame
 {
@@ -74,7 +78,10 @@ typedef struct NetPiece
 	uint64		len;
 } NetPiece;
 
-/* An answer; its bytes stay the owner's and must live until sent is called. */
+/*
+ * What is sent: an answer, or a question.  Its bytes stay the owner's and must
+ * live until sent is called.
+ */
 typedef struct NetMessage
 {
 	dlist_node	node;
@@ -83,6 +90,7 @@ typedef struct NetMessage
 	int			at;				/* piece being sent */
 	uint64		done;			/* bytes of it that are sent */
 	uint64		bytes;			/* left in all */
+	bool		asks;			/* it answers no frame */
 
 	/*
 	 * The message is the owner's again: all sent, or (ok false) the
@@ -103,8 +111,7 @@ typedef struct NetHandler
 	void		(*half_closed) (NetConn *conn);
 
 	/*
-	 * From net_group_reap.  Frames must be released.  reason: NULL when it
-	 * was the peer who ended it.
+	 * From net_group_reap.  reason: NULL when it was the peer who ended it.
 	 */
 	void		(*closed) (NetConn *conn, const char *reason);
 } NetHandler;
@@ -152,8 +159,9 @@ extern bool net_conn_closing(const NetConn *conn);
 extern void net_conn_close(NetConn *conn, const char *reason,...) pg_attribute_printf(2, 3);
 
 /*
- * No more is read; the connection ends, for that reason, when the frames that
- * were delivered are answered and the answers are sent.
+ * No more is read; the connection ends, for that reason (NULL: nothing worth
+ * telling), when the frames that were delivered are answered and the answers
+ * are sent.
  */
 extern void net_conn_finish(NetConn *conn, const char *reason,...) pg_attribute_printf(2, 3);
 
@@ -164,13 +172,34 @@ extern void net_conn_unhold(NetConn *conn);
 /* Queues the answer to one frame; messages leave in the order of the calls. */
 extern void net_conn_send(NetConn *conn, NetMessage *message);
 
+/* The same for what is no answer. */
+extern void net_conn_ask(NetConn *conn, NetMessage *message);
+
+/* No more is sent, which the peer is told; all that was queued has left. */
+extern void net_conn_shut(NetConn *conn);
+
+/* output_bytes_max wait to be written. */
+extern bool net_conn_output_full(const NetConn *conn);
+
 /* One frame has been dealt with and gets no answer. */
 extern void net_conn_answered(NetConn *conn);
 
-/*
- * The owner needs the bytes no more; also right after the connection has been
- * closed.
- */
+/* The owner needs the bytes no more. */
 extern void net_frame_release(NetFrame *frame);
+
+/*
+ * The frame will be kept for a while: one that is small moves to memory of its
+ * own, so that it does not keep that of a whole read.  Its data changes.
+ */
+extern void net_frame_compact(NetFrame *frame);
+
+/* A frame as it came, to be sent on as it is. */
+static inline NetPiece
+net_frame_piece(const NetFrame *frame)
+{
+	NetPiece	piece = {.data = frame->data - sizeof(uint32),.len = sizeof(uint32) + frame->len};
+
+	return piece;
+}
 
 #endif							/* NET_CONN_H */

@@ -153,6 +153,7 @@ struct NetConn
 	NetTimer	timer;
 	int64		active_at;		/* when bytes moved last */
 	char		reason[128];	/* why it ends; "": nothing worth telling */
+	bool		reaped;			/* only frames that are in use keep it */
 
 	/* input */
 	NetChunk   *chunk;			/* bytes [rpos, used) are not delivered yet;
@@ -181,6 +182,7 @@ extern void net_conn_check(const NetConn *conn);
 extern bool net_conn_may_deliver(const NetConn *conn);
 extern void net_conn_unblock(NetConn *conn);
 extern void net_conn_settle(NetConn *conn);
+extern void net_conn_free(NetConn *conn);
 extern void net_conn_mark_dirty(NetConn *conn);
 
 /* input.c */

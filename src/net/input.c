@@ -28,7 +28,6 @@
 #include <sys/socket.h>
 
 #include "net/conn_internal.h"
-#include "net/conn_transfer.h"
 
 #define NET_READ_BYTES		(256 * 1024)	/* one read of small frames */
 #define NET_SCARCE_BYTES	(4 * 1024)	/* the same when memory is short */
@@ -114,6 +113,8 @@ chunk_release(NetChunk *chunk)
 	}
 	else
 		free(chunk);
+	if (conn->reaped && conn->input_bytes == 0)
+		net_conn_free(conn);
 }
 
 void
@@ -398,40 +399,6 @@ net_input_deliver(NetConn *conn)
 }
 
 /*
- * The bytes that were received and not delivered, begun frames included; good
- * until the next call for this connection.
- */
-uint32
-net_conn_unread(const NetConn *conn, const char **data)
-{
-	*data = conn->chunk == NULL ? NULL : conn->chunk->data + conn->rpos;
-	return bytes_pending(conn);
-}
-
-/*
- * Gives a connection that has just been opened the bytes that another process
- * received from it; they are delivered by net_group_deliver.  The budget does
- * not hold this up: whoever feeds has looked at it before.  Returns false when
- * there is no memory.
- */
-bool
-net_conn_feed(NetConn *conn, const char *data, uint32 len)
-{
-	Assert(conn->chunk == NULL && conn->life == NET_OPEN);
-	if (len == 0)
-		return true;
-	conn->chunk = chunk_new(conn, len);
-	if (conn->chunk == NULL)
-		return false;
-	conn->rpos = 0;
-	memcpy(conn->chunk->data, data, len);
-	conn->chunk->used = len;
-	chunk_charge(conn->chunk, len);
-	net_conn_unblock(conn);
-	return true;
-}
-
-/*
  * Between reads nobody sits on much more memory than it has bytes in: the
  * begin of a frame moves to where it just fits.  In a large chunk the rest is
  * untouched.
@@ -463,8 +430,8 @@ net_input_drop(NetConn *conn)
 }
 
 /*
- * Gives the frame's bytes back; a second call does nothing.  Good until the
- * owner's "closed" callback returns, also after net_conn_close.
+ * Gives the frame's bytes back; a second call does nothing.  The last frame of
+ * a connection that was reaped frees that, too.
  */
 void
 net_frame_release(NetFrame *frame)
@@ -476,4 +443,27 @@ net_frame_release(NetFrame *frame)
 	chunk_release(frame->chunk);
 	frame->chunk = NULL;
 	frame->data = NULL;
+}
+
+/*
+ * See conn.h.  Without memory the frame stays where it is.
+ */
+void
+net_frame_compact(NetFrame *frame)
+{
+	NetChunk   *old = frame->chunk;
+	uint32		bytes = NET_LENGTH_WORD + frame->len;
+	NetChunk   *chunk;
+
+	Assert(old != NULL);
+	if (old->cap / 4 <= bytes)
+		return;
+	chunk = chunk_new(old->conn, bytes);
+	if (chunk == NULL)
+		return;
+	memcpy(chunk->data, frame->data - NET_LENGTH_WORD, bytes);
+	chunk->used = bytes;
+	frame->data = chunk->data + NET_LENGTH_WORD;
+	frame->chunk = chunk;
+	chunk_release(old);
 }

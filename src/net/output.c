@@ -59,6 +59,7 @@ struct NetGather
 	char		scratch[NET_SCRATCH_BYTES];
 };
 
+static void queue_message(NetConn *conn, NetMessage *message);
 static void pause_output(NetConn *conn);
 static void pause_due(NetTimer *timer);
 static bool gather_fill(NetGather *g, NetConn *conn);
@@ -120,8 +121,23 @@ pause_due(NetTimer *timer)
 void
 net_conn_send(NetConn *conn, NetMessage *message)
 {
-	Assert(message->npieces > 0 && message->sent != NULL);
 	Assert(conn->inflight > 0);
+	message->asks = false;
+	queue_message(conn, message);
+}
+
+/* The same for what answers no frame. */
+void
+net_conn_ask(NetConn *conn, NetMessage *message)
+{
+	message->asks = true;
+	queue_message(conn, message);
+}
+
+static void
+queue_message(NetConn *conn, NetMessage *message)
+{
+	Assert(message->npieces > 0 && message->sent != NULL);
 	message->at = 0;
 	message->done = 0;
 	message->bytes = 0;
@@ -130,7 +146,7 @@ net_conn_send(NetConn *conn, NetMessage *message)
 	Assert(message->bytes > 0);
 	if (conn->life == NET_CLOSED)
 	{
-		conn->inflight--;
+		conn->inflight -= !message->asks;
 		message->sent(message, false);
 		return;
 	}
@@ -371,6 +387,8 @@ gather_done(NetGather *g, NetConn *conn, size_t sent)
 static void
 message_advance(NetConn *conn, NetMessage *message, size_t n)
 {
+	bool		asked;
+
 	Assert(n <= message->bytes && n <= conn->out_bytes);
 	message->bytes -= n;
 	conn->out_bytes -= n;
@@ -383,9 +401,13 @@ message_advance(NetConn *conn, NetMessage *message, size_t n)
 	Assert(message->done <= message->pieces[message->at].len);
 	if (message->bytes > 0)
 		return;
+	asked = message->asks;		/* the message is the owner's now */
 	dlist_delete(&message->node);
 	message->sent(message, true);
-	net_conn_answered(conn);
+	if (asked)
+		net_conn_unblock(conn);
+	else
+		net_conn_answered(conn);
 }
 
 /* The connection has ended: its messages go back. */
@@ -396,8 +418,8 @@ net_output_drop(NetConn *conn)
 	{
 		NetMessage *message = dlist_container(NetMessage, node, dlist_pop_head_node(&conn->out));
 
-		Assert(conn->inflight > 0);
-		conn->inflight--;
+		Assert(message->asks || conn->inflight > 0);
+		conn->inflight -= !message->asks;
 		message->sent(message, false);
 	}
 	conn->out_bytes = 0;

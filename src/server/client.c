@@ -8,8 +8,8 @@
  * net calls that only between turns, so a pointer to a client is good for a
  * turn.
  *
- * Siblings: turn.c (what a turn does with requests), log_waits.c,
- * client_move.c, span_source.c.
+ * Siblings: turn.c (what a turn does with requests), log_waits.c, forward.c,
+ * span_source.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -24,14 +24,14 @@
 #include "auth/auth.h"
 #include "tell.h"
 #include "net/listen.h"
-#include "server/client_move.h"
+#include "server/forward.h"
 
-static void take_session(KafkaSession *session, const PtMovedSession *moved, int fd);
 static void on_frame(NetConn *conn, const NetFrame *frame);
 static void on_half_closed(NetConn *conn);
 static void on_closed(NetConn *conn, const char *reason);
 static void on_sent(NetMessage *message, bool ok);
 static void request_done(PtRequest *request, bool error, uint64 bytes_out);
+static void call_pieces(PtRequest *request);
 static void drop_requests(dlist_head *list);
 
 const NetHandler pt_client_handler = {
@@ -41,33 +41,36 @@ const NetHandler pt_client_handler = {
 };
 
 /*
- * Takes over the socket of a connection, new or from another worker; it counts
- * for this worker already.  "bytes" are the moved->len that were received from
- * it and not worked on.
+ * Takes over the socket of a connection: of a client, or of another process
+ * that asks for one.  It counts for this worker already.
  */
 void
-pt_client_open(PtListener *l, int fd, const PtMoved *moved, const char *bytes)
+pt_client_open(PtListener *l, int fd, const PtMoved *moved)
 {
 	MemoryContext mcxt = AllocSetContextCreate(l->mcxt, "Kafka client", ALLOCSET_SMALL_SIZES);
 	PtClient   *client = MemoryContextAllocZero(mcxt, sizeof(PtClient));
 
 	client->listener = l;
+	memcpy(&client->session, &moved->session, KAFKA_SESSION_KNOWN);
 	client->session.mcxt = mcxt;
 	client->session.plane = pt_plane_of(l);
-	client->sent_here = moved->begin;
-	take_session(&client->session, &moved->session, fd);
-	client->slot = moved->slot == PT_SLOT_NEW ? pt_client_slot_new(l->number, client->session.peer) :
-		pt_client_slot_take(moved->slot, moved->slot_serial, l->number);
+	client->origin = moved->origin;
+	if (client->origin != PT_ORIGIN_LISTENER)
+	{
+		client->session.connected_at = GetCurrentTimestamp();
+		net_peer_address(fd, &client->session.address);
+	}
+	if (client->session.peer[0] == '\0')
+		net_peer_name(fd, client->session.peer, sizeof(client->session.peer));
+	client->slot = pt_client_slot_new(l->number, client->origin == PT_ORIGIN_CLIENT ? client->session.peer : NULL);
 	dlist_init(&client->arrived);
 	dlist_init(&client->begun);
 	client->conn = net_conn_open(l->group, fd, client);
-	if (moved->slot == PT_SLOT_NEW && moved->session.role == InvalidOid)
+	if (client->origin == PT_ORIGIN_CLIENT && moved->session.role == InvalidOid)
 		pt_auth_tell_received(client->session.peer);
 	if (client->conn != NULL)
 	{
 		dlist_push_tail(&l->clients, &client->node);
-		if (!net_conn_feed(client->conn, bytes, (uint32) moved->len))
-			net_conn_close(client->conn, "out of memory for a request");
 		return;
 	}
 	ereport(LOG,
@@ -76,25 +79,6 @@ pt_client_open(PtListener *l, int fd, const PtMoved *moved, const char *bytes)
 	pt_client_slot_free(client->slot);
 	(void) pt_server_connections_add(l->number, l->life, -1);
 	MemoryContextDelete(mcxt);
-}
-
-static void
-take_session(KafkaSession *session, const PtMovedSession *moved, int fd)
-{
-	strlcpy(session->client_id, moved->client_id, sizeof(session->client_id));
-	strlcpy(session->software_name, moved->software_name, sizeof(session->software_name));
-	strlcpy(session->software_version, moved->software_version, sizeof(session->software_version));
-	session->listener = moved->listener;
-	session->security = (KafkaSecurity) moved->security;
-	strlcpy(session->mechanism, moved->mechanism, sizeof(session->mechanism));
-	strlcpy(session->role_name, moved->role_name, sizeof(session->role_name));
-	session->role = moved->role;
-	session->connected_at = GetCurrentTimestamp();
-	net_peer_address(fd, &session->address);
-	if (moved->peer[0] != '\0')
-		strlcpy(session->peer, moved->peer, sizeof(session->peer));
-	else
-		net_peer_name(fd, session->peer, sizeof(session->peer));
 }
 
 static void
@@ -121,8 +105,13 @@ on_half_closed(NetConn *conn)
 	PtClient   *client = net_conn_data(conn);
 
 	Assert(client->conn == conn && client->state != PT_CLIENT_GONE);
-	if (client->state == PT_CLIENT_WAITING && client->waiting->state == PT_REQUEST_WAITING)
+	client->half_closed = true;
+	if (client->state != PT_CLIENT_WAITING)
+		return;
+	if (client->waiting->state == PT_REQUEST_WAITING)
 		pt_request_expire(client->waiting);
+	else if (client->waiting->state == PT_REQUEST_FORWARDED)
+		pt_forward_half_closed(client->waiting);
 }
 
 /*
@@ -154,9 +143,10 @@ on_closed(NetConn *conn, const char *reason)
 	if (reason != NULL)
 		tell_closed(&client->session, reason);
 	Assert(client->conn == conn);
-	if (OidIsValid(client->session.role))
+	if (client->origin == PT_ORIGIN_CLIENT && OidIsValid(client->session.role))
 		pt_auth_tell_disconnected(client->session.peer, client->session.role_name, client->session.connected_at);
 	dlist_delete(&client->node);
+	pt_forward_client_gone(client);
 	client->waiting = NULL;
 	pt_client_set_state(client, PT_CLIENT_GONE);
 	pt_client_set_answers(client, PT_ANSWERS_NONE);
@@ -202,8 +192,51 @@ pt_client_answerable(PtClient *client)
 }
 
 /*
- * For views: a request has been begun, here and not elsewhere.  The slot gets
- * the names that the client gives itself with its first request, and anew when
+ * What is behind this request waits until it has its answer, as in Kafka: the
+ * connection is held.
+ */
+void
+pt_client_wait(PtRequest *request)
+{
+	PtClient   *client = request->client;
+
+	Assert(client->waiting == NULL || client->waiting == request);
+	client->waiting = request;
+	pt_client_set_state(client, PT_CLIENT_WAITING);
+	net_conn_hold(client->conn);
+}
+
+/* What waits behind this request does so no more. */
+void
+pt_client_go_on(PtRequest *request)
+{
+	PtClient   *client = request->client;
+
+	Assert(client->state == PT_CLIENT_WAITING && client->waiting == request);
+	client->waiting = NULL;
+	pt_client_set_state(client, PT_CLIENT_IDLE);
+	net_conn_unhold(client->conn);
+	pt_client_runnable(client);
+}
+
+/*
+ * The connection ends, for that reason (net_conn_finish), when those of its
+ * requests that have begun are answered.
+ */
+void
+pt_client_finish(PtClient *client, const char *reason)
+{
+	if (reason != NULL)
+		net_conn_finish(client->conn, "%s", reason);
+	else
+		net_conn_finish(client->conn, NULL);
+	while (!dlist_is_empty(&client->arrived))
+		pt_request_forget(dlist_head_element(PtRequest, node, &client->arrived), false);
+}
+
+/*
+ * For views: a request has been begun, here or elsewhere.  The slot gets the
+ * names that the client gives itself with its first request, and anew when
  * ApiVersions tells more or it acts as another role.
  */
 void
@@ -213,10 +246,10 @@ pt_request_begun(PtRequest *request)
 	PtClientSlot *slot = client->slot;
 	bool		first = slot->requests++ == 0;
 
-	Assert(request->state == PT_REQUEST_RUNNING && request->call != NULL);
+	Assert(request->state == PT_REQUEST_RUNNING);
 	slot->bytes_in += sizeof(uint32) + request->frame.len;
 	slot->last_request_at = client->listener->now;
-	slot->api = request->call->api_key;
+	slot->api = request->api_key;
 	if (first || slot->api == KAFKA_KEY_ApiVersions || strcmp(slot->text.role, client->session.role_name) != 0)
 		pt_client_slot_name(slot, client->session.client_id, client->session.software_name,
 							client->session.software_version, client->session.role_name, client->session.mechanism);
@@ -224,6 +257,7 @@ pt_request_begun(PtRequest *request)
 
 /*
  * The same when it has its answer, or gets none; it is off its client's list.
+ * Requests are counted by the worker that has run them.
  */
 static void
 request_done(PtRequest *request, bool error, uint64 bytes_out)
@@ -232,11 +266,11 @@ request_done(PtRequest *request, bool error, uint64 bytes_out)
 	KafkaCall  *call = request->call;
 	instr_time	took;
 
-	Assert(call != NULL && client->slot != NULL);
+	Assert(client->slot != NULL);
 	client->slot->bytes_out += bytes_out;
 	client->slot->api = dlist_is_empty(&client->begun) ? -1 :
-		dlist_head_element(PtRequest, node, &client->begun)->call->api_key;
-	if (call->api == NULL)
+		dlist_head_element(PtRequest, node, &client->begun)->api_key;
+	if (call == NULL || call->api == NULL)
 		return;
 	INSTR_TIME_SET_CURRENT(took);
 	INSTR_TIME_SUBTRACT(took, call->started);
@@ -248,21 +282,50 @@ request_done(PtRequest *request, bool error, uint64 bytes_out)
 void
 pt_request_forget(PtRequest *request, bool error)
 {
-	if (request->call != NULL)
+	PtClient   *client = request->client;
+	bool		begun = request->state != PT_REQUEST_ARRIVED;
+
+	dlist_delete(&request->node);
+	if (begun)
 		request_done(request, error, 0);
 	pt_request_end(request);
+	net_conn_answered(client->conn);
+	/* it may have stood before one that is answered */
+	pt_client_answerable(client);
 }
 
-/* Hands the answer to the connection; the request is off its client's list. */
+/*
+ * Hands the answer to the connection; the request is off its client's list.
+ * The answer is that of its call, or that of another worker.
+ */
 void
 pt_request_send(PtRequest *request)
+{
+	Assert(request->frame.data == NULL);
+	pt_request_set_state(request, PT_REQUEST_SENT);
+	if (request->call != NULL)
+		call_pieces(request);
+	else
+	{
+		request->message.pieces = &request->piece;
+		request->message.npieces = 1;
+	}
+	request->message.sent = on_sent;
+	request->message.arg = request;
+	request_done(request, request->call != NULL && request->call->error,
+				 request->call != NULL ? request->call->response_bytes : request->piece.len);
+	net_conn_send(request->client->conn, &request->message);
+}
+
+/* The pieces of a call's answer for net. */
+static void
+call_pieces(PtRequest *request)
 {
 	KafkaCall  *call = request->call;
 	MemoryContext old = MemoryContextSwitchTo(call->mcxt);
 	NetPiece   *pieces = palloc0(call->npieces * sizeof(NetPiece));
 
-	Assert(call->npieces > 0 && request->frame.data == NULL);
-	pt_request_set_state(request, PT_REQUEST_SENT);
+	Assert(call->npieces > 0);
 	for (int i = 0; i < call->npieces; i++)
 	{
 		const KafkaPiece *piece = &call->pieces[i];
@@ -275,16 +338,17 @@ pt_request_send(PtRequest *request)
 	MemoryContextSwitchTo(old);
 	request->message.pieces = pieces;
 	request->message.npieces = call->npieces;
-	request->message.sent = on_sent;
-	request->message.arg = request;
-	request_done(request, call->error, call->response_bytes);
-	net_conn_send(request->client->conn, &request->message);
 }
 
 static void
 on_sent(NetMessage *message, bool ok)
 {
-	pt_request_end(message->arg);
+	PtRequest  *request = message->arg;
+	PtClient   *client = request->client;
+
+	pt_request_end(request);
+	pt_client_runnable(client); /* it may have waited for the client to take
+								 * answers */
 }
 
 /* The request is off its client's list; everything else of it goes here. */
@@ -298,7 +362,16 @@ pt_request_end(PtRequest *request)
 	net_timer_stop(request->client->listener->loop, &request->timer);
 	Assert(request->waits == NULL && !request->timer.armed);
 	net_frame_release(&request->frame);
+	net_frame_release(&request->answer);
+	pt_request_call_end(request);
+	pfree(request);
+}
+
+/* The request goes on elsewhere, or nowhere. */
+void
+pt_request_call_end(PtRequest *request)
+{
 	if (request->call != NULL)
 		kafka_call_end(request->call);
-	pfree(request);
+	request->call = NULL;
 }

@@ -64,7 +64,8 @@ is_late(const PtListener *l, const KafkaSession *session)
 
 /*
  * Closes those that have lost their role.  One that has asked nothing yet has
- * none: its first request will tell.
+ * none: its first request will tell.  Those of listeners end with the clients
+ * that are there.
  */
 static void
 look(PtListener *l)
@@ -79,7 +80,7 @@ look(PtListener *l)
 		KafkaSession *session = &client->session;
 		char	   *problem;
 
-		if (net_conn_closing(client->conn))
+		if (net_conn_closing(client->conn) || client->origin == PT_ORIGIN_LISTENER)
 			continue;
 		if (is_late(l, session))
 			net_conn_close(client->conn, "it has not authenticated itself in time");

@@ -8,7 +8,7 @@
  * the client or request off the list of the old state and puts it to the end
  * of the new one's.  Setting the state that is there already does nothing.
  *
- * Siblings: client.h, client.c, turn.c, client_move.c (who decide on changes).
+ * Siblings: client.h, client.c, turn.c, forward.c (who decide on changes).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -24,12 +24,16 @@
 /* From each state, a bit for each state that may follow. */
 static const uint16 after_request[] = {
 	[PT_REQUEST_ARRIVED] = TO(PT_REQUEST_RUNNING) | TO(PT_REQUEST_OVER),
-	[PT_REQUEST_RUNNING] = TO(PT_REQUEST_ARRIVED) | TO(PT_REQUEST_APPENDING) | TO(PT_REQUEST_WAITING) |
-	TO(PT_REQUEST_UNCOMMITTED) | TO(PT_REQUEST_OVER),
+	[PT_REQUEST_RUNNING] = TO(PT_REQUEST_APPENDING) | TO(PT_REQUEST_WAITING) | TO(PT_REQUEST_LEAVING) |
+	TO(PT_REQUEST_UNCOMMITTED) | TO(PT_REQUEST_ANSWERED) | TO(PT_REQUEST_OVER),
 	[PT_REQUEST_APPENDING] = TO(PT_REQUEST_DUE) | TO(PT_REQUEST_EXPIRED) | TO(PT_REQUEST_OVER),
 	[PT_REQUEST_WAITING] = TO(PT_REQUEST_DUE) | TO(PT_REQUEST_EXPIRED) | TO(PT_REQUEST_OVER),
+	[PT_REQUEST_LEAVING] = TO(PT_REQUEST_FORWARDED) | TO(PT_REQUEST_REFUSED) | TO(PT_REQUEST_OVER),
+	[PT_REQUEST_FORWARDED] = TO(PT_REQUEST_LEAVING) | TO(PT_REQUEST_REFUSED) | TO(PT_REQUEST_ANSWERED) |
+	TO(PT_REQUEST_OVER),
 	[PT_REQUEST_DUE] = TO(PT_REQUEST_EXPIRED) | TO(PT_REQUEST_RUNNING) | TO(PT_REQUEST_OVER),
 	[PT_REQUEST_EXPIRED] = TO(PT_REQUEST_RUNNING) | TO(PT_REQUEST_OVER),
+	[PT_REQUEST_REFUSED] = TO(PT_REQUEST_RUNNING) | TO(PT_REQUEST_OVER),
 	[PT_REQUEST_UNCOMMITTED] = TO(PT_REQUEST_ANSWERED) | TO(PT_REQUEST_OVER),
 	[PT_REQUEST_ANSWERED] = TO(PT_REQUEST_SENT) | TO(PT_REQUEST_OVER),
 	[PT_REQUEST_SENT] = TO(PT_REQUEST_OVER),
@@ -37,11 +41,9 @@ static const uint16 after_request[] = {
 };
 
 static const uint8 after_client[] = {
-	[PT_CLIENT_IDLE] = TO(PT_CLIENT_RUNNABLE) | TO(PT_CLIENT_WAITING) | TO(PT_CLIENT_MOVING) | TO(PT_CLIENT_GONE),
+	[PT_CLIENT_IDLE] = TO(PT_CLIENT_RUNNABLE) | TO(PT_CLIENT_WAITING) | TO(PT_CLIENT_GONE),
 	[PT_CLIENT_RUNNABLE] = TO(PT_CLIENT_IDLE) | TO(PT_CLIENT_GONE),
 	[PT_CLIENT_WAITING] = TO(PT_CLIENT_IDLE) | TO(PT_CLIENT_GONE),
-	[PT_CLIENT_MOVING] = TO(PT_CLIENT_REFUSED) | TO(PT_CLIENT_IDLE) | TO(PT_CLIENT_GONE),
-	[PT_CLIENT_REFUSED] = TO(PT_CLIENT_IDLE) | TO(PT_CLIENT_GONE),
 	[PT_CLIENT_GONE] = 0
 };
 
@@ -64,8 +66,11 @@ request_list(PtListener *l, PtRequestState state)
 	{
 		case PT_REQUEST_APPENDING:
 			return &l->appending;
+		case PT_REQUEST_LEAVING:
+			return &l->leaving;
 		case PT_REQUEST_DUE:
 		case PT_REQUEST_EXPIRED:
+		case PT_REQUEST_REFUSED:
 			return &l->due;
 		case PT_REQUEST_UNCOMMITTED:
 			return &l->uncommitted;
@@ -77,16 +82,7 @@ request_list(PtListener *l, PtRequestState state)
 static dlist_head *
 client_list(PtListener *l, PtClientState state)
 {
-	switch (state)
-	{
-		case PT_CLIENT_RUNNABLE:
-		case PT_CLIENT_REFUSED:
-			return &l->runnable;
-		case PT_CLIENT_MOVING:
-			return &l->moving;
-		default:
-			return NULL;
-	}
+	return state == PT_CLIENT_RUNNABLE ? &l->runnable : NULL;
 }
 
 static dlist_head *
@@ -128,7 +124,10 @@ pt_request_set_state(PtRequest *request, PtRequestState to)
 	if (from == to)
 		return;
 	Assert(after_request[from] & TO(to));
-	Assert(to == PT_REQUEST_ARRIVED || to == PT_REQUEST_RUNNING || to == PT_REQUEST_OVER || request->call != NULL);
+	Assert(request->call != NULL ||
+		   (to != PT_REQUEST_APPENDING && to != PT_REQUEST_WAITING && to != PT_REQUEST_DUE &&
+			to != PT_REQUEST_EXPIRED && to != PT_REQUEST_UNCOMMITTED));
+	Assert(request->call == NULL || to != PT_REQUEST_LEAVING);
 	request->state = to;
 	change_list(&request->state_node, request_list(l, from), request_list(l, to));
 }

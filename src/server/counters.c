@@ -3,10 +3,9 @@
  * counters.c
  *	  Clients and requests, counted in shared memory for views.
  *
- * A client has a slot for as long as it is connected; worker by worker it
- * moves with its connection.  There is a fixed number of slots (as many as one
- * worker may have connections when the server starts, up to PT_SLOTS_MAX); who
- * finds none is served all the same.
+ * A client has a slot for as long as it is connected.  There is a fixed number
+ * of slots (as many as one worker may have connections when the server starts,
+ * up to PT_SLOTS_MAX); who finds none is served all the same.
  *
  * Each worker counts requests in an array of its own.  A reset raises the
  * common generation: numbers of an older one count for nothing, and the worker
@@ -43,7 +42,6 @@ typedef struct Counters
 	slock_t		lock;			/* who owns which slot */
 	int			free;			/* first free slot, -1: none */
 	int			nslots;
-	uint64		next_serial;
 	pg_atomic_uint64 generation;
 	WorkerCounters workers[PT_WORKERS_MAX];
 	PtClientSlot slots[FLEXIBLE_ARRAY_MEMBER];
@@ -90,7 +88,6 @@ pt_counters_shmem_init(void)
 	SpinLockInit(&counters->lock);
 	counters->nslots = slots_wanted();
 	counters->free = counters->nslots > 0 ? 0 : -1;
-	counters->next_serial = 1;
 	pg_atomic_init_u64(&counters->generation, 0);
 	for (int i = 0; i < PT_WORKERS_MAX; i++)
 		pg_atomic_init_u64(&counters->workers[i].generation, 0);
@@ -137,13 +134,14 @@ pt_client_slot_new(int worker, const char *peer)
 {
 	PtClientSlot *slot = &nowhere;
 
+	if (peer == NULL)
+		return slot;
 	SpinLockAcquire(&counters->lock);
 	if (counters->free >= 0)
 	{
 		slot = &counters->slots[counters->free];
 		Assert(slot->worker < 0);
 		counters->free = slot->next_free;
-		slot->serial = counters->next_serial++;
 		slot->worker = worker;
 	}
 	SpinLockRelease(&counters->lock);
@@ -217,46 +215,6 @@ pt_client_slot_role(PtClientSlot *slot, Oid role)
 	for (int i = 0; OidIsValid(role) && i < counters->nslots; i++)
 		n += counters->slots[i].worker >= 0 && counters->slots[i].role == role;
 	return n;
-}
-
-int
-pt_client_slot_offer(PtClientSlot *slot, int to_worker, uint64 *serial)
-{
-	*serial = 0;
-	if (!is_shared(slot))
-		return -1;
-	Assert(slot->worker >= 0 && slot->serial > 0);
-	*serial = slot->serial;
-	SpinLockAcquire(&counters->lock);
-	slot->worker = to_worker;
-	SpinLockRelease(&counters->lock);
-	return slot - counters->slots;
-}
-
-/*
- * The worker to which it was offered may have ended meanwhile, and the slot
- * with it.
- */
-PtClientSlot *
-pt_client_slot_take(int number, uint64 serial, int worker)
-{
-	PtClientSlot *slot;
-
-	if (number < 0)
-		return &nowhere;
-	Assert(number < counters->nslots);
-	slot = &counters->slots[number];
-	SpinLockAcquire(&counters->lock);
-	if (slot->worker >= 0 && slot->serial == serial)
-	{
-		slot->worker = worker;
-		slot->pid = MyProcPid;
-		slot->api = -1;
-	}
-	else
-		slot = &nowhere;
-	SpinLockRelease(&counters->lock);
-	return slot;
 }
 
 void

@@ -40,7 +40,6 @@ typedef struct PtClientSlot
 								 * counts */
 	int			next_free;
 	int			pid;
-	uint64		serial;			/* of the connection */
 	int			api;			/* key of the request that is worked on, -1:
 								 * none */
 	Oid			role;			/* whose connection limit it counts for;
@@ -54,8 +53,8 @@ typedef struct PtClientSlot
 } PtClientSlot;
 
 /*
- * A slot for a new client of this process.  When all are taken, one that is
- * not shared: the client is served and not seen.
+ * A slot for a new client of this process.  When all are taken, or without a
+ * peer, one that is not shared: the client is served and not seen.
  */
 extern PtClientSlot *pt_client_slot_new(int worker, const char *peer);
 extern void pt_client_slot_free(PtClientSlot *slot);
@@ -67,14 +66,6 @@ extern void pt_client_slot_name(PtClientSlot *slot, const char *client_id, const
  * how many clients of all workers do; -1: this one cannot be counted.
  */
 extern int	pt_client_slot_role(PtClientSlot *slot, Oid role);
-
-/*
- * A slot moves with its client: the giver offers it to a worker, and takes it
- * back when that does not get the client; the other worker takes it by number
- * and serial.
- */
-extern int	pt_client_slot_offer(PtClientSlot *slot, int to_worker, uint64 *serial);
-extern PtClientSlot *pt_client_slot_take(int number, uint64 serial, int worker);
 
 /* A worker begins or ends: its clients are gone. */
 extern void pt_client_slots_forget(int worker);

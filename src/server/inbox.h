@@ -3,6 +3,8 @@
  * inbox.h
  *	  Connections from process to process: what goes along.
  *
+ * Siblings: inbox.c.
+ *
  * Copyright (c) 2026, the pgtopic authors
  *
  *-------------------------------------------------------------------------
@@ -12,45 +14,26 @@
 
 #include "compat.h"
 
-#include <sys/uio.h>
+#include "kafka/kafka.h"
 
-#include "datatype/timestamp.h"
-
-/* Pieces of bytes that one handover may have. */
-#define PT_INBOX_IOVECS	256
-
-#define PT_SLOT_UNSEEN	(-1)	/* not among the clients that are shown */
-#define PT_SLOT_NEW		(-2)
-
-/*
- * What is known of a client; a new one has empty strings, and the address of
- * its socket.
- */
-typedef struct PtMovedSession
+/* Who is at the other end of a connection that is given to a worker. */
+typedef enum PtOrigin
 {
-	char		client_id[256];
-	char		software_name[64];
-	char		software_version[64];
-	char		peer[64];		/* "": to be asked of the socket */
-	int			listener;		/* place in pgtopic.listeners */
-	int			security;		/* KafkaSecurity */
-	char		mechanism[32];
-	char		role_name[NAMEDATALEN];
-	Oid			role;
-} PtMovedSession;
+	PT_ORIGIN_CLIENT,			/* a Kafka client, which has just been
+								 * accepted */
+	PT_ORIGIN_LISTENER,			/* a listener, for one of its clients
+								 * (forward.c) */
+	PT_ORIGIN_SESSION			/* a session of SQL */
+} PtOrigin;
 
 typedef struct PtMoved
 {
 	uint32		magic;
-	uint64		len;			/* bytes received and not worked on; set by
-								 * pt_inbox_send */
 	uint16		life;			/* of the worker for which it was counted; set
 								 * by pt_inbox_send */
-	int			slot;			/* in the table of clients (counters.h), or */
-	uint64		slot_serial;
-	bool		begin;			/* the first request is for the receiver,
-								 * whatever its plane */
-	PtMovedSession session;
+	PtOrigin	origin;
+	KafkaSession session;		/* its first part, what is known of the
+								 * client; peer "": ask the socket */
 } PtMoved;
 
 typedef enum PtInboxResult
@@ -61,11 +44,10 @@ typedef enum PtInboxResult
 } PtInboxResult;
 
 /*
- * Gives a connected, non-blocking socket to a worker, with bytes that were
- * received from it, over the datagram socket "from".  The caller's descriptor
- * stays open.  Callable in any process of the server.
+ * Gives a connected, non-blocking socket to a worker, over the datagram socket
+ * "from".  The caller's descriptor stays open.  Callable in any process of the
+ * server.
  */
-extern PtInboxResult pt_inbox_send(int from, int worker, int fd, PtMoved *moved,
-								   const struct iovec *bytes, int nbytes);
+extern PtInboxResult pt_inbox_send(int from, int worker, int fd, PtMoved *moved);
 
 #endif							/* PT_SERVER_INBOX_H */

@@ -9,10 +9,11 @@
  * takes everything that has become ready since the last (turn.c).
  *
  * The control and the administration worker are listeners that do not accept:
- * clients come to them while they ask for what belongs there (client_move.c).
+ * the connections that they serve come from listeners, for requests that
+ * belong to them (forward.c), and from sessions of SQL.
  *
- * Siblings: client.c, turn.c, log_waits.c, span_source.c, client_move.c,
- * inbox.c, doors.c; committer.c.
+ * Siblings: client.c, turn.c, log_waits.c, span_source.c, forward.c, inbox.c,
+ * doors.c; committer.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -43,8 +44,8 @@
 #include "auth/auth.h"
 #include "guc.h"
 #include "record/crc32c.h"
-#include "server/client_move.h"
 #include "server/doors.h"
+#include "server/forward.h"
 #include "server/server.h"
 #include "xact/commit.h"
 #include "worker.h"
@@ -56,6 +57,9 @@
  * Bytes of answers that may wait in one connection before it is read no more.
  */
 #define PT_OUTPUT_BYTES_MAX		(1024 * 1024)
+
+/* Requests of one connection in work. */
+#define PT_INFLIGHT_MAX			64
 
 /* Memory for requests, beside one as large as may be. */
 #define PT_INPUT_BYTES			((uint64) 128 * 1024 * 1024)
@@ -79,9 +83,10 @@ static long report_ms = -1;		/* until there is something to report; -1:
 
 static void listener_start(PtListener *l);
 static void listener_exit(int code, Datum arg);
-static void raise_file_limit(int connections);
+static int	sockets_max(const PtListener *l);
+static void raise_file_limit(int n);
 static void keep_memory(void);
-static void set_limits(NetLimits *limits);
+static void set_limits(const PtListener *l, NetLimits *limits);
 static void await_committer(uint32 wait_event);
 static void on_accepted(NetListener *from, int fd, void *arg);
 static const char *name_of(const PtListener *l);
@@ -150,11 +155,11 @@ listener_start(PtListener *l)
 	SetConfigOption("synchronous_commit", "off", PGC_USERSET, PGC_S_OVERRIDE);
 	XLogEnsureRecordSpace(32, 64);
 	pt_crc32c_for_server();
-	raise_file_limit(pt_plane_of(l) == KAFKA_PLANE_DATA ? pt_max_connections : connections_max());
+	raise_file_limit(sockets_max(l));
 	keep_memory();
 	l->mcxt = AllocSetContextCreate(TopMemoryContext, "pgtopic listener", ALLOCSET_DEFAULT_SIZES);
 	l->turn_mcxt = AllocSetContextCreate(l->mcxt, "pgtopic turn", ALLOCSET_DEFAULT_SIZES);
-	set_limits(&limits);
+	set_limits(l, &limits);
 	l->loop = net_loop_create();
 	if (l->loop != NULL)
 		l->group = net_group_create(l->loop, &pt_client_handler, &limits, l);
@@ -165,7 +170,7 @@ listener_start(PtListener *l)
 	pt_auth_load(l->number == 0);
 	pt_turn_init(l);
 	pt_log_waits_init(l);
-	pt_client_move_init(l);
+	pt_forward_init(l);
 	pt_inbox_init(l);
 	before_shmem_exit(listener_exit, (Datum) 0);
 	l->life = pt_server_attach(l->number, MyLatch);
@@ -195,18 +200,28 @@ listener_exit(int code, Datum arg)
 }
 
 /*
+ * A listener has up to three for each of its clients (forward.c), the others
+ * one for each client of all listeners.
+ */
+static int
+sockets_max(const PtListener *l)
+{
+	return pt_plane_of(l) == KAFKA_PLANE_DATA ? 3 * pt_max_connections : connections_max();
+}
+
+/*
  * Sockets come on top of the files that the server wants to have open: fd.c
  * gets to count them all, so its limit goes up with the process' own.
  */
 static void
-raise_file_limit(int connections)
+raise_file_limit(int n)
 {
 	struct rlimit limit;
 	rlim_t		want;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
-	want = (rlim_t) max_safe_fds + connections + 64;
+	want = (rlim_t) max_safe_fds + n + 64;
 	if (limit.rlim_cur < want && limit.rlim_cur < limit.rlim_max)
 	{
 		limit.rlim_cur = Min(want, limit.rlim_max);
@@ -214,11 +229,11 @@ raise_file_limit(int connections)
 			return;
 	}
 	if (limit.rlim_cur > (rlim_t) max_safe_fds + 64)
-		max_safe_fds += (int) Min((rlim_t) connections, limit.rlim_cur - max_safe_fds - 64);
+		max_safe_fds += (int) Min((rlim_t) n, limit.rlim_cur - max_safe_fds - 64);
 	if (limit.rlim_cur < want)
 		ereport(LOG,
-				(errmsg("the limit of open files, %lu, is too low for %d Kafka connections",
-						(unsigned long) limit.rlim_cur, connections),
+				(errmsg("the limit of open files, %lu, is too low for %d sockets of Kafka clients",
+						(unsigned long) limit.rlim_cur, n),
 				 errhint("Raise the limit of open files of the server, or lower \"pgtopic.max_connections\".")));
 }
 
@@ -231,14 +246,15 @@ keep_memory(void)
 #endif
 }
 
+/* Who is silent is the listener's to end, which has the client. */
 static void
-set_limits(NetLimits *limits)
+set_limits(const PtListener *l, NetLimits *limits)
 {
 	limits->frame_bytes_max = pt_max_request_size;
 	limits->input_bytes_max = Max(PT_INPUT_BYTES, (uint64) pt_max_request_size + PT_INPUT_BYTES / 4);
 	limits->output_bytes_max = PT_OUTPUT_BYTES_MAX;
 	limits->inflight_max = PT_INFLIGHT_MAX;
-	limits->idle_us = (int64) pt_idle_timeout_ms * 1000;
+	limits->idle_us = pt_plane_of(l) == KAFKA_PLANE_DATA ? (int64) pt_idle_timeout_ms * 1000 : 0;
 	Assert(limits->input_bytes_max >= limits->frame_bytes_max); /* one can always finish */
 }
 
@@ -274,25 +290,23 @@ on_accepted(NetListener *from, int fd, void *arg)
 	PtListener *l = &listener;
 	int			worker = pt_server_least_loaded(l->number);
 	int			number = *(const int *) arg;
-	PtMoved		moved = {.slot = PT_SLOT_NEW,.session.listener = number};
-	KafkaSecurity security = KAFKA_SECURITY_PLAINTEXT;
+	PtMoved		moved = {.origin = PT_ORIGIN_CLIENT,.session.listener = number};
 
-	(void) kafka_listener_security(kafka_listeners()->at[number].name, &security);
-	moved.session.security = security;
-	if (pt_server_connections_all() >= connections_max())
+	(void) kafka_listener_security(kafka_listeners()->at[number].name, &moved.session.security);
+	if (pt_server_clients() >= connections_max())
 	{
 		close(fd);
 		tell_refused();
 		return;
 	}
 	if (worker != l->number &&
-		pt_inbox_send(pt_inbox_socket(), worker, fd, &moved, NULL, 0) == PT_INBOX_DONE)
+		pt_inbox_send(pt_inbox_socket(), worker, fd, &moved) == PT_INBOX_DONE)
 	{
 		close(fd);
 		return;
 	}
 	(void) pt_server_connections_add(l->number, l->life, 1);
-	pt_client_open(l, fd, &moved, NULL);
+	pt_client_open(l, fd, &moved);
 }
 
 static void
@@ -303,7 +317,7 @@ take_interrupts(PtListener *l)
 	if (!pt_worker_interrupts())
 		return;
 	pt_auth_load(l->number == 0);
-	set_limits(&limits);
+	set_limits(l, &limits);
 	net_group_set_limits(l->group, &limits);
 	if (l->number == 0)
 		pt_doors_reload();
@@ -327,12 +341,11 @@ run_turn(PtListener *l)
 		take_interrupts(l);
 		(void) net_loop_poll(l->loop, 0);
 		net_loop_run_timers(l->loop);
+		net_group_deliver(l->fars);
 		net_group_deliver(l->group);
 		pt_turn(l);
-		pt_client_move_turn(l);
 		net_group_reap(l->group);
-		pt_inbox_turn(l);		/* what has just come free may be what it
-								 * waits for */
+		net_group_reap(l->fars);	/* those of clients that have gone, too */
 		report_ms = pt_turn_pending(l) ? -1 : report_idle(l);
 	}
 	PG_CATCH();

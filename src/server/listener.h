@@ -50,12 +50,13 @@ struct PtListener
 	MemoryContext turn_mcxt;	/* reset in every turn */
 	NetLoop    *loop;
 	NetGroup   *group;
+	NetGroup   *fars;			/* connections to other workers (forward.c) */
 
 	dlist_head	clients;		/* all of them */
 
 	/* clients and requests by state (client.h) */
 	dlist_head	runnable;
-	dlist_head	moving;
+	dlist_head	leaving;
 	dlist_head	appending;
 	dlist_head	due;
 	dlist_head	uncommitted;

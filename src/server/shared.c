@@ -34,13 +34,10 @@ typedef struct PtServerShared
 		Latch	   *volatile latch; /* NULL: not up */
 		pg_atomic_uint64 connections;	/* tally.h */
 		pg_atomic_uint32 sleeps_for;	/* PT_SLEEPS_FOR_xxx */
-		pg_atomic_uint64 files; /* bytes in files on their way; tally.h */
 	}			listeners[PT_WORKERS_MAX];
 } PtServerShared;
 
 static PtServerShared *shared;
-
-static bool tally(pg_atomic_uint64 *word, uint16 life, int64 n, uint64 max);
 
 Size
 pt_server_shmem_size(void)
@@ -67,7 +64,6 @@ pt_server_shmem_init(void)
 		shared->listeners[i].latch = NULL;
 		pg_atomic_init_u64(&shared->listeners[i].connections, 0);
 		pg_atomic_init_u32(&shared->listeners[i].sleeps_for, 0);
-		pg_atomic_init_u64(&shared->listeners[i].files, 0);
 	}
 }
 
@@ -93,14 +89,11 @@ uint16
 pt_server_attach(int worker, Latch *latch)
 {
 	pg_atomic_uint64 *connections = &shared->listeners[worker].connections;
-	pg_atomic_uint64 *files = &shared->listeners[worker].files;
 
 	Assert(worker >= 0 && worker < PT_WORKERS_MAX);
 	pt_client_slots_forget(worker);
 	pt_jobs_abandon(worker);
 	pg_atomic_write_u64(connections, pt_tally_next(pg_atomic_read_u64(connections)));
-	pg_atomic_write_u64(files, pt_tally_next(pg_atomic_read_u64(files)));
-	Assert(pt_tally_life(pg_atomic_read_u64(connections)) == pt_tally_life(pg_atomic_read_u64(files)));
 	pg_write_barrier();
 	shared->listeners[worker].latch = latch;
 	return pt_tally_life(pg_atomic_read_u64(connections));
@@ -114,26 +107,6 @@ pt_server_up(int worker)
 		return 0;
 	pg_read_barrier();
 	return pt_tally_life(pg_atomic_read_u64(&shared->listeners[worker].connections));
-}
-
-/*
- * false: the worker's life is over, or the sum would be more than max; what
- * comes first may be more than that.
- */
-static bool
-tally(pg_atomic_uint64 *word, uint16 life, int64 n, uint64 max)
-{
-	uint64		before = pg_atomic_read_u64(word);
-	uint64		sum;
-
-	do
-	{
-		if (!pt_tally_add(before, life, n, &sum))
-			return false;
-		if (n > 0 && pt_tally_count(before) > 0 && pt_tally_count(sum) > max)
-			return false;
-	} while (!pg_atomic_compare_exchange_u64(word, &before, sum));
-	return true;
 }
 
 void
@@ -173,7 +146,16 @@ pt_server_wake_worker(int worker)
 bool
 pt_server_connections_add(int worker, uint16 life, int n)
 {
-	return tally(&shared->listeners[worker].connections, life, n, PT_TALLY_COUNT_MASK);
+	pg_atomic_uint64 *word = &shared->listeners[worker].connections;
+	uint64		before = pg_atomic_read_u64(word);
+	uint64		sum;
+
+	do
+	{
+		if (!pt_tally_add(before, life, n, &sum))
+			return false;
+	} while (!pg_atomic_compare_exchange_u64(word, &before, sum));
+	return true;
 }
 
 int
@@ -182,26 +164,15 @@ pt_server_connections(int worker)
 	return (int) pt_tally_count(pg_atomic_read_u64(&shared->listeners[worker].connections));
 }
 
+/* Those of the other workers are the listeners'. */
 int
-pt_server_connections_all(void)
+pt_server_clients(void)
 {
 	int			n = 0;
 
-	for (int i = 0; i < pt_server_workers(); i++)
+	for (int i = 0; i < pt_listener_workers; i++)
 		n += pt_server_connections(i);
 	return n;
-}
-
-bool
-pt_server_files_add(int worker, uint16 life, uint64 bytes, uint64 max)
-{
-	return tally(&shared->listeners[worker].files, life, bytes, max);
-}
-
-void
-pt_server_files_taken(int worker, uint16 life, uint64 bytes)
-{
-	(void) tally(&shared->listeners[worker].files, life, -(int64) bytes, PT_TALLY_COUNT_MASK);
 }
 
 int

@@ -61,15 +61,9 @@ extern void pt_server_wake_worker(int worker);
  */
 extern bool pt_server_connections_add(int worker, uint16 life, int n);
 extern int	pt_server_connections(int worker);
-extern int	pt_server_connections_all(void);
 
-/*
- * Bytes that lie in files on their way to a worker.  They are not counted, and
- * false is returned, when with them there would be more than max (unless there
- * are no others), or that life of the worker is over.
- */
-extern bool pt_server_files_add(int worker, uint16 life, uint64 bytes, uint64 max);
-extern void pt_server_files_taken(int worker, uint16 life, uint64 bytes);
+/* Clients of all listeners. */
+extern int	pt_server_clients(void);
 
 /*
  * The listener, of those that are up, with the fewest connections; "self" when

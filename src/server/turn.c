@@ -10,7 +10,8 @@
  *	3 resume	what the append has finished, and waits that are over, in one
  *	transaction
  *	4 answer	what is durable goes to its connection
- *	5 flush		connections are written
+ *	5 forward	what belongs to another worker goes there
+ *	6 flush		connections are written
  *
  * An answer leaves its request's hands only when the transaction in which it
  * was made has committed (until then it is on "uncommitted"), and leaves the
@@ -20,7 +21,8 @@
  * is caught in listener.c and cleaned up here (pt_turn_recover); the phases
  * keep the lists so that they can be abandoned anywhere.
  *
- * Siblings: listener.c (the loop), client.c, log_waits.c, span_source.c.
+ * Siblings: listener.c (the loop), client.c, log_waits.c, forward.c,
+ * span_source.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -37,7 +39,7 @@
 #include "utils/timestamp.h"
 
 #include "xact/xact.h"
-#include "server/client_move.h"
+#include "server/forward.h"
 
 /* How long a batch is tried when its request does not say. */
 #define PT_BUSY_PATIENCE_MS	30000
@@ -45,17 +47,17 @@
 static bool note_commits(PtListener *l);
 static void transaction_end(PtListener *l);
 static void begin_phase(PtListener *l);
-static void begin_client(PtListener *l, PtClient *client, bool refuse);
-static void begin_request(PtListener *l, PtRequest *request, bool refuse);
+static void begin_client(PtListener *l, PtClient *client);
+static void begin_request(PtListener *l, PtRequest *request, KafkaPlane plane);
+static void forward_request(PtRequest *request, KafkaPlane plane);
 static void control_phase(PtListener *l);
 static void admin_phase(PtListener *l);
 static void tick_due(NetTimer *timer);
 static void resume_phase(PtListener *l);
 static void resume_request(PtListener *l, PtRequest *request);
 static void apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome);
-static void finish_client(PtClient *client, const char *reason);
-static void take_back(PtRequest *request);
-static void forget_request(PtRequest *request, bool error);
+static void move_request(PtListener *l, PtRequest *request, KafkaPlane plane);
+static void close_client(PtRequest *request);
 static void start_waiting(PtListener *l, PtRequest *request);
 static void call_ready(KafkaCall *call);
 static void stop_waiting(PtRequest *request);
@@ -70,7 +72,6 @@ pt_turn_init(PtListener *l)
 	pt_client_roles_init(l);
 	dlist_init(&l->clients);
 	dlist_init(&l->runnable);
-	dlist_init(&l->moving);
 	dlist_init(&l->due);
 	dlist_init(&l->uncommitted);
 	dlist_init(&l->answerable);
@@ -96,6 +97,7 @@ pt_turn(PtListener *l)
 	pt_log_waits_check();
 	resume_phase(l);
 	answer_phase(l);
+	pt_forward_phase(l);
 	net_group_flush(l->group);
 	transaction_end(l);			/* spans that were sent have started one */
 	Assert(!IsTransactionState() && l->current == NULL);
@@ -112,7 +114,7 @@ pt_turn_pending(const PtListener *l)
 	PtListener *m = unconstify(PtListener *, l);
 
 	return !dlist_is_empty(&m->runnable) || l->append == PT_APPEND_NOW || !dlist_is_empty(&m->due) ||
-		!dlist_is_empty(&m->answerable) || net_group_busy(l->group) ||
+		!dlist_is_empty(&m->answerable) || net_group_busy(l->group) || net_group_busy(l->fars) ||
 		pt_log_waits_pending() ||
 		(!dlist_is_empty(&m->parked) &&
 		 (l->seen_flushed != pt_commit_flushed() || l->seen_replicated != pt_commit_replicated()));
@@ -182,81 +184,92 @@ begin_phase(PtListener *l)
 		pgstat_report_activity(STATE_RUNNING, NULL);
 	l->activity = PT_ACTIVITY_WORKING;
 	Assert(!IsTransactionState() && dlist_is_empty(&l->uncommitted));
-	pt_turn_transaction();
 	while (!dlist_is_empty(&l->runnable))
 	{
 		PtClient   *client = dlist_head_element(PtClient, state_node, &l->runnable);
-		bool		refuse = client->state == PT_CLIENT_REFUSED;
 
 		pt_client_set_state(client, PT_CLIENT_IDLE);
-		begin_client(l, client, refuse);
+		begin_client(l, client);
 	}
 	transaction_end(l);
 }
 
 /*
  * Begins the requests that arrived, up to one that waits or belongs to another
- * worker.  refuse: the first is turned down instead, wherever it belongs.
- * Nobody stays with the administration worker: what a client asks next shall
- * not wait for what that one does for another.
+ * worker.  Who does not take the answers that there are gets no more from
+ * other workers: they are in our memory.
  */
 static void
-begin_client(PtListener *l, PtClient *client, bool refuse)
+begin_client(PtListener *l, PtClient *client)
 {
 	Assert(l->current == NULL && client->listener == l);
 	l->current = client;
 	while (client->state == PT_CLIENT_IDLE && !dlist_is_empty(&client->arrived) && !net_conn_closing(client->conn))
 	{
 		PtRequest  *request = dlist_head_element(PtRequest, node, &client->arrived);
-		KafkaPlane	to = refuse || client->sent_here ? pt_plane_of(l) : pt_client_move_target(l, request);
+		KafkaPlane	plane = pt_forward_plane(l, request);
 
-		if (to != pt_plane_of(l))
-		{
-			pt_client_move_start(client, to);
+		if (plane != pt_plane_of(l) && net_conn_output_full(client->conn))
 			break;
-		}
-		client->sent_here = false;
-		begin_request(l, request, refuse);
-		refuse = false;
+		begin_request(l, request, plane);
 	}
-	if (pt_plane_of(l) == KAFKA_PLANE_ADMIN && client->state == PT_CLIENT_IDLE && !net_conn_closing(client->conn))
-		pt_client_move_start(client, KAFKA_PLANE_DATA);
 	l->current = NULL;
 }
 
-/* Begins the first request that arrived. */
+/* Begins the first request that arrived, which belongs to that plane. */
 static void
-begin_request(PtListener *l, PtRequest *request, bool refuse)
+begin_request(PtListener *l, PtRequest *request, KafkaPlane plane)
 {
 	PtClient   *client = request->client;
 	KafkaOutcome outcome;
 
-	Assert(request->call == NULL && IsTransactionState());
+	Assert(request->call == NULL);
 	pt_request_set_state(request, PT_REQUEST_RUNNING);
 	dlist_delete(&request->node);
 	dlist_push_tail(&client->begun, &request->node);
-	if (refuse)
-		outcome = kafka_call_refuse(&client->session, request->frame.data, request->frame.len,
-									&request->call);
-	else
-		outcome = kafka_call_begin(&client->session, request->frame.data, request->frame.len,
-								   &request->call);
-	if (outcome != KAFKA_MOVE)
-		pt_request_begun(request);
+	if (plane != pt_plane_of(l))
+	{
+		forward_request(request, plane);
+		return;
+	}
+	pt_turn_transaction();
+	outcome = kafka_call_begin(&client->session, request->frame.data, request->frame.len, &request->call);
+	request->api_key = request->call->api_key;
+	pt_request_begun(request);
 	MemoryContextSwitchTo(l->turn_mcxt);
 	apply_outcome(l, request, outcome);
+}
+
+/* The same, where the request is begun in another worker. */
+static void
+forward_request(PtRequest *request, KafkaPlane plane)
+{
+	PtClient   *client = request->client;
+	const char *problem;
+
+	if (!kafka_session_settled(&client->session))
+		pt_turn_transaction();
+	problem = kafka_session_heard(&client->session, request->frame.data, request->frame.len);
+	MemoryContextSwitchTo(client->listener->turn_mcxt);
+	if (problem != NULL)
+	{
+		pt_client_finish(client, problem);
+		pt_request_forget(request, true);
+		return;
+	}
+	request->api_key = kafka_frame_api(request->frame.data, request->frame.len)->key;
+	pt_request_begun(request);
+	pt_forward_start(request, plane);
 }
 
 /* What a handler's verdict means for the request. */
 static void
 apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 {
-	PtClient   *client = request->client;
 	KafkaCall  *call = request->call;
-	KafkaPlane	to = call->move_to;
 
 	Assert(call != NULL && request->state == PT_REQUEST_RUNNING);
-	if (client->waiting == request && outcome != KAFKA_WAIT && outcome != KAFKA_PARK)
+	if (request->client->waiting == request && outcome != KAFKA_WAIT && outcome != KAFKA_PARK)
 		stop_waiting(request);
 	switch (outcome)
 	{
@@ -266,7 +279,7 @@ apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 			request->durability = call->acks < 0 ? PT_DURABLE_ON_STANDBYS : PT_DURABLE_HERE;
 			pt_request_set_state(request, PT_REQUEST_UNCOMMITTED);
 			if (call->goodbye != NULL)
-				finish_client(client, call->goodbye);
+				pt_client_finish(request->client, call->goodbye);
 			break;
 		case KAFKA_APPEND:
 			for (int i = 0; i < call->nproduce; i++)
@@ -281,57 +294,57 @@ apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 			start_waiting(l, request);
 			break;
 		case KAFKA_MOVE:
-			take_back(request);
-			pt_client_move_start(client, to);
+			move_request(l, request, call->move_to);
 			break;
 		case KAFKA_NO_REPLY:
-			forget_request(request, false);
+			pt_request_forget(request, false);
 			break;
 		case KAFKA_CLOSE:
-			/* what came before it still gets its answers */
-			finish_client(client, call->problem);
-			forget_request(request, true);
+			close_client(request);
+			break;
+	}
+}
+
+/* The handler has found that the request must run in another worker. */
+static void
+move_request(PtListener *l, PtRequest *request, KafkaPlane plane)
+{
+	PtClient   *client = request->client;
+
+	Assert(request->waits == NULL && !request->timer.armed && client->waiting == NULL);
+	switch (client->origin)
+	{
+		case PT_ORIGIN_CLIENT:
+			pt_request_call_end(request);
+			pt_forward_start(request, plane);
+			break;
+		case PT_ORIGIN_LISTENER:
+			pt_forward_redirect(request, plane);
+			break;
+		case PT_ORIGIN_SESSION:
+			pt_client_finish(client, "its request belongs to another worker");
+			pt_request_forget(request, true);
 			break;
 	}
 }
 
 /*
- * The connection ends, for that reason, when those of its requests that have
- * begun are answered.
+ * What the client sends makes no sense.  Its own connection is the listener's
+ * to end.
  */
 static void
-finish_client(PtClient *client, const char *reason)
-{
-	net_conn_finish(client->conn, "%s", reason);
-	while (!dlist_is_empty(&client->arrived))
-		forget_request(dlist_head_element(PtRequest, node, &client->arrived), false);
-}
-
-/* As if it had not been begun. */
-static void
-take_back(PtRequest *request)
+close_client(PtRequest *request)
 {
 	PtClient   *client = request->client;
 
-	Assert(request->waits == NULL && !request->timer.armed && client->waiting == NULL);
-	kafka_call_end(request->call);
-	request->call = NULL;
-	pt_request_set_state(request, PT_REQUEST_ARRIVED);
-	dlist_delete(&request->node);
-	dlist_push_head(&client->arrived, &request->node);
-}
-
-/* The request gets no answer. */
-static void
-forget_request(PtRequest *request, bool error)
-{
-	PtClient   *client = request->client;
-
-	dlist_delete(&request->node);
-	pt_request_forget(request, error);
-	net_conn_answered(client->conn);
-	/* it may have stood before one that is answered */
-	pt_client_answerable(client);
+	if (client->origin != PT_ORIGIN_LISTENER)
+	{
+		pt_client_finish(client, request->call->problem);
+		pt_request_forget(request, true);
+		return;
+	}
+	net_conn_finish(client->conn, "%s", request->call->problem);
+	pt_forward_redirect(request, KAFKA_PLANE_ANY);
 }
 
 /*
@@ -414,39 +427,40 @@ resume_phase(PtListener *l)
 static void
 resume_request(PtListener *l, PtRequest *request)
 {
-	bool		expired = request->state == PT_REQUEST_EXPIRED;
+	PtRequestState why = request->state;
+	PtClient   *client = request->client;
 	KafkaOutcome outcome;
 
-	Assert(request->state == PT_REQUEST_DUE || expired);
+	Assert(why == PT_REQUEST_DUE || why == PT_REQUEST_EXPIRED || why == PT_REQUEST_REFUSED);
 	pt_request_set_state(request, PT_REQUEST_RUNNING);
-	if (net_conn_closing(request->client->conn))
+	if (net_conn_closing(client->conn))
 		return;					/* the end of the turn frees it */
-	l->current = request->client;
-	request->call->ready = false;
-	outcome = kafka_call_resume(request->call, expired);
+	l->current = client;
+	if (why == PT_REQUEST_REFUSED)
+		outcome = kafka_call_refuse(&client->session, request->frame.data, request->frame.len, &request->call);
+	else
+	{
+		request->call->ready = false;
+		outcome = kafka_call_resume(request->call, why == PT_REQUEST_EXPIRED);
+	}
 	MemoryContextSwitchTo(l->turn_mcxt);
 	apply_outcome(l, request, outcome);
 	l->current = NULL;
 }
 
-/* The connection is held: what is behind a long poll waits, as in Kafka. */
 static void
 start_waiting(PtListener *l, PtRequest *request)
 {
 	KafkaCall  *call = request->call;
-	PtClient   *client = request->client;
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz until = call->deadline;
 
 	if (call->retry_at != 0 && (until <= now || call->retry_at < until))
 		until = call->retry_at;
-	Assert(client->waiting == NULL || client->waiting == request);
 	Assert(call->deadline != 0);
 	pt_log_waits_unregister(request);
 	pt_request_set_state(request, PT_REQUEST_WAITING);
-	client->waiting = request;
-	pt_client_set_state(client, PT_CLIENT_WAITING);
-	net_conn_hold(client->conn);
+	pt_client_wait(request);
 	request->timer.due = wait_due;
 	request->timer.arg = request;
 	net_timer_start(l->loop, &request->timer, net_now() + Max(until - now, 0));
@@ -469,15 +483,9 @@ call_ready(KafkaCall *call)
 static void
 stop_waiting(PtRequest *request)
 {
-	PtClient   *client = request->client;
-
-	Assert(client->state == PT_CLIENT_WAITING && client->waiting == request);
 	pt_log_waits_unregister(request);
-	net_timer_stop(client->listener->loop, &request->timer);
-	client->waiting = NULL;
-	pt_client_set_state(client, PT_CLIENT_IDLE);
-	net_conn_unhold(client->conn);
-	pt_client_runnable(client);
+	net_timer_stop(request->client->listener->loop, &request->timer);
+	pt_client_go_on(request);
 }
 
 static void

@@ -5,10 +5,9 @@
  *
  * The state of groups is in the memory of one process, the control worker.  A
  * session asks for it as a Kafka client.  It makes a pair of sockets, hands
- * one end to the control worker in the way in which listeners hand over their
- * clients, and reads the answer from the other end.  The request is sent
- * along as bytes that were received already.  So no second protocol and no
- * shared memory are needed.
+ * one end to the control worker in the way in which listeners do for their
+ * clients, writes the request to the other end and reads the answer from it.
+ * So no second protocol and no shared memory are needed.
  *
  * Siblings: ../server/inbox.c, ../kafka/frame.c.
  *
@@ -57,8 +56,10 @@ PG_FUNCTION_INFO_V1(pt_kafka_ask);
 
 static void check_database(void);
 static int	open_socket(void);
-static void hand_over(int sender, int theirs, const struct iovec *bytes);
-static void receive(int ours, int frames, StringInfo answer);
+static void hand_over(int sender, int theirs);
+static Size send_some(int ours, const char *bytes, Size len);
+static bool receive_some(int ours, StringInfo answer);
+static void exchange(int ours, const char *bytes, Size len, int frames, StringInfo answer);
 static void wait_for(int sock, uint32 events, long ms);
 static int	count_frames(const char *bytes, Size len);
 
@@ -129,14 +130,14 @@ wait_for(int sock, uint32 events, long ms)
 }
 
 /*
- * Sends our end of the connection to the control worker, with the request as
- * bytes that were received before.  Tries again for PATIENCE_MS, then ERROR.
+ * Sends the other end of our connection to the control worker.  Tries again
+ * for PATIENCE_MS, then ERROR.
  */
 static void
-hand_over(int sender, int theirs, const struct iovec *bytes)
+hand_over(int sender, int theirs)
 {
 	TimestampTz give_up_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PATIENCE_MS);
-	PtMoved		moved = {.slot = PT_SLOT_UNSEEN};
+	PtMoved		moved = {.origin = PT_ORIGIN_SESSION};
 	PtInboxResult result;
 
 	Assert(sender >= 0 && theirs >= 0);
@@ -144,7 +145,7 @@ hand_over(int sender, int theirs, const struct iovec *bytes)
 	strlcpy(moved.session.mechanism, KAFKA_MECHANISM_SQL, sizeof(moved.session.mechanism));
 	moved.session.role = GetUserId();
 	snprintf(moved.session.peer, sizeof(moved.session.peer), "session %d", MyProcPid);
-	while ((result = pt_inbox_send(sender, pt_server_control(), theirs, &moved, bytes, 1)) != PT_INBOX_DONE)
+	while ((result = pt_inbox_send(sender, pt_server_control(), theirs, &moved)) != PT_INBOX_DONE)
 	{
 		if (GetCurrentTimestamp() >= give_up_at)
 			ereport(ERROR,
@@ -157,39 +158,64 @@ hand_over(int sender, int theirs, const struct iovec *bytes)
 }
 
 /*
- * Reads until there are as many frames.  ERROR after ANSWER_MS.
+ * Writes what the socket takes of the bytes; returns how many.  That the
+ * control worker has ended is seen when its answer is read.
+ */
+static Size
+send_some(int ours, const char *bytes, Size len)
+{
+	ssize_t		n = len == 0 ? 0 : send(ours, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	return Max(n, 0);
+}
+
+/*
+ * Adds what there is to read to the answer; false: there is nothing.  ERROR
+ * at the end.
+ */
+static bool
+receive_some(int ours, StringInfo answer)
+{
+	ssize_t		n;
+
+	enlargeStringInfo(answer, 8192);
+	n = recv(ours, answer->data + answer->len, answer->maxlen - answer->len - 1, MSG_DONTWAIT);
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("the control worker did not answer"),
+				 errhint("The server log says why.")));
+	if (n < 0)
+		return false;
+	answer->len += n;
+	if (answer->len > ANSWER_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the answer of the control worker is too large")));
+	return true;
+}
+
+/*
+ * Writes the bytes, and reads until there are as many frames.  ERROR after
+ * ANSWER_MS.
  */
 static void
-receive(int ours, int frames, StringInfo answer)
+exchange(int ours, const char *bytes, Size len, int frames, StringInfo answer)
 {
 	TimestampTz give_up_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ANSWER_MS);
+	Size		sent = 0;
 
 	Assert(ours >= 0 && frames > 0);
 	while (count_frames(answer->data, answer->len) < frames)
 	{
-		ssize_t		n;
-
-		enlargeStringInfo(answer, 8192);
-		n = recv(ours, answer->data + answer->len, answer->maxlen - answer->len - 1, MSG_DONTWAIT);
-		if (n > 0)
-		{
-			answer->len += n;
-			if (answer->len > ANSWER_MAX)
-				ereport(ERROR,
-						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						 errmsg("the answer of the control worker is too large")));
+		sent += send_some(ours, bytes + sent, len - sent);
+		if (receive_some(ours, answer))
 			continue;
-		}
-		if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
-			ereport(ERROR,
-					(errcode(ERRCODE_CONNECTION_FAILURE),
-					 errmsg("the control worker did not answer"),
-					 errhint("The server log says why.")));
 		if (GetCurrentTimestamp() >= give_up_at)
 			ereport(ERROR,
 					(errcode(ERRCODE_CONNECTION_FAILURE),
 					 errmsg("the control worker did not answer within %d seconds", ANSWER_MS / 1000)));
-		wait_for(ours, WL_SOCKET_READABLE, 1000);
+		wait_for(ours, WL_SOCKET_READABLE | (sent < len ? WL_SOCKET_WRITEABLE : 0), 1000);
 	}
 }
 
@@ -242,9 +268,9 @@ close_socket(int *fd)
  * also after an error.
  */
 static void
-ask(Sockets *sockets, const struct iovec *bytes, StringInfo answer)
+ask(Sockets *sockets, const char *bytes, Size len, StringInfo answer)
 {
-	int			nframes = count_frames(bytes->iov_base, bytes->iov_len);
+	int			nframes = count_frames(bytes, len);
 	int			pair[2];
 
 	if (nframes <= 0)
@@ -258,11 +284,11 @@ ask(Sockets *sockets, const struct iovec *bytes, StringInfo answer)
 	sockets->ours = pair[0];
 	sockets->theirs = pair[1];
 	sockets->sender = open_socket();
-	hand_over(sockets->sender, sockets->theirs, bytes);
+	hand_over(sockets->sender, sockets->theirs);
 
 	/* Only the control worker has this end now, so we notice when it ends. */
 	close_socket(&sockets->theirs);
-	receive(sockets->ours, nframes, answer);
+	exchange(sockets->ours, bytes, len, nframes, answer);
 }
 
 /*
@@ -272,7 +298,6 @@ ask(Sockets *sockets, const struct iovec *bytes, StringInfo answer)
 char *
 pt_control_ask(const char *frames, Size len, Size *answer_len)
 {
-	struct iovec bytes = {unconstify(char *, frames), len};
 	Sockets		sockets = {-1, -1, -1};
 	StringInfoData answer;
 
@@ -280,7 +305,7 @@ pt_control_ask(const char *frames, Size len, Size *answer_len)
 	initStringInfo(&answer);
 	PG_TRY();
 	{
-		ask(&sockets, &bytes, &answer);
+		ask(&sockets, frames, len, &answer);
 	}
 	PG_FINALLY();
 	{

@@ -65,14 +65,26 @@ def test_clients():
         tap.equal(address, "127.0.0.1:%d" % c.socket.getsockname()[1], "with its address")
         sent = len(c.request_bytes("ListGroups", 1)) + 4
         c.call("ListGroups", 1)
-        tap.equal(clients(), [["watched ?x", "raw-test", "1.2.3", "kafka", "2", "", str(control)]],
-                  "the same one, in the control worker")
+        tap.equal(clients(), [["watched ?x", "raw-test", "1.2.3", "kafka", "2", "", str(listener)]],
+                  "the same one, and no other, when the control worker has answered it")
         tap.equal(server.sql("SELECT bytes_received > %d AND bytes_sent > 0 AND last_request_at > connected_at FROM clients" % sent),
                   "t", "with the bytes that went to and fro")
         c.send("Fetch", 4, fetch("seen", 0, wait=3000))
         eventually(clients, [["watched ?x", "raw-test", "1.2.3", "kafka", "3", "Fetch", str(listener)]], "and what it waits for")
         c.receive("Fetch", 4)
         tap.equal(clients()[0][5], "", "which is over then")
+        os.kill(control, signal.SIGSTOP)
+        try:
+            c.send("ListGroups", 1)
+            eventually(clients, [["watched ?x", "raw-test", "1.2.3", "kafka", "4", "ListGroups", str(listener)]],
+                       "also for the control worker")
+        finally:
+            os.kill(control, signal.SIGCONT)
+        c.receive("ListGroups", 1)
+    with connect(client_id="first word") as c:
+        c.call("ListGroups", 1)
+        tap.equal([row[0] for row in clients() if row[0] != "watched ?x"], ["first word"],
+                  "the name of a client whose first request another worker answers")
     eventually(clients, [], "it has gone")
 
 
@@ -84,7 +96,8 @@ def test_many():
     tap.equal(server.sql("SELECT count(*), count(DISTINCT client_id) FROM clients"), "50|50", "as many as there are slots are seen")
     for c in many[:30]:
         c.call("ListGroups", 1)
-    tap.equal(server.sql("SELECT count(*), count(DISTINCT client_id), count(DISTINCT pid) FROM clients"), "50|50|2", "also when they move")
+    tap.equal(server.sql("SELECT count(*), count(DISTINCT client_id), count(DISTINCT pid) FROM clients"), "50|50|1",
+              "also when other workers answer them")
     for c in many:
         c.close()
     eventually(clients, [], "all slots are free again")
@@ -140,9 +153,9 @@ def test_activity():
         c.call("CreateTopics", 2, create("seen"))
         d.call("ListGroups", 1)
         eventually(lambda: server.sql("SELECT state, query FROM pg_stat_activity WHERE backend_type = 'pgtopic listener 0'"),
-                   "idle|1 Kafka connection", "the listener is idle and has a connection")
+                   "idle|2 Kafka connections", "the listener is idle and has both connections")
         eventually(lambda: server.sql("SELECT state, query FROM pg_stat_activity WHERE backend_type = 'pgtopic control'"),
-                   "idle|1 Kafka connection", "and so has the control worker")
+                   "idle|1 Kafka connection", "the control worker has one, for the client that has asked it")
         blocker = server.session()
         blocker.sql("BEGIN; LOCK TABLE topics.seen")
         d.send("DeleteTopics", 1, {"TopicNames": ["seen"], "TimeoutMs": 20000})

@@ -18,7 +18,6 @@
 
 #include "net/conn.h"
 #include "net/loop.h"
-#include "net/conn_transfer.h"
 
 /*
  * The server's pairing heap is not in the frontend libraries; here a sorted list does.
@@ -899,63 +898,159 @@ test_close_with_output(void)
 }
 
 /*
- * A connection goes on in another one, as between two processes: what the
- * first had received and not delivered is fed to the second, cut at any place.
+ * The end that asks: its messages answer nothing, and the frames that it gets
+ * are the answers.
  */
+static int	nasked;
+static int	nunasked;
+
 static void
-test_moving(void)
+on_asked(NetMessage *message, bool ok)
 {
-	const char *text = "\0\0\0\3one\0\0\0\0\0\0\0\5three";
-	size_t		len = 7 + 4 + 9;
+	nasked += ok;
+	nunasked += !ok;
+}
 
-	for (size_t cut = 0; cut <= len; cut++)
+static void
+ask(NetConn *conn, NetMessage *message, NetPiece *piece)
+{
+	piece->data = "\0\0\0\3abc";
+	piece->source = NULL;
+	piece->len = 7;
+	message->pieces = piece;
+	message->npieces = 1;
+	message->sent = on_asked;
+	net_conn_ask(conn, message);
+}
+
+static void
+test_asking(void)
+{
+	Owner		o;
+	NetMessage	messages[3];
+	NetPiece	pieces[3];
+	NetLimits	limits = usual;
+	char		byte;
+
+	nasked = nunasked = 0;
+	limits.output_bytes_max = 14;
+	start(&limits);
+	open_pair(&o);
+	ask(o.conn, &messages[0], &pieces[0]);
+	CHECK(!net_conn_output_full(o.conn));
+	ask(o.conn, &messages[1], &pieces[1]);
+	CHECK(net_conn_output_full(o.conn));
+	CHECK_INT(nasked, 0);
+	turn();
+	CHECK_INT(nasked, 2);
+	CHECK(!net_conn_output_full(o.conn));
+	expect_frame(&o, "abc");
+	expect_frame(&o, "abc");
+
+	/* answers come, also when nothing more is sent */
+	net_conn_shut(o.conn);
+	CHECK_INT(receive(&o, &byte, 1), 0);
+	keep_frames = true;
+	send_frame(&o, "answer");
+	send_frame(&o, "");
+	turns(2);
+	CHECK_INT(nkept, 2);
+	CHECK_INT(kept[0]->frame.len, 6);
+
+	/* closed: whether it has begun to be sent or not, it is told */
+	ask(o.conn, &messages[0], &pieces[0]);
+	net_conn_close(o.conn, NULL);
+	ask(o.conn, &messages[1], &pieces[1]);
+	CHECK_INT(nunasked, 1);
+	net_conn_shut(o.conn);
+	turn();
+	CHECK_INT(nunasked, 2);
+	CHECK_INT(nasked, 2);
+	CHECK_INT(nclosed, 1);
+	close(o.peer);
+	stop();
+}
+
+/* Frames go on as they came, and stay when their connection has ended. */
+static void
+test_kept_frames(void)
+{
+	Owner		o;
+	NetFrame	frames[3];
+	NetPiece	piece;
+	uint64		before;
+	char	   *large = calloc(1, 100000 + 4);
+
+	start(&usual);
+	open_pair(&o);
+	keep_frames = true;
+	send_frame(&o, "one");
+	send_frame(&o, "two");
+	turn();
+	put_length(large, 100000);
+	send_bytes(&o, large, 100000 + 4);
+	turns(3);
+	CHECK_INT(nkept, 3);
+	for (int i = 0; i < 3; i++)
 	{
-		Owner		first;
-		Owner		second;
-		const char *unread;
-		uint32		n;
-
-		start(&usual);
-		open_pair(&first);
-		keep_frames = true;
-		net_conn_hold(first.conn);
-		net_conn_unhold(first.conn);
-		send_frame(&first, "before");
-		turn();
-		net_conn_hold(first.conn);
-		CHECK_INT(nkept, 1);
-		CHECK(net_conn_output_empty(first.conn));
-		answer_kept();
-		CHECK(!net_conn_output_empty(first.conn));
-		turn();
-		CHECK(net_conn_output_empty(first.conn));
-		expect_frame(&first, "before");
-		CHECK_INT(net_conn_unread(first.conn, &unread), 0);
-
-		/* the second one's socket is the same */
-		memset(&second, 0, sizeof(second));
-		second.peer = first.peer;
-		second.conn = net_conn_open(group, dup(net_conn_fd(first.conn)), &second);
-		CHECK(net_conn_feed(second.conn, text, (uint32) cut));
-		net_conn_close(first.conn, NULL);
-		keep_frames = false;
-		turn();
-		CHECK(first.conn == NULL);
-		n = net_conn_unread(second.conn, &unread);
-		CHECK(n <= cut && (n == 0 || memcmp(unread, text +cut - n, n) == 0));
-		send_bytes(&second, text +cut, len - cut);
-		turns(3);
-		expect_frame(&second, "one");
-		expect_frame(&second, "");
-		expect_frame(&second, "three");
-		CHECK(!net_conn_finishing(second.conn));
-		close(second.peer);
-		turns(2);
-		CHECK(second.conn == NULL);
-		CHECK_INT(net_group_input_bytes(group), 0);
-		CHECK(!net_group_over_budget(group));
-		stop();
+		frames[i] = kept[i]->frame;
+		net_conn_answered(o.conn);
+		free(kept[i]);
 	}
+	nkept = 0;
+
+	/* small ones move out of the memory of a whole read */
+	before = net_group_input_bytes(group);
+	CHECK(before >= 2 * 256 * 1024);
+	net_frame_compact(&frames[0]);
+	net_frame_compact(&frames[1]);
+	net_frame_compact(&frames[1]);
+	net_frame_compact(&frames[2]);
+	CHECK_INT(net_group_input_bytes(group), before - 256 * 1024 + 2 * 7);
+	piece = net_frame_piece(&frames[1]);
+	CHECK_INT(piece.len, 7);
+	CHECK(memcmp(piece.data, "\0\0\0\3two", 7) == 0);
+
+	/* the connection ends, in either way */
+	close(o.peer);
+	turns(3);
+	CHECK(o.conn == NULL);
+	CHECK_INT(nclosed, 1);
+	CHECK_INT(net_group_count(group), 0);
+	CHECK(memcmp(frames[0].data, "one", 3) == 0);
+	net_frame_release(&frames[1]);
+	net_frame_release(&frames[2]);
+	CHECK_INT(net_group_input_bytes(group), 7);
+	net_frame_release(&frames[0]);
+	net_frame_release(&frames[0]);
+	CHECK_INT(net_group_input_bytes(group), 0);
+	free(large);
+	stop();
+}
+
+/* Who is finished for no reason worth telling. */
+static void
+test_finish(void)
+{
+	Owner		o;
+
+	start(&usual);
+	open_pair(&o);
+	keep_frames = true;
+	send_frame(&o, "one");
+	turn();
+	send_frame(&o, "two");
+	net_conn_finish(o.conn, NULL);
+	turn();
+	CHECK(o.conn != NULL);
+	answer_kept();
+	turns(2);
+	expect_frame(&o, "one");
+	CHECK(o.conn == NULL);
+	CHECK_INT(nframes, 1);
+	CHECK(o.reason[0] == '\0');
+	close(o.peer);
+	stop();
 }
 
 static void
@@ -1341,7 +1436,9 @@ main(void)
 	RUN(test_late_source);
 	RUN(test_broken_sources);
 	RUN(test_close_with_output);
-	RUN(test_moving);
+	RUN(test_asking);
+	RUN(test_kept_frames);
+	RUN(test_finish);
 	RUN(test_idle);
 	RUN(test_hundreds);
 	RUN(test_stale_event);

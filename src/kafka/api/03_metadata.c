@@ -6,8 +6,8 @@
  * There is one broker, so clients learn here which topics exist.  A topic that
  * is asked for by name and does not exist is created, if client and server
  * (the setting pgtopic.auto_create_topics) both want that.  The administration
- * worker does it, so that nobody else waits for a lock; other workers move the
- * connection there (KAFKA_MOVE).
+ * worker does it, so that nobody else waits for a lock; other workers send the
+ * request there (KAFKA_MOVE).
  *
  * Versions: in 0 an empty list of topics means all, from 1 on null does; 10
  * and later have topic ids; 13 has an error of the whole request.

@@ -47,7 +47,7 @@ enum
 {
 	ARG_NAME, ARG_TABLES, ARG_PUBLICATION, ARG_TOPIC, ARG_FORMAT, ARG_SNAPSHOT, ARG_CONNECTION, ARG_PREFIX,
 	ARG_MESSAGE_TOPICS, ARG_SLOT, ARG_NUMERIC, ARG_TOMBSTONES, ARG_TRUNCATE, ARG_KEY, ARG_VALUE, ARG_HEADERS, ARG_FILTER,
-	ARG_TOPIC_EXPRESSION, ARG_OUTBOX, ARG_SCHEMAS
+	ARG_TOPIC_EXPRESSION, ARG_OUTBOX, ARG_SCHEMAS, ARG_FAILOVER
 };
 
 static void check_definition(PtTask *task);
@@ -150,6 +150,8 @@ check_change(const PtSource *source, const PtSource *old)
 		other |= !same_text(source->exprs[i], old->exprs[i]);
 	if (!same_text(source->slot, old->slot))
 		field = "slot";
+	else if (source->failover != old->failover)
+		field = "failover";
 	else if (source->own_publication != old->own_publication || !same_text(source->publication, old->publication))
 		field = "publication";
 	else if (!same_texts(source->tables, old->tables))
@@ -293,7 +295,7 @@ text_or_null(FunctionCallInfo fcinfo, int n)
  * create_source(name, tables, publication, topic, format, snapshot,
  * connection, message_prefix, message_topics, slot, numerics, tombstones,
  * truncate, key, value, headers, filter, topic_expression, outbox,
- * schemas)
+ * schemas, failover)
  */
 Datum
 pt_create_source(PG_FUNCTION_ARGS)
@@ -324,6 +326,8 @@ pt_create_source(PG_FUNCTION_ARGS)
 		pt_definition_texts(&definition, "message_topics", text_list(fcinfo, ARG_MESSAGE_TOPICS));
 	if (!PG_ARGISNULL(ARG_OUTBOX))
 		pt_definition_jsonb(&definition, "outbox", PG_GETARG_JSONB_P(ARG_OUTBOX));
+	if (!PG_ARGISNULL(ARG_FAILOVER))
+		pt_definition_bool(&definition, "failover", PG_GETARG_BOOL(ARG_FAILOVER));
 	if (!PG_ARGISNULL(ARG_SCHEMAS))
 		pt_definition_bool(&definition, "schemas", PG_GETARG_BOOL(ARG_SCHEMAS));
 	if (!PG_ARGISNULL(ARG_TOMBSTONES))

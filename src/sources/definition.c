@@ -136,6 +136,7 @@ pt_source_define(const PtTask *task)
 	read_expressions(source, task);
 	read_snapshot(source, task);
 	source->numeric_as_number = choice(task, "numerics", "number", "string", false);
+	source->failover = pt_task_bool(task, "failover", false);
 	source->schemas = pt_task_bool(task, "schemas", false);
 	source->tombstones = pt_task_bool(task, "tombstones", true);
 	source->truncate = pt_task_bool(task, "truncate", true);

@@ -22,6 +22,7 @@
  *	  progress.c	how far that is
  *	  resnapshot.c	resnapshot_source()
  *	  stream.c		the changes that come
+ *	  spool.c		transactions that are in progress there
  *	  run.c			the life of a worker
  *
  * Copyright (c) 2026, the pgtopic authors
@@ -60,6 +61,7 @@ struct PtSource
 	const char *publication;
 	bool		own_publication;	/* made for this source */
 	const char *slot;
+	bool		failover;		/* standbys of the server have the slot, too */
 	const char *topic;			/* template of topics' names */
 	bool		row_format;		/* else Debezium's */
 	bool		outbox;			/* tables are outboxes: expressions say all */
@@ -120,6 +122,9 @@ struct PtSourceRun
 
 	/* the transaction of the source that comes in */
 	bool		receiving;
+	uint32		streaming;		/* a piece of this one, in progress, comes in;
+								 * 0: none */
+	HTAB	   *spools;			/* what has come of those */
 	uint32		xid;			/* 0: none */
 	XLogRecPtr	lsn;			/* of the change */
 	int64		commit_ms;

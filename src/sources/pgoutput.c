@@ -240,20 +240,80 @@ take_message(Cursor *c, PtPgoutput *m)
 }
 
 static void
-take_begin_or_commit(Cursor *c, PtPgoutput *m)
+take_begin(Cursor *c, PtPgoutput *m)
 {
-	if (m->type == PT_PGOUTPUT_COMMIT)
-		(void) take_byte(c);	/* flags */
 	m->lsn = take_uint64(c);
-	if (m->type == PT_PGOUTPUT_COMMIT)
-		m->end_lsn = take_uint64(c);
 	m->time = (int64) take_uint64(c);
-	if (m->type == PT_PGOUTPUT_BEGIN)
+	m->xid = take_uint32(c);
+}
+
+static void
+take_commit(Cursor *c, PtPgoutput *m)
+{
+	if (m->type == PT_PGOUTPUT_STREAM_COMMIT)
 		m->xid = take_uint32(c);
+	(void) take_byte(c);		/* flags */
+	m->lsn = take_uint64(c);
+	m->end_lsn = take_uint64(c);
+	m->time = (int64) take_uint64(c);
 }
 
 /*
- * Reads a message; false if it is none, or not one of protocol version 1.
+ * Takes what follows the type of a message that is in no piece of a
+ * transaction in progress, or that may be in one.
+ */
+static void
+take_rest(Cursor *c, PtPgoutput *message)
+{
+	switch (message->type)
+	{
+		case PT_PGOUTPUT_BEGIN:
+			take_begin(c, message);
+			break;
+		case PT_PGOUTPUT_COMMIT:
+		case PT_PGOUTPUT_STREAM_COMMIT:
+			take_commit(c, message);
+			break;
+		case PT_PGOUTPUT_STREAM_START:
+			message->xid = take_uint32(c);
+			(void) take_byte(c);	/* is it the first piece? */
+			break;
+		case PT_PGOUTPUT_STREAM_STOP:
+			break;
+		case PT_PGOUTPUT_STREAM_ABORT:
+			message->xid = take_uint32(c);
+			message->subxid = take_uint32(c);
+			break;
+		case PT_PGOUTPUT_ORIGIN:
+			(void) take_uint64(c);
+			message->name = take_string(c);
+			break;
+		case PT_PGOUTPUT_RELATION:
+			take_relation(c, message);
+			break;
+		case PT_PGOUTPUT_TYPE:
+			message->id = take_uint32(c);
+			message->schema = take_string(c);
+			message->name = take_string(c);
+			break;
+		case PT_PGOUTPUT_INSERT:
+		case PT_PGOUTPUT_UPDATE:
+		case PT_PGOUTPUT_DELETE:
+			take_change(c, message);
+			break;
+		case PT_PGOUTPUT_TRUNCATE:
+			take_truncate(c, message);
+			break;
+		case PT_PGOUTPUT_MESSAGE:
+			take_message(c, message);
+			break;
+		default:
+			c->good = false;
+	}
+}
+
+/*
+ * Reads a message; false if it is none, or not one of protocol version 2.
  * What a type does not have is zero.
  */
 bool
@@ -263,38 +323,39 @@ pt_pgoutput_read(const char *data, size_t len, PtPgoutput *message)
 
 	memset(message, 0, sizeof(*message));
 	message->type = (PtPgoutputType) (unsigned char) take_byte(&c);
+	take_rest(&c, message);
+	return c.good && c.p == c.end;
+}
+
+/*
+ * The same for one in a piece of a transaction in progress.  All but the end
+ * of the piece, and the origin, have the subtransaction's xid behind the type.
+ */
+bool
+pt_pgoutput_read_streamed(const char *data, size_t len, PtPgoutput *message)
+{
+	Cursor		c = {data, data + len, true};
+
+	memset(message, 0, sizeof(*message));
+	message->type = (PtPgoutputType) (unsigned char) take_byte(&c);
 	switch (message->type)
 	{
-		case PT_PGOUTPUT_BEGIN:
-		case PT_PGOUTPUT_COMMIT:
-			take_begin_or_commit(&c, message);
-			break;
-		case PT_PGOUTPUT_ORIGIN:
-			(void) take_uint64(&c);
-			message->name = take_string(&c);
-			break;
 		case PT_PGOUTPUT_RELATION:
-			take_relation(&c, message);
-			break;
 		case PT_PGOUTPUT_TYPE:
-			message->id = take_uint32(&c);
-			message->schema = take_string(&c);
-			message->name = take_string(&c);
-			break;
 		case PT_PGOUTPUT_INSERT:
 		case PT_PGOUTPUT_UPDATE:
 		case PT_PGOUTPUT_DELETE:
-			take_change(&c, message);
-			break;
 		case PT_PGOUTPUT_TRUNCATE:
-			take_truncate(&c, message);
-			break;
 		case PT_PGOUTPUT_MESSAGE:
-			take_message(&c, message);
+			message->xid = take_uint32(&c);
+			break;
+		case PT_PGOUTPUT_ORIGIN:
+		case PT_PGOUTPUT_STREAM_STOP:
 			break;
 		default:
 			return false;
 	}
+	take_rest(&c, message);
 	return c.good && c.p == c.end;
 }
 

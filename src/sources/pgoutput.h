@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * pgoutput.h
- *	  Messages of the output plugin pgoutput (protocol version 1), as they come
+ *	  Messages of the output plugin pgoutput (protocol version 2), as they come
  *	  from a server that need not be trusted.
  *
  *	  Pure: neither memory nor server.  pt_pgoutput_read() checks a message to
@@ -31,7 +31,11 @@ typedef enum PtPgoutputType
 	PT_PGOUTPUT_UPDATE = 'U',
 	PT_PGOUTPUT_DELETE = 'D',
 	PT_PGOUTPUT_TRUNCATE = 'T',
-	PT_PGOUTPUT_MESSAGE = 'M'
+	PT_PGOUTPUT_MESSAGE = 'M',
+	PT_PGOUTPUT_STREAM_START = 'S',
+	PT_PGOUTPUT_STREAM_STOP = 'E',
+	PT_PGOUTPUT_STREAM_COMMIT = 'c',
+	PT_PGOUTPUT_STREAM_ABORT = 'A'
 } PtPgoutputType;
 
 /* Values of a row, in the order of the table's columns. */
@@ -46,11 +50,13 @@ typedef struct PtPgoutputTuple
 typedef struct PtPgoutput
 {
 	PtPgoutputType type;
-	uint64		lsn;			/* BEGIN: of the commit record; COMMIT: the
+	uint64		lsn;			/* BEGIN: of the commit record; COMMITs: the
 								 * same; MESSAGE: where it is */
 	uint64		end_lsn;		/* COMMIT: behind the commit record */
 	int64		time;			/* BEGIN, COMMIT: microseconds since 2000 */
-	uint32		xid;			/* BEGIN */
+	uint32		xid;			/* BEGIN, STREAM_xxx; what is streamed: of the
+								 * subtransaction */
+	uint32		subxid;			/* STREAM_ABORT: the same as xid for all of it */
 	uint32		id;				/* RELATION, changes: of the table; TYPE: of
 								 * the type */
 	const char *schema;			/* RELATION, TYPE: terminated; "" is
@@ -89,6 +95,7 @@ typedef struct PtPgoutputValue
 	PtString text;
 } PtPgoutputValue;
 
+extern bool pt_pgoutput_read_streamed(const char *data, size_t len, PtPgoutput *message);
 extern bool pt_pgoutput_read(const char *data, size_t len, PtPgoutput *message);
 extern const char *pt_pgoutput_column(const char *p, PtPgoutputColumn *column);
 extern const char *pt_pgoutput_value(const char *p, PtPgoutputValue *value);

@@ -52,6 +52,11 @@ pt_slot_check_server(PtPeer *remote, const PtSource *source)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("the source's server cannot send logical messages"),
 				 errhint("They need PostgreSQL 14. Leave \"message_prefix\" out.")));
+	if (source->failover && pt_peer_version(remote) < 170000)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the source's server has no failover slots"),
+				 errhint("They need PostgreSQL 17. Leave \"failover\" out.")));
 	rows = pt_peer_query(remote,
 						 "SELECT current_setting('wal_level'), rolsuper OR rolreplication, current_user,"
 						 " pg_catalog.pg_encoding_to_char(encoding), pg_catalog.has_database_privilege(d.oid, 'CREATE'),"
@@ -203,9 +208,13 @@ pt_slot_exists(PtPeer *remote, const PtSource *source)
 XLogRecPtr
 pt_slot_create(PtPeer *remote, const PtSource *source, bool use_snapshot)
 {
-	PtPeerRows *rows = pt_peer_query(remote, psprintf("CREATE_REPLICATION_SLOT %s LOGICAL pgoutput %s",
-													  quote_identifier(source->slot),
-													  use_snapshot ? "USE_SNAPSHOT" : "NOEXPORT_SNAPSHOT"), 4);
+	const char *options = use_snapshot ? "USE_SNAPSHOT" : "NOEXPORT_SNAPSHOT";
+	PtPeerRows *rows;
+
+	if (source->failover)
+		options = use_snapshot ? "(SNAPSHOT 'use', FAILOVER true)" : "(SNAPSHOT 'nothing', FAILOVER true)";
+	rows = pt_peer_query(remote, psprintf("CREATE_REPLICATION_SLOT %s LOGICAL pgoutput %s",
+										  quote_identifier(source->slot), options), 4);
 
 	return as_lsn(pt_peer_value(rows, 0, 1));
 }

@@ -194,7 +194,7 @@ pt_source_snapshot(PtSourceRun *run)
 
 	pt_peer_command(run->remote, "BEGIN TRANSACTION READ ONLY ISOLATION LEVEL REPEATABLE READ");
 	lsn = pt_slot_create(run->remote, run->source, true);
-	PT_STOP_POINT("source.slot created");
+	PT_STOP_POINT("source.slot_created");
 	if (!pt_source_begin(run))
 		return false;
 	run->xid = 0;

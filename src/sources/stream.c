@@ -6,6 +6,7 @@
  *
  * A transaction of ours takes as many of the source's transactions as have
  * come when nothing more is there, within limits, and never a part of one.
+ * Large ones come in pieces while they run, and wait in files (spool.c).
  *
  * What is told as flushed is what the origin has on disk here (origin.c).  The
  * server asks again and again when it shuts down, until all its WAL has been
@@ -32,6 +33,7 @@
 
 #include "sources/chunks.h"
 #include "sources/internal.h"
+#include "sources/spool.h"
 #include "stop_point.h"
 
 /* A transaction of ours ends, between two of the source's, after so much. */
@@ -50,7 +52,8 @@ static void error_context(void *arg);
 static void handle_row(PtSourceRun *run, const PtPgoutput *message);
 static void handle_truncate(PtSourceRun *run, const PtPgoutput *message);
 static void handle_message(PtSourceRun *run, const PtPgoutput *message);
-static void handle_change(PtSourceRun *run, const char *data, int len);
+static void handle_change(PtSourceRun *run, const PtPgoutput *message);
+pg_noreturn static void invalid_message(void);
 static void handle_keepalive(PtSourceRun *run, const char *data, int len);
 static void tell(PtSourceRun *run, bool ask);
 static void start_stream(PtSourceRun *run);
@@ -146,67 +149,218 @@ handle_message(PtSourceRun *run, const PtPgoutput *message)
 static void
 check_order(const PtSourceRun *run, const PtPgoutput *message)
 {
-	bool		expected = message->type != PT_PGOUTPUT_BEGIN;
+	bool		expected = true;
 
-	if (message->type == PT_PGOUTPUT_MESSAGE)
-		expected = message->transactional;
-	if (run->receiving != expected)
+	switch (message->type)
+	{
+		case PT_PGOUTPUT_BEGIN:
+		case PT_PGOUTPUT_STREAM_START:
+		case PT_PGOUTPUT_STREAM_COMMIT:
+		case PT_PGOUTPUT_STREAM_ABORT:
+			expected = false;
+			break;
+		case PT_PGOUTPUT_MESSAGE:
+			expected = message->transactional;
+			break;
+		default:
+			break;
+	}
+	if (run->receiving != expected || message->type == PT_PGOUTPUT_STREAM_STOP)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("unexpected message \"%c\" in the stream of changes", message->type)));
 }
 
+pg_noreturn static void
+invalid_message(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROTOCOL_VIOLATION),
+			 errmsg("invalid message in the stream of changes")));
+}
+
 /*
- * A message of pgoutput, in our transaction.
+ * What a transaction is, and when it was committed.
  */
 static void
-handle_change(PtSourceRun *run, const char *data, int len)
+begin_transaction(PtSourceRun *run, const PtPgoutput *message)
 {
-	PtPgoutput	message;
+	run->receiving = true;
+	run->xid = message->xid;
+	run->commit_ts = message->time;
+	run->commit_ms = pt_timestamptz_to_ms(message->time);
+	pt_chunks_transaction(run);
+}
 
-	if (!pt_pgoutput_read(data, len, &message))
-		ereport(ERROR,
-				(errcode(ERRCODE_PROTOCOL_VIOLATION),
-				 errmsg("invalid message in the stream of changes")));
-	check_order(run, &message);
+static void
+end_transaction(PtSourceRun *run, const PtPgoutput *message)
+{
+	run->receiving = false;
+	run->end_lsn = message->end_lsn;
+	run->committed = message->time;
+}
+
+/*
+ * A change, or what is said of a table, in our transaction.
+ */
+static void
+handle_change(PtSourceRun *run, const PtPgoutput *message)
+{
+	bool		skip = run->lsn == run->source->skip_lsn;
+
 	run->table = NULL;
-	switch (message.type)
+	switch (message->type)
 	{
-		case PT_PGOUTPUT_BEGIN:
-			run->receiving = true;
-			run->xid = message.xid;
-			pt_chunks_transaction(run);
-			run->commit_ts = message.time;
-			run->commit_ms = pt_timestamptz_to_ms(message.time);
-			break;
-		case PT_PGOUTPUT_COMMIT:
-			run->receiving = false;
-			run->end_lsn = message.end_lsn;
-			run->committed = message.time;
-			break;
-		case PT_PGOUTPUT_ORIGIN:
-			break;
 		case PT_PGOUTPUT_RELATION:
-			pt_table_relation(run, &message);
+			pt_table_relation(run, message);
 			break;
 		case PT_PGOUTPUT_TYPE:
-			pt_table_type(run, &message);
+			pt_table_type(run, message);
 			break;
 		case PT_PGOUTPUT_INSERT:
 		case PT_PGOUTPUT_UPDATE:
 		case PT_PGOUTPUT_DELETE:
-			if (run->lsn != run->source->skip_lsn)
-				handle_row(run, &message);
+			if (!skip)
+				handle_row(run, message);
 			break;
 		case PT_PGOUTPUT_TRUNCATE:
-			if (run->lsn != run->source->skip_lsn)
-				handle_truncate(run, &message);
+			if (!skip)
+				handle_truncate(run, message);
 			break;
 		case PT_PGOUTPUT_MESSAGE:
-			if (run->lsn != run->source->skip_lsn)
-				handle_message(run, &message);
+			if (!skip)
+				handle_message(run, message);
+			break;
+		default:				/* the origin */
 			break;
 	}
+}
+
+/*
+ * A transaction that came in pieces has committed: all that has come of it is
+ * done now, but for what was rolled back.  It may take long, so the server is
+ * told that we live, and a worker that is to stop ends.
+ */
+static void
+replay(PtSourceRun *run, const PtPgoutput *commit)
+{
+	bool		aborted;
+	char	   *data;
+	int			len;
+
+	begin_transaction(run, commit);
+	pt_spool_rewind(run, commit->xid);
+	while ((data = pt_spool_next(run, commit->xid, &run->lsn, &len, &aborted)) != NULL)
+	{
+		PtPgoutput	message;
+
+		CHECK_FOR_INTERRUPTS();
+		if (*pt_task_stop_flag(run->task))
+			pt_task_quit(run->task);
+		if (!pt_pgoutput_read_streamed(data, len, &message))
+			invalid_message();
+		if (!aborted || message.type == PT_PGOUTPUT_RELATION || message.type == PT_PGOUTPUT_TYPE)
+			handle_change(run, &message);
+		MemoryContextReset(run->mcxt);
+		if (TimestampDifferenceExceeds(run->told_at, GetCurrentTimestamp(), TELL_BUSY_MS))
+			tell(run, false);
+	}
+	pt_spool_close(run, commit->xid);
+	end_transaction(run, commit);
+}
+
+/*
+ * A message that is in no piece of a transaction in progress, and needs our
+ * transaction.  In the memory context that is reset after each one.
+ */
+static void
+handle_committed(PtSourceRun *run, const char *data, int len)
+{
+	PtPgoutput	message;
+
+	if (!pt_pgoutput_read(data, len, &message))
+		invalid_message();
+	check_order(run, &message);
+	switch (message.type)
+	{
+		case PT_PGOUTPUT_BEGIN:
+			begin_transaction(run, &message);
+			break;
+		case PT_PGOUTPUT_COMMIT:
+			end_transaction(run, &message);
+			break;
+		case PT_PGOUTPUT_STREAM_COMMIT:
+			replay(run, &message);
+			break;
+		default:
+			handle_change(run, &message);
+	}
+}
+
+/*
+ * A message of a piece of a transaction in progress.
+ */
+static void
+handle_piece(PtSourceRun *run, const char *data, int len)
+{
+	PtPgoutput	message;
+
+	if (!pt_pgoutput_read_streamed(data, len, &message) ||
+		(message.type == PT_PGOUTPUT_MESSAGE && !message.transactional))
+		invalid_message();
+	if (message.type == PT_PGOUTPUT_STREAM_STOP)
+		run->streaming = 0;
+	else if (message.type != PT_PGOUTPUT_ORIGIN)
+		pt_spool_add(run, run->streaming, message.xid, run->lsn, data, len);
+}
+
+/*
+ * A piece of a transaction in progress begins, or something of one is rolled
+ * back.
+ */
+static void
+handle_progress(PtSourceRun *run, const char *data, int len)
+{
+	PtPgoutput	message;
+
+	if (!pt_pgoutput_read(data, len, &message))
+		invalid_message();
+	check_order(run, &message);
+	if (message.type == PT_PGOUTPUT_STREAM_ABORT)
+		pt_spool_abort(run, message.xid, message.subxid);
+	else
+	{
+		pt_spool_open(run, message.xid);
+		run->streaming = message.xid;
+	}
+}
+
+/*
+ * A message of pgoutput.  Returns false if the task is to stop.
+ */
+static bool
+handle_output(PtSourceRun *run, const char *data, int len)
+{
+	char		type = len > 0 ? data[0] : '\0';
+	MemoryContext old;
+
+	if (run->streaming != 0)
+	{
+		handle_piece(run, data, len);
+		return true;
+	}
+	if (type == PT_PGOUTPUT_STREAM_START || type == PT_PGOUTPUT_STREAM_ABORT)
+	{
+		handle_progress(run, data, len);
+		return true;
+	}
+	if (!IsTransactionState() && !pt_source_begin(run))
+		return false;
+	old = MemoryContextSwitchTo(run->mcxt);
+	handle_committed(run, data, len);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(run->mcxt);
+	return true;
 }
 
 /*
@@ -259,21 +413,14 @@ static bool
 handle(PtSourceRun *run, const char *data, int len)
 {
 	StringInfoData in = {.data = unconstify(char *, data),.len = len,.maxlen = len,.cursor = 0};
-	MemoryContext old;
 
 	switch (pq_getmsgbyte(&in))
 	{
 		case 'w':
-			if (!IsTransactionState() && !pt_source_begin(run))
-				return false;
 			run->lsn = pq_getmsgint64(&in);
 			(void) pq_getmsgint64(&in);
 			(void) pq_getmsgint64(&in);
-			old = MemoryContextSwitchTo(run->mcxt);
-			handle_change(run, data + in.cursor, len - in.cursor);
-			MemoryContextSwitchTo(old);
-			MemoryContextReset(run->mcxt);
-			break;
+			return handle_output(run, data + in.cursor, len - in.cursor);
 		case 'k':
 			handle_keepalive(run, data, len);
 			break;
@@ -356,8 +503,9 @@ start_stream(PtSourceRun *run)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "START_REPLICATION SLOT %s LOGICAL %X/%X (proto_version '1', publication_names %s",
+	appendStringInfo(&sql, "START_REPLICATION SLOT %s LOGICAL %X/%X (proto_version %s, publication_names %s",
 					 quote_identifier(run->source->slot), LSN_FORMAT_ARGS(run->confirmed),
+					 pt_peer_version(run->remote) >= 140000 ? "'2', streaming 'on'" : "'1'",
 					 quote_literal_cstr(quote_identifier(run->source->publication)));
 	if (run->source->message_prefix != NULL)
 		appendStringInfoString(&sql, ", messages 'true'");
@@ -395,6 +543,7 @@ pt_source_stream(PtSourceRun *run)
 
 	start_stream(run);
 	pt_chunks_init(run);
+	pt_spools_init(run);
 	pt_task_progress(run->task, 0, 0, -1, run->confirmed);
 	while (IsTransactionState() ? !*pt_task_stop_flag(run->task) : pt_task_go_on(run->task))
 	{

@@ -547,12 +547,20 @@ def test_reload():
     here.sql("SELECT pg_reload_conf()")
     there.sql("INSERT INTO reloaded VALUES (1)")
     wait_records("reloaded", 1)
+    # who would flush behind the worker's back stands still, and is what the server dies of
+    flushers = here.worker_pids("walwriter|pgtopic committer")
+    tap.equal(len(flushers), 2, "two processes flush what others have written")
+    for pid in flushers:
+        os.kill(pid, signal.SIGSTOP)
     there.sql("INSERT INTO reloaded VALUES (2)")
     lsn = there.sql("SELECT pg_current_wal_flush_lsn()")
     wait_for("told", there, "SELECT confirmed_flush_lsn >= '%s' FROM pg_replication_slots WHERE slot_name = 'pgtopic_reloaded'" % lsn)
-    here.stop("immediate")
-    here.start()
+    for pid in flushers:
+        os.kill(pid, signal.SIGKILL)
+    here.kill9().start()
+    here.sql("SELECT resume_task('reloaded')")
     wait_records("reloaded", 2)
+    tap.ok(streaming("reloaded"), "and goes on")
     here.sql("ALTER SYSTEM RESET synchronous_commit")
     here.sql("ALTER SYSTEM RESET wal_writer_delay")
     here.sql("SELECT pg_reload_conf()")

@@ -145,6 +145,77 @@ def test_owner():
     here.sql("SET SESSION AUTHORIZATION mere; SELECT drop_source('mine')")
 
 
+def test_password():
+    """a plain user's source of another server: his password is required, and used, at each connection"""
+    hba = os.path.join(there.data, "pg_hba.conf")
+    with open(hba, encoding="utf8") as f:
+        rules = f.read()
+
+    def authenticate(how):
+        with open(hba, "w", encoding="utf8") as f:
+            f.write("local all secretive %s\n%s" % (how, rules))
+        there.sql("SELECT pg_reload_conf()")
+
+    authenticate("scram-sha-256")
+    there.sql("CREATE ROLE secretive LOGIN REPLICATION PASSWORD 'opensesame'; GRANT CREATE ON DATABASE postgres TO secretive; CREATE TABLE theirs (id int PRIMARY KEY);"
+              "ALTER TABLE theirs OWNER TO secretive; INSERT INTO theirs VALUES (1)")
+    here.sql("CREATE ROLE humble LOGIN; GRANT EXECUTE ON FUNCTION create_source TO humble; GRANT ALL ON SCHEMA topics TO humble")
+    create = "SET SESSION AUTHORIZATION humble; SELECT create_source('theirs', tables => ARRAY['theirs'], topic => 'theirs', connection => '%s')"
+    pair.refused("password is required", create % pair.connection("secretive"), "none is given")
+    pair.refused("password authentication failed", create % (pair.connection("secretive") + " password=wrong"), "a wrong one")
+    here.sql(create % (pair.connection("secretive") + " password=opensesame"))
+    pair.wait_records("theirs", 1)
+    there.sql("INSERT INTO theirs VALUES (2)")
+    pair.wait_records("theirs", 2)
+    tap.equal(here.sql("SELECT tableowner FROM pg_tables WHERE schemaname = 'topics' AND tablename = 'theirs'"), "humble", "the topic is his")
+    tap.equal(here.sql("SELECT definition ? 'connection' FROM tasks_status WHERE name = 'theirs'"), "f", "nobody is shown the password")
+    pair.refused("password is required", "SET SESSION AUTHORIZATION humble; SELECT alter_task('theirs', '{\"connection\": \"%s\"}')" % pair.connection("secretive"),
+                 "it cannot be left out later")
+    authenticate("trust")
+    there.sql("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = 'pgtopic_theirs'")
+    pair.failing("theirs", "asked for no password", "a server that does not ask for it is not read")
+    authenticate("scram-sha-256")
+    there.sql("INSERT INTO theirs VALUES (3)")
+    here.sql("SELECT resume_task('theirs')")
+    pair.wait_records("theirs", 3)
+    here.sql("SELECT drop_source('theirs')")
+    there.sql("DELETE FROM theirs")
+    here.sql("SELECT create_source('given', tables => ARRAY['theirs'], topic => 'given', connection => '%s')" % pair.connection())
+    pair.streaming("given")
+    here.sql("SELECT alter_task_owner('given', 'humble')")
+    pair.failing("given", "password is required", "a superuser's source without one does not run for a plain owner")
+    here.sql("SELECT drop_source('given')")
+
+
+def test_failover():
+    """the slot is one that standbys keep, where the server has that"""
+    there.sql("CREATE TABLE kept (id int PRIMARY KEY); INSERT INTO kept VALUES (1)")
+    create = "SELECT create_source('kept', tables => ARRAY['kept'], topic => 'kept', failover => true, connection => '%s')" % pair.connection()
+    if int(there.sql("SELECT current_setting('server_version_num')")) < 170000:
+        pair.refused("(?s)has no failover slots.*need PostgreSQL 17", create, "an older server has none")
+        return
+    there.sql("SELECT pg_create_physical_replication_slot('second')")
+    second = there.standby("second", {"hot_standby_feedback": "on", "sync_replication_slots": "on", "primary_slot_name": "second"})
+    second.set(primary_conninfo="host=%s port=%d user=%s dbname=postgres" % (there.dir, there.port, there.user)).start()
+    here.sql(create)
+    pair.wait_records("kept", 1)
+    tap.equal(there.sql("SELECT failover FROM pg_replication_slots WHERE slot_name = 'pgtopic_kept'"), "t", "it is a failover slot")
+    pair.refused("\"failover\" of source \"kept\" cannot be changed", "SELECT alter_task('kept', '{\"failover\": false}')", "and stays one")
+    synced = "SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'pgtopic_kept' AND synced AND NOT temporary"
+    if not tap.ok(pair.wait_for("the slot on the standby", synced, server=second, expected="1"), "the standby has it"):
+        return
+    there.sql("INSERT INTO kept VALUES (2)")
+    pair.wait_records("kept", 2)
+    there.wait_caught_up(second)
+    there.stop()
+    second.promote()
+    second.sql("INSERT INTO kept VALUES (3)")
+    here.sql("SELECT alter_task('kept', '{\"connection\": \"host=%s port=%d user=postgres dbname=postgres\"}')" % (second.dir, second.port))
+    pair.wait_records("kept", 3)
+    tap.equal([json.loads(k)["id"] for k, _, _ in pair.records("kept")], [1, 2, 3], "after a promotion the source goes on there, and each row comes once")
+    here.sql("SELECT drop_source('kept')")
+
+
 def test_outbox():
     """an outbox table: routing, key, headers, payloads of three types; what is deleted or updated is no event"""
     there.sql("CREATE TABLE outbox (id uuid PRIMARY KEY, aggregatetype text, aggregateid text, type text, payload jsonb);"
@@ -242,4 +313,4 @@ def test_schemas():
 pg.demote()
 pair = two_servers.Pair()
 here, there = pair.here, pair.there
-tap.main([test_expressions, test_kinds_of_values, test_remote, test_checks, test_path, test_owner, test_outbox, test_schemas])
+tap.main([test_expressions, test_kinds_of_values, test_remote, test_checks, test_path, test_owner, test_outbox, test_schemas, test_password, test_failover])

@@ -201,6 +201,24 @@ def test_keys():
     tap.equal(here.sql("SELECT count(*) FROM source_snapshots WHERE source = 'odd'"), "0", "drop_source() forgets them")
 
 
+def test_swapped():
+    """a table that becomes a view amid the snapshot is not read: nobody's code runs as the source's role"""
+    there.sql("CREATE TABLE swapped (id int PRIMARY KEY); INSERT INTO swapped VALUES (1); CREATE TABLE ran (id int);"
+              "CREATE FUNCTION evil() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE LOG 'evil has run'; RETURN 1; END $$")
+    stop.set("source.slot_created")
+    here.sql("SELECT create_source('swapped', tables => ARRAY['swapped'], topic => 'swapped', connection => '%s')" % pair.connection())
+    stop.await_("source.slot_created")
+    there.sql("ALTER TABLE swapped RENAME TO was_swapped; CREATE VIEW swapped AS SELECT public.evil() AS id")
+    stop.release("source.slot_created")
+    pair.failing("swapped", "swapped|not the table any more", "a view in place of the table is an error")
+    tap.ok("evil has run" not in there.log_text(), "its code has not run")
+    there.sql("DROP VIEW swapped; ALTER TABLE was_swapped RENAME TO swapped")
+    here.sql("SELECT resume_task('swapped')")
+    pair.wait_records("swapped", 1)
+    tap.equal(json.loads(pair.records("swapped")[0][0]), {"id": 1}, "when the table is back it is copied")
+    here.sql("SELECT drop_source('swapped')")
+
+
 def test_refusals():
     """what cannot be copied is said at once, or in the view"""
     there.sql("CREATE TABLE unpublished (id int PRIMARY KEY)")
@@ -225,4 +243,4 @@ pg.demote()
 stop = points.Points()
 pair = two_servers.Pair(here=stop.settings)
 here, there = pair.here, pair.there
-tap.main([test_incremental, test_again, test_window, test_running, test_keys, test_refusals])
+tap.main([test_incremental, test_again, test_window, test_running, test_keys, test_swapped, test_refusals])

@@ -58,11 +58,16 @@ put_string(const char *s)
 	put(s, strlen(s) + 1);
 }
 
+/* In a piece of a transaction in progress: an xid behind the type. */
+static bool streamed;
+
 static void
 begin(char type)
 {
 	message_len = 0;
 	put_byte(type);
+	if (streamed && strchr("RYIUDTM", type) != NULL)
+		put32(711);
 }
 
 /* A row: n for null, u for unchanged, other letters for themselves. */
@@ -96,7 +101,7 @@ read_alone(const char *data, size_t len)
 	bool		good;
 
 	memcpy(copy, data, len);
-	good = pt_pgoutput_read(copy, len, &m);
+	good = streamed ? pt_pgoutput_read_streamed(copy, len, &m) : pt_pgoutput_read(copy, len, &m);
 	if (good)
 	{
 		const char *p = m.columns;
@@ -288,6 +293,57 @@ test_message(void)
 	CHECK_BYTES(m.content.data, m.content.len, "a\0b\0c", 5);
 }
 
+static void
+test_streamed(void)
+{
+	PtPgoutput	m;
+
+	begin('S');
+	put32(700);
+	put_byte(1);
+	check_bounds();
+	CHECK(pt_pgoutput_read(message, message_len, &m));
+	CHECK_INT(m.xid, 700);
+	begin('E');
+	check_bounds();
+	begin('A');
+	put32(700);
+	put32(711);
+	check_bounds();
+	CHECK(pt_pgoutput_read(message, message_len, &m));
+	CHECK_INT(m.xid, 700);
+	CHECK_INT(m.subxid, 711);
+	begin('c');
+	put32(700);
+	put_byte(0);
+	put64(1000);
+	put64(1040);
+	put64(9);
+	check_bounds();
+	CHECK(pt_pgoutput_read(message, message_len, &m));
+	CHECK_INT(m.xid, 700);
+	CHECK_INT(m.end_lsn, 1040);
+
+	streamed = true;
+	make_relation();
+	check_bounds();
+	make_update();
+	check_bounds();
+	CHECK(pt_pgoutput_read_streamed(message, message_len, &m));
+	CHECK_INT(m.xid, 711);
+	CHECK_INT(m.id, 16384);
+	make_message();
+	check_bounds();
+	begin('E');
+	check_bounds();
+	begin('B');					/* no transaction begins in a piece of one */
+	put64(1000);
+	put64(-5);
+	put32(700);
+	CHECK(!read_alone(message, message_len));
+	streamed = false;
+}
+
 /* Lengths and counts that lie. */
 static void
 test_lies(void)
@@ -336,7 +392,7 @@ test_lies(void)
 static void
 test_damaged(void)
 {
-	static const char types[] = "BCORYIUDTMxS\0";
+	static const char types[] = "BCORYIUDTMSEcAx\0";
 	uint64		state = 12345;
 
 	for (int i = 0; i < 300000; i++)
@@ -358,7 +414,9 @@ test_damaged(void)
 		}
 		if (changes == 6)
 			message[0] = types[test_random(&state) % sizeof(types)];
+		streamed = i % 2 == 0;
 		(void) read_alone(message, message_len - test_random(&state) % 3);
+		streamed = false;
 	}
 	CHECK(true);
 }
@@ -370,6 +428,7 @@ main(void)
 	RUN(test_relation);
 	RUN(test_changes);
 	RUN(test_message);
+	RUN(test_streamed);
 	RUN(test_lies);
 	RUN(test_damaged);
 	return test_done();

@@ -752,6 +752,47 @@ GRANT SELECT ON clients TO pg_monitor;
 GRANT SELECT ON listener_stats, produce_stats, housekeeping TO PUBLIC;
 
 --
+-- quotas of Kafka clients.  The table is for nobody: functions change it.
+--
+
+CREATE TABLE quota_definitions (
+	entity jsonb NOT NULL CHECK (jsonb_typeof(entity) = 'object'),
+	quota text NOT NULL,
+	value float8 NOT NULL CHECK (value > 0),
+	PRIMARY KEY (entity, quota)
+);
+COMMENT ON TABLE quota_definitions IS 'quotas of Kafka clients: see the view client_quotas';
+SELECT pg_extension_config_dump('quota_definitions', '');
+
+CREATE FUNCTION quotas_changed() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'pt_quotas_changed' LANGUAGE C;
+CREATE TRIGGER quotas_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON quota_definitions
+	FOR EACH STATEMENT EXECUTE FUNCTION quotas_changed();
+
+CREATE FUNCTION set_quotas(entity jsonb, quotas jsonb) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_set_quotas' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION set_quotas(jsonb, jsonb)
+	IS 'sets quotas of a user, a client id, both, or an address, as in {"user": "ann", "client-id": null}, where null is the default; a quota that is null is removed';
+CREATE FUNCTION drop_quotas(entity jsonb) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_drop_quotas' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION drop_quotas(jsonb) IS 'removes all quotas of an entity';
+
+CREATE FUNCTION list_quota_usage(OUT quota text, OUT "user" text, OUT client_id text, OUT ip text, OUT shared bool,
+								 OUT value float8, OUT rate float8, OUT total float8, OUT throttles bigint,
+								 OUT throttle_ms bigint, OUT throttled_until timestamptz) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_quota_usage' LANGUAGE C VOLATILE ROWS 100;
+REVOKE ALL ON FUNCTION list_quota_usage() FROM PUBLIC;
+
+CREATE VIEW client_quotas AS SELECT entity, quota, value FROM quota_definitions;
+COMMENT ON VIEW client_quotas IS 'quotas of Kafka clients';
+CREATE VIEW quota_usage AS
+	SELECT quota, "user", client_id, ip, shared, value, rate, total, throttles, throttle_ms, throttled_until FROM list_quota_usage();
+COMMENT ON VIEW quota_usage IS 'what clients with quotas use, and who is throttled';
+
+GRANT EXECUTE ON FUNCTION list_quota_usage() TO pg_monitor, pgtopic_admin;
+GRANT SELECT ON client_quotas, quota_usage TO pg_monitor, pgtopic_admin;
+
+--
 -- tasks: what goes on by itself.  Definitions may hold connection strings: the table is for nobody.
 --
 

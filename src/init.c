@@ -33,6 +33,7 @@
 #include "log/watch.h"
 #include "io/writeback.h"
 #include "processors/processors.h"
+#include "quotas/quotas.h"
 #include "rights/rights.h"
 #include "tasks/tasks.h"
 #include "topic/topic.h"
@@ -64,6 +65,7 @@ static const struct
 	{pt_offsets_shmem_size, pt_offsets_shmem_init},
 	{pt_server_shmem_size, pt_server_shmem_init},
 	{pt_tasks_shmem_size, pt_tasks_shmem_init},
+	{pt_quotas_shmem_size, pt_quotas_shmem_init},
 };
 
 /* What a transaction holds that the xact room does not know. */

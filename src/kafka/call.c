@@ -36,6 +36,7 @@
 #include "kafka/frame.h"
 #include "kafka/groups.h"
 #include "kafka/memory.h"
+#include "kafka/quota.h"
 #include "kafka/session.h"
 
 /*
@@ -409,9 +410,11 @@ encode_reply(KafkaCall *call)
 {
 	KafkaWriter w = kafka_writer_in(call->mcxt);
 
+	kafka_quota_charge(call);
 	if (!kafka_response_write(&w, call->api, call->api_version, call->correlation_id, call->response))
 		return close_connection(call, "response is too large");
 	make_pieces(call, &w);
+	kafka_quota_answered(call);
 	return KAFKA_REPLY;
 }
 
@@ -446,6 +449,8 @@ run_step(void *arg)
 	Assert(step->outcome != KAFKA_CLOSE || call->problem != NULL);
 	if (step->outcome == KAFKA_REPLY)
 		step->outcome = encode_reply(call);
+	else if (step->outcome == KAFKA_NO_REPLY)
+		kafka_quota_charge(call);
 }
 
 /*
@@ -661,12 +666,15 @@ call_begin(KafkaSession *session, const char *frame, uint32 len, bool refuse, Ka
 	KafkaOutcome outcome;
 	MemoryContext old;
 	bool		transactional;
+	int64		since_ns;
 
 	Assert(IsTransactionState());
 	*call = new_call(session, frame, len);
+	since_ns = kafka_quota_step_begin(*call);
 	old = enter_context((*call)->mcxt, &transactional);
 	outcome = begin(*call, refuse);
 	leave_context(old, transactional);
+	kafka_quota_step_end(*call, since_ns);
 	return outcome;
 }
 
@@ -688,11 +696,14 @@ kafka_call_resume(KafkaCall *call, bool timed_out)
 	KafkaOutcome outcome;
 	MemoryContext old;
 	bool		transactional;
+	int64		since_ns;
 
 	Assert(kafka_handler_of(call->api)->resume != NULL);
+	since_ns = kafka_quota_step_begin(call);
 	old = enter_context(call->mcxt, &transactional);
 	outcome = run(&(Step) {.call = call, .what = STEP_RESUME, .timed_out = timed_out});
 	leave_context(old, transactional);
+	kafka_quota_step_end(call, since_ns);
 	return outcome;
 }
 

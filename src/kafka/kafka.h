@@ -106,6 +106,7 @@ typedef struct KafkaSession
 	struct KafkaSasl *sasl;		/* an exchange that goes on; NULL: none */
 	struct KafkaFetchState *fetch;	/* fetch sessions (KIP-227) and cursors of
 									 * this connection */
+	struct PtQuotaClient *quotas;	/* NULL: not asked for yet */
 } KafkaSession;
 
 /* Bytes of the first part. */
@@ -168,6 +169,11 @@ typedef struct KafkaCall
 	bool		error;			/* the response has an error code */
 	const char *goodbye;		/* the connection ends with this response, for
 								 * that reason; NULL: it does not */
+	int32		throttle_ms;	/* the connection is not to be read for so
+								 * long; also with NO_REPLY */
+	bool		charged;		/* against the quota of time */
+	int64		step_ns;		/* since when time is not charged; 0: nobody
+								 * asks */
 	/* MOVE */
 	KafkaPlane	move_to;
 	/* CLOSE */
@@ -237,6 +243,9 @@ extern int64 kafka_admin_wait(void);
  * workers; -1: nobody knows.
  */
 extern int	(*kafka_connections_hook) (KafkaSession *session, Oid role);
+
+/* For quotas: the server has spent time for a client outside of its calls. */
+extern void kafka_quota_spent(KafkaSession *session, int64 ns);
 
 /* Set by the control worker, whose groups are those that count. */
 extern bool kafka_control_worker;

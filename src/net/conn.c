@@ -37,6 +37,8 @@ static void conn_ready(NetWatch *watch, uint32 events);
 static void conn_due(NetTimer *timer);
 static void conn_start_timer(NetConn *conn);
 static void conn_read_event(NetConn *conn);
+static inline int64 measure_begin(const NetGroup *group);
+static inline void measure_end(NetConn *conn, int64 since);
 static void set_reason(NetConn *conn, const char *reason, va_list args) pg_attribute_printf(2, 0);
 
 NetGroup *
@@ -159,11 +161,14 @@ net_group_flush(NetGroup *group)
 	for (int n = list_length(&group->dirty); n > 0 && !dlist_is_empty(&group->dirty); n--)
 	{
 		NetConn    *conn = dlist_head_element(NetConn, output_node, &group->dirty);
+		int64		since;
 
 		net_conn_set_output(conn, NET_OUTPUT_IDLE);
+		since = measure_begin(group);
 		group->current = conn;
 		net_output_flush(conn);
 		group->current = NULL;
+		measure_end(conn, since);
 		net_conn_settle(conn);
 	}
 }
@@ -344,6 +349,7 @@ static void
 conn_ready(NetWatch *watch, uint32 events)
 {
 	NetConn    *conn = watch->arg;
+	int64		since = measure_begin(conn->group);
 
 	if (events & NET_WRITABLE)
 	{
@@ -355,6 +361,7 @@ conn_ready(NetWatch *watch, uint32 events)
 		conn_read_event(conn);
 	else if (events & NET_BROKEN)
 		net_conn_close(conn, NULL);
+	measure_end(conn, since);
 }
 
 /*
@@ -393,7 +400,7 @@ net_conn_may_deliver(const NetConn *conn)
 {
 	const NetLimits *limits = &conn->group->limits;
 
-	return (conn->input == NET_INPUT_FLOWING || conn->input == NET_INPUT_READY) &&
+	return (conn->input == NET_INPUT_FLOWING || conn->input == NET_INPUT_READY) && !conn->muted &&
 		conn->inflight < limits->inflight_max && !net_conn_output_full(conn);
 }
 
@@ -450,6 +457,53 @@ net_conn_unhold(NetConn *conn)
 	net_conn_unblock(conn);
 }
 
+/* Delivers and reads nothing until net_conn_unmute. */
+void
+net_conn_mute(NetConn *conn)
+{
+	conn->muted = true;
+}
+
+void
+net_conn_unmute(NetConn *conn)
+{
+	if (!conn->muted)
+		return;
+	conn->muted = false;
+	conn->active_at = net_now();
+	if (conn->life != NET_CLOSED)
+		net_conn_unblock(conn);
+}
+
+/* 0: nobody wants to know. */
+static inline int64
+measure_begin(const NetGroup *group)
+{
+	return group->measures ? net_now_ns() : 0;
+}
+
+static inline void
+measure_end(NetConn *conn, int64 since)
+{
+	if (since != 0)
+		conn->spent_ns += net_now_ns() - since;
+}
+
+void
+net_group_measure(NetGroup *group, bool on)
+{
+	group->measures = on;
+}
+
+int64
+net_conn_take_spent(NetConn *conn)
+{
+	int64		spent = conn->spent_ns;
+
+	conn->spent_ns = 0;
+	return spent;
+}
+
 /*
  * The owner is done with one frame: its answer has left, or it gets none.  May
  * make the connection readable again; ends nothing.
@@ -496,7 +550,8 @@ conn_start_timer(NetConn *conn)
 
 /*
  * A connection whose requests are being worked on, or whose answers we do not
- * have yet, is not idle, unless it does not take the answers.
+ * have yet, is not idle, unless it does not take the answers.  Nor is one that
+ * is muted: it may not send.
  */
 static void
 conn_due(NetTimer *timer)
@@ -504,7 +559,7 @@ conn_due(NetTimer *timer)
 	NetConn    *conn = timer->arg;
 	NetGroup   *group = conn->group;
 	int64		quiet = net_now() - conn->active_at;
-	bool		waits_for_us = conn->output == NET_OUTPUT_PAUSED ||
+	bool		waits_for_us = conn->output == NET_OUTPUT_PAUSED || conn->muted ||
 		(conn->inflight > 0 && dlist_is_empty(&conn->out));
 
 	if (group->limits.idle_us > 0 && quiet >= group->limits.idle_us && !waits_for_us)

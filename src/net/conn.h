@@ -16,8 +16,8 @@
  * pointers to it until handler->closed.
  *
  * Backpressure: a connection is not read while inflight_max of its frames are
- * unanswered, output_bytes_max wait to be written, or it is held.  Input
- * memory grows with the bytes that arrived, not with what was announced;
+ * unanswered, output_bytes_max wait to be written, or it is held or muted.
+ * Input memory grows with the bytes that arrived, not with what was announced;
  * beyond input_bytes_max only small requests and one large one at a time are
  * read on.
  *
@@ -168,6 +168,20 @@ extern void net_conn_finish(NetConn *conn, const char *reason,...) pg_attribute_
 /* While held no further frame is delivered. */
 extern void net_conn_hold(NetConn *conn);
 extern void net_conn_unhold(NetConn *conn);
+
+/*
+ * While muted no further frame is delivered and no byte is read, and the
+ * connection is not idle.  Holds do not matter for it, nor it for them.
+ */
+extern void net_conn_mute(NetConn *conn);
+extern void net_conn_unmute(NetConn *conn);
+
+/*
+ * What reading and writing have taken since the last call, in ns.  0 unless
+ * the group measures it.
+ */
+extern int64 net_conn_take_spent(NetConn *conn);
+extern void net_group_measure(NetGroup *group, bool on);
 
 /* Queues the answer to one frame; messages leave in the order of the calls. */
 extern void net_conn_send(NetConn *conn, NetMessage *message);

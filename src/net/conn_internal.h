@@ -127,6 +127,7 @@ struct NetGroup
 	dlist_head	starved;		/* NET_INPUT_STARVED */
 	dlist_head	dirty;			/* NET_OUTPUT_DIRTY */
 	NetConn    *current;		/* being flushed */
+	bool		measures;		/* the time that connections take */
 
 	/* input memory */
 	uint64		input_bytes;	/* memory of all chunks in use */
@@ -153,6 +154,7 @@ struct NetConn
 	NetTimer	timer;
 	int64		active_at;		/* when bytes moved last */
 	char		reason[128];	/* why it ends; "": nothing worth telling */
+	int64		spent_ns;		/* by group->measures */
 	bool		reaped;			/* only frames that are in use keep it */
 
 	/* input */
@@ -162,6 +164,7 @@ struct NetConn
 	uint32		last_frame;		/* length of the last frame delivered */
 	uint64		input_bytes;
 	int			inflight;
+	bool		muted;			/* beside the states of input */
 
 	/* output */
 	dlist_head	out;

@@ -242,3 +242,15 @@ net_peer_name(int fd, char *buf, size_t size)
 	else
 		snprintf(buf, size, "%s:%s", host, service);
 }
+
+void
+net_peer_host(int fd, char *buf, size_t size)
+{
+	struct sockaddr_storage address;
+	socklen_t	len = sizeof(address);
+
+	if (getpeername(fd, (struct sockaddr *) &address, &len) < 0 || address.ss_family == AF_UNIX ||
+		getnameinfo((struct sockaddr *) &address, len, buf, size, NULL, 0, NI_NUMERICHOST) != 0)
+		snprintf(buf, size, "unknown");
+	buf[strcspn(buf, "%")] = '\0';	/* the zone of a link-local address */
+}

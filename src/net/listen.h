@@ -50,4 +50,7 @@ extern void net_peer_address(int fd, struct sockaddr_storage *address);
 /* "host:port" of the other end of a socket, brackets around IPv6. */
 extern void net_peer_name(int fd, char *buf, size_t size);
 
+/* The same without the port and brackets. */
+extern void net_peer_host(int fd, char *buf, size_t size);
+
 #endif							/* NET_LISTEN_H */

@@ -69,12 +69,18 @@ net_loop_fd(const NetLoop *loop)
 }
 
 int64
-net_now(void)
+net_now_ns(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+	return (int64) ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+int64
+net_now(void)
+{
+	return net_now_ns() / 1000;
 }
 
 /*

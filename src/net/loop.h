@@ -50,8 +50,9 @@ extern NetLoop *net_loop_create(void);
 extern void net_loop_destroy(NetLoop *loop);
 extern int	net_loop_fd(const NetLoop *loop);
 
-/* us since some start; never goes back. */
+/* us since some start; never goes back.  The other is the same in ns. */
 extern int64 net_now(void);
+extern int64 net_now_ns(void);
 
 /*
  * Waits at most timeout_ms (-1: for ever) and calls back; returns how many

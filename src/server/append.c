@@ -77,6 +77,7 @@ static HTAB *held;
 static void collect_results(PtListener *l);
 static PtProduce *gather(PtListener *l, Gathered **from, int *n);
 static void append_group(PtListener *l, PtProduce *items, const Gathered *from, int n);
+static void share_time(const Gathered *from, const PtProduce *items, int n, int64 ns);
 static void item_done(PtRequest *request, const PtProduce *item, XLogRecPtr lsn);
 static void append_later(PtListener *l, int64 delay_us);
 static bool append_alone(const PtListener *l);
@@ -233,6 +234,7 @@ static void
 append_group(PtListener *l, PtProduce *items, const Gathered *from, int n)
 {
 	XLogRecPtr	lsn = InvalidXLogRecPtr;
+	int64		since = net_now_ns();
 
 	if (append_alone(l))
 		append_at_once(items, n);
@@ -249,6 +251,19 @@ append_group(PtListener *l, PtProduce *items, const Gathered *from, int n)
 		*from[i].origin = items[i];
 		item_done(from[i].request, &items[i], lsn);
 	}
+	share_time(from, items, n, net_now_ns() - since);
+}
+
+/* For quotas: each request has its share, by bytes, of what all took. */
+static void
+share_time(const Gathered *from, const PtProduce *items, int n, int64 ns)
+{
+	double		bytes = 0;
+
+	for (int i = 0; i < n; i++)
+		bytes += items[i].length;
+	for (int i = 0; i < n; i++)
+		kafka_quota_spent(&from[i].request->client->session, (int64) (ns * (items[i].length / bytes)));
 }
 
 /*

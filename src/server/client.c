@@ -148,6 +148,7 @@ on_closed(NetConn *conn, const char *reason)
 	dlist_delete(&client->node);
 	pt_forward_client_gone(client);
 	client->waiting = NULL;
+	pt_client_throttle_forget(client);
 	pt_client_set_state(client, PT_CLIENT_GONE);
 	pt_client_set_answers(client, PT_ANSWERS_NONE);
 	drop_requests(&client->arrived);
@@ -171,11 +172,14 @@ drop_requests(dlist_head *list)
 	}
 }
 
-/* Its requests that have arrived are begun, unless they wait for something. */
+/*
+ * Its requests that have arrived are begun, unless they wait for something or
+ * the client is throttled.
+ */
 void
 pt_client_runnable(PtClient *client)
 {
-	if (client->state == PT_CLIENT_IDLE && !dlist_is_empty(&client->arrived))
+	if (client->state == PT_CLIENT_IDLE && !dlist_is_empty(&client->arrived) && !pt_client_throttled(client))
 		pt_client_set_state(client, PT_CLIENT_RUNNABLE);
 }
 

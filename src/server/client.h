@@ -154,6 +154,10 @@ typedef struct PtClient
 	dlist_node	state_node;		/* on the listener's list for the state */
 	dlist_node	answers_node;	/* the same for answers */
 	PtClientSlot *slot;			/* for views */
+	int64		throttled_until;	/* net_now(): no request is begun before;
+									 * 0: not throttled */
+	dlist_node	throttle_node;	/* on l->throttled while throttled */
+	NetTimer	throttle;
 } PtClient;
 
 typedef struct PtRequest
@@ -198,6 +202,16 @@ extern void pt_request_send(PtRequest *request);
 extern void pt_request_forget(PtRequest *request, bool error);
 extern void pt_request_end(PtRequest *request);
 extern void pt_request_call_end(PtRequest *request);
+
+/* throttle.c */
+extern void pt_client_throttle(PtClient *client, int32 ms);
+extern void pt_client_throttle_forget(PtClient *client);
+
+static inline bool
+pt_client_throttled(const PtClient *client)
+{
+	return client->throttled_until != 0;
+}
 
 /* client_state.c */
 extern void pt_client_set_state(PtClient *client, PtClientState to);

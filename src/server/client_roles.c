@@ -7,7 +7,8 @@
  * For connections that are silent, or wait in a long poll, the worker looks
  * twice a second, as long as it has any: a transaction hears of what others
  * have changed, and if roles have, each session is asked.  VALID UNTIL passes
- * without anybody changing anything, so it is kept with the session.
+ * without anybody changing anything, so it is kept with the session.  Quotas
+ * that have changed are taken in by the same transaction (throttle.c).
  *
  * Siblings: turn.c, client.c.
  *
@@ -109,6 +110,7 @@ pt_client_roles_turn(PtListener *l)
 		look_at = now + PT_LOOK_US;
 		pt_turn_transaction();
 		look(l);
+		pt_quotas_turn(l);
 	}
 	net_timer_start(l->loop, &timer, look_at);
 }

@@ -299,6 +299,8 @@ on_accepted(NetListener *from, int fd, void *arg)
 		tell_refused();
 		return;
 	}
+	if (pt_connection_refused(l, fd))
+		return;
 	if (worker != l->number &&
 		pt_inbox_send(pt_inbox_socket(), worker, fd, &moved) == PT_INBOX_DONE)
 	{

@@ -74,6 +74,7 @@ struct PtListener
 	XLogRecPtr	wrote_until;	/* end of the last commit of a handler's
 								 * transaction; perhaps not durable yet */
 	PtClient   *current;		/* in whose call we are; to blame for an ERROR */
+	dlist_head	throttled;		/* clients, by throttle_node */
 };
 
 /*
@@ -94,6 +95,11 @@ extern void pt_turn(PtListener *l);
 extern bool pt_turn_pending(const PtListener *l);
 extern uint32 pt_turn_sleeps_for(const PtListener *l);
 extern void pt_turn_recover(PtListener *l);
+
+/* throttle.c */
+extern void pt_throttle_init(PtListener *l);
+extern void pt_quotas_turn(PtListener *l);
+extern bool pt_connection_refused(PtListener *l, int fd);
 
 /* append.c */
 extern void pt_append_init(PtListener *l);

@@ -71,6 +71,7 @@ pt_turn_init(PtListener *l)
 	pt_append_init(l);
 	pt_client_roles_init(l);
 	dlist_init(&l->clients);
+	pt_throttle_init(l);
 	dlist_init(&l->runnable);
 	dlist_init(&l->due);
 	dlist_init(&l->uncommitted);
@@ -204,7 +205,8 @@ begin_client(PtListener *l, PtClient *client)
 {
 	Assert(l->current == NULL && client->listener == l);
 	l->current = client;
-	while (client->state == PT_CLIENT_IDLE && !dlist_is_empty(&client->arrived) && !net_conn_closing(client->conn))
+	while (client->state == PT_CLIENT_IDLE && !dlist_is_empty(&client->arrived) &&
+		   !pt_client_throttled(client) && !net_conn_closing(client->conn))
 	{
 		PtRequest  *request = dlist_head_element(PtRequest, node, &client->arrived);
 		KafkaPlane	plane = pt_forward_plane(l, request);
@@ -233,6 +235,8 @@ begin_request(PtListener *l, PtRequest *request, KafkaPlane plane)
 		return;
 	}
 	pt_turn_transaction();
+	pt_quotas_turn(l);
+	kafka_quota_spent(&client->session, net_conn_take_spent(client->conn));
 	outcome = kafka_call_begin(&client->session, request->frame.data, request->frame.len, &request->call);
 	request->api_key = request->call->api_key;
 	pt_request_begun(request);

@@ -125,12 +125,17 @@ def test_quotas():
     each_version("DescribeClientQuotas", check)
 
     def check_alter(version):
-        entry = {"Entity": [{"EntityType": "user", "EntityName": "u"}], "Ops": [{"Key": "producer_byte_rate", "Value": 1.5, "Remove": False}]}
+        def entry(value):
+            return {"Entity": [{"EntityType": "user", "EntityName": "u"}], "Ops": [{"Key": "producer_byte_rate", "Value": value, "Remove": value == 0}]}
         for dry in (True, False):
-            got = client.call("AlterClientQuotas", version, {"Entries": [entry, entry], "ValidateOnly": dry})["Entries"]
-            yield differs("refused", [e["ErrorCode"] for e in got], [INVALID_REQUEST] * 2)
-            yield differs("entity", got[1]["Entity"], entry["Entity"])
-            yield None if "not supported" in got[0]["ErrorMessage"] else "says why"
+            got = client.call("AlterClientQuotas", version, {"Entries": [entry(1e9), entry(1.5)], "ValidateOnly": dry})["Entries"]
+            yield differs("results", [e["ErrorCode"] for e in got], [NONE, INVALID_REQUEST])
+            yield differs("entity", got[1]["Entity"], entry(1)["Entity"])
+            yield None if "fractional" in got[1]["ErrorMessage"] else "says why"
+            got = client.call("DescribeClientQuotas", version, {"Components": []})["Entries"]
+            yield differs("told", [e["Values"] for e in got], [] if dry else [[{"Key": "producer_byte_rate", "Value": 1e9}]])
+        yield differs("removed", client.call("AlterClientQuotas", version, {"Entries": [entry(0)]})["Entries"][0]["ErrorCode"], NONE)
+        yield differs("gone", client.call("DescribeClientQuotas", version, {"Components": []})["Entries"], [])
     each_version("AlterClientQuotas", check_alter)
 
 

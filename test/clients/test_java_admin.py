@@ -6,6 +6,7 @@ refusal.  (What tools do with topics and groups is in matrix/.)
 """
 
 import glob
+import json
 import os
 import subprocess
 import sys
@@ -72,8 +73,25 @@ def test_allowed():
                                                              "SCRAM-SHA-256=[iterations=8192,password=wonder]"), "kafka-configs, a user", True)
     says("'alice' are SCRAM-SHA-256=iterations=8192", configs("--describe", "--entity-type", "users"), "is told", True)
     tap.ok(server.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'alice'").startswith("SCRAM-SHA-256$8192:"), "and is a role")
-    says("not supported", configs("--alter", "--entity-type", "users", "--entity-name", "alice", "--add-config", "producer_byte_rate=1024"),
-         "kafka-configs, a quota", False)
+
+
+def test_quotas():
+    """kafka-configs for users, clients and addresses"""
+    for words, config, entity in ((("--entity-type", "users", "--entity-name", "alice"), "producer_byte_rate=1024,consumer_byte_rate=2048", {"user": "alice"}),
+                                  (("--entity-type", "clients", "--entity-name", "app"), "request_percentage=12.5", {"client-id": "app"}),
+                                  (("--entity-type", "users", "--entity-default", "--entity-type", "clients", "--entity-default"),
+                                   "controller_mutation_rate=5", {"user": None, "client-id": None}),
+                                  (("--entity-type", "ips", "--entity-name", "10.0.0.1"), "connection_creation_rate=5", {"ip": "10.0.0.1"})):
+        says("Completed updating config", configs("--alter", *words, "--add-config", config), "kafka-configs, %s" % (entity,), True)
+        for name_value in config.split(","):
+            name, value = name_value.split("=")
+            tap.equal(server.sql("SELECT value FROM client_quotas WHERE entity = '%s' AND quota = '%s'" % (json.dumps(entity), name)), value, "is a row")
+            says(name + "=" + value, configs("--describe", *words), "is told", True)
+        says("Completed updating config", configs("--alter", *words, "--delete-config", ",".join(c.split("=")[0] for c in config.split(","))),
+             "and removed", True)
+    tap.equal(server.sql("SELECT count(*) FROM client_quotas"), "0", "all of them")
+    says("fractional", configs("--alter", "--entity-type", "users", "--entity-name", "alice", "--add-config", "producer_byte_rate=1.5"),
+         "what is refused says why", False)
 
 
 def test_others():
@@ -94,7 +112,7 @@ def main():
     server = pg.Cluster().init().start()
     server.sql("CREATE EXTENSION pgtopic")
     server.wait_listener()
-    tap.main([test_guarded, test_allowed, test_others])
+    tap.main([test_guarded, test_allowed, test_quotas, test_others])
 
 
 main()

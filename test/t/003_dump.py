@@ -37,6 +37,7 @@ INSERT INTO topics.deleted (value) SELECT 'x' FROM generate_series(1, 30) i;
 SELECT count(*) FROM consume('emptied', 'readers', max_records => 600);
 TRUNCATE topics.emptied;
 SELECT delete_records('deleted:0', 30);
+SELECT set_quotas('{"user": "ann", "client-id": null}', '{"producer_byte_rate": 1000000, "request_percentage": 12.34567}');
 CREATE INDEX orders_key ON topics.orders (key);
 GRANT SELECT ON topics.orders TO PUBLIC;
 CREATE TABLE watched (t topic DEFAULT 'orders' CHECK (t <> 'forbidden'), p partition DEFAULT 'orders:1', dropped topic);
@@ -68,6 +69,9 @@ def compare(what, server, label=LABELS):
     tap.equal(server.sql("SELECT \"offset\", convert_from(value, 'UTF8') FROM poll('%s', 0, 0)" % LONG_NAME), "0|long",
               what + ": a topic with a long name")
     tap.equal(server.sql("SELECT note FROM plain"), "beside", what + ": plain tables")
+    tap.equal(server.sql("SELECT entity, quota, value FROM client_quotas ORDER BY quota"),
+              '{"user": "ann", "client-id": null}|producer_byte_rate|1000000\n{"user": "ann", "client-id": null}|request_percentage|12.34567',
+              what + ": quotas")
     tap.equal(server.sql(NAMED), source.sql(NAMED), what + ": what names a topic in a constant")
     tap.equal(server.sql("BEGIN; SELECT a_produce(); INSERT INTO watched DEFAULT VALUES RETURNING t, p; ROLLBACK"),
               "orders:2\norders|orders:1", what + ": and works")

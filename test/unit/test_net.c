@@ -1091,6 +1091,55 @@ test_idle(void)
 	stop();
 }
 
+/*
+ * Who is muted is not read and is not idle, whatever is held beside; what came
+ * meanwhile is delivered afterwards.
+ */
+static void
+test_muted(void)
+{
+	Owner		o;
+	NetLimits	limits = usual;
+	int64		until = net_now() + 700000;
+
+	limits.idle_us = 300000;
+	start(&limits);
+	net_group_measure(group, true);
+	open_pair(&o);
+	send_frame(&o, "first");
+	turns(2);
+	expect_frame(&o, "first");
+	CHECK(net_conn_take_spent(o.conn) > 0);
+	CHECK_INT(net_conn_take_spent(o.conn), 0);
+	net_conn_mute(o.conn);
+	send_frame(&o, "second");
+	nframes = 0;
+	while (net_now() < until)
+	{
+		turns(1);
+		usleep(20000);
+	}
+	CHECK(o.conn != NULL);
+	CHECK_INT(nframes, 0);
+	net_conn_hold(o.conn);
+	net_conn_unmute(o.conn);
+	turns(2);
+	CHECK_INT(nframes, 0);		/* it is still held */
+	net_conn_mute(o.conn);
+	net_conn_unhold(o.conn);
+	turns(2);
+	CHECK_INT(nframes, 0);		/* and now still muted */
+	net_conn_unmute(o.conn);
+	net_conn_unmute(o.conn);
+	turns(2);
+	expect_frame(&o, "second");
+	net_conn_mute(o.conn);
+	close(o.peer);
+	turns(3);
+	CHECK(o.conn == NULL);		/* a peer that has gone is noticed */
+	stop();
+}
+
 static void
 test_hundreds(void)
 {
@@ -1440,6 +1489,7 @@ main(void)
 	RUN(test_kept_frames);
 	RUN(test_finish);
 	RUN(test_idle);
+	RUN(test_muted);
 	RUN(test_hundreds);
 	RUN(test_stale_event);
 	RUN(test_budget);

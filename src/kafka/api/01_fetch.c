@@ -28,6 +28,7 @@
 
 #include "kafka/broker.h"
 #include "kafka/fetch_session.h"
+#include "kafka/quota.h"
 #include "kafka/topics.h"
 #include "xact/xact.h"
 
@@ -520,7 +521,7 @@ fetch_all(KafkaCall *call)
 {
 	const FetchRequest *in = call->request;
 	FetchState *state = call->state;
-	uint64		limit = Min(Max(in->max_bytes, 0), KAFKA_FETCH_BYTES_MAX);
+	uint64		limit = kafka_quota_fetch_max(call, Min(Max(in->max_bytes, 0), KAFKA_FETCH_BYTES_MAX));
 	uint64		left = limit;
 	bool		news = false;
 	int			nknown = 0;
@@ -808,6 +809,25 @@ answer_error(KafkaCall *call, int16 code)
 }
 
 /*
+ * Answers a client that is throttled: it gets nothing, as it could not take it
+ * in the time.  It will ask for the same again.  A session that this request
+ * has made goes, as clients do not use one that came without partitions.
+ */
+static KafkaOutcome
+answer_throttled(KafkaCall *call, KafkaFetchSession *session)
+{
+	FetchState *state = call->state;
+	FetchResponse *out = call->response;
+
+	Assert(call->throttle_ms > 0 && out->responses.n == 0);
+	if (state->incremental)
+		out->session_id = state->session_id;
+	else if (session != NULL)
+		kafka_fetch_session_drop(session);
+	return KAFKA_REPLY;
+}
+
+/*
  * The handler
  */
 
@@ -822,9 +842,11 @@ attempt(KafkaCall *call, KafkaFetchSession *session)
 {
 	FetchState *state = call->state;
 
-	if (fetch_all(call) || (state->late && (state->bytes > 0 || !state->away)))
-		return answer(call, session);
-	return wait_for_more(call);
+	if (!fetch_all(call) && !(state->late && (state->bytes > 0 || !state->away)))
+		return wait_for_more(call);
+	if (!kafka_quota_fetch(call, state->bytes))
+		return answer_throttled(call, session);
+	return answer(call, session);
 }
 
 /*

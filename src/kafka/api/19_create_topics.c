@@ -18,10 +18,14 @@
 
 #include "guc.h"
 #include "kafka/broker.h"
+#include "kafka/quota.h"
 #include "kafka/topics.h"
 
 /* Kafka's limit: more partitions at once are a mistake. */
 #define PARTITIONS_PER_REQUEST	10000
+
+/* First version that knows THROTTLING_QUOTA_EXCEEDED (KIP-599). */
+#define QUOTA_STRICT_SINCE	6
 
 /* ConfigSource of the protocol */
 #define CONFIG_SOURCE_TOPIC		1
@@ -200,13 +204,16 @@ handle_topic(KafkaCall *call, const CreateTopic *in, CreateTopicResponse *out)
 	const CreateTopicsRequest *request = call->request;
 	char	   *name = kafka_text(in->name);
 	List	   *configs = NIL;
+	const char *message;
 	int			npartitions;
 
 	if (!check_name(name, out) || !check_partitions(in, out, &npartitions) || !check_configs(in, out, &configs))
 		return;
 
-	if (!request->validate_only)
+	if (!request->validate_only && kafka_quota_mutation(call, QUOTA_STRICT_SINCE, npartitions, &out->error_code, &message))
 		create(call, name, npartitions, configs, out);
+	else if (out->error_code != KERR_NONE)
+		refuse(out, out->error_code, message);
 	if (out->error_code != KERR_NONE)
 		return;
 	out->num_partitions = npartitions;

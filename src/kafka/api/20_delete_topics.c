@@ -17,7 +17,11 @@
 
 #include "utils/builtins.h"
 
+#include "kafka/quota.h"
 #include "kafka/topics.h"
+
+/* First version that knows THROTTLING_QUOTA_EXCEEDED (KIP-599). */
+#define QUOTA_STRICT_SINCE	5
 
 /*
  * Sets the error of a topic.
@@ -123,7 +127,8 @@ delete_one(KafkaCall *call, KafkaString name, const KafkaUuid *id, const Oid *fo
 		refuse(out, KERR_INVALID_TOPIC_EXCEPTION, "The topic is internal: SQL can drop it with DROP TABLE.");
 		return;
 	}
-	if (!kafka_topic_delete(call, topic->relid, topic->npartitions, &error))
+	if (!kafka_quota_mutation(call, QUOTA_STRICT_SINCE, topic->npartitions, &error.code, &error.message) ||
+		!kafka_topic_delete(call, topic->relid, topic->npartitions, &error))
 		refuse(out, error.code, error.message);
 }
 

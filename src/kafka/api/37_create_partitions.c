@@ -16,10 +16,14 @@
  */
 #include "postgres.h"
 
+#include "kafka/quota.h"
 #include "kafka/topics.h"
 
 /* As in CreateTopics: more partitions at once are a mistake. */
 #define PARTITIONS_PER_REQUEST	10000
+
+/* First version that knows THROTTLING_QUOTA_EXCEEDED (KIP-599). */
+#define QUOTA_STRICT_SINCE	3
 
 /*
  * Sets the error of a topic and returns false.
@@ -94,7 +98,8 @@ handle_topic(KafkaCall *call, const CreatePartitionsTopic *in, CreatePartitionsR
 	if (!check_count(topic, in->count, out) ||
 		!check_assignments(in, in->count - topic->npartitions, out) || request->validate_only)
 		return;
-	if (!kafka_topic_grow(call, topic->relid, topic->npartitions, in->count, &error))
+	if (!kafka_quota_mutation(call, QUOTA_STRICT_SINCE, in->count - topic->npartitions, &error.code, &error.message) ||
+		!kafka_topic_grow(call, topic->relid, topic->npartitions, in->count, &error))
 		refuse(out, error.code, error.message);
 }
 

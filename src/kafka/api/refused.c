@@ -29,8 +29,7 @@
 	X(expire_delegation_token, DELEGATION_TOKEN_AUTH_DISABLED, NULL) \
 	X(describe_delegation_token, DELEGATION_TOKEN_AUTH_DISABLED, NULL) \
 	X(list_partition_reassignments, NONE, NULL) \
-	X(describe_transactions, TRANSACTIONAL_ID_NOT_FOUND, NULL) \
-	X(alter_client_quotas, INVALID_REQUEST, "Client quotas are not supported by this server.")
+	X(describe_transactions, TRANSACTIONAL_ID_NOT_FOUND, NULL)
 
 /*
  * The error is that of the response.
@@ -160,32 +159,6 @@ describe_transactions_fail(KafkaCall *call, int16 code, const char *message)
 
 		result->transactional_id = in->transactional_ids.items[i];
 		result->error_code = result->transactional_id.len > 0 ? code : KERR_INVALID_REQUEST;
-	}
-}
-
-/*
- * Each entry gets the error.
- */
-static void
-alter_client_quotas_fail(KafkaCall *call, int16 code, const char *message)
-{
-	const AlterClientQuotasRequest *in = call->request;
-	AlterClientQuotasResponse *out = call->response;
-
-	KAFKA_RESIZE(call, out->entries, AlterQuotasEntryResult, in->entries.n);
-	for (int i = 0; i < in->entries.n; i++)
-	{
-		const AlterQuotasEntry *entry = &in->entries.items[i];
-		AlterQuotasEntryResult *result = &out->entries.items[i];
-
-		result->error_code = code;
-		result->error_message = kafka_string(message);
-		KAFKA_RESIZE(call, result->entity, AlterQuotasEntityResult, entry->entity.n);
-		for (int j = 0; j < entry->entity.n; j++)
-		{
-			result->entity.items[j].entity_type = entry->entity.items[j].entity_type;
-			result->entity.items[j].entity_name = entry->entity.items[j].entity_name;
-		}
 	}
 }
 

@@ -424,6 +424,48 @@ CREATE FUNCTION group_configs(group_id text, OUT name text, OUT value text, OUT 
 							  OUT documentation text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'pt_group_configs' LANGUAGE C STABLE STRICT ROWS 2;
 COMMENT ON FUNCTION group_configs(text) IS 'all configs of a group';
+--
+-- What Kafka clients may do, beside what GRANT says of tables and schemas:
+-- consumer groups, transactional ids and the cluster are no objects.  The role
+-- "-" is everybody.  Rows of roles that are gone are void, and not dumped.
+--
+
+CREATE TABLE kafka_acl_entries (
+	resource_type text NOT NULL,
+	resource_name text NOT NULL,
+	pattern_type text NOT NULL CHECK (pattern_type IN ('literal', 'prefixed')),
+	operation text NOT NULL,
+	role regrole NOT NULL,
+	PRIMARY KEY (resource_type, resource_name, pattern_type, operation, role)
+);
+COMMENT ON TABLE kafka_acl_entries IS 'what is granted on groups, transactional ids and the cluster: see the view kafka_acls';
+SELECT pg_extension_config_dump('kafka_acl_entries',
+	'WHERE role::oid = 0 OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = role::oid)');
+
+CREATE FUNCTION kafka_acls_changed() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'pt_kafka_acls_changed' LANGUAGE C;
+CREATE TRIGGER kafka_acls_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON kafka_acl_entries
+	FOR EACH STATEMENT EXECUTE FUNCTION kafka_acls_changed();
+
+CREATE FUNCTION grant_kafka_acl(resource_type text, resource_name text, operation text, role text,
+								pattern_type text DEFAULT 'literal') RETURNS bool
+	AS 'MODULE_PATHNAME', 'pt_grant_kafka_acl' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION grant_kafka_acl(text, text, text, text, text)
+	IS 'grants an operation on a consumer group, a transactional id or the cluster to a role; false: it was granted already';
+CREATE FUNCTION revoke_kafka_acl(resource_type text, resource_name text, operation text, role text,
+								 pattern_type text DEFAULT 'literal') RETURNS bool
+	AS 'MODULE_PATHNAME', 'pt_revoke_kafka_acl' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION revoke_kafka_acl(text, text, text, text, text)
+	IS 'takes back what grant_kafka_acl() has granted; false: it was not granted';
+
+CREATE FUNCTION list_kafka_acls(OUT resource_type text, OUT resource_name text, OUT pattern_type text,
+								OUT operation text, OUT role text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_list_kafka_acls' LANGUAGE C VOLATILE ROWS 100;
+CREATE VIEW kafka_acls AS
+	SELECT resource_type, resource_name, pattern_type, operation, role FROM list_kafka_acls();
+COMMENT ON VIEW kafka_acls IS 'what is granted to Kafka clients: privileges of topics'' tables, CREATE on their schema, and grant_kafka_acl()';
+GRANT SELECT ON kafka_acls TO PUBLIC;
+
 CREATE TABLE kept_broker_configs (
 	name text PRIMARY KEY,
 	value text NOT NULL

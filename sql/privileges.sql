@@ -43,7 +43,7 @@ SELECT count(*) FROM consume('pv', 'pv_group');
 SELECT produce('pv', 'x');
 SELECT append('pv:0', 'x');
 
--- names and sizes are for everyone, as those of tables are
+-- names and sizes are for those who have some privilege
 SET ROLE regress_pt_nobody;
 SELECT topic, partitions FROM topics WHERE topic = 'pv';
 SELECT topic, partition, records FROM partitions WHERE topic = 'pv';

@@ -39,6 +39,7 @@ int			pt_max_reauth_ms;
 int			pt_failed_login_delay_ms;
 bool		pt_auto_create_topics;
 bool		pt_kafka_admin;
+bool		pt_groups_follow_topics;
 int			pt_default_partitions;
 int			pt_offsets_retention;
 int			pt_log_retention;
@@ -219,9 +220,13 @@ pt_guc_register(void)
 							 "Opens listeners at which clients are not authenticated to other addresses than loopback.",
 							 NULL,
 							 &pt_allow_unauthenticated, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("pgtopic.groups_follow_topics",
+							 "Lets those use a consumer group who may read all topics in which it has committed offsets.",
+							 "Off: only what is granted on groups counts.",
+							 &pt_groups_follow_topics, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("pgtopic.kafka_admin",
-							 "Lets Kafka clients change the server's settings and the passwords of roles.",
-							 "There is no authentication on the listener: all who can connect may then do so.",
+							 "Lets administrators among Kafka clients change the server's settings and the passwords of roles.",
+							 "Administrators are superusers and members of pgtopic_admin.",
 							 &pt_kafka_admin, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pgtopic");
 }

@@ -117,6 +117,7 @@ _PG_init(void)
 	pt_wal_register(&pt_decoding);
 	pt_topic_cache_register();
 	pt_roles_register();
+	pt_acls_register();
 	pt_label_register(pt_log_start_at);
 	pt_xact_register(xact_kinds, lengthof(xact_kinds));
 	pt_utility_register();

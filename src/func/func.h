@@ -13,6 +13,7 @@
  *	  admin.c		create_topic() and its like, create_topic_view()
  *	  follow.c		follow_topic(), unfollow_topic()
  *	  verify.c		verify_topic(), verify_partition()
+ *	  acls.c		grant_kafka_acl() and its like
  *	  info.c		what the views topics and partitions show
  *
  * Copyright (c) 2026, the pgtopic authors

@@ -167,6 +167,7 @@ pt_commit_offset(PG_FUNCTION_ARGS)
 		metadata = pt_string_from_server(pt_arg_cstring(fcinfo, 3));
 	prevent_where_useless("commit_offsets()");
 	pt_group_sql_use(group_id);
+	pt_group_check(group_id, PT_OP_READ);
 	commit_one(group_id, pt_func_topic(p.topic), p.number, PG_GETARG_INT64(2), metadata);
 	PG_RETURN_VOID();
 }
@@ -216,6 +217,7 @@ pt_commit_offsets(PG_FUNCTION_ARGS)
 		bad_offsets();
 	prevent_where_useless("commit_offsets()");
 	pt_group_sql_use(group_id);
+	pt_group_check(group_id, PT_OP_READ);
 	it = JsonbIteratorInit(&offsets->root);
 	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
 	{
@@ -282,6 +284,7 @@ do_seek(FunctionCallInfo fcinfo, SeekTo to, int64 value)
 	pt_arg_required(fcinfo, 1, "topic");
 	prevent_where_useless("seek()");
 	pt_group_sql_use(seek.group_id);
+	pt_group_check(seek.group_id, PT_OP_READ);
 	seek.topic = pt_func_topic(PG_GETARG_TOPIC(1));
 	last = seek.topic->npartitions - 1;
 	if (!PG_ARGISNULL(3))
@@ -357,19 +360,6 @@ pt_seek_text(PG_FUNCTION_ARGS)
 }
 
 /*
- * Callback of pt_offsets_of_group(): ERROR unless the user may read the
- * topic.  Topics that are gone do not matter.
- */
-static void
-check_group_offset(void *arg, const PtCommittedOffset *committed)
-{
-	const PtTopic *topic = pt_topic_by_string(committed->topic);
-
-	if (topic)
-		pt_topic_check_access(topic, ACL_SELECT);
-}
-
-/*
  * delete_group(group_id): removes all committed offsets of a group without
  * members.
  */
@@ -380,7 +370,7 @@ pt_delete_group(PG_FUNCTION_ARGS)
 
 	prevent_where_useless("delete_group()");
 	pt_group_sql_own(group_id);
-	(void) pt_offsets_of_group(group_id, false, check_group_offset, NULL);
+	pt_group_check(group_id, PT_OP_DELETE);
 	if (pt_offsets_remove(group_id) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -12,11 +12,13 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "catalog/pg_authid.h"
 #include "func/func.h"
-#include "topic/group_configs.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "topic/group_configs.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
@@ -31,17 +33,31 @@ PG_FUNCTION_INFO_V1(pt_func_log_start);
 PG_FUNCTION_INFO_V1(pt_func_log_end);
 
 /*
- * Returns copies of all topics, because what is done with one may load others
- * into the cache.
+ * Returns true if the user may see what there is of a topic: who has any
+ * privilege on its table, and members of pg_read_all_stats.
+ */
+static bool
+may_describe(const PtTopic *topic)
+{
+	return (pt_rights_on_topic(GetUserId(), topic->relid) & PT_OP_BIT(PT_OP_DESCRIBE)) != 0 ||
+		has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+}
+
+/*
+ * Returns copies of the topics that the user may describe, because what is
+ * done with one may load others into the cache.
  */
 static List *
-copy_all_topics(void)
+copy_topics(void)
 {
 	List	   *result = NIL;
 	ListCell   *lc;
 
 	foreach(lc, pt_topic_all())
-		result = lappend(result, pt_topic_copy(lfirst(lc)));
+	{
+		if (may_describe(lfirst(lc)))
+			result = lappend(result, pt_topic_copy(lfirst(lc)));
+	}
 	return result;
 }
 
@@ -99,7 +115,7 @@ pt_topics(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
-	foreach(lc, copy_all_topics())
+	foreach(lc, copy_topics())
 	{
 		const PtTopic *topic = lfirst(lc);
 		Datum		values[6];
@@ -160,7 +176,7 @@ pt_partitions(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
-	foreach(lc, copy_all_topics())
+	foreach(lc, copy_topics())
 	{
 		const PtTopic *topic = lfirst(lc);
 
@@ -240,8 +256,11 @@ static void
 bounds_of_argument(FunctionCallInfo fcinfo, PtLogInfo *info, PtLogEnd *end)
 {
 	PtPartition p = PG_GETARG_PARTITION(0);
+	const PtTopic *topic = pt_topic_expect_name(p.topic);
 	Relation	rel;
 
+	if (!may_describe(topic))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, topic->name);
 	while ((rel = pt_try_partition(pt_topic_expect_name(p.topic), p.number, AccessShareLock)) == NULL)
 		;
 	log_bounds(rel, info, end);

@@ -249,6 +249,7 @@ static void
 begin_use(PtString group_id)
 {
 	pt_group_sql_use(group_id);
+	pt_group_check(group_id, PT_OP_READ);
 	if (next_partition == 0)
 		next_partition = (uint32) MyProcPid;
 }

@@ -24,6 +24,7 @@
 #include "counted.h"
 #include "fetch/fetch.h"
 #include "produce/produce.h"
+#include "rights/rights.h"
 #include "topic/topic.h"
 
 /* A committed offset. */
@@ -127,8 +128,13 @@ extern void pt_group_sql_use(PtString group_id);
 extern void pt_group_sql_own(PtString group_id);
 extern int	pt_group_sessions(PtGroupSession **sessions);
 extern bool pt_group_matches(PtString group_id, const PtGroupSession *session);
+
+/* rights.c: who may use it */
+extern PtOperations pt_group_rights(Oid role, PtString group_id, bool dont_wait);
+extern void pt_group_check(PtString group_id, PtOperation op);
+extern bool pt_group_listed(Oid role, PtString group_id, bool dont_wait);
 extern bool pt_group_visible(PtString group_id);
-extern bool pt_group_readable(PtString group_id);
+extern bool pt_group_removable(PtString group_id);
 
 /* expire.c */
 extern int64 pt_offsets_expire(int64 retention);

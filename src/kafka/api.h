@@ -67,7 +67,8 @@ typedef struct KafkaError
 	const char *message;		/* in the call's memory */
 } KafkaError;
 
-extern bool kafka_run_in(MemoryContext mcxt, void (*fn) (void *arg), void *arg, KafkaError *error);
+extern bool kafka_run_in(MemoryContext mcxt, Oid user, void (*fn) (void *arg), void *arg, KafkaError *error);
+extern bool kafka_run_as(KafkaCall *call, Oid user, void (*fn) (void *arg), void *arg, KafkaError *error);
 extern bool kafka_run_transaction(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error);
 
 extern bool kafka_try(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error);
@@ -78,12 +79,5 @@ extern bool kafka_administrates(const KafkaCall *call);
 extern KafkaOutcome kafka_move(KafkaCall *call, KafkaPlane plane);
 
 extern void kafka_log_error(const KafkaCall *call, const KafkaError *error);
-
-/*
- * The codes of AclOperation of all that can be done, as a bit field
- * (KIP-430).
- */
-#define KAFKA_TOPIC_OPERATIONS		0x0DF8
-#define KAFKA_CLUSTER_OPERATIONS	0x1FA0
 
 #endif							/* KAFKA_API_H */

@@ -163,6 +163,7 @@ guard(MemoryContext mcxt, void (*fn) (void *arg), void *arg, KafkaError *error)
 
 typedef struct OwnTransaction
 {
+	Oid			user;			/* InvalidOid: this process' own */
 	void		(*fn) (void *arg);
 	void	   *arg;
 } OwnTransaction;
@@ -188,11 +189,17 @@ static void
 run_and_commit(void *arg)
 {
 	OwnTransaction *own = arg;
+	Oid			save_user;
+	int			save_context;
 
 	set_local("synchronous_commit", "off");
 	set_local("lock_timeout", LOCK_PATIENCE);
 	PushActiveSnapshot(GetTransactionSnapshot());
+	GetUserIdAndSecContext(&save_user, &save_context);
+	if (OidIsValid(own->user))
+		SetUserIdAndSecContext(own->user, save_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	own->fn(own->arg);
+	SetUserIdAndSecContext(save_user, save_context);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	StartTransactionCommand();
@@ -209,17 +216,30 @@ run_and_commit(void *arg)
 bool
 kafka_run_transaction(KafkaCall *call, void (*fn) (void *arg), void *arg, KafkaError *error)
 {
-	return kafka_run_in(call->mcxt, fn, arg, error);
+	return kafka_run_in(call->mcxt, InvalidOid, fn, arg, error);
 }
 
 /*
- * Like kafka_run_transaction(), without a call.  The error is copied to mcxt,
- * which is the current memory context on return.
+ * Like kafka_run_transaction(), with the rights of a role: a command that a
+ * client asks for, and code of users that it runs, must not have those of this
+ * process, a superuser's.  The code cannot change its role
+ * (SECURITY_RESTRICTED_OPERATION).
  */
 bool
-kafka_run_in(MemoryContext mcxt, void (*fn) (void *arg), void *arg, KafkaError *error)
+kafka_run_as(KafkaCall *call, Oid user, void (*fn) (void *arg), void *arg, KafkaError *error)
 {
-	OwnTransaction own = {fn, arg};
+	Assert(OidIsValid(user));
+	return kafka_run_in(call->mcxt, user, fn, arg, error);
+}
+
+/*
+ * Like kafka_run_as(), without a call; InvalidOid is this process' own user.
+ * The error is copied to mcxt, which is the current memory context on return.
+ */
+bool
+kafka_run_in(MemoryContext mcxt, Oid user, void (*fn) (void *arg), void *arg, KafkaError *error)
+{
+	OwnTransaction own = {user, fn, arg};
 	struct sigaction usual;
 	bool		ok;
 

@@ -4,10 +4,10 @@
  *	  Changes of configs of all kinds: resources, operations, checks.
  *
  * A resource is changed as a whole or not at all.  All changes are checked
- * first, and then written in one transaction.  While there is no
- * authentication, all clients may change topics and groups.  The broker's
- * configs and loggers are the server's settings and are guarded
- * (kafka_admin_allowed), as are internal topics, on which all groups depend.
+ * first, and then written in one transaction.  A topic's are its owner's to
+ * change.  The broker's configs and loggers are the server's settings and
+ * are guarded by a setting besides (kafka_admin_allowed), as are internal
+ * topics, on which all groups depend.
  *
  * Error codes and messages are those of a Kafka broker where it has them.
  *
@@ -305,6 +305,7 @@ make_pairs(const KafkaConfigChange *changes, int n, List *entries, bool replace,
 
 typedef struct AlterResource
 {
+	Oid			user;			/* as whom; InvalidOid: ourselves */
 	Oid			topic;
 	const char *group;
 	List	   *pairs;
@@ -329,7 +330,7 @@ alter_group(void *arg)
 static bool
 run_alter(KafkaCall *call, void (*fn) (void *arg), AlterResource *alter, KafkaError *error)
 {
-	if (kafka_run_transaction(call, fn, alter, error))
+	if (kafka_run_in(call->mcxt, alter->user, fn, alter, error))
 		return true;
 	kafka_log_error(call, error);
 	return false;
@@ -347,11 +348,14 @@ change_topic(KafkaCall *call, KafkaString name, const KafkaConfigChange *changes
 
 	if (name.len <= 0)
 		return kafka_refuse(error, KERR_INVALID_REQUEST, "Default topic resources are not allowed.");
-	topic = kafka_topic_find(name, NULL, &error->code);
+	topic = kafka_topic_find(call, PT_OP_ALTER_CONFIGS, name, NULL, &error->code);
+	if (topic == NULL && error->code == KERR_TOPIC_AUTHORIZATION_FAILED)
+		return kafka_refuse(error, error->code, "Only the owner of a topic's table may change its configs.");
 	if (topic == NULL)
 		return kafka_refuse(error, KERR_UNKNOWN_TOPIC_OR_PARTITION,
 							psprintf("The topic '%.*s' does not exist.", Min(name.len, PT_TOPIC_NAME_MAX), name.data));
 	alter.topic = topic->relid;
+	alter.user = pt_rights_acts_as(call->session->role, alter.topic);
 	if (topic->internal && !kafka_admin_allowed(call, &message))
 		return kafka_refuse(error, KERR_TOPIC_AUTHORIZATION_FAILED,
 							"The topic is internal: its configs can be changed in SQL, by alter_topic(), and by Kafka clients "
@@ -376,6 +380,8 @@ change_group(KafkaCall *call, KafkaString name, const KafkaConfigChange *changes
 
 	if (name.len <= 0)
 		return kafka_refuse(error, KERR_INVALID_REQUEST, "Default group resources are not allowed.");
+	if (!kafka_may_group(call, name, PT_OP_ALTER_CONFIGS))
+		return kafka_refuse(error, KERR_GROUP_AUTHORIZATION_FAILED, KAFKA_NOT_AUTHORIZED_GROUP);
 	alter.group = kafka_text(name);
 	if (alter.group == NULL)
 		return kafka_refuse(error, KERR_INVALID_REQUEST, "The name of the group is not valid text.");
@@ -507,6 +513,8 @@ change_settings(KafkaCall *call, int8 type, const KafkaConfigChange *changes, in
 	AlterResource kept = {0};
 	const char *message;
 
+	if (!kafka_may_cluster(call, PT_OP_ALTER_CONFIGS))
+		return kafka_refuse(error, KERR_CLUSTER_AUTHORIZATION_FAILED, KAFKA_NOT_AUTHORIZED_CLUSTER);
 	if (!make_pairs(changes, n, entries, replace, &pairs, error))
 		return false;
 	pairs = real_changes(pairs, entries);

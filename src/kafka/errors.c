@@ -206,6 +206,8 @@ kafka_error_from_status(PtStatus status)
 			return KERR_FENCED_LEADER_EPOCH;
 		case PT_UNKNOWN_LEADER_EPOCH:
 			return KERR_UNKNOWN_LEADER_EPOCH;
+		case PT_FORBIDDEN:
+			return KERR_TOPIC_AUTHORIZATION_FAILED;
 		case PT_STORAGE_ERROR:
 			return KERR_KAFKA_STORAGE_ERROR;
 		case PT_FAILED:

@@ -54,6 +54,5 @@ extern bool kafka_group_find_outside(KafkaString group_id, CoordGroupInfo *info)
  * The codes of AclOperation of all that can be done with a group, as a bit
  * field.
  */
-#define KAFKA_GROUP_OPERATIONS		0x0D48
 
 #endif							/* KAFKA_GROUPS_H */

@@ -21,12 +21,13 @@
 /*
  * Finds the topic of a request, by its id if id is not NULL, else by name.
  * *found gets its name, in the current memory context.  Returns NULL with the
- * error code.  The topic is valid until the next catalog access.
+ * error code, also if the client may not do this with it.  The topic is valid
+ * until the next catalog access.
  */
 const PtTopic *
-kafka_offsets_topic(KafkaString name, const KafkaUuid *id, PtString *found, int16 *error)
+kafka_offsets_topic(const KafkaCall *call, PtOperation op, KafkaString name, const KafkaUuid *id, PtString *found, int16 *error)
 {
-	const PtTopic *topic = kafka_topic_known(name, id, error);
+	const PtTopic *topic = kafka_topic_known(call, op, name, id, error);
 
 	if (topic == NULL)
 		return NULL;

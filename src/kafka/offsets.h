@@ -13,9 +13,10 @@
 #define KAFKA_OFFSETS_H
 
 #include "groups/groups.h"
-#include "kafka/api.h"
+#include "kafka/allowed.h"
 
-extern const PtTopic *kafka_offsets_topic(KafkaString name, const KafkaUuid *id, PtString *found, int16 *error);
+extern const PtTopic *kafka_offsets_topic(const KafkaCall *call, PtOperation op, KafkaString name, const KafkaUuid *id,
+										  PtString *found, int16 *error);
 
 extern KafkaOutcome kafka_offsets_prepare(KafkaCall *call, KafkaString group_id, int16 *error);
 

@@ -28,6 +28,7 @@
 #include "utils/guc_tables.h"
 
 #include "guc.h"
+#include "rights/rights.h"
 #include "kafka/settings.h"
 
 static struct config_generic *find_setting(const char *name);
@@ -194,15 +195,17 @@ kafka_settings_alter(KafkaCall *call, List *changes, bool validate_only, KafkaEr
 }
 
 /*
- * Returns true if clients of this connection may change the server itself:
- * its settings and roles.  The listener has no authentication yet, so
- * pgtopic.kafka_admin alone decides.  If false, *message goes with
- * CLUSTER_AUTHORIZATION_FAILED.
+ * Returns true if the client may change the server itself, its settings and
+ * roles: an administrator may, if pgtopic.kafka_admin is on.  If false,
+ * *message goes with CLUSTER_AUTHORIZATION_FAILED.
  */
 bool
 kafka_admin_allowed(const KafkaCall *call, const char **message)
 {
-	*message = "Changing the server's settings and roles is not allowed to Kafka clients: "
-		"PostgreSQL's setting \"pgtopic.kafka_admin\" is off.";
-	return pt_kafka_admin;
+	if (!pt_role_is_admin(call->session->role))
+		*message = "Changing the server's settings and roles takes a superuser or a member of \"" PT_ADMIN_ROLE "\".";
+	else
+		*message = "Changing the server's settings and roles is not allowed to Kafka clients: "
+			"PostgreSQL's setting \"pgtopic.kafka_admin\" is off.";
+	return pt_kafka_admin && pt_role_is_admin(call->session->role);
 }

@@ -43,6 +43,7 @@ static int64 remove_at = 0;
  */
 typedef struct Pieces
 {
+	Oid			user;			/* as whom */
 	const char *name;
 	int			npartitions;
 	List	   *configs;
@@ -139,7 +140,7 @@ run_pieces(KafkaCall *call, Pieces *pieces, void (*fn) (void *arg), KafkaError *
 	while (pieces->from < pieces->npartitions)
 	{
 		pieces->to = Min(pieces->from + pt_topic_piece(), pieces->npartitions);
-		if (!kafka_run_transaction(call, fn, pieces, error))
+		if (!kafka_run_as(call, pieces->user, fn, pieces, error))
 			return false;
 		pieces->from = pieces->to;
 	}
@@ -157,7 +158,7 @@ remove_all(KafkaCall *call, Pieces *pieces)
 
 	while (!pieces->done)
 	{
-		if (kafka_run_transaction(call, remove_piece, pieces, &error))
+		if (kafka_run_as(call, pieces->user, remove_piece, pieces, &error))
 			continue;
 		ereport(LOG,
 				(errcode(error.sqlstate),
@@ -175,13 +176,13 @@ remove_all(KafkaCall *call, Pieces *pieces)
 bool
 kafka_topic_create_in_pieces(KafkaCall *call, const char *name, int npartitions, List *configs, KafkaError *error)
 {
-	Pieces		pieces = {.name = name,.npartitions = npartitions,.configs = configs};
+	Pieces		pieces = {.user = pt_rights_creates_as(call->session->role),.name = name,.npartitions = npartitions,.configs = configs};
 	bool		ok;
 
-	ok = kafka_run_transaction(call, begin, &pieces, error);
+	ok = kafka_run_as(call, pieces.user, begin, &pieces, error);
 	if (ok)
 	{
-		ok = run_pieces(call, &pieces, fill, error) && kafka_run_transaction(call, finish, &pieces, error);
+		ok = run_pieces(call, &pieces, fill, error) && kafka_run_as(call, pieces.user, finish, &pieces, error);
 		if (!ok)
 			remove_all(call, &pieces);
 	}
@@ -197,14 +198,14 @@ kafka_topic_create_in_pieces(KafkaCall *call, const char *name, int npartitions,
 bool
 kafka_topic_delete(KafkaCall *call, Oid relid, int npartitions, KafkaError *error)
 {
-	Pieces		pieces = {.relid = relid};
+	Pieces		pieces = {.user = pt_rights_acts_as(call->session->role, relid),.relid = relid};
 	bool		ok;
 
 	if (npartitions <= pt_topic_piece())
-		ok = kafka_run_transaction(call, drop, &pieces, error);
+		ok = kafka_run_as(call, pieces.user, drop, &pieces, error);
 	else
 	{
-		ok = kafka_run_transaction(call, hide, &pieces, error);
+		ok = kafka_run_as(call, pieces.user, hide, &pieces, error);
 		if (ok)
 			remove_all(call, &pieces);
 		if (pieces.claimed)
@@ -223,7 +224,7 @@ kafka_topic_delete(KafkaCall *call, Oid relid, int npartitions, KafkaError *erro
 bool
 kafka_topic_grow(KafkaCall *call, Oid relid, int had, int npartitions, KafkaError *error)
 {
-	Pieces		pieces = {.relid = relid,.from = had,.npartitions = npartitions};
+	Pieces		pieces = {.user = pt_rights_acts_as(call->session->role, relid),.relid = relid,.from = had,.npartitions = npartitions};
 
 	Assert(had > 0 && had < npartitions);
 	if (run_pieces(call, &pieces, grow, error))
@@ -268,7 +269,7 @@ kafka_admin_turn(MemoryContext mcxt)
 		remove_later(REMOVE_AGAIN_MS);
 		if (!pt_topic_claim(pieces.relid))
 			continue;
-		if (kafka_run_in(mcxt, remove_piece, &pieces, &error))
+		if (kafka_run_in(mcxt, InvalidOid, remove_piece, &pieces, &error))
 			remove_later(0);
 		else
 			ereport(LOG,

@@ -21,40 +21,51 @@
 int32		kafka_replica_nodes[1] = {KAFKA_BROKER_ID};
 
 /*
- * Finds a topic by name.
+ * Finds a topic by name.  Who may not create topics does not learn whether
+ * there is one of that name, nor whether there could be.
  */
 static const PtTopic *
-find_by_name(KafkaString name, int16 *error)
+find_by_name(const KafkaCall *call, KafkaString name, int16 *error)
 {
 	char		buf[PT_TOPIC_NAME_MAX + 1];
-	const PtTopic *topic;
+	bool		legal = pt_string_to_buf(name, buf, sizeof(buf)) && pt_topic_name_check(buf) == NULL;
+	const PtTopic *topic = legal ? pt_topic_by_name(buf) : NULL;
 
-	*error = KERR_INVALID_TOPIC_EXCEPTION;
-	if (!pt_string_to_buf(name, buf, sizeof(buf)) || pt_topic_name_check(buf) != NULL)
-		return NULL;
-	topic = pt_topic_by_name(buf);
-	*error = topic ? KERR_NONE : KERR_UNKNOWN_TOPIC_OR_PARTITION;
+	if (topic != NULL)
+		*error = KERR_NONE;
+	else if (!kafka_may_create(call))
+		*error = KERR_TOPIC_AUTHORIZATION_FAILED;
+	else
+		*error = legal ? KERR_UNKNOWN_TOPIC_OR_PARTITION : KERR_INVALID_TOPIC_EXCEPTION;
 	return topic;
 }
 
 /*
  * Finds the topic with this id if id is not NULL, else with this name.
- * Returns NULL with the error code.  The topic is valid until the next
- * catalog access, as in topic.h.
+ * Returns NULL with the error code, also if the client may not do this with
+ * the topic.  That an id is of a topic is no secret, as in Kafka.  The topic
+ * is valid until the next catalog access, as in topic.h.
  */
 const PtTopic *
-kafka_topic_find(KafkaString name, const KafkaUuid *id, int16 *error)
+kafka_topic_find(const KafkaCall *call, PtOperation op, KafkaString name, const KafkaUuid *id, int16 *error)
 {
 	pg_uuid_t	uuid;
 	const PtTopic *topic;
 
 	if (id == NULL)
-		return find_by_name(name, error);
-
-	StaticAssertStmt(sizeof(uuid) == sizeof(*id), "a uuid is a uuid");
-	memcpy(&uuid, id, sizeof(uuid));
-	topic = kafka_uuid_is_zero(id) ? NULL : pt_topic_by_id(&uuid);
-	*error = topic ? KERR_NONE : KERR_UNKNOWN_TOPIC_ID;
+		topic = find_by_name(call, name, error);
+	else
+	{
+		StaticAssertStmt(sizeof(uuid) == sizeof(*id), "a uuid is a uuid");
+		memcpy(&uuid, id, sizeof(uuid));
+		topic = kafka_uuid_is_zero(id) ? NULL : pt_topic_by_id(&uuid);
+		*error = topic ? KERR_NONE : KERR_UNKNOWN_TOPIC_ID;
+	}
+	if (topic != NULL && !kafka_may_topic(call, topic, op))
+	{
+		*error = KERR_TOPIC_AUTHORIZATION_FAILED;
+		return NULL;
+	}
 	return topic;
 }
 
@@ -62,9 +73,9 @@ kafka_topic_find(KafkaString name, const KafkaUuid *id, int16 *error)
  * The same, but a name that no topic can have is unknown, not invalid.
  */
 const PtTopic *
-kafka_topic_known(KafkaString name, const KafkaUuid *id, int16 *error)
+kafka_topic_known(const KafkaCall *call, PtOperation op, KafkaString name, const KafkaUuid *id, int16 *error)
 {
-	const PtTopic *topic = kafka_topic_find(name, id, error);
+	const PtTopic *topic = kafka_topic_find(call, op, name, id, error);
 
 	if (*error == KERR_INVALID_TOPIC_EXCEPTION)
 		*error = KERR_UNKNOWN_TOPIC_OR_PARTITION;
@@ -99,6 +110,7 @@ remember(KafkaLookup *lookup, KafkaString name, const KafkaUuid *id, const PtTop
 	if (id != NULL)
 		lookup->id = *id;
 	lookup->internal = topic && topic->internal;
+	lookup->topic = topic ? topic->relid : InvalidOid;
 	lookup->npartitions = topic ? topic->npartitions : 0;
 	if (topic == NULL)
 		return;
@@ -123,7 +135,7 @@ kafka_lookup(KafkaLookup *lookup, KafkaString name, const KafkaUuid *id, int32 p
 		(id ? memcmp(id, &lookup->id, sizeof(*id)) == 0 : pt_string_equal(name, lookup->name));
 
 	if (!same)
-		remember(lookup, name, id, kafka_topic_known(name, id, &lookup->error));
+		remember(lookup, name, id, kafka_topic_known(lookup->call, lookup->op, name, id, &lookup->error));
 
 	*error = lookup->error;
 	Assert((*error == KERR_NONE) == (lookup->npartitions > 0));
@@ -297,9 +309,10 @@ create_topic(void *arg)
 }
 
 /*
- * Creates a topic, in a transaction of its own or, if it is large, in
- * several. configs: List of PtConfigPair, in the call's memory.  Returns
- * false with the error, which has been logged if it is the server's.
+ * Creates a topic that belongs to the client's role (pt_rights_creates_as), in
+ * a transaction of its own or, if it is large, in several. configs: List of
+ * PtConfigPair, in the call's memory.  Returns false with the error, which has
+ * been logged if it is the server's.
  */
 bool
 kafka_topic_create(KafkaCall *call, const char *name, int npartitions, List *configs, KafkaError *error)
@@ -318,7 +331,7 @@ kafka_topic_create(KafkaCall *call, const char *name, int npartitions, List *con
 	}
 	if (npartitions > pt_topic_piece() ?
 		kafka_topic_create_in_pieces(call, name, npartitions, configs, error) :
-		kafka_run_transaction(call, create_topic, &new, error))
+		kafka_run_as(call, pt_rights_creates_as(call->session->role), create_topic, &new, error))
 		return true;
 	kafka_log_error(call, error);
 	return false;

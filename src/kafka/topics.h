@@ -12,22 +12,27 @@
 #ifndef KAFKA_TOPICS_H
 #define KAFKA_TOPICS_H
 
-#include "kafka/api.h"
+#include "kafka/allowed.h"
 
-extern const PtTopic *kafka_topic_find(KafkaString name, const KafkaUuid *id, int16 *error);
+extern const PtTopic *kafka_topic_find(const KafkaCall *call, PtOperation op, KafkaString name, const KafkaUuid *id,
+									   int16 *error);
 
-extern const PtTopic *kafka_topic_known(KafkaString name, const KafkaUuid *id, int16 *error);
+extern const PtTopic *kafka_topic_known(const KafkaCall *call, PtOperation op, KafkaString name, const KafkaUuid *id,
+										int16 *error);
 
 extern Oid	kafka_partition_find(const PtTopic *topic, int32 partition, int16 *error);
 
 /*
  * A lookup of topic and partition in one, for requests that name many
  * partitions topic by topic.  It remembers the topic of the last lookup.
- * Starts as zeros.
+ * Starts as zeros but for call and op.
  */
 typedef struct KafkaLookup
 {
+	const KafkaCall *call;
+	PtOperation op;				/* what is to be done with them */
 	bool		valid;
+	Oid			topic;			/* OID of its table */
 	KafkaString name;
 	KafkaUuid	id;
 	int16		error;			/* of the topic; KERR_NONE: it exists */

@@ -202,10 +202,10 @@ pt_processor_check_group(const char *name, const char *group)
 static bool
 own_group(PtString group)
 {
-	if (!pt_group_readable(group))
+	if (!pt_group_removable(group))
 		return false;
 	pt_group_sql_own(group);
-	return pt_group_readable(group);	/* others may have moved it */
+	return pt_group_removable(group);	/* others may have moved it */
 }
 
 /*

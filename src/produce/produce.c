@@ -46,6 +46,7 @@
 #include "fetch/fetch.h"
 #include "log/producers.h"
 #include "produce/internal.h"
+#include "rights/rights.h"
 #include "topic/leaf.h"
 #include "xact/claims.h"
 #include "xact/xact.h"
@@ -439,9 +440,20 @@ tell_where(Relation rel)
 		pgstat_report_activity(STATE_RUNNING, psprintf("appending a record batch to \"%s\"", appending_to));
 }
 
+/*
+ * A batch that has waited for an executor may find that its producer is not
+ * allowed to write any more.  Others have just been looked at.
+ */
+static bool
+still_allowed(const PtTopic *topic, Oid role)
+{
+	return mode != PT_PRODUCE_WAIT || !OidIsValid(role) ||
+		(pt_rights_on_topic(role, topic->relid) & PT_OP_BIT(PT_OP_WRITE)) != 0;
+}
+
 /* Opens and locks the relation of a partition that a topic has. */
 static PtStatus
-open_rel(PartState *part, Oid relid)
+open_rel(PartState *part, Oid relid, Oid role)
 {
 	const PtTopic *topic;
 	int32		partition;
@@ -455,6 +467,11 @@ open_rel(PartState *part, Oid relid)
 	if (part->rel)
 		tell_where(part->rel);
 	topic = part->rel ? pt_topic_by_leaf(relid, &partition) : NULL;
+	if (topic != NULL && !still_allowed(topic, role))
+	{
+		relation_close(part->rel, NoLock);
+		return PT_FORBIDDEN;
+	}
 	if (topic != NULL)
 	{
 		part->config = topic->config;
@@ -550,7 +567,7 @@ lock_part(PartState *part, Oid relid, PtProduce **items, int n)
 static bool
 open_part(PartState *part, Oid relid, PtProduce **items, int n)
 {
-	PtStatus	status = open_rel(part, relid);
+	PtStatus	status = open_rel(part, relid, items[0]->role);
 
 	if (status != PT_OK)
 		return reject_all(items, n, status);

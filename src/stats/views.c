@@ -13,13 +13,17 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_authid.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 #include "produce/produce.h"
+#include "rights/rights.h"
 #include "server/counters.h"
 #include "server/housekeeping.h"
 #include "topic/types.h"
@@ -211,6 +215,9 @@ pt_housekeeping(PG_FUNCTION_ARGS)
 
 		if (topic == NULL)
 			continue;			/* dropped meanwhile, or of another database */
+		if ((pt_rights_on_topic(GetUserId(), topic->relid) & PT_OP_BIT(PT_OP_DESCRIBE)) == 0 &&
+			!has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))
+			continue;
 		put(&row, pt_topic_datum(topic->name));
 		put(&row, Int32GetDatum(partition));
 		put(&row, Int64GetDatum(kept[i].records));

@@ -31,6 +31,8 @@ typedef enum PtStatus
 	PT_UNSUPPORTED_COMPRESSION,
 	PT_FENCED_LEADER_EPOCH,
 	PT_UNKNOWN_LEADER_EPOCH,
+	PT_FORBIDDEN,				/* the role may not write to the topic any
+								 * more */
 	PT_STORAGE_ERROR,			/* the server has no memory for it */
 	PT_FAILED					/* an ERROR was thrown: there is an SQLSTATE
 								 * and a message */

@@ -33,7 +33,7 @@ APIS = {29: "DescribeAcls", 30: "CreateAcls", 31: "DeleteAcls", 38: "CreateDeleg
 NOT_HERE = {17: "SaslHandshake", 24: "AddPartitionsToTxn", 26: "EndTxn", 36: "SaslAuthenticate", 71: "GetTelemetrySubscriptions",
             76: "ShareGroupHeartbeat", 88: "StreamsGroupHeartbeat"}
 NONE, UNKNOWN_TOPIC, INVALID_TOPIC, NOT_ALLOWED, NO_MECHANISM, UNSUPPORTED = 0, 3, 17, 31, 33, 35
-INVALID_ASSIGNMENT, INVALID_REQUEST, SECURITY_DISABLED, NO_TOKENS, NOT_NEEDED = 39, 42, 54, 61, 84
+INVALID_ASSIGNMENT, INVALID_REQUEST, NO_TOKENS, NOT_NEEDED = 39, 42, 61, 84
 NO_REASSIGNMENT, NOT_FOUND, DUPLICATE, UNACCEPTABLE, BAD_UPDATE = 85, 91, 92, 93, 95
 NOT_REGISTERED, WRONG_CLUSTER, NO_TRANSACTIONAL_ID, BAD_REGEX = 102, 104, 105, 128
 SHA_256, SHA_512 = 1, 2
@@ -370,23 +370,27 @@ def test_transactions():
 
 
 def test_security():
-    """no authorizer, no delegation tokens: as a broker says it"""
-    acl = {"ResourceTypeFilter": 2, "ResourceNameFilter": None, "PrincipalFilter": None, "HostFilter": None, "Operation": 1, "PermissionType": 1}
+    """ACLs, in all versions (what they mean: ../t/058_rights.py); no delegation tokens, as a broker says it"""
+    server.sql("SELECT create_topic('guarded'); CREATE ROLE x; GRANT SELECT ON topics.guarded TO x")
+    acl = {"ResourceTypeFilter": 2, "ResourceNameFilter": "guarded", "PrincipalFilter": None, "HostFilter": None, "Operation": 1, "PermissionType": 1}
 
     def check_describe(version):
         got = client.call("DescribeAcls", version, acl)
-        yield differs("refused", (got["ErrorCode"], got["Resources"], bool(got["ErrorMessage"])), (SECURITY_DISABLED, [], True))
+        entry = {"Principal": "User:x", "Host": "*", "Operation": 3, "PermissionType": 3}
+        yield differs("one", (got["ErrorCode"], [(r["ResourceName"], r["Acls"]) for r in got["Resources"]]), (NONE, [("guarded", [entry])]))
     each_version("DescribeAcls", check_describe)
 
     def check_create(version):
-        row = {"ResourceType": 2, "ResourceName": "t", "Principal": "User:x", "Host": "*", "Operation": 3, "PermissionType": 3}
-        got = client.call("CreateAcls", version, {"Creations": [row, row]})["Results"]
-        yield differs("refused", [(r["ErrorCode"], bool(r["ErrorMessage"])) for r in got], [(SECURITY_DISABLED, True)] * 2)
+        row = {"ResourceType": 2, "ResourceName": "guarded", "Principal": "User:x", "Host": "*", "Operation": 4, "PermissionType": 3}
+        got = client.call("CreateAcls", version, {"Creations": [row, dict(row, PermissionType=2)]})["Results"]
+        yield differs("one of two", [(r["ErrorCode"], bool(r["ErrorMessage"])) for r in got], [(NONE, False), (INVALID_REQUEST, True)])
     each_version("CreateAcls", check_create)
 
     def check_delete(version):
+        server.sql("GRANT SELECT ON topics.guarded TO x; REVOKE INSERT ON topics.guarded FROM x")
         got = client.call("DeleteAcls", version, {"Filters": [acl, acl]})["FilterResults"]
-        yield differs("refused", [(r["ErrorCode"], r["MatchingAcls"]) for r in got], [(SECURITY_DISABLED, [])] * 2)
+        yield differs("once", [(r["ErrorCode"], [(m["Principal"], m["Operation"]) for m in r["MatchingAcls"]]) for r in got],
+                      [(NONE, [("User:x", 3)]), (NONE, [])])
     each_version("DeleteAcls", check_delete)
 
     for name, body, empty in (("CreateDelegationToken", {"MaxLifetimeMs": -1}, {"TokenId": "", "Hmac": b"", "ExpiryTimestampMs": -1}),

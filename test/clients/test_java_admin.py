@@ -101,7 +101,32 @@ def test_others():
     says("TransactionalId", tool("TransactionsCommand", "list"), "kafka-transactions list", True)
     says("Broker ID 7 is not currently registered", tool("ClusterTool", "unregister", "--id", "7"), "kafka-cluster unregister")
     if glob.glob(LIBS + "/kafka-tools-*.jar"):
-        says("No Authorizer is configured", tool("AclCommand", "--list"), "kafka-acls")
+        acls()
+
+
+def acls():
+    """kafka-acls grants, lists and removes: GRANTs on tables, and rows for groups"""
+    server.sql("SELECT create_topic('guarded'); CREATE ROLE reader; CREATE ROLE writer")
+    says("", tool("AclCommand", "--add", "--allow-principal", "User:reader", "--consumer", "--topic", "guarded", "--group", "readers"),
+         "kafka-acls --consumer", True)
+    says("", tool("AclCommand", "--add", "--allow-principal", "User:writer", "--producer", "--topic", "guarded", "--transactional-id", "tx",
+                  "--idempotent"), "kafka-acls --producer", True)
+    says("", tool("AclCommand", "--add", "--allow-principal", "User:*", "--operation", "Describe", "--group", "app-",
+                  "--resource-pattern-type", "prefixed"), "kafka-acls, a prefix", True)
+    tap.equal(server.sql("SELECT has_table_privilege('reader', 'topics.guarded', 'SELECT'), has_table_privilege('writer', 'topics.guarded', 'INSERT'), "
+                         "has_table_privilege('reader', 'topics.guarded', 'INSERT')"), "t|t|f", "they are GRANTs")
+    tap.equal(server.sql("SELECT string_agg(concat_ws(' ', resource_type, resource_name, pattern_type, operation, role), ', ' ORDER BY 1) FROM "
+                         "(SELECT * FROM kafka_acls WHERE resource_type <> 'topic' AND role <> 'pgtopic_admin' ORDER BY 1, 2, 4) a"),
+              "cluster kafka-cluster literal IDEMPOTENT_WRITE writer, group app- prefixed DESCRIBE public, group readers literal READ reader, "
+              "transactional_id tx literal DESCRIBE writer, transactional_id tx literal WRITE writer", "and rows")
+    listed = tool("AclCommand", "--list", "--topic", "guarded")
+    says("principal=User:reader, host=\\*, operation=READ, permissionType=ALLOW", listed, "kafka-acls --list", True)
+    says("principal=User:writer, host=\\*, operation=WRITE, permissionType=ALLOW", listed, "of all principals")
+    says("operation=READ", tool("AclCommand", "--list", "--principal", "User:reader"), "kafka-acls --list of a principal", True)
+    says("DENY is not supported", tool("AclCommand", "--add", "--deny-principal", "User:reader", "--operation", "Read", "--topic", "guarded"),
+         "kafka-acls --deny-principal")
+    says("", tool("AclCommand", "--remove", "--force", "--topic", "guarded"), "kafka-acls --remove", True)
+    tap.equal(server.sql("SELECT count(*) FROM kafka_acls WHERE resource_type = 'topic'"), "0", "they are gone")
 
 
 def main():

@@ -183,7 +183,7 @@ walk_request(KafkaCall *call, int16 error, const char *message, bool add)
 	const ProduceRequest *in = call->request;
 	ProduceResponse *out = call->response;
 	bool		by_id = call->api_version >= 13;
-	KafkaLookup lookup = {0};
+	KafkaLookup lookup = {.call = call,.op = PT_OP_WRITE};
 
 	Assert(add == (error == KERR_NONE));
 	KAFKA_RESIZE(call, out->responses, ProduceTopicResponse, in->topic_data.n);
@@ -210,8 +210,8 @@ walk_request(KafkaCall *call, int16 error, const char *message, bool add)
 			}
 			relid = kafka_lookup(&lookup, topic->name, by_id ? &topic->topic_id : NULL,
 								 partition->index, &code);
-			if (lookup.internal)	/* clients may not write committed offsets
-									 * this way */
+			/* clients may not write committed offsets this way */
+			if (lookup.internal && code != KERR_TOPIC_AUTHORIZATION_FAILED)
 				code = KERR_INVALID_TOPIC_EXCEPTION;
 			add_partition(call, partition, relid, code, target);
 		}

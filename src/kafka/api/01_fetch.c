@@ -66,6 +66,7 @@ typedef struct FetchEntry
 {
 	KafkaString topic;
 	KafkaUuid	topic_id;
+	Oid			table;			/* of the topic; InvalidOid: unknown */
 	int32		partition;
 	uint32		max_bytes;		/* for this partition; may be 0 */
 	int64		offset;			/* where to read from */
@@ -241,12 +242,18 @@ add_entry(KafkaCall *call, KafkaString topic, const KafkaUuid *id, const FetchPa
 	entry->last_fetched_epoch = asked->last_fetched_epoch;
 	entry->part = part;
 	entry->fetch.relid = kafka_lookup(&state->lookup, topic, id, asked->partition, &entry->error);
+	entry->table = state->lookup.topic;
 	entry->unknown = entry->error != KERR_NONE;
 	entry->fetch.leader_epoch = asked->current_leader_epoch;
 
 	/* no follower of ours fetches in this way */
-	if (entry->error == KERR_NONE && (in->replica_id >= 0 || in->replica_state.replica_id >= 0))
-		entry->error = KERR_NOT_LEADER_OR_FOLLOWER;
+	if (in->replica_id >= 0 || in->replica_state.replica_id >= 0)
+	{
+		if (!kafka_may_cluster(call, PT_OP_CLUSTER_ACTION))
+			entry->error = KERR_TOPIC_AUTHORIZATION_FAILED;
+		else if (entry->error == KERR_NONE)
+			entry->error = KERR_NOT_LEADER_OR_FOLLOWER;
+	}
 	if (entry->error != KERR_NONE)
 		return;
 	load_cursor(call, entry);
@@ -487,6 +494,13 @@ fetch_entry(KafkaCall *call, FetchEntry *entry, uint64 left, bool at_least_one)
 	entry->busy = entry->away = false;
 	fetch->span.state = NULL;
 	fetch->span.bytes_left = 0;
+	if (!kafka_may_read(call, entry->table))	/* what was allowed when it
+												 * began to wait may not be
+												 * now */
+	{
+		entry->error = KERR_TOPIC_AUTHORIZATION_FAILED;
+		return 0;
+	}
 	if (entry->last_fetched_epoch >= 0 && !try_entry(call, entry, check_divergence))
 		return 0;
 	fetch->offset = entry->offset;
@@ -861,6 +875,8 @@ fetch_begin(KafkaCall *call)
 		in->session_epoch == EPOCH_NONE || in->session_epoch == EPOCH_NEW;
 	int16		error = KERR_NONE;
 
+	state->lookup.call = call;
+	state->lookup.op = PT_OP_READ;
 	call->state = state;
 	if (full)
 		begin_full(call);

@@ -100,7 +100,7 @@ walk_request(KafkaCall *call, int16 error, KafkaSearches *searches)
 {
 	const ListOffsetsRequest *in = call->request;
 	ListOffsetsResponse *out = call->response;
-	KafkaLookup lookup = {0};
+	KafkaLookup lookup = {.call = call,.op = PT_OP_DESCRIBE};
 
 	Assert((searches == NULL) == (error != KERR_NONE));
 	KAFKA_RESIZE(call, out->topics, ListOffsetsTopicResponse, in->topics.n);

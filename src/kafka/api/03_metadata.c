@@ -61,14 +61,14 @@ fill_topic(KafkaCall *call, const PtTopic *topic, MetadataTopicResponse *out)
 	memcpy(&out->topic_id, &topic->id, sizeof(out->topic_id));
 	out->is_internal = topic->internal;
 	if (in->include_topic_authorized_operations)
-		out->topic_authorized_operations = KAFKA_TOPIC_OPERATIONS;
+		out->topic_authorized_operations = kafka_topic_operations(call, topic);
 	KAFKA_RESIZE(call, out->partitions, MetadataPartitionResponse, topic->npartitions);
 	for (int i = 0; i < topic->npartitions; i++)
 		fill_partition(topic, i, leader_epoch, &out->partitions.items[i]);
 }
 
 /*
- * Answers for all topics.
+ * Answers for all topics that the client may describe.
  */
 static void
 fill_all(KafkaCall *call)
@@ -76,16 +76,20 @@ fill_all(KafkaCall *call)
 	MetadataResponse *out = call->response;
 	List	   *topics = pt_topic_all();
 	ListCell   *lc;
-	int			i = 0;
 
 	KAFKA_RESIZE(call, out->topics, MetadataTopicResponse, list_length(topics));
+	out->topics.n = 0;
 	foreach(lc, topics)
-		fill_topic(call, lfirst(lc), &out->topics.items[i++]);
+	{
+		if (kafka_may_topic(call, lfirst(lc), PT_OP_DESCRIBE))
+			fill_topic(call, lfirst(lc), &out->topics.items[out->topics.n++]);
+	}
 }
 
 /*
  * Returns true if a topic that was asked for should be created.  The error
- * tells that it has a legal name and does not exist.
+ * tells that it has a legal name and does not exist, and that the client may
+ * create topics.
  */
 static bool
 may_create(const MetadataRequest *in, const MetadataTopic *asked, int16 error)
@@ -112,7 +116,7 @@ create_topic(KafkaCall *call, KafkaString name, int16 *error)
 		*error = thrown.code;
 		return NULL;
 	}
-	return kafka_topic_find(name, NULL, error);
+	return kafka_topic_find(call, PT_OP_DESCRIBE, name, NULL, error);
 }
 
 /*
@@ -149,7 +153,7 @@ fill_one(KafkaCall *call, const MetadataTopic *asked, MetadataTopicResponse *out
 	bool		by_id = is_by_id(asked);
 	const PtTopic *topic;
 
-	topic = kafka_topic_find(asked->name, by_id ? &asked->topic_id : NULL, &out->error_code);
+	topic = kafka_topic_find(call, PT_OP_DESCRIBE, asked->name, by_id ? &asked->topic_id : NULL, &out->error_code);
 	if (topic == NULL && !by_id && may_create(call->request, asked, out->error_code))
 	{
 		if (!kafka_administrates(call))
@@ -198,7 +202,7 @@ metadata_begin(KafkaCall *call)
 
 	fill_broker(call);
 	if (in->include_cluster_authorized_operations)
-		out->cluster_authorized_operations = KAFKA_CLUSTER_OPERATIONS;
+		out->cluster_authorized_operations = kafka_cluster_operations(call);
 	if (all)
 	{
 		fill_all(call);

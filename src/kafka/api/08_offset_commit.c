@@ -107,7 +107,7 @@ walk_request(KafkaCall *call, int16 error)
 		int16		topic_error = error;
 
 		if (error == KERR_NONE)
-			found = kafka_offsets_topic(topic->name, call->api_version >= 10 ? &topic->topic_id : NULL,
+			found = kafka_offsets_topic(call, PT_OP_READ, topic->name, call->api_version >= 10 ? &topic->topic_id : NULL,
 										&name, &topic_error);
 		result->name = topic->name;
 		result->topic_id = topic->topic_id;
@@ -214,7 +214,7 @@ offset_commit_begin(KafkaCall *call)
 	call->state = state;
 	state->offsets = MemoryContextAllocHuge(call->mcxt, sizeof(PtCommittedOffset) * n);
 	state->targets = MemoryContextAllocHuge(call->mcxt, sizeof(*state->targets) * n);
-	walk_request(call, KERR_NONE);
+	walk_request(call, kafka_may_group(call, in->group_id, PT_OP_READ) ? KERR_NONE : KERR_GROUP_AUTHORIZATION_FAILED);
 	if (state->n == 0)
 		return KAFKA_REPLY;
 	if (kafka_offsets_prepare(call, in->group_id, &error) == KAFKA_MOVE)

@@ -76,7 +76,8 @@ set_offset(OffsetFetchGroupPartitionResponse *out, const PtCommittedOffset *comm
 
 /*
  * Callback of pt_offsets_of_group(), ordered by topic: adds a committed
- * offset.  Offsets in topics that do not exist any more are left out.
+ * offset.  Offsets in topics that do not exist any more, or that the client
+ * may not describe, are left out.
  */
 static void
 add_offset(void *arg, const PtCommittedOffset *committed)
@@ -89,7 +90,7 @@ add_offset(void *arg, const PtCommittedOffset *committed)
 	if (topic == NULL || !pt_string_equal(topic->name, name))
 	{
 		int16		error;
-		const PtTopic *found = kafka_topic_find(name, NULL, &error);
+		const PtTopic *found = kafka_topic_find(f->call, PT_OP_DESCRIBE, name, NULL, &error);
 
 		if (found == NULL || !pt_offset_is_of(committed, &found->id))
 			return;
@@ -124,10 +125,10 @@ fetch_topic(FetchGroup *f, const OffsetFetchGroupTopic *in, OffsetFetchGroupTopi
 	out->name = in->name;
 	out->topic_id = in->topic_id;
 	if (error == KERR_NONE)
-		topic = kafka_offsets_topic(in->name, by_id ? &in->topic_id : NULL, &name, &error);
+		topic = kafka_offsets_topic(f->call, PT_OP_DESCRIBE, in->name, by_id ? &in->topic_id : NULL, &name, &error);
 	if (topic != NULL)
 		id = topic->id;
-	if (!by_id && f->out != NULL && topic == NULL)
+	if (!by_id && f->out != NULL && topic == NULL && error != KERR_TOPIC_AUTHORIZATION_FAILED)
 		error = KERR_NONE;		/* by name: a topic that does not exist has no
 								 * committed offset */
 	KAFKA_RESIZE(f->call, out->partitions, OffsetFetchGroupPartitionResponse, n);
@@ -180,6 +181,8 @@ fetch_group(KafkaCall *call, const OffsetFetchGroup *in, OffsetFetchGroupRespons
 	FetchGroup	f = {.call = call,.group_id = in->group_id,.out = out};
 
 	out->group_id = in->group_id;
+	if (error == KERR_NONE && !kafka_may_group(call, in->group_id, PT_OP_DESCRIBE))
+		error = KERR_GROUP_AUTHORIZATION_FAILED;
 	if (error == KERR_NONE)
 		error = check_member(call, in);
 	out->error_code = error;

@@ -20,6 +20,8 @@
 #include "access/xlog.h"
 #include "mb/pg_wchar.h"
 
+#include "guc.h"
+#include "kafka/allowed.h"
 #include "kafka/broker.h"
 #include "kafka/groups.h"
 
@@ -28,10 +30,26 @@
 #define KEY_TRANSACTION 1
 
 /*
+ * May the client know who coordinates it?  That is the one broker, whether or
+ * not there is such a group; so where groups follow topics their offsets need
+ * not be looked at, which a listener should not do.
+ */
+static bool
+is_allowed(const KafkaCall *call, int8 type, KafkaString key)
+{
+	Oid			role = call->session->role;
+
+	if (type == KEY_TRANSACTION)
+		return kafka_may_transactional_id(call, key, PT_OP_DESCRIBE);
+	return pt_groups_follow_topics ||
+		(pt_rights_granted(role, PT_RESOURCE_GROUP, key) & PT_OP_BIT(PT_OP_DESCRIBE)) != 0;
+}
+
+/*
  * Returns the error of one key, and its message.
  */
 static int16
-check_key(int8 type, KafkaString key, const char **message)
+check_key(const KafkaCall *call, int8 type, KafkaString key, const char **message)
 {
 	Assert(message != NULL);
 	if (type != KEY_GROUP && type != KEY_TRANSACTION)
@@ -43,6 +61,11 @@ check_key(int8 type, KafkaString key, const char **message)
 	{
 		*message = "The key is not valid UTF-8.";
 		return type == KEY_GROUP ? KERR_INVALID_GROUP_ID : KERR_INVALID_REQUEST;
+	}
+	if (!is_allowed(call, type, key))
+	{
+		*message = type == KEY_GROUP ? KAFKA_NOT_AUTHORIZED_GROUP : KAFKA_NOT_AUTHORIZED_TRANSACTIONAL_ID;
+		return type == KEY_GROUP ? KERR_GROUP_AUTHORIZATION_FAILED : KERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
 	}
 	if (RecoveryInProgress())
 	{
@@ -84,7 +107,7 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 	{
 		KafkaString key = many ? in->coordinator_keys.items[i] : in->key;
 		const char *why = message;
-		int16		code = error != KERR_NONE ? error : check_key(in->key_type, key, &why);
+		int16		code = error != KERR_NONE ? error : check_key(call, in->key_type, key, &why);
 
 		answer_key(&found[i], key, code, why, &at);
 	}

@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "kafka/allowed.h"
 #include "kafka/groups.h"
 
 /*
@@ -54,7 +55,13 @@ join_group_begin(KafkaCall *call)
 	const JoinGroupRequest *in = call->request;
 	CoordEvent	event = kafka_group_event(call, COORD_EV_JOIN, in->group_id);
 	CoordProtocol *protocols = palloc(sizeof(CoordProtocol) * Max(in->protocols.n, 1));
+	JoinGroupResponse *out = call->response;
 
+	if (!kafka_may_group(call, in->group_id, PT_OP_READ))
+	{
+		out->error_code = KERR_GROUP_AUTHORIZATION_FAILED;
+		return KAFKA_REPLY;
+	}
 	for (int i = 0; i < in->protocols.n; i++)
 	{
 		protocols[i].name = in->protocols.items[i].name;

@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "kafka/allowed.h"
 #include "kafka/groups.h"
 
 /*
@@ -27,6 +28,11 @@ heartbeat_begin(KafkaCall *call)
 	HeartbeatResponse *out = call->response;
 	CoordEvent	event = kafka_group_event(call, COORD_EV_HEARTBEAT, in->group_id);
 
+	if (!kafka_may_group(call, in->group_id, PT_OP_READ))
+	{
+		out->error_code = KERR_GROUP_AUTHORIZATION_FAILED;
+		return KAFKA_REPLY;
+	}
 	event.member_id = in->member_id;
 	event.group_instance_id = in->group_instance_id;
 	event.generation = in->generation_id;

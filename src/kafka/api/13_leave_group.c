@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "kafka/allowed.h"
 #include "kafka/groups.h"
 
 /*
@@ -54,7 +55,13 @@ leave_group_begin(KafkaCall *call)
 	bool		many = call->api_version >= 3;
 	int			n = many ? in->members.n : 1;
 	CoordLeaveMember *members = palloc(sizeof(CoordLeaveMember) * Max(n, 1));
+	LeaveGroupResponse *out = call->response;
 
+	if (!kafka_may_group(call, in->group_id, PT_OP_READ))
+	{
+		out->error_code = KERR_GROUP_AUTHORIZATION_FAILED;
+		return KAFKA_REPLY;
+	}
 	for (int i = 0; i < n; i++)
 	{
 		const LeaveGroupMember *member = many ? &in->members.items[i] : NULL;

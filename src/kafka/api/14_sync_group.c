@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "kafka/allowed.h"
 #include "kafka/groups.h"
 
 /*
@@ -42,7 +43,13 @@ sync_group_begin(KafkaCall *call)
 	const SyncGroupRequest *in = call->request;
 	CoordEvent	event = kafka_group_event(call, COORD_EV_SYNC, in->group_id);
 	CoordSyncAssignment *assignments = palloc(sizeof(CoordSyncAssignment) * Max(in->assignments.n, 1));
+	SyncGroupResponse *out = call->response;
 
+	if (!kafka_may_group(call, in->group_id, PT_OP_READ))
+	{
+		out->error_code = KERR_GROUP_AUTHORIZATION_FAILED;
+		return KAFKA_REPLY;
+	}
 	for (int i = 0; i < in->assignments.n; i++)
 	{
 		assignments[i].member_id = in->assignments.items[i].member_id;

@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "kafka/allowed.h"
 #include "kafka/groups.h"
 
 /*
@@ -104,7 +105,12 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 		DescribedGroup *group = &out->groups.items[i];
 
 		group->group_id = in->groups.items[i];
-		if (error == KERR_NONE)
+		if (error == KERR_NONE && !kafka_may_group(call, group->group_id, PT_OP_DESCRIBE))
+		{
+			group->error_code = KERR_GROUP_AUTHORIZATION_FAILED;
+			group->error_message = kafka_string(KAFKA_NOT_AUTHORIZED_GROUP);
+		}
+		else if (error == KERR_NONE)
 			describe(call, group);
 		else
 		{
@@ -112,7 +118,7 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 			group->error_message = kafka_string(message);
 		}
 		if (in->include_authorized_operations && group->error_code == KERR_NONE)
-			group->authorized_operations = KAFKA_GROUP_OPERATIONS;
+			group->authorized_operations = kafka_group_operations(call, group->group_id);
 	}
 }
 

@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "kafka/allowed.h"
 #include "kafka/groups.h"
 
 /* A list that is made. */
@@ -24,6 +25,7 @@ typedef struct Listing
 	const CoordGroups *groups;
 	ListGroupsResponse *out;
 	int			cap;			/* allocated length of out->groups */
+	bool		all;			/* the client may describe all groups */
 	CoordBytes *states;			/* filters of the request */
 	CoordBytes *types;
 } Listing;
@@ -42,7 +44,7 @@ filter(const KafkaString *items, int n)
 }
 
 /*
- * Adds a group, if it passes the filters.
+ * Adds a group, if it passes the filters and the client may describe it.
  */
 static void
 add(Listing *l, const CoordGroupInfo *info)
@@ -51,6 +53,8 @@ add(Listing *l, const CoordGroupInfo *info)
 	ListedGroup *group;
 
 	if (!coord_list_matches(info, l->states, Max(in->states_filter.n, 0), l->types, Max(in->types_filter.n, 0)))
+		return;
+	if (!l->all && !pt_group_listed(l->call->session->role, info->group_id, true))
 		return;
 	if (l->out->groups.n == l->cap)
 	{
@@ -95,6 +99,7 @@ list_groups_begin(KafkaCall *call)
 	CoordGroupInfo *infos;
 	int			n;
 
+	l.all = kafka_may_cluster(call, PT_OP_DESCRIBE);
 	l.states = filter(in->states_filter.items, in->states_filter.n);
 	l.types = filter(in->types_filter.items, in->types_filter.n);
 	infos = coord_list(l.groups, &n);

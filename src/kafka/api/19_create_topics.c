@@ -207,6 +207,11 @@ handle_topic(KafkaCall *call, const CreateTopic *in, CreateTopicResponse *out)
 	const char *message;
 	int			npartitions;
 
+	if (!kafka_may_create(call))
+	{
+		refuse(out, KERR_TOPIC_AUTHORIZATION_FAILED, "Creating topics takes CREATE on their schema.");
+		return;
+	}
 	if (!check_name(name, out) || !check_partitions(in, out, &npartitions) || !check_configs(in, out, &configs))
 		return;
 

@@ -83,7 +83,7 @@ find_all(KafkaCall *call, int *n)
 		const KafkaUuid *id = states ? &in->topics.items[i].topic_id : NULL;
 		bool		by_id = states && !kafka_uuid_is_zero(id);
 		int16		error;
-		const PtTopic *topic = by_id && name.len >= 0 ? NULL : kafka_topic_known(name, by_id ? id : NULL, &error);
+		const PtTopic *topic = by_id && name.len >= 0 ? NULL : kafka_topic_known(call, PT_OP_DESCRIBE, name, by_id ? id : NULL, &error);
 
 		if (topic != NULL)
 			found[(*n)++] = topic->relid;
@@ -110,11 +110,15 @@ static void
 delete_one(KafkaCall *call, KafkaString name, const KafkaUuid *id, const Oid *found, int nfound,
 		   DeleteTopicResponse *out)
 {
-	const PtTopic *topic = kafka_topic_known(name, id, &out->error_code);
+	const PtTopic *topic = kafka_topic_known(call, PT_OP_DESCRIBE, name, id, &out->error_code);
 	KafkaError	error;
 
 	if (topic == NULL)
+	{
+		if (out->error_code == KERR_TOPIC_AUTHORIZATION_FAILED)
+			out->error_message = kafka_string(KAFKA_NOT_AUTHORIZED_TOPIC);
 		return;
+	}
 	if (is_twice(found, nfound, topic->relid))
 	{
 		refuse(out, KERR_INVALID_REQUEST, "Duplicate topic.");
@@ -122,6 +126,11 @@ delete_one(KafkaCall *call, KafkaString name, const KafkaUuid *id, const Oid *fo
 	}
 	out->name = kafka_string(pstrdup(topic->name));
 	memcpy(&out->topic_id, &topic->id, sizeof(out->topic_id));
+	if (!kafka_may_topic(call, topic, PT_OP_DELETE))
+	{
+		refuse(out, KERR_TOPIC_AUTHORIZATION_FAILED, "Only the owner of a topic's table may delete it.");
+		return;
+	}
 	if (topic->internal)
 	{
 		refuse(out, KERR_INVALID_TOPIC_EXCEPTION, "The topic is internal: SQL can drop it with DROP TABLE.");

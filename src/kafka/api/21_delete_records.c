@@ -83,10 +83,10 @@ resolve_end(Deletion *deletion, int16 *error)
  * Checks one partition.  Returns true if there is something to delete.
  */
 static bool
-check_partition(KafkaString name, const DeleteRecordsPartition *in, Deletion *deletion)
+check_partition(const KafkaCall *call, KafkaString name, const DeleteRecordsPartition *in, Deletion *deletion)
 {
 	int16	   *error = &deletion->out->error_code;
-	const PtTopic *topic = kafka_topic_known(name, NULL, error);
+	const PtTopic *topic = kafka_topic_known(call, PT_OP_DELETE_RECORDS, name, NULL, error);
 
 	if (topic == NULL)
 		return false;
@@ -176,7 +176,7 @@ walk_request(KafkaCall *call, int16 error, Deletions *list)
 			{
 				.out = row
 			};
-			if (check_partition(topic->name, &topic->partitions.items[p], &list->items[list->n]))
+			if (check_partition(call, topic->name, &topic->partitions.items[p], &list->items[list->n]))
 				list->n++;
 		}
 	}

@@ -18,7 +18,7 @@
  */
 #include "postgres.h"
 
-#include "kafka/api.h"
+#include "kafka/allowed.h"
 #include "xact/xact.h"
 
 #define PRODUCER_ID_BLOCK	100
@@ -63,6 +63,11 @@ init_producer_id_begin(KafkaCall *call)
 		/* clients take this as final */
 		out->error_code = in->transactional_id.len == 0 ? KERR_INVALID_REQUEST :
 			KERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+		out->producer_epoch = -1;
+	}
+	else if (!pt_rights_write_any(call->session->role) && !kafka_may_cluster(call, PT_OP_IDEMPOTENT_WRITE))
+	{
+		out->error_code = KERR_CLUSTER_AUTHORIZATION_FAILED;
 		out->producer_epoch = -1;
 	}
 	else

@@ -70,7 +70,7 @@ walk_request(KafkaCall *call, int16 error, KafkaSearches *searches)
 {
 	const OffsetForLeaderEpochRequest *in = call->request;
 	OffsetForLeaderEpochResponse *out = call->response;
-	KafkaLookup lookup = {0};
+	KafkaLookup lookup = {.call = call,.op = PT_OP_DESCRIBE};
 
 	KAFKA_RESIZE(call, out->topics, EpochTopicResponse, in->topics.n);
 	for (int i = 0; i < in->topics.n; i++)

@@ -176,8 +176,13 @@ from_entries(List *entries, KafkaConfigSource own, List *broker)
 static void
 describe_topic(Describe *describe, const DescribeConfigsResource *in, DescribeConfigsResult *out)
 {
-	const PtTopic *topic = kafka_topic_find(in->resource_name, NULL, &out->error_code);
+	const PtTopic *topic = kafka_topic_find(describe->call, PT_OP_DESCRIBE_CONFIGS, in->resource_name, NULL, &out->error_code);
 
+	if (topic == NULL && out->error_code == KERR_TOPIC_AUTHORIZATION_FAILED)
+	{
+		out->error_message = kafka_string(KAFKA_NOT_AUTHORIZED_TOPIC);
+		return;
+	}
 	if (topic == NULL)
 	{
 		char	   *name = kafka_text(in->resource_name);
@@ -199,6 +204,12 @@ describe_group(Describe *describe, const DescribeConfigsResource *in, DescribeCo
 	char	   *group = kafka_text(in->resource_name);
 	KafkaError	error;
 
+	if (!kafka_may_group(describe->call, in->resource_name, PT_OP_DESCRIBE_CONFIGS))
+	{
+		(void) kafka_refuse(&error, KERR_GROUP_AUTHORIZATION_FAILED, KAFKA_NOT_AUTHORIZED_GROUP);
+		refuse(out, &error);
+		return;
+	}
 	if (group == NULL || group[0] == '\0')
 	{
 		(void) kafka_refuse(&error, KERR_INVALID_REQUEST, "Group name must not be empty");
@@ -251,6 +262,13 @@ describe_resource(Describe *describe, const DescribeConfigsResource *in, Describ
 {
 	KafkaError	error = {0};
 
+	if (in->resource_type != KAFKA_RESOURCE_TOPIC && in->resource_type != KAFKA_RESOURCE_GROUP &&
+		!kafka_may_cluster(describe->call, PT_OP_DESCRIBE_CONFIGS))
+	{
+		(void) kafka_refuse(&error, KERR_CLUSTER_AUTHORIZATION_FAILED, KAFKA_NOT_AUTHORIZED_CLUSTER);
+		refuse(out, &error);
+		return;
+	}
 	switch (in->resource_type)
 	{
 		case KAFKA_RESOURCE_TOPIC:

@@ -43,10 +43,10 @@ find_place(List *places, KafkaString path)
  * Returns the answer for one partition.
  */
 static int16
-move_partition(KafkaString name, int32 partition, Oid tablespace)
+move_partition(const KafkaCall *call, KafkaString name, int32 partition, Oid tablespace)
 {
 	int16		error;
-	const PtTopic *topic = kafka_topic_find(name, NULL, &error);
+	const PtTopic *topic = kafka_topic_find(call, PT_OP_DESCRIBE, name, NULL, &error);
 	Oid			leaf = topic ? kafka_partition_find(topic, partition, &error) : InvalidOid;
 	int64		bytes;
 
@@ -90,7 +90,7 @@ walk_request(KafkaCall *call, int16 error)
 
 				row->partition_index = topic->partitions.items[p];
 				row->error_code = error != KERR_NONE ? error :
-					move_partition(topic->name, topic->partitions.items[p], tablespace);
+					move_partition(call, topic->name, topic->partitions.items[p], tablespace);
 			}
 		}
 	}
@@ -102,7 +102,7 @@ walk_request(KafkaCall *call, int16 error)
 static KafkaOutcome
 alter_replica_log_dirs_begin(KafkaCall *call)
 {
-	walk_request(call, KERR_NONE);
+	walk_request(call, kafka_may_cluster(call, PT_OP_ALTER) ? KERR_NONE : KERR_CLUSTER_AUTHORIZATION_FAILED);
 	return KAFKA_REPLY;
 }
 

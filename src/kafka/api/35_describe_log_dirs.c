@@ -104,7 +104,7 @@ locate_all(LocatedList *list)
  * Adds the partitions that the request asks for.
  */
 static void
-locate_request(LocatedList *list, const DescribeLogDirsRequest *in)
+locate_request(const KafkaCall *call, LocatedList *list, const DescribeLogDirsRequest *in)
 {
 	if (in->topics.n < 0)
 	{
@@ -116,7 +116,7 @@ locate_request(LocatedList *list, const DescribeLogDirsRequest *in)
 		static const int32 nothing[1];
 		const DescribeLogDirsRequestTopic *wanted = &in->topics.items[i];
 		int16		error;
-		const PtTopic *topic = kafka_topic_find(wanted->topic, NULL, &error);
+		const PtTopic *topic = kafka_topic_find(call, PT_OP_DESCRIBE, wanted->topic, NULL, &error);
 
 		if (topic != NULL)
 			locate_topic(list, topic, wanted->partitions.n > 0 ? wanted->partitions.items : nothing,
@@ -188,27 +188,6 @@ describe_place(KafkaCall *call, const PtPlace *place, const LocatedList *list, D
 }
 
 /*
- * KafkaHandler.begin
- */
-static KafkaOutcome
-describe_log_dirs_begin(KafkaCall *call)
-{
-	const DescribeLogDirsRequest *in = call->request;
-	DescribeLogDirsResponse *out = call->response;
-	LocatedList list = {0};
-	List	   *places;
-	ListCell   *lc;
-	int			i = 0;
-
-	locate_request(&list, in);
-	places = pt_places();
-	KAFKA_RESIZE(call, out->results, DescribeLogDirsResult, list_length(places));
-	foreach(lc, places)
-		describe_place(call, lfirst(lc), &list, &out->results.items[i++]);
-	return KAFKA_REPLY;
-}
-
-/*
  * KafkaHandler.fail.  Before version 3 only a directory has an error.
  */
 static void
@@ -221,6 +200,32 @@ describe_log_dirs_fail(KafkaCall *call, int16 code, const char *message)
 		return;
 	KAFKA_RESIZE(call, out->results, DescribeLogDirsResult, 1);
 	out->results.items[0].error_code = code;
+}
+
+/*
+ * KafkaHandler.begin
+ */
+static KafkaOutcome
+describe_log_dirs_begin(KafkaCall *call)
+{
+	const DescribeLogDirsRequest *in = call->request;
+	DescribeLogDirsResponse *out = call->response;
+	LocatedList list = {0};
+	List	   *places;
+	ListCell   *lc;
+	int			i = 0;
+
+	if (!kafka_may_cluster(call, PT_OP_DESCRIBE))
+	{
+		describe_log_dirs_fail(call, KERR_CLUSTER_AUTHORIZATION_FAILED, NULL);
+		return KAFKA_REPLY;
+	}
+	locate_request(call, &list, in);
+	places = pt_places();
+	KAFKA_RESIZE(call, out->results, DescribeLogDirsResult, list_length(places));
+	foreach(lc, places)
+		describe_place(call, lfirst(lc), &list, &out->results.items[i++]);
+	return KAFKA_REPLY;
 }
 
 const KafkaHandler kafka_handler_describe_log_dirs = {

@@ -87,9 +87,13 @@ handle_topic(KafkaCall *call, const CreatePartitionsTopic *in, CreatePartitionsR
 	const PtTopic *topic;
 	KafkaError	error;
 
-	topic = kafka_topic_known(in->name, NULL, &out->error_code);
+	topic = kafka_topic_known(call, PT_OP_ALTER, in->name, NULL, &out->error_code);
 	if (topic == NULL)
+	{
+		if (out->error_code == KERR_TOPIC_AUTHORIZATION_FAILED)
+			refuse(out, out->error_code, "Only the owner of a topic's table may add partitions.");
 		return;
+	}
 	if (topic->internal)
 	{
 		refuse(out, KERR_INVALID_TOPIC_EXCEPTION, "The topic is internal: its number of partitions is fixed.");

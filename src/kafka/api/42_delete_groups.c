@@ -15,6 +15,7 @@
 
 #include "utils/timestamp.h"
 
+#include "kafka/allowed.h"
 #include "kafka/groups.h"
 #include "kafka/offsets.h"
 
@@ -73,10 +74,13 @@ static int16
 delete_group(KafkaCall *call, KafkaString id, DeletedGroup *target)
 {
 	CoordEvent	event = kafka_group_event(call, COORD_EV_DELETE, id);
-	int16		error = kafka_group_check(call, &event);
+	int16		error;
 	PtProduce  *items;
 	int			n;
 
+	if (!kafka_may_group(call, id, PT_OP_DELETE))
+		return KERR_GROUP_AUTHORIZATION_FAILED;
+	error = kafka_group_check(call, &event);
 	if (error != KERR_NONE && error != KERR_GROUP_ID_NOT_FOUND)
 		return error;
 	if (pt_group_sql_active(id))

@@ -46,7 +46,7 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 {
 	const ElectLeadersRequest *in = call->request;
 	ElectLeadersResponse *out = call->response;
-	KafkaLookup lookup = {0};
+	KafkaLookup lookup = {.call = call,.op = PT_OP_DESCRIBE};
 
 	/*
 	 * null stands for all partitions; those that need no election are left
@@ -82,7 +82,9 @@ elect_leaders_begin(KafkaCall *call)
 {
 	const ElectLeadersRequest *in = call->request;
 
-	if (in->election_type != ELECTION_PREFERRED && in->election_type != ELECTION_UNCLEAN)
+	if (!kafka_may_cluster(call, PT_OP_ALTER))
+		walk_request(call, KERR_CLUSTER_AUTHORIZATION_FAILED, KAFKA_NOT_AUTHORIZED_CLUSTER);
+	else if (in->election_type != ELECTION_PREFERRED && in->election_type != ELECTION_UNCLEAN)
 		walk_request(call, KERR_INVALID_REQUEST, psprintf("Unknown election type %d", in->election_type));
 	else
 		walk_request(call, KERR_NONE, NULL);

@@ -74,20 +74,6 @@ shape(KafkaCall *call, KafkaLookup *lookup)
 }
 
 /*
- * KafkaHandler.begin
- */
-static KafkaOutcome
-alter_partition_reassignments_begin(KafkaCall *call)
-{
-	AlterPartitionReassignmentsResponse *out = call->response;
-	KafkaLookup lookup = {0};
-
-	shape(call, &lookup);
-	out->error_message = kafka_string(NULL);
-	return KAFKA_REPLY;
-}
-
-/*
  * KafkaHandler.fail
  */
 static void
@@ -97,6 +83,25 @@ alter_partition_reassignments_fail(KafkaCall *call, int16 code, const char *mess
 
 	out->error_code = code;
 	out->error_message = kafka_string(message);
+}
+
+/*
+ * KafkaHandler.begin
+ */
+static KafkaOutcome
+alter_partition_reassignments_begin(KafkaCall *call)
+{
+	AlterPartitionReassignmentsResponse *out = call->response;
+	KafkaLookup lookup = {.call = call,.op = PT_OP_DESCRIBE};
+
+	if (!kafka_may_cluster(call, PT_OP_ALTER))
+	{
+		alter_partition_reassignments_fail(call, KERR_CLUSTER_AUTHORIZATION_FAILED, KAFKA_NOT_AUTHORIZED_CLUSTER);
+		return KAFKA_REPLY;
+	}
+	shape(call, &lookup);
+	out->error_message = kafka_string(NULL);
+	return KAFKA_REPLY;
 }
 
 const KafkaHandler kafka_handler_alter_partition_reassignments = {

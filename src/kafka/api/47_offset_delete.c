@@ -163,7 +163,7 @@ delete_topic(KafkaCall *call, const OffsetDeleteTopic *in, const CoordDescriptio
 	OffsetDeleteState *state = call->state;
 	PtString	name = {"", 0};
 	int16		error;
-	const PtTopic *topic = kafka_offsets_topic(in->name, NULL, &name, &error);
+	const PtTopic *topic = kafka_offsets_topic(call, PT_OP_READ, in->name, NULL, &name, &error);
 	pg_uuid_t	id = {{0}};
 	int32		npartitions = 0;
 
@@ -225,7 +225,8 @@ offset_delete_begin(KafkaCall *call)
 	int16		error;
 
 	call->state = state;
-	out->error_code = check_group(in->group_id, &d, &members);
+	out->error_code = kafka_may_group(call, in->group_id, PT_OP_DELETE) ? check_group(in->group_id, &d, &members) :
+		KERR_GROUP_AUTHORIZATION_FAILED;
 	if (out->error_code != KERR_NONE)
 		return KAFKA_REPLY;
 	state->offsets = MemoryContextAllocHuge(call->mcxt, sizeof(PtCommittedOffset) * n);

@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "kafka/allowed.h"
 #include "kafka/scram.h"
 
 /*
@@ -145,7 +146,9 @@ describe_user_scram_credentials_begin(KafkaCall *call)
 	const DescribeUserScramCredentialsRequest *in = call->request;
 	const char *message;
 
-	if (!kafka_admin_allowed(call, &message))
+	if (!kafka_may_cluster(call, PT_OP_DESCRIBE))
+		describe_user_scram_credentials_fail(call, KERR_CLUSTER_AUTHORIZATION_FAILED, KAFKA_NOT_AUTHORIZED_CLUSTER);
+	else if (!kafka_admin_allowed(call, &message))
 		describe_user_scram_credentials_fail(call, KERR_CLUSTER_AUTHORIZATION_FAILED, message);
 	else if (in->users.n <= 0)
 		describe_all(call, kafka_scram_users());

@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "kafka/allowed.h"
 #include "kafka/configs.h"
 #include "kafka/scram.h"
 
@@ -171,7 +172,9 @@ alter_user_scram_credentials_begin(KafkaCall *call)
 {
 	const char *message;
 
-	if (!kafka_admin_allowed(call, &message))
+	if (!kafka_may_cluster(call, PT_OP_ALTER))
+		walk_request(call, &(KafkaError) {.code = KERR_CLUSTER_AUTHORIZATION_FAILED, .message = KAFKA_NOT_AUTHORIZED_CLUSTER});
+	else if (!kafka_admin_allowed(call, &message))
 		walk_request(call, &(KafkaError) {.code = KERR_CLUSTER_AUTHORIZATION_FAILED, .message = message});
 	else
 		walk_request(call, NULL);

@@ -19,7 +19,7 @@
 #include "access/xlog.h"
 
 #include "compat.h"
-#include "kafka/api.h"
+#include "kafka/allowed.h"
 #include "kafka/broker.h"
 #include "topic/timestamp.h"
 #include "xact/xact.h"
@@ -69,6 +69,18 @@ add_node(KafkaCall *call, DescribeQuorumResponse *out)
 }
 
 /*
+ * KafkaHandler.fail
+ */
+static void
+describe_quorum_fail(KafkaCall *call, int16 code, const char *message)
+{
+	DescribeQuorumResponse *out = call->response;
+
+	out->error_code = code;
+	out->error_message = kafka_string(message);
+}
+
+/*
  * KafkaHandler.begin
  */
 static KafkaOutcome
@@ -78,6 +90,11 @@ describe_quorum_begin(KafkaCall *call)
 	DescribeQuorumResponse *out = call->response;
 	bool		found = false;
 
+	if (!kafka_may_cluster(call, PT_OP_DESCRIBE))
+	{
+		describe_quorum_fail(call, KERR_CLUSTER_AUTHORIZATION_FAILED, KAFKA_NOT_AUTHORIZED_CLUSTER);
+		return KAFKA_REPLY;
+	}
 	KAFKA_RESIZE(call, out->topics, DescribeQuorumTopicResponse, in->topics.n);
 	for (int i = 0; i < in->topics.n; i++)
 	{
@@ -96,18 +113,6 @@ describe_quorum_begin(KafkaCall *call)
 	if (found)
 		add_node(call, out);
 	return KAFKA_REPLY;
-}
-
-/*
- * KafkaHandler.fail
- */
-static void
-describe_quorum_fail(KafkaCall *call, int16 code, const char *message)
-{
-	DescribeQuorumResponse *out = call->response;
-
-	out->error_code = code;
-	out->error_message = kafka_string(message);
 }
 
 const KafkaHandler kafka_handler_describe_quorum = {

@@ -15,7 +15,7 @@
  */
 #include "postgres.h"
 
-#include "kafka/api.h"
+#include "kafka/allowed.h"
 #include "kafka/broker.h"
 #include "kafka/features.h"
 
@@ -105,6 +105,11 @@ update_features_begin(KafkaCall *call)
 	const UpdateFeaturesRequest *in = call->request;
 	UpdateFeaturesResponse *out = call->response;
 
+	if (!kafka_may_cluster(call, PT_OP_ALTER))
+	{
+		refuse(out, KERR_CLUSTER_AUTHORIZATION_FAILED, KAFKA_NOT_AUTHORIZED_CLUSTER);
+		return KAFKA_REPLY;
+	}
 	for (int i = 0; i < in->feature_updates.n; i++)
 	{
 		if (!check_update(call, &in->feature_updates.items[i], out))

@@ -14,7 +14,7 @@
  */
 #include "postgres.h"
 
-#include "kafka/api.h"
+#include "kafka/allowed.h"
 #include "kafka/broker.h"
 
 /* endpoint types of the protocol */
@@ -59,7 +59,7 @@ describe_cluster_begin(KafkaCall *call)
 	out->cluster_id = kafka_string(kafka_cluster_id());
 	out->controller_id = KAFKA_BROKER_ID;
 	if (in->include_cluster_authorized_operations)
-		out->cluster_authorized_operations = KAFKA_CLUSTER_OPERATIONS;
+		out->cluster_authorized_operations = kafka_cluster_operations(call);
 	return KAFKA_REPLY;
 }
 

@@ -105,7 +105,7 @@ walk_request(KafkaCall *call, int16 error, const char *message, KafkaSearches *s
 {
 	const DescribeProducersRequest *in = call->request;
 	DescribeProducersResponse *out = call->response;
-	KafkaLookup lookup = {0};
+	KafkaLookup lookup = {.call = call,.op = PT_OP_READ};
 	int			left = KAFKA_DESCRIBE_LIMIT;
 
 	KAFKA_RESIZE(call, out->topics, DescribeProducersTopicResponse, in->topics.n);

@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "kafka/groups.h"
+#include "kafka/topics.h"
 
 /*
  * Makes the response from the coordinator's reply.
@@ -86,14 +87,46 @@ subscribed(const ConsumerGroupHeartbeatRequest *in)
 }
 
 /*
+ * Returns an error if the client may not use the group, or may not describe
+ * one of the topics to which it subscribes.
+ */
+static int16
+check_rights(KafkaCall *call, const char **message)
+{
+	const ConsumerGroupHeartbeatRequest *in = call->request;
+
+	*message = KAFKA_NOT_AUTHORIZED_GROUP;
+	if (!kafka_may_group(call, in->group_id, PT_OP_READ))
+		return KERR_GROUP_AUTHORIZATION_FAILED;
+	*message = KAFKA_NOT_AUTHORIZED_TOPIC;
+	for (int i = 0; i < in->subscribed_topic_names.n; i++)
+	{
+		int16		error;
+
+		(void) kafka_topic_find(call, PT_OP_DESCRIBE, in->subscribed_topic_names.items[i], NULL, &error);
+		if (error == KERR_TOPIC_AUTHORIZATION_FAILED)
+			return error;
+	}
+	return KERR_NONE;
+}
+
+/*
  * KafkaHandler.begin
  */
 static KafkaOutcome
 consumer_group_heartbeat_begin(KafkaCall *call)
 {
 	const ConsumerGroupHeartbeatRequest *in = call->request;
+	ConsumerGroupHeartbeatResponse *out = call->response;
 	CoordEvent	event = kafka_group_event(call, COORD_EV_CONSUMER_HEARTBEAT, in->group_id);
+	const char *message;
 
+	out->error_code = check_rights(call, &message);
+	if (out->error_code != KERR_NONE)
+	{
+		out->error_message = kafka_string(message);
+		return KAFKA_REPLY;
+	}
 	event.member_id = in->member_id;
 	event.group_instance_id = in->instance_id;
 	event.generation = in->member_epoch;

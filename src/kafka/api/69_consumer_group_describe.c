@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "kafka/groups.h"
+#include "kafka/topics.h"
 
 /* values of member_type */
 #define MEMBER_CLASSIC	0
@@ -73,6 +74,49 @@ not_found(DescribedConsumerGroup *out, const char *what)
 }
 
 /*
+ * Returns true if the client may describe all topics that an assignment
+ * names.
+ */
+static bool
+may_describe(KafkaCall *call, const CoordTopicPartitions *topics, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		int16		error;
+
+		(void) kafka_topic_find(call, PT_OP_DESCRIBE, topics[i].topic_name, NULL, &error);
+		if (error == KERR_TOPIC_AUTHORIZATION_FAILED)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The same for all that the members of a group subscribe to or have.
+ */
+static bool
+may_describe_members(KafkaCall *call, const CoordDescription *d)
+{
+	for (int i = 0; i < d->info.nmembers; i++)
+	{
+		const CoordMemberInfo *member = &d->members[i];
+
+		if (!may_describe(call, member->assigned, member->nassigned) ||
+			!may_describe(call, member->target, member->ntarget))
+			return false;
+		for (int j = 0; j < member->nsubscribed; j++)
+		{
+			int16		error;
+
+			(void) kafka_topic_find(call, PT_OP_DESCRIBE, member->subscribed_topic_names[j], NULL, &error);
+			if (error == KERR_TOPIC_AUTHORIZATION_FAILED)
+				return false;
+		}
+	}
+	return true;
+}
+
+/*
  * Answers for one group.
  */
 static void
@@ -94,6 +138,12 @@ describe(KafkaCall *call, DescribedConsumerGroup *out)
 	if (d.info.kind != COORD_KIND_CONSUMER)
 	{
 		not_found(out, "is not a consumer group.");
+		return;
+	}
+	if (!may_describe_members(call, &d))
+	{
+		out->error_code = KERR_TOPIC_AUTHORIZATION_FAILED;
+		out->error_message = kafka_string("The group has members with topics that the role may not describe.");
 		return;
 	}
 	out->group_state = kafka_string(coord_state_name(d.info.state));
@@ -120,7 +170,12 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 		DescribedConsumerGroup *group = &out->groups.items[i];
 
 		group->group_id = in->group_ids.items[i];
-		if (error == KERR_NONE)
+		if (error == KERR_NONE && !kafka_may_group(call, group->group_id, PT_OP_DESCRIBE))
+		{
+			group->error_code = KERR_GROUP_AUTHORIZATION_FAILED;
+			group->error_message = kafka_string(KAFKA_NOT_AUTHORIZED_GROUP);
+		}
+		else if (error == KERR_NONE)
 			describe(call, group);
 		else
 		{
@@ -128,7 +183,7 @@ walk_request(KafkaCall *call, int16 error, const char *message)
 			group->error_message = kafka_string(message);
 		}
 		if (in->include_authorized_operations && group->error_code == KERR_NONE)
-			group->authorized_operations = KAFKA_GROUP_OPERATIONS;
+			group->authorized_operations = kafka_group_operations(call, group->group_id);
 	}
 }
 

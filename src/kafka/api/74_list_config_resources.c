@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "kafka/allowed.h"
 #include "kafka/broker.h"
 #include "kafka/configs.h"
 #include "topic/group_configs.h"
@@ -108,6 +109,11 @@ list_config_resources_begin(KafkaCall *call)
 	const ListConfigResourcesRequest *in = call->request;
 	ListConfigResourcesResponse *out = call->response;
 
+	if (!kafka_may_cluster(call, PT_OP_DESCRIBE_CONFIGS))
+	{
+		out->error_code = KERR_CLUSTER_AUTHORIZATION_FAILED;
+		return KAFKA_REPLY;
+	}
 	for (int i = 0; i < in->resource_types.n; i++)
 	{
 		if (!is_known(in->resource_types.items[i]))

@@ -40,12 +40,30 @@ compare_names(const void *a, const void *b)
 }
 
 /*
+ * Returns the topics that the client may describe.
+ */
+static List *
+describable(const KafkaCall *call)
+{
+	List	   *topics = NIL;
+	ListCell   *lc;
+
+	foreach(lc, pt_topic_all())
+	{
+		if (kafka_may_topic(call, lfirst(lc), PT_OP_DESCRIBE))
+			topics = lappend(topics, lfirst(lc));
+	}
+	return topics;
+}
+
+/*
  * Collects the names that were asked for, each once, or those of all topics.
  */
 static void
-collect_names(const DescribeTopicPartitionsRequest *in, Names *names)
+collect_names(const KafkaCall *call, Names *names)
 {
-	List	   *all = in->topics.n > 0 ? NIL : pt_topic_all();
+	const DescribeTopicPartitionsRequest *in = call->request;
+	List	   *all = in->topics.n > 0 ? NIL : describable(call);
 	int			n = in->topics.n > 0 ? in->topics.n : list_length(all);
 	int			unique = 0;
 
@@ -131,7 +149,7 @@ describe_topic_partitions_begin(KafkaCall *call)
 	int			left = Max(Min(in->response_partition_limit, KAFKA_DESCRIBE_LIMIT), 1);
 	Names		names;
 
-	collect_names(in, &names);
+	collect_names(call, &names);
 	KAFKA_RESIZE(call, out->topics, DescribedTopic, names.n);
 	out->topics.n = 0;
 	for (int i = 0; i < names.n; i++)
@@ -150,8 +168,9 @@ describe_topic_partitions_begin(KafkaCall *call)
 		}
 		result = &out->topics.items[out->topics.n++];
 		result->name = names.items[i];
-		result->topic_authorized_operations = KAFKA_TOPIC_OPERATIONS;
-		topic = kafka_topic_find(names.items[i], NULL, &result->error_code);
+		topic = kafka_topic_find(call, PT_OP_DESCRIBE, names.items[i], NULL, &result->error_code);
+		if (result->error_code != KERR_TOPIC_AUTHORIZATION_FAILED)
+			result->topic_authorized_operations = kafka_topic_operations(call, topic);
 		if (topic == NULL)
 			continue;
 		next = fill_topic(call, topic, next, &left, result);

@@ -17,7 +17,7 @@
  */
 #include "postgres.h"
 
-#include "kafka/api.h"
+#include "kafka/allowed.h"
 #include "kafka/broker.h"
 
 /* Why a request is refused.  The message is in the call's memory. */
@@ -99,7 +99,8 @@ name##_fail(KafkaCall *call, int16 code, const char *message) \
 static KafkaOutcome \
 name##_begin(KafkaCall *call) \
 { \
-	Refusal		refusal = refuse_##name(call->request); \
+	Refusal		refusal = kafka_may_cluster(call, PT_OP_ALTER) ? refuse_##name(call->request) : \
+		(Refusal) {KERR_CLUSTER_AUTHORIZATION_FAILED, KAFKA_NOT_AUTHORIZED_CLUSTER}; \
 	\
 	Assert(refusal.code != KERR_NONE); \
 	name##_fail(call, refusal.code, refusal.message); \

@@ -15,67 +15,19 @@
  */
 #include "postgres.h"
 
-#include "kafka/api.h"
+#include "kafka/allowed.h"
 
 /*
- * Name of the handler, error code, message.  NONE: there is nothing to list.
+ * Name of the handler, error code, message, and what the client must be
+ * allowed to do with the cluster; 0: nothing.  NONE: there is nothing to list.
  */
 #define REFUSED_APIS(X) \
-	X(describe_acls, SECURITY_DISABLED, "No Authorizer is configured on the broker") \
-	X(create_acls, SECURITY_DISABLED, "No Authorizer is configured.") \
-	X(delete_acls, SECURITY_DISABLED, "No Authorizer is configured.") \
-	X(create_delegation_token, DELEGATION_TOKEN_AUTH_DISABLED, NULL) \
-	X(renew_delegation_token, DELEGATION_TOKEN_AUTH_DISABLED, NULL) \
-	X(expire_delegation_token, DELEGATION_TOKEN_AUTH_DISABLED, NULL) \
-	X(describe_delegation_token, DELEGATION_TOKEN_AUTH_DISABLED, NULL) \
-	X(list_partition_reassignments, NONE, NULL) \
-	X(describe_transactions, TRANSACTIONAL_ID_NOT_FOUND, NULL)
-
-/*
- * The error is that of the response.
- */
-static void
-describe_acls_fail(KafkaCall *call, int16 code, const char *message)
-{
-	DescribeAclsResponse *out = call->response;
-
-	out->error_code = code;
-	out->error_message = kafka_string(message);
-}
-
-/*
- * Each creation gets the error.
- */
-static void
-create_acls_fail(KafkaCall *call, int16 code, const char *message)
-{
-	const CreateAclsRequest *in = call->request;
-	CreateAclsResponse *out = call->response;
-
-	KAFKA_RESIZE(call, out->results, AclCreationResult, in->creations.n);
-	for (int i = 0; i < in->creations.n; i++)
-	{
-		out->results.items[i].error_code = code;
-		out->results.items[i].error_message = kafka_string(message);
-	}
-}
-
-/*
- * Each filter gets the error.
- */
-static void
-delete_acls_fail(KafkaCall *call, int16 code, const char *message)
-{
-	const DeleteAclsRequest *in = call->request;
-	DeleteAclsResponse *out = call->response;
-
-	KAFKA_RESIZE(call, out->filter_results, DeleteAclsFilterResult, in->filters.n);
-	for (int i = 0; i < in->filters.n; i++)
-	{
-		out->filter_results.items[i].error_code = code;
-		out->filter_results.items[i].error_message = kafka_string(message);
-	}
-}
+	X(create_delegation_token, DELEGATION_TOKEN_AUTH_DISABLED, NULL, 0) \
+	X(renew_delegation_token, DELEGATION_TOKEN_AUTH_DISABLED, NULL, 0) \
+	X(expire_delegation_token, DELEGATION_TOKEN_AUTH_DISABLED, NULL, 0) \
+	X(describe_delegation_token, DELEGATION_TOKEN_AUTH_DISABLED, NULL, 0) \
+	X(list_partition_reassignments, NONE, NULL, PT_OP_DESCRIBE) \
+	X(describe_transactions, TRANSACTIONAL_ID_NOT_FOUND, NULL, 0)
 
 /*
  * The owner is the one who asks.
@@ -158,16 +110,23 @@ describe_transactions_fail(KafkaCall *call, int16 code, const char *message)
 		DescribedTransaction *result = &out->transaction_states.items[i];
 
 		result->transactional_id = in->transactional_ids.items[i];
-		result->error_code = result->transactional_id.len > 0 ? code : KERR_INVALID_REQUEST;
+		if (result->transactional_id.len <= 0)
+			result->error_code = KERR_INVALID_REQUEST;
+		else
+			result->error_code = kafka_may_transactional_id(call, result->transactional_id, PT_OP_DESCRIBE) ? code :
+				KERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
 	}
 }
 
 /* Defines the handler of an API of the list. */
-#define REFUSED_HANDLER(name, code, text) \
+#define REFUSED_HANDLER(name, code, text, op) \
 static KafkaOutcome \
 name##_begin(KafkaCall *call) \
 { \
-	name##_fail(call, KERR_##code, text); \
+	if (op != 0 && !kafka_may_cluster(call, op)) \
+		name##_fail(call, KERR_CLUSTER_AUTHORIZATION_FAILED, KAFKA_NOT_AUTHORIZED_CLUSTER); \
+	else \
+		name##_fail(call, KERR_##code, text); \
 	return KAFKA_REPLY; \
 } \
 const KafkaHandler kafka_handler_##name = { \

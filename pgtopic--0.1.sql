@@ -761,6 +761,11 @@ CREATE FUNCTION client_rule(role text, address inet, ssl bool DEFAULT true, OUT 
 REVOKE ALL ON FUNCTION client_rule(text, inet, bool) FROM PUBLIC;
 COMMENT ON FUNCTION client_rule(text, inet, bool) IS 'the line of pg_hba.conf that decides about a Kafka client';
 
+CREATE FUNCTION certificate_role(common_name text, address inet, distinguished_name text DEFAULT NULL) RETURNS text
+	AS 'MODULE_PATHNAME', 'pt_certificate_role' LANGUAGE C VOLATILE;
+REVOKE ALL ON FUNCTION certificate_role(text, inet, text) FROM PUBLIC;
+COMMENT ON FUNCTION certificate_role(text, inet, text) IS 'the role of a Kafka client that shows such a certificate';
+
 CREATE FUNCTION list_listener_stats(OUT api text, OUT api_key int, OUT requests bigint, OUT errors bigint,
 									OUT bytes_received bigint, OUT bytes_sent bigint, OUT p50_ms float8,
 									OUT p99_ms float8, OUT max_ms float8) RETURNS SETOF record

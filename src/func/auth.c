@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * auth.c
- *	  client_rule(): what pg_hba.conf would say to a Kafka client.
+ *	  client_rule(), certificate_role(): what pg_hba.conf and pg_ident.conf
+ *	  would say to a Kafka client.
  *
  * Siblings: ../auth/auth.h.
  *
@@ -13,6 +14,7 @@
 
 #include <netinet/in.h>
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "access/htup_details.h"
@@ -24,6 +26,7 @@
 #include "auth/auth.h"
 
 PG_FUNCTION_INFO_V1(pt_client_rule);
+PG_FUNCTION_INFO_V1(pt_certificate_role);
 
 /*
  * Fills the address of a socket from a value of type inet.
@@ -89,4 +92,25 @@ pt_client_rule(PG_FUNCTION_ARGS)
 	values[2] = CStringGetTextDatum(rule.method);
 	values[3] = mechanism_names(rule.mechanisms);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
+}
+
+/*
+ * certificate_role(common_name, address, distinguished_name): the role of a
+ * client that shows such a certificate at a listener of protocol SSL, or null.
+ */
+Datum
+pt_certificate_role(PG_FUNCTION_ARGS)
+{
+	PtAuthPeer	peer = {.tls = true,.name = "certificate_role()"};
+	char		role_name[NAMEDATALEN];
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	peer.cert_cn = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	peer.cert_dn = PG_ARGISNULL(2) ? psprintf("CN=%s", peer.cert_cn) : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	set_address(&peer.address, PG_GETARG_INET_PP(1));
+	pt_auth_load(true);
+	if (!pt_auth_certificate(&peer, role_name))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(role_name));
 }

@@ -63,6 +63,9 @@ typedef enum KafkaOutcome
 	KAFKA_CLOSE
 } KafkaOutcome;
 
+/* The mechanism of a client that has shown a certificate and said no name. */
+#define KAFKA_MECHANISM_SSL		"SSL"
+
 /* The mechanism of an SQL session that asks as a client. */
 #define KAFKA_MECHANISM_SQL		"SQL"
 

@@ -79,6 +79,21 @@ find_named(KafkaSession *session)
 }
 
 /*
+ * Makes the session that of the role to which the client's certificate leads.
+ * Returns NULL, or why there is none.
+ */
+static char *
+find_certificate(KafkaSession *session)
+{
+	PtAuthPeer	peer = kafka_login_peer(session);
+	char		role_name[NAMEDATALEN];
+
+	if (!pt_auth_certificate(&peer, role_name) || !kafka_login_finish(session, role_name, KAFKA_MECHANISM_SSL))
+		return pstrdup("its client certificate does not let it in");
+	return NULL;
+}
+
+/*
  * Does what the roles that are there now mean for the session.  Returns NULL,
  * or why the connection must end, palloc'd.
  */
@@ -93,6 +108,8 @@ kafka_session_resolve(KafkaSession *session)
 		problem = find_named(session);
 	else if (kafka_security_has_sasl(session->security))
 		session->role = InvalidOid;
+	else if (session->cert_dn != NULL)
+		problem = find_certificate(session);
 	else
 	{
 		session->role = pt_plaintext_role_find(&problem);

@@ -232,8 +232,15 @@ net_conn_open(NetGroup *group, int fd, void *data)
 	conn->timer.arg = conn;
 	dlist_push_tail(&group->conns, &conn->node);
 	group->count++;
+	conn->frame_bytes_max = PG_UINT32_MAX;
 	conn_start_timer(conn);
 	return conn;
+}
+
+void
+net_conn_limit_frames(NetConn *conn, uint32 bytes_max)
+{
+	conn->frame_bytes_max = bytes_max;
 }
 
 static void

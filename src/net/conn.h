@@ -165,6 +165,9 @@ extern void net_conn_close(NetConn *conn, const char *reason,...) pg_attribute_p
  */
 extern void net_conn_finish(NetConn *conn, const char *reason,...) pg_attribute_printf(2, 3);
 
+/* From now on no longer frame is accepted; the group's limit holds, too. */
+extern void net_conn_limit_frames(NetConn *conn, uint32 bytes_max);
+
 /* While held no further frame is delivered. */
 extern void net_conn_hold(NetConn *conn);
 extern void net_conn_unhold(NetConn *conn);

@@ -162,6 +162,7 @@ struct NetConn
 								 * NULL: there are none */
 	uint32		rpos;
 	uint32		last_frame;		/* length of the last frame delivered */
+	uint32		frame_bytes_max;	/* beside the group's */
 	uint64		input_bytes;
 	int			inflight;
 	bool		muted;			/* beside the states of input */

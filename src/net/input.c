@@ -177,6 +177,12 @@ frame_announced(const NetConn *conn)
 	return pg_ntoh32(word);
 }
 
+static uint32
+frame_bytes_max(const NetConn *conn)
+{
+	return Min(conn->frame_bytes_max, conn->group->limits.frame_bytes_max);
+}
+
 /* Is there a whole frame, or one that is an error, to deliver? */
 bool
 net_input_pending(const NetConn *conn)
@@ -184,7 +190,7 @@ net_input_pending(const NetConn *conn)
 	int64		len = frame_announced(conn);
 
 	return len >= 0 &&
-		(len > conn->group->limits.frame_bytes_max || bytes_pending(conn) - NET_LENGTH_WORD >= len);
+		(len > frame_bytes_max(conn) || bytes_pending(conn) - NET_LENGTH_WORD >= len);
 }
 
 bool
@@ -372,10 +378,10 @@ net_input_deliver(NetConn *conn)
 
 		if (len < 0)
 			break;
-		if (len > group->limits.frame_bytes_max)
+		if (len > frame_bytes_max(conn))
 		{
 			net_conn_finish(conn, "it announces a request of %d bytes, the limit is %u",
-							(int) (int32) len, group->limits.frame_bytes_max);
+							(int) (int32) len, frame_bytes_max(conn));
 			break;
 		}
 		if (bytes_pending(conn) - NET_LENGTH_WORD < len || !net_conn_may_deliver(conn))

@@ -26,6 +26,12 @@
 #include "net/listen.h"
 #include "server/forward.h"
 
+/*
+ * Largest request of a client that has not authenticated itself yet; as in
+ * Kafka.
+ */
+#define PT_STRANGER_BYTES	524288
+
 static void on_frame(NetConn *conn, const NetFrame *frame);
 static void on_half_closed(NetConn *conn);
 static void on_closed(NetConn *conn, const char *reason);
@@ -70,6 +76,8 @@ pt_client_open(PtListener *l, int fd, const PtMoved *moved)
 		pt_auth_tell_received(client->session.peer);
 	if (client->conn != NULL)
 	{
+		if (kafka_session_is_nobody(&client->session))
+			net_conn_limit_frames(client->conn, PT_STRANGER_BYTES);
 		dlist_push_tail(&l->clients, &client->node);
 		return;
 	}

@@ -282,6 +282,8 @@ apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 			request->lsn = call->lsn;
 			request->durability = call->acks < 0 ? PT_DURABLE_ON_STANDBYS : PT_DURABLE_HERE;
 			pt_request_set_state(request, PT_REQUEST_UNCOMMITTED);
+			if (call->api_key == KAFKA_KEY_SaslAuthenticate && OidIsValid(call->session->role))
+				net_conn_limit_frames(request->client->conn, PG_UINT32_MAX);
 			if (call->goodbye != NULL)
 				pt_client_finish(request->client, call->goodbye);
 			break;

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import os
+import random
 import sys
 import time
 
@@ -235,6 +236,13 @@ def test_hostile():
             except sasl.Refused as problem:
                 got = problem.code
             tap.equal((got, ends(client)), (FAILED, True), "%s %r" % (mechanism, message[:24]))
+    with connect() as client:
+        client.socket.sendall((600000).to_bytes(4, "big"))
+        tap.ok(ends(client), "a request that is longer than a stranger's may be")
+    logged("it announces a request of 600000 bytes, the limit is 524288", "the log says so")
+    with logged_in() as client:
+        client.send_frame(client.request_bytes("Metadata", 9, {"Topics": []}) + bytes(600000))
+        tap.ok(client.receive("Metadata", 9)["Brokers"], "who is in may send longer ones")
     for final in [b"", b"c=biws", b"c=biws,r=x,p=x", b"c=eSws,r=%s,p=x", b"\0", b"c=biws,r=%s", b"c=biws,r=%s,p=" + b"A" * 43 + b"="]:
         with connect() as client:
             sasl.handshake(client, SCRAM)
@@ -247,6 +255,53 @@ def test_hostile():
                 got = problem.code
             tap.equal((got, ends(client)), (FAILED, True), "a last message of %r" % final[:24])
     tap.equal(outcome(SCRAM, "alice"), "in", "everybody else is served")
+
+
+def walk(random_, steps):
+    """What a stranger may come up with: requests of any kind in any order, right, wrong and cut.  How often it was served, and how often let in."""
+    served_before = let_in = 0
+    client, scram, logged = connect(), None, False
+    for _ in range(steps):
+        step = random_.randrange(9)
+        try:
+            if step == 0:
+                client.call("ApiVersions", 3, {"ClientSoftwareName": "t", "ClientSoftwareVersion": "1"})
+            elif step in (1, 2):
+                sasl.handshake(client, random_.choice([SCRAM, SCRAM, "PLAIN", "GSSAPI"]))
+            elif step == 3:
+                scram = sasl.Scram(random_.choice(["alice", "nobody", ""]), random_.choice([SECRET, "x"]))
+                sasl.authenticate(client, scram.first(), random_.randrange(3))
+            elif step == 4 and scram:
+                first = b"r=%s,s=c2FsdA==,i=1" % scram.nonce.encode()
+                sasl.authenticate(client, scram.final(first))
+            elif step == 5:
+                sasl.authenticate(client, sasl.plain("alice", random_.choice([SECRET, "x"])))
+                logged = True
+                let_in += 1
+            elif step == 6:
+                sasl.authenticate(client, random_.randbytes(random_.randrange(40)))
+            elif step == 7:
+                frame = client.request_bytes("SaslAuthenticate", 2, {"AuthBytes": b"n,,n=alice,r=x"})
+                client.send_frame(frame[:random_.randrange(8, len(frame))])
+                client.receive("SaslAuthenticate", 2)
+            else:
+                client.call("Metadata", 9, {"Topics": []})
+                served_before += not logged
+        except (sasl.Refused, OSError, rawtest.raw.ProtocolError):
+            client.close()
+            client, scram, logged = connect(), None, False
+    client.close()
+    return served_before, let_in
+
+
+def test_walk():
+    """whatever the order, nobody is served who has not been let in"""
+    seed = int(os.environ.get("PGTOPIC_SEED", str(random.randrange(1 << 30))))
+    tap.note("PGTOPIC_SEED=%d" % seed)
+    served_before, let_in = walk(random.Random(seed), tap.size("PGTOPIC_WALK", 600, 20000))
+    tap.equal(served_before, 0, "nobody is served before")
+    tap.ok(let_in > 0, "some are let in")
+    tap.equal(outcome(SCRAM, "alice"), "in", "and everybody else is served")
 
 
 def verifier(password, iterations, salt=b"salt"):
@@ -437,4 +492,4 @@ if __name__ == "__main__":
     pg.demote()
     rawtest.need_clients()
     tap.main([test_start, test_first_requests, test_methods, test_offered, test_names_and_passwords, test_versions, test_mock, test_hostile,
-              test_iterations, test_views, test_end, test_limit, test_again, test_reload, test_timeout, test_delay, test_secrets])
+              test_walk, test_iterations, test_views, test_end, test_limit, test_again, test_reload, test_timeout, test_delay, test_secrets])

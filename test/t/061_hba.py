@@ -107,6 +107,45 @@ def test_mechanisms():
         tap.equal(got, "\n".join([ssl, here, far]), method)
 
 
+def role_of(name, address=NOBODY, dn=None):
+    return server.sql("SELECT certificate_role('%s', '%s', %s)" % (name, address, "'%s'" % dn if dn else "NULL"))
+
+
+def test_certificates():
+    """the role of a client that shows a certificate and says no name"""
+    write("", name="pg_ident.conf")
+    write("hostssl all all all cert")
+    tap.equal([role_of("bob"), role_of("nobody")], ["bob", "nobody"], "without a map: the common name")
+    write("host all all all scram-sha-256", "hostssl all all all cert")
+    tap.equal(role_of("bob"), "", "a line before it that wants a password decides")
+    write("host all alice all reject", "hostssl all all all cert")
+    tap.equal([role_of("bob"), role_of("alice")], ["bob", ""], "one that rejects a role rejects its certificates")
+    write("hostssl all +staff all cert")
+    tap.equal([role_of("bob"), role_of("alice")], ["", "alice"], "groups")
+    write("hostssl all all 127.0.0.0/8 cert", "host all all all trust")
+    tap.equal([role_of("bob", "127.0.0.1"), role_of("bob")], ["bob", "bob"], "trust takes the name's word")
+    write("hostnossl all all all trust", "local all all trust")
+    tap.equal(role_of("bob"), "", "no line")
+    write("m bob.example.com alice", "m /^(.*)@example.com$ \\1", "m bob.example.com bob", "other x bob", name="pg_ident.conf")
+    write("hostssl all all all cert map=m")
+    tap.equal([role_of("bob.example.com"), role_of("bob@example.com"), role_of("x"), role_of("bob")], ["alice", "bob", "", ""], "a map")
+    write("hostssl all bob all cert map=m")
+    tap.equal(role_of("bob.example.com"), "bob", "of several roles the first that the line is for")
+    write("m \"CN=bob,O=x\" bob", name="pg_ident.conf")
+    write("hostssl all all all cert map=m clientname=DN")
+    tap.equal([role_of("y", dn="CN=bob,O=x"), role_of("bob", dn="CN=bob,O=y")], ["bob", ""], "the distinguished name")
+    write("m bob.example.com +staff", "m bob.example.com all", "m /^(x)$ staff\\1", name="pg_ident.conf")
+    write("hostssl all all all cert map=m")
+    tap.equal(role_of("bob.example.com"), "+staff" if pg.MAJOR < 16 else "", "any of many is no name")
+    tap.equal(role_of("x"), "staffx", "\\1 in a longer name")
+    write("hostssl all all all cert map=m", "nonsense")
+    tap.equal(role_of("x"), "", "a broken file in a session that has read no other")
+    write("m", name="pg_ident.conf")
+    write("hostssl all all all cert")
+    tap.equal(role_of("bob"), "bob", "a broken map does not matter to lines without one")
+    write("", name="pg_ident.conf")
+
+
 def test_errors():
     """a file with an error says nothing of what was there before"""
     write("host all all all trust", "host all all nonsense/99 trust")
@@ -125,4 +164,5 @@ def test_errors():
 
 if __name__ == "__main__":
     pg.demote()
-    tap.main([test_start, test_types, test_addresses, test_host_names, test_databases, test_roles, test_newer, test_mechanisms, test_errors])
+    tap.main([test_start, test_types, test_addresses, test_host_names, test_databases, test_roles, test_newer, test_mechanisms,
+              test_certificates, test_errors])

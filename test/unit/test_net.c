@@ -422,6 +422,31 @@ test_bad_lengths(void)
 	CHECK(o.conn != NULL);
 	close(o.peer);
 	stop();
+
+	/* a limit of the connection's own, and its end */
+	start(&limits);
+	open_pair(&o);
+	net_conn_limit_frames(o.conn, 16);
+	send_bytes(&o, "\0\0\0\20", 4);
+	turns(2);
+	CHECK(o.conn != NULL);
+	net_conn_limit_frames(o.conn, 15);
+	turns(2);
+	send_bytes(&o, "x", 1);
+	turns(2);
+	CHECK(o.conn == NULL);
+	CHECK(strstr(o.reason, "limit is 15") != NULL);
+	close(o.peer);
+	stop();
+	start(&limits);
+	open_pair(&o);
+	net_conn_limit_frames(o.conn, 15);
+	net_conn_limit_frames(o.conn, PG_UINT32_MAX);
+	send_bytes(&o, "\0\0\4\0", 4);
+	turns(2);
+	CHECK(o.conn != NULL);
+	close(o.peer);
+	stop();
 }
 
 /* A thousand that announce 100 MB each, and a bit of it. */

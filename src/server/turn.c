@@ -273,6 +273,8 @@ apply_outcome(PtListener *l, PtRequest *request, KafkaOutcome outcome)
 	KafkaCall  *call = request->call;
 
 	Assert(call != NULL && request->state == PT_REQUEST_RUNNING);
+	if (call->throttle_ms > 0)
+		pt_client_throttle(request->client, call->throttle_ms);
 	if (request->client->waiting == request && outcome != KAFKA_WAIT && outcome != KAFKA_PARK)
 		stop_waiting(request);
 	switch (outcome)

@@ -5,12 +5,13 @@ By a client that encodes from Kafka's own specs.  Several listeners serve it.  N
 an answer says, a counter what the view quota_usage has.
 """
 
+import glob
 import os
-import select
+import re
 import socket
 import struct
+import subprocess
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), HERE]
@@ -465,6 +466,86 @@ def test_connections():
     drop_all()
 
 
+# --- real clients
+
+RECORDS, SIZE = 3000, 1000
+
+
+def counted(client_id, quota):
+    """Were all records counted, and the client throttled?"""
+    total, throttles = server.sql("SELECT total, throttles FROM quota_usage WHERE client_id = '%s' AND quota = '%s'" % (client_id, quota)).split("|")
+    tap.ok(int(total) >= RECORDS * SIZE, "%s: %s bytes are counted" % (client_id, total))
+    tap.ok(int(throttles) > 0, "%s: throttled %s times" % (client_id, throttles))
+
+
+def test_librdkafka():
+    """a producer and a consumer that are throttled get their work done, and are told so"""
+    try:
+        from confluent_kafka import Consumer, Producer, TopicPartition
+    except ImportError:
+        tap.note("confluent_kafka is not installed")
+        return
+    drop_all()
+    quotas('{"client-id": "rdk"}', producer_byte_rate=200000, consumer_byte_rate=200000)
+    told, failed, found = [], [], 0
+    settings = {"bootstrap.servers": server.bootstrap, "client.id": "rdk", "log_level": 0, "throttle_cb": lambda event: told.append(event.throttle_time)}
+    producer = Producer(dict(settings, **{"batch.size": 100000, "linger.ms": 50}))
+    for _ in range(RECORDS):
+        producer.produce("rdk", b"x" * SIZE, on_delivery=lambda error, _: failed.append(error) if error else None)
+        producer.poll(0)
+    tap.equal((producer.flush(120), failed), (0, []), "all records are produced")
+    tap.ok(any(ms > 0 for ms in told), "the producer knows of its throttling: %s" % told[:5])
+    counted("rdk", "producer_byte_rate")
+    del told[:]
+    consumer = Consumer(dict(settings, **{"group.id": "rdk", "fetch.message.max.bytes": 500000}))
+    consumer.assign([TopicPartition("rdk", 0, 0)])
+    while found < RECORDS:
+        records = consumer.consume(500, 60)
+        if not records:
+            break
+        found += sum(1 for record in records if record.error() is None)
+    tap.equal(found, RECORDS, "all records are consumed")
+    tap.ok(any(ms > 0 for ms in told), "the consumer knows of its throttling: %s" % told[:5])
+    consumer.close()
+    counted("rdk", "consumer_byte_rate")
+    drop_all()
+
+
+def java(name, *arguments):
+    jars = os.path.join(HERE, "build", "java", "libs")
+    if not glob.glob(jars + "/kafka-tools-*.jar"):
+        return None
+    return subprocess.run(["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m", "-cp", jars + "/*",
+                           "org.apache.kafka.tools." + name, *arguments], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=200, check=False).stdout
+
+
+def metric(output, name):
+    found = re.search(r"^\S*%s:\{client-id=jav\}\s*: ([0-9.]+)" % name, output, re.M)
+    return float(found.group(1)) if found else None
+
+
+def test_java():
+    """the same of the Java client, by its metrics"""
+    drop_all()
+    quotas('{"client-id": "jav"}', producer_byte_rate=200000, consumer_byte_rate=200000)
+    got = java("ProducerPerformance", "--topic", "jav", "--num-records", str(RECORDS), "--record-size", str(SIZE), "--throughput", "-1",
+               "--print-metrics", "--bootstrap-server", server.bootstrap, "--command-property", "client.id=jav")
+    if got is None:
+        tap.note("the Java tools are not installed")
+        return
+    tap.matches(r"^%d records sent" % RECORDS, got, "all records are produced")
+    tap.ok((metric(got, "producer-metrics:produce-throttle-time-max") or 0) > 0, "produce-throttle-time-max is %s" %
+           metric(got, "producer-metrics:produce-throttle-time-max"))
+    counted("jav", "producer_byte_rate")
+    got = java("ConsumerPerformance", "--topic", "jav", "--num-records", str(RECORDS), "--timeout", "60000", "--print-metrics",
+               "--bootstrap-server", server.bootstrap, "--command-property", "client.id=jav")
+    tap.ok((metric(got, "fetch-throttle-time-max") or 0) > 0, "fetch-throttle-time-max is %s" % metric(got, "fetch-throttle-time-max"))
+    tap.ok((metric(got, "records-consumed-total") or 0) >= RECORDS, "%s records are consumed" % metric(got, "records-consumed-total"))
+    counted("jav", "consumer_byte_rate")
+    drop_all()
+
+
 def test_crash():
     """definitions survive a crash, counts do not"""
     drop_all()
@@ -486,12 +567,12 @@ def main():
     pg.demote()
     server = pg.Cluster(settings={"pgtopic.listener_workers": 2}).init().start()
     server.sql("CREATE EXTENSION pgtopic")
-    for topic in ("plain", "fetched", "stepped", "piped"):
+    for topic in ("plain", "fetched", "stepped", "piped", "rdk", "jav"):
         server.sql("SELECT create_topic('%s')" % topic)
     server.wait_listener()
     admin = connect("admin")
     tap.main([test_alter, test_describe, test_guarded, test_no_quota, test_produce, test_acks_0, test_fetch, test_fetch_session,
-              test_order, test_shared, test_pipelined, test_gone_while_throttled, test_idle, test_time, test_mutations, test_connections, test_crash])
+              test_order, test_shared, test_pipelined, test_gone_while_throttled, test_idle, test_time, test_mutations, test_connections, test_librdkafka, test_java, test_crash])
 
 
 main()

@@ -19,6 +19,7 @@
 
 #include "guc.h"
 #include "kafka/listeners.h"
+#include "quotas/quotas.h"
 #include "record/batch.h"
 #include "rights/rights.h"
 
@@ -33,6 +34,8 @@ int			pt_listener_workers;
 int			pt_executor_workers;
 int			pt_executor_timeout_ms;
 int			pt_max_connections;
+int			pt_max_connections_per_ip;
+char	   *pt_max_connections_per_ip_overrides;
 int			pt_max_request_size;
 int			pt_idle_timeout_ms;
 int			pt_max_reauth_ms;
@@ -91,6 +94,8 @@ static const PtIntSetting int_settings[] = {
 	"They count towards max_worker_processes."},
 	{"pgtopic.max_connections", &pt_max_connections, 10000, 1, 1000000, PGC_SIGHUP, 0,
 	"Most Kafka connections that one listener worker accepts.", NULL},
+	{"pgtopic.max_connections_per_ip", &pt_max_connections_per_ip, INT_MAX, 0, INT_MAX, PGC_SIGHUP, 0,
+	"Most Kafka connections from one address, over all workers.", "Kafka's max.connections.per.ip."},
 	{"pgtopic.max_request_size", &pt_max_request_size, 100 * 1024 * 1024, 1024, 1024 * 1024 * 1024, PGC_SIGHUP, GUC_UNIT_BYTE,
 	"Largest request that a Kafka client may send.", "Kafka's socket.request.max.bytes."},
 	{"pgtopic.idle_timeout", &pt_idle_timeout_ms, 10 * 60 * 1000, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS,
@@ -190,6 +195,9 @@ static const PtStringSetting string_settings[] = {
 	{"pgtopic.advertised_listeners", &pt_advertised_listeners, "", PGC_SIGHUP, GUC_LIST_INPUT,
 		"Where clients of a listener are told to connect to: a list of NAME://host:port.",
 	"Clients of others are told the listener's own address. Kafka's advertised.listeners.", kafka_advertised_check},
+	{"pgtopic.max_connections_per_ip_overrides", &pt_max_connections_per_ip_overrides, "", PGC_SIGHUP, GUC_LIST_INPUT,
+		"Addresses with a limit of their own: a list of address:number.",
+	"Kafka's max.connections.per.ip.overrides.", pt_connections_per_ip_check},
 	{"pgtopic.plaintext_role", &pt_plaintext_role, "", PGC_SIGHUP, 0,
 		"Role as which Kafka clients act that do not authenticate themselves.",
 	"Empty: they are refused. It may not be a superuser, and need not have LOGIN.", NULL, pt_plaintext_role_assigned},

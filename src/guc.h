@@ -24,6 +24,8 @@ extern int	pt_listener_workers;
 extern int	pt_executor_workers;
 extern int	pt_executor_timeout_ms;
 extern int	pt_max_connections;
+extern int	pt_max_connections_per_ip;
+extern char *pt_max_connections_per_ip_overrides;	/* see quotas/addresses.c */
 extern int	pt_max_request_size;	/* bytes */
 extern int	pt_idle_timeout_ms; /* 0: never */
 extern int	pt_max_reauth_ms;	/* 0: none */

@@ -259,6 +259,10 @@ static const BrokerRow rows[] = {
 	"See log.roll.ms."},
 	{"max.connections", "INT", "2147483647", SHOWN("pgtopic.max_connections", max_connections),
 	"Most connections: those of one listener worker, times the workers."},
+	{"max.connections.per.ip", "INT", "2147483647", SETTING("pgtopic.max_connections_per_ip", 1),
+	"Most connections from one address."},
+	{"max.connections.per.ip.overrides", "STRING", "", SHOWN("pgtopic.max_connections_per_ip_overrides", NULL),
+	"Addresses with a limit of their own: address:number, with commas between them."},
 	{"max.incremental.fetch.session.cache.slots", "INT", "1000", OWN(fetch_sessions),
 	"Fetch sessions that one listener worker keeps."},
 	{"max.request.partition.size.limit", "INT", "2000", OWN(describe_limit),
@@ -277,6 +281,10 @@ static const BrokerRow rows[] = {
 	"There is one broker; standby servers replicate all topics."},
 	{"producer.id.expiration.ms", "INT", "86400000", SETTING("pgtopic.producer_id_expiration", 1),
 	"How long a partition remembers an idempotent producer of which nothing comes."},
+	{"quota.window.num", "INT", "11", FIXED,
+	"Samples in the window over which rates of quotas are measured."},
+	{"quota.window.size.seconds", "INT", "1", FIXED,
+	"Length of each sample."},
 	{"sasl.enabled.mechanisms", "LIST", "", FIXED,
 	"There is no authentication on the listener."},
 	{"socket.request.max.bytes", "INT", "104857600", SETTING("pgtopic.max_request_size", 1),
@@ -495,8 +503,7 @@ static bool
 is_promise(const char *name)
 {
 	static const char *const names[] = {
-		"config.providers", "cordoned.log.dirs", "max.connection.creation.rate", "max.connections.per.ip",
-		"max.connections.per.ip.overrides", "metric.reporters", "principal.builder.class"
+		"config.providers", "cordoned.log.dirs", "max.connection.creation.rate", "metric.reporters", "principal.builder.class"
 	};
 
 	for (int i = 0; i < lengthof(names); i++)

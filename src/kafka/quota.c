@@ -29,7 +29,6 @@
 
 #include "kafka/codec.h"
 #include "kafka/quota.h"
-#include "rights/rights.h"
 
 /* Samples of a window that are over: what a client may have in it. */
 #define FULL_WINDOW_S	10
@@ -42,15 +41,6 @@ client_of(KafkaSession *session)
 		session->quotas = MemoryContextAllocZero(session->mcxt, sizeof(PtQuotaClient));
 	pt_quota_client_is(session->quotas, session->role_name, session->client_id);
 	return session->quotas;
-}
-
-/*
- * Returns true if the client may see and change quotas.
- */
-bool
-kafka_quota_admin(const KafkaCall *call)
-{
-	return pt_role_is_admin(call->session->role);
 }
 
 /*

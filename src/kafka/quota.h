@@ -16,8 +16,6 @@
 #include "kafka/api.h"
 #include "quotas/quotas.h"
 
-extern bool kafka_quota_admin(const KafkaCall *call);
-
 extern int64 kafka_quota_step_begin(KafkaCall *call);
 extern void kafka_quota_step_end(KafkaCall *call, int64 since_ns);
 

@@ -13,7 +13,8 @@
  *		pt_quota_of(client, kind)	which one is the client's
  *		pt_quota_charge(...)		counts, and says how long to throttle
  *
- * Siblings: internal.h; entity.c, catalog.c, limits.c, usage.c, functions.c;
+ * Siblings: internal.h; entity.c, addresses.c, catalog.c, limits.c, usage.c,
+ * functions.c;
  * rate.h.
  *
  * Copyright (c) 2026, the pgtopic authors
@@ -26,6 +27,7 @@
 #include "compat.h"
 
 #include "nodes/pg_list.h"
+#include "utils/guc.h"
 
 typedef enum PtQuotaKind
 {
@@ -98,6 +100,10 @@ extern char *pt_quota_entity_problem(const PtQuotaEntity *entity);
 extern char *pt_quota_problem(const PtQuotaEntity *entity, const char *quota, double value);
 extern bool pt_quota_kind(const PtQuotaEntity *entity, const char *quota, PtQuotaKind *kind);
 extern bool pt_quota_entity_equal(const PtQuotaEntity *a, const PtQuotaEntity *b);
+
+/* addresses.c */
+extern bool pt_connections_per_ip_check(char **newval, void **extra, GucSource source);
+extern int	pt_connections_per_ip(const char *address);
 
 /* catalog.c */
 extern List *pt_quotas_read(void);

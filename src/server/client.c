@@ -55,6 +55,7 @@ pt_client_open(PtListener *l, int fd, const PtMoved *moved)
 {
 	MemoryContext mcxt = AllocSetContextCreate(l->mcxt, "Kafka client", ALLOCSET_SMALL_SIZES);
 	PtClient   *client = MemoryContextAllocZero(mcxt, sizeof(PtClient));
+	bool		too_many;
 
 	client->listener = l;
 	memcpy(&client->session, &moved->session, KAFKA_SESSION_KNOWN);
@@ -71,6 +72,7 @@ pt_client_open(PtListener *l, int fd, const PtMoved *moved)
 	client->slot = pt_client_slot_new(l->number, client->origin == PT_ORIGIN_CLIENT ? client->session.peer : NULL);
 	dlist_init(&client->arrived);
 	dlist_init(&client->begun);
+	too_many = client->origin == PT_ORIGIN_CLIENT && pt_too_many_of_address(client, fd);
 	client->conn = net_conn_open(l->group, fd, client);
 	if (client->origin == PT_ORIGIN_CLIENT && moved->session.role == InvalidOid)
 		pt_auth_tell_received(client->session.peer);
@@ -79,6 +81,8 @@ pt_client_open(PtListener *l, int fd, const PtMoved *moved)
 		if (kafka_session_is_nobody(&client->session))
 			net_conn_limit_frames(client->conn, PT_STRANGER_BYTES);
 		dlist_push_tail(&l->clients, &client->node);
+		if (too_many)
+			net_conn_close(client->conn, "there are too many connections from its address");
 		return;
 	}
 	ereport(LOG,

@@ -19,6 +19,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "storage/shmem.h"
@@ -133,15 +134,20 @@ PtClientSlot *
 pt_client_slot_new(int worker, const char *peer)
 {
 	PtClientSlot *slot = &nowhere;
+	const char *port;
+	uint32		address;
 
 	if (peer == NULL)
 		return slot;
+	port = strrchr(peer, ':');
+	address = hash_bytes((const unsigned char *) peer, (int) (port ? port - peer : strlen(peer)));
 	SpinLockAcquire(&counters->lock);
 	if (counters->free >= 0)
 	{
 		slot = &counters->slots[counters->free];
 		Assert(slot->worker < 0);
 		counters->free = slot->next_free;
+		slot->address = address;
 		slot->worker = worker;
 	}
 	SpinLockRelease(&counters->lock);
@@ -214,6 +220,20 @@ pt_client_slot_role(PtClientSlot *slot, Oid role)
 	pg_memory_barrier();
 	for (int i = 0; OidIsValid(role) && i < counters->nslots; i++)
 		n += counters->slots[i].worker >= 0 && counters->slots[i].role == role;
+	return n;
+}
+
+/* As with roles, of two that come in the same moment one sees the other. */
+int
+pt_client_slot_neighbours(const PtClientSlot *slot)
+{
+	int			n = 0;
+
+	if (!is_shared(slot))
+		return -1;
+	pg_memory_barrier();
+	for (int i = 0; i < counters->nslots; i++)
+		n += counters->slots[i].worker >= 0 && counters->slots[i].address == slot->address;
 	return n;
 }
 

@@ -42,6 +42,7 @@ typedef struct PtClientSlot
 	int			pid;
 	int			api;			/* key of the request that is worked on, -1:
 								 * none */
+	uint32		address;		/* a hash of it */
 	Oid			role;			/* whose connection limit it counts for;
 								 * InvalidOid: nobody's */
 	TimestampTz connected_at;
@@ -66,6 +67,12 @@ extern void pt_client_slot_name(PtClientSlot *slot, const char *client_id, const
  * how many clients of all workers do; -1: this one cannot be counted.
  */
 extern int	pt_client_slot_role(PtClientSlot *slot, Oid role);
+
+/*
+ * How many clients there are from the same address, with this one; -1: nobody
+ * knows.
+ */
+extern int	pt_client_slot_neighbours(const PtClientSlot *slot);
 
 /* A worker begins or ends: its clients are gone. */
 extern void pt_client_slots_forget(int worker);

@@ -100,6 +100,7 @@ extern void pt_turn_recover(PtListener *l);
 extern void pt_throttle_init(PtListener *l);
 extern void pt_quotas_turn(PtListener *l);
 extern bool pt_connection_refused(PtListener *l, int fd);
+extern bool pt_too_many_of_address(PtClient *client, int fd);
 
 /* append.c */
 extern void pt_append_init(PtListener *l);

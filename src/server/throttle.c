@@ -30,6 +30,7 @@
 #include "storage/fd.h"
 #include "utils/memutils.h"
 
+#include "guc.h"
 #include "net/listen.h"
 #include "quotas/quotas.h"
 #include "server/listener.h"
@@ -161,6 +162,23 @@ refused_due(NetTimer *timer)
 	ReleaseExternalFD();
 	nrefused--;
 	pfree(refused);
+}
+
+/*
+ * Are there too many connections from the client's address, with this one?  It
+ * has its slot; whoever is not among the slots is not counted.
+ */
+bool
+pt_too_many_of_address(PtClient *client, int fd)
+{
+	char		address[64];
+	int			limit;
+
+	if (pt_max_connections_per_ip == PG_INT32_MAX && pt_max_connections_per_ip_overrides[0] == '\0')
+		return false;
+	net_peer_host(fd, address, sizeof(address));
+	limit = pt_connections_per_ip(address);
+	return pt_client_slot_neighbours(client->slot) > limit;
 }
 
 static void

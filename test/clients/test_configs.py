@@ -419,7 +419,7 @@ def test_kept():
             ("no number", ("num.io.threads", SET, "x"), INVALID_CONFIG, "Not a number of type INT"),
             ("security", ("ssl.client.auth", SET, "required"), INVALID_REQUEST, "does not have"),
             ("of a listener", ("listener.name.plaintext.ssl.keystore.location", SET, "x"), INVALID_REQUEST, "does not have"),
-            ("a limit", ("max.connections.per.ip", SET, "1"), INVALID_REQUEST, "does not have"),
+            ("a limit", ("max.connection.creation.rate", SET, "1"), INVALID_REQUEST, "does not have"),
             ("unknown", ("log.cleaner.thread", SET, "1"), INVALID_CONFIG, "Unknown broker config name")):
         for dry in (True, False):
             refused(what, change(BROKER, "1", operation, dry=dry), code, pattern)

@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "kafka/allowed.h"
 #include "kafka/quota.h"
 
 /* MatchType of the protocol */
@@ -175,7 +176,7 @@ describe_client_quotas_begin(KafkaCall *call)
 	Filter		filter;
 
 	out->error_message = kafka_string(NULL);
-	if (!kafka_quota_admin(call))
+	if (!kafka_may_cluster(call, PT_OP_DESCRIBE_CONFIGS))
 		refuse(out, KERR_CLUSTER_AUTHORIZATION_FAILED, NULL);
 	else if (read_filter(call->request, &filter, out))
 		fill_entries(call, &filter, pt_quotas_read(), out);

@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "kafka/allowed.h"
 #include "kafka/quota.h"
 
 /* A change that has been checked. */
@@ -198,7 +199,7 @@ alter_client_quotas_begin(KafkaCall *call)
 	Changes		changes = {NIL};
 	KafkaError	error = {0};
 
-	if (!kafka_quota_admin(call))
+	if (!kafka_may_cluster(call, PT_OP_ALTER_CONFIGS))
 	{
 		alter_client_quotas_fail(call, KERR_CLUSTER_AUTHORIZATION_FAILED, NULL);
 		return KAFKA_REPLY;

@@ -12,7 +12,9 @@
 
 #include "postgres.h"
 
-extern void pt_refuse_in_block(const char *function);
+#include "fmgr.h"
+
+extern void pt_refuse_in_block(FunctionCallInfo fcinfo, const char *function);
 extern ErrorData *pt_guarded(void (*job) (void *arg), void *arg);
 
 #endif							/* PT_GUARD_H */

@@ -29,7 +29,15 @@ typedef struct PtFollow
 	bool		copy;			/* also the records that are there already */
 } PtFollow;
 
+/* A partition that a subscription fills. */
+typedef struct PtFollowed
+{
+	Oid			leaf;
+	const char *slot;			/* of the subscription, at the other server */
+} PtFollowed;
+
 /* follow.c */
+extern List *pt_followed(void);
 extern char *pt_follow_topic(const PtFollow *follow);
 extern void pt_unfollow_topic(const PtTopic *topic, bool keep_slot);
 

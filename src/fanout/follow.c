@@ -42,7 +42,6 @@
 
 #include "fanout/fanout.h"
 #include "fanout/internal.h"
-#include "guard.h"
 #include "log/log.h"
 #include "topic/json.h"
 #include "topic/topic.h"
@@ -132,7 +131,8 @@ subscription_of(const PtTopic *topic, bool *alone)
 
 /*
  * Follows a topic; returns the name of the subscription.  If the topic is
- * followed already, takes over the partitions that it has got meanwhile.
+ * followed already, takes over the partitions that it has got meanwhile.  The
+ * caller is a statement of its own (pt_refuse_in_block).
  */
 char *
 pt_follow_topic(const PtFollow *follow)
@@ -140,7 +140,6 @@ pt_follow_topic(const PtFollow *follow)
 	FollowSource source = {.name = follow->topic};
 	char	   *volatile name = NULL;
 
-	pt_refuse_in_block("follow_topic()");
 	if (pt_topic_name_is_internal(follow->topic))
 		ereport(ERROR,
 				(errcode(ERRCODE_RESERVED_NAME),
@@ -465,8 +464,39 @@ slot_of(Oid subid)
 }
 
 /*
+ * Returns the tables that subscriptions with a slot fill, topics' or not: a
+ * list of PtFollowed *, in the current memory context.
+ */
+List *
+pt_followed(void)
+{
+	Relation	rel = table_open(SubscriptionRelRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	List	   *result = NIL;
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_subscription_rel row = (Form_pg_subscription_rel) GETSTRUCT(tuple);
+		char	   *slot = slot_of(row->srsubid);
+		PtFollowed *followed;
+
+		if (slot == NULL)
+			continue;
+		followed = palloc(sizeof(PtFollowed));
+		followed->leaf = row->srrelid;
+		followed->slot = slot;
+		result = lappend(result, followed);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+/*
  * Ends it: drops the subscription, and its slot on the other server unless
- * keep_slot leaves that to somebody else.
+ * keep_slot leaves that to somebody else.  The caller is a statement of its
+ * own (pt_refuse_in_block).
  */
 void
 pt_unfollow_topic(const PtTopic *topic, bool keep_slot)
@@ -476,7 +506,6 @@ pt_unfollow_topic(const PtTopic *topic, bool keep_slot)
 	const char *name;
 	char	   *slot;
 
-	pt_refuse_in_block("unfollow_topic()");
 	subid = subscription_of(topic, &alone);
 	if (!OidIsValid(subid))
 		ereport(ERROR,

@@ -11,6 +11,7 @@
 
 #include "fanout/fanout.h"
 #include "func/func.h"
+#include "guard.h"
 #include "topic/json.h"
 #include "utils/builtins.h"
 
@@ -33,6 +34,7 @@ pt_func_follow_topic(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(3))
 		follow.copy = PG_GETARG_BOOL(3);
 	follow.publication = PG_ARGISNULL(4) ? NULL : pt_arg_cstring(fcinfo, 4);
+	pt_refuse_in_block(fcinfo, "follow_topic()");
 	PG_RETURN_TEXT_P(cstring_to_text(pt_follow_topic(&follow)));
 }
 
@@ -42,6 +44,9 @@ pt_func_follow_topic(PG_FUNCTION_ARGS)
 Datum
 pt_func_unfollow_topic(PG_FUNCTION_ARGS)
 {
-	pt_unfollow_topic(pt_topic_copy(pt_arg_topic(fcinfo, 0)), !PG_ARGISNULL(1) && PG_GETARG_BOOL(1));
+	const PtTopic *topic = pt_topic_copy(pt_arg_topic(fcinfo, 0));
+
+	pt_refuse_in_block(fcinfo, "unfollow_topic()");
+	pt_unfollow_topic(topic, !PG_ARGISNULL(1) && PG_GETARG_BOOL(1));
 	PG_RETURN_VOID();
 }

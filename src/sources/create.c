@@ -388,7 +388,7 @@ drop_leavings(const PtTask *task)
 Datum
 pt_drop_source(PG_FUNCTION_ARGS)
 {
-	pt_refuse_in_block("drop_source()");
+	pt_refuse_in_block(fcinfo, "drop_source()");
 	pt_task_drop(pt_arg_cstring(fcinfo, 0), "source");
 	PG_RETURN_VOID();
 }

@@ -83,6 +83,15 @@ def test_what_is_in_the_way():
     several = target.run("psql", "-XAtq", "-c", "SELECT follow_topic('%s', 'orders'); SELECT 1" % connection(), check=False)
     tap.matches("cannot run inside a transaction block", several.stderr, "refused: several statements in one string")
     source.set(wal_level="logical").restart()
+    alone = "must be a statement of its own"
+    call = "follow_topic('%s', 'orders')" % connection()
+    for query in ("DO $$ BEGIN PERFORM %s; PERFORM 1 / 0; END $$", "SELECT %s, 1 / (random() * 0)::int", "SELECT %s FROM generate_series(1, 1)",
+                  "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM %s; END $$; SELECT f()",
+                  "DO $$ DECLARE r record; BEGIN FOR r IN SELECT %s LOOP PERFORM 1 / 0; END LOOP; END $$",
+                  "CREATE TABLE copied AS SELECT %s", "PREPARE p AS SELECT %s; EXECUTE p", "EXPLAIN ANALYZE SELECT %s",
+                  "SELECT 1 / (length(%s) - length('orders#follow'))"):
+        refused(alone, "later error", lambda query=query: target.sql(query % call))
+    tap.equal(slots(), "0", "none of them has left a slot there")
     refused("has no topic \"nothing\"", "SELECT \\* FROM topics", lambda: follow("nothing"))
     refused("could not connect", "REPLICATION", lambda: follow("orders", to=connection("nowhere")))
     refused("has no extension pgtopic", "dbname=app", lambda: follow("orders", to=connection("plain")))
@@ -213,8 +222,9 @@ def test_unfollow():
     refused("does not follow", "", lambda: target.sql("SELECT unfollow_topic('own')"))
     refused("transaction block", "", lambda: target.sql("BEGIN; SELECT unfollow_topic('orders')"))
     refused("must be owner of subscription", "", lambda: target.sql("SET ROLE plain; SELECT unfollow_topic('orders')"))
+    refused("must be a statement of its own", "", lambda: target.sql("DO $$ BEGIN PERFORM unfollow_topic('orders'); PERFORM 1 / 0; END $$"))
     before = int(slots())
-    target.sql("SELECT unfollow_topic('orders'); ")
+    target.sql("SELECT * FROM unfollow_topic('orders'); ")
     tap.equal(int(slots()), before - 1, "its slot is gone")
     tap.equal(target.sql("SELECT produce('orders', 'now mine', 'k', partition => 0)"), "orders:0", "the topic takes records")
 

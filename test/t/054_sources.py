@@ -504,7 +504,7 @@ def failing(name, pattern, what):
 
 
 def test_rolled_back():
-    """drop_source() in a transaction block is refused; where an error undoes it, the source does not begin anew by itself"""
+    """drop_source() is refused where an error could undo it; a source whose place was lost does not begin anew by itself"""
     there.sql("CREATE TABLE undone (id int PRIMARY KEY); INSERT INTO undone VALUES (1)")
     here.sql("SELECT create_source('undone', tables => ARRAY['undone'], topic => '{table}', connection => '%s')" % connection())
     wait_records("undone", 1)
@@ -512,9 +512,16 @@ def test_rolled_back():
     refused("cannot run inside a transaction block", "BEGIN; SELECT drop_source('undone'); ROLLBACK", "drop_source() in a transaction block")
     there.sql("INSERT INTO undone VALUES (2)")
     wait_records("undone", 2)
-    refused("division by zero", "DO $$ BEGIN PERFORM drop_source('undone'); PERFORM 1 / 0; END $$", "a drop that is undone")
+    refused("must be a statement of its own", "DO $$ BEGIN PERFORM drop_source('undone'); PERFORM 1 / 0; END $$", "in a block of code")
+    refused("must be a statement of its own", "SELECT drop_source(name), 1 / 0 FROM tasks_status WHERE name = 'undone'", "or in a larger query")
+    there.sql("INSERT INTO undone VALUES (3)")
+    wait_records("undone", 3)
+    here.sql("SELECT pause_task('undone')")
+    here.wait_for("SELECT pids = '{}' FROM tasks_status WHERE name = 'undone'")
+    here.sql("BEGIN; SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin WHERE roname LIKE '%undone'; ROLLBACK")
+    here.sql("SELECT resume_task('undone')")
     failing("undone", "has lost its place", "the source says so")
-    tap.equal(here.sql("SELECT count(*) FROM topics.undone"), "2", "and does not begin anew")
+    tap.equal(here.sql("SELECT count(*) FROM topics.undone"), "3", "and does not begin anew")
     here.sql("SELECT drop_source('undone')")
 
 

@@ -66,6 +66,7 @@ int			pt_compaction_memory;
 int			pt_file_delete_delay_s;
 int			pt_compaction_interval_ms;
 int			pt_max_tasks;
+int			pt_retained_wal_warning_mb;
 
 typedef struct PtIntSetting
 {
@@ -92,6 +93,8 @@ static const PtIntSetting int_settings[] = {
 	{"pgtopic.max_tasks", &pt_max_tasks, 8, 1, 1000, PGC_POSTMASTER, 0,
 		"Worker processes of tasks: sources, sinks and processors.",
 	"They count towards max_worker_processes."},
+	{"pgtopic.retained_wal_warning", &pt_retained_wal_warning_mb, 10 * 1024, -1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MB,
+		"WAL that the replication slot of a source may keep before there is a warning; -1: there is none.", NULL},
 	{"pgtopic.max_connections", &pt_max_connections, 10000, 1, 1000000, PGC_SIGHUP, 0,
 	"Most Kafka connections that one listener worker accepts.", NULL},
 	{"pgtopic.max_connections_per_ip", &pt_max_connections_per_ip, INT_MAX, 0, INT_MAX, PGC_SIGHUP, 0,

@@ -43,6 +43,7 @@ extern int	pt_log_retention;	/* s */
 extern int	pt_log_retention_bytes; /* MB */
 
 /* consumer groups; times in ms where nothing is said */
+extern int	pt_retained_wal_warning_mb; /* -1: none */
 extern int	pt_offsets_retention;	/* minutes; 0: forever */
 extern int	pt_group_initial_rebalance_delay_ms;
 extern int	pt_group_min_session_timeout_ms;

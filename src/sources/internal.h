@@ -23,6 +23,7 @@
  *	  resnapshot.c	resnapshot_source()
  *	  stream.c		the changes that come
  *	  spool.c		transactions that are in progress there
+ *	  measure.c		how far behind, and how much WAL the slot keeps
  *	  run.c			the life of a worker
  *
  * Copyright (c) 2026, the pgtopic authors
@@ -150,6 +151,15 @@ struct PtSourceRun
 	/* is it there? */
 	TimestampTz heard_at;		/* its last message */
 	TimestampTz asked_at;		/* for another one; 0: not since */
+
+	/* measure.c */
+	PtPeer	   *measures;		/* or NULL */
+	MemoryContext measure_mcxt; /* has it */
+	TimestampTz measured_at;	/* 0: never */
+	bool		behind;			/* then */
+	TimestampTz caught_up_at;	/* all that was there had been read; 0: not
+								 * known */
+	bool		warned;			/* of the WAL that is kept */
 };
 
 /* envelope.c */
@@ -182,6 +192,10 @@ extern PtSourceTable *pt_snapshot_describe(PtSourceRun *run, const PtPeerRows *t
 										   List *key, List *not_null, bool known);
 extern bool pt_source_snapshot(PtSourceRun *run);
 extern void pt_source_stream(PtSourceRun *run);
+
+/* measure.c */
+extern void pt_source_measure(PtSourceRun *run);
+extern TimestampTz pt_source_measure_due(const PtSourceRun *run);
 
 /* run.c: our transactions */
 extern bool pt_source_begin(PtSourceRun *run);

@@ -38,6 +38,9 @@
 struct PtPeer
 {
 	PGconn	   *conn;			/* NULL: closed */
+	const char *what;			/* whose server it is, for messages */
+	int			patience_ms;	/* how long it may say nothing when it is
+								 * asked; 0: for ever */
 	const PtTask *task;			/* whose worker has it; NULL: a session */
 	bool		counted;		/* as an external file descriptor */
 	MemoryContextCallback callback;
@@ -62,9 +65,10 @@ static const char *const restrict_views =
 
 static void close_callback(void *arg);
 static void wait_for(PtPeer *remote, int events, TimestampTz deadline);
+static void wait_for_answer(PtPeer *remote, int events, TimestampTz asked);
 pg_noreturn static void connect_error(PtPeer *remote);
 pg_noreturn static void query_error(PtPeer *remote, PGresult *result);
-pg_noreturn static void answer_error(void);
+pg_noreturn static void answer_error(const char *what);
 static PGresult *next_result(PtPeer *remote);
 static void drain(PtPeer *remote);
 static void send_query(PtPeer *remote, const char *sql);
@@ -114,6 +118,23 @@ wait_for(PtPeer *remote, int events, TimestampTz deadline)
 }
 
 /*
+ * The same for an answer to what was asked then; ERROR if the other server has
+ * said nothing for longer than it may.
+ */
+static void
+wait_for_answer(PtPeer *remote, int events, TimestampTz asked)
+{
+	TimestampTz deadline = remote->patience_ms > 0 ? TimestampTzPlusMilliseconds(asked, remote->patience_ms) : 0;
+
+	wait_for(remote, events, deadline);
+	if (deadline != 0 && GetCurrentTimestamp() >= deadline)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("%s does not answer", remote->what),
+				 errdetail("Nothing has come for the time of the setting \"wal_receiver_timeout\", %d ms.", remote->patience_ms)));
+}
+
+/*
  * A copy of what the other server has said.  It may be in an encoding that it
  * does not name, or in none.
  */
@@ -143,7 +164,7 @@ connect_error(PtPeer *remote)
 	pt_peer_close(remote);
 	ereport(ERROR,
 			(errcode(ERRCODE_CONNECTION_FAILURE),
-			 errmsg("connection to the source's server failed: %s", message)));
+			 errmsg("connection to %s failed: %s", remote->what, message)));
 }
 
 /*
@@ -151,11 +172,11 @@ connect_error(PtPeer *remote)
  * sends it may be no PostgreSQL server at all.
  */
 static void
-answer_error(void)
+answer_error(const char *what)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_PROTOCOL_VIOLATION),
-			 errmsg("unexpected answer of the source's server"),
+			 errmsg("unexpected answer of %s", what),
 			 errhint("Is it a PostgreSQL server that the connection string leads to?")));
 }
 
@@ -175,7 +196,7 @@ query_error(PtPeer *remote, PGresult *result)
 	if (status != PGRES_FATAL_ERROR && status != PGRES_BAD_RESPONSE)
 	{
 		PQclear(result);
-		answer_error();
+		answer_error(remote->what);
 	}
 	if (primary == NULL)
 	{
@@ -190,7 +211,7 @@ query_error(PtPeer *remote, PGresult *result)
 	PQclear(result);
 	ereport(ERROR,
 			(errcode(code),
-			 errmsg("the source's server says: %s", primary),
+			 errmsg("%s says: %s", remote->what, primary),
 			 detail ? errdetail_internal("%s", detail) : 0,
 			 hint ? errhint("%s", hint) : 0));
 }
@@ -200,15 +221,15 @@ query_error(PtPeer *remote, PGresult *result)
  * files and services of the server are not his.
  */
 void
-pt_peer_check_connection(const PtSource *source)
+pt_peer_check_target(const PtPeerTarget *target)
 {
 	char	   *problem = NULL;
 	PQconninfoOption *options;
 	bool		has_password = false;
 
-	if (source->connection == NULL)
+	if (target->connection == NULL)
 		return;
-	options = PQconninfoParse(source->connection, &problem);
+	options = PQconninfoParse(target->connection, &problem);
 	if (options == NULL)
 	{
 		char	   *copy = pstrdup(problem ? problem : "out of memory");
@@ -221,7 +242,7 @@ pt_peer_check_connection(const PtSource *source)
 	for (PQconninfoOption *o = options; o->keyword; o++)
 		has_password |= strcmp(o->keyword, "password") == 0 && o->val != NULL && o->val[0] != '\0';
 	PQconninfoFree(options);
-	if (!has_password && !source->trusted)
+	if (!has_password && !target->trusted)
 		ereport(ERROR,
 				(errcode(ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED),
 				 errmsg("password is required"),
@@ -234,16 +255,16 @@ pt_peer_check_connection(const PtSource *source)
  * server, as the owner.
  */
 static PGconn *
-start_connection(const PtSource *source)
+start_connection(const PtPeerTarget *target)
 {
 	const char *keys[8] = {0};
 	const char *values[8] = {0};
 	int			n = 0;
 
-	if (source->connection != NULL)
+	if (target->connection != NULL)
 	{
 		keys[n] = "dbname";		/* is expanded */
-		values[n++] = source->connection;
+		values[n++] = target->connection;
 	}
 	else
 	{
@@ -260,15 +281,18 @@ start_connection(const PtSource *source)
 		keys[n] = "port";
 		values[n++] = psprintf("%d", PostPortNumber);
 		keys[n] = "user";
-		values[n++] = source->user;
+		values[n++] = target->user;
 		keys[n] = "dbname";
-		values[n++] = source->local_database;
+		values[n++] = target->local_database;
 	}
-	keys[n] = "replication";
-	values[n++] = "database";
+	if (target->replication)
+	{
+		keys[n] = "replication";
+		values[n++] = "database";
+	}
 	keys[n] = "fallback_application_name";
-	values[n++] = psprintf("pgtopic source %s", source->name);
-	return PQconnectStartParams(keys, values, source->connection != NULL);
+	values[n++] = target->application;
+	return PQconnectStartParams(keys, values, target->connection != NULL);
 }
 
 /*
@@ -276,16 +300,16 @@ start_connection(const PtSource *source)
  * server in whoever asks for it.
  */
 static void
-check_password(PtPeer *remote, const PtSource *source)
+check_password(PtPeer *remote, const PtPeerTarget *target)
 {
-	if (source->connection == NULL || source->trusted || PQconnectionUsedPassword(remote->conn))
+	if (target->connection == NULL || target->trusted || PQconnectionUsedPassword(remote->conn))
 		return;
 	pt_peer_close(remote);
 	ereport(ERROR,
 			(errcode(ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED),
-			 errmsg("the source's server asked for no password"),
-			 errdetail("The owner of a source with a connection string is a superuser, or must have given a password there that is asked for."),
-			 errhint("Change the authentication at the source's server.")));
+			 errmsg("%s asked for no password", remote->what),
+			 errdetail("The owner of a task with a connection string is a superuser, or must have given a password there that is asked for."),
+			 errhint("Change the authentication at that server.")));
 }
 
 /*
@@ -293,24 +317,25 @@ check_password(PtPeer *remote, const PtSource *source)
  * session (NULL).  ERROR 08006 if that is not possible.
  */
 PtPeer *
-pt_peer_connect(const PtSource *source, const PtTask *task)
+pt_peer_connect_to(const PtPeerTarget *target, const PtTask *task)
 {
 	PtPeer	   *remote = palloc0(sizeof(PtPeer));
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CONNECT_MS);
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
 
 	/* the owner may be another now, or no superuser any more */
-	pt_peer_check_connection(source);
+	pt_peer_check_target(target);
 	remote->task = task;
+	remote->what = target->what;
 	remote->callback.func = close_callback;
 	remote->callback.arg = remote;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &remote->callback);
 	if (!AcquireExternalFD())
 		ereport(ERROR,
 				(errcode_for_file_access(),
-				 errmsg("could not connect to the source's server: %m")));
+				 errmsg("could not connect to %s: %m", remote->what)));
 	remote->counted = true;
-	remote->conn = start_connection(source);
+	remote->conn = start_connection(target);
 	if (remote->conn == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
@@ -322,17 +347,71 @@ pt_peer_connect(const PtSource *source, const PtTask *task)
 		if (GetCurrentTimestamp() >= deadline)
 			ereport(ERROR,
 					(errcode(ERRCODE_CONNECTION_FAILURE),
-					 errmsg("connection to the source's server failed: no answer within %d s", CONNECT_MS / 1000)));
+					 errmsg("connection to %s failed: no answer within %d s", remote->what, CONNECT_MS / 1000)));
 		state = PQconnectPoll(remote->conn);
 	}
 	if (PQstatus(remote->conn) != CONNECTION_OK)
 		connect_error(remote);
-	check_password(remote, source);
+	check_password(remote, target);
 	if (PQsetnonblocking(remote->conn, 1) != 0)
 		connect_error(remote);
 	pt_peer_command(remote, session_settings);
 	pt_peer_command(remote, restrict_views);
 	return remote;
+}
+
+/*
+ * The target of a source.
+ */
+static PtPeerTarget
+target_of(const PtSource *source)
+{
+	PtPeerTarget target = {.what = "the source's server",.replication = true};
+
+	target.application = psprintf("pgtopic source %s", source->name);
+	target.connection = source->connection;
+	target.user = source->user;
+	target.local_database = source->local_database;
+	target.trusted = source->trusted;
+	return target;
+}
+
+void
+pt_peer_check_connection(const PtSource *source)
+{
+	PtPeerTarget target = target_of(source);
+
+	pt_peer_check_target(&target);
+}
+
+PtPeer *
+pt_peer_connect(const PtSource *source, const PtTask *task)
+{
+	PtPeerTarget target = target_of(source);
+
+	return pt_peer_connect_to(&target, task);
+}
+
+/*
+ * The same for queries alone: it takes no walsender.
+ */
+PtPeer *
+pt_peer_connect_plain(const PtSource *source, const PtTask *task)
+{
+	PtPeerTarget target = target_of(source);
+
+	target.replication = false;
+	return pt_peer_connect_to(&target, task);
+}
+
+/*
+ * From now on it is an error when the other server says nothing for so long
+ * after a query, in ms; 0: it may take its time.
+ */
+void
+pt_peer_be_patient(PtPeer *remote, int ms)
+{
+	remote->patience_ms = ms;
 }
 
 /*
@@ -362,11 +441,12 @@ pt_peer_socket(PtPeer *remote)
 static void
 flush_output(PtPeer *remote)
 {
+	TimestampTz began = GetCurrentTimestamp();
 	int			rc;
 
 	while ((rc = PQflush(remote->conn)) > 0)
 	{
-		wait_for(remote, WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE, 0);
+		wait_for_answer(remote, WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE, began);
 		if (!PQconsumeInput(remote->conn))
 			connect_error(remote);
 	}
@@ -388,9 +468,11 @@ send_query(PtPeer *remote, const char *sql)
 static PGresult *
 next_result(PtPeer *remote)
 {
+	TimestampTz began = GetCurrentTimestamp();
+
 	while (PQisBusy(remote->conn))
 	{
-		wait_for(remote, WL_SOCKET_READABLE, 0);
+		wait_for_answer(remote, WL_SOCKET_READABLE, began);
 		if (!PQconsumeInput(remote->conn))
 			connect_error(remote);
 	}
@@ -419,10 +501,11 @@ drain(PtPeer *remote)
  * Copies the rows of a result into the current memory context.
  */
 static PtPeerRows *
-copy_rows(PGresult *result)
+copy_rows(PGresult *result, const char *what)
 {
 	PtPeerRows *rows = palloc(sizeof(PtPeerRows));
 
+	rows->what = what;
 	rows->n = PQntuples(result);
 	rows->columns = PQnfields(result);
 	rows->values = palloc0(sizeof(char *) * Max(rows->n * rows->columns, 1));
@@ -454,9 +537,9 @@ pt_peer_query(PtPeer *remote, const char *sql, int columns)
 	if (PQnfields(result) != columns)
 	{
 		PQclear(result);
-		answer_error();
+		answer_error(remote->what);
 	}
-	rows = copy_rows(result);
+	rows = copy_rows(result, remote->what);
 	PQclear(result);
 	drain(remote);
 	for (int i = 0; i < rows->n * columns; i++)
@@ -474,7 +557,7 @@ const char *
 pt_peer_value_or_null(const PtPeerRows *rows, int row, int column)
 {
 	if (row < 0 || row >= rows->n || column < 0 || column >= rows->columns)
-		answer_error();
+		answer_error(rows->what);
 	return rows->values[row * rows->columns + column];
 }
 
@@ -487,7 +570,7 @@ pt_peer_value(const PtPeerRows *rows, int row, int column)
 	const char *value = pt_peer_value_or_null(rows, row, column);
 
 	if (value == NULL)
-		answer_error();
+		answer_error(rows->what);
 	return value;
 }
 
@@ -500,7 +583,7 @@ pt_peer_bool(const PtPeerRows *rows, int row, int column)
 	const char *value = pt_peer_value(rows, row, column);
 
 	if (strcmp(value, "t") != 0 && strcmp(value, "f") != 0)
-		answer_error();
+		answer_error(rows->what);
 	return value[0] == 't';
 }
 
@@ -582,7 +665,7 @@ pt_peer_rows_next(PtPeer *remote)
 	if (row->n < 0)
 		describe_rows(row, result);
 	if (PQnfields(result) != row->n)
-		answer_error();
+		answer_error(remote->what);
 	for (int i = 0; i < row->n; i++)
 	{
 		PtPgoutputValue *value = &row->values[i];

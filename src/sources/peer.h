@@ -19,9 +19,23 @@ struct PtSource;
 
 typedef struct PtPeer PtPeer;
 
+/* Where to connect, and for whom. */
+typedef struct PtPeerTarget
+{
+	const char *what;			/* the server, in messages; of static life */
+	const char *application;
+	const char *connection;		/* NULL: this server, as user, to
+								 * local_database */
+	const char *user;
+	const char *local_database;
+	bool		trusted;		/* who connects is a superuser */
+	bool		replication;	/* commands for replication, too */
+} PtPeerTarget;
+
 /* The rows of an answer: text by row and column, NULL for null. */
 typedef struct PtPeerRows
 {
+	const char *what;			/* the server */
 	int			n;
 	int			columns;
 	char	  **values;
@@ -39,6 +53,10 @@ typedef struct PtPeerRow
 
 extern void pt_peer_check_connection(const struct PtSource *source);
 extern PtPeer *pt_peer_connect(const struct PtSource *source, const PtTask *task);
+extern PtPeer *pt_peer_connect_plain(const struct PtSource *source, const PtTask *task);
+extern void pt_peer_check_target(const PtPeerTarget *target);
+extern PtPeer *pt_peer_connect_to(const PtPeerTarget *target, const PtTask *task);
+extern void pt_peer_be_patient(PtPeer *remote, int ms);
 extern void pt_peer_close(PtPeer *remote);
 extern int	pt_peer_version(PtPeer *remote);
 extern const char *pt_peer_database(PtPeer *remote);

@@ -164,6 +164,7 @@ pt_source_run(PtTask *task, int worker)
 	pt_tables_init(run);
 	pt_slot_check_server(run->remote, run->source);
 	pt_slot_check_identity(run->remote, run->source);
+	pt_source_measure(run);		/* also if it fails below */
 
 	if (!take_origin(run, begun))
 		return;

@@ -483,10 +483,13 @@ idle(PtSourceRun *run)
 		pt_source_commit(run);
 	if (!IsTransactionState() && run->received >= run->confirmed + IDLE_BYTES)
 		(void) pt_source_confirm(run, run->received);
+	if (!IsTransactionState())
+		pt_source_measure(run);
 	due = TimestampTzPlusMilliseconds(run->told_at, TELL_MS);
 	if (run->told != run->received || run->told < run->confirmed || GetCurrentTimestamp() >= due)
 		tell(run, false);
 	due = Min(Min(TimestampTzPlusMilliseconds(run->told_at, TELL_MS), patience(run)), pt_chunks_retry_at(run));
+	due = Min(due, pt_source_measure_due(run));
 	happened = pt_task_wait(run->task, WL_SOCKET_READABLE, pt_peer_socket(run->remote),
 							TimestampDifferenceMilliseconds(GetCurrentTimestamp(), due) + 1);
 	/* somebody may have a table for us; he may also have woken us elsewhere */
@@ -570,7 +573,10 @@ pt_source_stream(PtSourceRun *run)
 		if (!go_on)
 			break;
 		if (IsTransactionState() && !run->receiving && batch_is_full(run))
+		{
 			pt_source_commit(run);
+			pt_source_measure(run);
+		}
 		if (TimestampDifferenceExceeds(run->told_at, GetCurrentTimestamp(), TELL_BUSY_MS))
 			tell(run, false);
 	}

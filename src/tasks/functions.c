@@ -53,6 +53,9 @@ typedef struct Doing
 	int64		newest_timestamp_ms;
 	uint64		lsn;
 	TimestampTz progress_at;
+	int64		minute_records;
+	int64		minute_bytes;
+	PtTaskLag	lag;			/* of the first worker */
 	Datum	   *pids;
 } Doing;
 
@@ -61,6 +64,7 @@ static void add_up(Doing *doing, const PtTask *task, const PtSlot *slots);
 static const char *state_of(const PtTask *task, const Doing *doing);
 static const char *why_paused(const PtTask *task);
 static bool may_see(const PtTask *task);
+static void put_count(Datum *value, bool *isnull, int64 count);
 static void put_task(ReturnSetInfo *result, const PtTask *task, const Doing *doing);
 
 /*
@@ -181,8 +185,11 @@ pt_alter_task_owner(PG_FUNCTION_ARGS)
 static void
 add_up(Doing *doing, const PtTask *task, const PtSlot *slots)
 {
+	static const PtTaskLag unknown = PT_TASK_LAG_UNKNOWN;
+
 	memset(doing, 0, sizeof(*doing));
 	doing->newest_timestamp_ms = -1;
+	doing->lag = unknown;
 	doing->pids = palloc(pt_max_tasks * sizeof(Datum));
 	for (int i = 0; i < pt_max_tasks; i++)
 	{
@@ -205,6 +212,9 @@ add_up(Doing *doing, const PtTask *task, const PtSlot *slots)
 		doing->newest_timestamp_ms = Max(doing->newest_timestamp_ms, slot->newest_timestamp_ms);
 		doing->lsn = Max(doing->lsn, slot->lsn);
 		doing->progress_at = Max(doing->progress_at, slot->progress_at);
+		pt_slot_minute(slot, &doing->minute_records, &doing->minute_bytes);
+		if (slot->worker == 0)
+			doing->lag = slot->lag;
 	}
 }
 
@@ -236,13 +246,21 @@ may_see(const PtTask *task)
 		(OidIsValid(task->owner) && has_privs_of_role(GetUserId(), task->owner));
 }
 
+/* A number that is not known if it is negative. */
+static void
+put_count(Datum *value, bool *isnull, int64 count)
+{
+	*isnull = count < 0;
+	*value = Int64GetDatum(count);
+}
+
 static void
 put_task(ReturnSetInfo *result, const PtTask *task, const Doing *doing)
 {
 	bool		all = may_see(task);
 	const char *reason = why_paused(task);
-	Datum		values[16];
-	bool		nulls[16] = {false};
+	Datum		values[24];
+	bool		nulls[24] = {false};
 	int			n = 0;
 
 	values[n++] = CStringGetTextDatum(task->name);
@@ -269,6 +287,19 @@ put_task(ReturnSetInfo *result, const PtTask *task, const Doing *doing)
 	values[n++] = TimestampTzGetDatum(doing->progress_at);
 	nulls[n] = doing->lsn == 0;
 	values[n++] = UInt64GetDatum(doing->lsn);
+	values[n++] = Int64GetDatum(doing->minute_records);
+	values[n++] = Int64GetDatum(doing->minute_bytes);
+	put_count(&values[n], &nulls[n], all ? doing->lag.records : -1);
+	n++;
+	put_count(&values[n], &nulls[n], all ? doing->lag.bytes : -1);
+	n++;
+	put_count(&values[n], &nulls[n], all ? doing->lag.retained : -1);
+	n++;
+	put_count(&values[n], &nulls[n], all ? doing->lag.safe : -1);
+	n++;
+	values[n++] = BoolGetDatum(doing->lag.behind || doing->running == 0);
+	nulls[n] = !all || doing->lag.caught_up_at == 0;
+	values[n++] = TimestampTzGetDatum(doing->lag.caught_up_at);
 	values[n++] = PointerGetDatum(construct_array(doing->pids, doing->running, INT4OID, sizeof(int32), true, TYPALIGN_INT));
 	Assert(n == result->setDesc->natts);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

@@ -29,6 +29,17 @@ typedef enum PtSlotState
 	PT_SLOT_RUNNING
 } PtSlotState;
 
+/* What was done in so many seconds, for rates over the last minute. */
+#define PT_RATE_S			5
+#define PT_RATE_PARTS		12
+
+typedef struct PtRate
+{
+	int64		part;			/* number of these seconds since 1970 */
+	int64		records;
+	int64		bytes;
+} PtRate;
+
 /*
  * A slot.  The launcher gives it to (task, worker) and takes it back; the
  * worker writes what it does.  All under the lock, but for stop.
@@ -62,6 +73,8 @@ typedef struct PtSlot
 	int64		newest_timestamp_ms;	/* of a record; -1: not known */
 	uint64		lsn;			/* 0: not known */
 	TimestampTz progress_at;	/* 0: never */
+	PtRate		rates[PT_RATE_PARTS + 1];	/* the last one is under way */
+	PtTaskLag	lag;
 } PtSlot;
 
 /* What the launcher tells a worker. */
@@ -84,6 +97,8 @@ extern PtSlot *pt_slots_copy(void);
 extern void pt_slot_clear(PtSlot *slot);
 extern void pt_slot_error(PtSlot *slot, const char *text);
 extern void pt_slot_failed(PtSlot *slot, const ErrorData *edata);
+extern void pt_slot_count(PtSlot *slot, int64 records, int64 bytes);
+extern void pt_slot_minute(const PtSlot *slot, int64 *records, int64 *bytes);
 extern const volatile bool *pt_slot_stop(int slot);
 extern void pt_slot_ask_stop(PtSlot *slot, TimestampTz now);
 extern void pt_task_ask_workers(const char *name);

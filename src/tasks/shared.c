@@ -92,12 +92,55 @@ pt_slots_copy(void)
 void
 pt_slot_clear(PtSlot *slot)
 {
+	static const PtTaskLag unknown = PT_TASK_LAG_UNKNOWN;
 	uint32		life = slot->life;
 
 	Assert(LWLockHeldByMeInMode(&shared->lock, LW_EXCLUSIVE));
 	memset(slot, 0, sizeof(*slot));
 	slot->life = life + 1;
 	slot->newest_timestamp_ms = -1;
+	slot->lag = unknown;
+}
+
+/* Number of the part of a minute that it is now. */
+static int64
+rate_part(void)
+{
+	return GetCurrentTimestamp() / (PT_RATE_S * USECS_PER_SEC);
+}
+
+/* Counts what has been done just now. */
+void
+pt_slot_count(PtSlot *slot, int64 records, int64 bytes)
+{
+	int64		part = rate_part();
+	PtRate	   *rate = &slot->rates[part % lengthof(slot->rates)];
+
+	Assert(LWLockHeldByMeInMode(&shared->lock, LW_EXCLUSIVE));
+	slot->records += records;
+	slot->bytes += bytes;
+	if (rate->part != part)
+		memset(rate, 0, sizeof(*rate));
+	rate->part = part;
+	rate->records += records;
+	rate->bytes += bytes;
+}
+
+/* Adds what was done in the last whole minute of parts. */
+void
+pt_slot_minute(const PtSlot *slot, int64 *records, int64 *bytes)
+{
+	int64		now = rate_part();
+
+	for (int i = 0; i < lengthof(slot->rates); i++)
+	{
+		const PtRate *rate = &slot->rates[i];
+
+		if (rate->part >= now || rate->part < now - PT_RATE_PARTS)
+			continue;
+		*records += rate->records;
+		*bytes += rate->bytes;
+	}
 }
 
 /* Writes down an error, as far as there is room. */

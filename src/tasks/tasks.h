@@ -20,6 +20,7 @@
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
+#include "utils/timestamp.h"
 
 #define PT_TASK_NAME_MAX	63	/* bytes */
 
@@ -75,6 +76,20 @@ typedef struct PtTaskKind
 	void		(*drop) (const PtTask *task);
 } PtTaskKind;
 
+/* How far a task is behind, as its worker finds it; -1: not known. */
+typedef struct PtTaskLag
+{
+	int64		records;
+	int64		bytes;			/* of WAL that a source has not read */
+	int64		retained;		/* bytes of WAL that its slot keeps */
+	int64		safe;			/* bytes that may be written until it loses
+								 * some */
+	bool		behind;			/* it has not read all that was there ... */
+	TimestampTz caught_up_at;	/* ... but had then; 0: not known */
+} PtTaskLag;
+
+#define PT_TASK_LAG_UNKNOWN {.records = -1, .bytes = -1, .retained = -1, .safe = -1}
+
 /* From _PG_init. */
 extern const struct PtXactKind pt_xact_tasks;
 extern void pt_tasks_register(const PtTaskKind *const *kinds, int n);
@@ -106,6 +121,7 @@ extern int	pt_task_wait(PtTask *task, int wakeEvents, pgsocket sock, long ms);
 extern const volatile bool *pt_task_stop_flag(const PtTask *task);
 pg_noreturn extern void pt_task_quit(const PtTask *task);
 extern void pt_task_skipped(PtTask *task, int64 records, const char *error);
+extern void pt_task_lag(PtTask *task, const PtTaskLag *lag);
 extern void pt_task_progress(PtTask *task, int64 records, int64 bytes, int64 newest_timestamp_ms, uint64 lsn);
 
 /* definition.c: fields of the definition */

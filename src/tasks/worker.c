@@ -277,6 +277,17 @@ pt_task_skipped(PtTask *task, int64 records, const char *error)
 	pt_slots_unlock();
 }
 
+/* How far it is behind now. */
+void
+pt_task_lag(PtTask *task, const PtTaskLag *lag)
+{
+	PtSlot	   *slot = &pt_slots_lock(LW_EXCLUSIVE)[task->slot];
+
+	Assert(slot->pid == MyProcPid);
+	slot->lag = *lag;
+	pt_slots_unlock();
+}
+
 /*
  * So much has been done since the last call, and committed; it may be nothing:
  * then it says that all is well.  newest_timestamp_ms: of the newest record,
@@ -289,8 +300,7 @@ pt_task_progress(PtTask *task, int64 records, int64 bytes, int64 newest_timestam
 
 	Assert(slot->pid == MyProcPid);
 	slot->failing = false;
-	slot->records += records;
-	slot->bytes += bytes;
+	pt_slot_count(slot, records, bytes);
 	slot->newest_timestamp_ms = Max(slot->newest_timestamp_ms, newest_timestamp_ms);
 	slot->lsn = Max(slot->lsn, lsn);
 	if (records > 0)

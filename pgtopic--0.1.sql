@@ -709,6 +709,11 @@ CREATE FUNCTION list_committed_offsets(OUT group_id text, OUT topic topic, OUT p
 									   OUT start_offset bigint, OUT end_offset bigint, OUT oldest timestamptz)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'pt_list_committed_offsets' LANGUAGE C VOLATILE;
+CREATE FUNCTION list_group_offsets(OUT group_id text, OUT topic topic, OUT partition int, OUT "offset" bigint, OUT metadata text,
+								   OUT committed_ms bigint, OUT used_ms bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_list_group_offsets' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION list_group_offsets() IS 'committed offsets, as follow_groups() of another server reads them';
 
 -- A group that no Kafka client uses may be used by sessions.
 CREATE VIEW consumer_groups AS
@@ -877,22 +882,47 @@ COMMENT ON FUNCTION alter_task_owner(text, name) IS 'gives a task to another rol
 CREATE FUNCTION list_tasks(OUT name text, OUT kind text, OUT owner name, OUT definition jsonb, OUT state text,
 						   OUT pause_reason text, OUT errors bigint, OUT last_error text, OUT last_error_at timestamptz,
 						   OUT records bigint, OUT skipped bigint, OUT bytes bigint,
-						   OUT newest_record_at timestamptz, OUT progress_at timestamptz, OUT lsn pg_lsn, OUT pids int[]) RETURNS SETOF record
+						   OUT newest_record_at timestamptz, OUT progress_at timestamptz, OUT lsn pg_lsn,
+						   OUT minute_records bigint, OUT minute_bytes bigint, OUT lag bigint, OUT lag_bytes bigint,
+						   OUT retained_wal bigint, OUT safe_wal bigint, OUT behind bool, OUT caught_up_at timestamptz,
+						   OUT pids int[]) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'pt_list_tasks' LANGUAGE C VOLATILE ROWS 10;
 CREATE FUNCTION list_topics_lag(topics text[], group_id text, OUT lag bigint, OUT oldest timestamptz)
 	AS 'MODULE_PATHNAME', 'pt_topics_lag' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION list_topics_lag(text[], text) IS 'records of topics that a group has not read, and when the oldest of them was produced';
 
+-- The slot of a source of this server, also while nobody reads from it.
+CREATE FUNCTION list_local_slot(slot text, OUT lag_bytes bigint, OUT retained_wal bigint, OUT safe_wal bigint) RETURNS record
+	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+	SELECT pg_wal_lsn_diff(w.lsn, s.confirmed_flush_lsn)::bigint, pg_wal_lsn_diff(w.lsn, s.restart_lsn)::bigint, s.safe_wal_size
+	FROM pg_replication_slots s,
+		(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END AS lsn) w
+	WHERE s.slot_name = slot AND s.database = current_database()
+$$;
+CREATE FUNCTION list_wal_warning(retained_wal bigint, safe_wal bigint) RETURNS text
+	AS 'MODULE_PATHNAME', 'pt_retained_wal_warning' LANGUAGE C STABLE;
+COMMENT ON FUNCTION list_wal_warning(bigint, bigint)
+	IS 'what is wrong with so many bytes of WAL that a slot keeps, when so many more may be written until it loses some; null: nothing';
+
 CREATE VIEW tasks_status AS
 	SELECT t.name, t.kind, t.owner, t.definition, t.state, t.pause_reason, t.errors, t.last_error, t.last_error_at, t.records,
-		   t.skipped, t.bytes, l.lag,
+		   t.skipped, t.bytes, round(t.minute_records / 60.0, 1) AS records_per_second, round(t.minute_bytes / 60.0, 1) AS bytes_per_second,
+		   coalesce(t.lag, l.lag) AS lag, CASE WHEN t.pids = '{}' THEN coalesce(s.lag_bytes, t.lag_bytes) ELSE t.lag_bytes END AS lag_bytes,
 		   CASE WHEN l.lag IS NOT NULL THEN
-				round(coalesce(greatest(extract(epoch FROM clock_timestamp() - l.oldest), 0), 0), 3) END AS lag_seconds,
+				round(coalesce(greatest(extract(epoch FROM clock_timestamp() - l.oldest), 0), 0), 3)
+				WHEN t.caught_up_at IS NOT NULL AND NOT t.behind THEN 0
+				WHEN t.caught_up_at IS NOT NULL THEN
+				round(greatest(extract(epoch FROM clock_timestamp() - greatest(t.caught_up_at, t.newest_record_at)), 0), 3) END AS lag_seconds,
+		   coalesce(s.retained_wal, t.retained_wal) AS retained_wal,
+		   list_wal_warning(coalesce(s.retained_wal, t.retained_wal), coalesce(s.safe_wal, t.safe_wal)) AS warning,
 		   t.newest_record_at, t.progress_at, t.lsn, t.pids
 	FROM list_tasks() t
 		LEFT JOIN LATERAL list_topics_lag(
-			CASE WHEN jsonb_typeof(t.definition->'topics') = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(t.definition->'topics')) END,
-			coalesce(t.definition->>'group', t.name)) l ON true;
+			CASE WHEN t.kind IN ('processor', 'sink') AND jsonb_typeof(t.definition->'topics') = 'array' THEN
+				ARRAY(SELECT jsonb_array_elements_text(t.definition->'topics')) END,
+			coalesce(t.definition->>'group', t.name)) l ON true
+		LEFT JOIN LATERAL list_local_slot(
+			CASE WHEN t.kind = 'source' AND NOT t.definition ? 'server' THEN coalesce(t.definition->>'slot', 'pgtopic_' || t.name) END) s ON true;
 COMMENT ON VIEW tasks_status IS 'tasks, what they are doing, and what went wrong';
 GRANT SELECT ON tasks_status TO PUBLIC;
 
@@ -989,3 +1019,18 @@ CREATE VIEW source_snapshots AS
 	WHERE t.definition IS NOT NULL;
 COMMENT ON VIEW source_snapshots IS 'tables that are copied in chunks, for who may see the sources'' definitions';
 GRANT SELECT ON source_snapshots TO PUBLIC;
+
+--
+-- followers of groups
+--
+
+CREATE FUNCTION follow_groups(name text, connection text, groups text[] DEFAULT '{*}', topics text[] DEFAULT '{*}',
+							  "interval" interval DEFAULT '5 s', backwards bool DEFAULT false) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_follow_groups' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION follow_groups(text, text, text[], text[], interval, bool)
+	IS 'brings along what groups commit at another server, in topics that follow those there';
+-- it connects to other servers
+REVOKE ALL ON FUNCTION follow_groups(text, text, text[], text[], interval, bool) FROM PUBLIC;
+CREATE FUNCTION unfollow_groups(name text) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_unfollow_groups' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION unfollow_groups(text) IS 'ends follow_groups(): the committed offsets stay';

@@ -29,7 +29,7 @@ FROM pg_proc, generate_series(1, pronargs + 1) n
 WHERE pronamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'pgtopic')
 	AND proname IN ('pause_task', 'resume_task', 'alter_task', 'alter_task_owner', 'list_topics_lag', 'create_processor', 'drop_processor',
 		'create_sink', 'drop_sink', 'sink_statement', 'sink_key', 'sink_change', 'sink_unavailable', 'create_source', 'drop_source',
-		'follow_topic', 'unfollow_topic')
+		'follow_topic', 'unfollow_topic', 'follow_groups', 'unfollow_groups')
 ORDER BY proname COLLATE "C", n;
 
 -- nulls within arrays

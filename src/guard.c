@@ -26,18 +26,18 @@
  * or SELECT * FROM f(...).
  */
 static bool
-is_only_call(const Plan *plan, Oid function)
+is_only_call(Plan * plan, Oid function)
 {
-	const TargetEntry *column = plan->targetlist == NIL ? NULL : linitial_node(TargetEntry, plan->targetlist);
-	const Node *call = column ? (const Node *) column->expr : NULL;
+	TargetEntry *column = plan->targetlist == NIL ? NULL : linitial_node(TargetEntry, plan->targetlist);
+	Node	   *call = column ? (Node *) column->expr : NULL;
 
 	if (column == NULL || list_length(plan->targetlist) != 1 || plan->qual != NIL || plan->lefttree != NULL)
 		return false;
-	if (IsA(plan, FunctionScan) && IsA(call, Var) && list_length(((const FunctionScan *) plan)->functions) == 1)
-		call = linitial_node(RangeTblFunction, ((const FunctionScan *) plan)->functions)->funcexpr;
-	else if (!IsA(plan, Result) || ((const Result *) plan)->resconstantqual != NULL)
+	if (IsA(plan, FunctionScan) && IsA(call, Var) && list_length(((FunctionScan *) plan)->functions) == 1)
+		call = linitial_node(RangeTblFunction, ((FunctionScan *) plan)->functions)->funcexpr;
+	else if (!IsA(plan, Result) || ((Result *) plan)->resconstantqual != NULL)
 		return false;
-	return IsA(call, FuncExpr) && ((const FuncExpr *) call)->funcid == function;
+	return IsA(call, FuncExpr) && ((FuncExpr *) call)->funcid == function;
 }
 
 /*
@@ -47,9 +47,9 @@ is_only_call(const Plan *plan, Oid function)
  * memory context than the one that runs in it.
  */
 static bool
-is_statement(const FmgrInfo *function)
+is_statement(FmgrInfo * function)
 {
-	const QueryDesc *query = ActivePortal ? ActivePortal->queryDesc : NULL;
+	QueryDesc  *query = ActivePortal ? ActivePortal->queryDesc : NULL;
 
 	return query != NULL && ActivePortal->name[0] == '\0' && query->estate != NULL &&
 		function->fn_mcxt == query->estate->es_query_cxt &&

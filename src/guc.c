@@ -94,7 +94,7 @@ static const PtIntSetting int_settings[] = {
 		"Worker processes of tasks: sources, sinks and processors.",
 	"They count towards max_worker_processes."},
 	{"pgtopic.retained_wal_warning", &pt_retained_wal_warning_mb, 10 * 1024, -1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MB,
-		"WAL that the replication slot of a source may keep before there is a warning; -1: there is none.", NULL},
+	"WAL that the replication slot of a source may keep before there is a warning; -1: there is none.", NULL},
 	{"pgtopic.max_connections", &pt_max_connections, 10000, 1, 1000000, PGC_SIGHUP, 0,
 	"Most Kafka connections that one listener worker accepts.", NULL},
 	{"pgtopic.max_connections_per_ip", &pt_max_connections_per_ip, INT_MAX, 0, INT_MAX, PGC_SIGHUP, 0,

@@ -19,6 +19,7 @@
 #include "am/am.h"
 #include "fanout/fanout.h"
 #include "fetch/fetch.h"
+#include "followers/followers.h"
 #include "groups/groups.h"
 #include "produce/produce.h"
 #include "xact/claims.h"
@@ -81,6 +82,7 @@ static const PtTaskKind *const task_kinds[] = {
 	&pt_processor_kind,
 	&pt_sink_kind,
 	&pt_source_kind,
+	&pt_group_follower_kind,
 };
 
 static void

@@ -28,6 +28,7 @@
 PG_FUNCTION_INFO_V1(pt_list_groups);
 PG_FUNCTION_INFO_V1(pt_list_committed_offsets);
 PG_FUNCTION_INFO_V1(pt_list_group_sessions);
+PG_FUNCTION_INFO_V1(pt_list_group_offsets);
 
 /*
  * Callback of pt_offsets_groups(): appends a copy to the list *arg.
@@ -144,7 +145,6 @@ pt_list_group_sessions(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-
 /*
  * Returns the topic of a committed offset if it still exists and the user may
  * see it, otherwise NULL.  The topic belongs to the cache.
@@ -249,6 +249,53 @@ pt_list_committed_offsets(PG_FUNCTION_ARGS)
 		{
 			CHECK_FOR_INTERRUPTS();
 			put_offset(rsinfo, group->group_id, lfirst(lp));
+		}
+	}
+	return (Datum) 0;
+}
+
+/*
+ * Rows of list_group_offsets(): what follow_groups() of another server asks
+ * for, without a look at the records.  group_id, topic, partition, offset,
+ * metadata, committed_ms, used_ms (0: not known).
+ */
+Datum
+pt_list_group_offsets(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	List	   *groups = NIL;
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, 0);
+	(void) pt_offsets_groups(false, collect_group, &groups);
+	foreach(lc, groups)
+	{
+		const PtGroupOffsets *group = lfirst(lc);
+		List	   *offsets = NIL;
+		int64		used_ms;
+		ListCell   *lp;
+
+		(void) pt_group_usage(group->group_id, pt_now_ms(), &used_ms);
+		used_ms = Max(used_ms, group->last_used);
+		(void) pt_offsets_of_group(group->group_id, false, collect_offset, &offsets);
+		foreach(lp, offsets)
+		{
+			const PtCommittedOffset *committed = lfirst(lp);
+			const PtTopic *topic = topic_of_offset(committed);
+			Datum		values[7];
+			bool		nulls[7] = {false};
+
+			CHECK_FOR_INTERRUPTS();
+			if (topic == NULL || committed->offset < 0)
+				continue;
+			values[0] = group_id_datum(group->group_id);
+			values[1] = pt_topic_datum(topic->name);
+			values[2] = Int32GetDatum(committed->partition);
+			values[3] = Int64GetDatum(committed->offset);
+			values[4] = CStringGetTextDatum(pt_string_to_server(committed->metadata));
+			values[5] = Int64GetDatum(committed->commit_time);
+			values[6] = Int64GetDatum(used_ms);
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 		}
 	}
 	return (Datum) 0;

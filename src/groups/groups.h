@@ -119,13 +119,15 @@ extern int	pt_consume(const PtTopic *topic, PtString group_id, int max, Timestam
 extern void pt_partition_bounds(Relation rel, int64 *start, int64 *end);
 
 /* registry.c: Kafka's members or SQL's sessions */
-extern bool pt_group_kafka_claim(PtString group_id);
+extern bool pt_group_kafka_claim(PtString group_id, bool *busy);
 extern void pt_group_kafka_members(PtString group_id, int members);
 extern void pt_groups_kafka_clear(void);
 extern int	pt_group_kafka_count(PtString group_id);
+extern int	pt_group_usage(PtString group_id, int64 now, int64 *last_used);
 extern bool pt_group_sql_active(PtString group_id);
 extern void pt_group_sql_use(PtString group_id);
 extern void pt_group_sql_own(PtString group_id);
+extern bool pt_group_own_unused(PtString group_id);
 extern int	pt_group_sessions(PtGroupSession **sessions);
 extern bool pt_group_matches(PtString group_id, const PtGroupSession *session);
 
@@ -135,6 +137,23 @@ extern void pt_group_check(PtString group_id, PtOperation op);
 extern bool pt_group_listed(Oid role, PtString group_id, bool dont_wait);
 extern bool pt_group_visible(PtString group_id);
 extern bool pt_group_removable(PtString group_id);
+
+/*
+ * bring.c: what groups have committed at another server.  Zero it; the counts
+ * add up over calls.
+ */
+typedef struct PtBring
+{
+	bool		backwards;		/* also offsets that are less than here, if
+								 * they were committed later */
+	int64		offsets;		/* of groups that nobody uses here */
+	int64		moved;			/* of these, were written */
+	int64		behind;			/* records by which these are less than there
+								 * now */
+	int64		in_use;			/* groups that somebody uses here */
+} PtBring;
+
+extern void pt_group_bring(PtBring *bring, PtString group_id, const PtCommittedOffset *there, int n, int64 used_ms);
 
 /* expire.c */
 extern int64 pt_offsets_expire(int64 retention);

@@ -90,7 +90,6 @@ extern int64 pt_group_last_used(PtString group_id);
 extern void pt_group_used_write(PtString group_id, int64 last_used);
 
 /* registry.c */
-extern int	pt_group_usage(PtString group_id, int64 now, int64 *last_used);
 extern void pt_groups_sweep(int64 before);
 
 /* expire.c */

@@ -45,6 +45,9 @@
  */
 #define GROUP_LOCK_KIND		4
 
+/* Whose lock it is, the coordinator asks so many times. */
+#define LOCK_TRIES			3
+
 /*
  * Makes the key of a group in the table of members.
  */
@@ -71,7 +74,7 @@ group_lock_tag(LOCKTAG *tag, PtString group_id)
 
 /*
  * Takes the group's lock, so that no SQL transaction begins to use the group.
- * Returns false if one uses it already.
+ * Returns false if one uses it already, or has the lock for another purpose.
  */
 static bool
 lock_out_sql(LOCKTAG *tag, PtString group_id)
@@ -81,13 +84,37 @@ lock_out_sql(LOCKTAG *tag, PtString group_id)
 }
 
 /*
+ * The same for the coordinator, which must know which of the two it is, as it
+ * turns clients away for good only if sessions use the group.  Whoever has the
+ * lock exclusively (bring.c, expire.c, delete_group()) lets go of it in a
+ * moment: *busy.  It may have come between two tries of ours, but not each
+ * time.
+ */
+static bool
+lock_out_sessions(LOCKTAG *tag, PtString group_id, bool *busy)
+{
+	*busy = false;
+	for (int i = 0; i < LOCK_TRIES; i++)
+	{
+		if (lock_out_sql(tag, group_id))
+			return true;
+		*busy = LockAcquire(tag, ShareLock, false, true) == LOCKACQUIRE_NOT_AVAIL;
+		if (*busy)
+			return false;
+		LockRelease(tag, ShareLock, false);
+	}
+	return false;
+}
+
+/*
  * Claims a group for the coordinator, which is to be done before it accepts
- * the first member.  Returns false if a SQL transaction uses the group.  A
- * claimed group counts as having a member, so a claim without one is followed
- * by pt_group_kafka_members(0).
+ * the first member.  Returns false if a SQL transaction uses the group, or, in
+ * *busy, if the group's lock is not free just now.  A claimed group counts as
+ * having a member, so a claim without one is followed by
+ * pt_group_kafka_members(0).
  */
 bool
-pt_group_kafka_claim(PtString group_id)
+pt_group_kafka_claim(PtString group_id, bool *busy)
 {
 	dshash_table *table = pt_offset_cache_members();
 	PtGroupMembersKey key;
@@ -95,9 +122,10 @@ pt_group_kafka_claim(PtString group_id)
 	LOCKTAG		tag;
 	bool		found;
 
+	*busy = false;
 	if (pt_group_kafka_count(group_id) > 0)
 		return true;
-	if (!lock_out_sql(&tag, group_id))
+	if (!lock_out_sessions(&tag, group_id, busy))
 		return false;
 	members_key(&key, group_id);
 	group = dshash_find_or_insert(table, &key, &found);
@@ -268,6 +296,19 @@ void
 pt_group_sql_own(PtString group_id)
 {
 	use_group(group_id, ExclusiveLock);
+}
+
+/*
+ * Makes this transaction the only user of a group that nobody uses; false,
+ * without waiting, if it has members or sessions.  Clients that come meanwhile
+ * are told to come again, sessions wait.
+ */
+bool
+pt_group_own_unused(PtString group_id)
+{
+	LOCKTAG		tag;
+
+	return pt_group_kafka_count(group_id) == 0 && lock_out_sql(&tag, group_id) && pt_group_kafka_count(group_id) == 0;
 }
 
 /*

@@ -504,23 +504,23 @@ kafka_groups(void)
 /*
  * Claims the group for members.  Members and SQL sessions never use a group
  * at the same time, so a member that comes in claims it first.  Returns false
- * if a SQL transaction uses the group. *claimed: the claim is new, and
- * unclaim() must follow the step.
+ * if a SQL transaction uses the group, or, in *busy, if that cannot be told in
+ * this moment. *claimed: the claim is new, and unclaim() must follow the step.
  */
 static bool
-claim(const CoordEvent *event, bool *claimed)
+claim(const CoordEvent *event, bool *claimed, bool *busy)
 {
 	PtString	group_id = {event->group_id.data, event->group_id.len};
 	CoordGroupInfo info;
 
-	*claimed = false;
+	*claimed = *busy = false;
 	if (event->type != COORD_EV_JOIN && event->type != COORD_EV_CONSUMER_HEARTBEAT)
 		return true;
 	if (coord_find(groups, event->group_id, &info) && info.nmembers > 0)
 		return true;
 	if (!kafka_control_worker)
 		return !pt_group_sql_active(group_id);
-	*claimed = pt_group_kafka_claim(group_id);
+	*claimed = pt_group_kafka_claim(group_id, busy);
 	return *claimed;
 }
 
@@ -616,6 +616,7 @@ kafka_group_ask(KafkaCall *call, CoordEvent *event, KafkaGroupAnswer answer)
 	KafkaString group_id = event->group_id;
 	Waiting    *entry;
 	bool		claimed;
+	bool		busy;
 
 	Assert(call->token == 0 && IsTransactionState());
 	if (RecoveryInProgress())
@@ -626,9 +627,9 @@ kafka_group_ask(KafkaCall *call, CoordEvent *event, KafkaGroupAnswer answer)
 						  "The group id is empty or not valid UTF-8.");
 	prepare();
 	feed(wants_topics(event));
-	if (!claim(event, &claimed))
-		return answer_now(call, event, answer, KERR_INCONSISTENT_GROUP_PROTOCOL,
-						  "The group is in use by SQL sessions.");
+	if (!claim(event, &claimed, &busy))
+		return answer_now(call, event, answer, busy ? KERR_COORDINATOR_LOAD_IN_PROGRESS : KERR_INCONSISTENT_GROUP_PROTOCOL,
+						  busy ? "Somebody is changing the group's committed offsets." : "The group is in use by SQL sessions.");
 
 	call->answered = false;
 	call->token = event->token = ++last_token;

@@ -410,8 +410,28 @@ def test_event_triggers():
                   "what an administrator does with another's topic is done as its owner")
 
 
+def test_dump():
+    """what is granted is dumped: with the names that roles have now, and without roles that are gone"""
+    other = pg.Cluster("dumped").init().start()
+    other.sql("CREATE EXTENSION pgtopic; CREATE ROLE a; CREATE ROLE b; CREATE ROLE gone; SELECT create_topic('kept'); GRANT SELECT ON topics.kept TO a; "
+              "GRANT CREATE ON SCHEMA topics TO b; SELECT grant_kafka_acl('group', 'g', 'READ', 'a'), grant_kafka_acl('group', 'g-', 'ALL', 'public', 'prefixed'), "
+              "grant_kafka_acl('transactional_id', 'x', 'WRITE', 'gone'), grant_kafka_acl('cluster', 'kafka-cluster', 'DESCRIBE', 'b'); "
+              "ALTER ROLE b RENAME TO \"B 2\"; DROP ROLE gone; CREATE ROLE b")
+    done = other.run("pg_dump", check=False)
+    tap.equal(done.returncode, 0, "a dump")
+    other.sql("CREATE DATABASE restored")
+    done = other.run("psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-f", "-", input=done.stdout, database="restored", check=False)
+    tap.equal((done.returncode, done.stderr), (0, ""), "is restored")
+    tap.equal(other.rows("SELECT * FROM kafka_acls WHERE role <> 'pgtopic_admin' ORDER BY 1, 2, 4", database="restored"),
+              [["cluster", "kafka-cluster", "literal", "CREATE", "B 2"], ["cluster", "kafka-cluster", "literal", "DESCRIBE", "B 2"],
+               ["group", "g", "literal", "READ", "a"], ["group", "g-", "prefixed", "ALL", "public"], ["topic", "kept", "literal", "READ", "a"]],
+              "with all that counts")
+    tap.equal(other.sql("SELECT count(*) FROM kafka_acl_entries", database="restored"), "3", "and nothing that is void")
+    other.stop("immediate")
+
+
 if __name__ == "__main__":
     pg.demote()
     rawtest.need_clients()
     tap.main([test_start, test_apis, test_operations, test_owner, test_at_once, test_groups_setting, test_row_security, test_acls, test_code_of_users,
-              test_event_triggers])
+              test_event_triggers, test_dump])

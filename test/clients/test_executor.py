@@ -253,7 +253,7 @@ def test_sleep_and_errors():
 
 def test_errors_of_commands():
     """an event trigger's errors: what passes can be tried again, for the rest there is a reason"""
-    server.sql("""CREATE TABLE next_error (state text); INSERT INTO next_error VALUES ('');
+    server.sql("""CREATE TABLE next_error (state text); INSERT INTO next_error VALUES (''); GRANT SELECT ON next_error TO PUBLIC;
         CREATE FUNCTION ddl_error() RETURNS event_trigger LANGUAGE plpgsql AS $$
         DECLARE what text := (SELECT state FROM public.next_error);
         BEGIN RAISE EXCEPTION 'not today' USING ERRCODE = what; END $$;

@@ -16,7 +16,7 @@ with open(os.path.join(pg.ROOT, "README.md"), encoding="utf8") as readme_file:
 
 # Functions that are not for users: support of types, operators, views and tests.
 INTERNAL = re.compile(r"^((topic|partition|headers)_(in|out|recv|send|eq|ne|lt|le|gt|ge|cmp|hash|hash_extended)|bytea_json_.*|"
-                      r"jsonb|list_\w+|kafka_call|kafka_ask|sink_key|sink_change|sink_unavailable|group_configs_changed|tasks_changed|quotas_changed|.*_handler)$")
+                      r"jsonb|list_\w+|kafka_call|kafka_ask|sink_key|sink_change|sink_unavailable|group_configs_changed|kafka_acls_changed|tasks_changed|quotas_changed|.*_handler)$")
 FIRST_SERVED = {0: 3, 17: 1}     # Produce and SaslHandshake are advertised from 0, for librdkafka, and served from these on
 
 server = None

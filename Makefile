@@ -11,7 +11,7 @@ OBJS = $(SRCS:.c=.o)
 PG_CPPFLAGS = -I$(CURDIR)/src -I$(libpq_srcdir)
 PG_CFLAGS = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wno-declaration-after-statement -Wmissing-prototypes $(if $(WERROR),-Werror)
-SHLIB_LINK = $(libpq) -llz4 -lzstd -lsnappy -lz
+SHLIB_LINK = $(libpq) -llz4 -lzstd -lsnappy -lz -lssl -lcrypto
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --inputdir=. --temp-config=test/regress.conf

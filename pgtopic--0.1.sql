@@ -750,13 +750,15 @@ GRANT SELECT ON consumer_groups, group_members, group_lag TO PUBLIC;
 --
 
 CREATE FUNCTION list_clients(OUT address text, OUT client_id text, OUT software_name text, OUT software_version text,
-							 OUT role text, OUT mechanism text, OUT pid int, OUT connected_at timestamptz, OUT requests bigint,
+							 OUT role text, OUT mechanism text, OUT security_protocol text,
+							 OUT tls_version text, OUT cipher text, OUT pid int, OUT connected_at timestamptz, OUT requests bigint,
 							 OUT bytes_received bigint, OUT bytes_sent bigint, OUT last_request_at timestamptz,
 							 OUT api text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'pt_clients' LANGUAGE C VOLATILE;
 REVOKE ALL ON FUNCTION list_clients() FROM PUBLIC;
 CREATE VIEW clients AS
-	SELECT address, client_id, software_name, software_version, role, mechanism, pid, connected_at, requests, bytes_received,
+	SELECT address, client_id, software_name, software_version, role, mechanism, security_protocol, tls_version, cipher,
+		   pid, connected_at, requests, bytes_received,
 		   bytes_sent, last_request_at, api FROM list_clients();
 COMMENT ON VIEW clients IS 'connected Kafka clients';
 

@@ -20,11 +20,11 @@ PT_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # who sources us.)
 # shellcheck disable=SC2034
 {
-	PT_PACKAGES_BUILD="make gcc libc6-dev liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev"
+	PT_PACKAGES_BUILD="make gcc libc6-dev liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev libssl-dev"
 	PT_PACKAGES_QUICKSTART="kcat"
 	PT_MAJORS="15 16 17 18 19"
-	PT_PACKAGES_BENCH="librdkafka-dev pkg-config python3 default-jdk-headless maven"
-	PT_PACKAGES_TEST="kcat python3 python3-venv default-jdk-headless maven shellcheck clang"
+	PT_PACKAGES_BENCH="librdkafka-dev openssl pkg-config python3 default-jdk-headless maven"
+	PT_PACKAGES_TEST="kcat openssl python3 python3-venv default-jdk-headless maven shellcheck clang"
 }
 
 say() { printf '%s\n' "$*"; }

@@ -584,4 +584,18 @@ extern PGDLLIMPORT bool Log_disconnections;
 #define pt_log_authorized() ((log_connections & LOG_CONNECTION_AUTHORIZATION) != 0)
 #endif
 
+/*
+ * Two functions of libpq/libpq.h, which cannot be included where the headers
+ * of Kerberos are not installed.  19: servers may have several keys, each with
+ * its command.  As at a reload, errors are logged.
+ */
+extern bool check_ssl_key_file_permissions(const char *ssl_key_file, bool isServerStart);
+#if PG_VERSION_NUM < 190000
+extern int	run_ssl_passphrase_command(const char *prompt, bool is_server_start, char *buf, int size);
+#define pt_run_passphrase_command(command, prompt, buf, size) run_ssl_passphrase_command(prompt, false, buf, size)
+#else
+extern int	run_ssl_passphrase_command(const char *cmd, const char *prompt, bool is_server_start, char *buf, int size);
+#define pt_run_passphrase_command(command, prompt, buf, size) run_ssl_passphrase_command(command, prompt, false, buf, size)
+#endif
+
 #endif							/* PT_COMPAT_H */

@@ -19,6 +19,7 @@
 
 #include "guc.h"
 #include "kafka/listeners.h"
+#include "net/tls.h"
 #include "quotas/quotas.h"
 #include "record/batch.h"
 #include "rights/rights.h"
@@ -30,6 +31,11 @@ char	   *pt_listener_security_protocol_map;
 char	   *pt_advertised_listeners;
 char	   *pt_plaintext_role;
 bool		pt_allow_unauthenticated;
+char	   *pt_ssl_cert_file;
+char	   *pt_ssl_key_file;
+char	   *pt_ssl_ca_file;
+char	   *pt_ssl_crl_file;
+int			pt_ssl_client_auth;
 int			pt_listener_workers;
 int			pt_executor_workers;
 int			pt_executor_timeout_ms;
@@ -201,9 +207,25 @@ static const PtStringSetting string_settings[] = {
 	{"pgtopic.max_connections_per_ip_overrides", &pt_max_connections_per_ip_overrides, "", PGC_SIGHUP, GUC_LIST_INPUT,
 		"Addresses with a limit of their own: a list of address:number.",
 	"Kafka's max.connections.per.ip.overrides.", pt_connections_per_ip_check},
+	{"pgtopic.ssl_cert_file", &pt_ssl_cert_file, "", PGC_SIGHUP, 0,
+	"Certificate that Kafka clients are shown.", "Empty: that of ssl_cert_file."},
+	{"pgtopic.ssl_key_file", &pt_ssl_key_file, "", PGC_SIGHUP, 0,
+	"Private key of that certificate.", "Empty: that of ssl_key_file."},
+	{"pgtopic.ssl_ca_file", &pt_ssl_ca_file, "", PGC_SIGHUP, 0,
+	"Authorities whose certificates Kafka clients may have.", "Empty: those of ssl_ca_file."},
+	{"pgtopic.ssl_crl_file", &pt_ssl_crl_file, "", PGC_SIGHUP, 0,
+	"Certificates of Kafka clients that are revoked.", "Empty: those of ssl_crl_file."},
 	{"pgtopic.plaintext_role", &pt_plaintext_role, "", PGC_SIGHUP, 0,
 		"Role as which Kafka clients act that do not authenticate themselves.",
 	"Empty: they are refused. It may not be a superuser, and need not have LOGIN.", NULL, pt_plaintext_role_assigned},
+};
+
+/* Kafka's words. */
+static const struct config_enum_entry client_auth_options[] = {
+	{"none", NET_TLS_ASK_NONE, false},
+	{"requested", NET_TLS_ASK_REQUESTED, false},
+	{"required", NET_TLS_ASK_REQUIRED, false},
+	{NULL, 0, false}
 };
 
 void
@@ -235,6 +257,10 @@ pt_guc_register(void)
 							 "Lets those use a consumer group who may read all topics in which it has committed offsets.",
 							 "Off: only what is granted on groups counts.",
 							 &pt_groups_follow_topics, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("pgtopic.ssl_client_auth",
+							 "Whether Kafka clients that speak TLS are asked for a certificate.",
+							 "Kafka's ssl.client.auth.",
+							 &pt_ssl_client_auth, NET_TLS_ASK_NONE, client_auth_options, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("pgtopic.kafka_admin",
 							 "Lets administrators among Kafka clients change the server's settings and the passwords of roles.",
 							 "Administrators are superusers and members of pgtopic_admin.",

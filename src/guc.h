@@ -19,6 +19,11 @@ extern char *pt_listeners;		/* kafka/listeners.c reads these three */
 extern char *pt_listener_security_protocol_map;
 extern char *pt_advertised_listeners;
 extern bool pt_allow_unauthenticated;
+extern char *pt_ssl_cert_file;	/* "": the server's; so the next three */
+extern char *pt_ssl_key_file;
+extern char *pt_ssl_ca_file;
+extern char *pt_ssl_crl_file;
+extern int	pt_ssl_client_auth; /* NetTlsAsk */
 extern char *pt_plaintext_role; /* "": nobody without authentication */
 extern int	pt_listener_workers;
 extern int	pt_executor_workers;

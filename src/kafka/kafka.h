@@ -101,9 +101,10 @@ typedef struct KafkaSession
 								 * happens */
 	uint64		roles_seen;		/* pt_roles_changes() when that was found out;
 								 * 0: not yet */
-	const char *cert_cn;		/* of the client's certificate, in mcxt; NULL:
-								 * there is none that was verified */
-	const char *cert_dn;
+	const char *cert_cn;		/* of the client's certificate; NULL: there is
+								 * none that was verified */
+	const char *cert_dn;		/* its subject, as RFC 2253 writes it; as
+								 * long-lived as the connection */
 	TimestampTz expires_at;		/* when it must have authenticated itself
 								 * again; 0: never */
 	struct KafkaSasl *sasl;		/* an exchange that goes on; NULL: none */

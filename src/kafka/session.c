@@ -90,6 +90,7 @@ find_certificate(KafkaSession *session)
 
 	if (!pt_auth_certificate(&peer, role_name) || !kafka_login_finish(session, role_name, KAFKA_MECHANISM_SSL))
 		return pstrdup("its client certificate does not let it in");
+	session->expires_at = 0;	/* it cannot do that again */
 	return NULL;
 }
 

@@ -9,7 +9,7 @@
  * pipeline costs no system call.
  *
  * Siblings: conn_state.c (the states, drawn in conn_internal.h), input.c
- * (bytes to frames), output.c (messages to bytes).
+ * (bytes to frames), output.c (messages to bytes), tls.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "net/conn_internal.h"
+#include "net/tls_internal.h"
 
 #define NET_SEND_START	(256 * 1024)
 
@@ -31,6 +32,12 @@
  */
 #define NET_STALL_US	((int64) 30 * 1000000)
 #define NET_TICK_US		((int64) 1000000)
+
+/*
+ * Of TLS, in one turn: a signature takes a good part of a millisecond, and so
+ * many of them hold up those who are served.
+ */
+#define NET_HANDSHAKES_PER_TURN	16
 
 static int	list_length(const dlist_head *list);
 static void conn_ready(NetWatch *watch, uint32 events);
@@ -78,6 +85,7 @@ net_group_destroy(NetGroup *group)
 	Assert(dlist_is_empty(&group->conns) && !net_group_busy(group));
 	Assert(dlist_is_empty(&group->starved) && group->favourite == NULL);
 	net_input_free_spares(group);
+	net_tls_free_spare(group);
 	free(group->gather);
 	free(group);
 }
@@ -145,7 +153,7 @@ net_group_deliver(NetGroup *group)
 		NetConn    *conn = dlist_head_element(NetConn, input_node, &group->ready);
 
 		Assert(conn->input == NET_INPUT_READY);
-		net_input_deliver(conn);
+		net_input_resume(conn);
 		net_conn_settle(conn);
 	}
 }
@@ -195,6 +203,7 @@ net_group_reap(NetGroup *group)
 	}
 	if (!dlist_is_empty(&group->starved))
 		net_input_relieve(group);
+	group->handshakes = 0;
 }
 
 /*
@@ -227,7 +236,7 @@ net_conn_open(NetGroup *group, int fd, void *data)
 	conn->data = data;
 	conn->send_max = NET_SEND_START;
 	net_output_init(conn);
-	conn->active_at = net_now();
+	conn->opened_at = conn->active_at = net_now();
 	conn->timer.due = conn_due;
 	conn->timer.arg = conn;
 	dlist_push_tail(&group->conns, &conn->node);
@@ -297,6 +306,8 @@ net_conn_close(NetConn *conn, const char *reason,...)
 		set_reason(conn, reason, args);
 		va_end(args);
 	}
+	if (conn->tls != NULL)
+		net_tls_say_goodbye(conn);
 	net_conn_set_life(conn, NET_CLOSED);
 	net_conn_set_input(conn, NET_INPUT_OFF);
 	net_conn_set_output(conn, NET_OUTPUT_OFF);
@@ -318,6 +329,7 @@ net_conn_free(NetConn *conn)
 {
 	Assert(conn->life == NET_CLOSED && conn->watch.fd < 0 && conn->reaped);
 	Assert(conn->chunk == NULL && conn->input_bytes == 0 && dlist_is_empty(&conn->out));
+	net_tls_drop(conn);
 	free(conn);
 }
 
@@ -348,7 +360,7 @@ net_conn_shut(NetConn *conn)
 {
 	if (conn->life == NET_CLOSED)
 		return;
-	Assert(dlist_is_empty(&conn->out));
+	Assert(dlist_is_empty(&conn->out) && conn->tls == NULL);
 	(void) shutdown(conn->watch.fd, SHUT_WR);
 }
 
@@ -382,6 +394,9 @@ conn_read_event(NetConn *conn)
 {
 	char		byte;
 
+	/* the others have their turn; we are told again in the next one */
+	if (net_tls_shaking(conn) && conn->group->handshakes++ >= NET_HANDSHAKES_PER_TURN)
+		return;
 	if (net_input_pending(conn))
 		net_input_deliver(conn);
 	if (conn->life == NET_CLOSED)
@@ -393,7 +408,7 @@ conn_read_event(NetConn *conn)
 		return;
 	}
 	net_watch_set(conn->group->loop, &conn->watch, conn->watch.events & ~NET_READABLE);
-	if (conn->life == NET_OPEN && recv(conn->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+	if (conn->life == NET_OPEN && !net_tls_pending(conn) && recv(conn->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
 	{
 		net_conn_set_life(conn, NET_DRAINING);
 		conn->group->handler.half_closed(conn);
@@ -420,7 +435,7 @@ net_conn_unblock(NetConn *conn)
 {
 	if (!net_conn_may_deliver(conn))
 		return;
-	if (net_input_pending(conn))
+	if (net_input_pending(conn) || (conn->life == NET_OPEN && net_tls_pending(conn)))
 		net_conn_set_input(conn, NET_INPUT_READY);
 	if (conn->life == NET_OPEN)
 		net_watch_set(conn->group->loop, &conn->watch, conn->watch.events | NET_READABLE);
@@ -435,7 +450,7 @@ net_conn_settle(NetConn *conn)
 {
 	net_conn_check(conn);
 	if ((conn->life == NET_DRAINING || conn->life == NET_FINISHING) && conn->inflight == 0 &&
-		dlist_is_empty(&conn->out) && !net_input_pending(conn))
+		!net_output_pending(conn) && !net_input_pending(conn))
 		net_conn_close(conn, NULL);
 }
 
@@ -544,6 +559,8 @@ conn_start_timer(NetConn *conn)
 		at = now + NET_STALL_US;
 	if (idle > 0)
 		at = Min(at, conn->active_at + idle);
+	if (conn->group->limits.handshake_us > 0 && net_tls_shaking(conn))
+		at = Min(at, conn->opened_at + conn->group->limits.handshake_us);
 	at = Max(at, now + 100000);
 
 	/*
@@ -566,10 +583,13 @@ conn_due(NetTimer *timer)
 	NetConn    *conn = timer->arg;
 	NetGroup   *group = conn->group;
 	int64		quiet = net_now() - conn->active_at;
+	int64		age = net_now() - conn->opened_at;
 	bool		waits_for_us = conn->output == NET_OUTPUT_PAUSED || conn->muted ||
-		(conn->inflight > 0 && dlist_is_empty(&conn->out));
+		(conn->inflight > 0 && !net_output_pending(conn));
 
-	if (group->limits.idle_us > 0 && quiet >= group->limits.idle_us && !waits_for_us)
+	if (net_tls_shaking(conn) && group->limits.handshake_us > 0 && age >= group->limits.handshake_us)
+		net_conn_close(conn, "its TLS handshake took longer than %d s", (int) (age / 1000000));
+	else if (group->limits.idle_us > 0 && quiet >= group->limits.idle_us && !waits_for_us)
 		net_conn_close(conn, "idle for %d s", (int) (quiet / 1000000));
 	else if (conn->chunk != NULL && quiet >= NET_STALL_US && !waits_for_us &&
 			 net_input_over_budget(group))

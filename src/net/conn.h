@@ -25,7 +25,8 @@
  * answer to each (net_conn_send); who asks sends what it wants (net_conn_ask),
  * and the frames that it gets are the answers.
  *
- * Siblings: loop.h (readiness and timers), listen.h (new connections).
+ * Siblings: loop.h (readiness and timers), listen.h (new connections), tls.h
+ * (certificates).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -39,6 +40,7 @@
 #include <sys/uio.h>
 
 #include "net/loop.h"
+#include "net/tls.h"
 
 typedef struct NetConn NetConn;
 typedef struct NetGroup NetGroup;
@@ -123,7 +125,20 @@ typedef struct NetLimits
 	uint64		output_bytes_max;	/* of one */
 	int			inflight_max;	/* unanswered frames of one */
 	int64		idle_us;		/* 0: never too long */
+	int64		handshake_us;	/* of TLS, from its beginning; 0: never too
+								 * long */
 } NetLimits;
+
+/* Who is at the other end of a connection with TLS, and how it is spoken. */
+typedef struct NetTlsPeer
+{
+	char		version[16];	/* "TLSv1.3" */
+	char		cipher[64];
+	char	   *common_name;	/* of its certificate, UTF-8; NULL: it has
+								 * none */
+	char	   *subject;		/* the certificate's, as RFC 2253 writes it;
+								 * NULL: no certificate */
+} NetTlsPeer;
 
 extern NetGroup *net_group_create(NetLoop *loop, const NetHandler *handler, const NetLimits *limits, void *arg);
 extern void net_group_destroy(NetGroup *group); /* ends all connections */
@@ -152,6 +167,18 @@ extern NetConn *net_group_current(const NetGroup *group);
  * when the system refuses.
  */
 extern NetConn *net_conn_open(NetGroup *group, int fd, void *data);
+
+/*
+ * Right after net_conn_open: TLS is spoken, with the certificate of "context"
+ * (tls.h).  Frames come when the handshake is done.  false: no memory.
+ */
+extern bool net_conn_start_tls(NetConn *conn, NetTls *context, NetTlsAsk ask);
+
+/*
+ * NULL: no TLS, or the handshake is not done; else it lives as long as the
+ * connection.  What a certificate says has been verified.
+ */
+extern const NetTlsPeer *net_conn_tls(const NetConn *conn);
 extern void *net_conn_data(const NetConn *conn);
 extern bool net_conn_closing(const NetConn *conn);
 

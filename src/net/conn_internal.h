@@ -38,7 +38,8 @@
  *     '-------------------------------- net_conn_hold ------'
  *
  *   FLOWING    read when bytes come, unless its limits are reached
- *   READY      whole frames lie here: on group->ready
+ *   READY      whole frames lie here, or bytes in TLS of which no event will
+ *              tell: on group->ready
  *   HELD       the owner wants no frame now
  *   STARVED    not read for want of memory: on group->starved
  *   OFF        nothing is read or delivered any more: from each of the others,
@@ -138,6 +139,11 @@ struct NetGroup
 	int			nspare;
 
 	NetGather  *gather;
+
+	/* TLS */
+	char	   *spare_out;		/* memory for sealed bytes, to use again */
+	size_t		spare_out_cap;
+	int			handshakes;		/* steps of handshakes in this turn */
 };
 
 struct NetConn
@@ -156,6 +162,8 @@ struct NetConn
 	char		reason[128];	/* why it ends; "": nothing worth telling */
 	int64		spent_ns;		/* by group->measures */
 	bool		reaped;			/* only frames that are in use keep it */
+	struct NetSecure *tls;		/* tls.c; NULL: none */
+	int64		opened_at;
 
 	/* input */
 	NetChunk   *chunk;			/* bytes [rpos, used) are not delivered yet;
@@ -163,6 +171,7 @@ struct NetConn
 	uint32		rpos;
 	uint32		last_frame;		/* length of the last frame delivered */
 	uint32		frame_bytes_max;	/* beside the group's */
+	bool		greeted;		/* there was a frame */
 	uint64		input_bytes;
 	int			inflight;
 	bool		muted;			/* beside the states of input */
@@ -192,6 +201,7 @@ extern void net_conn_mark_dirty(NetConn *conn);
 /* input.c */
 extern void net_input_read(NetConn *conn);
 extern void net_input_deliver(NetConn *conn);
+extern void net_input_resume(NetConn *conn);
 extern bool net_input_pending(const NetConn *conn);
 extern void net_input_drop(NetConn *conn);
 extern bool net_input_over_budget(const NetGroup *group);
@@ -202,6 +212,7 @@ extern void net_input_free_spares(NetGroup *group);
 extern NetGather *net_gather_create(void);
 extern void net_output_init(NetConn *conn);
 extern void net_output_flush(NetConn *conn);
+extern bool net_output_pending(const NetConn *conn);
 extern void net_output_drop(NetConn *conn);
 
 #endif							/* NET_CONN_INTERNAL_H */

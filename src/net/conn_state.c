@@ -118,6 +118,6 @@ net_conn_check(const NetConn *conn)
 	Assert((conn->output == NET_OUTPUT_PAUSED) == conn->pause.armed);
 	Assert(conn->output != NET_OUTPUT_PAUSED || conn->out_bytes > 0);
 	Assert((conn->out_bytes == 0) == dlist_is_empty(unconstify(dlist_head *, &conn->out)));
-	Assert(conn->output != NET_OUTPUT_IDLE || conn->out_bytes == 0);
+	Assert(conn->output != NET_OUTPUT_IDLE || !net_output_pending(conn));
 #endif
 }

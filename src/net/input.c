@@ -17,7 +17,7 @@
  * as the rest of their memory has not been touched.  A connection without a
  * begun frame has no chunk at all.
  *
- * Siblings: conn.c, output.c.
+ * Siblings: conn.c, output.c, tls.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -28,6 +28,7 @@
 #include <sys/socket.h>
 
 #include "net/conn_internal.h"
+#include "net/tls_internal.h"
 
 #define NET_READ_BYTES		(256 * 1024)	/* one read of small frames */
 #define NET_SCARCE_BYTES	(4 * 1024)	/* the same when memory is short */
@@ -49,6 +50,8 @@ static bool input_starved(NetConn *conn);
 static uint32 capacity_wanted(const NetConn *conn, bool scarce);
 static bool input_room(NetConn *conn);
 static size_t input_receive_max(const NetConn *conn);
+static ssize_t input_receive(NetConn *conn, char *to, size_t max);
+static bool greets_with_tls(const NetConn *conn);
 static void input_trim(NetConn *conn);
 
 /*
@@ -337,17 +340,9 @@ net_input_read(NetConn *conn)
 		}
 		max = input_receive_max(conn);
 		Assert(max > 0);
-		n = recv(conn->watch.fd, conn->chunk->data + conn->chunk->used, max, MSG_DONTWAIT);
+		n = input_receive(conn, conn->chunk->data + conn->chunk->used, max);
 		if (n <= 0)
-		{
-			if (n == 0)
-				net_conn_set_life(conn, NET_DRAINING);
-			else if (errno == ECONNRESET)
-				net_conn_close(conn, NULL);
-			else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-				net_conn_close(conn, "could not receive: %s", strerror(errno));
 			break;
-		}
 		conn->chunk->used += n;
 		chunk_charge(conn->chunk, conn->chunk->used);
 		conn->active_at = net_now();
@@ -358,6 +353,60 @@ net_input_read(NetConn *conn)
 	if (conn->life == NET_DRAINING)
 		net_watch_set(conn->group->loop, &conn->watch, conn->watch.events & ~NET_READABLE);
 	input_trim(conn);
+	/* what TLS has taken from the socket already gets a turn of its own */
+	if (conn->life == NET_OPEN && net_tls_pending(conn) && net_conn_may_deliver(conn))
+		net_conn_set_input(conn, NET_INPUT_READY);
+}
+
+/*
+ * As recv(2); what it says of the connection's end is done.
+ */
+static ssize_t
+input_receive(NetConn *conn, char *to, size_t max)
+{
+	ssize_t		n = conn->tls != NULL ? net_tls_receive(conn, to, max) :
+		recv(conn->watch.fd, to, max, MSG_DONTWAIT);
+
+	/* what TLS has to say by itself goes out with this turn's flush */
+	if (net_tls_unsent(conn))
+		net_conn_mark_dirty(conn);
+	if (n > 0)
+		return n;
+	if (n == 0 && net_tls_shaking(conn))
+		net_conn_close(conn, NULL);
+	else if (n == 0)
+		net_conn_set_life(conn, NET_DRAINING);
+	else if (errno == ECONNRESET)
+		net_conn_close(conn, NULL);
+	else if (errno == EPROTO && conn->tls != NULL)
+		net_conn_close(conn, "%s", net_tls_problem(conn));
+	else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+		net_conn_close(conn, "could not receive: %s", strerror(errno));
+	return n;
+}
+
+/*
+ * The connection was READY: its frames are delivered, and then what TLS has is
+ * read.
+ */
+void
+net_input_resume(NetConn *conn)
+{
+	net_input_deliver(conn);
+	if (conn->life == NET_OPEN && net_tls_pending(conn) && net_conn_may_deliver(conn))
+		net_input_read(conn);
+}
+
+/*
+ * Are the first bytes a record of TLS rather than the length of a frame?  It
+ * would be one of 350 MB.
+ */
+static bool
+greets_with_tls(const NetConn *conn)
+{
+	const char *bytes = conn->chunk->data + conn->rpos;
+
+	return bytes[0] == 0x16 && bytes[1] == 0x03 && (unsigned char) bytes[2] <= 0x04;
 }
 
 /*
@@ -378,6 +427,11 @@ net_input_deliver(NetConn *conn)
 
 		if (len < 0)
 			break;
+		if (!conn->greeted && greets_with_tls(conn))
+		{
+			net_conn_finish(conn, "it speaks TLS, which is not spoken by this listener");
+			break;
+		}
 		if (len > frame_bytes_max(conn))
 		{
 			net_conn_finish(conn, "it announces a request of %d bytes, the limit is %u",
@@ -394,6 +448,7 @@ net_input_deliver(NetConn *conn)
 		conn->rpos += NET_LENGTH_WORD + frame.len;
 		Assert(conn->rpos <= conn->chunk->used);
 		conn->last_frame = frame.len;
+		conn->greeted = true;
 		conn->inflight++;
 		Assert(conn->inflight <= group->limits.inflight_max);
 		if (group->favourite == conn)

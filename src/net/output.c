@@ -12,7 +12,10 @@
  * connection pauses: first for a millisecond, and the longer the source keeps
  * it waiting, the longer, so that many that wait cost little.
  *
- * Siblings: conn.c, input.c.
+ * With TLS the same bytes are sealed first (tls.c), and these copies are what
+ * is sent.
+ *
+ * Siblings: conn.c, input.c, tls.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -23,6 +26,7 @@
 #include <sys/socket.h>
 
 #include "net/conn_internal.h"
+#include "net/tls_internal.h"
 
 #define NET_IOVECS			512 /* IOV_MAX is 1024 */
 #define NET_MAP_IOVECS		32	/* asked of a source at a time */
@@ -59,6 +63,19 @@ struct NetGather
 	char		scratch[NET_SCRATCH_BYTES];
 };
 
+/* What one send has done. */
+typedef enum NetSent
+{
+	NET_SENT_ALL,				/* of what was offered */
+	NET_SENT_SOME,				/* the socket takes no more, or is closed */
+	NET_SENT_NOTHING			/* nor is there anything to wait for here */
+} NetSent;
+
+static NetSent check_sent(NetConn *conn, ssize_t n, int error);
+static NetSent note_sent(NetConn *conn, size_t n, size_t offered);
+static NetSent send_messages(NetConn *conn, size_t *total);
+static NetSent seal_messages(NetConn *conn);
+static NetSent send_sealed(NetConn *conn, size_t *total);
 static void queue_message(NetConn *conn, NetMessage *message);
 static void pause_output(NetConn *conn);
 static void pause_due(NetTimer *timer);
@@ -158,6 +175,13 @@ queue_message(NetConn *conn, NetMessage *message)
 	net_conn_mark_dirty(conn);
 }
 
+/* Is there something to send? */
+bool
+net_output_pending(const NetConn *conn)
+{
+	return !dlist_is_empty(unconstify(dlist_head *, &conn->out)) || net_tls_unsent(conn);
+}
+
 /*
  * Sends until the socket takes no more, the next source has nothing yet, or
  * the connection's share of this turn is used up.
@@ -165,68 +189,137 @@ queue_message(NetConn *conn, NetMessage *message)
 void
 net_output_flush(NetConn *conn)
 {
-	NetGather  *g = conn->group->gather;
 	size_t		total = 0;
 
-	while (conn->life != NET_CLOSED && !dlist_is_empty(&conn->out))
+	while (conn->life != NET_CLOSED && net_output_pending(conn))
 	{
-		struct msghdr msg = {0};
-		ssize_t		n;
+		NetSent		sent;
 
 		if (total >= NET_TURN_BYTES)
 		{
 			net_conn_mark_dirty(conn);
 			return;
 		}
-		if (!gather_fill(g, conn))
-		{
-			gather_done(g, conn, 0);
-			net_conn_close(conn, "what it asked for could not be read");
+		sent = net_tls_unsent(conn) ? send_sealed(conn, &total) : send_messages(conn, &total);
+		if (sent == NET_SENT_NOTHING)
 			return;
-		}
-		if (g->bytes == 0)
-		{
-			gather_done(g, conn, 0);
-			pause_output(conn);
-			return;
-		}
-		msg.msg_iov = g->iov;
-		msg.msg_iovlen = g->niov;
-		n = sendmsg(conn->watch.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0)
-		{
-			int			save_errno = errno;
-
-			gather_done(g, conn, 0);
-			if (save_errno == EPIPE || save_errno == ECONNRESET)
-				net_conn_close(conn, NULL);
-			else if (save_errno != EAGAIN && save_errno != EWOULDBLOCK && save_errno != EINTR)
-				net_conn_close(conn, "could not send: %s", strerror(save_errno));
-			n = 0;
-		}
-		else if (!gather_done(g, conn, n))
-		{
-			net_conn_close(conn, "what it was being sent has been removed meanwhile");
-			return;
-		}
-		total += n;
-		if (n > 0)
-		{
-			conn->active_at = net_now();
-			conn->paused_since = 0;
-		}
-		if (n < g->bytes)
-		{
-			conn->send_max = Min(Max(NET_SEND_MIN, (size_t) n * 2), NET_SEND_LIMIT);
+		if (sent == NET_SENT_SOME)
 			break;
-		}
-		conn->send_max = Min(conn->send_max * 2, NET_SEND_LIMIT);
 	}
-	if (conn->life != NET_CLOSED && !dlist_is_empty(&conn->out))
+	if (conn->life != NET_CLOSED && net_output_pending(conn))
 	{
 		net_conn_set_output(conn, NET_OUTPUT_BLOCKED);
 		net_watch_set(conn->group->loop, &conn->watch, conn->watch.events | NET_WRITABLE);
 	}
+}
+
+/* What send(2) returned: an error may be the connection's end. */
+static NetSent
+check_sent(NetConn *conn, ssize_t n, int error)
+{
+	if (n >= 0)
+		return NET_SENT_ALL;
+	if (error == EPIPE || error == ECONNRESET)
+		net_conn_close(conn, NULL);
+	else if (error != EAGAIN && error != EWOULDBLOCK && error != EINTR)
+		net_conn_close(conn, "could not send: %s", strerror(error));
+	return NET_SENT_SOME;
+}
+
+/*
+ * Bytes have left, n of those that were offered.  The next offer is as large
+ * as what the socket takes.
+ */
+static NetSent
+note_sent(NetConn *conn, size_t n, size_t offered)
+{
+	if (n > 0)
+	{
+		conn->active_at = net_now();
+		conn->paused_since = 0;
+	}
+	if (n < offered)
+	{
+		conn->send_max = Min(Max(NET_SEND_MIN, n * 2), NET_SEND_LIMIT);
+		return NET_SENT_SOME;
+	}
+	conn->send_max = Min(conn->send_max * 2, NET_SEND_LIMIT);
+	return NET_SENT_ALL;
+}
+
+/* One send of the next bytes of the connection's messages. */
+static NetSent
+send_messages(NetConn *conn, size_t *total)
+{
+	NetGather  *g = conn->group->gather;
+	struct msghdr msg = {0};
+	ssize_t		n;
+
+	if (!gather_fill(g, conn))
+	{
+		gather_done(g, conn, 0);
+		net_conn_close(conn, "what it asked for could not be read");
+		return NET_SENT_NOTHING;
+	}
+	if (g->bytes == 0)
+	{
+		gather_done(g, conn, 0);
+		pause_output(conn);
+		return NET_SENT_NOTHING;
+	}
+	if (conn->tls != NULL)
+		return seal_messages(conn);
+	msg.msg_iov = g->iov;
+	msg.msg_iovlen = g->niov;
+	n = sendmsg(conn->watch.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < 0)
+	{
+		int			save_errno = errno;
+
+		gather_done(g, conn, 0);
+		(void) check_sent(conn, n, save_errno);
+		n = 0;
+	}
+	else if (!gather_done(g, conn, n))
+	{
+		net_conn_close(conn, "what it was being sent has been removed meanwhile");
+		return NET_SENT_NOTHING;
+	}
+	*total += n;
+	return note_sent(conn, n, g->bytes);
+}
+
+/*
+ * The same with TLS: they are sealed now and sent by the next call.  To their
+ * owners they are sent.
+ */
+static NetSent
+seal_messages(NetConn *conn)
+{
+	NetGather  *g = conn->group->gather;
+	size_t		n = net_tls_seal(conn, g->iov, g->niov);
+
+	if (!gather_done(g, conn, n))
+		net_conn_close(conn, "what it was being sent has been removed meanwhile");
+	else if (n == 0)
+		net_conn_close(conn, "%s", net_tls_problem(conn));
+	else
+		return NET_SENT_ALL;
+	return NET_SENT_NOTHING;
+}
+
+/* One send of sealed bytes. */
+static NetSent
+send_sealed(NetConn *conn, size_t *total)
+{
+	size_t		offered = net_tls_unsent_bytes(conn);
+	ssize_t		n = net_tls_send(conn);
+
+	if (check_sent(conn, n, errno) == NET_SENT_ALL)
+		*total += n;
+	if (conn->life == NET_CLOSED)
+		return NET_SENT_NOTHING;
+	return note_sent(conn, Max(n, 0), offered);
 }
 
 /*
@@ -236,6 +329,7 @@ net_output_flush(NetConn *conn)
 static bool
 gather_fill(NetGather *g, NetConn *conn)
 {
+	size_t		max = conn->tls != NULL ? Min(conn->send_max, NET_SEAL_BYTES) : conn->send_max;
 	dlist_iter	iter;
 
 	g->niov = g->nentries = 0;
@@ -243,9 +337,9 @@ gather_fill(NetGather *g, NetConn *conn)
 	g->paused = false;
 	dlist_foreach(iter, &conn->out)
 	{
-		if (!gather_message(g, dlist_container(NetMessage, node, iter.cur), conn->send_max))
+		if (!gather_message(g, dlist_container(NetMessage, node, iter.cur), max))
 			return false;
-		if (gather_full(g, conn->send_max))
+		if (gather_full(g, max))
 			break;
 	}
 	Assert(g->bytes > 0 || g->paused);

@@ -24,6 +24,7 @@
 #include "auth/auth.h"
 #include "tell.h"
 #include "net/listen.h"
+#include "server/certificates.h"
 #include "server/forward.h"
 
 /*
@@ -32,6 +33,8 @@
  */
 #define PT_STRANGER_BYTES	524288
 
+static void secure(PtClient *client);
+static void get_known(PtClient *client);
 static void on_frame(NetConn *conn, const NetFrame *frame);
 static void on_half_closed(NetConn *conn);
 static void on_closed(NetConn *conn, const char *reason);
@@ -83,6 +86,8 @@ pt_client_open(PtListener *l, int fd, const PtMoved *moved)
 		dlist_push_tail(&l->clients, &client->node);
 		if (too_many)
 			net_conn_close(client->conn, "there are too many connections from its address");
+		else if (client->origin == PT_ORIGIN_CLIENT)
+			secure(client);
 		return;
 	}
 	ereport(LOG,
@@ -91,6 +96,40 @@ pt_client_open(PtListener *l, int fd, const PtMoved *moved)
 	pt_client_slot_free(client->slot);
 	(void) pt_server_connections_add(l->number, l->life, -1);
 	MemoryContextDelete(mcxt);
+}
+
+/*
+ * A connection that has just been accepted: what its listener speaks, is
+ * spoken.
+ */
+static void
+secure(PtClient *client)
+{
+	KafkaSecurity security = client->session.security;
+	NetTls	   *context = pt_certificates_context();
+	const char *hint;
+
+	pt_client_slot_secure(client->slot, kafka_security_name(security), "", "");
+	if (!kafka_security_has_tls(security))
+		return;
+	if (context == NULL)
+		net_conn_close(client->conn, "this worker has no certificate: %s", pt_certificates_problem(&hint));
+	else if (!net_conn_start_tls(client->conn, context, pt_certificates_ask(security)))
+		net_conn_close(client->conn, "out of memory for TLS");
+}
+
+/* With the first frame a handshake is done, if there was one. */
+static void
+get_known(PtClient *client)
+{
+	const NetTlsPeer *peer = net_conn_tls(client->conn);
+
+	client->known = true;
+	if (peer == NULL)
+		return;
+	client->session.cert_cn = peer->common_name;
+	client->session.cert_dn = peer->subject;
+	pt_client_slot_secure(client->slot, kafka_security_name(client->session.security), peer->version, peer->cipher);
 }
 
 static void
@@ -103,6 +142,8 @@ on_frame(NetConn *conn, const NetFrame *frame)
 	request->frame = *frame;
 	Assert(request->state == PT_REQUEST_ARRIVED);
 	Assert(client->conn == conn && client->state != PT_CLIENT_GONE);
+	if (!client->known)
+		get_known(client);
 	dlist_push_tail(&client->arrived, &request->node);
 	pt_client_runnable(client);
 }

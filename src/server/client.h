@@ -148,6 +148,7 @@ typedef struct PtClient
 								 * in order */
 	struct PtRequest *waiting;	/* PT_CLIENT_WAITING; else NULL */
 	bool		half_closed;	/* it sends no more */
+	bool		known;			/* how its connection is secured */
 	PtFar	   *fars[KAFKA_PLANE_ADMIN + 1];	/* its connections to the
 												 * workers of other planes;
 												 * NULL: none */

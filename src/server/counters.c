@@ -238,6 +238,18 @@ pt_client_slot_neighbours(const PtClientSlot *slot)
 }
 
 void
+pt_client_slot_secure(PtClientSlot *slot, const char *security, const char *tls_version, const char *cipher)
+{
+	if (!is_shared(slot))
+		return;
+	change_begin(slot);
+	strlcpy(slot->text.security, security, sizeof(slot->text.security));
+	strlcpy(slot->text.tls_version, tls_version, sizeof(slot->text.tls_version));
+	strlcpy(slot->text.cipher, cipher, sizeof(slot->text.cipher));
+	change_end(slot);
+}
+
+void
 pt_client_slots_forget(int worker)
 {
 	SpinLockAcquire(&counters->lock);

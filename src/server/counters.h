@@ -31,6 +31,9 @@ typedef struct PtClientText
 	char		software_version[32];
 	char		role[NAMEDATALEN];	/* as which it acts */
 	char		mechanism[32];	/* by which it is that role; empty: by none */
+	char		security[16];	/* what is spoken */
+	char		tls_version[16];	/* empty: no TLS */
+	char		cipher[64];
 } PtClientText;
 
 typedef struct PtClientSlot
@@ -67,6 +70,8 @@ extern void pt_client_slot_name(PtClientSlot *slot, const char *client_id, const
  * how many clients of all workers do; -1: this one cannot be counted.
  */
 extern int	pt_client_slot_role(PtClientSlot *slot, Oid role);
+extern void pt_client_slot_secure(PtClientSlot *slot, const char *security, const char *tls_version,
+								  const char *cipher);
 
 /*
  * How many clients there are from the same address, with this one; -1: nobody

@@ -19,6 +19,7 @@
 
 #include "guc.h"
 #include "kafka/listeners.h"
+#include "server/certificates.h"
 #include "server/doors.h"
 
 #define PT_DOOR_SOCKETS_MAX	16	/* addresses of one host */
@@ -46,6 +47,7 @@ static NetAccepted accepted;
 static NetTimer retry;
 
 static void retry_due(NetTimer *timer);
+static bool authenticates(KafkaSecurity security);
 static bool may_open(const KafkaEndpoint *at, Obstacle *obstacle);
 static bool open_sockets(Door *door, const KafkaEndpoint *at, Obstacle *obstacle);
 static void tell_closed(Door *door, const KafkaEndpoint *at, const Obstacle *obstacle);
@@ -94,6 +96,14 @@ retry_due(NetTimer *timer)
 	open_doors();
 }
 
+/* Does every client of such a listener have to prove who it is? */
+static bool
+authenticates(KafkaSecurity security)
+{
+	return kafka_security_has_sasl(security) ||
+		(security == KAFKA_SECURITY_SSL && pt_certificates_ask(security) == NET_TLS_ASK_REQUIRED);
+}
+
 /* Do the settings allow it?  Else *obstacle says what is in the way. */
 static bool
 may_open(const KafkaEndpoint *at, Obstacle *obstacle)
@@ -106,12 +116,12 @@ may_open(const KafkaEndpoint *at, Obstacle *obstacle)
 		obstacle->hint = "Add its name to \"pgtopic.listener_security_protocol_map\".";
 		return false;
 	}
-	if (kafka_security_has_tls(security))
+	if (kafka_security_has_tls(security) && pt_certificates_context() == NULL)
 	{
-		snprintf(obstacle->reason, sizeof(obstacle->reason), "%s is not supported yet", kafka_security_name(security));
+		strlcpy(obstacle->reason, pt_certificates_problem(&obstacle->hint), sizeof(obstacle->reason));
 		return false;
 	}
-	if (!kafka_security_has_sasl(security) && !pt_allow_unauthenticated && !net_host_is_loopback(at->host))
+	if (!authenticates(security) && !pt_allow_unauthenticated && !net_host_is_loopback(at->host))
 	{
 		snprintf(obstacle->reason, sizeof(obstacle->reason),
 				 "clients are not authenticated there, and the address is not loopback");

@@ -13,7 +13,7 @@
  * belong to them (forward.c), and from sessions of SQL.
  *
  * Siblings: client.c, turn.c, log_waits.c, span_source.c, forward.c, inbox.c,
- * doors.c; committer.c.
+ * doors.c, certificates.c; committer.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -33,6 +33,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
+#include "postmaster/postmaster.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -44,6 +45,7 @@
 #include "auth/auth.h"
 #include "guc.h"
 #include "record/crc32c.h"
+#include "server/certificates.h"
 #include "server/doors.h"
 #include "server/forward.h"
 #include "server/server.h"
@@ -129,6 +131,8 @@ pt_listener_main(Datum arg)
 	kafka_control_worker = pt_plane_of(l) == KAFKA_PLANE_CONTROL;
 	await_committer(wait_event);
 	listener_start(l);
+	if (pt_plane_of(l) == KAFKA_PLANE_DATA)
+		pt_certificates_load(l->number == 0);
 	if (l->number == 0)
 		pt_doors_init(l->loop, on_accepted);
 
@@ -255,6 +259,7 @@ set_limits(const PtListener *l, NetLimits *limits)
 	limits->output_bytes_max = PT_OUTPUT_BYTES_MAX;
 	limits->inflight_max = PT_INFLIGHT_MAX;
 	limits->idle_us = pt_plane_of(l) == KAFKA_PLANE_DATA ? (int64) pt_idle_timeout_ms * 1000 : 0;
+	limits->handshake_us = (int64) AuthenticationTimeout * 1000000;
 	Assert(limits->input_bytes_max >= limits->frame_bytes_max); /* one can always finish */
 }
 
@@ -321,6 +326,8 @@ take_interrupts(PtListener *l)
 	pt_auth_load(l->number == 0);
 	set_limits(l, &limits);
 	net_group_set_limits(l->group, &limits);
+	if (pt_plane_of(l) == KAFKA_PLANE_DATA)
+		pt_certificates_load(l->number == 0);
 	if (l->number == 0)
 		pt_doors_reload();
 }

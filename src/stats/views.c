@@ -38,8 +38,8 @@ PG_FUNCTION_INFO_V1(pt_reset_listener_stats);
 typedef struct Row
 {
 	int			n;
-	Datum		values[13];
-	bool		nulls[13];
+	Datum		values[16];
+	bool		nulls[16];
 } Row;
 
 /*
@@ -90,6 +90,9 @@ put_client(ReturnSetInfo *result, const PtClientSlot *client)
 	put_text(&row, client->text.software_version);
 	put_text(&row, client->text.role);
 	put_text(&row, client->text.mechanism);
+	put_text(&row, client->text.security);
+	put_text(&row, client->text.tls_version);
+	put_text(&row, client->text.cipher);
 	put(&row, Int32GetDatum(client->pid));
 	put(&row, TimestampTzGetDatum(client->connected_at));
 	put(&row, Int64GetDatum(client->requests));

@@ -400,9 +400,12 @@ def iter_lengths(reader):
 # --- a connection
 
 class Client:
-    def __init__(self, bootstrap, timeout=30, client_id="raw"):
+    def __init__(self, bootstrap, timeout=30, client_id="raw", tls=None):
+        """tls: an ssl.SSLContext."""
         host, port = bootstrap.rsplit(":", 1)
         self.socket = socket.create_connection((host, int(port)), timeout)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=host)
         self.client_id = client_id
         self.correlation = 0
 

@@ -35,6 +35,7 @@ class Clients:
         self.raw = build(bench_dir, "raw_bench")
         self.jars = jars
         self.deadline_s = deadline_s
+        self.tls_ports, self.tls_ca = set(), None       # where TLS is spoken, and with whose certificate
 
     def _run_several(self, n, argv, records):
         """n producers at the same time, each with its share of the records; from the first record sent to the last acknowledged."""
@@ -61,7 +62,8 @@ class Clients:
         argv = [self.rdk, mode, "-b", f"127.0.0.1:{port}", "-t", topic, "-T", str(self.deadline_s)]
         for letter, value in options.items():
             argv += ["-" + letter, str(value)]
-        for name, value in (properties or {}).items():
+        tls = {"security.protocol": "ssl", "ssl.ca.location": self.tls_ca} if port in self.tls_ports else {}
+        for name, value in {**(properties or {}), **tls}.items():
             argv += ["-X", f"{name}={value}"]
         return argv
 
@@ -83,6 +85,16 @@ class Clients:
 
     def rdk_latency(self, port, topic, records, size, acks):
         return self._rdk("latency", port, topic, {"acks": acks}, n=records, s=size, w=max(200, records // 5))
+
+    # TLS
+
+    def handshakes(self, port, seconds):
+        """Whole handshakes of one client that does nothing else, by OpenSSL's s_time."""
+        out = self._run(["openssl", "s_time", "-connect", f"127.0.0.1:{port}", "-new", "-time", str(seconds)])
+        m = re.search(r"(\d+) connections in (\d+) real seconds", out)
+        if not m:
+            raise BenchError("openssl s_time: " + out[-500:])
+        return {"handshakes": int(m.group(1)), "seconds": int(m.group(2))}
 
     # pre-encoded batches
 

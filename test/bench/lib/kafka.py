@@ -22,7 +22,7 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+listeners=PLAINTEXT://127.0.0.1:{port},{tls}CONTROLLER://127.0.0.1:{controller_port}
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs={directory}/data
@@ -60,10 +60,20 @@ def fetch_jars(bench_dir):
     return jars
 
 
+# With a listener that speaks TLS: the defaults, and the certificate that pgtopic has.
+TLS_PROPERTIES = """\
+ssl.keystore.type=PEM
+ssl.keystore.location={directory}/both.pem
+"""
+
+
 class Kafka:
     name = "kafka"
 
-    def __init__(self, jars, directory, port=None, heap="1G"):
+    def __init__(self, jars, directory, port=None, heap="1G", tls=None):
+        """tls: files of a certificate and its key."""
+        self.tls = tls
+        self.tls_port = procs.free_port() if tls else None
         self.jars = jars
         self.directory = directory
         self.port = port or procs.free_port()
@@ -79,7 +89,15 @@ class Kafka:
         os.makedirs(self.directory, exist_ok=True)
         self.config = os.path.join(self.directory, "server.properties")
         with open(self.config, "w") as f:
-            f.write(PROPERTIES.format(port=self.port, controller_port=procs.free_port(), directory=self.directory))
+            f.write(PROPERTIES.format(port=self.port, controller_port=procs.free_port(), directory=self.directory,
+                                      tls=f"SSL://127.0.0.1:{self.tls_port}," if self.tls else ""))
+            if self.tls:
+                f.write(TLS_PROPERTIES.format(directory=self.directory))
+        if self.tls:
+            with open(os.path.join(self.directory, "both.pem"), "w") as both:
+                for part in reversed(self.tls):
+                    with open(part) as f:
+                        both.write(f.read())
         run = subprocess.run(
             self.java("kafka.tools.StorageTool", "format", "-t", "pgtopic-bench-Kafka01", "-c", self.config, heap="256M"),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)

@@ -63,7 +63,8 @@ def commit(root):
 class Cluster:
     name = "pgtopic"
 
-    def __init__(self, directory, pg_config="pg_config", pg_port=None, port=None, settings=None):
+    def __init__(self, directory, pg_config="pg_config", pg_port=None, port=None, settings=None, tls=None):
+        """tls: files of a certificate and its key."""
         self.bin = _ask(pg_config, "--bindir")
         self.directory = directory
         self.data = os.path.join(directory, "data")
@@ -79,6 +80,12 @@ class Cluster:
             "pgtopic.database": "postgres",
             "pgtopic.plaintext_role": "kafka",
         })
+        self.tls_port = procs.free_port() if tls else None
+        if tls:
+            if self.user:
+                shutil.chown(tls[1], self.user)
+            self.settings["pgtopic.listeners"] += f",SSL://127.0.0.1:{self.tls_port}"
+            self.settings.update({"pgtopic.ssl_cert_file": tls[0], "pgtopic.ssl_key_file": tls[1]})
         self.settings.update(where_installed(pg_config))
         self.settings.update(settings or {})
         self.process = None

@@ -982,7 +982,8 @@ CREATE FUNCTION create_source(name text, tables text[] DEFAULT NULL, publication
 							  truncate bool DEFAULT true, key text DEFAULT NULL, value text DEFAULT NULL,
 							  headers text DEFAULT NULL, filter text DEFAULT NULL,
 							  topic_expression text DEFAULT NULL, outbox jsonb DEFAULT NULL,
-							  schemas bool DEFAULT false, failover bool DEFAULT false) RETURNS void
+							  schemas bool DEFAULT false, failover bool DEFAULT false,
+							  snapshot_readers int DEFAULT 1) RETURNS void
 	AS 'MODULE_PATHNAME', 'pt_create_source' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION create_source
 	IS 'makes records of the changes of tables, here or at another server, and of logical messages, exactly once';

@@ -47,7 +47,8 @@ enum
 {
 	ARG_NAME, ARG_TABLES, ARG_PUBLICATION, ARG_TOPIC, ARG_FORMAT, ARG_SNAPSHOT, ARG_CONNECTION, ARG_PREFIX,
 	ARG_MESSAGE_TOPICS, ARG_SLOT, ARG_NUMERIC, ARG_TOMBSTONES, ARG_TRUNCATE, ARG_KEY, ARG_VALUE, ARG_HEADERS, ARG_FILTER,
-	ARG_TOPIC_EXPRESSION, ARG_OUTBOX, ARG_SCHEMAS, ARG_FAILOVER
+	ARG_TOPIC_EXPRESSION, ARG_OUTBOX, ARG_SCHEMAS, ARG_FAILOVER,
+	ARG_READERS
 };
 
 static void check_definition(PtTask *task);
@@ -295,7 +296,7 @@ text_or_null(FunctionCallInfo fcinfo, int n)
  * create_source(name, tables, publication, topic, format, snapshot,
  * connection, message_prefix, message_topics, slot, numerics, tombstones,
  * truncate, key, value, headers, filter, topic_expression, outbox,
- * schemas, failover)
+ * schemas, failover, snapshot_readers)
  */
 Datum
 pt_create_source(PG_FUNCTION_ARGS)
@@ -326,6 +327,8 @@ pt_create_source(PG_FUNCTION_ARGS)
 		pt_definition_texts(&definition, "message_topics", text_list(fcinfo, ARG_MESSAGE_TOPICS));
 	if (!PG_ARGISNULL(ARG_OUTBOX))
 		pt_definition_jsonb(&definition, "outbox", PG_GETARG_JSONB_P(ARG_OUTBOX));
+	if (!PG_ARGISNULL(ARG_READERS))
+		pt_definition_int(&definition, "snapshot_readers", PG_GETARG_INT32(ARG_READERS));
 	if (!PG_ARGISNULL(ARG_FAILOVER))
 		pt_definition_bool(&definition, "failover", PG_GETARG_BOOL(ARG_FAILOVER));
 	if (!PG_ARGISNULL(ARG_SCHEMAS))

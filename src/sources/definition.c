@@ -20,6 +20,9 @@
 
 #include "sources/internal.h"
 
+/* More of them would help nobody. */
+#define READERS_MAX		32
+
 /*
  * Returns whether a field has the first of two values, and not the second;
  * ERROR for any other.
@@ -74,6 +77,11 @@ read_snapshot(PtSource *source, const PtTask *task)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid \"%s\" of source \"%s\": \"%s\"", "snapshot", task->name, text),
 				 errhint("It is \"initial\", \"incremental\" or \"never\".")));
+	source->readers = (int) pt_task_int(task, "snapshot_readers", 1);
+	if (source->readers < 1 || source->readers > READERS_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" of source \"%s\" must be from 1 to %d", "snapshot_readers", task->name, READERS_MAX)));
 }
 
 /*

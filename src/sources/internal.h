@@ -71,6 +71,7 @@ struct PtSource
 	bool		schemas;		/* beside keys and values */
 	bool		snapshot;		/* copy the rows that are there */
 	bool		incremental;	/* in chunks, while changes stream */
+	int			readers;		/* connections that copy tables at a time */
 	bool		tombstones;		/* behind a delete, in Debezium's format */
 	bool		truncate;		/* make records of TRUNCATE */
 	bool		numeric_as_number;

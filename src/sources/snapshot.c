@@ -9,6 +9,10 @@
  * reads the topics sees all of them or none.  After an error the slot is made
  * anew, and nothing is left of the attempt.
  *
+ * With several connections, which share the snapshot, as many tables are read
+ * at a time: their servers' processes work while we take rows of each in turn.
+ * How many there were is in pg_stat_progress_copy.
+ *
  * Where the snapshot is incremental, only tables without a key are copied so;
  * the others are written down, to be copied in chunks.
  *
@@ -21,14 +25,20 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "commands/progress.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "topic/timestamp.h"
+#include "utils/backend_progress.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "sources/chunks.h"
 #include "sources/internal.h"
 #include "stop_point.h"
+
+/* So many rows of a table are taken before it is the next one's turn. */
+#define TURN_ROWS	100
 
 /*
  * Returns the tables of the publication, with the columns and the condition
@@ -135,47 +145,150 @@ error_context(void *arg)
 				   LSN_FORMAT_ARGS(run->lsn), run->source->name);
 }
 
-/*
- * Makes records of the rows of one table.
- */
-static void
-copy_table(PtSourceRun *run, PtPeerRows *tables, int i)
+/* A connection that reads a table. */
+typedef struct Reader
 {
-	const char *full = pt_snapshot_table_name(tables, i);
-	const char *columns = pt_peer_value_or_null(tables, i, PT_TABLE_COLUMNS);
-	const char *filter = pt_peer_value_or_null(tables, i, PT_TABLE_FILTER);
+	PtPeer	   *remote;
+	int			table;			/* number in the list; -1: none */
 	List	   *key;
 	List	   *not_null;
-	PtSourceTable *table = NULL;
-	const PtPeerRow *row;
-	ErrorContextCallback context = {.callback = error_context,.arg = run,.previous = error_context_stack};
+	PtSourceTable *described;	/* NULL before the first row */
+} Reader;
 
-	pt_snapshot_lock(run->remote, tables, i);
-	key = pt_table_key(run->remote, pt_peer_oid(tables, i, PT_TABLE_OID));
-	not_null = run->source->schemas ? pt_table_not_null(run->remote, pt_peer_oid(tables, i, PT_TABLE_OID)) : NIL;
+/*
+ * Opens the connections beside the first one, which see what that one sees.
+ */
+static void
+open_readers(PtSourceRun *run, Reader *readers, int n)
+{
+	const char *snapshot = NULL;
+
+	readers[0].remote = run->remote;
+	if (n > 1)
+		snapshot = pt_peer_value(pt_peer_query(run->remote, "SELECT pg_catalog.pg_export_snapshot()", 1), 0, 0);
+	for (int i = 0; i < n; i++)
+	{
+		readers[i].table = -1;
+		if (i == 0)
+			continue;
+		readers[i].remote = pt_peer_connect(run->source, run->task);
+		pt_peer_command(readers[i].remote, "BEGIN TRANSACTION READ ONLY ISOLATION LEVEL REPEATABLE READ");
+		pt_peer_command(readers[i].remote, psprintf("SET TRANSACTION SNAPSHOT %s", quote_literal_cstr(snapshot)));
+	}
+}
+
+/*
+ * Begins to read a table.
+ */
+static void
+begin_table(const PtSourceRun *run, Reader *reader, const PtPeerRows *tables, int i)
+{
+	const char *columns = pt_peer_value_or_null(tables, i, PT_TABLE_COLUMNS);
+	const char *filter = pt_peer_value_or_null(tables, i, PT_TABLE_FILTER);
+	Oid			id = pt_peer_oid(tables, i, PT_TABLE_OID);
+
+	reader->table = i;
+	reader->described = NULL;
+	pt_snapshot_lock(reader->remote, tables, i);
+	reader->key = pt_table_key(reader->remote, id);
+	reader->not_null = run->source->schemas ? pt_table_not_null(reader->remote, id) : NIL;
 
 	/*
 	 * a partitioned table has its rows below it, a plain one may have
 	 * children that are tables of their own
 	 */
-	pt_peer_rows_begin(run->remote, psprintf("SELECT %s FROM %s%s%s%s", columns ? columns : "",
-											 *pt_peer_value(tables, i, PT_TABLE_KIND) == 'p' ? "" : "ONLY ", full,
-											 filter ? " WHERE " : "", filter ? filter : ""));
+	pt_peer_rows_begin(reader->remote, psprintf("SELECT %s FROM %s%s%s%s", columns ? columns : "",
+												*pt_peer_value(tables, i, PT_TABLE_KIND) == 'p' ? "" : "ONLY ",
+												pt_snapshot_table_name(tables, i),
+												filter ? " WHERE " : "", filter ? filter : ""));
+}
+
+/*
+ * Makes records of the next rows, while the servers' other processes go on
+ * with theirs.  At the end the reader has no table.
+ */
+static void
+copy_some(PtSourceRun *run, Reader *reader, const PtPeerRows *tables)
+{
+	ErrorContextCallback context = {.callback = error_context,.arg = run,.previous = error_context_stack};
+
 	run->table = NULL;
 	error_context_stack = &context;
-	while ((row = pt_peer_rows_next(run->remote)) != NULL)
+	for (int n = 0; n < TURN_ROWS && reader->table >= 0; n++)
 	{
+		const PtPeerRow *row = pt_peer_rows_next(reader->remote);
 		MemoryContext old;
 
 		CHECK_FOR_INTERRUPTS();
-		if (table == NULL)
-			table = pt_snapshot_describe(run, tables, i, row, key, not_null, true);
+		if (row == NULL)
+		{
+			reader->table = -1;
+			break;
+		}
+		if (reader->described == NULL)
+			reader->described = pt_snapshot_describe(run, tables, reader->table, row, reader->key, reader->not_null, true);
 		old = MemoryContextSwitchTo(run->mcxt);
-		pt_envelope_change(run, table, 'r', NULL, 0, row->values);
+		pt_envelope_change(run, reader->described, 'r', NULL, 0, row->values);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(run->mcxt);
 	}
 	error_context_stack = context.previous;
+	pgstat_progress_update_param(PROGRESS_COPY_TUPLES_PROCESSED, run->records);
+	pgstat_progress_update_param(PROGRESS_COPY_BYTES_PROCESSED, run->bytes);
+}
+
+/*
+ * Returns whether a table is to be copied here and now; else it is nobody's,
+ * or is written down to be copied in chunks.
+ */
+static bool
+copied_now(const PtSourceRun *run, const PtPeerRows *tables, int i)
+{
+	Oid			id = pt_peer_oid(tables, i, PT_TABLE_OID);
+
+	if (pt_table_is_ours(run->source, id))
+		return false;
+	if (!run->source->incremental || pt_table_key(run->remote, id) == NIL)
+		return true;
+	(void) pt_progress_add(run->source->name, pt_peer_value(tables, i, PT_TABLE_SCHEMA), pt_peer_value(tables, i, PT_TABLE_NAME));
+	return false;
+}
+
+/*
+ * Copies the tables, as many at a time as there are connections.
+ */
+static void
+copy_tables(PtSourceRun *run, const PtPeerRows *tables)
+{
+	int			n = run->source->readers;
+	Reader	   *readers = palloc0(sizeof(Reader) * n);
+	bool	   *copied = palloc(sizeof(bool) * Max(tables->n, 1));
+	int			next = 0;
+	int			busy;
+
+	for (int i = 0; i < tables->n; i++)
+		copied[i] = copied_now(run, tables, i);
+	open_readers(run, readers, n);
+	PT_STOP_POINT("source.copying");
+	pgstat_progress_start_command(PROGRESS_COMMAND_COPY, InvalidOid);
+	do
+	{
+		busy = 0;
+		for (int i = 0; i < n; i++)
+		{
+			while (next < tables->n && !copied[next])
+				next++;
+			if (readers[i].table < 0 && next < tables->n)
+				begin_table(run, &readers[i], tables, next++);
+			if (readers[i].table < 0)
+				continue;
+			busy++;
+			copy_some(run, &readers[i], tables);
+		}
+	} while (busy > 0);
+	pgstat_progress_end_command();
+	for (int i = 1; i < n; i++)
+		pt_peer_close(readers[i].remote);
 }
 
 /*
@@ -202,16 +315,7 @@ pt_source_snapshot(PtSourceRun *run)
 	run->commit_ts = GetCurrentTimestamp();
 	run->commit_ms = pt_timestamptz_to_ms(run->commit_ts);
 	tables = pt_snapshot_tables(run->remote, run->source);
-	for (int i = 0; i < tables->n; i++)
-	{
-		if (pt_table_is_ours(run->source, pt_peer_oid(tables, i, PT_TABLE_OID)))
-			continue;
-		if (!run->source->incremental || pt_table_key(run->remote, pt_peer_oid(tables, i, PT_TABLE_OID)) == NIL)
-			copy_table(run, tables, i);
-		else
-			(void) pt_progress_add(run->source->name, pt_peer_value(tables, i, PT_TABLE_SCHEMA),
-								   pt_peer_value(tables, i, PT_TABLE_NAME));
-	}
+	copy_tables(run, tables);
 	pt_peer_command(run->remote, "COMMIT");
 	run->end_lsn = lsn;
 	run->committed = GetCurrentTimestamp();

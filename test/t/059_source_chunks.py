@@ -201,6 +201,29 @@ def test_keys():
     tap.equal(here.sql("SELECT count(*) FROM source_snapshots WHERE source = 'odd'"), "0", "drop_source() forgets them")
 
 
+def test_readers():
+    """several connections read tables at a time, with one snapshot beside a writer; what they have taken is seen; an error leaves none of them"""
+    names = ["r%d" % n for n in range(5)]
+    there.sql("".join("CREATE TABLE %s (id int PRIMARY KEY); INSERT INTO %s SELECT generate_series(1, 1000);" % (name, name) for name in names)
+              + "CREATE TABLE empty_one (id int PRIMARY KEY)")
+    create = "SELECT create_source('readers', tables => ARRAY['r0', 'r1', 'r2', 'r3', 'r4', 'empty_one'], topic => '{table}', format => 'row', snapshot_readers => %s," \
+        " connection => '" + pair.connection() + "')"
+    pair.refused("must be from 1 to 32", create % 33, "not too many")
+    pair.refused("must be from 1 to 32", create % 0, "nor none")
+    stop.set("source.copying")
+    here.sql(create % 3)
+    stop.await_("source.copying")
+    tap.equal(there.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgtopic source readers'"), "3", "three connections")
+    there.sql("BEGIN;" + "".join("INSERT INTO %s VALUES (1001); DELETE FROM %s WHERE id = 1;" % (name, name) for name in names) + "COMMIT")
+    stop.release("source.copying")
+    for name in names:
+        pair.wait_records(name, 1002)
+        tap.equal(here.sql("SELECT count(DISTINCT key), count(*) FILTER (WHERE headers->>'op' = 'r'), string_agg(headers->>'op', '' ORDER BY \"offset\")"
+                           " FILTER (WHERE headers->>'op' <> 'r') FROM topics.%s" % name), "1001|1000|cd", name + ": the rows that were there, then the changes")
+    tap.equal(there.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgtopic source readers'"), "1", "one is left")
+    here.sql("SELECT drop_source('readers')")
+
+
 def test_swapped():
     """a table that becomes a view amid the snapshot is not read: nobody's code runs as the source's role"""
     there.sql("CREATE TABLE swapped (id int PRIMARY KEY); INSERT INTO swapped VALUES (1); CREATE TABLE ran (id int);"
@@ -243,4 +266,4 @@ pg.demote()
 stop = points.Points()
 pair = two_servers.Pair(here=stop.settings)
 here, there = pair.here, pair.there
-tap.main([test_incremental, test_again, test_window, test_running, test_keys, test_swapped, test_refusals])
+tap.main([test_incremental, test_again, test_window, test_running, test_keys, test_readers, test_swapped, test_refusals])

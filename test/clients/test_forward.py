@@ -378,13 +378,17 @@ def test_end_amid():
     members = []
     for n, c in enumerate(clients):
         members.append(c.call("JoinGroup", 5, join("amid-%d" % n, ""))["MemberId"])
+    old = control()
+    os.kill(old, signal.SIGSTOP)
+    for n, c in enumerate(clients):
         data, expected = wire(c, [("JoinGroup", 5, join("amid-%d" % n, members[n])), ("Produce", 3, produce("pipe", b"behind")),
                                   ("FindCoordinator", 2, {"Key": "amid"})])
         c.socket.sendall(data)
         clients[n] = (c, expected)
     eventually(lambda: server.sql("SELECT count(*) FROM clients WHERE client_id LIKE 'amid-%' AND api = 'JoinGroup'"), "30",
                "all of them join")
-    os.kill(control(), signal.SIGTERM)
+    os.kill(old, signal.SIGTERM)
+    os.kill(old, signal.SIGCONT)
     answers = [receive_all(*who) for who in clients]
     tap.equal([a[0]["ErrorCode"] for a in answers], [COORDINATOR_NOT_AVAILABLE] * 30, "all are told to try again")
     tap.equal([(a[1]["Responses"][0]["PartitionResponses"][0]["ErrorCode"], a[2]["ErrorCode"]) for a in answers],

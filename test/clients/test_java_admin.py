@@ -82,12 +82,12 @@ def test_quotas():
                                   (("--entity-type", "users", "--entity-default", "--entity-type", "clients", "--entity-default"),
                                    "controller_mutation_rate=5", {"user": None, "client-id": None}),
                                   (("--entity-type", "ips", "--entity-name", "10.0.0.1"), "connection_creation_rate=5", {"ip": "10.0.0.1"})):
-        says("Completed updating config", configs("--alter", *words, "--add-config", config), "kafka-configs, %s" % (entity,), True)
+        says("Completed updating (default )?config", configs("--alter", *words, "--add-config", config), "kafka-configs, %s" % (entity,), True)
         for name_value in config.split(","):
             name, value = name_value.split("=")
             tap.equal(server.sql("SELECT value FROM client_quotas WHERE entity = '%s' AND quota = '%s'" % (json.dumps(entity), name)), value, "is a row")
             says(name + "=" + value, configs("--describe", *words), "is told", True)
-        says("Completed updating config", configs("--alter", *words, "--delete-config", ",".join(c.split("=")[0] for c in config.split(","))),
+        says("Completed updating (default )?config", configs("--alter", *words, "--delete-config", ",".join(c.split("=")[0] for c in config.split(","))),
              "and removed", True)
     tap.equal(server.sql("SELECT count(*) FROM client_quotas"), "0", "all of them")
     says("fractional", configs("--alter", "--entity-type", "users", "--entity-name", "alice", "--add-config", "producer_byte_rate=1.5"),

@@ -218,8 +218,8 @@ def test_acks_0():
     quotas('{"client-id": "fire"}', producer_byte_rate=1000)
     with connect("fire") as client:
         client.send("Produce", 9, rawtest.produce_body("plain", "x" * 100000, acks=0))
-        client.send("ApiVersions", 0)
         server.wait_for("SELECT throttles FROM quota_usage WHERE client_id = 'fire'", "1")
+        client.send("ApiVersions", 0)
         tap.ok(rawtest.silent(client.socket), "what is behind it waits")
         drop_all()
         tap.equal(client.receive("ApiVersions", 0)["ErrorCode"], NONE, "until the quota is gone")

@@ -445,7 +445,7 @@ def test_refusals():
             ("SELECT create_source('x', tables => ARRAY['v'])", "not a table that can be a source"),
             ("SELECT create_source('x', tables => ARRAY['topics.topical'])", "not a table that can be a source"),
             ("SELECT create_source('x', tables => ARRAY['task_definitions'])", "not a table that can be a source"),
-            ("SELECT create_source('x', tables => ARRAY['orders'], format => 'avro')", "\"row\" or \"debezium\""),
+            ("SELECT create_source('x', tables => ARRAY['orders'], format => 'avro')", '"debezium", "row" or "outbox"'),
             ("SELECT create_source('x', tables => ARRAY['orders'], connection => 'host=/nowhere')", "connection to the source's server failed"),
             ("SELECT create_source('x', tables => ARRAY['nowhere'], connection => '%s')" % connection(), "does not exist at the source's server"),
             ("SELECT create_source('x', publication => 'nowhere', connection => '%s')" % connection(), "publication \"nowhere\" does not exist"),

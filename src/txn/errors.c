@@ -35,9 +35,12 @@ static const Knows knows[] = {
 
 /*
  * The code that stands for error in an answer of this API and version.  The
- * older ones mean the same to clients: INVALID_PRODUCER_EPOCH where they do
- * not know PRODUCER_FENCED, UNKNOWN_PRODUCER_ID where they must abort, and
- * NOT_ENOUGH_REPLICAS for what a producer is to send again.
+ * older ones make clients do the same: INVALID_PRODUCER_EPOCH where they do
+ * not know PRODUCER_FENCED, NOT_ENOUGH_REPLICAS for what a producer is to send
+ * again, and where they must abort UNKNOWN_PRODUCER_ID, which Java and
+ * librdkafka abort after, and ask for the next epoch.  In an answer to
+ * TxnOffsetCommit that would be the end for them; there ILLEGAL_GENERATION
+ * makes them abort.
  */
 TxnError
 txn_error_for(TxnError error, int16 api_key, int16 api_version)
@@ -52,7 +55,7 @@ txn_error_for(TxnError error, int16 api_key, int16 api_version)
 	if (error == TXN_PRODUCER_FENCED && api_version < api->fenced)
 		return TXN_INVALID_PRODUCER_EPOCH;
 	if (error == TXN_TRANSACTION_ABORTABLE && api_version < api->abortable)
-		return TXN_UNKNOWN_PRODUCER_ID;
+		return api_key == TXN_OFFSET_COMMIT ? TXN_ILLEGAL_GENERATION : TXN_UNKNOWN_PRODUCER_ID;
 	if (error == TXN_CONCURRENT_TRANSACTIONS && api_version < api->concurrent)
 		return TXN_NOT_ENOUGH_REPLICAS;
 	if (api_key == PRODUCE && (error == TXN_COORDINATOR_LOAD_IN_PROGRESS || error == TXN_COORDINATOR_NOT_AVAILABLE))

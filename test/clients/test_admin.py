@@ -30,7 +30,7 @@ APIS = {29: "DescribeAcls", 30: "CreateAcls", 31: "DeleteAcls", 38: "CreateDeleg
         51: "AlterUserScramCredentials", 55: "DescribeQuorum", 57: "UpdateFeatures", 61: "DescribeProducers", 64: "UnregisterBroker",
         65: "DescribeTransactions", 66: "ListTransactions", 80: "AddRaftVoter", 81: "RemoveRaftVoter"}
 # What Kafka has and this server does not say it speaks.
-NOT_HERE = {17: "SaslHandshake", 24: "AddPartitionsToTxn", 26: "EndTxn", 36: "SaslAuthenticate", 71: "GetTelemetrySubscriptions",
+NOT_HERE = {24: "AddPartitionsToTxn", 26: "EndTxn", 71: "GetTelemetrySubscriptions",
             76: "ShareGroupHeartbeat", 88: "StreamsGroupHeartbeat"}
 NONE, UNKNOWN_TOPIC, INVALID_TOPIC, NOT_ALLOWED, NO_MECHANISM, UNSUPPORTED = 0, 3, 17, 31, 33, 35
 INVALID_ASSIGNMENT, INVALID_REQUEST, NO_TOKENS, NOT_NEEDED = 39, 42, 61, 84

@@ -13,7 +13,7 @@ import cluster as pg   # noqa: E402
 import tap             # noqa: E402
 
 VENV = os.path.join(HERE, "build", "venv", "bin", "python")
-SECRET = "s3cret and \u00fc"       # without "," and "=", which librdkafka escaped wrongly up to 2.0
+SECRET = "s3cret, with = and \u00fc"
 TELLING = ["kcat", "confluent-kafka", "aiokafka"]       # the others try again until their time is over, or log it elsewhere
 MECHANISMS = ["SCRAM-SHA-256", "PLAIN"]
 
@@ -122,7 +122,7 @@ def clients():
 
 def test_clients():
     for name, client in clients():
-        for mechanism in MECHANISMS:
+        for mechanism in MECHANISMS if name != "kcat" else ["PLAIN"]:      # librdkafka before 2.6.1 has SCRAM's nonce wrong
             topic = "%s-%s" % (name.lower(), mechanism.lower())
             server.sql("SELECT create_topic('%s')" % topic)
             done = client(mechanism, SECRET, topic)

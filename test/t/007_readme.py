@@ -59,7 +59,7 @@ def test_settings():
     really = dict(server.rows("SELECT name, boot_val || CASE WHEN unit IS NULL OR boot_val LIKE '-%' THEN '' ELSE ' ' || unit END "
                               "FROM pg_settings WHERE name LIKE 'pgtopic.%'"))
     tap.equal(sorted(listed), sorted(really), "every setting is in the table, and no other")
-    sizes = {"B": 1, "kB": 1024, "MB": 1 << 20, "ms": 1, "s": 1000, "min": 60000, "d": 86400000}
+    sizes = {"B": 1, "kB": 1024, "MB": 1 << 20, "GB": 1 << 30, "ms": 1, "s": 1000, "min": 60000, "d": 86400000}
 
     def plain(text):
         match = re.match(r"(\d+) ?([a-zA-Z]+)$", text)

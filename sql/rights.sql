@@ -110,6 +110,6 @@ SELECT * FROM kafka_acls WHERE resource_type = 'topic' AND resource_name LIKE 'r
 
 SELECT drop_topic('rt_a'), drop_topic('rt_b');
 SELECT count(*) FROM kafka_acls WHERE resource_name LIKE 'rt\_%';
-TRUNCATE kafka_acl_entries;
+TRUNCATE TABLE kafka_acl_entries;
 SELECT count(*) FROM kafka_acls WHERE resource_type = 'group';
 DROP ROLE regress_pt_admin, regress_pt_ann, regress_pt_bob, regress_pt_team, regress_pt_new;

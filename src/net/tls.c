@@ -80,8 +80,8 @@ static void out_shrink(NetConn *conn);
 static void note_end(NetConn *conn, int ret);
 static void note_problem(NetSecure *tls);
 static bool take_peer(NetSecure *tls);
-static char *subject_text(X509_NAME * subject);
-static char *common_name(X509_NAME * subject, bool *right);
+static char *subject_text(const X509_NAME *subject);
+static char *common_name(const X509_NAME *subject, bool *right);
 static bool seal_piece(NetSecure *tls, const char *data, size_t len);
 
 /*
@@ -345,7 +345,7 @@ net_conn_tls(const NetConn *conn)
  * one by whoever compares it.  NULL with *right: it has none.
  */
 static char *
-common_name(X509_NAME * subject, bool *right)
+common_name(const X509_NAME *subject, bool *right)
 {
 	int			at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
 	unsigned char *text = NULL;
@@ -365,7 +365,7 @@ common_name(X509_NAME * subject, bool *right)
 
 /* As RFC 2253 writes it, in UTF-8; NULL: it has a NUL, or no memory. */
 static char *
-subject_text(X509_NAME * subject)
+subject_text(const X509_NAME *subject)
 {
 	BIO		   *bio = BIO_new(BIO_s_mem());
 	char	   *text = NULL;

@@ -71,7 +71,7 @@ def test_upgrade():
         tap.note("left out: pg_upgrade does not find a library below PGTOPIC_DESTDIR")
         return
     server.stop()
-    upgraded = pg.Cluster("upgraded", {"synchronous_commit": "on"}).init()
+    upgraded = pg.Cluster("upgraded", {"synchronous_commit": "on"}).init(roles=False)
     done = subprocess.run([pg.BINDIR + "/pg_upgrade", "-b", pg.BINDIR, "-B", pg.BINDIR, "-d", server.data, "-D", upgraded.data,
                            "-U", "postgres", "-p", str(pg.free_port()), "-P", str(pg.free_port()), "-s", pg.base_dir()],
                           cwd=pg.base_dir(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)

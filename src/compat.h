@@ -598,4 +598,25 @@ extern int	run_ssl_passphrase_command(const char *cmd, const char *prompt, bool 
 #define pt_run_passphrase_command(command, prompt, buf, size) run_ssl_passphrase_command(command, prompt, false, buf, size)
 #endif
 
+/* 18 keeps a client's keys of SCRAM: for files with libpq/libpq-be.h. */
+#if PG_VERSION_NUM < 180000
+#define pt_port_forget_keys(port) ((void) 0)
+#else
+#define pt_port_forget_keys(port) \
+	(explicit_bzero((port)->scram_ClientKey, sizeof((port)->scram_ClientKey)), \
+	 explicit_bzero((port)->scram_ServerKey, sizeof((port)->scram_ServerKey)), \
+	 (port)->has_scram_keys = false)
+#endif
+
+/*
+ * 19 warns the session whose password expires soon, and a worker is no session:
+ * to be called before get_role_password(), as a reload sets it anew.  For
+ * files with libpq/crypt.h.
+ */
+#if PG_VERSION_NUM < 190000
+#define pt_mute_password_warnings() ((void) 0)
+#else
+#define pt_mute_password_warnings() ((void) (password_expiration_warning_threshold = 0))
+#endif
+
 #endif							/* PT_COMPAT_H */

@@ -32,6 +32,7 @@
 #include "libpq/crypt.h"
 #include "libpq/scram.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/memutils.h"
 
@@ -172,11 +173,37 @@ scram_begin(PtAuthExchange *exchange, const char *in, int len)
 	}
 	if (!find_line(exchange))
 		return false;
+	pt_mute_password_warnings();
 	secret = get_role_password(exchange->role, &exchange->detail);
 	exchange->port = palloc0(sizeof(Port));
 	exchange->port->user_name = exchange->role;
 	exchange->scram = pg_be_scram_mech.init(exchange->port, "SCRAM-SHA-256", secret);
 	return true;
+}
+
+/*
+ * Runs the server's code for one message.  From 18 on it leaves the client's
+ * keys in MyProcPort, which a worker does not have: here they go into the
+ * exchange's Port, and are forgotten at once.
+ */
+static int
+run_scram(PtAuthExchange *exchange, const char *in, int len, char **out, int *out_len, const char **detail)
+{
+	Port	   *before = MyProcPort;
+	volatile int result = PG_SASL_EXCHANGE_FAILURE;
+
+	MyProcPort = exchange->port;
+	PG_TRY();
+	{
+		result = pg_be_scram_mech.exchange(exchange->scram, in, len, out, out_len, detail);
+	}
+	PG_FINALLY();
+	{
+		MyProcPort = before;
+		pt_port_forget_keys(exchange->port);
+	}
+	PG_END_TRY();
+	return result;
 }
 
 /*
@@ -190,7 +217,7 @@ scram_step(PtAuthExchange *exchange, const char *in, int len, char **out, int *o
 
 	if (exchange->scram == NULL && !scram_begin(exchange, in, len))
 		return PT_AUTH_FAILED;
-	switch (pg_be_scram_mech.exchange(exchange->scram, in, len, out, out_len, &detail))
+	switch (run_scram(exchange, in, len, out, out_len, &detail))
 	{
 		case PG_SASL_EXCHANGE_CONTINUE:
 			return PT_AUTH_CONTINUE;
@@ -202,6 +229,19 @@ scram_step(PtAuthExchange *exchange, const char *in, int len, char **out, int *o
 }
 
 /*
+ * Is it the password of the role?  *detail may get a reason for the log.
+ */
+static bool
+password_fits(PtAuthExchange *exchange, const char *password, const char **detail)
+{
+	const char *secret;
+
+	pt_mute_password_warnings();
+	secret = get_role_password(exchange->role, detail);
+	return pt_password_matches(exchange->role, secret, password, detail);
+}
+
+/*
  * The message of PLAIN; there is one.
  */
 static PtAuthOutcome
@@ -210,8 +250,7 @@ plain_step(PtAuthExchange *exchange, const char *in, int len)
 	char		password[PT_SASL_MESSAGE_MAX];
 	const char *problem;
 	const char *detail = NULL;
-	char	   *secret;
-	bool		matches;
+	volatile bool matches = false;
 
 	if (pt_password_busy(&exchange->again_at))
 		return PT_AUTH_LATER;
@@ -223,13 +262,15 @@ plain_step(PtAuthExchange *exchange, const char *in, int len)
 		explicit_bzero(password, sizeof(password));
 		return PT_AUTH_FAILED;
 	}
-	matches = exchange->line->auth_method == uaTrust;
-	if (!matches)
+	PG_TRY();
 	{
-		secret = get_role_password(exchange->role, &detail);
-		matches = pt_password_matches(exchange->role, secret, password, &detail);
+		matches = exchange->line->auth_method == uaTrust || password_fits(exchange, password, &detail);
 	}
-	explicit_bzero(password, sizeof(password));
+	PG_FINALLY();
+	{
+		explicit_bzero(password, sizeof(password));
+	}
+	PG_END_TRY();
 	return matches ? PT_AUTH_DONE : refuse(exchange, detail);
 }
 

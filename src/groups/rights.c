@@ -95,16 +95,20 @@ pt_group_rights(Oid role, PtString group_id, bool dont_wait)
 void
 pt_group_check(PtString group_id, PtOperation op)
 {
+	char	   *user;
+
 	if ((pt_group_rights(GetUserId(), group_id, false) & PT_OP_BIT(op)) != 0)
 		return;
+	user = pt_role_name(GetUserId());	/* NULL: it was dropped meanwhile */
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied for group \"%s\"", pt_string_to_server(group_id)),
 			 pt_groups_follow_topics ?
 			 errdetail("It has committed offsets in topics that you may not read.") : 0,
+			 user == NULL ? 0 :
 			 errhint("An administrator can allow it: SELECT grant_kafka_acl('group', %s, '%s', %s)",
 					 quote_literal_cstr(pt_string_to_server(group_id)), pt_operation_name(op),
-					 quote_literal_cstr(pt_role_name(GetUserId())))));
+					 quote_literal_cstr(user))));
 }
 
 /*

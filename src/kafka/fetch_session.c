@@ -144,7 +144,7 @@ new_id(void)
  * that the next request must have.  Returns NULL if the cache is full.
  */
 KafkaFetchSession *
-kafka_fetch_session_new(bool by_id, int nparts)
+kafka_fetch_session_new(Oid role, bool by_id, int nparts)
 {
 	MemoryContext mcxt;
 	KafkaFetchSession *session;
@@ -164,6 +164,7 @@ kafka_fetch_session_new(bool by_id, int nparts)
 	session->id = id;
 	session->epoch = 1;
 	session->serial = ++last_serial;
+	session->role = role;
 	session->by_id = by_id;
 	session->mcxt = mcxt;
 	session->used = GetCurrentTimestamp();

@@ -63,6 +63,7 @@ typedef struct KafkaFetchSession
 	int32		id;
 	int32		epoch;			/* of the next request; 1 and more */
 	uint64		serial;			/* no other session of this process has it */
+	Oid			role;			/* whose it is */
 	bool		by_id;			/* topics are named by id */
 	MemoryContext mcxt;
 	HTAB	   *parts;			/* KafkaFetchKey to KafkaFetchPart */
@@ -74,7 +75,7 @@ typedef struct KafkaFetchSession
 
 extern KafkaFetchSession *kafka_fetch_session_find(int32 id);
 
-extern KafkaFetchSession *kafka_fetch_session_new(bool by_id, int nparts);
+extern KafkaFetchSession *kafka_fetch_session_new(Oid role, bool by_id, int nparts);
 extern void kafka_fetch_session_drop(KafkaFetchSession *session);
 
 extern void kafka_fetch_session_next(KafkaFetchSession *session);

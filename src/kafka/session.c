@@ -23,6 +23,7 @@
 
 #include "utils/timestamp.h"
 
+#include "guc.h"
 #include "rights/rights.h"
 #include "kafka/login.h"
 #include "kafka/session.h"
@@ -103,6 +104,7 @@ kafka_session_resolve(KafkaSession *session)
 {
 	uint64		changes = pt_roles_changes();
 	char	   *problem = NULL;
+	char	   *name;
 
 	session->role_until = DT_NOEND;
 	if (session->mechanism[0] != '\0')
@@ -114,8 +116,11 @@ kafka_session_resolve(KafkaSession *session)
 	else
 	{
 		session->role = pt_plaintext_role_find(&problem);
-		if (problem == NULL)
-			strlcpy(session->role_name, pt_role_name(session->role), sizeof(session->role_name));
+		name = problem == NULL ? pt_role_name(session->role) : NULL;
+		if (name != NULL)
+			strlcpy(session->role_name, name, sizeof(session->role_name));
+		else if (problem == NULL)
+			problem = psprintf("role \"%s\" of \"pgtopic.plaintext_role\" has just been dropped", pt_plaintext_role);
 	}
 	if (problem == NULL)
 		session->roles_seen = changes;

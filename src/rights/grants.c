@@ -216,13 +216,16 @@ pt_grant_on_topic(Oid relid, PtOperation op, Oid role)
 
 /*
  * Runs a REVOKE as each who has granted some of these privileges to the role:
- * that is the only way to take them all away.
+ * that is the only way to take them all away.  The owner may; who is not may
+ * take away what it has granted itself.  ERROR if that is nothing.
  */
 static void
-revoke_as_grantors(const char *sql, const Acl * items, AclMode mode, Oid role)
+revoke_as_grantors(const char *sql, const Acl * items, AclMode mode, Oid role, bool owner)
 {
 	Oid			save_user;
 	int			save_context;
+	int			others = 0;
+	int			ours = 0;
 
 	GetUserIdAndSecContext(&save_user, &save_context);
 	for (int i = 0; items != NULL && i < ACL_NUM(items); i++)
@@ -231,15 +234,26 @@ revoke_as_grantors(const char *sql, const Acl * items, AclMode mode, Oid role)
 
 		if (item->ai_grantee != role || (ACLITEM_GET_PRIVS(*item) & mode) == 0)
 			continue;
+		if (!owner && !has_privs_of_role(save_user, item->ai_grantor))
+		{
+			others++;
+			continue;
+		}
+		ours++;
 		SetUserIdAndSecContext(item->ai_grantor, save_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 		run(sql);
 	}
 	SetUserIdAndSecContext(save_user, save_context);
+	if (others > 0 && ours == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to take away what others have granted")));
 }
 
 /*
- * Takes the operation on the topic of that table away, whoever has granted
- * it, and with it what was granted on.
+ * Takes the operation on the topic of that table away, and with it what was
+ * granted on: as the owner whoever has granted it, else what the current user
+ * has.
  */
 void
 pt_revoke_on_topic(Oid relid, PtOperation op, Oid role)
@@ -254,7 +268,7 @@ pt_revoke_on_topic(Oid relid, PtOperation op, Oid role)
 	ReleaseSysCache(tuple);
 	revoke_as_grantors(psprintf("REVOKE %s ON TABLE %s FROM %s CASCADE", topic_grants[grant_of(op)].privilege,
 								table_name(relid), grantee(role)),
-					   items, topic_grants[grant_of(op)].mode, role);
+					   items, topic_grants[grant_of(op)].mode, role, pt_relation_ownercheck(relid, GetUserId()));
 }
 
 /*
@@ -282,7 +296,7 @@ pt_revoke_create(Oid role)
 	ReleaseSysCache(tuple);
 	revoke_as_grantors(psprintf("REVOKE CREATE ON SCHEMA %s FROM %s CASCADE", quote_identifier(pt_topic_schema),
 								grantee(role)),
-					   items, ACL_CREATE, role);
+					   items, ACL_CREATE, role, true);
 }
 
 /*

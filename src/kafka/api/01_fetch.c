@@ -369,6 +369,18 @@ forget_partitions(const FetchRequest *in, KafkaFetchSession *session)
 }
 
 /*
+ * Returns the session with that id, if it is that of the client's role: ids
+ * can be guessed.
+ */
+static KafkaFetchSession *
+session_of(const KafkaCall *call, int32 id)
+{
+	KafkaFetchSession *session = kafka_fetch_session_find(id);
+
+	return session != NULL && session->role == call->session->role ? session : NULL;
+}
+
+/*
  * Handles a request that names all partitions.  Epoch 0 asks for a new
  * session with them.
  */
@@ -376,14 +388,14 @@ static void
 begin_full(KafkaCall *call)
 {
 	const FetchRequest *in = call->request;
-	KafkaFetchSession *session = kafka_fetch_session_find(in->session_id);
+	KafkaFetchSession *session = session_of(call, in->session_id);
 	int			n = count_partitions(in);
 
 	if (session != NULL)
 		kafka_fetch_session_drop(session);
 	session = NULL;
 	if (call->api_version >= SESSIONS_SINCE && in->session_epoch == EPOCH_NEW && n > 0)
-		session = kafka_fetch_session_new(call->api_version >= TOPIC_IDS_SINCE, n);
+		session = kafka_fetch_session_new(call->session->role, call->api_version >= TOPIC_IDS_SINCE, n);
 	if (session != NULL && !put_partitions(in, session))
 	{
 		kafka_fetch_session_drop(session);
@@ -404,7 +416,7 @@ begin_incremental(KafkaCall *call)
 {
 	const FetchRequest *in = call->request;
 	FetchState *state = call->state;
-	KafkaFetchSession *session = kafka_fetch_session_find(in->session_id);
+	KafkaFetchSession *session = session_of(call, in->session_id);
 
 	if (session == NULL)
 		return KERR_FETCH_SESSION_ID_NOT_FOUND;

@@ -39,7 +39,7 @@ def test_setup():
 
 def restored(name, command, text=None, role=True):
     """A fresh server that a dump has been restored into, without an error."""
-    copy = pg.Cluster(name).init().start()
+    copy = pg.Cluster(name).init(roles=role).start()
     if role:
         copy.sql("CREATE ROLE someone")
     done = copy.run(*command, input=text, check=False)

@@ -352,7 +352,32 @@ def test_acls():
         tap.matches('Kafka client "raw" at .*, role "kafka", granted READ on topic "acl" to User:t_reader', server.log_text(), "the log tells who granted what")
     with act_as("t_owner") as client:
         tap.equal(create(client, acl("t", 3), acl("t", 7), acl("acl", 3)), [0, 42, TOPIC], "an owner grants on his topic")
+    server.sql("GRANT SELECT ON topics.acl TO t_writer WITH GRANT OPTION; GRANT SELECT ON topics.acl TO t_reader; "
+               "SET ROLE t_writer; GRANT SELECT ON topics.acl TO t_none; RESET ROLE; SELECT grant_kafka_acl('cluster', 'kafka-cluster', 'DESCRIBE', 't_writer')")
+    with act_as("t_writer") as client:
+        def take(principal):
+            return [(r["ErrorCode"], [m["ErrorCode"] for m in r["MatchingAcls"]]) for r in client.call("DeleteAcls", 2, {
+                "Filters": [acl_filter(name="acl", kind=2, operation=3, principal=principal)]})["FilterResults"]]
+        tap.equal([has_select("t_reader"), has_select("t_none")], ["t", "t"], "two readers, by two who grant")
+        tap.ok(take("User:t_reader") != [(0, [0])], "who has GRANT OPTION cannot take away what the owner has granted")
+        tap.equal(take("User:t_none"), [(0, [0])], "but what he has granted himself")
+        tap.equal([has_select("t_reader"), has_select("t_none")], ["t", "f"], "and so it is")
     server.sql("REVOKE ALL ON topics.t FROM t_none; DROP ROLE \"A strange one\"")
+
+
+def has_select(role):
+    return server.sql("SELECT has_table_privilege('%s', 'topics.acl', 'SELECT')" % role)
+
+
+def test_dropped():
+    """a role is dropped while a session acts as it"""
+    server.sql("CREATE ROLE t_gone; SELECT produce('acl', 'x'::text); SELECT count(*) FROM consume('acl', 'owned')")
+    session = server.session()
+    session.sql("SET ROLE t_gone")
+    server.sql("DROP ROLE t_gone")
+    tap.matches("permission denied for group", session.sql("SELECT delete_group('owned')"), "it may do nothing with groups")
+    session.close()
+    tap.equal(server.sql("SELECT 1"), "1", "and the server goes on")
 
 
 TAKE_OVER = """
@@ -433,5 +458,5 @@ def test_dump():
 if __name__ == "__main__":
     pg.demote()
     rawtest.need_clients()
-    tap.main([test_start, test_apis, test_operations, test_owner, test_at_once, test_groups_setting, test_row_security, test_acls, test_code_of_users,
+    tap.main([test_start, test_apis, test_operations, test_owner, test_at_once, test_groups_setting, test_row_security, test_acls, test_dropped, test_code_of_users,
               test_event_triggers, test_dump])

@@ -274,8 +274,8 @@ look_at_topic(FollowSource *source)
 								extension, extension, quote_literal_cstr(source->name)), 7, PT_REMOTE_NO_NULL, values))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("the other server has no topic \"%s\"", source->name),
-				 errhint("SELECT * FROM topics there shows which ones it has.")));
+				 errmsg("the other server has no topic \"%s\" that the connection's role may know of", source->name),
+				 errhint("SELECT * FROM topics there shows which ones it may. To follow one it needs USAGE on the schema of topics, and SELECT on the topic's table and each of its partitions.")));
 	source->schema = values[0];
 	source->relname = values[1];
 	source->table = quote_qualified_identifier(values[0], values[1]);

@@ -128,7 +128,7 @@ def test_rights():
     source.sql("CREATE ROLE reader LOGIN REPLICATION; CREATE ROLE plain LOGIN")
     target.sql("CREATE ROLE plain LOGIN; GRANT CREATE ON SCHEMA topics TO plain")
     refused("could not connect", "REPLICATION", lambda: follow("orders", to=connection(user="plain")))
-    refused("permission denied to read topic", "GRANT USAGE ON SCHEMA topics .*SELECT on each .*topics.\"orders#0\"", lambda: follow("orders", to=connection(user="reader")))
+    refused("has no topic \"orders\" that the connection's role may know of", "USAGE on the schema of topics, and SELECT on", lambda: follow("orders", to=connection(user="reader")))
     source.sql("GRANT USAGE ON SCHEMA topics TO reader; GRANT SELECT ON topics.orders TO reader")
     refused("permission denied to read topic", "SELECT on each", lambda: follow("orders", to=connection(user="reader")))
     source.sql("GRANT SELECT ON topics.\"orders#0\", topics.\"orders#1\", topics.\"orders#2\" TO reader")

@@ -117,7 +117,7 @@ def test_offsets_topic():
 
 def test_trigger():
     """an event trigger that takes its time"""
-    server.sql("""CREATE TABLE public.gate (open bool);
+    server.sql("""CREATE TABLE public.gate (open bool); GRANT ALL ON public.gate TO PUBLIC;
         CREATE FUNCTION public.wait_for_gate() RETURNS event_trigger LANGUAGE plpgsql SET search_path = public, pg_catalog AS
         $$ BEGIN WHILE NOT EXISTS (SELECT FROM gate) LOOP PERFORM pg_sleep(0.05); END LOOP; END $$;
         CREATE EVENT TRIGGER waits ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION public.wait_for_gate()""")
@@ -154,7 +154,7 @@ def test_crash():
 
 def test_users_code():
     """event triggers find their objects by the usual search path; their errors are told apart from ours"""
-    server.sql("""CREATE TABLE public.audit (what text UNIQUE);
+    server.sql("""CREATE TABLE public.audit (what text UNIQUE); GRANT ALL ON public.audit TO PUBLIC;
         CREATE FUNCTION public.log_ddl() RETURNS event_trigger LANGUAGE plpgsql AS
         $$ BEGIN INSERT INTO audit VALUES (tg_tag || clock_timestamp()); END $$;
         CREATE EVENT TRIGGER audits ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION public.log_ddl();
@@ -247,7 +247,7 @@ def unfinished():
 def test_pieces():
     """a topic that is made or deleted in pieces is never half there, whatever happens on the way"""
     n = 600
-    server.sql("""CREATE TABLE public.stop_at (leaf text);
+    server.sql("""CREATE TABLE public.stop_at (leaf text); GRANT ALL ON public.stop_at TO PUBLIC;
         CREATE FUNCTION public.stop() RETURNS event_trigger LANGUAGE plpgsql AS
         $$ BEGIN
             IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() JOIN stop_at ON object_identity LIKE '%' || leaf || '%') THEN

@@ -90,6 +90,7 @@ static void raise_file_limit(int n);
 static void keep_memory(void);
 static void set_limits(const PtListener *l, NetLimits *limits);
 static void await_committer(uint32 wait_event);
+static void load_certificates(const PtListener *l);
 static void on_accepted(NetListener *from, int fd, void *arg);
 static const char *name_of(const PtListener *l);
 static int	connections_max(void);
@@ -132,7 +133,7 @@ pt_listener_main(Datum arg)
 	await_committer(wait_event);
 	listener_start(l);
 	if (pt_plane_of(l) == KAFKA_PLANE_DATA)
-		pt_certificates_load(l->number == 0);
+		load_certificates(l);
 	if (l->number == 0)
 		pt_doors_init(l->loop, on_accepted);
 
@@ -180,6 +181,13 @@ listener_start(PtListener *l)
 	l->life = pt_server_attach(l->number, MyLatch);
 	Assert(l->life != 0);
 	pgstat_report_appname(name_of(l));
+}
+
+static void
+load_certificates(const PtListener *l)
+{
+	pt_certificates_load(l->number == 0);
+	pt_server_set_certified(l->number, pt_certificates_context() != NULL);
 }
 
 static const char *
@@ -287,7 +295,7 @@ tell_refused(void)
 
 /*
  * A new connection goes to the worker with the fewest, and stays here when
- * that one is busy.
+ * that one is busy, or cannot speak TLS though it must.
  */
 static void
 on_accepted(NetListener *from, int fd, void *arg)
@@ -307,6 +315,7 @@ on_accepted(NetListener *from, int fd, void *arg)
 	if (pt_connection_refused(l, fd))
 		return;
 	if (worker != l->number &&
+		(!kafka_security_has_tls(moved.session.security) || pt_server_certified(worker)) &&
 		pt_inbox_send(pt_inbox_socket(), worker, fd, &moved) == PT_INBOX_DONE)
 	{
 		close(fd);
@@ -327,7 +336,7 @@ take_interrupts(PtListener *l)
 	set_limits(l, &limits);
 	net_group_set_limits(l->group, &limits);
 	if (pt_plane_of(l) == KAFKA_PLANE_DATA)
-		pt_certificates_load(l->number == 0);
+		load_certificates(l);
 	if (l->number == 0)
 		pt_doors_reload();
 }

@@ -34,6 +34,7 @@ typedef struct PtServerShared
 		Latch	   *volatile latch; /* NULL: not up */
 		pg_atomic_uint64 connections;	/* tally.h */
 		pg_atomic_uint32 sleeps_for;	/* PT_SLEEPS_FOR_xxx */
+		volatile bool certified;	/* it can speak TLS */
 	}			listeners[PT_WORKERS_MAX];
 } PtServerShared;
 
@@ -64,6 +65,7 @@ pt_server_shmem_init(void)
 		shared->listeners[i].latch = NULL;
 		pg_atomic_init_u64(&shared->listeners[i].connections, 0);
 		pg_atomic_init_u32(&shared->listeners[i].sleeps_for, 0);
+		shared->listeners[i].certified = false;
 	}
 }
 
@@ -94,6 +96,7 @@ pt_server_attach(int worker, Latch *latch)
 	pt_client_slots_forget(worker);
 	pt_jobs_abandon(worker);
 	pg_atomic_write_u64(connections, pt_tally_next(pg_atomic_read_u64(connections)));
+	shared->listeners[worker].certified = false;
 	pg_write_barrier();
 	shared->listeners[worker].latch = latch;
 	return pt_tally_life(pg_atomic_read_u64(connections));
@@ -107,6 +110,18 @@ pt_server_up(int worker)
 		return 0;
 	pg_read_barrier();
 	return pt_tally_life(pg_atomic_read_u64(&shared->listeners[worker].connections));
+}
+
+void
+pt_server_set_certified(int worker, bool certified)
+{
+	shared->listeners[worker].certified = certified;
+}
+
+bool
+pt_server_certified(int worker)
+{
+	return shared->listeners[worker].certified;
 }
 
 void

@@ -37,6 +37,13 @@ extern uint16 pt_server_attach(int worker, Latch *latch);
 extern uint16 pt_server_up(int worker);
 
 /*
+ * Has the worker a certificate?  Without one, which is so when its life
+ * begins, connections with TLS are not given to it.
+ */
+extern void pt_server_set_certified(int worker, bool certified);
+extern bool pt_server_certified(int worker);
+
+/*
  * What a listener worker is about to sleep for.  It says so before it looks
  * for the last time whether there is something to do, so that no wake-up is
  * lost.

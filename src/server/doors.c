@@ -30,6 +30,7 @@ typedef struct Door
 	int			number;			/* place in pgtopic.listeners */
 	NetListener *sockets[PT_DOOR_SOCKETS_MAX];
 	int			nsockets;		/* 0: closed */
+	bool		passes;			/* closed, and may open by itself */
 	char		told[256];		/* why it is closed, as the log says */
 } Door;
 
@@ -52,7 +53,7 @@ static bool may_open(const KafkaEndpoint *at, Obstacle *obstacle);
 static bool open_sockets(Door *door, const KafkaEndpoint *at, Obstacle *obstacle);
 static void tell_closed(Door *door, const KafkaEndpoint *at, const Obstacle *obstacle);
 static void close_door(Door *door);
-static void open_doors(void);
+static void open_doors(bool all_closed);
 static void tell_strangers(void);
 
 /* Opens what can be opened; "accepted" gets their connections. */
@@ -64,7 +65,7 @@ pt_doors_init(NetLoop *in_loop, NetAccepted on_accepted)
 	retry.due = retry_due;
 	for (int i = 0; i < KAFKA_LISTENERS_MAX; i++)
 		doors[i].number = i;
-	open_doors();
+	open_doors(true);
 	tell_strangers();
 }
 
@@ -86,14 +87,14 @@ pt_doors_reload(void)
 		close_door(&doors[i]);
 		tell_closed(&doors[i], &all->at[i], &obstacle);
 	}
-	open_doors();
+	open_doors(true);
 	tell_strangers();
 }
 
 static void
 retry_due(NetTimer *timer)
 {
-	open_doors();
+	open_doors(false);
 }
 
 /* Does every client of such a listener have to prove who it is? */
@@ -168,8 +169,9 @@ close_door(Door *door)
 		net_listener_close(door->sockets[--door->nsockets]);
 }
 
+/* All that are closed, or only those that may open by themselves. */
 static void
-open_doors(void)
+open_doors(bool all_closed)
 {
 	const KafkaEndpoints *all = kafka_listeners();
 	bool		again = false;
@@ -180,11 +182,13 @@ open_doors(void)
 		const KafkaEndpoint *at = &all->at[i];
 		Obstacle	obstacle = {0};
 
-		if (door->nsockets > 0)
+		if (door->nsockets > 0 || (!all_closed && !door->passes))
 			continue;
+		door->passes = false;
 		if (!may_open(at, &obstacle) || !open_sockets(door, at, &obstacle))
 		{
 			tell_closed(door, at, &obstacle);
+			door->passes = obstacle.passes;
 			again |= obstacle.passes;
 			continue;
 		}

@@ -207,7 +207,16 @@ pt_connection_refused(PtListener *l, int fd)
 	int32		ms;
 
 	Assert(!IsTransactionState());
-	look_at_quotas(l);
+	PG_TRY();
+	{
+		look_at_quotas(l);
+	}
+	PG_CATCH();
+	{
+		close(fd);				/* nobody has it yet */
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	if ((pt_quotas_set & PT_QUOTA_BIT(PT_QUOTA_CONNECTION)) == 0)
 		return false;
 	net_peer_host(fd, address, sizeof(address));

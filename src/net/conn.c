@@ -42,10 +42,10 @@
 static int	list_length(const dlist_head *list);
 static void conn_ready(NetWatch *watch, uint32 events);
 static void conn_due(NetTimer *timer);
-static void conn_start_timer(NetConn *conn);
 static void conn_read_event(NetConn *conn);
 static inline int64 measure_begin(const NetGroup *group);
 static inline void measure_end(NetConn *conn, int64 since);
+static void unfavour(NetConn *conn);
 static void set_reason(NetConn *conn, const char *reason, va_list args) pg_attribute_printf(2, 0);
 
 NetGroup *
@@ -151,9 +151,11 @@ net_group_deliver(NetGroup *group)
 	for (int n = list_length(&group->ready); n > 0 && !dlist_is_empty(&group->ready); n--)
 	{
 		NetConn    *conn = dlist_head_element(NetConn, input_node, &group->ready);
+		int64		since = measure_begin(group);
 
 		Assert(conn->input == NET_INPUT_READY);
 		net_input_resume(conn);
+		measure_end(conn, since);
 		net_conn_settle(conn);
 	}
 }
@@ -242,7 +244,7 @@ net_conn_open(NetGroup *group, int fd, void *data)
 	dlist_push_tail(&group->conns, &conn->node);
 	group->count++;
 	conn->frame_bytes_max = PG_UINT32_MAX;
-	conn_start_timer(conn);
+	net_conn_start_timer(conn);
 	return conn;
 }
 
@@ -316,8 +318,7 @@ net_conn_close(NetConn *conn, const char *reason,...)
 	net_timer_stop(group->loop, &conn->pause);
 	close(fd);
 	net_fd_release();
-	if (group->favourite == conn)
-		group->favourite = NULL;
+	unfavour(conn);
 	if (group->current == conn)
 		group->current = NULL;
 	net_conn_check(conn);
@@ -397,7 +398,7 @@ conn_read_event(NetConn *conn)
 	/* the others have their turn; we are told again in the next one */
 	if (net_tls_shaking(conn) && conn->group->handshakes++ >= NET_HANDSHAKES_PER_TURN)
 		return;
-	if (net_input_pending(conn))
+	if (net_input_pending(conn) || conn->input == NET_INPUT_READY)
 		net_input_deliver(conn);
 	if (conn->life == NET_CLOSED)
 		return;
@@ -408,7 +409,8 @@ conn_read_event(NetConn *conn)
 		return;
 	}
 	net_watch_set(conn->group->loop, &conn->watch, conn->watch.events & ~NET_READABLE);
-	if (conn->life == NET_OPEN && !net_tls_pending(conn) && recv(conn->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+	if (conn->life == NET_OPEN &&
+		(conn->tls != NULL ? net_tls_ended(conn) : recv(conn->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0))
 	{
 		net_conn_set_life(conn, NET_DRAINING);
 		conn->group->handler.half_closed(conn);
@@ -462,10 +464,19 @@ net_conn_mark_dirty(NetConn *conn)
 		net_conn_set_output(conn, NET_OUTPUT_DIRTY);
 }
 
+/* It will not be read: another may be the favourite meanwhile. */
+static void
+unfavour(NetConn *conn)
+{
+	if (conn->group->favourite == conn)
+		conn->group->favourite = NULL;
+}
+
 /* Delivers no further frame until net_conn_unhold; holds do not count up. */
 void
 net_conn_hold(NetConn *conn)
 {
+	unfavour(conn);
 	if (conn->input != NET_INPUT_OFF)
 		net_conn_set_input(conn, NET_INPUT_HELD);
 }
@@ -483,6 +494,7 @@ net_conn_unhold(NetConn *conn)
 void
 net_conn_mute(NetConn *conn)
 {
+	unfavour(conn);
 	conn->muted = true;
 }
 
@@ -547,8 +559,8 @@ net_conn_answered(NetConn *conn)
  * One timer per connection looks from time to time when bytes moved last,
  * rather than being moved with every byte.
  */
-static void
-conn_start_timer(NetConn *conn)
+void
+net_conn_start_timer(NetConn *conn)
 {
 	int64		idle = conn->group->limits.idle_us;
 	int64		now = net_now();
@@ -595,5 +607,5 @@ conn_due(NetTimer *timer)
 			 net_input_over_budget(group))
 		net_conn_close(conn, "its request stands still while memory for requests is short");
 	else
-		conn_start_timer(conn);
+		net_conn_start_timer(conn);
 }

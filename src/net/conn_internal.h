@@ -49,12 +49,15 @@
  *
  *           net_conn_mark_dirty
  *   IDLE ------------------------> DIRTY <-----------------,
- *    |   <------------------------  |  ^                   |
- *    |        net_group_flush       |  | conn_ready        |
- *    |                              V  | (writable)        |
- *    |------ net_output_flush ---> BLOCKED                 |
- *    |                                                     |
- *    '------ net_output_flush ---> PAUSED --- pause_due ---'
+ *    |   <------------------------ |  | ^                  |
+ *    |       net_group_flush       |  | | conn_ready       |
+ *    |                             |  V | (writable)       |
+ *    |----- net_output_flush ------|-> BLOCKED             |
+ *    |                             V                       |
+ *    '----- net_output_flush ---> PAUSED ---- pause_due ---'
+ *
+ *   Within net_output_flush an answer that has left may make an IDLE one
+ *   DIRTY: from there it becomes BLOCKED or PAUSED as well.
  *
  *   IDLE       for nothing, as there are none
  *   DIRTY      for this turn's flush: on group->dirty
@@ -197,6 +200,7 @@ extern void net_conn_unblock(NetConn *conn);
 extern void net_conn_settle(NetConn *conn);
 extern void net_conn_free(NetConn *conn);
 extern void net_conn_mark_dirty(NetConn *conn);
+extern void net_conn_start_timer(NetConn *conn);
 
 /* input.c */
 extern void net_input_read(NetConn *conn);

@@ -202,12 +202,13 @@ net_input_over_budget(const NetGroup *group)
 	return group->input_bytes >= group->limits.input_bytes_max;
 }
 
+/* Who is muted would finish nothing; who is held is not starved. */
 static bool
 may_be_favourite(const NetConn *conn)
 {
 	const NetGroup *group = conn->group;
 
-	return group->favourite == NULL && bytes_pending(conn) > 0 &&
+	return group->favourite == NULL && !conn->muted && bytes_pending(conn) > 0 &&
 		group->inuse_bytes < group->limits.input_bytes_max;
 }
 
@@ -375,7 +376,11 @@ input_receive(NetConn *conn, char *to, size_t max)
 	if (n == 0 && net_tls_shaking(conn))
 		net_conn_close(conn, NULL);
 	else if (n == 0)
+	{
 		net_conn_set_life(conn, NET_DRAINING);
+		if (conn->inflight > 0)
+			conn->group->handler.half_closed(conn);
+	}
 	else if (errno == ECONNRESET)
 		net_conn_close(conn, NULL);
 	else if (errno == EPROTO && conn->tls != NULL)

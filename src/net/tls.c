@@ -324,6 +324,7 @@ net_conn_start_tls(NetConn *conn, NetTls *context, NetTlsAsk ask)
 	if (ask != NET_TLS_ASK_NONE)
 		SSL_set_verify(tls->ssl, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE |
 					   (ask == NET_TLS_ASK_REQUIRED ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
+	net_conn_start_timer(conn); /* a handshake has a deadline */
 	return true;
 }
 
@@ -513,6 +514,33 @@ net_tls_pending(const NetConn *conn)
 	if (tls == NULL)
 		return false;
 	return tls->end != TLS_GOES_ON || (!tls->drained && SSL_has_pending(tls->ssl));
+}
+
+/*
+ * The connection is not read now: has the other side ended it?  Takes from the
+ * socket what stands before the next plain byte, and that stays to be read.
+ */
+bool
+net_tls_ended(NetConn *conn)
+{
+	NetSecure  *tls = conn->tls;
+
+	if (tls->end == TLS_GOES_ON && tls->established)
+	{
+		char		byte;
+		size_t		n;
+		int			ret;
+
+		tls->allowance = NET_TLS_EXTRA_BYTES;
+		ERR_clear_error();
+		tls->drained = false;
+		ret = SSL_peek_ex(tls->ssl, &byte, 1, &n);
+		if (ret != 1)
+			note_end(conn, ret);
+		if (net_tls_unsent(conn))
+			net_conn_mark_dirty(conn);
+	}
+	return tls->end == TLS_CLOSED;
 }
 
 /*

@@ -32,6 +32,7 @@
 
 extern ssize_t net_tls_receive(NetConn *conn, char *to, size_t max);
 extern bool net_tls_pending(const NetConn *conn);
+extern bool net_tls_ended(NetConn *conn);
 extern bool net_tls_shaking(const NetConn *conn);
 extern size_t net_tls_seal(NetConn *conn, const struct iovec *iov, int n);
 extern bool net_tls_unsent(const NetConn *conn);

@@ -462,6 +462,7 @@ start_waiting(PtListener *l, PtRequest *request)
 	KafkaCall  *call = request->call;
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz until = call->deadline;
+	bool		first = request->client->waiting != request;
 
 	if (call->retry_at != 0 && (until <= now || call->retry_at < until))
 		until = call->retry_at;
@@ -476,6 +477,9 @@ start_waiting(PtListener *l, PtRequest *request)
 	call->owner = request;
 	if (call->ready)
 		pt_request_make_due(request);
+	/* the peer has gone before; one that waits on has been told already */
+	if (first && request->client->half_closed)
+		pt_request_expire(request);
 }
 
 /* The kafka room has what a parked call waits for. */

@@ -644,6 +644,52 @@ test_late_source(void)
 	stop();
 }
 
+/*
+ * The peer sends no more: an answer leaves, and the next one's source has
+ * nothing yet.
+ */
+static void
+test_late_source_at_the_end(void)
+{
+	Owner		o;
+	Numbers		s;
+	char		buf[2000];
+	size_t		got = 0;
+
+	start(&usual);
+	open_pair(&o);
+	numbers_init(&s, 1000);
+	s.there = 0;
+	keep_frames = true;
+	send_frame(&o, "one");
+	send_frame(&o, "give");
+	shutdown(o.peer, SHUT_WR);
+	turns(2);
+	CHECK_INT(nkept, 2);
+	CHECK(o.half_closed);
+	echo(kept[0]);
+	answer_with(kept[1], &s);
+	nkept = 0;
+	turn();
+	expect_frame(&o, "one");
+	turn();
+	CHECK(o.conn != NULL);
+	s.there = SIZE_MAX;
+	for (int64 until = net_now() + 60000000; got < s.len + 9 && net_now() < until;)
+	{
+		int			n = receive(&o, buf + got, sizeof(buf) - got);
+
+		got += Max(n, 0);
+		turn();
+	}
+	CHECK_INT(got, s.len + 9);
+	turns(2);
+	CHECK(o.conn == NULL);
+	close(o.peer);
+	free(s.data);
+	stop();
+}
+
 static void
 test_broken_sources(void)
 {
@@ -1059,6 +1105,53 @@ test_budget(void)
 	free(frame);
 }
 
+/* Who is muted or held leaves it to others to finish a large request. */
+static void
+test_muted_favourite(void)
+{
+	for (int round = 0; round < 4; round++)
+	{
+		static char frame[4 + 1024 * 1024];
+		Owner		o[3];
+		size_t		sent[3] = {0};
+		NetLimits	limits = usual;
+
+		SAY("round %d", round);
+		limits.input_bytes_max = 600000;
+		start(&limits);
+		keep_frames = true;
+		put_length(frame, sizeof(frame) - 4);
+		for (int i = 0; i < 3; i++)
+			open_pair(&o[i]);
+		for (int step = 0; step < 2000 && nkept == 0; step++)
+		{
+			/* one is the favourite by then; or is before any is */
+			if (step == (round < 2 ? 20 : 0))
+			{
+				if (round % 2 == 0)
+					net_conn_mute(o[0].conn);
+				else
+					net_conn_hold(o[0].conn);
+			}
+			for (int i = 0; i < 3; i++)
+			{
+				ssize_t		n;
+
+				if (round < 2 && i > 0 && step < 20)
+					continue;
+				n = send(o[i].peer, frame + sent[i], Min(50000, sizeof(frame) - sent[i]), MSG_NOSIGNAL);
+				sent[i] += Max(n, 0);
+			}
+			turn();
+		}
+		CHECK_INT(nkept, 1);
+		CHECK(nkept == 1 && kept[0]->conn != o[0].conn);
+		for (int i = 0; i < 3; i++)
+			close(o[i].peer);
+		stop();
+	}
+}
+
 /*
  * All that owners and peers can do, in any order, with little memory and low
  * limits.  The Asserts of the states judge; and whoever is not cut off gets
@@ -1293,6 +1386,7 @@ main(void)
 	RUN(test_frames_stay);
 	RUN(test_slow_reader);
 	RUN(test_late_source);
+	RUN(test_late_source_at_the_end);
 	RUN(test_broken_sources);
 	RUN(test_close_with_output);
 	RUN(test_asking);
@@ -1303,6 +1397,7 @@ main(void)
 	RUN(test_hundreds);
 	RUN(test_stale_event);
 	RUN(test_budget);
+	RUN(test_muted_favourite);
 	RUN(test_chaos);
 	RUN(test_timers);
 	return test_done();

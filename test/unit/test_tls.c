@@ -548,6 +548,150 @@ test_half_close(void)
 	stop();
 }
 
+/*
+ * A client that leaves in order while it is held, muted or at a limit is
+ * noticed, and so is one whose last words come together with its end.
+ */
+static void
+test_leaving(void)
+{
+	for (int i = 0; i < 8; i++)
+	{
+		NetLimits	limits = usual;
+		Peer		p;
+
+		SAY("case %d, TLS 1.%d", i / 2, i % 2 + 2);
+		limits.inflight_max = 1;
+		start(i / 2 == 2 ? &limits : &usual);
+		open_peer(&p, context, NET_TLS_ASK_NONE, versions[i % 2], NULL);
+		CHECK(shake(&p));
+		keep_frames = true;
+		say_frame(&p, "fetch");
+		if (i / 2 < 3)
+			until_kept(&p);
+		if (i / 2 == 0)
+			net_conn_hold(p.owner.conn);
+		else if (i / 2 == 1)
+			net_conn_mute(p.owner.conn);
+		turns(3);
+		CHECK(!p.owner.half_closed);
+		SSL_shutdown(p.ssl);
+		while (carry(&p))
+			;
+		shutdown(p.owner.peer, SHUT_WR);
+		turns(3);
+		CHECK(p.owner.half_closed);
+		CHECK(p.owner.conn != NULL);
+		CHECK_INT(nkept, 1);
+		answer_kept();
+		hear_frame(&p, "fetch");
+		until_closed(&p);
+		CHECK(p.owner.reason[0] == '\0');
+		close_peer(&p);
+		stop();
+	}
+}
+
+/*
+ * What was sent behind is seen before the end, and is not lost by looking for
+ * it; nor are new keys that come meanwhile.
+ */
+static void
+test_looking_ahead(void)
+{
+	Peer		p;
+
+	start(&usual);
+	open_peer(&p, context, NET_TLS_ASK_NONE, TLS1_3_VERSION, NULL);
+	CHECK(shake(&p));
+	net_conn_hold(p.owner.conn);
+	CHECK_INT(SSL_key_update(p.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+	say_frame(&p, "behind");
+	say_frame(&p, "further behind");
+	while (carry(&p))
+		;
+	turns(3);
+	CHECK(!p.owner.half_closed);
+	CHECK_INT(nframes, 0);
+	net_conn_unhold(p.owner.conn);
+	hear_frame(&p, "behind");
+	hear_frame(&p, "further behind");
+	close_peer(&p);
+	turns(3);
+	CHECK(p.owner.conn == NULL);
+	stop();
+}
+
+/* One that is ready finds memory short when its socket is readable again. */
+static void
+test_short_memory(void)
+{
+	static char big[200000];
+	NetLimits	limits = usual;
+	Owner		eater;
+	Peer		p;
+	uint32		len = pg_hton32(sizeof(big) - 4);
+
+	limits.input_bytes_max = 100000;
+	limits.frame_bytes_max = 300000;
+	limits.inflight_max = 2;
+	start(&limits);
+	open_pair(&eater);
+	open_peer(&p, context, NET_TLS_ASK_NONE, TLS1_3_VERSION, NULL);
+	CHECK(shake(&p));
+	/* a large request has begun, and in work is as much as may be */
+	keep_frames = true;
+	say_frame(&p, "one");
+	say_frame(&p, "two");
+	memcpy(big, &len, 4);
+	say(&p, big, 100000);
+	for (int i = 0; i < 100; i++)
+	{
+		carry(&p);
+		turn();
+	}
+	CHECK_INT(nkept, 2);
+	/* another has all the memory */
+	for (size_t sent = 0; sent < sizeof(big);)
+	{
+		ssize_t		n = send(eater.peer, big + sent, sizeof(big) - sent, MSG_NOSIGNAL);
+
+		sent += Max(n, 0);
+		turn();
+	}
+	CHECK_INT(nkept, 3);
+	say(&p, big + 100000, 100000);
+	while (carry(&p))
+		;
+	for (int i = 0; i < nkept; i++)
+	{
+		if (kept[i]->conn != p.owner.conn)
+			continue;
+		echo(kept[i]);
+		kept[i--] = kept[--nkept];
+	}
+	for (int i = 0; i < 100; i++)
+	{
+		carry(&p);
+		turn();
+	}
+	CHECK(p.owner.conn != NULL);
+	answer_kept();
+	for (int i = 0; i < 1000 && nkept == 0; i++)
+	{
+		static char sink[300000];
+
+		(void) !recv(eater.peer, sink, sizeof(sink), 0);
+		carry(&p);
+		turn();
+	}
+	CHECK_INT(nkept, 1);
+	CHECK(nkept == 1 && kept[0]->conn == p.owner.conn && kept[0]->frame.len == sizeof(big) - 4);
+	close(eater.peer);
+	close_peer(&p);
+	stop();
+}
+
 /* Who he is, as far as he is asked. */
 static void
 test_certificates(void)
@@ -741,6 +885,7 @@ test_deadline_and_reload(void)
 	open_peer(&p, first, NET_TLS_ASK_NONE, TLS1_3_VERSION, NULL);
 	while (p.owner.conn != NULL)
 	{
+		CHECK(net_loop_timeout_ms(loop) <= 1000);
 		(void) net_loop_poll(loop, net_loop_timeout_ms(loop));
 		turn();
 	}
@@ -899,6 +1044,9 @@ main(void)
 	RUN(test_spoilt);
 	RUN(test_pending);
 	RUN(test_half_close);
+	RUN(test_leaving);
+	RUN(test_looking_ahead);
+	RUN(test_short_memory);
 	RUN(test_certificates);
 	RUN(test_old_protocols);
 	RUN(test_renegotiation);

@@ -1013,7 +1013,7 @@ CREATE FUNCTION resnapshot_source(name text, "table" text) RETURNS void
 	AS 'MODULE_PATHNAME', 'pt_resnapshot_source' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION resnapshot_source(text, text) IS 'makes records of all rows of a table once more, while changes come';
 
-CREATE VIEW source_snapshots AS
+CREATE VIEW source_snapshots WITH (security_barrier) AS
 	SELECT p.source, p.schema_name, p.table_name,
 		   CASE WHEN p.error IS NOT NULL THEN 'given up' WHEN p.finished_at IS NOT NULL THEN 'done'
 				WHEN p.chunks = 0 THEN 'waiting' ELSE 'copying' END AS state,

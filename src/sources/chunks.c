@@ -34,6 +34,7 @@
 #include "utils/memutils.h"
 #include "utils/pg_lsn.h"
 
+#include "guard.h"
 #include "sources/chunks.h"
 #include "sources/internal.h"
 #include "stop_point.h"
@@ -187,7 +188,9 @@ snapshot_is_good(PtChunks *c, PtPeer *remote)
 }
 
 /*
- * Returns the query for the rows behind the last key.
+ * Returns the query for the rows behind the last key.  What is behind it and
+ * how rows are sorted must be the same order, and a type may have another one
+ * in its index than in pg_catalog.
  */
 static char *
 chunk_query(const PtChunks *c, const PtPeerRows *tables, int i)
@@ -195,24 +198,32 @@ chunk_query(const PtChunks *c, const PtPeerRows *tables, int i)
 	const char *filter = pt_peer_value_or_null(tables, i, PT_TABLE_FILTER);
 	StringInfoData sql;
 	StringInfoData key;
+	StringInfoData order;
 	ListCell   *lc;
 
 	initStringInfo(&sql);
 	initStringInfo(&key);
+	initStringInfo(&order);
 	foreach(lc, c->key)
-		appendStringInfo(&key, "%s%s", foreach_current_index(lc) > 0 ? ", " : "", quote_identifier(lfirst(lc)));
+	{
+		const char *comma = foreach_current_index(lc) > 0 ? ", " : "";
+		const char *column = quote_identifier(lfirst(lc));
+
+		appendStringInfo(&key, "%s%s", comma, column);
+		appendStringInfo(&order, "%s%s USING OPERATOR(pg_catalog.<)", comma, column);
+	}
 	appendStringInfo(&sql, "DECLARE pgtopic_chunk NO SCROLL CURSOR FOR SELECT %s FROM %s%s WHERE %s%s%s",
 					 pt_peer_value(tables, i, PT_TABLE_COLUMNS),
 					 *pt_peer_value(tables, i, PT_TABLE_KIND) == 'p' ? "" : "ONLY ", pt_snapshot_table_name(tables, i),
 					 filter ? "(" : "", filter ? filter : "true", filter ? ")" : "");
 	if (c->job->last_key != NIL)
 	{
-		appendStringInfo(&sql, " AND (%s) > (", key.data);
+		appendStringInfo(&sql, " AND (%s) OPERATOR(pg_catalog.>) (", key.data);
 		foreach(lc, c->job->last_key)
 			appendStringInfo(&sql, "%s%s", foreach_current_index(lc) > 0 ? ", " : "", quote_literal_cstr(lfirst(lc)));
 		appendStringInfoChar(&sql, ')');
 	}
-	appendStringInfo(&sql, " ORDER BY %s", key.data);
+	appendStringInfo(&sql, " ORDER BY %s", order.data);
 	return sql.data;
 }
 
@@ -266,10 +277,47 @@ fetch_rows(PtSourceRun *run, PtPeer *remote, const PtPeerRows *tables, int i)
 		{
 			if (c->table == NULL)
 				c->table = pt_snapshot_describe(run, tables, i, row, c->key, not_null, false);
+			if (c->n >= CHUNK_ROWS || row->n != c->table->ncolumns)
+				pt_peer_unexpected(remote);
 			add_row(run, row);
 		}
 	}
 	c->last = c->n == before;
+}
+
+/*
+ * Returns the value of a column in the chunk's last row; NULL if the rows do
+ * not have it.
+ */
+static const PtPgoutputValue *
+last_value(const PtChunks *c, const char *column)
+{
+	for (int i = 0; i < c->table->ncolumns; i++)
+	{
+		if (strcmp(c->table->columns[i].name, column) == 0)
+			return &c->rows[c->n - 1]->values[i];
+	}
+	return NULL;
+}
+
+/*
+ * Is all of the key in the rows that were read?
+ */
+static bool
+key_is_there(const PtChunks *c, const PtPeer *remote)
+{
+	ListCell   *lc;
+
+	foreach(lc, c->n > 0 ? c->key : NIL)
+	{
+		const PtPgoutputValue *value = last_value(c, lfirst(lc));
+
+		if (value == NULL)
+			return false;
+		if (value->kind != PT_VALUE_TEXT)
+			pt_peer_unexpected(remote);
+	}
+	return true;
 }
 
 /*
@@ -279,18 +327,11 @@ static void
 remember_key(PtChunks *c)
 {
 	MemoryContext old = MemoryContextSwitchTo(c->job_mcxt);
-	const ChunkRow *row = c->rows[c->n - 1];
 	ListCell   *lc;
 
 	c->job->last_key = NIL;
 	foreach(lc, c->key)
-	{
-		for (int i = 0; i < c->table->ncolumns; i++)
-		{
-			if (strcmp(c->table->columns[i].name, lfirst(lc)) == 0)
-				c->job->last_key = lappend(c->job->last_key, pstrdup(row->values[i].text.data));
-		}
-	}
+		c->job->last_key = lappend(c->job->last_key, pstrdup(last_value(c, lfirst(lc))->text.data));
 	MemoryContextSwitchTo(old);
 }
 
@@ -338,8 +379,71 @@ read_rows(PtSourceRun *run, PtPeer *remote, const char **problem)
 	}
 	pt_peer_command(remote, chunk_query(c, tables, i));
 	fetch_rows(run, remote, tables, i);
+	if (!key_is_there(c, remote))
+	{
+		*problem = "a column of the key is not published";
+		return false;
+	}
 	pt_peer_command(remote, "COMMIT");
 	return true;
+}
+
+typedef struct ReadJob
+{
+	PtSourceRun *run;
+	PtPeer	   *remote;
+	const char *problem;
+	bool		done;
+} ReadJob;
+
+static void
+read_job(void *arg)
+{
+	ReadJob    *job = arg;
+
+	job->done = read_rows(job->run, job->remote, &job->problem);
+}
+
+/*
+ * Is it an error that the same query would have again, whatever else the
+ * source does?
+ */
+static bool
+error_stays(const ErrorData *error)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+		case ERRCODE_INVALID_TRANSACTION_STATE:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
+ * The same, but an error that stays is the problem of this table alone.  The
+ * connection is closed then, as it may be amid a query.
+ */
+static bool
+try_to_read_rows(PtSourceRun *run, PtPeer *remote, const char **problem)
+{
+	ReadJob		job = {.run = run,.remote = remote};
+	ErrorData  *error = pt_guarded(read_job, &job);
+
+	if (error != NULL)
+	{
+		if (!error_stays(error))
+			ReThrowError(error);
+		pt_peer_close(remote);
+		run->lookups = NULL;
+		job.done = false;
+		job.problem = MemoryContextStrdup(run->chunks->job_mcxt, error->message);
+	}
+	*problem = job.problem;
+	return job.done;
 }
 
 /*
@@ -390,13 +494,14 @@ read_chunk(PtSourceRun *run)
 		return false;
 	/* types are looked up here */
 	MemoryContextSwitchTo(c->mcxt);
-	done = read_rows(run, remote, &problem);
+	done = try_to_read_rows(run, remote, &problem);
 	MemoryContextSwitchTo(run->life);
 	pt_task_commit(run->task);
 	MemoryContextSwitchTo(run->life);
 	if (!done)
 	{
-		pt_peer_command(remote, "ROLLBACK");
+		if (run->lookups != NULL)
+			pt_peer_command(remote, "ROLLBACK");
 		no_chunk(c);
 		c->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY_MS);
 		return problem == NULL || give_up(run, problem);

@@ -18,6 +18,8 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -144,9 +146,16 @@ pt_columns_check(PtPeer *remote, const PtSource *source)
 	bool		here = source->connection == NULL && source->own_publication;
 	PtPeerRows *rows = here ? query_here(sql) : pt_peer_query(remote, sql, Q_COUNT);
 	int			level = NewGUCNestLevel();
+	Oid			user;
+	int			security;
 
+	/* constants are read, which may call code of their types' owners */
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(get_role_oid(source->user, false),
+						   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	(void) set_config_option("search_path", PT_EXPRESSION_PATH, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	for (int i = 0; i < rows->n;)
 		i = check_table(source, rows, i);
+	SetUserIdAndSecContext(user, security);
 	AtEOXact_GUC(false, level);
 }

@@ -267,7 +267,7 @@ emit(PtSourceRun *run, PtSourceTable *table, char op, const PtPgoutputValue *old
 
 /*
  * What an update did not send because it did not change is in the old row, if
- * that is there.
+ * that is there.  One of which only the key was sent has no more than that.
  */
 static const PtPgoutputValue *
 complete_row(const PtSourceTable *table, const PtPgoutputValue *old, const PtPgoutputValue *new)
@@ -295,7 +295,7 @@ pt_envelope_change(PtSourceRun *run, PtSourceTable *table, char op,
 	if (table->ignored)
 		return;
 	run->table = table;
-	if (new != NULL && old_kind == 'O')
+	if (new != NULL && old != NULL)
 		new = complete_row(table, old, new);
 	if (keyed && new != NULL)
 		write_key(&new_key, run, table, new);

@@ -173,6 +173,15 @@ add_relation(ParseState * pstate, char *name, TupleDesc desc, bool by_columns)
 }
 
 /*
+ * Is it "*"?  That is no expression, and may stand in a list only.
+ */
+static bool
+is_star(const Node *node)
+{
+	return IsA(node, ColumnRef) && IsA(linitial(((const ColumnRef *) node)->fields), A_Star);
+}
+
+/*
  * Returns the only expression that the text has; ERROR if it is anything else.
  */
 static Node *
@@ -180,15 +189,16 @@ raw_expression(const char *text)
 {
 	RawStmt    *raw = linitial_node(RawStmt, raw_parser(text, RAW_PARSE_PLPGSQL_EXPR));
 	SelectStmt *s = castNode(SelectStmt, raw->stmt);
+	Node	   *val = s->targetList == NIL ? NULL : linitial_node(ResTarget, s->targetList)->val;
 
 	if (list_length(s->targetList) != 1 || s->distinctClause != NIL || s->fromClause != NIL || s->whereClause != NULL ||
 		s->groupClause != NIL || s->havingClause != NULL || s->windowClause != NIL || s->sortClause != NIL ||
-		s->limitOffset != NULL || s->limitCount != NULL || s->lockingClause != NIL)
+		s->limitOffset != NULL || s->limitCount != NULL || s->lockingClause != NIL || is_star(val))
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("it must be one expression, and nothing else"),
 				 errposition(1)));
-	return linitial_node(ResTarget, s->targetList)->val;
+	return val;
 }
 
 /*

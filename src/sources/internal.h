@@ -193,6 +193,7 @@ extern PtSourceTable *pt_snapshot_describe(PtSourceRun *run, const PtPeerRows *t
 										   List *key, List *not_null, bool known);
 extern bool pt_source_snapshot(PtSourceRun *run);
 extern void pt_source_stream(PtSourceRun *run);
+extern void pt_source_alive(void *arg);
 
 /* measure.c */
 extern void pt_source_measure(PtSourceRun *run);

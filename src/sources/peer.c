@@ -41,12 +41,19 @@ struct PtPeer
 	const char *what;			/* whose server it is, for messages */
 	int			patience_ms;	/* how long it may say nothing when it is
 								 * asked; 0: for ever */
+	void		(*meanwhile) (void *arg);	/* what is to be done while an
+										 * answer is waited for; or NULL */
+	void	   *meanwhile_arg;
+	TimestampTz meanwhile_at;	/* when it was done last */
 	const PtTask *task;			/* whose worker has it; NULL: a session */
 	bool		counted;		/* as an external file descriptor */
 	MemoryContextCallback callback;
 	PtPeerRow	row;			/* that came last */
 	PGresult   *result;			/* has its bytes; or NULL */
 };
+
+/* How often something is done while an answer is waited for. */
+#define MEANWHILE_MS	10000
 
 /* Settings on which the text of values depends, and our safety. */
 static const char *const session_settings =
@@ -117,6 +124,20 @@ wait_for(PtPeer *remote, int events, TimestampTz deadline)
 	}
 }
 
+static void
+do_meanwhile(PtPeer *remote)
+{
+	TimestampTz now;
+
+	if (remote->meanwhile == NULL)
+		return;
+	now = GetCurrentTimestamp();
+	if (!TimestampDifferenceExceeds(remote->meanwhile_at, now, MEANWHILE_MS))
+		return;
+	remote->meanwhile_at = now;
+	remote->meanwhile(remote->meanwhile_arg);
+}
+
 /*
  * The same for an answer to what was asked then; ERROR if the other server has
  * said nothing for longer than it may.
@@ -125,8 +146,15 @@ static void
 wait_for_answer(PtPeer *remote, int events, TimestampTz asked)
 {
 	TimestampTz deadline = remote->patience_ms > 0 ? TimestampTzPlusMilliseconds(asked, remote->patience_ms) : 0;
+	TimestampTz until = deadline;
 
-	wait_for(remote, events, deadline);
+	if (remote->meanwhile != NULL)
+	{
+		until = TimestampTzPlusMilliseconds(remote->meanwhile_at, MEANWHILE_MS);
+		until = deadline != 0 ? Min(deadline, until) : until;
+	}
+	wait_for(remote, events, until);
+	do_meanwhile(remote);
 	if (deadline != 0 && GetCurrentTimestamp() >= deadline)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONNECTION_FAILURE),
@@ -178,6 +206,12 @@ answer_error(const char *what)
 			(errcode(ERRCODE_PROTOCOL_VIOLATION),
 			 errmsg("unexpected answer of %s", what),
 			 errhint("Is it a PostgreSQL server that the connection string leads to?")));
+}
+
+void
+pt_peer_unexpected(const PtPeer *remote)
+{
+	answer_error(remote->what);
 }
 
 /*
@@ -415,6 +449,17 @@ pt_peer_be_patient(PtPeer *remote, int ms)
 }
 
 /*
+ * From now on this is done every ten seconds while an answer is waited for,
+ * and while rows come.
+ */
+void
+pt_peer_meanwhile(PtPeer *remote, void (*meanwhile) (void *arg), void *arg)
+{
+	remote->meanwhile = meanwhile;
+	remote->meanwhile_arg = arg;
+}
+
+/*
  * Returns the other server's version, such as 150004.
  */
 int
@@ -470,6 +515,7 @@ next_result(PtPeer *remote)
 {
 	TimestampTz began = GetCurrentTimestamp();
 
+	do_meanwhile(remote);
 	while (PQisBusy(remote->conn))
 	{
 		wait_for_answer(remote, WL_SOCKET_READABLE, began);

@@ -65,6 +65,8 @@ extern const char *pt_peer_value(const PtPeerRows *rows, int row, int column);
 extern const char *pt_peer_value_or_null(const PtPeerRows *rows, int row, int column);
 extern bool pt_peer_bool(const PtPeerRows *rows, int row, int column);
 extern Oid	pt_peer_oid(const PtPeerRows *rows, int row, int column);
+pg_noreturn extern void pt_peer_unexpected(const PtPeer *remote);
+extern void pt_peer_meanwhile(PtPeer *remote, void (*meanwhile) (void *arg), void *arg);
 extern void pt_peer_command(PtPeer *remote, const char *sql);
 extern void pt_peer_rows_begin(PtPeer *remote, const char *sql);
 extern const PtPeerRow *pt_peer_rows_next(PtPeer *remote);

@@ -66,6 +66,12 @@ check_table(PtPeer *remote, const PtSource *source, const PtPeerRows *tables, co
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" has no primary key or replica identity", given),
 				 errdetail("Rows are copied in chunks, by their key.")));
+	if (!pt_peer_bool(pt_peer_query(remote, psprintf("SELECT pg_catalog.has_table_privilege(%u, 'SELECT')",
+													 pt_peer_oid(tables, i, PT_TABLE_OID)), 1), 0, 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("the source may not read table \"%s\"", given),
+				 errhint("At the source's server, grant SELECT on it to the user of the connection.")));
 	if (pt_peer_bool(pt_peer_query(remote, "SELECT pg_catalog.pg_is_in_recovery()", 1), 0, 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -227,6 +227,9 @@ copy_some(PtSourceRun *run, Reader *reader, const PtPeerRows *tables)
 		}
 		if (reader->described == NULL)
 			reader->described = pt_snapshot_describe(run, tables, reader->table, row, reader->key, reader->not_null, true);
+		/* the list may have named the table twice */
+		if (row->n != reader->described->ncolumns)
+			pt_peer_unexpected(reader->remote);
 		old = MemoryContextSwitchTo(run->mcxt);
 		pt_envelope_change(run, reader->described, 'r', NULL, 0, row->values);
 		MemoryContextSwitchTo(old);

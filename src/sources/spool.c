@@ -9,8 +9,8 @@
  * the transaction commits.  The pieces of several transactions may alternate.
  *
  * A subtransaction that is rolled back is remembered, and passed over then.
- * What was said of tables in it counts all the same: the server does not say
- * it again.
+ * So is what was said of tables in it: it may be older than what is known by
+ * then, and the server says it again behind the abort.
  *
  * Nothing of it outlives the worker: after an error the server sends it anew.
  *

@@ -259,7 +259,7 @@ replay(PtSourceRun *run, const PtPgoutput *commit)
 			pt_task_quit(run->task);
 		if (!pt_pgoutput_read_streamed(data, len, &message))
 			invalid_message();
-		if (!aborted || message.type == PT_PGOUTPUT_RELATION || message.type == PT_PGOUTPUT_TYPE)
+		if (!aborted)
 			handle_change(run, &message);
 		MemoryContextReset(run->mcxt);
 		if (TimestampDifferenceExceeds(run->told_at, GetCurrentTimestamp(), TELL_BUSY_MS))
@@ -384,6 +384,15 @@ tell(PtSourceRun *run, bool ask)
 	pq_sendbyte(&out, ask);
 	pt_peer_send(run->remote, out.data, out.len);
 	pfree(out.data);
+}
+
+/*
+ * A query takes long: the stream's server is told that we live.
+ */
+void
+pt_source_alive(void *arg)
+{
+	tell(arg, false);
 }
 
 /*

@@ -91,7 +91,8 @@ def test_checks():
     create = "SELECT create_source('checked', tables => ARRAY['checked'], %s)"
     for options, pattern in (("key => 'new.nowhere'", r"(?s)column new.nowhere does not exist.*expression \"key\" of a source"),
                              ("key => 'new.'", "syntax error"), ("key => ''", "syntax error|one expression"), ("key => 'new.id, 1'", "must be one expression"),
-                             ("key => 'new.id FROM pg_class'", "must be one expression"), ("key => 'new.id; SELECT 1'", "syntax error"),
+                             ("key => 'new.id FROM pg_class'", "must be one expression"), ("key => 'new.id; SELECT 1'", "syntax error"), ("key => '*'", "must be one expression"),
+                             ("value => 'new.*'", "(?s)has type record.*to_jsonb"), ("key => '(new).*'", "not supported here"),
                              ("value => 'new'", "(?s)has type record.*to_jsonb"), ("filter => 'new.id'", "argument of filter must be type boolean"),
                              ("headers => 'new.id'", "(?s)has type integer.*headers or jsonb"), ("value => '(SELECT 1)'", "subqueries"),
                              ("value => 'count(*)'", "aggregates"), ("value => 'generate_series(1, 2)'", "sets"), ("value => '$1'", "no parameter"),
@@ -119,6 +120,18 @@ def test_checks():
     here.sql("ALTER TABLE checked RENAME id TO ident; INSERT INTO checked VALUES (2, 'x')")
     pair.failing("checked", "column new.id does not exist", "a column that is gone stops it, too")
     here.sql("SELECT drop_source('checked')")
+
+
+def test_key_out_of_line():
+    """a key that was not sent, as it did not change, is in the old row"""
+    here.sql("CREATE TABLE wide (k text PRIMARY KEY, n int); ALTER TABLE wide ALTER k SET STORAGE EXTERNAL;"
+             "SELECT create_source('wide', tables => ARRAY['wide'], topic => 'wide', format => 'row')")
+    pair.streaming("wide")
+    here.sql("INSERT INTO wide VALUES (repeat('x', 2500), 1); UPDATE wide SET n = 2; UPDATE wide SET k = 'short'; DELETE FROM wide")
+    pair.wait_records("wide", 5)
+    tap.equal([(json.loads(k)["k"][:9], h["op"]) for k, _, h in pair.records("wide")],
+              [("xxxxxxxxx", "c"), ("xxxxxxxxx", "u"), ("xxxxxxxxx", "d"), ("short", "c"), ("short", "d")], "an update is one, at the same key")
+    here.sql("SELECT drop_source('wide')")
 
 
 def test_path():
@@ -319,4 +332,4 @@ def test_schemas():
 pg.demote()
 pair = two_servers.Pair()
 here, there = pair.here, pair.there
-tap.main([test_expressions, test_kinds_of_values, test_remote, test_checks, test_path, test_owner, test_outbox, test_schemas, test_password, test_failover])
+tap.main([test_expressions, test_kinds_of_values, test_remote, test_checks, test_key_out_of_line, test_path, test_owner, test_outbox, test_schemas, test_password, test_failover])

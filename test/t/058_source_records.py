@@ -156,6 +156,9 @@ def test_owner():
     tap.equal(pair.records("mine")[0][1], "meremere", "as the owner, and nobody else")
     here.sql("SELECT alter_task('mine', '{\"value\": \"public.peek()\"}'); INSERT INTO mine VALUES (2)")
     pair.failing("mine", "permission denied for table secret", "what he may not read is an error, though a superuser has changed it")
+    here.sql("CREATE FUNCTION public.judge(int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'judged by %', current_user; END $$;"
+             "CREATE DOMAIN public.judged AS int CHECK (public.judge(VALUE))")
+    pair.refused("judged by mere", "SELECT alter_task('mine', '{\"value\": \"(''{1}''::public.judged[])::text\"}')", "what is called by the check of a constant is, too")
     here.sql("SET SESSION AUTHORIZATION mere; SELECT drop_source('mine')")
 
 

@@ -262,8 +262,61 @@ def test_refusals():
     tap.equal(here.sql("SELECT state FROM tasks_status WHERE name = 'chunks'"), "running", "and the source goes on")
 
 
+def test_orders():
+    """a type whose index has another order than pg_catalog: no row is lost"""
+    there.sql("CREATE EXTENSION citext; CREATE TABLE folded (k citext, n int, PRIMARY KEY (k, n));"
+              "INSERT INTO folded SELECT CASE WHEN n % 2 = 0 THEN 'KEY' ELSE 'key' END || n, n FROM generate_series(1, 5000) n")
+    here.sql("SELECT create_source('folded', tables => ARRAY['folded'], topic => 'folded', snapshot => 'incremental', connection => '%s')" % pair.connection())
+    finished("folded", "it is copied")
+    tap.equal(here.sql("SELECT count(*), count(DISTINCT key) FROM topics.folded"), "5000|5000", "each row, once")
+    here.sql("SELECT drop_source('folded')")
+
+
+def test_given_up():
+    """what a table's query has against it is the problem of this table alone"""
+    there.sql("CREATE TYPE duo AS (a int, b int); CREATE TABLE compound (k duo PRIMARY KEY); INSERT INTO compound SELECT (n, n)::duo FROM generate_series(1, 2500) n;"
+              "CREATE TABLE beside (id int PRIMARY KEY); CREATE TABLE partly (id int PRIMARY KEY, v int); INSERT INTO partly VALUES (1, 1); CREATE ROLE mere LOGIN REPLICATION;"
+              "CREATE PUBLICATION partly FOR TABLE beside, partly%s WITH (publish = 'insert')" % (" (v)" if pg.MAJOR >= 15 else ""))
+    here.sql("SELECT create_source('compound', tables => ARRAY['compound', 'beside'], topic => '{table}', snapshot => 'incremental', connection => '%s')" % pair.connection())
+    tap.ok(pair.wait_for("an error", "SELECT error FROM source_snapshots WHERE table_name = 'compound'",
+                         expected="the source's server says: input of anonymous composite types is not implemented"), "a key that is no constant: given up, with the reason")
+    finished("beside", "the next table is copied")
+    there.sql("INSERT INTO beside VALUES (1)")
+    pair.wait_records("beside", 1)
+    tap.equal(here.sql("SELECT state, errors FROM tasks_status WHERE name = 'compound'"), "running|0", "and the source goes on")
+    here.sql("SELECT drop_source('compound')")
+    here.sql("SELECT create_source('partly', publication => 'partly', topic => 'partly', snapshot => 'incremental', connection => '%s')" % pair.connection())
+    if pg.MAJOR >= 15:
+        tap.ok(pair.wait_for("an error", "SELECT error FROM source_snapshots WHERE table_name = 'partly'", expected="a column of the key is not published"),
+               "a key that is not published")
+    here.sql("SELECT drop_source('partly')")
+    here.sql("SELECT create_source('mere', publication => 'partly', topic => 'mere', snapshot => 'never', connection => '%s')" % pair.connection("mere"))
+    pair.streaming("mere")
+    pair.refused("may not read table", "SELECT resnapshot_source('mere', 'beside')", "a table that may not be read")
+    here.sql("SELECT drop_source('mere')")
+
+
+def test_long():
+    """a chunk that takes longer than the server waits for a sign of life"""
+    there.sql("CREATE TABLE slow (id int PRIMARY KEY); INSERT INTO slow VALUES (1); ALTER SYSTEM SET wal_sender_timeout = '13s'; SELECT pg_reload_conf()")
+    here.sql("SELECT create_source('slow', tables => ARRAY['slow'], topic => 'slow', snapshot => 'never', connection => '%s')" % pair.connection())
+    pair.streaming("slow")
+    session = there.session()
+    session.sql("BEGIN; LOCK TABLE slow")
+    before = there.log_text().count("due to replication timeout")
+    here.sql("SELECT resnapshot_source('slow', 'slow')")
+    time.sleep(25)
+    tap.equal(here.sql("SELECT state, errors FROM tasks_status WHERE name = 'slow'"), "running|0", "the source waits")
+    session.sql("COMMIT")
+    session.close()
+    finished("slow", "and goes on")
+    tap.equal(there.log_text().count("due to replication timeout"), before, "its stream has not ended")
+    here.sql("SELECT drop_source('slow')")
+    there.sql("ALTER SYSTEM RESET wal_sender_timeout; SELECT pg_reload_conf()")
+
+
 pg.demote()
 stop = points.Points()
 pair = two_servers.Pair(here=stop.settings)
 here, there = pair.here, pair.there
-tap.main([test_incremental, test_again, test_window, test_running, test_keys, test_readers, test_swapped, test_refusals])
+tap.main([test_incremental, test_again, test_window, test_running, test_keys, test_readers, test_swapped, test_orders, test_given_up, test_long, test_refusals])

@@ -74,6 +74,7 @@ struct PtChunks
 	Oid			id;
 	PtSourceTable *table;
 	List	   *key;			/* names of its columns */
+	const char *key_text;		/* and what they are */
 	int			n;
 	int64		bytes;
 	ChunkRow  **rows;
@@ -219,8 +220,8 @@ chunk_query(const PtChunks *c, const PtPeerRows *tables, int i)
 	if (c->job->last_key != NIL)
 	{
 		appendStringInfo(&sql, " AND (%s) OPERATOR(pg_catalog.>) (", key.data);
-		foreach(lc, c->job->last_key)
-			appendStringInfo(&sql, "%s%s", foreach_current_index(lc) > 0 ? ", " : "", quote_literal_cstr(lfirst(lc)));
+		for_each_from(lc, c->job->last_key, 1)
+			appendStringInfo(&sql, "%s%s", foreach_current_index(lc) > 1 ? ", " : "", quote_literal_cstr(lfirst(lc)));
 		appendStringInfoChar(&sql, ')');
 	}
 	appendStringInfo(&sql, " ORDER BY %s", order.data);
@@ -321,6 +322,33 @@ key_is_there(const PtChunks *c, const PtPeer *remote)
 }
 
 /*
+ * Returns the names, types and collations of the key's columns.  If they are
+ * others than those of a key that is remembered, that says nothing any more.
+ */
+static char *
+describe_key(PtPeer *remote, Oid id, List *key)
+{
+	StringInfoData text;
+	PtPeerRows *rows = pt_peer_query(remote,
+									 psprintf("SELECT attname, pg_catalog.format_type(atttypid, NULL), attcollation"
+											  " FROM pg_catalog.pg_attribute WHERE attrelid = %u AND attnum > 0"
+											  " AND NOT attisdropped", id), 3);
+	ListCell   *lc;
+
+	initStringInfo(&text);
+	foreach(lc, key)
+	{
+		for (int i = 0; i < rows->n; i++)
+		{
+			if (strcmp(pt_peer_value(rows, i, 0), lfirst(lc)) == 0)
+				appendStringInfo(&text, "%s%s %s %s", text.len > 0 ? ", " : "", quote_identifier(lfirst(lc)),
+								 pt_peer_value(rows, i, 1), pt_peer_value(rows, i, 2));
+		}
+	}
+	return text.data;
+}
+
+/*
  * Remembers the key behind which the next chunk begins.
  */
 static void
@@ -329,7 +357,7 @@ remember_key(PtChunks *c)
 	MemoryContext old = MemoryContextSwitchTo(c->job_mcxt);
 	ListCell   *lc;
 
-	c->job->last_key = NIL;
+	c->job->last_key = list_make1(pstrdup(c->key_text));
 	foreach(lc, c->key)
 		c->job->last_key = lappend(c->job->last_key, pstrdup(last_value(c, lfirst(lc))->text.data));
 	MemoryContextSwitchTo(old);
@@ -372,7 +400,9 @@ read_rows(PtSourceRun *run, PtPeer *remote, const char **problem)
 	c->id = pt_peer_oid(tables, i, PT_TABLE_OID);
 	pt_snapshot_lock(remote, tables, i);
 	c->key = pt_table_key(remote, c->id);
-	if (c->key == NIL || (c->job->last_key != NIL && list_length(c->key) != list_length(c->job->last_key)))
+	c->key_text = describe_key(remote, c->id, c->key);
+	if (c->key == NIL || (c->job->last_key != NIL && (list_length(c->key) != list_length(c->job->last_key) - 1 ||
+													  strcmp(c->key_text, linitial(c->job->last_key)) != 0)))
 	{
 		*problem = c->key == NIL ? "the table has no primary key or replica identity" : "the key of the table has changed";
 		return false;

@@ -24,7 +24,8 @@ typedef struct PtChunkJob
 {
 	char	   *schema;
 	char	   *table;
-	List	   *last_key;		/* of char *: values; NIL: none yet */
+	List	   *last_key;		/* of char *: what the key is, then its
+								 * values; NIL: none yet */
 } PtChunkJob;
 
 typedef struct PtChunks PtChunks;

@@ -296,6 +296,19 @@ def test_given_up():
     here.sql("SELECT drop_source('mere')")
 
 
+def test_other_key():
+    """a key that becomes another one between two chunks: the table is given up"""
+    there.sql("CREATE TABLE rekeyed (id int PRIMARY KEY, other int); INSERT INTO rekeyed SELECT n, -n FROM generate_series(1, 5000) n")
+    stop.set("source.chunk_made")
+    here.sql("SELECT create_source('rekeyed', tables => ARRAY['rekeyed'], topic => 'rekeyed', snapshot => 'incremental', connection => '%s')" % pair.connection())
+    tap.ok(stop.await_("source.chunk_made"), "records of a chunk are made")
+    there.sql("ALTER TABLE rekeyed DROP CONSTRAINT rekeyed_pkey, ADD PRIMARY KEY (other)")
+    stop.release("source.chunk_made")
+    tap.ok(pair.wait_for("an error", "SELECT error FROM source_snapshots WHERE table_name = 'rekeyed'", expected="the key of the table has changed"), "it is given up")
+    tap.equal(here.sql("SELECT count(*) FROM topics.rekeyed"), "2000", "rows of one chunk have come")
+    here.sql("SELECT drop_source('rekeyed')")
+
+
 def test_long():
     """a chunk that takes longer than the server waits for a sign of life"""
     there.sql("CREATE TABLE slow (id int PRIMARY KEY); INSERT INTO slow VALUES (1); ALTER SYSTEM SET wal_sender_timeout = '13s'; SELECT pg_reload_conf()")
@@ -319,4 +332,4 @@ pg.demote()
 stop = points.Points()
 pair = two_servers.Pair(here=stop.settings)
 here, there = pair.here, pair.there
-tap.main([test_incremental, test_again, test_window, test_running, test_keys, test_readers, test_swapped, test_orders, test_given_up, test_long, test_refusals])
+tap.main([test_incremental, test_again, test_window, test_running, test_keys, test_readers, test_swapped, test_orders, test_given_up, test_other_key, test_long, test_refusals])

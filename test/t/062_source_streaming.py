@@ -122,7 +122,28 @@ def test_memory():
     here.sql("ALTER SYSTEM RESET pgtopic.produce_buffer; SELECT pg_reload_conf(); SELECT drop_source('s')")
 
 
+def test_newer_table():
+    """what was said of a table in what is rolled back does not replace what was said later"""
+    there.sql("CREATE TABLE changing (id int PRIMARY KEY, pad text); CREATE TABLE other (id int PRIMARY KEY, pad text)")
+    here.sql("SELECT create_source('n', tables => ARRAY['changing', 'other'], topic => '{table}', format => 'row', connection => '%s')" % pair.connection())
+    pair.streaming("n")
+    session = there.session()
+    session.sql("BEGIN; INSERT INTO other SELECT n, repeat('x', 100) FROM generate_series(1, 2000) n; SAVEPOINT a; ALTER TABLE changing ADD extra int;"
+                "INSERT INTO changing SELECT n, repeat('x', 100), n FROM generate_series(1, 2000) n; INSERT INTO other SELECT n FROM generate_series(2001, 4000) n; ROLLBACK TO a")
+    tap.ok(spooled(), "it waits in a file")
+    there.sql("ALTER TABLE changing ADD one int, ADD two int; INSERT INTO changing VALUES (1, 'x', 1, 2)")
+    pair.wait_records("changing", 1)
+    session.sql("COMMIT")
+    session.close()
+    pair.wait_records("other", 2000)
+    there.sql("INSERT INTO changing VALUES (2, 'y', 3, 4)")
+    pair.wait_records("changing", 2)
+    tap.equal(here.sql("SELECT value->>'two' FROM topics.changing WHERE \"offset\" = 1"), "4", "with the columns that it has")
+    tap.equal(here.sql("SELECT errors FROM tasks_status WHERE name = 'n'"), "0", "without an error")
+    here.sql("SELECT drop_source('n')")
+
+
 pg.demote()
 pair = two_servers.Pair(there={"logical_decoding_work_mem": "64kB"})
 here, there = pair.here, pair.there
-tap.main([test_subtransactions, test_alternating, test_crashes, test_memory])
+tap.main([test_subtransactions, test_alternating, test_crashes, test_memory, test_newer_table])

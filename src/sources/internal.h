@@ -114,6 +114,7 @@ struct PtSourceRun
 	const PtSource *source;
 	PtPeer	   *remote;
 	PtPeer	   *lookups;		/* for queries while changes stream; or NULL */
+	void		(*alive) (void *arg);	/* tells the stream's server so */
 	struct PtChunks *chunks;	/* tables that are copied meanwhile */
 	bool		in_chunk;		/* rows of one are made records */
 	const char *database;		/* at the source, as JSON */
@@ -193,7 +194,6 @@ extern PtSourceTable *pt_snapshot_describe(PtSourceRun *run, const PtPeerRows *t
 										   List *key, List *not_null, bool known);
 extern bool pt_source_snapshot(PtSourceRun *run);
 extern void pt_source_stream(PtSourceRun *run);
-extern void pt_source_alive(void *arg);
 
 /* measure.c */
 extern void pt_source_measure(PtSourceRun *run);

@@ -389,8 +389,8 @@ tell(PtSourceRun *run, bool ask)
 /*
  * A query takes long: the stream's server is told that we live.
  */
-void
-pt_source_alive(void *arg)
+static void
+alive(void *arg)
 {
 	tell(arg, false);
 }
@@ -553,6 +553,7 @@ pt_source_stream(PtSourceRun *run)
 {
 	ErrorContextCallback context = {.callback = error_context,.arg = run,.previous = error_context_stack};
 
+	run->alive = alive;
 	start_stream(run);
 	pt_chunks_init(run);
 	pt_spools_init(run);

@@ -242,7 +242,7 @@ pt_source_lookups(PtSourceRun *run)
 		MemoryContext old = MemoryContextSwitchTo(run->life);
 
 		run->lookups = pt_peer_connect(run->source, run->task);
-		pt_peer_meanwhile(run->lookups, pt_source_alive, run);
+		pt_peer_meanwhile(run->lookups, run->alive, run);
 		MemoryContextSwitchTo(old);
 	}
 	return run->lookups;

@@ -609,9 +609,9 @@ extern int	run_ssl_passphrase_command(const char *cmd, const char *prompt, bool 
 #endif
 
 /*
- * 19 warns the session whose password expires soon, and a worker is no session:
- * to be called before get_role_password(), as a reload sets it anew.  For
- * files with libpq/crypt.h.
+ * 19 warns the session whose password expires soon, and a worker is no
+ * session: to be called before get_role_password(), as a reload sets it anew.
+ * For files with libpq/crypt.h.
  */
 #if PG_VERSION_NUM < 190000
 #define pt_mute_password_warnings() ((void) 0)

@@ -143,7 +143,8 @@ def test_java():
     whole("java")
     got = java("consumer.ConsoleConsumer", "--consumer.config", p12, "--topic", "java", "--group", "java", "--from-beginning",
                "--max-messages", str(len(VALUES)), "--timeout-ms", "60000")
-    tap.ok(got.split(b"\n")[:-1] == VALUES, "Java, PKCS12 and TLS 1.2: reads them back")
+    # the tool may say something of itself, too
+    tap.ok([line for line in got.split(b"\n") if line in VALUES] == VALUES, "Java, PKCS12 and TLS 1.2: reads them back")
 
 
 def start():

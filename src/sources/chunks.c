@@ -424,7 +424,7 @@ typedef struct ReadJob
 	PtPeer	   *remote;
 	const char *problem;
 	bool		done;
-} ReadJob;
+}			ReadJob;
 
 static void
 read_job(void *arg)

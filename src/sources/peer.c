@@ -42,7 +42,7 @@ struct PtPeer
 	int			patience_ms;	/* how long it may say nothing when it is
 								 * asked; 0: for ever */
 	void		(*meanwhile) (void *arg);	/* what is to be done while an
-										 * answer is waited for; or NULL */
+											 * answer is waited for; or NULL */
 	void	   *meanwhile_arg;
 	TimestampTz meanwhile_at;	/* when it was done last */
 	const PtTask *task;			/* whose worker has it; NULL: a session */

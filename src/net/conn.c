@@ -39,6 +39,7 @@
  */
 #define NET_HANDSHAKES_PER_TURN	16
 
+static void start_timer(NetConn *conn);
 static int	list_length(const dlist_head *list);
 static void conn_ready(NetWatch *watch, uint32 events);
 static void conn_due(NetTimer *timer);
@@ -244,8 +245,22 @@ net_conn_open(NetGroup *group, int fd, void *data)
 	dlist_push_tail(&group->conns, &conn->node);
 	group->count++;
 	conn->frame_bytes_max = PG_UINT32_MAX;
-	net_conn_start_timer(conn);
+	start_timer(conn);
 	return conn;
+}
+
+/*
+ * Right after net_conn_open: what comes is a handshake, by which the other
+ * side sees the certificate of "context".  It has a deadline.  false: no
+ * memory.
+ */
+bool
+net_conn_start_tls(NetConn *conn, NetTls *context, NetTlsAsk ask)
+{
+	if (!net_tls_begin(conn, context, ask))
+		return false;
+	start_timer(conn);
+	return true;
 }
 
 void
@@ -394,6 +409,7 @@ static void
 conn_read_event(NetConn *conn)
 {
 	char		byte;
+	bool		ended;
 
 	/* the others have their turn; we are told again in the next one */
 	if (net_tls_shaking(conn) && conn->group->handshakes++ >= NET_HANDSHAKES_PER_TURN)
@@ -409,8 +425,12 @@ conn_read_event(NetConn *conn)
 		return;
 	}
 	net_watch_set(conn->group->loop, &conn->watch, conn->watch.events & ~NET_READABLE);
-	if (conn->life == NET_OPEN &&
-		(conn->tls != NULL ? net_tls_ended(conn) : recv(conn->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0))
+	if (conn->life != NET_OPEN)
+		return;
+	ended = conn->tls != NULL ? net_tls_ended(conn) : recv(conn->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+	if (conn->tls != NULL && net_tls_unsent(conn))
+		net_conn_mark_dirty(conn);	/* looking may have had something to say */
+	if (ended)
 	{
 		net_conn_set_life(conn, NET_DRAINING);
 		conn->group->handler.half_closed(conn);
@@ -559,8 +579,8 @@ net_conn_answered(NetConn *conn)
  * One timer per connection looks from time to time when bytes moved last,
  * rather than being moved with every byte.
  */
-void
-net_conn_start_timer(NetConn *conn)
+static void
+start_timer(NetConn *conn)
 {
 	int64		idle = conn->group->limits.idle_us;
 	int64		now = net_now();
@@ -607,5 +627,5 @@ conn_due(NetTimer *timer)
 			 net_input_over_budget(group))
 		net_conn_close(conn, "its request stands still while memory for requests is short");
 	else
-		net_conn_start_timer(conn);
+		start_timer(conn);
 }

@@ -200,7 +200,6 @@ extern void net_conn_unblock(NetConn *conn);
 extern void net_conn_settle(NetConn *conn);
 extern void net_conn_free(NetConn *conn);
 extern void net_conn_mark_dirty(NetConn *conn);
-extern void net_conn_start_timer(NetConn *conn);
 
 /* input.c */
 extern void net_input_read(NetConn *conn);

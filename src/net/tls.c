@@ -295,11 +295,10 @@ net_tls_send(NetConn *conn)
  */
 
 /*
- * Right after net_conn_open: what comes is a handshake, by which the other
- * side sees the certificate of "context".  false: no memory.
+ * What comes is a handshake.  false: no memory.
  */
 bool
-net_conn_start_tls(NetConn *conn, NetTls *context, NetTlsAsk ask)
+net_tls_begin(NetConn *conn, NetTls *context, NetTlsAsk ask)
 {
 	NetSecure  *tls = calloc(1, sizeof(NetSecure));
 	BIO_METHOD *method = bio_method();
@@ -324,7 +323,6 @@ net_conn_start_tls(NetConn *conn, NetTls *context, NetTlsAsk ask)
 	if (ask != NET_TLS_ASK_NONE)
 		SSL_set_verify(tls->ssl, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE |
 					   (ask == NET_TLS_ASK_REQUIRED ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
-	net_conn_start_timer(conn); /* a handshake has a deadline */
 	return true;
 }
 
@@ -537,8 +535,6 @@ net_tls_ended(NetConn *conn)
 		ret = SSL_peek_ex(tls->ssl, &byte, 1, &n);
 		if (ret != 1)
 			note_end(conn, ret);
-		if (net_tls_unsent(conn))
-			net_conn_mark_dirty(conn);
 	}
 	return tls->end == TLS_CLOSED;
 }

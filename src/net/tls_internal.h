@@ -30,6 +30,7 @@
 #define NET_SEAL_BYTES		((size_t) 128 * 1024)
 #define NET_SEAL_MAX		((size_t) 512 * 1024)
 
+extern bool net_tls_begin(NetConn *conn, NetTls *context, NetTlsAsk ask);
 extern ssize_t net_tls_receive(NetConn *conn, char *to, size_t max);
 extern bool net_tls_pending(const NetConn *conn);
 extern bool net_tls_ended(NetConn *conn);

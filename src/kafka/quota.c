@@ -53,7 +53,7 @@ client_of(KafkaSession *session)
 int64
 kafka_quota_step_begin(KafkaCall *call)
 {
-	call->step_ns = (pt_quotas_set & PT_QUOTA_BIT(PT_QUOTA_REQUEST)) != 0 ? pt_quota_now_ns() : 0;
+	call->step_ns = pt_quota_is_set(PT_QUOTA_REQUEST) ? pt_quota_now_ns() : 0;
 	return call->step_ns;
 }
 
@@ -74,7 +74,7 @@ kafka_quota_step_end(KafkaCall *call, int64 since_ns)
 void
 kafka_quota_spent(KafkaSession *session, int64 ns)
 {
-	if ((pt_quotas_set & PT_QUOTA_BIT(PT_QUOTA_REQUEST)) != 0)
+	if (pt_quota_is_set(PT_QUOTA_REQUEST))
 		client_of(session)->unpaid_ns += Max(ns, 0);
 }
 
@@ -117,7 +117,7 @@ charge_once(KafkaCall *call, int64 now_ns)
 	if (call->charged)
 		return;
 	call->charged = true;
-	if ((pt_quotas_set & PT_QUOTA_BIT(PT_QUOTA_REQUEST)) != 0)
+	if (pt_quota_is_set(PT_QUOTA_REQUEST))
 		charge_time(call, now_ns);
 }
 
@@ -203,7 +203,7 @@ kafka_quota_fetch_max(KafkaCall *call, uint64 max)
 	PtQuotaRef *ref;
 	double		window;
 
-	if (likely((pt_quotas_set & PT_QUOTA_BIT(PT_QUOTA_FETCH)) == 0))
+	if (likely(!pt_quota_is_set(PT_QUOTA_FETCH)))
 		return max;
 	ref = pt_quota_of(client_of(call->session), PT_QUOTA_FETCH, pt_quota_now_ns() / 1000000);
 	if (ref == NULL)
@@ -250,7 +250,7 @@ kafka_quota_mutation(KafkaCall *call, int16 strict_since, uint32 partitions, int
 	int64		now_ns;
 	int32		debt_ms;
 
-	if (likely((pt_quotas_set & PT_QUOTA_BIT(PT_QUOTA_MUTATION)) == 0))
+	if (likely(!pt_quota_is_set(PT_QUOTA_MUTATION)))
 		return true;
 	now_ns = pt_quota_now_ns();
 	ref = pt_quota_of(client_of(call->session), PT_QUOTA_MUTATION, now_ns / 1000000);

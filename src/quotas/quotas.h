@@ -9,7 +9,7 @@
  * memory, over all of them.
  *
  *		pt_quotas_refresh()			in a transaction: a changed table
- *		pt_quotas_set & bit			is there a quota of this kind at all?
+ *		pt_quota_is_set				is there a quota of this kind at all?
  *		pt_quota_of(client, kind)	which one is the client's
  *		pt_quota_charge(...)		counts, and says how long to throttle
  *
@@ -111,6 +111,14 @@ extern void pt_quota_write(const PtQuotaEntity *entity, PtQuotaKind kind, const 
 
 /* limits.c */
 extern uint32 pt_quotas_set;	/* PT_QUOTA_BIT of the kinds that have rows */
+
+/* Is there a quota of this kind at all?  Needs nothing. */
+static inline bool
+pt_quota_is_set(PtQuotaKind kind)
+{
+	return (pt_quotas_set & PT_QUOTA_BIT(kind)) != 0;
+}
+
 extern uint64 pt_quotas_loaded; /* how often the copy was made */
 extern bool pt_quotas_refresh(void);
 

@@ -311,7 +311,7 @@ pt_quota_of(PtQuotaClient *client, PtQuotaKind kind, int64 now_ms)
 	PtQuotaRef *ref = &client->refs[kind];
 
 	Assert(kind < PT_QUOTA_CLIENT_KINDS);
-	if ((pt_quotas_set & PT_QUOTA_BIT(kind)) == 0)
+	if (!pt_quota_is_set(kind))
 		return NULL;
 	if (!likely(is_current(ref, now_ms)))
 	{

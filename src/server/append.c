@@ -36,6 +36,7 @@
 #include "xact/claims.h"
 #include "xact/xact.h"
 #include "server/jobs.h"
+#include "quotas/quotas.h"
 #include "server/listener.h"
 
 /*
@@ -234,7 +235,8 @@ static void
 append_group(PtListener *l, PtProduce *items, const Gathered *from, int n)
 {
 	XLogRecPtr	lsn = InvalidXLogRecPtr;
-	int64		since = net_now_ns();
+	bool		measures = pt_quota_is_set(PT_QUOTA_REQUEST);
+	int64		since = measures ? net_now_ns() : 0;
 
 	if (append_alone(l))
 		append_at_once(items, n);
@@ -251,7 +253,8 @@ append_group(PtListener *l, PtProduce *items, const Gathered *from, int n)
 		*from[i].origin = items[i];
 		item_done(from[i].request, &items[i], lsn);
 	}
-	share_time(from, items, n, net_now_ns() - since);
+	if (measures)
+		share_time(from, items, n, net_now_ns() - since);
 }
 
 /* For quotas: each request has its share, by bytes, of what all took. */

@@ -108,9 +108,9 @@ pt_client_roles_turn(PtListener *l)
 	if (now >= look_at)
 	{
 		look_at = now + PT_LOOK_US;
+		net_timer_start(l->loop, &timer, look_at);
 		pt_turn_transaction();
 		look(l);
 		pt_quotas_turn(l);
 	}
-	net_timer_start(l->loop, &timer, look_at);
 }

@@ -114,7 +114,7 @@ pt_quotas_turn(PtListener *l)
 {
 	if (!pt_quotas_refresh())
 		return;
-	net_group_measure(l->group, (pt_quotas_set & PT_QUOTA_BIT(PT_QUOTA_REQUEST)) != 0);
+	net_group_measure(l->group, pt_quota_is_set(PT_QUOTA_REQUEST));
 	while (!dlist_is_empty(&l->throttled))
 		throttle_end(dlist_head_element(PtClient, throttle_node, &l->throttled));
 }
@@ -217,7 +217,7 @@ pt_connection_refused(PtListener *l, int fd)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	if ((pt_quotas_set & PT_QUOTA_BIT(PT_QUOTA_CONNECTION)) == 0)
+	if (!pt_quota_is_set(PT_QUOTA_CONNECTION))
 		return false;
 	net_peer_host(fd, address, sizeof(address));
 	ms = pt_quota_connection(address);

@@ -236,6 +236,17 @@ pt_hba_regex_matches(regex_t *regex, const char *text, char **first)
 }
 
 /*
+ * Does a token that is no keyword name it, plainly or as an expression?
+ */
+static bool
+token_matches(AuthToken *token, const char *name)
+{
+	regex_t    *regex = pt_token_regex(token);
+
+	return regex != NULL ? pt_hba_regex_matches(regex, name, NULL) : strcmp(token->string, name) == 0;
+}
+
+/*
  * Do these tokens name the role?  InvalidOid: there is no such role, which is
  * a member of nothing.
  */
@@ -247,17 +258,14 @@ pt_hba_role_matches(List *tokens, const char *role, Oid roleid)
 	foreach(cell, tokens)
 	{
 		AuthToken  *token = lfirst(cell);
-		regex_t    *regex = pt_token_regex(token);
 		bool		matches;
 
 		if (!token->quoted && token->string[0] == '+')
 			matches = is_member(roleid, token->string + 1);
 		else if (is_keyword(token, "all"))
 			matches = true;
-		else if (regex != NULL)
-			matches = pt_hba_regex_matches(regex, role, NULL);
 		else
-			matches = strcmp(token->string, role) == 0;
+			matches = token_matches(token, role);
 		if (matches)
 			return true;
 	}
@@ -275,7 +283,6 @@ database_matches(List *tokens, const char *role, Oid roleid)
 	foreach(cell, tokens)
 	{
 		AuthToken  *token = lfirst(cell);
-		regex_t    *regex = pt_token_regex(token);
 		bool		matches;
 
 		if (is_keyword(token, "all"))
@@ -286,10 +293,8 @@ database_matches(List *tokens, const char *role, Oid roleid)
 			matches = role == NULL || is_member(roleid, pt_database);
 		else if (is_keyword(token, "replication"))
 			matches = false;
-		else if (regex != NULL)
-			matches = pt_hba_regex_matches(regex, pt_database, NULL);
 		else
-			matches = strcmp(token->string, pt_database) == 0;
+			matches = token_matches(token, pt_database);
 		if (matches)
 			return true;
 	}

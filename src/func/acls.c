@@ -132,12 +132,18 @@ may_see(const PtAcl *acl)
 		has_privs_of_role(GetUserId(), acl->role) || has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
 }
 
-static void
-put_acls(ReturnSetInfo *rsinfo, List *acls)
+/*
+ * Rows of list_kafka_acls(): resource_type, resource_name, pattern_type,
+ * operation, role.
+ */
+Datum
+pt_list_kafka_acls(PG_FUNCTION_ARGS)
 {
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	ListCell   *lc;
 
-	foreach(lc, acls)
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(lc, pt_grants_all())
 	{
 		const PtAcl *acl = lfirst(lc);
 		char	   *role = OidIsValid(acl->role) ? pt_role_name(acl->role) : pstrdup(EVERYBODY);
@@ -152,31 +158,6 @@ put_acls(ReturnSetInfo *rsinfo, List *acls)
 		values[3] = CStringGetTextDatum(pt_operation_name(acl->operation));
 		values[4] = CStringGetTextDatum(role);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-	}
-}
-
-/*
- * Rows of list_kafka_acls(): resource_type, resource_name, pattern_type,
- * operation, role.
- */
-Datum
-pt_list_kafka_acls(PG_FUNCTION_ARGS)
-{
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	List	   *relids = NIL;
-	ListCell   *lc;
-
-	InitMaterializedSRF(fcinfo, 0);
-	put_acls(rsinfo, pt_grants_on_cluster());
-	put_acls(rsinfo, pt_acls_all());
-	foreach(lc, pt_topic_all())
-		relids = lappend_oid(relids, ((const PtTopic *) lfirst(lc))->relid);
-	foreach(lc, relids)
-	{
-		const PtTopic *topic = pt_topic_by_oid(lfirst_oid(lc));
-
-		if (topic != NULL)
-			put_acls(rsinfo, pt_grants_on_topic(topic));
 	}
 	return (Datum) 0;
 }

@@ -21,8 +21,7 @@
 
 #include "mb/pg_wchar.h"
 
-#include "record/bytes.h"
-#include "record/varint.h"
+#include "record/input.h"
 #include "groups/internal.h"
 
 #define KEY_VERSION			1	/* 0 and 1 are committed offsets */
@@ -158,68 +157,17 @@ pt_offset_group_value_write(StringInfo buf, int64 last_used)
 }
 
 /*
- * The rest of an input.  When something is missing, "at" becomes NULL, and
- * all later reads fail.
- */
-typedef struct Input
-{
-	const char *at;
-	const char *end;
-} Input;
-
-/*
- * Takes n bytes; NULL if there are fewer.
- */
-static const char *
-take(Input *in, uint64 n)
-{
-	const char *result = in->at;
-
-	Assert(in->at == NULL || in->at <= in->end);
-	if (in->at == NULL || n > (uint64) (in->end - in->at))
-		return in->at = NULL;
-	in->at += n;
-	return result;
-}
-
-/*
- * Takes a big-endian integer of 2, 4 or 8 bytes; -1 if there are fewer.
- */
-static int64
-take_int(Input *in, int size)
-{
-	const char *p = take(in, size);
-
-	if (p == NULL)
-		return -1;
-	return size == 2 ? pt_get_int16(p) : size == 4 ? pt_get_int32(p) : pt_get_int64(p);
-}
-
-/*
- * Takes an unsigned varint; 0 if it is malformed.
- */
-static uint32
-take_uvarint(Input *in)
-{
-	uint64		value = 0;
-
-	if (in->at)
-		in->at = pt_uvarint_read(in->at, in->end, 32, &value);
-	return in->at ? (uint32) value : 0;
-}
-
-/*
  * Takes a string.  A null string counts as an empty one.
  */
 static PtString
-take_string(Input *in, bool compact)
+take_string(PtInput *in, bool compact)
 {
-	int64		len = compact ? (int64) take_uvarint(in) - 1 : take_int(in, 2);
+	int64		len = compact ? (int64) pt_take_uvarint(in) - 1 : pt_take_int(in, 2);
 	PtString	s = PT_STRING_EMPTY;
 
 	if (len > 0)
 	{
-		s.data = take(in, (uint64) len);
+		s.data = pt_take(in, (uint64) len);
 		s.len = in->at ? (int32) len : 0;
 	}
 	return s;
@@ -232,8 +180,8 @@ take_string(Input *in, bool compact)
 bool
 pt_offset_key_read(const char *data, int len, PtOffsetKey *key)
 {
-	Input		in = {data, data + len};
-	int64		version = take_int(&in, 2);
+	PtInput		in = {data, data + len};
+	int64		version = pt_take_int(&in, 2);
 
 	memset(key, 0, sizeof(*key));
 	if (version < 0 || version > GROUP_KEY_VERSION)
@@ -243,7 +191,7 @@ pt_offset_key_read(const char *data, int len, PtOffsetKey *key)
 	if (!key->is_group)
 	{
 		key->topic = take_string(&in, false);
-		key->partition = (int32) take_int(&in, 4);
+		key->partition = (int32) pt_take_int(&in, 4);
 	}
 	return in.at == in.end && key->partition >= 0;
 }
@@ -253,13 +201,13 @@ pt_offset_key_read(const char *data, int len, PtOffsetKey *key)
  * version 4 on.
  */
 static void
-take_topic_id(Input *in, pg_uuid_t *topic_id)
+take_topic_id(PtInput *in, pg_uuid_t *topic_id)
 {
-	for (uint32 n = take_uvarint(in); n > 0 && in->at; n--)
+	for (uint32 n = pt_take_uvarint(in); n > 0 && in->at; n--)
 	{
-		uint32		tag = take_uvarint(in);
-		uint32		size = take_uvarint(in);
-		const char *p = take(in, size);
+		uint32		tag = pt_take_uvarint(in);
+		uint32		size = pt_take_uvarint(in);
+		const char *p = pt_take(in, size);
 
 		if (p && tag == TAG_TOPIC_ID && size == UUID_LEN)
 			memcpy(topic_id->data, p, UUID_LEN);
@@ -273,17 +221,17 @@ take_topic_id(Input *in, pg_uuid_t *topic_id)
 bool
 pt_offset_value_read(const char *data, int len, PtCommittedOffset *committed)
 {
-	Input		in = {data, data + len};
-	int64		version = take_int(&in, 2);
+	PtInput		in = {data, data + len};
+	int64		version = pt_take_int(&in, 2);
 
 	if (version < 0)
 		return false;
 	memset(&committed->topic_id, 0, sizeof(committed->topic_id));
 	committed->removed = false;
-	committed->offset = take_int(&in, 8);
-	committed->leader_epoch = version >= 3 ? (int32) take_int(&in, 4) : -1;
+	committed->offset = pt_take_int(&in, 8);
+	committed->leader_epoch = version >= 3 ? (int32) pt_take_int(&in, 4) : -1;
 	committed->metadata = take_string(&in, version >= VALUE_VERSION);
-	committed->commit_time = take_int(&in, 8);
+	committed->commit_time = pt_take_int(&in, 8);
 	if (version >= VALUE_VERSION)
 		take_topic_id(&in, &committed->topic_id);
 	return in.at != NULL;
@@ -296,17 +244,17 @@ pt_offset_value_read(const char *data, int len, PtCommittedOffset *committed)
 bool
 pt_offset_group_value_read(const char *data, int len, int64 *last_used)
 {
-	Input		in = {data, data + len};
-	int64		version = take_int(&in, 2);
+	PtInput		in = {data, data + len};
+	int64		version = pt_take_int(&in, 2);
 	bool		compact = version >= 4;
 
 	if (version < 2)
 		return false;			/* has no time */
 	(void) take_string(&in, compact);	/* protocol type */
-	(void) take_int(&in, 4);	/* generation */
+	(void) pt_take_int(&in, 4); /* generation */
 	(void) take_string(&in, compact);	/* protocol */
 	(void) take_string(&in, compact);	/* leader */
-	*last_used = take_int(&in, 8);
+	*last_used = pt_take_int(&in, 8);
 	return in.at != NULL;
 }
 

@@ -27,28 +27,6 @@
  */
 
 /*
- * Returns all ACLs: a List of PtAcl *, those of a resource together.
- */
-static List *
-all_acls(void)
-{
-	List	   *acls = list_concat(pt_grants_on_cluster(), pt_acls_all());
-	List	   *relids = NIL;
-	ListCell   *lc;
-
-	foreach(lc, pt_topic_all())
-		relids = lappend_oid(relids, ((const PtTopic *) lfirst(lc))->relid);
-	foreach(lc, relids)
-	{
-		const PtTopic *topic = pt_topic_by_oid(lfirst_oid(lc));
-
-		if (topic != NULL)
-			acls = list_concat(acls, pt_grants_on_topic(topic));
-	}
-	return acls;
-}
-
-/*
  * Returns the principal of an ACL, palloc'd.
  */
 char *
@@ -122,7 +100,7 @@ kafka_acls_matching(const KafkaAclFilter *filter)
 	List	   *matching = NIL;
 	ListCell   *lc;
 
-	foreach(lc, all_acls())
+	foreach(lc, pt_grants_all())
 	{
 		if (resource_matches(filter, lfirst(lc)) && entry_matches(filter, lfirst(lc)))
 			matching = lappend(matching, lfirst(lc));

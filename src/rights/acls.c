@@ -31,7 +31,6 @@
 #include "access/table.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
@@ -163,12 +162,7 @@ pt_acls_register(void)
 Datum
 pt_kafka_acls_changed(PG_FUNCTION_ARGS)
 {
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called as a trigger", "kafka_acls_changed")));
-	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
-	return PointerGetDatum(NULL);
+	return pt_ext_table_changed(fcinfo, "kafka_acls_changed");
 }
 
 /* A text column of a row as UTF-8, in the current memory context. */
@@ -428,20 +422,6 @@ run(const char *sql, const PtAcl *acl)
 	return SPI_processed;
 }
 
-/* The owner of the table, which is the extension's. */
-static Oid
-owner_of(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 /*
  * Changes the table as its owner: who may change it has been checked, and it
  * is nobody's to write by hand.  Returns true if the row was not there before,
@@ -452,23 +432,17 @@ change(const char *sql, const PtAcl *acl)
 {
 	Oid			relid;
 	char	   *table = pt_ext_table_required(TABLE_NAME);
-	Oid			save_user;
-	int			save_context;
+	PtExtUser	caller;
 	bool		changed;
 
 	(void) pt_ext_table_name(TABLE_NAME, &relid);
-	GetUserIdAndSecContext(&save_user, &save_context);
-	SetUserIdAndSecContext(owner_of(relid), save_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	PushActiveSnapshot(GetTransactionSnapshot());
-	SPI_connect();
+	pt_ext_table_enter(&caller, relid);
 	if (SPI_execute(psprintf("DELETE FROM %s a WHERE a.role::pg_catalog.oid OPERATOR(pg_catalog.<>) 0 AND NOT EXISTS "
 							 "(SELECT FROM pg_catalog.pg_authid r WHERE r.oid OPERATOR(pg_catalog.=) a.role)", table),
 					false, 0) < 0)
 		elog(ERROR, "could not remove rows of \"%s\"", TABLE_NAME);
 	changed = run(psprintf(sql, table), acl) > 0;
-	SPI_finish();
-	PopActiveSnapshot();
-	SetUserIdAndSecContext(save_user, save_context);
+	pt_ext_table_leave(&caller);
 	CommandCounterIncrement();
 	return changed;
 }

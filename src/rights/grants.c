@@ -98,8 +98,8 @@ add(List *acls, const PtAcl *acl)
  * Returns what is granted on the table of a topic, each once, whoever granted
  * it: a List of PtAcl *, in the current memory context.
  */
-List *
-pt_grants_on_topic(const PtTopic *topic)
+static List *
+grants_on_topic(const PtTopic *topic)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(topic->relid));
 	PtAcl		acl = {.type = PT_RESOURCE_TOPIC,.name = pt_string_of(pstrdup(topic->name))};
@@ -133,8 +133,8 @@ pt_grants_on_topic(const PtTopic *topic)
  * Returns who may create topics, but for the owner of their schema: a List of
  * PtAcl *.
  */
-List *
-pt_grants_on_cluster(void)
+static List *
+grants_on_cluster(void)
 {
 	Oid			schema = get_namespace_oid(pt_topic_schema, true);
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
@@ -155,6 +155,27 @@ pt_grants_on_cluster(void)
 		acl.role = item->ai_grantee;
 		if (item->ai_grantee != owner && (ACLITEM_GET_PRIVS(*item) & ACL_CREATE) != 0)
 			acls = add(acls, &acl);
+	}
+	return acls;
+}
+
+/*
+ * Returns all that is granted, by rows of the table of ACLs and by GRANT: a
+ * List of PtAcl *, those of a resource together, in the current memory
+ * context.
+ */
+List *
+pt_grants_all(void)
+{
+	List	   *acls = list_concat(grants_on_cluster(), pt_acls_all());
+	ListCell   *lc;
+
+	foreach(lc, pt_topic_oids())
+	{
+		const PtTopic *topic = pt_topic_by_oid(lfirst_oid(lc));
+
+		if (topic != NULL)
+			acls = list_concat(acls, grants_on_topic(topic));
 	}
 	return acls;
 }

@@ -136,8 +136,7 @@ extern bool pt_acl_remove(const PtAcl *acl);
 /*
  * grants.c: privileges of tables and of the schema of topics, in the same form
  */
-extern List *pt_grants_on_topic(const PtTopic *topic);
-extern List *pt_grants_on_cluster(void);
+extern List *pt_grants_all(void);
 extern bool pt_grant_possible(PtOperation op);
 extern bool pt_grant_allowed(Oid role, Oid relid, PtOperation op);
 extern void pt_grant_on_topic(Oid relid, PtOperation op, Oid role);

@@ -30,7 +30,6 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
-#include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -292,13 +291,10 @@ pt_tasks_generation(void)
 Datum
 pt_tasks_changed(PG_FUNCTION_ARGS)
 {
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called as a trigger", "tasks_changed")));
-	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	Datum		result = pt_ext_table_changed(fcinfo, "tasks_changed");
+
 	changed_here = true;
-	return PointerGetDatum(NULL);
+	return result;
 }
 
 /*

@@ -614,6 +614,21 @@ pt_topic_all(void)
 }
 
 /*
+ * Returns the OIDs of all topics' tables, by name of the topic: for loops that
+ * may load topics, which the members of pt_topic_all() do not outlive.
+ */
+List *
+pt_topic_oids(void)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, pt_topic_all())
+		relids = lappend_oid(relids, ((const PtTopic *) lfirst(lc))->relid);
+	return relids;
+}
+
+/*
  * Returns a number that changes whenever topics may have changed; never 0.
  */
 uint64

@@ -17,9 +17,11 @@
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -45,6 +47,22 @@ pt_ext_table_name(const char *table, Oid *relid)
 }
 
 /*
+ * The body of a trigger after each statement that may have changed a table of
+ * the extension, by which copies of it learn that (relcache callbacks).
+ * "function" is the trigger's, for the ERROR when it is called otherwise.
+ */
+Datum
+pt_ext_table_changed(FunctionCallInfo fcinfo, const char *function)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called as a trigger", function)));
+	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	return PointerGetDatum(NULL);
+}
+
+/*
  * Becomes the owner of a table of the extension, with SPI and a snapshot, for
  * statements that the user could not run.  An ERROR ends that, too.
  */
@@ -59,7 +77,8 @@ pt_ext_table_enter(PtExtUser *user, Oid relid)
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	GetUserIdAndSecContext(&user->caller, &user->context);
-	SetUserIdAndSecContext(owner, user->context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	SetUserIdAndSecContext(owner, user->context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
 	PushActiveSnapshot(GetLatestSnapshot());
 	SPI_connect();
 }

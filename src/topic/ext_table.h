@@ -19,6 +19,7 @@ typedef struct PtExtUser
 	int			context;
 } PtExtUser;
 
+extern Datum pt_ext_table_changed(FunctionCallInfo fcinfo, const char *function);
 extern void pt_ext_table_enter(PtExtUser *user, Oid relid);
 extern void pt_ext_table_leave(const PtExtUser *user);
 extern char *pt_ext_table_name(const char *table, Oid *relid);

@@ -97,6 +97,7 @@ extern const PtTopic *pt_topic_by_string(PtString name);
 extern const PtTopic *pt_topic_by_id(const pg_uuid_t *id);
 extern const PtTopic *pt_topic_by_leaf(Oid leaf, int32 *partition);
 extern List *pt_topic_all(void);	/* of const PtTopic *, by name */
+extern List *pt_topic_oids(void);
 
 /* Changes when topics may have changed; never 0. */
 extern uint64 pt_topic_changes(void);

@@ -16,8 +16,7 @@
  */
 #include "txn/internal.h"
 
-#include "record/bytes.h"
-#include "record/varint.h"
+#include "record/input.h"
 
 #define KEY_VERSION				0
 #define VALUE_VERSION			1	/* with tagged fields */
@@ -185,57 +184,12 @@ txn_value_write(const TxnImage *image, const TxnTopic *topics, int ntopics)
 }
 
 /*
- * The rest of an input.  When something is missing, "at" becomes NULL, and all
- * later reads fail.
- */
-typedef struct Input
-{
-	const char *at;
-	const char *end;
-} Input;
-
-static const char *
-take(Input *in, uint64 n)
-{
-	const char *result = in->at;
-
-	Assert(in->at == NULL || in->at <= in->end);
-	if (in->at == NULL || n > (uint64) (in->end - in->at))
-		return in->at = NULL;
-	in->at += n;
-	return result;
-}
-
-/*
- * Takes a big-endian integer of 1, 2, 4 or 8 bytes; -1 if there are fewer.
- */
-static int64
-take_int(Input *in, int size)
-{
-	const char *p = take(in, size);
-
-	if (p == NULL)
-		return -1;
-	return size == 1 ? (int8) *p : size == 2 ? pt_get_int16(p) : size == 4 ? pt_get_int32(p) : pt_get_int64(p);
-}
-
-static uint32
-take_uvarint(Input *in)
-{
-	uint64		value = 0;
-
-	if (in->at)
-		in->at = pt_uvarint_read(in->at, in->end, 32, &value);
-	return in->at ? (uint32) value : 0;
-}
-
-/*
  * Takes a length that may be null (-1), of an array or a string.
  */
 static int64
-take_length(Input *in, bool flexible, int size)
+take_length(PtInput *in, bool flexible, int size)
 {
-	return flexible ? (int64) take_uvarint(in) - 1 : take_int(in, size);
+	return flexible ? (int64) pt_take_uvarint(in) - 1 : pt_take_int(in, size);
 }
 
 /*
@@ -243,13 +197,13 @@ take_length(Input *in, bool flexible, int size)
  * one.
  */
 static void
-take_tags(Input *in, TxnImage *image)
+take_tags(PtInput *in, TxnImage *image)
 {
-	for (uint32 n = take_uvarint(in); n > 0 && in->at; n--)
+	for (uint32 n = pt_take_uvarint(in); n > 0 && in->at; n--)
 	{
-		uint32		tag = take_uvarint(in);
-		uint32		size = take_uvarint(in);
-		const char *p = take(in, size);
+		uint32		tag = pt_take_uvarint(in);
+		uint32		size = pt_take_uvarint(in);
+		const char *p = pt_take(in, size);
 
 		if (p == NULL || image == NULL)
 			continue;
@@ -265,7 +219,7 @@ take_tags(Input *in, TxnImage *image)
  * ends with the input.
  */
 static void
-take_topics(Input *in, bool flexible)
+take_topics(PtInput *in, bool flexible)
 {
 	int64		ntopics = take_length(in, flexible, 4);
 
@@ -273,9 +227,9 @@ take_topics(Input *in, bool flexible)
 	{
 		int64		n = take_length(in, flexible, 2);
 
-		(void) take(in, n > 0 ? (uint64) n : 0);
+		(void) pt_take(in, n > 0 ? (uint64) n : 0);
 		n = take_length(in, flexible, 4);
-		(void) take(in, n > 0 ? (uint64) n * 4 : 0);
+		(void) pt_take(in, n > 0 ? (uint64) n * 4 : 0);
 		if (flexible)
 			take_tags(in, NULL);
 	}
@@ -288,15 +242,15 @@ take_topics(Input *in, bool flexible)
 bool
 txn_key_read(PtString key, PtString *transactional_id)
 {
-	Input		in = {key.data, key.data + pt_string_size(key)};
+	PtInput		in = {key.data, key.data + pt_string_size(key)};
 	int64		len;
 
-	if (key.len < 0 || take_int(&in, 2) != KEY_VERSION)
+	if (key.len < 0 || pt_take_int(&in, 2) != KEY_VERSION)
 		return false;
-	len = take_int(&in, 2);
+	len = pt_take_int(&in, 2);
 	if (len <= 0)
 		return false;
-	transactional_id->data = take(&in, (uint64) len);
+	transactional_id->data = pt_take(&in, (uint64) len);
 	transactional_id->len = (int32) len;
 	return in.at != NULL && in.at == in.end;
 }
@@ -308,8 +262,8 @@ txn_key_read(PtString key, PtString *transactional_id)
 bool
 txn_value_read(PtString value, TxnImage *image)
 {
-	Input		in = {value.data, value.data + pt_string_size(value)};
-	int64		version = take_int(&in, 2);
+	PtInput		in = {value.data, value.data + pt_string_size(value)};
+	int64		version = pt_take_int(&in, 2);
 	int64		state;
 
 	if (value.len < 0 || version < 0 || version > VALUE_VERSION)
@@ -317,13 +271,13 @@ txn_value_read(PtString value, TxnImage *image)
 	image->previous_producer_id = TXN_NO_PRODUCER_ID;
 	image->last_epoch = TXN_NO_EPOCH;
 	image->client_version = 0;
-	image->producer_id = take_int(&in, 8);
-	image->epoch = (int16) take_int(&in, 2);
-	image->timeout_ms = (int32) take_int(&in, 4);
-	state = take_int(&in, 1);
+	image->producer_id = pt_take_int(&in, 8);
+	image->epoch = (int16) pt_take_int(&in, 2);
+	image->timeout_ms = (int32) pt_take_int(&in, 4);
+	state = pt_take_int(&in, 1);
 	take_topics(&in, version >= 1);
-	image->updated_at = take_int(&in, 8);
-	image->started_at = take_int(&in, 8);
+	image->updated_at = pt_take_int(&in, 8);
+	image->started_at = pt_take_int(&in, 8);
 	if (version >= 1)
 		take_tags(&in, image);
 	if (in.at == NULL || state < TXN_EMPTY || state >= TXN_NSTATES)

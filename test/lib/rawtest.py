@@ -32,6 +32,14 @@ def connect(server):
     return raw.Client(server.bootstrap, timeout=60)
 
 
+def ends(client):
+    """Does the server close the connection by itself?"""
+    try:
+        return client.socket.recv(1) == b""
+    except OSError:
+        return False
+
+
 def produce_body(topic, *values, acks=-1, records=None):
     """One batch of records without keys, or these bytes."""
     if records is None:

@@ -21,14 +21,6 @@ def lines(text):
     return server.log_text().count(text)
 
 
-def ends(client):
-    """Does the server close the connection by itself?"""
-    try:
-        return client.socket.recv(1) == b""
-    except OSError:
-        return False
-
-
 def served(client):
     return client.call("ApiVersions", 3, {"ClientSoftwareName": "t", "ClientSoftwareVersion": "1"})["ErrorCode"] == 0
 
@@ -37,13 +29,13 @@ def refused(what, why):
     before = lines(why)
     with rawtest.connect(server) as client:
         client.send("ApiVersions", 3, {"ClientSoftwareName": "t", "ClientSoftwareVersion": "1"})
-        tap.ok(ends(client), what + ": a connection is closed at its first request")
+        tap.ok(rawtest.ends(client), what + ": a connection is closed at its first request")
     deadline = time.monotonic() + 60
     while lines(why) == before and time.monotonic() < deadline:     # the log has a few such lines a second, and counts the others
         time.sleep(0.2)
         with rawtest.connect(server) as client:
             client.send("ApiVersions", 3, {"ClientSoftwareName": "t", "ClientSoftwareVersion": "1"})
-            ends(client)
+            rawtest.ends(client)
     tap.ok(lines(why) > before, what + ": the log says why, and what to do")
 
 
@@ -84,7 +76,7 @@ def test_refused():
     with rawtest.connect(server) as client:
         tap.ok(served(client), "a connection is open")
         set_role("")
-        tap.ok(ends(client), "it ends by itself when the setting is empty")
+        tap.ok(rawtest.ends(client), "it ends by itself when the setting is empty")
     refused("empty", EMPTY)
     tap.equal(server.sql("SELECT count(*) FROM consumer_groups"), "0", "SQL asks the control worker all the same")
     set_role("nobody_here")
@@ -93,13 +85,13 @@ def test_refused():
     with rawtest.connect(server) as client:
         tap.ok(served(client), "a role that has been made serves, also NOLOGIN")
         server.sql("ALTER ROLE nobody_here SUPERUSER")
-        tap.ok(ends(client), "one that becomes a superuser does not")
+        tap.ok(rawtest.ends(client), "one that becomes a superuser does not")
     refused("superuser", SUPERUSER % "nobody_here")
     server.sql("ALTER ROLE nobody_here NOSUPERUSER")
     with rawtest.connect(server) as client:
         tap.ok(served(client), "one that is none any more does")
         server.sql("DROP ROLE nobody_here")
-        tap.ok(ends(client), "a connection ends when its role is dropped")
+        tap.ok(rawtest.ends(client), "a connection ends when its role is dropped")
     refused("dropped", MISSING)
     set_role("postgres")
     refused("the first superuser", SUPERUSER % "postgres")
@@ -121,8 +113,8 @@ def test_change():
         tap.equal(server.wait_for("SELECT string_agg(role, ' ') FROM clients WHERE requests > 0", "other other"), "other other",
                   "as the new role")
         server.sql("ALTER ROLE other RENAME TO renamed")
-        tap.ok(ends(client), "a setting that names no role any more ends it")
-        tap.ok(ends(member), "also in the control worker")
+        tap.ok(rawtest.ends(client), "a setting that names no role any more ends it")
+        tap.ok(rawtest.ends(member), "also in the control worker")
     set_role("kafka")
 
 
@@ -133,7 +125,7 @@ def test_long_poll():
         client.send("Fetch", 11, rawtest.fetch_body(["quiet"], wait_ms=600000))
         tap.equal(server.wait_for("SELECT api FROM clients WHERE requests > 0", "Fetch"), "Fetch", "a client waits for records")
         set_role("")
-        tap.ok(ends(client), "its connection ends amid that")
+        tap.ok(rawtest.ends(client), "its connection ends amid that")
     set_role("kafka")
 
 

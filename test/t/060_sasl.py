@@ -27,14 +27,6 @@ def connect():
     return rawtest.connect(server)
 
 
-def ends(client):
-    """Does the server close the connection by itself?"""
-    try:
-        return client.socket.recv(1) == b""
-    except OSError:
-        return False
-
-
 def served(client):
     return client.call("Metadata", 9, {"Topics": []})["Brokers"] != []
 
@@ -110,7 +102,7 @@ def test_start():
 def stranger_ends():
     with connect() as client:
         client.send("Metadata", 9, {"Topics": []})
-        return ends(client)
+        return rawtest.ends(client)
 
 
 def test_first_requests():
@@ -120,7 +112,7 @@ def test_first_requests():
         answer = sasl.handshake(client, "OAUTHBEARER")
         tap.equal((answer["ErrorCode"], answer["Mechanisms"]), (UNSUPPORTED_MECHANISM, [SCRAM, "PLAIN"]),
                   "a mechanism that is not there: the list of those that are")
-        tap.ok(ends(client), "and the connection ends")
+        tap.ok(rawtest.ends(client), "and the connection ends")
     for mechanism in ["SCRAM-SHA-512", "SCRAM-SHA-256-PLUS", "scram-sha-256", "", "PLAIN\0", "GSSAPI", "x" * 10000]:
         with connect() as client:
             tap.equal(sasl.handshake(client, mechanism)["ErrorCode"], UNSUPPORTED_MECHANISM, "mechanism %r" % mechanism[:20])
@@ -129,13 +121,13 @@ def test_first_requests():
     with connect() as client:
         tap.equal(client.call("SaslAuthenticate", 2, {"AuthBytes": sasl.plain("alice", SECRET)})["ErrorCode"], ILLEGAL_STATE,
                   "SaslAuthenticate without SaslHandshake")
-        tap.ok(ends(client), "ends it, too")
+        tap.ok(rawtest.ends(client), "ends it, too")
     with connect() as client:
         tap.equal(client.call("SaslHandshake", 0, {"Mechanism": "PLAIN"})["ErrorCode"], 35, "version 0 of SaslHandshake is not served")
     with connect() as client:
         sasl.handshake(client, "PLAIN")
         client.send("Metadata", 9, {"Topics": []})
-        tap.ok(ends(client), "Metadata amid an exchange ends it")
+        tap.ok(rawtest.ends(client), "Metadata amid an exchange ends it")
 
 
 def test_methods():
@@ -193,7 +185,7 @@ def test_names_and_passwords():
                     tap.ok(False, "%s is not let in" % user)
                 except sasl.Refused as problem:
                     said.add((problem.code, problem.message))
-                tap.ok(ends(client), "%r by %s: refused, and the connection ends" % (user[:20], mechanism))
+                tap.ok(rawtest.ends(client), "%r by %s: refused, and the connection ends" % (user[:20], mechanism))
     tap.equal(said, {(FAILED, "Authentication failed.")}, "with one code and one message")
     logged("Role \"nobody\" does not exist.", "the log knows better", lambda: outcome(SCRAM, "nobody"))
     logged("role \"nologin\" is not permitted to log in", "in every case", lambda: outcome(SCRAM, "nologin"))
@@ -229,7 +221,7 @@ def test_mock():
 def long_ends():
     with connect() as client:
         client.socket.sendall((600000).to_bytes(4, "big"))
-        return ends(client)
+        return rawtest.ends(client)
 
 
 def test_hostile():
@@ -248,7 +240,7 @@ def test_hostile():
                 got = 0
             except sasl.Refused as problem:
                 got = problem.code
-            tap.equal((got, ends(client)), (FAILED, True), "%s %r" % (mechanism, message[:24]))
+            tap.equal((got, rawtest.ends(client)), (FAILED, True), "%s %r" % (mechanism, message[:24]))
     tap.ok(long_ends(), "a request that is longer than a stranger's may be")
     logged("it announces a request of 600000 bytes, the limit is 524288", "the log says so", long_ends)
     with logged_in() as client:
@@ -264,7 +256,7 @@ def test_hostile():
                 got = 0
             except sasl.Refused as problem:
                 got = problem.code
-            tap.equal((got, ends(client)), (FAILED, True), "a last message of %r" % final[:24])
+            tap.equal((got, rawtest.ends(client)), (FAILED, True), "a last message of %r" % final[:24])
     tap.equal(outcome(SCRAM, "alice"), "in", "everybody else is served")
 
 
@@ -361,9 +353,9 @@ def ends_after(sql, what, undo, reason):
     with logged_in() as client, logged_in("old", "PLAIN") as other:
         other.send("Fetch", 11, rawtest.fetch_body(["quiet"], wait_ms=600000))
         server.sql(sql % "alice")
-        tap.ok(ends(client), what + " ends an open connection")
+        tap.ok(rawtest.ends(client), what + " ends an open connection")
         server.sql(sql % "old")
-        tap.ok(ends(other), "also one that waits for records")
+        tap.ok(rawtest.ends(other), "also one that waits for records")
     tap.equal(outcome(SCRAM, "alice"), "failed", "and lets no new one in")
     logged(reason, "for the reason that the log says", lambda: outcome(SCRAM, "alice"))
     server.sql(undo % "alice" + ";" + undo % "old")
@@ -382,16 +374,16 @@ def test_end():
     server.sql("GRANT CONNECT ON DATABASE postgres TO PUBLIC; CREATE ROLE gone LOGIN PASSWORD '%s'" % SECRET)
     with logged_in("gone") as client:
         server.sql("DROP ROLE gone")
-        tap.ok(ends(client), "DROP ROLE")
+        tap.ok(rawtest.ends(client), "DROP ROLE")
     server.sql("CREATE ROLE gone LOGIN PASSWORD '%s'" % SECRET)
     with logged_in("gone") as client:
         server.sql("ALTER ROLE gone VALID UNTIL '%s'" % server.sql("SELECT now() + interval '2 s'"))
         tap.ok(served(client), "VALID UNTIL soon")
-        tap.ok(ends(client), "ends it when it has passed")
+        tap.ok(rawtest.ends(client), "ends it when it has passed")
     with logged_in() as client:
         session = server.session("template1")
         session.sql("ALTER DATABASE postgres ALLOW_CONNECTIONS false")
-        tap.ok(ends(client), "a database that takes no connections")
+        tap.ok(rawtest.ends(client), "a database that takes no connections")
         session.sql("ALTER DATABASE postgres ALLOW_CONNECTIONS true")
         session.close()
     with logged_in() as client:
@@ -424,7 +416,7 @@ def refused_again(client, mechanism, user, what):
         sasl.log_in(client, mechanism, user, SECRET)
         tap.ok(False, what)
     except sasl.Refused as problem:
-        tap.equal((problem.code, ends(client)), (FAILED, True), what)
+        tap.equal((problem.code, rawtest.ends(client)), (FAILED, True), what)
     client.close()
 
 
@@ -453,7 +445,7 @@ def test_again():
         tap.ok(lifetime >= 1, "a short session")
         server.sql("SELECT pg_sleep(0.01)")
         client.send("Metadata", 9, {"Topics": []})
-        tap.ok(ends(client), "ends at the first request after it")
+        tap.ok(rawtest.ends(client), "ends at the first request after it")
     logged("Metadata request of role \"alice\" after its session has expired", "the log says so")
     setting("pgtopic__max_reauth_ms", 0)
 
@@ -476,7 +468,7 @@ def test_timeout():
     rules("host all all all password")
     with connect() as client, connect() as other:
         sasl.handshake(other, SCRAM)
-        tap.ok(ends(client) and ends(other), "the connection ends")
+        tap.ok(rawtest.ends(client) and rawtest.ends(other), "the connection ends")
     logged("it has not authenticated itself in time", "the log says so")
     server.set(authentication_timeout="60s")
     rules("host all all all password")

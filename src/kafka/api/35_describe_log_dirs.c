@@ -86,12 +86,9 @@ locate_topic(LocatedList *list, const PtTopic *topic, const int32 *wanted, int n
 static void
 locate_all(LocatedList *list)
 {
-	List	   *relids = NIL;
 	ListCell   *lc;
 
-	foreach(lc, pt_topic_all())
-		relids = lappend_oid(relids, ((const PtTopic *) lfirst(lc))->relid);
-	foreach(lc, relids)
+	foreach(lc, pt_topic_oids())
 	{
 		const PtTopic *topic = pt_topic_by_oid(lfirst_oid(lc));
 

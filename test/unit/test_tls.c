@@ -18,6 +18,24 @@
 
 static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 
+/* A group, and a peer whose handshake is done. */
+static void
+start_with(Peer *p)
+{
+	start(&usual);
+	open_peer(p, context, NET_TLS_ASK_NONE, TLS1_3_VERSION, NULL);
+	CHECK(shake(p));
+}
+
+/* The peer asks for something, and its frame is kept until it is answered. */
+static void
+ask_and_keep(Peer *p)
+{
+	keep_frames = true;
+	say_frame(p, "give");
+	until_kept(p);
+}
+
 static void
 test_echo(void)
 {
@@ -424,12 +442,8 @@ test_deaf(void)
 	NetPiece	pieces[3];
 	Peer		p;
 
-	start(&usual);
-	open_peer(&p, context, NET_TLS_ASK_NONE, TLS1_3_VERSION, NULL);
-	CHECK(shake(&p));
-	keep_frames = true;
-	say_frame(&p, "give");
-	until_kept(&p);
+	start_with(&p);
+	ask_and_keep(&p);
 	answer_with(&source, &message, pieces, size);
 	p.deaf = true;
 	turns(1000);
@@ -452,12 +466,8 @@ test_spoilt(void)
 	NetPiece	pieces[3];
 	Peer		p;
 
-	start(&usual);
-	open_peer(&p, context, NET_TLS_ASK_NONE, TLS1_3_VERSION, NULL);
-	CHECK(shake(&p));
-	keep_frames = true;
-	say_frame(&p, "give");
-	until_kept(&p);
+	start_with(&p);
+	ask_and_keep(&p);
 	answer_with(&source, &message, pieces, 1024 * 1024);
 	source.spoilt = true;
 	turns(3);
@@ -528,9 +538,7 @@ test_half_close(void)
 {
 	Peer		p;
 
-	start(&usual);
-	open_peer(&p, context, NET_TLS_ASK_NONE, TLS1_3_VERSION, NULL);
-	CHECK(shake(&p));
+	start_with(&p);
 	keep_frames = true;
 	say_frame(&p, "last words");
 	SSL_shutdown(p.ssl);
@@ -601,9 +609,7 @@ test_looking_ahead(void)
 {
 	Peer		p;
 
-	start(&usual);
-	open_peer(&p, context, NET_TLS_ASK_NONE, TLS1_3_VERSION, NULL);
-	CHECK(shake(&p));
+	start_with(&p);
 	net_conn_hold(p.owner.conn);
 	CHECK_INT(SSL_key_update(p.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
 	say_frame(&p, "behind");
@@ -822,9 +828,7 @@ test_key_updates(void)
 {
 	Peer		p;
 
-	start(&usual);
-	open_peer(&p, context, NET_TLS_ASK_NONE, TLS1_3_VERSION, NULL);
-	CHECK(shake(&p));
+	start_with(&p);
 	for (int i = 0; i < 10; i++)
 	{
 		CHECK_INT(SSL_key_update(p.ssl, SSL_KEY_UPDATE_REQUESTED), 1);

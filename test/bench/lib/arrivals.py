@@ -10,7 +10,6 @@ of JSON.  A process of its own, so that it takes no time from those who measure.
 import json
 import os
 import re
-import struct
 import sys
 import time
 
@@ -18,22 +17,11 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from group_load import raw, use_jars  # noqa: E402
+from wire import whole_batches        # noqa: E402
 
 FETCH = ("Fetch", 11)
 BYTES = 4 << 20
 RECORD = re.compile(rb'"pad": ?"(x+|probe-\d+|the-end-\d+)", ?"at": ?([0-9.eE+]+)')
-
-
-def whole_batches(data, offset):
-    """How many bytes of data are whole batches, and the offset behind them."""
-    pos = 0
-    while pos + 61 <= len(data):
-        base, length = struct.unpack_from(">qi", data, pos)
-        if pos + 12 + length > len(data):
-            break
-        offset = base + struct.unpack_from(">i", data, pos + 23)[0] + 1
-        pos += 12 + length
-    return pos, offset
 
 
 def main():

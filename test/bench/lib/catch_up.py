@@ -6,7 +6,6 @@
 DIRECTORY is where the kafka-clients jar is.  A process of its own, so that it takes no time from those who measure.  It looks into nothing but the headers of batches.
 """
 import os
-import struct
 import sys
 import time
 
@@ -14,21 +13,10 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from group_load import raw, use_jars  # noqa: E402
+from wire import whole_batches        # noqa: E402
 
 FETCH = ("Fetch", 11)
 BYTES = 1 << 20
-
-
-def next_offset(data, offset):
-    """The offset behind the whole batches in data."""
-    pos = 0
-    while pos + 61 <= len(data):
-        base, length = struct.unpack_from(">qi", data, pos)
-        if pos + 12 + length > len(data):
-            break
-        offset = base + struct.unpack_from(">i", data, pos + 23)[0] + 1
-        pos += 12 + length
-    return offset
 
 
 def main():
@@ -45,7 +33,7 @@ def main():
                 raise SystemExit(f"Fetch: error {part['ErrorCode']}")
             data = part["Records"] or b""
             total += len(data)
-            offset = next_offset(data, offset) if offset < part["HighWatermark"] else 0
+            offset = whole_batches(data, offset)[1] if offset < part["HighWatermark"] else 0
     print(total)
 
 

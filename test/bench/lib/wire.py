@@ -1,5 +1,6 @@
 """Just enough of the Kafka protocol, by hand, to ask a broker two questions without a client library:
-what it speaks (ApiVersions v0) and where a topic is (Metadata v4)."""
+what it speaks (ApiVersions v0) and where a topic is (Metadata v4); and where the whole
+batches of an answer end."""
 import socket
 import struct
 import time
@@ -92,3 +93,15 @@ def wait_until(question, alive, timeout_s, pause_s=0.005):
             return None
         time.sleep(pause_s)
     return None
+
+
+def whole_batches(data, offset):
+    """How many bytes of data are whole batches, and the offset behind them."""
+    pos = 0
+    while pos + 61 <= len(data):
+        base, length = struct.unpack_from(">qi", data, pos)
+        if pos + 12 + length > len(data):
+            break
+        offset = base + struct.unpack_from(">i", data, pos + 23)[0] + 1
+        pos += 12 + length
+    return pos, offset

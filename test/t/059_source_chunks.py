@@ -311,13 +311,18 @@ def test_other_key():
 
 def test_long():
     """a chunk that takes longer than the server waits for a sign of life"""
-    there.sql("CREATE TABLE slow (id int PRIMARY KEY); INSERT INTO slow VALUES (1); ALTER SYSTEM SET wal_sender_timeout = '13s'; SELECT pg_reload_conf()")
+    there.sql("CREATE TABLE slow (id int PRIMARY KEY); INSERT INTO slow SELECT n FROM generate_series(1, 3000) n;"
+              "ALTER SYSTEM SET wal_sender_timeout = '13s'; SELECT pg_reload_conf()")
     here.sql("SELECT create_source('slow', tables => ARRAY['slow'], topic => 'slow', snapshot => 'never', connection => '%s')" % pair.connection())
     pair.streaming("slow")
+    before = there.log_text().count("due to replication timeout")
+    # from 16 on resnapshot_source() itself looks into published tables, so the lock comes between two chunks
+    stop.set("source.chunk_made")
+    here.sql("SELECT resnapshot_source('slow', 'slow')")
+    tap.ok(stop.await_("source.chunk_made"), "the first chunk is made")
     session = there.session()
     session.sql("BEGIN; LOCK TABLE slow")
-    before = there.log_text().count("due to replication timeout")
-    here.sql("SELECT resnapshot_source('slow', 'slow')")
+    stop.release("source.chunk_made")
     time.sleep(25)
     tap.equal(here.sql("SELECT state, errors FROM tasks_status WHERE name = 'slow'"), "running|0", "the source waits")
     session.sql("COMMIT")

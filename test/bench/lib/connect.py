@@ -12,6 +12,7 @@ from kafka import JVM, tail
 from procs import BenchError
 
 DEBEZIUM = "3.6.1.Final"
+CONNECT = "4.3.0"  # what it was built for; 4.4 has lost a class that it needs
 
 WORKER = """\
 bootstrap.servers=127.0.0.1:{kafka_port}
@@ -26,16 +27,16 @@ plugin.discovery=only_scan
 """
 
 
-def fetch_jars(bench_dir, version):
+def fetch_jars(bench_dir):
     """The directory of the jars, filled by Maven on first use."""
-    jars = os.path.join(bench_dir, "build", "connect-" + DEBEZIUM)
+    jars = os.path.join(bench_dir, "build", f"connect-{CONNECT}-{DEBEZIUM}")
     if os.path.exists(os.path.join(jars, "complete")):
         return jars
     if shutil.which("mvn") is None or shutil.which("java") is None:
         raise BenchError("Kafka Connect needs java and mvn (Debian: apt install maven default-jre-headless)")
     print("fetching Kafka Connect and Debezium", DEBEZIUM, "from Maven Central", flush=True)
     run = subprocess.run(
-        ["mvn", "-q", "-B", "-f", os.path.join(bench_dir, "fanout.xml"), f"-Dkafka.version={version}", f"-Ddebezium.version={DEBEZIUM}",
+        ["mvn", "-q", "-B", "-f", os.path.join(bench_dir, "fanout.xml"), f"-Dkafka.version={CONNECT}", f"-Ddebezium.version={DEBEZIUM}",
          "dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={jars}"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1800)
     if run.returncode != 0:

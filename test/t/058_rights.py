@@ -1,27 +1,33 @@
 #!/usr/bin/env python3
-"""What each Kafka API answers to whom: every API as a role without rights, a reader, a writer, an owner and an administrator.
+"""What each Kafka API answers to whom: every API as a role without rights, a reader, a writer, an owner, an administrator and a superuser.
 
-Then that answers reveal nothing, that row-level security holds, that commands and code of users run with the rights of
+The first five without authentication, all of them by SCRAM, and what a client hears that has not said yet who it is. Then that answers reveal nothing, that row-level security holds, that commands and code of users run with the rights of
 roles and not of the listener, and that a GRANT or REVOKE counts at once."""
 
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import cluster as pg   # noqa: E402
 import rawtest         # noqa: E402
+import sasl            # noqa: E402
 import tap             # noqa: E402
 from rawtest import raw  # noqa: E402
 
 server = None
+sasl_port = None
 
 PRINCIPALS = ["t_none", "t_reader", "t_writer", "t_owner", "kafka"]
+SUPERUSER = "t_super"       # may do what an administrator may
+SCRAM, SECRET = "SCRAM-SHA-256", "a secret"
 
 TOPIC, GROUP, CLUSTER, TRANSACTION = 29, 30, 31, 53
+ILLEGAL_SASL_STATE, TOKENS_DISABLED, NO_SUCH_FETCH_SESSION = 34, 61, 70
 
 SETUP = """
 CREATE EXTENSION pgtopic;
-CREATE ROLE t_none; CREATE ROLE t_reader; CREATE ROLE t_writer; CREATE ROLE t_owner;
+CREATE ROLE t_none; CREATE ROLE t_reader; CREATE ROLE t_writer; CREATE ROLE t_owner; CREATE ROLE t_super SUPERUSER;
 SELECT create_topic('t', 2);
 GRANT USAGE ON SCHEMA topics TO PUBLIC;
 ALTER TABLE topics.t OWNER TO t_owner; ALTER TABLE topics."t#0" OWNER TO t_owner; ALTER TABLE topics."t#1" OWNER TO t_owner;
@@ -48,6 +54,18 @@ def act_as(role):
         if server.sql("SELECT string_agg(role, ' ') FROM clients WHERE requests > 0") == role:
             return client
     raise RuntimeError("the listener does not act as " + role)
+
+
+def stranger():
+    """A connection that has not said yet who it is."""
+    return raw.Client("127.0.0.1:%d" % sasl_port, timeout=60)
+
+
+def logged_in(role):
+    """A connection of this role, by its password."""
+    client = stranger()
+    sasl.log_in(client, SCRAM, role, SECRET)
+    return client
 
 
 def only(answer, *path):
@@ -173,6 +191,13 @@ def cases(me):
         ("DescribeUserScramCredentials", "DescribeUserScramCredentials", 0, {"Users": None}, lambda a: a["ErrorCode"], [CLUSTER] * 5),
         ("AlterUserScramCredentials", "AlterUserScramCredentials", 0, {"Deletions": [{"Name": "t_none", "Mechanism": 1}], "Upsertions": []},
          lambda a: only(a, "Results", 0), [CLUSTER] * 5),
+        ("ApiVersions", "ApiVersions", 3, {"ClientSoftwareName": "t", "ClientSoftwareVersion": "1"}, lambda a: a["ErrorCode"], [0] * 5),
+        ("SaslHandshake of who is somebody", "SaslHandshake", 1, {"Mechanism": SCRAM}, lambda a: a["ErrorCode"], [ILLEGAL_SASL_STATE] * 5),
+        ("SaslAuthenticate of who is somebody", "SaslAuthenticate", 2, {"AuthBytes": b"n,,n=t_super,r=x"}, lambda a: a["ErrorCode"], [ILLEGAL_SASL_STATE] * 5),
+        ("CreateDelegationToken", "CreateDelegationToken", 2, {"Renewers": [], "MaxLifetimeMs": 1000}, lambda a: a["ErrorCode"], [TOKENS_DISABLED] * 5),
+        ("RenewDelegationToken", "RenewDelegationToken", 1, {"Hmac": b"x", "RenewPeriodMs": 1000}, lambda a: a["ErrorCode"], [TOKENS_DISABLED] * 5),
+        ("ExpireDelegationToken", "ExpireDelegationToken", 1, {"Hmac": b"x", "ExpiryTimePeriodMs": 1000}, lambda a: a["ErrorCode"], [TOKENS_DISABLED] * 5),
+        ("DescribeDelegationToken", "DescribeDelegationToken", 2, {"Owners": None}, lambda a: (a["ErrorCode"], a["Tokens"]), [(TOKENS_DISABLED, [])] * 5),
         ("DescribeQuorum", "DescribeQuorum", 0, {"Topics": []}, lambda a: a["ErrorCode"], all_but_admin + [0]),
         ("UpdateFeatures", "UpdateFeatures", 1, {"timeoutMs": 1000, "FeatureUpdates": [], "ValidateOnly": True}, lambda a: a["ErrorCode"], all_but_admin + [0]),
         ("DescribeCluster", "DescribeCluster", 0, {"IncludeClusterAuthorizedOperations": True},
@@ -191,20 +216,64 @@ def operations(client, topic):
 
 
 def test_start():
-    global server
-    server = pg.Cluster(settings={"pgtopic.group_initial_rebalance_delay": "0"}).init().start()
+    global server, sasl_port
+    sasl_port = pg.free_port()
+    server = pg.Cluster(settings={"pgtopic.group_initial_rebalance_delay": "0"}).init()
+    with open(server.data + "/pg_hba.conf", "w", encoding="utf8") as f:
+        f.write("local all all trust\nhost all all all scram-sha-256\n")
+    server.set(pgtopic__listeners="PLAINTEXT://%s,SASL_PLAINTEXT://127.0.0.1:%d" % (server.bootstrap, sasl_port)).start()
     server.sql(SETUP)
     server.wait_listener()
-    for role in PRINCIPALS:
-        server.sql(FOR_EACH.format(role))
+    for role in PRINCIPALS + [SUPERUSER]:
+        server.sql("ALTER ROLE %s LOGIN PASSWORD '%s'" % (role, SECRET))
+        for me in (role, role + "_scram"):
+            server.sql(FOR_EACH.format(me))
+
+
+def ask_all(client, number, me, who):
+    """Each row of the table, of the principal with that number."""
+    for what, api, version, body, code, expected in cases(me):
+        tap.equal(code(client.call(api, version, body)), expected[number], "%s: %s" % (who, what))
 
 
 def test_apis():
     """each API as each principal"""
     for number, role in enumerate(PRINCIPALS):
         with act_as(role) as client:
-            for what, api, version, body, code, expected in cases(role):
-                tap.equal(code(client.call(api, version, body)), expected[number], "%s: %s" % (role, what))
+            ask_all(client, number, role, role)
+
+
+def test_apis_scram():
+    """the same for who has logged in, and as a superuser"""
+    for number, role in enumerate(PRINCIPALS + [SUPERUSER]):
+        with logged_in(role) as client:
+            tap.equal(server.wait_for("SELECT string_agg(role || ' ' || mechanism, ' ') FROM clients WHERE requests > 0", role + " " + SCRAM),
+                      role + " " + SCRAM, role + " has logged in")
+            ask_all(client, min(number, len(PRINCIPALS) - 1), role + "_scram", role + " by SCRAM")
+
+
+def test_strangers():
+    """each API before a client has said who it is: the connection ends, and nothing is told"""
+    answered = {"ApiVersions": 0, "SaslHandshake": 0, "SaslAuthenticate": ILLEGAL_SASL_STATE}
+    for what, api, version, body, code, _ in cases("stranger"):
+        with stranger() as client:
+            client.send(api, version, body)
+            if api in answered:
+                tap.equal(code(client.receive(api, version)), answered[api], "a stranger: " + what)
+            else:
+                tap.ok(rawtest.ends(client), "a stranger: %s ends the connection" % what)
+    tap.equal(server.sql("SELECT count(*) FROM pg_class WHERE relname ~ 'stranger'"), "0", "and nothing has come of it")
+
+
+def test_complete():
+    """no API is missing in the table above"""
+    with open(os.path.join(pg.ROOT, "src", "kafka", "messages", "apis.h"), encoding="utf8") as f:
+        served = {int(key): name for key, name in re.findall(r"^\tX\((\d+),\s+(\w+),", f.read(), re.MULTILINE)}
+    with act_as("kafka") as client:
+        told = client.call("ApiVersions", 3, {"ClientSoftwareName": "t", "ClientSoftwareVersion": "1"})["ApiKeys"]
+    tap.equal(sorted(api["ApiKey"] for api in told), sorted(served), "ApiVersions tells the APIs of src/kafka/messages/apis.h")
+    tap.equal(sorted(set(served.values()) - {case[1] for case in cases("")}), [], "each of them has a row")
+    tap.equal({len(case[5]) for case in cases("")}, {len(PRINCIPALS)}, "with an answer for each principal")
 
 
 def test_operations():
@@ -276,6 +345,28 @@ def test_at_once():
         tap.equal(client.call("Heartbeat", 3, heartbeat("g"))["ErrorCode"], GROUP, "which says nothing of another operation")
         server.sql("SELECT revoke_kafka_acl('group', 'g', 'DESCRIBE', 'public')")
         tap.equal(client.call("DescribeGroups", 5, {"Groups": ["g"]})["Groups"][0]["ErrorCode"], GROUP, "and after it is taken back")
+
+
+def in_session(client, topics, session, epoch):
+    """Fetches in a fetch session: error code, the session's id, and the topics that were told of."""
+    answer = client.call("Fetch", 11, dict(rawtest.fetch_body(topics), SessionId=session, SessionEpoch=epoch))
+    return answer["ErrorCode"], answer["SessionId"], [topic["Topic"] for topic in answer["Responses"]]
+
+
+def test_fetch_sessions():
+    """a fetch session is its role's: whoever else guesses its id finds none, and cannot end it"""
+    with logged_in("t_reader") as reader, logged_in("t_reader") as again:
+        error, session, told = in_session(reader, ["t"], 0, 0)
+        tap.ok(error == 0 and session > 0 and told == ["t"], "a session")
+        epoch = 1
+        for role in ("t_none", "t_writer", "t_owner", "kafka", SUPERUSER):
+            with logged_in(role) as other:
+                tap.equal(in_session(other, [], session, epoch), (NO_SUCH_FETCH_SESSION, 0, []), role + " finds none of that id")
+                tap.ok(in_session(other, ["t"], session, 0)[1] not in (0, session), role + " gets one of its own in its place")
+                tap.equal(in_session(other, ["t"], session, -1)[:2], (0, 0), role + " ends it")
+            tap.equal(in_session(reader, [], session, epoch), (0, session, ["t"]), "but whose it is goes on")
+            epoch += 1
+        tap.equal(in_session(again, [], session, epoch), (0, session, ["t"]), "also by another connection of the role")
 
 
 def test_groups_setting():
@@ -458,5 +549,5 @@ def test_dump():
 if __name__ == "__main__":
     pg.demote()
     rawtest.need_clients()
-    tap.main([test_start, test_apis, test_operations, test_owner, test_at_once, test_groups_setting, test_row_security, test_acls, test_dropped, test_code_of_users,
+    tap.main([test_start, test_complete, test_strangers, test_apis, test_apis_scram, test_operations, test_owner, test_at_once, test_fetch_sessions, test_groups_setting, test_row_security, test_acls, test_dropped, test_code_of_users,
               test_event_triggers, test_dump])

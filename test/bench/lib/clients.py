@@ -25,12 +25,13 @@ def build(bench_dir, name, package=None):
         if run.returncode != 0:
             raise BenchError(f"{package}'s headers are missing (Debian: apt install lib{package}-dev pkg-config)")
         flags = run.stdout.split()
-    subprocess.run(["cc", "-O2", "-Wall", source, "-o", program, *flags], check=True)
+    subprocess.run(["cc", "-O2", "-Wall", "-pthread", source, "-o", program, *flags], check=True)
     return program
 
 
 class Clients:
     def __init__(self, bench_dir, jars, deadline_s=300):
+        self.bench_dir = bench_dir
         self.rdk = build(bench_dir, "rdk_bench", "rdkafka")
         self.raw = build(bench_dir, "raw_bench")
         self.jars = jars
@@ -85,6 +86,14 @@ class Clients:
 
     def rdk_latency(self, port, topic, records, size, acks):
         return self._rdk("latency", port, topic, {"acks": acks}, n=records, s=size, w=max(200, records // 5))
+
+    # transactions
+
+    def transactions(self, port, topic, partitions, producers, interval_ms, seconds, records=100, size=100, plain=False):
+        """Transactions of so many records each; plain: the same records without a transaction."""
+        program = build(self.bench_dir, "txn_bench", "rdkafka")
+        argv = {"b": f"127.0.0.1:{port}", "t": topic, "p": partitions, "n": records, "s": size, "c": producers, "i": interval_ms, "d": seconds}
+        return json.loads(self._run([program, *(str(x) for k, v in argv.items() for x in ("-" + k, v)), *(["-P"] if plain else [])]))
 
     # TLS
 

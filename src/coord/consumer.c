@@ -150,7 +150,7 @@ heartbeat_valid(CoordGroups *groups, const CoordEvent *event)
 	}
 	if (in->subscribed_topic_regex.len > 0)
 	{
-		const char *wrong = coord_regex_invalid(groups, in->subscribed_topic_regex);
+		const char *wrong = coord_regex_invalid(groups, (CoordPattern) {in->subscribed_topic_regex, event->viewer});
 
 		if (wrong != NULL)
 		{
@@ -399,14 +399,15 @@ epoch_valid(CoordGroups *groups, const ConsumerMember *member, const CoordEvent 
 
 /*
  * Takes what the heartbeat says about the member.  Returns true if it
- * subscribes to other topics now.
+ * subscribes to other topics now.  An expression looks with the eyes of who
+ * has said it.
  */
 static bool
 take_news(CoordGroups *groups, ConsumerMember *member, const CoordEvent *event)
 {
 	const CoordConsumerHeartbeat *in = &event->u.consumer;
 	const ConsumerSubscription *old = member->subscription;
-	CoordBytes	regex = old->regex == NULL ? COORD_NULL_BYTES : old->regex->node.key;
+	CoordPattern pattern = old->regex == NULL ? COORD_NO_PATTERN : old->regex->pattern;
 
 	consumer_member_string(groups, &member->rack_id, in->rack_id);
 	consumer_member_string(groups, &member->client_id, event->client_id);
@@ -426,10 +427,10 @@ take_news(CoordGroups *groups, ConsumerMember *member, const CoordEvent *event)
 	if (in->nsubscribed < 0 && in->subscribed_topic_regex.len < 0)
 		return false;
 	if (in->subscribed_topic_regex.len >= 0)
-		regex = in->subscribed_topic_regex;
+		pattern = (CoordPattern) {in->subscribed_topic_regex, event->viewer};
 	if (in->nsubscribed >= 0)
-		return consumer_member_subscribe(groups, member, in->subscribed_topic_names, in->nsubscribed, regex);
-	return consumer_member_subscribe(groups, member, old->names, old->nnames, regex);
+		return consumer_member_subscribe(groups, member, in->subscribed_topic_names, in->nsubscribed, pattern);
+	return consumer_member_subscribe(groups, member, old->names, old->nnames, pattern);
 }
 
 /*

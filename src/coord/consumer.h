@@ -51,7 +51,7 @@ extern ConsumerMember *consumer_join_static(CoordGroups *groups, CoordConsumer *
 extern ConsumerMember *consumer_member_replace(CoordGroups *groups, ConsumerMember *old, CoordBytes member_id);
 extern void consumer_member_remove(CoordGroups *groups, ConsumerMember *member);
 extern bool consumer_member_subscribe(CoordGroups *groups, ConsumerMember *member, const CoordBytes *names, int nnames,
-									  CoordBytes regex);
+									  CoordPattern pattern);
 extern void consumer_member_vote(ConsumerMember *member, int assignor);
 extern void consumer_member_classic(CoordGroups *groups, ConsumerMember *member, ConsumerClassic *classic);
 extern void consumer_member_string(CoordGroups *groups, CoordBytes *at, CoordBytes value);

@@ -224,7 +224,7 @@ take_news(CoordGroups *groups, ConsumerMember *member, const CoordEvent *event,
 		member->epoch = member->previous_epoch = 0;
 	consumer_member_classic(groups, member, consumer_classic_copy(groups, join->session_timeout_ms,
 																  join->protocols, join->nprotocols));
-	return consumer_member_subscribe(groups, member, subscription->topics, subscription->ntopics, COORD_NULL_BYTES);
+	return consumer_member_subscribe(groups, member, subscription->topics, subscription->ntopics, COORD_NO_PATTERN);
 }
 
 /*

@@ -20,9 +20,9 @@
 #include "coord/consumer_protocol.h"
 
 static ConsumerSubscription *subscription_get(CoordGroups *groups, CoordConsumer *consumer, CoordBytes key,
-											  const CoordBytes *names, int nnames, CoordBytes regex);
+											  const CoordBytes *names, int nnames, CoordPattern pattern);
 static void subscription_let_go(CoordGroups *groups, CoordConsumer *consumer, ConsumerSubscription *subscription);
-static CoordBytes subscription_key(CoordGroups *groups, const CoordBytes *names, int nnames, CoordBytes regex);
+static CoordBytes subscription_key(CoordGroups *groups, const CoordBytes *names, int nnames, CoordPattern pattern);
 static int	compare_names(const void *a, const void *b);
 static void fire_fence(CoordGroups *groups, ConsumerMember *member);
 static void fire_session(CoordGroups *groups, CoordTimer *timer);
@@ -122,7 +122,7 @@ consumer_member_add(CoordGroups *groups, CoordConsumer *consumer, CoordBytes mem
 	}
 	dlist_push_tail(&consumer->members, &member->link);
 	coord_group_count(groups, consumer->group, 1);
-	(void) consumer_member_subscribe(groups, member, NULL, 0, COORD_NULL_BYTES);
+	(void) consumer_member_subscribe(groups, member, NULL, 0, COORD_NO_PATTERN);
 	return member;
 }
 
@@ -272,12 +272,12 @@ consumer_member_classic(CoordGroups *groups, ConsumerMember *member, ConsumerCla
 
 /*
  * Sets what the member subscribes to: these names and this regular
- * expression, which must be valid (null or empty: none).  Returns true if
+ * expression, which must be valid.  Returns true if
  * that is something else than before.
  */
 bool
 consumer_member_subscribe(CoordGroups *groups, ConsumerMember *member, const CoordBytes *names, int nnames,
-						  CoordBytes regex)
+						  CoordPattern pattern)
 {
 	CoordConsumer *consumer = member->consumer;
 	ConsumerSubscription *old = member->subscription;
@@ -292,8 +292,10 @@ consumer_member_subscribe(CoordGroups *groups, ConsumerMember *member, const Coo
 		if (n == 0 || !pt_string_equal(sorted[n - 1], sorted[i]))
 			sorted[n++] = sorted[i];
 	}
-	member->subscription = subscription_get(groups, consumer, subscription_key(groups, sorted, n, regex),
-											sorted, n, regex);
+	if (pattern.regex.len <= 0)
+		pattern = COORD_NO_PATTERN;
+	member->subscription = subscription_get(groups, consumer, subscription_key(groups, sorted, n, pattern),
+											sorted, n, pattern);
 	member->subscription->nmembers++;
 	if (old != NULL)
 		subscription_let_go(groups, consumer, old);
@@ -301,23 +303,36 @@ consumer_member_subscribe(CoordGroups *groups, ConsumerMember *member, const Coo
 }
 
 /*
- * Makes the canonical form of a subscription: the regular expression and the
- * sorted names, each with its length, in memory of the step.
+ * Returns how many bytes the first part of a subscription's key has: the
+ * viewer, and the regular expression with its length.
+ */
+static size_t
+pattern_size(CoordPattern pattern)
+{
+	return sizeof(pattern.viewer) + sizeof(int32) + pt_string_size(pattern.regex);
+}
+
+/*
+ * Makes the canonical form of a subscription: the viewer, the regular
+ * expression and the sorted names, each with its length, in memory of the
+ * step.
  */
 static CoordBytes
-subscription_key(CoordGroups *groups, const CoordBytes *names, int nnames, CoordBytes regex)
+subscription_key(CoordGroups *groups, const CoordBytes *names, int nnames, CoordPattern pattern)
 {
-	size_t		size = sizeof(int32) + pt_string_size(regex);
-	int32		len = pt_string_size(regex);
+	size_t		size = pattern_size(pattern);
+	int32		len = pt_string_size(pattern.regex);
 	char	   *key;
 	char	   *at;
 
 	for (int i = 0; i < nnames; i++)
 		size += sizeof(int32) + pt_string_size(names[i]);
 	key = at = coord_step_alloc(groups, size);
+	memcpy(at, &pattern.viewer, sizeof(pattern.viewer));
+	at += sizeof(pattern.viewer);
 	memcpy(at, &len, sizeof(int32));
 	at += sizeof(int32);
-	(void) pt_string_put(&at, regex);
+	(void) pt_string_put(&at, pattern.regex);
 	for (int i = 0; i < nnames; i++)
 	{
 		memcpy(at, &names[i].len, sizeof(int32));
@@ -336,7 +351,7 @@ subscription_key(CoordGroups *groups, const CoordBytes *names, int nnames, Coord
  */
 static ConsumerSubscription *
 subscription_get(CoordGroups *groups, CoordConsumer *consumer, CoordBytes key,
-				 const CoordBytes *names, int nnames, CoordBytes regex)
+				 const CoordBytes *names, int nnames, CoordPattern pattern)
 {
 	CoordNode  *node = coord_table_find(groups, &consumer->by_subscription, key);
 	ConsumerSubscription *subscription;
@@ -350,8 +365,8 @@ subscription_get(CoordGroups *groups, CoordConsumer *consumer, CoordBytes key,
 	subscription->node.key = pt_string_put(&at, key);
 	subscription->nnames = nnames;
 
-	/* the key contains the names, one after the other, behind the regex */
-	at = unconstify(char *, subscription->node.key.data) + sizeof(int32) + pt_string_size(regex);
+	/* the key contains the names, one after the other, behind the pattern */
+	at = unconstify(char *, subscription->node.key.data) + pattern_size(pattern);
 	for (int i = 0; i < nnames; i++)
 	{
 		at += sizeof(int32);
@@ -361,8 +376,8 @@ subscription_get(CoordGroups *groups, CoordConsumer *consumer, CoordBytes key,
 		};
 		at += names[i].len;
 	}
-	if (regex.len > 0)
-		subscription->regex = coord_regex_acquire(groups, regex);
+	if (pattern.regex.len > 0)
+		subscription->regex = coord_regex_acquire(groups, pattern);
 	coord_table_add(groups, &consumer->by_subscription, &subscription->node);
 	dlist_push_tail(&consumer->subscriptions, &subscription->link);
 	return subscription;

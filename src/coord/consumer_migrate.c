@@ -186,7 +186,7 @@ consumer_settle_in(CoordGroups *groups, CoordConsumer *consumer, const Migrant *
 	consumer_member_classic(groups, member, consumer_classic_copy(groups, migrant->session_timeout_ms,
 																  migrant->protocols, migrant->nprotocols));
 	(void) consumer_member_subscribe(groups, member, migrant->subscription.topics, migrant->subscription.ntopics,
-									 COORD_NULL_BYTES);
+									 COORD_NO_PATTERN);
 	parts = free_parts(groups, consumer, migrant->assigned.assigned, migrant->assigned.nassigned, &n);
 	consumer_parts_replace(groups, &member->target, parts, n);
 	consumer_parts_replace(groups, &member->assigned, parts, n);

@@ -5,7 +5,8 @@
  *
  * The group epoch is bumped when members come, go, or subscribe to something
  * else, and when a topic to which the group subscribes is created, dropped, or
- * gets partitions (the sum of the topics' hashes tells).  The next heartbeat
+ * gets partitions, or one that a regular expression finds is not to be seen
+ * any more (the sum of hashes tells).  The next heartbeat
  * of any member makes the target, so that changes that come together cost one
  * assignment.
  *
@@ -171,16 +172,25 @@ collect_entry(CoordTopicSet *set, Topics *topics, CoordTopicEntry *entry)
 }
 
 /*
- * Returns a hash of the topics that does not depend on their order.
+ * Returns a hash of the topics that does not depend on their order.  What each
+ * regular expression finds is in it, too: its viewer may see other topics now
+ * while the group as a whole subscribes to the same.
  */
 static uint64
 hash_topics(CoordGroups *groups, const CoordConsumer *consumer)
 {
 	Topics		topics = collect_topics(groups, consumer);
 	uint64		hash = 0;
+	dlist_iter	iter;
 
 	for (int i = 0; i < topics.n; i++)
 		hash += topics.entries[i]->hash;
+	dlist_foreach(iter, unconstify(dlist_head *, &consumer->subscriptions))
+	{
+		const CoordRegex *regex = dlist_container(ConsumerSubscription, link, iter.cur)->regex;
+
+		hash += regex == NULL ? 0 : regex->hash;
+	}
 	return hash;
 }
 

@@ -179,7 +179,8 @@ consumer_describe(const CoordGroups *groups, const CoordGroup *group, CoordDescr
 		infos->nsubscribed = member->subscription->nnames;
 		infos->subscribed_topic_names = member->subscription->names;
 		infos->subscribed_topic_regex = member->subscription->regex == NULL ? COORD_NULL_BYTES :
-			member->subscription->regex->node.key;
+			member->subscription->regex->pattern.regex;
+		infos->viewer = member->subscription->regex == NULL ? 0 : member->subscription->regex->pattern.viewer;
 		infos->assigned = describe_set(groups, consumer, &member->assigned, &infos->nassigned);
 		infos->target = describe_set(groups, consumer, &member->target, &infos->ntarget);
 		infos++;

@@ -84,9 +84,11 @@ typedef struct CoordConfig
 	 * or says what is wrong with the expression, in memory that lasts until
 	 * the next call.  regex_matches is asked about valid ones only.  One that
 	 * takes too long becomes invalid amid that, and matches nothing more.
+	 * Topics that the viewer may not see match nothing; a TOPICS event says
+	 * that he may see others now.
 	 */
 	const char *(*regex_valid) (void *arg, CoordBytes regex);
-	bool		(*regex_matches) (void *arg, CoordBytes regex, CoordBytes topic);
+	bool		(*regex_matches) (void *arg, uint32 viewer, CoordBytes regex, CoordBytes topic);
 	void	   *arg;			/* is passed to both */
 } CoordConfig;
 

@@ -145,6 +145,8 @@ typedef struct CoordEvent
 	CoordBytes	client_id;		/* of the connection; for JOIN and
 								 * CONSUMER_HEARTBEAT */
 	CoordBytes	client_host;
+	uint32		viewer;			/* CONSUMER_HEARTBEAT: whose eyes a regular
+								 * expression looks with */
 	union
 	{
 		CoordJoin	join;

@@ -136,6 +136,7 @@ typedef struct CoordMemberInfo
 	int			nsubscribed;
 	const CoordBytes *subscribed_topic_names;
 	CoordBytes	subscribed_topic_regex;
+	uint32		viewer;			/* whose eyes it looks with */
 	int			nassigned;
 	const CoordTopicPartitions *assigned;
 	int			ntarget;

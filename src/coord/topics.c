@@ -161,50 +161,89 @@ coord_topic_by_id(const CoordGroups *groups, const CoordUuid *id)
 }
 
 /*
+ * Returns the key of an expression, in memory of the step: the viewer, and the
+ * expression.
+ */
+static CoordBytes
+regex_key(CoordGroups *groups, CoordPattern pattern)
+{
+	int32		size = sizeof(pattern.viewer) + pt_string_size(pattern.regex);
+	char	   *key = coord_step_alloc(groups, size);
+	char	   *at = key + sizeof(pattern.viewer);
+
+	memcpy(key, &pattern.viewer, sizeof(pattern.viewer));
+	(void) pt_string_put(&at, pattern.regex);
+	Assert(at == key + size);
+	return (CoordBytes)
+	{
+		key, size
+	};
+}
+
+static CoordRegex *
+regex_find(CoordGroups *groups, CoordBytes key)
+{
+	CoordNode  *node = coord_table_find(groups, &coord_topics(groups)->regexes, key);
+
+	return node == NULL ? NULL : coord_container(CoordRegex, node, node);
+}
+
+static bool
+regex_matches(const CoordGroups *groups, CoordPattern pattern, const CoordTopicEntry *entry)
+{
+	const CoordConfig *config = &groups->config;
+
+	return config->regex_matches(config->arg, pattern.viewer, pattern.regex, entry->by_name.key);
+}
+
+/*
  * Returns NULL, or what is wrong with the expression.  A new one is tried:
  * only that shows whether it takes too long, and its member is to be told.
  */
 const char *
-coord_regex_invalid(CoordGroups *groups, CoordBytes regex)
+coord_regex_invalid(CoordGroups *groups, CoordPattern pattern)
 {
 	const CoordConfig *config = &groups->config;
 	const CoordTopicSet *set = coord_topics(groups);
 	const char *wrong;
 
-	Assert(regex.len > 0);
+	Assert(pattern.regex.len > 0);
 	if (config->regex_valid == NULL || config->regex_matches == NULL)
 		return "regular expressions are not supported";
-	wrong = config->regex_valid(config->arg, regex);
-	if (wrong != NULL || coord_table_find(groups, &set->regexes, regex) != NULL)
+	wrong = config->regex_valid(config->arg, pattern.regex);
+	if (wrong != NULL || regex_find(groups, regex_key(groups, pattern)) != NULL)
 		return wrong;
 	for (int i = 0; i < set->n; i++)
-		(void) config->regex_matches(config->arg, regex, set->entries[i].by_name.key);
-	return config->regex_valid(config->arg, regex);
+		(void) regex_matches(groups, pattern, &set->entries[i]);
+	return config->regex_valid(config->arg, pattern.regex);
 }
 
 /*
  * Returns the shared entry of a valid expression and counts one more user.
  */
 CoordRegex *
-coord_regex_acquire(CoordGroups *groups, CoordBytes regex)
+coord_regex_acquire(CoordGroups *groups, CoordPattern pattern)
 {
-	CoordTopicSet *set = coord_topics(groups);
-	CoordNode  *node = coord_table_find(groups, &set->regexes, regex);
-	CoordRegex *result;
+	CoordBytes	key = regex_key(groups, pattern);
+	CoordRegex *result = regex_find(groups, key);
 	char	   *at;
 
-	if (node != NULL)
+	if (result != NULL)
 	{
-		result = coord_container(CoordRegex, node, node);
 		Assert(result->refs > 0);
 		result->refs++;
 		return result;
 	}
-	result = coord_alloc(groups, sizeof(CoordRegex) + pt_string_size(regex));
+	result = coord_alloc(groups, sizeof(CoordRegex) + key.len);
 	at = (char *) (result + 1);
-	result->node.key = pt_string_put(&at, regex);
+	result->node.key = pt_string_put(&at, key);
+	result->pattern.viewer = pattern.viewer;
+	result->pattern.regex = (CoordBytes)
+	{
+		result->node.key.data + sizeof(pattern.viewer), pattern.regex.len
+	};
 	result->refs = 1;
-	coord_table_add(groups, &set->regexes, &result->node);
+	coord_table_add(groups, &coord_topics(groups)->regexes, &result->node);
 	return result;
 }
 
@@ -237,10 +276,14 @@ coord_regex_resolve(CoordGroups *groups, CoordRegex *regex)
 	if (regex->version == set->version)
 		return;
 	matched = coord_step_alloc(groups, sizeof(int32) * Max(set->n, 1));
+	regex->hash = hash_bytes_extended((const unsigned char *) regex->node.key.data, regex->node.key.len,
+									  groups->hash_seed);
 	for (int i = 0; i < set->n; i++)
 	{
-		if (groups->config.regex_matches(groups->config.arg, regex->node.key, set->entries[i].by_name.key))
-			matched[n++] = i;
+		if (!regex_matches(groups, regex->pattern, &set->entries[i]))
+			continue;
+		regex->hash = hash_combine64(regex->hash, set->entries[i].hash);
+		matched[n++] = i;
 	}
 	coord_free(groups, regex->topics);
 	regex->topics = NULL;

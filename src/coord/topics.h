@@ -47,17 +47,19 @@ typedef struct CoordTopicSet
 	char	   *names;			/* one block for all names */
 	uint64		version;		/* grows with each TOPICS event */
 	uint64		stamp;			/* the newest stamp of an entry */
-	CoordTable	regexes;		/* CoordRegex, by expression; shared by all
-								 * groups */
+	CoordTable	regexes;		/* CoordRegex, by viewer and expression; shared
+								 * by all groups */
 } CoordTopicSet;
 
 /* A regular expression in use, and the topics that it matches. */
 typedef struct CoordRegex
 {
-	CoordNode	node;			/* key: the expression */
+	CoordNode	node;			/* key: the viewer, and the expression */
+	CoordPattern pattern;
 	int			refs;			/* number of subscriptions that use it */
 	uint64		version;		/* of the set that it was matched against; 0:
 								 * none yet */
+	uint64		hash;			/* of itself and the topics below */
 	int			ntopics;
 	int32	   *topics;			/* indexes of entries, ascending */
 } CoordRegex;
@@ -70,10 +72,10 @@ extern CoordTopicEntry *coord_topic_by_name(const CoordGroups *groups, CoordByte
 extern CoordTopicEntry *coord_topic_by_id(const CoordGroups *groups, const CoordUuid *id);
 
 /* NULL, or what is wrong with the expression. */
-extern const char *coord_regex_invalid(CoordGroups *groups, CoordBytes regex);
+extern const char *coord_regex_invalid(CoordGroups *groups, CoordPattern pattern);
 
 /* The expression must be valid.  Each acquire is paired with a release. */
-extern CoordRegex *coord_regex_acquire(CoordGroups *groups, CoordBytes regex);
+extern CoordRegex *coord_regex_acquire(CoordGroups *groups, CoordPattern pattern);
 extern void coord_regex_release(CoordGroups *groups, CoordRegex *regex);
 
 /* Updates regex->topics. */

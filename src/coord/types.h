@@ -26,6 +26,18 @@ typedef struct CoordUuid
 	uint8		data[16];
 } CoordUuid;
 
+/*
+ * A regular expression by which somebody subscribes to topics, and whose eyes
+ * it looks with: a number of the caller's, handed to regex_matches.
+ */
+typedef struct CoordPattern
+{
+	CoordBytes	regex;			/* null or empty: none */
+	uint32		viewer;
+} CoordPattern;
+
+#define COORD_NO_PATTERN ((CoordPattern) {COORD_NULL_BYTES, 0})
+
 /* Partitions of one topic. */
 typedef struct CoordTopicPartitions
 {

@@ -33,6 +33,7 @@
 #include "guc.h"
 #include "kafka/groups.h"
 #include "kafka/topic_regex.h"
+#include "rights/rights.h"
 #include "topic/group_configs.h"
 
 /*
@@ -78,6 +79,7 @@ static uint64 last_token;
 static bool stepping;			/* also after a step that was cut short */
 static KafkaCall *asking;		/* whose event it is; it needs no wake-up */
 static uint64 changes_seen;		/* pt_topic_changes when the catalogs were looked at last */
+static uint64 roles_seen;		/* pt_roles_changes, likewise */
 static int64 fed_at;			/* when that was */
 static uint64 configs_seen;		/* pt_group_configs_generation, likewise */
 static bool configs_due;		/* they could not be read then */
@@ -260,7 +262,7 @@ create(void)
 	tell_contradictions(&config);
 	groups = coord_create(&config, pg_prng_uint64(&pg_global_prng_state));
 	MemoryContextSwitchTo(old);
-	changes_seen = configs_seen = 0;
+	changes_seen = roles_seen = configs_seen = 0;
 	overridden = NIL;
 	stepping = false;
 	asking = NULL;
@@ -310,24 +312,27 @@ prepare(void)
 }
 
 /*
- * Tells the coordinator what is in the catalogs, if that may have changed.
- * Any relation may be the reason, so a busy database could cause this all the
- * time.  Without "urgent", knowledge up to FEED_INTERVAL_MS old is good
- * enough.
+ * Tells the coordinator what is in the catalogs, if that may have changed, or
+ * who may see it (which regular expressions depend on).  Any relation may be
+ * the reason, so a busy database could cause this all the time.  Without
+ * "urgent", knowledge up to FEED_INTERVAL_MS old is good enough.
  */
 static void
 feed(bool urgent)
 {
 	uint64		seen = pt_topic_changes();
+	uint64		roles = pt_roles_changes();
 	int64		now = now_ms();
 
 	if (configs_due)
 		configs_due = !feed_configs();
-	if (changes_seen == seen || (!urgent && changes_seen != 0 && now < fed_at + FEED_INTERVAL_MS))
+	if ((changes_seen == seen && roles_seen == roles) ||
+		(!urgent && changes_seen != 0 && now < fed_at + FEED_INTERVAL_MS))
 		return;
 	feed_topics();
 	configs_due = !feed_configs();
 	changes_seen = seen;
+	roles_seen = roles;
 	fed_at = now;
 }
 

@@ -34,6 +34,7 @@
 
 #include "kafka/cpu_limit.h"
 #include "kafka/topic_regex.h"
+#include "rights/rights.h"
 #include "tell.h"
 #include "topic/topic.h"
 
@@ -497,21 +498,36 @@ match_job(void *arg)
 }
 
 /*
+ * Returns true if the viewer, a role, may describe the topic.
+ */
+static bool
+may_see(Oid viewer, const char *name)
+{
+	const PtTopic *topic = pt_topic_by_name(name);
+
+	return topic != NULL && (pt_rights_on_topic(viewer, topic->relid) & PT_OP_BIT(PT_OP_DESCRIBE)) != 0;
+}
+
+/*
  * Returns true if the expression matches the whole name.  It never matches
- * internal topics, and one that has taken too long matches nothing.  See
- * CoordConfig.
+ * internal topics, nor those that the viewer, a role, may not describe, and
+ * one that has taken too long matches nothing.  See CoordConfig.  What the
+ * viewer may not see is not matched at all: how long that takes would tell.
+ * Must run in a transaction.
  */
 bool
-kafka_topic_regex_matches(void *arg, CoordBytes regex, CoordBytes topic)
+kafka_topic_regex_matches(void *arg, uint32 viewer, CoordBytes regex, CoordBytes topic)
 {
 	char		name[PT_TOPIC_NAME_MAX + 1];
 	pg_wchar	wide[PT_TOPIC_NAME_MAX + 1];
 	Compiled   *c;
 	Job			job = {.text = wide,.code = REG_NOMATCH};
 
-	if (topic.len <= 0 || !pt_string_to_buf(topic, name, sizeof(name)) || prepare(regex, &c) != NULL || c->slow)
+	if (topic.len <= 0 || !pt_string_to_buf(topic, name, sizeof(name)))
 		return false;
-	if (pt_topic_name_is_internal(name))
+	if (pt_topic_name_is_internal(name) || !may_see(viewer, name))
+		return false;
+	if (prepare(regex, &c) != NULL || c->slow)
 		return false;
 	job.len = pg_encoding_mb2wchar_with_len(PG_UTF8, name, wide, topic.len);
 	job.re = &c->re;

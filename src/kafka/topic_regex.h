@@ -17,6 +17,6 @@
 
 extern const char *kafka_topic_regex_valid(void *arg, CoordBytes regex);
 
-extern bool kafka_topic_regex_matches(void *arg, CoordBytes regex, CoordBytes topic);
+extern bool kafka_topic_regex_matches(void *arg, uint32 viewer, CoordBytes regex, CoordBytes topic);
 
 #endif							/* KAFKA_TOPIC_REGEX_H */

@@ -530,7 +530,7 @@ regex_valid(void *arg, CoordBytes regex)
 }
 
 static bool
-regex_matches(void *arg, CoordBytes regex, CoordBytes topic)
+regex_matches(void *arg, uint32 viewer, CoordBytes regex, CoordBytes topic)
 {
 	return topic.len > 0 && topic.data[0] == 't';
 }

@@ -181,12 +181,18 @@ topics_tell(void)
 	step(&event);
 }
 
+/* Whose eyes heartbeats look with, and what viewer 1 may not see. */
+static uint32 viewer;
+static const char *hidden;
+
 /* "^t1.*": a prefix and .* is all that these tests know. */
 static bool
-regex_matches(void *arg, CoordBytes regex, CoordBytes topic)
+regex_matches(void *arg, uint32 eyes, CoordBytes regex, CoordBytes topic)
 {
 	int			prefix = regex.len - 2;
 
+	if (eyes == 1 && hidden != NULL && pt_string_equal(topic, B(hidden)))
+		return false;
 	return topic.len >= prefix && memcmp(topic.data, regex.data, prefix) == 0;
 }
 
@@ -215,6 +221,8 @@ fresh(int n0, int n1)
 	coord_config_defaults(&config);
 	config.regex_valid = regex_valid;
 	config.regex_matches = regex_matches;
+	viewer = 0;
+	hidden = NULL;
 	for (int t = 0; t < TOPICS_MAX; t++)
 		partitions[t] = AWAY;
 	partitions[0] = n0;
@@ -234,6 +242,7 @@ event_of(CoordEventType type, const char *member, const char *instance, int gene
 		.generation = generation,
 		.client_id = B("client"),
 		.client_host = B("/127.0.0.1"),
+		.viewer = viewer,
 	};
 
 	return event;

@@ -97,6 +97,42 @@ test_regex(void)
 	CHECK_INT(beat_full("a", NULL, 4, NULL, "t.*", NULL, NULL, -1)->error, COORD_INVALID_REGULAR_EXPRESSION);
 }
 
+/* What a regular expression finds depends on who has said it. */
+static void
+test_viewers(void)
+{
+	fresh(2, 1);
+	hidden = "t1";
+	CHECK_ASSIGNED(beat_full("a", NULL, 0, NULL, "t.*", "", NULL, REBALANCE), 1, "t0:0,1 t1:0");
+	viewer = 1;
+	CHECK_ASSIGNED(beat_full("b", NULL, 0, NULL, "t.*", "", NULL, REBALANCE), 2, "");
+	CHECK_ASSIGNED(beat("a", 1, NULL), 1, "t0:0 t1:0");
+	CHECK_QUIET(beat("a", 1, "t0:0 t1:0"), 2);
+	CHECK_ASSIGNED(beat("b", 2, NULL), 2, "t0:1");
+
+	/* b is not to get t1 when it is alone. */
+	viewer = 0;
+	(void) beat("a", -1, NULL);
+	CHECK_ASSIGNED(beat("b", 2, NULL), 3, "t0:0,1");
+	/* Now it may see t1: the topics are the same, what it finds is not. */
+	hidden = NULL;
+	topics_tell();
+	CHECK_INT(state(), COORD_ASSIGNING);
+	CHECK_ASSIGNED(beat("b", 3, NULL), 4, "t0:0,1 t1:0");
+	/* And now it may not any more, while another one still has t0. */
+	CHECK_ASSIGNED(beat_full("c", NULL, 0, NULL, "t1.*", "", NULL, REBALANCE), 5, "");
+	hidden = "t1";
+	topics_tell();
+	CHECK_INT(state(), COORD_ASSIGNING);
+	CHECK_ASSIGNED(beat("b", 4, NULL), 4, "t0:0,1");
+	CHECK_QUIET(beat("b", 4, "t0:0,1"), 6);
+	CHECK_ASSIGNED(beat("c", 5, NULL), 6, "t1:0");
+
+	/* A heartbeat by another one changes nothing, until he says the expression. */
+	CHECK_QUIET(beat("b", 6, "t0:0,1"), 6);
+	CHECK_QUIET(beat_full("b", NULL, 6, NULL, "t.*", NULL, NULL, -1), 7);
+}
+
 static void
 test_topics(void)
 {
@@ -481,6 +517,7 @@ main(void)
 	RUN(test_hand_over);
 	RUN(test_subscription);
 	RUN(test_regex);
+	RUN(test_viewers);
 	RUN(test_topics);
 	RUN(test_validation);
 	RUN(test_version_0);

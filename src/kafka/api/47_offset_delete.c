@@ -102,7 +102,7 @@ member_subscribed(const CoordMemberInfo *member, CoordKind kind, PtString topic)
 			return true;
 	}
 	return member->subscribed_topic_regex.len > 0 &&
-		kafka_topic_regex_matches(NULL, member->subscribed_topic_regex, topic);
+		kafka_topic_regex_matches(NULL, member->viewer, member->subscribed_topic_regex, topic);
 }
 
 /*

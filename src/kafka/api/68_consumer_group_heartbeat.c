@@ -5,7 +5,8 @@
  *	  (KIP-848) says and hears.
  *
  * It is answered at once.  From version 1 on the client chooses its member id
- * and may subscribe with a regular expression.
+ * and may subscribe with a regular expression, which finds the topics that the
+ * client's role may describe.
  *
  * Siblings: ../groups.h, ../topic_regex.h; ../../coord/consumer.c;
  * 12_heartbeat.c is that of the classic protocol.
@@ -130,6 +131,7 @@ consumer_group_heartbeat_begin(KafkaCall *call)
 	event.member_id = in->member_id;
 	event.group_instance_id = in->instance_id;
 	event.generation = in->member_epoch;
+	event.viewer = call->session->role;
 	event.u.consumer.rack_id = in->rack_id;
 	event.u.consumer.rebalance_timeout_ms = in->rebalance_timeout_ms;
 	event.u.consumer.nsubscribed = in->subscribed_topic_names.n;

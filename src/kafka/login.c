@@ -77,8 +77,8 @@ kafka_login_end(KafkaSession *session)
  * Returns why the role has too many connections with this one, or NULL.  One
  * that is counted already stays.
  */
-static const char *
-limit_problem(KafkaSession *session, Oid role, const char *role_name)
+char *
+kafka_login_limit_problem(KafkaSession *session, Oid role, const char *role_name)
 {
 	int			limit = pt_auth_connection_limit(role);
 	int			n = kafka_connections_hook == NULL ? 0 : kafka_connections_hook(session, role);
@@ -107,7 +107,7 @@ login_problem(KafkaSession *session, Oid role, const char *role_name, const char
 		return psprintf("mechanism %s cannot become %s on the same connection", session->mechanism, mechanism);
 	problem = pt_auth_role_problem(role, valid_until);
 	if (problem == NULL && !again)
-		problem = limit_problem(session, role, role_name);
+		problem = kafka_login_limit_problem(session, role, role_name);
 	return problem;
 }
 

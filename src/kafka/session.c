@@ -96,6 +96,31 @@ find_certificate(KafkaSession *session)
 }
 
 /*
+ * Makes the session that of pgtopic.plaintext_role.  Returns NULL, or why that
+ * cannot be.  A connection counts for the role's CONNECTION LIMIT as one that
+ * has authenticated itself, in the worker that has it from the client, and is
+ * counted once.
+ */
+static char *
+find_plaintext(KafkaSession *session)
+{
+	Oid			before = session->roles_seen != 0 ? session->role : InvalidOid;
+	char	   *problem;
+	char	   *name;
+
+	session->role = pt_plaintext_role_find(&problem);
+	if (problem != NULL)
+		return problem;
+	name = pt_role_name(session->role);
+	if (name == NULL)
+		return psprintf("role \"%s\" of \"pgtopic.plaintext_role\" has just been dropped", pt_plaintext_role);
+	strlcpy(session->role_name, name, sizeof(session->role_name));
+	if (session->role == before || session->plane == KAFKA_PLANE_CONTROL || session->plane == KAFKA_PLANE_ADMIN)
+		return NULL;
+	return kafka_login_limit_problem(session, session->role, name);
+}
+
+/*
  * Does what the roles that are there now mean for the session.  Returns NULL,
  * or why the connection must end, palloc'd.
  */
@@ -104,7 +129,6 @@ kafka_session_resolve(KafkaSession *session)
 {
 	uint64		changes = pt_roles_changes();
 	char	   *problem = NULL;
-	char	   *name;
 
 	session->role_until = DT_NOEND;
 	if (session->mechanism[0] != '\0')
@@ -114,14 +138,7 @@ kafka_session_resolve(KafkaSession *session)
 	else if (session->cert_dn != NULL)
 		problem = find_certificate(session);
 	else
-	{
-		session->role = pt_plaintext_role_find(&problem);
-		name = problem == NULL ? pt_role_name(session->role) : NULL;
-		if (name != NULL)
-			strlcpy(session->role_name, name, sizeof(session->role_name));
-		else if (problem == NULL)
-			problem = psprintf("role \"%s\" of \"pgtopic.plaintext_role\" has just been dropped", pt_plaintext_role);
-	}
+		problem = find_plaintext(session);
 	if (problem == NULL)
 		session->roles_seen = changes;
 	return problem;

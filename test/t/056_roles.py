@@ -2,6 +2,7 @@
 """As which role Kafka clients act that do not authenticate themselves, and that open connections notice when it changes."""
 
 import os
+import select
 import sys
 import time
 
@@ -14,6 +15,7 @@ server = None
 
 EMPTY = 'connections without authentication have no role; set "pgtopic.plaintext_role" to allow them'
 MISSING = 'role "nobody_here" of "pgtopic.plaintext_role" does not exist'
+TOO_MANY = 'too many connections for role "few"'
 SUPERUSER = 'role "%s" of "pgtopic.plaintext_role" is a superuser'
 
 
@@ -48,6 +50,19 @@ def acting(count=1):
     """The roles of the connections that have asked something."""
     return server.wait_for("SELECT count(*) FROM clients WHERE requests > 0", str(count)) and \
         server.sql("SELECT DISTINCT role FROM clients WHERE requests > 0")
+
+
+def ends_now(client):
+    """Has the server closed the connection by now?"""
+    readable, _, _ = select.select([client.socket], [], [], 0)
+    return bool(readable) and rawtest.ends(client)
+
+
+def wait_until(get, want):
+    deadline = time.monotonic() + 60
+    while get() != want and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return get()
 
 
 def test_start():
@@ -118,6 +133,30 @@ def test_change():
     set_role("kafka")
 
 
+def test_limit():
+    """CONNECTION LIMIT of the role counts those that have not authenticated themselves"""
+    server.sql("CREATE ROLE few IN ROLE pgtopic_admin CONNECTION LIMIT 2")
+    set_role("few")
+    with rawtest.connect(server) as first:
+        with rawtest.connect(server) as second:
+            tap.ok(served(first) and served(second), "two are served")
+            first.call("FindCoordinator", 3, {"Key": "g", "KeyType": 0})
+            tap.equal(first.call("Heartbeat", 3, {"GroupId": "g", "GenerationId": 1, "MemberId": "m"})["ErrorCode"], 25,
+                      "what they ask of other workers is none more")
+            refused("a third", TOO_MANY)
+            server.sql("ALTER ROLE few CONNECTION LIMIT 1")
+            tap.ok(served(first) and served(second), "a lower limit leaves those that are there")
+        refused("a second", TOO_MANY)
+        server.sql("ALTER ROLE few CONNECTION LIMIT -1")
+        with rawtest.connect(server) as second, rawtest.connect(server) as third:
+            tap.ok(served(second) and served(third), "none: any number")
+            server.sql("CREATE ROLE one CONNECTION LIMIT 1")
+            set_role("one")
+            open_ones = wait_until(lambda: [ends_now(client) for client in (first, second, third)].count(False), 1)
+            tap.equal(open_ones, 1, "they become those of another role, as many as it may have")
+    set_role("kafka")
+
+
 def test_long_poll():
     """who waits for records is closed, too"""
     server.sql("SELECT create_topic('quiet')")
@@ -132,4 +171,4 @@ def test_long_poll():
 if __name__ == "__main__":
     pg.demote()
     rawtest.need_clients()
-    tap.main([test_start, test_admin_role, test_refused, test_change, test_long_poll])
+    tap.main([test_start, test_admin_role, test_refused, test_change, test_limit, test_long_poll])

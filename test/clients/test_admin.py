@@ -33,7 +33,7 @@ APIS = {29: "DescribeAcls", 30: "CreateAcls", 31: "DeleteAcls", 38: "CreateDeleg
 NOT_HERE = {24: "AddPartitionsToTxn", 26: "EndTxn", 71: "GetTelemetrySubscriptions",
             76: "ShareGroupHeartbeat", 88: "StreamsGroupHeartbeat"}
 NONE, UNKNOWN_TOPIC, INVALID_TOPIC, NOT_ALLOWED, NO_MECHANISM, UNSUPPORTED = 0, 3, 17, 31, 33, 35
-INVALID_ASSIGNMENT, INVALID_REQUEST, NO_TOKENS, NOT_NEEDED = 39, 42, 61, 84
+INVALID_ASSIGNMENT, INVALID_REQUEST, NO_TOKENS, NOT_NEEDED = 39, 42, 64, 84
 NO_REASSIGNMENT, NOT_FOUND, DUPLICATE, UNACCEPTABLE, BAD_UPDATE = 85, 91, 92, 93, 95
 NOT_REGISTERED, WRONG_CLUSTER, NO_TRANSACTIONAL_ID, BAD_REGEX = 102, 104, 105, 128
 SHA_256, SHA_512 = 1, 2
@@ -370,7 +370,7 @@ def test_transactions():
 
 
 def test_security():
-    """ACLs, in all versions (what they mean: ../t/058_rights.py); no delegation tokens, as a broker says it"""
+    """ACLs, in all versions (what they mean: ../t/058_rights.py); no delegation tokens, as a broker says it to who is nobody (what it says to others: ../t/060_sasl.py)"""
     server.sql("SELECT create_topic('guarded'); CREATE ROLE x; GRANT SELECT ON topics.guarded TO x")
     acl = {"ResourceTypeFilter": 2, "ResourceNameFilter": "guarded", "PrincipalFilter": None, "HostFilter": None, "Operation": 1, "PermissionType": 1}
 

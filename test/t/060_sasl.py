@@ -20,7 +20,8 @@ marks = 0
 
 SECRET = "never-in-the-log"
 SCRAM = "SCRAM-SHA-256"
-UNSUPPORTED_MECHANISM, ILLEGAL_STATE, FAILED, TOKENS_DISABLED = 33, 34, 58, 61
+UNSUPPORTED_MECHANISM, ILLEGAL_STATE, FAILED = 33, 34, 58
+TOKENS_DISABLED, TOKEN_DENIED, INVALID_PRINCIPAL = 61, 65, 67
 
 
 def connect():
@@ -341,8 +342,6 @@ def test_views():
     with logged_in() as one, logged_in("old", "PLAIN") as other:
         tap.equal(server.sql("SELECT role, mechanism FROM clients WHERE role IN ('alice', 'old') ORDER BY 1"),
                   "alice|SCRAM-SHA-256\nold|PLAIN", "view clients")
-        tap.equal([c.call("DescribeDelegationToken", 3, {})["ErrorCode"] for c in (one, other)], [TOKENS_DISABLED] * 2,
-                  "there are no delegation tokens")
     tap.equal(server.wait_for("SELECT count(*) FROM clients WHERE role = 'alice'", "0"), "0", "and who is not any more")
     for text in ["Kafka connection received: client=127.0.0.1:", "Kafka connection authorized: user=alice database=postgres mechanism=SCRAM-SHA-256",
                  "Kafka disconnection: session time: 0:00:0"]:
@@ -360,6 +359,33 @@ def ends_after(sql, what, undo, reason):
     logged(reason, "for the reason that the log says", lambda: outcome(SCRAM, "alice"))
     server.sql(undo % "alice" + ";" + undo % "old")
     tap.equal(outcome(SCRAM, "alice"), "in", "until it is undone")
+
+
+def test_no_tokens():
+    """delegation tokens: the errors of a broker that has none, in each version"""
+    user = "User"
+    server.sql("CREATE ROLE boss LOGIN PASSWORD '%s' IN ROLE pgtopic_admin" % SECRET)
+
+    def codes(client, api, versions, body):
+        return [client.call(api, version, body)["ErrorCode"] for version in versions]
+    with logged_in() as alice, logged_in("boss") as boss:
+        for api, versions, body in [
+                ("CreateDelegationToken", (1, 2, 3), {"MaxLifetimeMs": -1, "Renewers": [{"PrincipalType": user, "PrincipalName": "old"}]}),
+                ("RenewDelegationToken", (1, 2), {"Hmac": b"x", "RenewPeriodMs": 1}),
+                ("ExpireDelegationToken", (1, 2), {"Hmac": b"x", "ExpiryTimePeriodMs": -1}),
+                ("DescribeDelegationToken", (1, 2, 3), {"Owners": [{"PrincipalType": user, "PrincipalName": "alice"}]}),
+                ("DescribeDelegationToken", (1, 2, 3), {"Owners": None})]:
+            tap.equal(codes(alice, api, versions, body), [TOKENS_DISABLED] * len(versions), api)
+        for who, client, owner, renewer, want in [
+                ("alice", alice, (user, "alice"), user, TOKENS_DISABLED), ("alice", alice, (user, "old"), user, TOKEN_DENIED),
+                ("alice", alice, ("Group", "alice"), user, TOKEN_DENIED), ("boss", boss, (user, "old"), user, TOKENS_DISABLED),
+                ("alice", alice, (user, ""), "Group", INVALID_PRINCIPAL), ("alice", alice, (user, "old"), "Group", TOKEN_DENIED)]:
+            answer = client.call("CreateDelegationToken", 3, {
+                "OwnerPrincipalType": owner[0], "OwnerPrincipalName": owner[1], "MaxLifetimeMs": -1,
+                "Renewers": [{"PrincipalType": renewer, "PrincipalName": "x"}]})
+            tap.equal(answer["ErrorCode"], want, "%s asks for a token of %s:%s, to be renewed by %s:x" % (who, *owner, renewer))
+            tap.equal((answer["PrincipalType"], answer["PrincipalName"], answer["TokenRequesterPrincipalName"], answer["Hmac"]),
+                      (*owner, who, b"") if owner[1] else (user, who, who, b""), "and the answer says whose")
 
 
 def test_end():
@@ -505,4 +531,4 @@ if __name__ == "__main__":
     pg.demote()
     rawtest.need_clients()
     tap.main([test_start, test_first_requests, test_methods, test_offered, test_names_and_passwords, test_versions, test_mock, test_hostile,
-              test_walk, test_iterations, test_views, test_end, test_limit, test_again, test_reload, test_timeout, test_delay, test_secrets])
+              test_walk, test_iterations, test_views, test_no_tokens, test_end, test_limit, test_again, test_reload, test_timeout, test_delay, test_secrets])

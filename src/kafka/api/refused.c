@@ -7,7 +7,8 @@
  * Messages are Kafka's where Kafka has them.
  *
  * Siblings: the other files here, one for each API that does something;
- * cluster_members.c for those whose answer depends on the request.
+ * cluster_members.c and delegation_tokens.c for those whose answer depends on
+ * the request or the client.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -22,65 +23,8 @@
  * allowed to do with the cluster; 0: nothing.  NONE: there is nothing to list.
  */
 #define REFUSED_APIS(X) \
-	X(create_delegation_token, DELEGATION_TOKEN_AUTH_DISABLED, NULL, 0) \
-	X(renew_delegation_token, DELEGATION_TOKEN_AUTH_DISABLED, NULL, 0) \
-	X(expire_delegation_token, DELEGATION_TOKEN_AUTH_DISABLED, NULL, 0) \
-	X(describe_delegation_token, DELEGATION_TOKEN_AUTH_DISABLED, NULL, 0) \
 	X(list_partition_reassignments, NONE, NULL, PT_OP_DESCRIBE) \
 	X(describe_transactions, TRANSACTIONAL_ID_NOT_FOUND, NULL, 0)
-
-/*
- * The owner is the one who asks.
- */
-static void
-create_delegation_token_fail(KafkaCall *call, int16 code, const char *message)
-{
-	CreateDelegationTokenResponse *out = call->response;
-
-	out->error_code = code;
-	out->principal_type = kafka_string("User");
-	out->principal_name = kafka_string(call->session->role_name);
-	out->token_requester_principal_type = out->principal_type;
-	out->token_requester_principal_name = out->principal_name;
-	out->issue_timestamp_ms = -1;
-	out->expiry_timestamp_ms = -1;
-	out->max_timestamp_ms = -1;
-}
-
-/*
- * The error is that of the response.
- */
-static void
-renew_delegation_token_fail(KafkaCall *call, int16 code, const char *message)
-{
-	RenewDelegationTokenResponse *out = call->response;
-
-	out->error_code = code;
-	out->expiry_timestamp_ms = -1;
-}
-
-/*
- * The error is that of the response.
- */
-static void
-expire_delegation_token_fail(KafkaCall *call, int16 code, const char *message)
-{
-	ExpireDelegationTokenResponse *out = call->response;
-
-	out->error_code = code;
-	out->expiry_timestamp_ms = -1;
-}
-
-/*
- * The error is that of the response.
- */
-static void
-describe_delegation_token_fail(KafkaCall *call, int16 code, const char *message)
-{
-	DescribeDelegationTokenResponse *out = call->response;
-
-	out->error_code = code;
-}
 
 /*
  * The error is that of the response.

@@ -94,6 +94,9 @@ extern void pt_slot_check_position(PtPeer *remote, const PtSource *source, XLogR
 extern void pt_slot_publish(PtPeer *remote, const PtSource *source);
 extern void pt_slot_unpublish(PtPeer *remote, const PtSource *source);
 
+/* WAL without changes for us after which the origin is moved. */
+#define PT_SOURCE_IDLE_BYTES	(1024 * 1024)
+
 /* origin.c */
 
 /* Where an origin is until the snapshot is done: no change is there. */
@@ -147,6 +150,7 @@ struct PtSourceRun
 	/* what the source's server knows */
 	XLogRecPtr	received;		/* behind all that came */
 	XLogRecPtr	confirmed;		/* behind what is on disk here */
+	TimestampTz moved_at;		/* confirmed, by us; 0: not yet */
 	XLogRecPtr	told;			/* received, as last told */
 	TimestampTz told_at;
 

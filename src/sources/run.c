@@ -41,14 +41,16 @@ pt_source_begin(PtSourceRun *run)
 }
 
 /*
- * Commits it.  With records, or an xid at any rate, it moves the origin; what
- * had nothing for us need not be remembered, and is only told as received.
+ * Commits it.  With records, or an xid at any rate, it moves the origin; a
+ * little that had nothing for us need not be remembered, and is only told as
+ * received.  Where that comes without end, we may never be idle (stream.c).
  */
 void
 pt_source_commit(PtSourceRun *run)
 {
 	bool		moves = run->end_lsn != InvalidXLogRecPtr &&
-		(run->records > 0 || run->skipped > 0 || TransactionIdIsValid(GetTopTransactionIdIfAny()));
+		(run->records > 0 || run->skipped > 0 || run->end_lsn >= run->confirmed + PT_SOURCE_IDLE_BYTES ||
+		 TransactionIdIsValid(GetTopTransactionIdIfAny()));
 
 	Assert(!run->receiving);
 	if (moves)
@@ -62,7 +64,10 @@ pt_source_commit(PtSourceRun *run)
 	MemoryContextSwitchTo(run->life);
 	PT_STOP_POINT("source.committed");
 	if (moves)
+	{
 		run->confirmed = run->end_lsn;
+		run->moved_at = GetCurrentTimestamp();
+	}
 	run->received = Max(run->received, run->end_lsn);
 	if (run->skipped > 0)
 		pt_task_skipped(run->task, run->skipped, run->skip_error);

@@ -12,7 +12,9 @@
  * server asks again and again when it shuts down, until all its WAL has been
  * told; and WAL that has nothing for us would be kept for ever in an idle
  * database.  So the origin is moved in a transaction without records when the
- * same is asked twice, or when a lot has gone by.
+ * same is asked twice, or when a lot has gone by.  A standby takes over a
+ * failover slot when that needs nothing which the standby does not have any
+ * more, so such a slot is to move with the time, too.
  *
  * Siblings: peer.c, pgoutput.c, envelope.c, message.c.
  *
@@ -45,8 +47,12 @@
 #define TELL_MS			10000
 #define TELL_BUSY_MS	1000
 
-/* WAL without changes for us after which the origin is moved. */
-#define IDLE_BYTES		(1024 * 1024)
+/*
+ * A failover slot moves after this time, if there was more than so much WAL:
+ * what our own moves write at a local source is less.
+ */
+#define FAILOVER_MS		10000
+#define FAILOVER_LOCAL_BYTES	4096
 
 static void error_context(void *arg);
 static void handle_row(PtSourceRun *run, const PtPgoutput *message);
@@ -479,6 +485,20 @@ handle_silence(PtSourceRun *run)
 }
 
 /*
+ * Is the origin to be moved, though nothing has come for us?
+ */
+static bool
+move_is_due(const PtSourceRun *run)
+{
+	XLogRecPtr	ours = run->source->connection == NULL ? FAILOVER_LOCAL_BYTES : 0;
+
+	if (run->received >= run->confirmed + PT_SOURCE_IDLE_BYTES)
+		return true;
+	return run->source->failover && run->received > run->confirmed + ours &&
+		TimestampDifferenceExceeds(run->moved_at, GetCurrentTimestamp(), FAILOVER_MS);
+}
+
+/*
  * Nothing is there to be read: what is complete is committed and told, then we
  * wait.
  */
@@ -490,7 +510,7 @@ idle(PtSourceRun *run)
 
 	if (IsTransactionState() && !run->receiving)
 		pt_source_commit(run);
-	if (!IsTransactionState() && run->received >= run->confirmed + IDLE_BYTES)
+	if (!IsTransactionState() && move_is_due(run))
 		(void) pt_source_confirm(run, run->received);
 	if (!IsTransactionState())
 		pt_source_measure(run);

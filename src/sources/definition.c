@@ -96,6 +96,7 @@ read_expressions(PtSource *source, const PtTask *task)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"outbox\" of source \"%s\" needs the format \"outbox\"", task->name)));
+	source->updates_skipped = source->outbox && pt_task_text(task, pt_expression_fields[PT_EXPR_FILTER]) == NULL;
 	for (int i = 0; i < PT_EXPRS; i++)
 	{
 		const char *text = pt_task_text(task, pt_expression_fields[i]);

@@ -10,6 +10,8 @@
  *
  * A row whose key changes is another row: the old one is deleted and the new
  * one created, so that each record has the key of the row that it is about.
+ * A row of an outbox is an event, whose record has another key.  To update it
+ * is a mistake, and makes no other event (outbox.c).
  *
  * Siblings: table.c (columns), value.c; snapshot.c and stream.c have the rows.
  *
@@ -26,6 +28,7 @@
 #include "utils/snapmgr.h"
 
 #include "sources/internal.h"
+#include "tell.h"
 
 /* What stands for a value that did not change and was not sent, as Debezium
  * has it; the second is the same as bytes. */
@@ -75,6 +78,27 @@ pt_source_produce(PtSourceRun *run, const char *topic, StringInfo key, StringInf
 	}
 	run->records++;
 	run->bytes += Max(record.key_len, 0) + Max(record.value_len, 0) + headers_len;
+}
+
+/*
+ * Passes over something that comes in our transaction, and tells it;
+ * pt_source_commit() counts it.
+ */
+void
+pt_source_pass_over(PtSourceRun *run, const char *what, const char *why)
+{
+	static PtTold told;
+	int			untold;
+
+	run->skipped++;
+	strlcpy(run->skip_error, why, pg_mbcliplen(why, strlen(why), sizeof(run->skip_error) - 1) + 1);
+	if (!pt_may_tell(&told, &untold))
+		return;
+	if (untold > 0)
+		ereport(WARNING,
+				(errmsg("source \"%s\" passed over %d more", run->source->name, untold)));
+	ereport(WARNING,
+			(errmsg("source \"%s\" passes over %s: %s", run->source->name, what, why)));
 }
 
 /*
@@ -295,6 +319,12 @@ pt_envelope_change(PtSourceRun *run, PtSourceTable *table, char op,
 	if (table->ignored)
 		return;
 	run->table = table;
+	if (op == 'u' && run->source->updates_skipped)
+	{
+		pt_source_pass_over(run, "an update of an outbox table",
+							psprintf("row of \"%s.%s\" was updated, which is no event", table->schema, table->name));
+		return;
+	}
 	if (new != NULL && old != NULL)
 		new = complete_row(table, old, new);
 	if (keyed && new != NULL)
@@ -302,7 +332,7 @@ pt_envelope_change(PtSourceRun *run, PtSourceTable *table, char op,
 	if (keyed && old != NULL)
 		write_key(&old_key, run, table, old);
 
-	if (op == 'u' && keyed && old != NULL && strcmp(old_key.data, new_key.data) != 0)
+	if (op == 'u' && keyed && old != NULL && !run->source->outbox && strcmp(old_key.data, new_key.data) != 0)
 	{
 		emit(run, table, 'd', old, old_kind == 'K', NULL, &old_key);
 		emit(run, table, 'c', NULL, false, new, &new_key);

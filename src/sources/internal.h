@@ -66,6 +66,7 @@ struct PtSource
 	const char *topic;			/* template of topics' names */
 	bool		row_format;		/* else Debezium's */
 	bool		outbox;			/* tables are outboxes: expressions say all */
+	bool		updates_skipped;	/* of these; else a filter says it */
 	const char *exprs[PT_EXPRS];	/* NULL: none */
 	bool		has_exprs;
 	bool		schemas;		/* beside keys and values */
@@ -141,7 +142,7 @@ struct PtSourceRun
 	uint64		transactions;	/* how many there were, with this one */
 	int64		records;
 	int64		bytes;
-	int64		skipped;		/* messages */
+	int64		skipped;		/* messages, and updates of outboxes */
 	char		skip_error[256];	/* of the last one */
 	TimestampTz began;
 	XLogRecPtr	end_lsn;		/* behind what is complete in it; 0: nothing */
@@ -175,6 +176,7 @@ extern void pt_envelope_change(PtSourceRun *run, PtSourceTable *table, char op,
 extern void pt_envelope_truncate(PtSourceRun *run, PtSourceTable *table);
 extern void pt_source_produce(PtSourceRun *run, const char *topic, StringInfo key, StringInfo value,
 							  const char *headers, int headers_len, int header_count);
+extern void pt_source_pass_over(PtSourceRun *run, const char *what, const char *why);
 
 /* columns.c, outbox.c */
 extern void pt_columns_check(PtPeer *remote, const PtSource *source);

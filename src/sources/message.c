@@ -27,7 +27,6 @@
 
 #include "guard.h"
 #include "mb/pg_wchar.h"
-#include "tell.h"
 #include "topic/types.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -170,27 +169,6 @@ is_of_message(const ErrorData *error)
 }
 
 /*
- * Passes over a message; pt_source_commit() counts it.
- */
-static void
-pass_over(PtSourceRun *run, const ErrorData *error)
-{
-	static PtTold told;
-	int			untold;
-
-	run->skipped++;
-	strlcpy(run->skip_error, error->message,
-			pg_mbcliplen(error->message, strlen(error->message), sizeof(run->skip_error) - 1) + 1);
-	if (!pt_may_tell(&told, &untold))
-		return;
-	if (untold > 0)
-		ereport(WARNING,
-				(errmsg("source \"%s\" passed over %d more messages", run->source->name, untold)));
-	ereport(WARNING,
-			(errmsg("source \"%s\" passes over a message: %s", run->source->name, error->message)));
-}
-
-/*
  * Produces the record of a message, if its prefix is that of the source.
  */
 void
@@ -212,5 +190,5 @@ pt_source_message(PtSourceRun *run, const PtPgoutput *message)
 		return;
 	if (!is_of_message(error))
 		ReThrowError(error);
-	pass_over(run, error);
+	pt_source_pass_over(run, "a message", error->message);
 }

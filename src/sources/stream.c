@@ -111,7 +111,9 @@ handle_row(PtSourceRun *run, const PtPgoutput *message)
 	const PtPgoutputValue *old = row_values(table, &message->old);
 	const PtPgoutputValue *new = row_values(table, &message->new);
 
-	pt_chunks_change(run, message->id, table, old, new);
+	/* an update that makes no record is not what comes instead of the row */
+	if (op != 'u' || !run->source->updates_skipped)
+		pt_chunks_change(run, message->id, table, old, new);
 	pt_envelope_change(run, table, op, old, message->old.kind, new);
 }
 

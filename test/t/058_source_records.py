@@ -245,6 +245,32 @@ def test_outbox():
     here.sql("SELECT drop_source('own_box')")
 
 
+def test_outbox_updates():
+    """an update of an outbox's row is no event, whatever it changes, and is told; with a filter of one's own it is what that says"""
+    there.sql("CREATE TABLE updated (id int PRIMARY KEY, aggregatetype text, aggregateid text, type text, payload text)")
+    for identity in ("DEFAULT", "FULL"):
+        there.sql("TRUNCATE updated; ALTER TABLE updated REPLICA IDENTITY %s" % identity)
+        here.sql("SELECT create_source('updated', tables => ARRAY['updated'], format => 'outbox', topic => 'updated_%s', connection => '%s')" % (identity, pair.connection()))
+        pair.streaming("updated")
+        there.sql("INSERT INTO updated VALUES (1, 'x', 'a', 't', 'first'), (2, 'x', 'b', 't', 'second'); UPDATE updated SET payload = 'changed';"
+                  "UPDATE updated SET id = 3 WHERE id = 1; DELETE FROM updated; INSERT INTO updated VALUES (4, 'x', 'c', 't', 'last')")
+        pair.wait_records("updated_" + identity, 3)
+        tap.equal([v for _, v, _ in pair.records("updated_" + identity)], ["first", "second", "last"], "%s: inserts are events" % identity)
+        tap.ok(pair.wait_for("skipped", "SELECT state = 'running' AND skipped = 3 AND last_error ~ 'updated. was updated, which is no event' FROM tasks_status WHERE name = 'updated'"),
+               "three updates are counted")
+        tap.matches("WARNING:  source \"updated\" passes over an update of an outbox table", here.log_text(), "and the log says so")
+        here.sql("SELECT drop_source('updated')")
+    there.sql("TRUNCATE updated; ALTER TABLE updated REPLICA IDENTITY DEFAULT")
+    here.sql("SELECT create_source('updated', tables => ARRAY['updated'], format => 'outbox', topic => 'updated_too', filter => 'op IN (''c'', ''u'')', connection => '%s')"
+             % pair.connection())
+    pair.streaming("updated")
+    there.sql("INSERT INTO updated VALUES (1, 'x', 'a', 't', 'first'); UPDATE updated SET id = 2; UPDATE updated SET payload = 'second'; DELETE FROM updated")
+    pair.wait_records("updated_too", 3)
+    tap.equal([(v, h["id"]) for _, v, h in pair.records("updated_too")], [("first", "1"), ("first", "2"), ("second", "2")], "with a filter: each is one, also of the key")
+    tap.equal(here.sql("SELECT skipped, errors FROM tasks_status WHERE name = 'updated'"), "0|0", "and nothing is told")
+    here.sql("SELECT drop_source('updated')")
+
+
 SCHEMA_TYPES = [    # type, SQL, Connect's type, its name, value
     ("bool", "true", "boolean", None, True), ("smallint", "1", "int16", None, 1), ("int", "2", "int32", None, 2), ("bigint", "3", "int64", None, 3),
     ("oid", "4", "int64", None, 4), ("real", "1.5", "float", None, 1.5), ("float8", "2.5", "double", None, 2.5), ("numeric(9,2)", "1.10", "string", None, "1.10"),
@@ -315,4 +341,4 @@ def test_schemas():
 pg.demote()
 pair = two_servers.Pair()
 here, there = pair.here, pair.there
-tap.main([test_expressions, test_kinds_of_values, test_remote, test_checks, test_key_out_of_line, test_path, test_owner, test_outbox, test_schemas, test_password, test_failover])
+tap.main([test_expressions, test_kinds_of_values, test_remote, test_checks, test_key_out_of_line, test_path, test_owner, test_outbox, test_outbox_updates, test_schemas, test_password, test_failover])

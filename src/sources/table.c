@@ -272,7 +272,9 @@ pt_table_relation(PtSourceRun *run, const PtPgoutput *message)
 		type = hash_search(run->types, &column.type, HASH_FIND, NULL);
 		pt_table_column(table, i, column.name, type ? type->form : pt_value_form(column.type),
 						by_identity ? column.is_key : pt_table_lists(key, column.name));
-		table->columns[i].form.typmod = column.typmod;
+		/* a column whose type is a domain has none of its own */
+		if (column.typmod >= 0)
+			table->columns[i].form.typmod = column.typmod;
 		table->columns[i].not_null = pt_table_lists(not_null, column.name);
 	}
 	if (run->source->schemas)
@@ -280,7 +282,35 @@ pt_table_relation(PtSourceRun *run, const PtPgoutput *message)
 }
 
 /*
- * Takes in what the stream says of a type.
+ * Does the precision of a type say how its values are written?
+ */
+static bool
+has_precision(PtValueForm form)
+{
+	PtJsonForm	scalar = form.form == PT_FORM_ARRAY ? form.element : form.form;
+
+	return scalar == PT_FORM_TIME || scalar == PT_FORM_TIMESTAMP;
+}
+
+/*
+ * Returns the type modifier that columns of a domain have in the rows of a
+ * query; -1: none, or it is gone.  A domain cannot get another one.
+ */
+static int32
+domain_typmod(PtPeer *remote, Oid id)
+{
+	PtPeerRows *rows = pt_peer_query(remote,
+									 psprintf("WITH RECURSIVE d (base, modifier) AS (SELECT typbasetype, typtypmod"
+											  " FROM pg_catalog.pg_type WHERE oid = %u UNION ALL"
+											  " SELECT t.typbasetype, t.typtypmod FROM d JOIN pg_catalog.pg_type t ON t.oid = d.base)"
+											  " SELECT coalesce(max(modifier), -1) FROM d", id), 1);
+
+	return pg_strtoint32(pt_peer_value(rows, 0, 0));
+}
+
+/*
+ * Takes in what the stream says of a type.  The stream has the name of the type
+ * beneath a domain, but not the precision.
  */
 void
 pt_table_type(PtSourceRun *run, const PtPgoutput *message)
@@ -289,6 +319,8 @@ pt_table_type(PtSourceRun *run, const PtPgoutput *message)
 	TypeEntry  *type = remember(run->types, message->id, &found);
 
 	type->form = pt_value_form_named(message->schema, message->name);
+	if (run->source->schemas && has_precision(type->form))
+		type->form.typmod = domain_typmod(pt_source_lookups(run), message->id);
 }
 
 /*

@@ -285,7 +285,11 @@ SCHEMA_TYPES = [    # type, SQL, Connect's type, its name, value
     ("timestamp", "'infinity'", "int64", "io.debezium.time.MicroTimestamp", 9223372036825200000),
     ("timestamptz", "'2026-01-31 12:00:00.25+05:30'", "string", "io.debezium.time.ZonedTimestamp", "2026-01-31T06:30:00.25Z"),
     ("timestamptz", "'-infinity'", "string", "io.debezium.time.ZonedTimestamp", "-infinity"),
-    ("interval", "'1 mon 1 day 2 hours'", "int64", "io.debezium.time.MicroDuration", 2629800000000 + 26 * 3600 * 1000000), ("mood", "'sad'", "string", None, "sad")]
+    ("interval", "'1 mon 1 day 2 hours'", "int64", "io.debezium.time.MicroDuration", 2629800000000 + 26 * 3600 * 1000000), ("mood", "'sad'", "string", None, "sad"),
+    ("ms", "'2026-01-31 12:00:00.123'", "int64", "io.debezium.time.Timestamp", 1769860800123),
+    ("more_ms", "'2026-01-31 12:00:00.123'", "int64", "io.debezium.time.Timestamp", 1769860800123),
+    ("us", "'2026-01-31 12:00:00.123'", "int64", "io.debezium.time.MicroTimestamp", 1769860800123000),
+    ("tod", "'12:00:01.5'", "int32", "io.debezium.time.Time", 43201500)]
 
 
 def column_schema(name, number, array=False):
@@ -298,9 +302,10 @@ def column_schema(name, number, array=False):
 
 def test_schemas():
     """schemas beside keys and values, of each type, and values as they say; rows of which only the key is known have all their columns"""
-    here.sql("CREATE TYPE mood AS ENUM ('sad')")
+    here.sql("CREATE TYPE mood AS ENUM ('sad'); CREATE DOMAIN ms AS timestamp(3); CREATE DOMAIN more_ms AS ms; CREATE DOMAIN us AS timestamp; CREATE DOMAIN tod AS time(2);"
+             "CREATE DOMAIN ms_list AS timestamp(3)[]")
     columns = ", ".join("c%d %s" % (n, entry[0]) for n, entry in enumerate(SCHEMA_TYPES))
-    arrays = {13: "date[]", 18: "timestamp[]", 8: "text[]"}
+    arrays = {13: "date[]", 18: "timestamp[]", 8: "text[]", 25: "ms_list"}
     here.sql("CREATE TABLE described (id bigint PRIMARY KEY, %s, %s, n int NOT NULL, s text NOT NULL, t timestamptz NOT NULL);"
              % (columns, ", ".join("a%d %s" % item for item in arrays.items())))
     values = "%s, %s, 7, 's', '2026-01-31 12:00+00'" % (", ".join(entry[1] for entry in SCHEMA_TYPES), ", ".join("ARRAY[%s]::%s" % (SCHEMA_TYPES[n][1], kind)

@@ -284,8 +284,9 @@ class Cluster:
         return done.stdout.rstrip("\n")
 
     def wait_for(self, query, expected="t", timeout=180, **more):
-        """Until the query's answer is this, also over crashes of the server.  Returns the last answer, or error as text."""
-        deadline = time.monotonic() + timeout
+        """Until the query's answer is this, also over crashes of the server.  Returns the last answer, or error as text.
+        Nobody waits longer than PGTOPIC_PATIENCE seconds, if that is set: where most that is waited for in vain does not come."""
+        deadline = time.monotonic() + min(timeout, float(os.environ.get("PGTOPIC_PATIENCE", timeout)))
         while True:
             try:
                 got = self.sql(query, **more)

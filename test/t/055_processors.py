@@ -175,6 +175,30 @@ def test_pause():
     tap.equal(server.sql("SELECT state, errors FROM tasks_status WHERE name = 'held'"), "paused|0", "which is no error")
     holder.close()
     server.sql("SELECT drop_processor('held')")
+    # nor is it the launcher's promptness that keeps it
+    server.sql("SELECT create_processor('alone', array['held'], 'INSERT INTO p_seen SELECT ''alone'' FROM records') FROM seek('alone', 'held', 'end')")
+    produce("held", "3")
+    wait_for("SELECT count(*) FROM p_seen WHERE value = 'alone'", "1", "it runs")
+    launcher = server.worker_pids("pgtopic task launcher")[0]
+    os.kill(launcher, signal.SIGSTOP)
+    try:
+        server.sql("SELECT pause_task('alone')")
+        produce("held", "4")
+        wait_for("SELECT pids FROM tasks_status WHERE name = 'alone'", "{}", "a worker that nobody tells ends at its next batch")
+        tap.equal(server.sql("SELECT count(*) FROM p_seen WHERE value = 'alone'"), "1", "and has not begun it")
+    finally:
+        os.kill(launcher, signal.SIGCONT)
+    server.sql("SELECT drop_processor('alone')")
+
+
+def test_turns():
+    """topics take turns: one that has many records does not hold up the next"""
+    server.sql("SELECT create_topic('much'), create_topic('little'); CREATE TABLE turns_seen (nr serial, topic topic);"
+               "SELECT produce('much', i::text) FROM generate_series(1, 500) i; SELECT produce('little', 'x');"
+               "SELECT create_processor('turns', array['much', 'little'], 'INSERT INTO turns_seen (topic) SELECT topic FROM records', batch_records => 50)")
+    wait_for("SELECT count(*) FROM turns_seen", "501", "all are processed")
+    tap.equal(server.sql("SELECT nr <= 101 FROM turns_seen WHERE topic = 'little'"), "t", "the other topic's record comes after a batch")
+    server.sql("SELECT drop_processor('turns'), drop_topic('much'), drop_topic('little')")
 
 
 def test_errors_stop():
@@ -235,6 +259,14 @@ def test_skip():
     server.sql("ALTER TABLE elsewhere RENAME TO skip_seen; SELECT resume_task('skip')")
     wait_for("SELECT count(*) FROM skip_seen WHERE n = 100", "1", "the record comes when it is there again")
     server.sql("SELECT drop_processor('skip')")
+    # a constraint that is checked with each part is deferred again for the next one
+    server.sql("""CREATE TABLE parents (n int PRIMARY KEY); CREATE TABLE children (n int REFERENCES parents DEFERRABLE INITIALLY DEFERRED);
+                  SELECT create_topic('family'); SELECT produce('family', v) FROM unnest('{1,x,3,4}'::text[]) v;
+                  SELECT create_processor('family', array['family'], on_error => 'skip', statement => $$
+                      INSERT INTO children SELECT as_text(value)::int FROM records; INSERT INTO parents SELECT as_text(value)::int FROM records$$)""")
+    wait_for("SELECT lag, skipped FROM tasks_status WHERE name = 'family'", "0|1", "one is skipped")
+    tap.equal(server.sql("SELECT string_agg(n::text, ' ' ORDER BY n) FROM parents"), "1 3 4", "children may come before their parents in each part")
+    server.sql("SELECT drop_processor('family')")
 
 
 def test_dead_letters():
@@ -414,5 +446,5 @@ def test_standby():
 
 
 pg.demote()
-tap.main([test_runs, test_partitions, test_batch_wait, test_pause, test_errors_stop, test_skip, test_dead_letters, test_owner, test_room,
+tap.main([test_runs, test_partitions, test_batch_wait, test_pause, test_turns, test_errors_stop, test_skip, test_dead_letters, test_owner, test_room,
           test_kill, test_dump, test_standby])

@@ -133,9 +133,9 @@ handle_truncate(PtSourceRun *run, const PtPgoutput *message)
 }
 
 /*
- * A message that is in no transaction is one of its own.  The server sends it
- * again if we ask for what is behind its beginning, so we are one byte behind
- * that.
+ * A message that is in no transaction is one of its own.  What it tells as its
+ * place is where its record in the WAL ends.  We go on there, and not further:
+ * the next record may be the commit of a transaction.
  */
 static void
 handle_message(PtSourceRun *run, const PtPgoutput *message)
@@ -146,7 +146,7 @@ handle_message(PtSourceRun *run, const PtPgoutput *message)
 		run->committed = GetCurrentTimestamp();
 		run->commit_ts = run->committed;
 		run->commit_ms = pt_timestamptz_to_ms(run->committed);
-		run->end_lsn = message->lsn + 1;
+		run->end_lsn = message->lsn;
 	}
 	pt_source_message(run, message);
 }

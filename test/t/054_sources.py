@@ -281,9 +281,8 @@ def test_messages():
               '17|{"to": "Ann"}|1\n{"id": 1}||', "a message that says where it goes")
     tap.equal(here.sql("SELECT as_text(key), as_text(value) FROM topics.log ORDER BY \"offset\""), "|any bytes\n|without a transaction",
               "a message whose prefix names the topic")
-    here.sql("SELECT pause_task('outbox')")
-    wait_for("the worker's end", here, "SELECT pids = '{}' FROM tasks_status WHERE name = 'outbox'")
-    here.sql("SELECT resume_task('outbox')")        # the last of them is not behind a commit
+    restart_source("outbox")        # where the last of them ends
+    tap.equal(here.sql("SELECT count(*), (SELECT errors FROM tasks_status WHERE name = 'outbox') FROM topics.log"), "2|0", "it does not come again")
     n = 0
     for bad, pattern in (("not JSON", "invalid input syntax for type json"), ("[1]", "not a JSON object"), ('{"value": 1}', "names no topic"),
                          ('{"topic": "elsewhere", "value": 1}', "may not go to topic")):
@@ -296,6 +295,33 @@ def test_messages():
     tap.matches("passes over a message: messages may not go to topic", here.log_text(), "and the log says so")
     refused("needs \"message_topics\"", "SELECT create_source('x', message_prefix => 'x')", "a list of topics is required")
     here.sql("SELECT drop_source('outbox')")
+
+
+def restart_source(name, meanwhile=lambda: None):
+    """Ends the worker, and starts another one."""
+    here.sql("SELECT pause_task('%s')" % name)
+    wait_for("the worker's end", here, "SELECT pids = '{}' FROM tasks_status WHERE name = '%s'" % name)
+    meanwhile()
+    here.sql("SELECT resume_task('%s')" % name)
+    streaming(name)
+
+
+def test_behind_message():
+    """a commit whose record in WAL is just behind a message without a transaction, with which the worker ends"""
+    there.sql("CREATE TABLE behind (id int PRIMARY KEY)")
+    here.sql("SELECT create_source('behind', tables => ARRAY['behind'], topic => 'behind', message_prefix => 'behind', message_topics => ARRAY['before'],"
+             " format => 'row', connection => '%s')" % connection())
+    streaming("behind")
+    flush = ", true" if pg.MAJOR >= 17 else ""      # else something else flushes it, whose record is in between
+    for i in range(1, 4):
+        session = there.session()
+        session.sql("BEGIN; INSERT INTO behind VALUES (%d)" % i)
+        there.sql("SELECT pg_logical_emit_message(false, 'behind:before', 'x'%s)" % flush)
+        wait_records_raw("before", i)
+        restart_source("behind", lambda s=session: s.sql("COMMIT"))
+        session.close()
+        wait_records_raw("behind", i)
+    here.sql("SELECT drop_source('behind')")
 
 
 def wait_records_raw(topic, n):
@@ -688,6 +714,6 @@ pg.demote()
 here = pg.Cluster("here", SETTINGS).init().start()
 there = pg.Cluster("there", SETTINGS, preload=False).init().start()
 here.sql("CREATE EXTENSION pgtopic")
-tap.main([test_debezium, test_row, test_restored, test_types, test_identity, test_changed_tables, test_messages, test_snapshot_beside_writers, test_crashes,
+tap.main([test_debezium, test_row, test_restored, test_types, test_identity, test_changed_tables, test_messages, test_behind_message, test_snapshot_beside_writers, test_crashes,
           test_large, test_idle, test_failing_snapshot, test_refusals, test_odd_servers, test_owner, test_rolled_back, test_changes, test_reload, test_faults,
           test_hangs, test_drop])

@@ -13,8 +13,8 @@
  * They become expressions, as a user could write them; the topic is the
  * template of the source with what the route says.  Rows that are deleted make
  * no records, nor do those that are updated: an event has happened.  As with
- * Debezium's router ("warn") that is told, since it was not meant to be; with a
- * filter of their own users say themselves what is an event.
+ * Debezium's router ("warn") that is told, since it was not meant to be; with
+ * a filter of their own users say themselves what is an event.
  *
  * Siblings: expression.c runs them, table.c has the template.
  *

@@ -309,8 +309,8 @@ domain_typmod(PtPeer *remote, Oid id)
 }
 
 /*
- * Takes in what the stream says of a type.  The stream has the name of the type
- * beneath a domain, but not the precision.
+ * Takes in what the stream says of a type.  It has the name of the type that
+ * is beneath a domain, but not the precision.
  */
 void
 pt_table_type(PtSourceRun *run, const PtPgoutput *message)

@@ -39,6 +39,7 @@ int			pt_ssl_client_auth;
 int			pt_listener_workers;
 int			pt_executor_workers;
 int			pt_executor_timeout_ms;
+int			pt_transaction_workers;
 int			pt_max_connections;
 int			pt_max_connections_per_ip;
 char	   *pt_max_connections_per_ip_overrides;
@@ -60,9 +61,14 @@ int			pt_group_consumer_session_timeout_ms;
 int			pt_group_consumer_heartbeat_interval_ms;
 int			pt_group_max_size;
 int			pt_group_memory;
+int			pt_transaction_max_timeout_ms;
+int			pt_transactional_id_expiration_ms;
 int			pt_offset_metadata_max;
 int			pt_offset_memory;
 int			pt_produce_buffer;
+int			pt_transaction_memory;
+int			pt_transaction_buffer;
+int			pt_transaction_disk_mb;
 int			pt_max_partitions;
 int			pt_max_producers;
 int			pt_old_scan_threshold;
@@ -96,6 +102,17 @@ static const PtIntSetting int_settings[] = {
 	{"pgtopic.executor_timeout", &pt_executor_timeout_ms, 30000, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS,
 		"Longest that appending one record batch of a Kafka client to such a topic may take.",
 	"It is cancelled then, or when its request times out."},
+	{"pgtopic.transaction_workers", &pt_transaction_workers, 2, 1, 16, PGC_POSTMASTER, 0,
+		"Number of processes that commit transactions of Kafka clients.",
+	"A transaction is committed by one of them."},
+	{"pgtopic.transaction_memory", &pt_transaction_memory, 64 * 1024, 0, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB,
+		"Most shared memory for what open transactions of Kafka clients have sent.",
+	"What has no room is kept in temporary files."},
+	{"pgtopic.transaction_buffer", &pt_transaction_buffer, 1024, 0, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB,
+		"Most of this memory for one transaction.", NULL},
+	{"pgtopic.transaction_disk", &pt_transaction_disk_mb, 16 * 1024, -1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MB,
+		"Most temporary files for what open transactions of Kafka clients have sent.",
+	"-1 is no limit.  temp_file_limit bounds each transaction."},
 	{"pgtopic.max_tasks", &pt_max_tasks, 8, 1, 1000, PGC_POSTMASTER, 0,
 		"Worker processes of tasks: sources, sinks and processors.",
 	"They count towards max_worker_processes."},
@@ -143,6 +160,11 @@ static const PtIntSetting int_settings[] = {
 	"Most members that a consumer group may have.", "Kafka's group.max.size and group.consumer.max.size."},
 	{"pgtopic.group_memory", &pt_group_memory, 256 * 1024, 1024, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB,
 	"Most memory for the members of all consumer groups.", NULL},
+	{"pgtopic.transaction_max_timeout", &pt_transaction_max_timeout_ms, 15 * 60 * 1000, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS,
+		"Longest timeout that a transactional producer may ask for.",
+	"A transaction that is open for longer than its timeout is aborted. Kafka's transaction.max.timeout.ms."},
+	{"pgtopic.transactional_id_expiration", &pt_transactional_id_expiration_ms, 7 * 24 * 3600 * 1000, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS,
+	"Time after which a transactional id that nobody uses is forgotten.", "Kafka's transactional.id.expiration.ms."},
 	{"pgtopic.offset_memory", &pt_offset_memory, 64 * 1024, 1024, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB,
 		"Most shared memory for committed offsets.",
 	"Beyond it groups move the committed offsets that they have, and get no new ones.  It is reserved at the start; what a change adds is dynamic shared memory."},

@@ -28,6 +28,7 @@ extern char *pt_plaintext_role; /* "": nobody without authentication */
 extern int	pt_listener_workers;
 extern int	pt_executor_workers;
 extern int	pt_executor_timeout_ms;
+extern int	pt_transaction_workers;
 extern int	pt_max_connections;
 extern int	pt_max_connections_per_ip;
 extern char *pt_max_connections_per_ip_overrides;	/* see quotas/addresses.c */
@@ -57,11 +58,16 @@ extern int	pt_group_consumer_session_timeout_ms;
 extern int	pt_group_consumer_heartbeat_interval_ms;
 extern int	pt_group_max_size;	/* members */
 extern int	pt_group_memory;	/* kB, of all groups */
+extern int	pt_transaction_max_timeout_ms;
+extern int	pt_transactional_id_expiration_ms;
 extern int	pt_offset_metadata_max; /* bytes */
 extern int	pt_offset_memory;	/* kB */
 
 /* memory */
 extern int	pt_produce_buffer;	/* kB, per transaction */
+extern int	pt_transaction_memory;	/* kB, of what Kafka transactions stage */
+extern int	pt_transaction_buffer;	/* kB of it, of one transaction */
+extern int	pt_transaction_disk_mb; /* MB of temporary files; -1: no limit */
 extern int	pt_max_partitions;	/* logs with shared state */
 extern int	pt_old_scan_threshold;	/* s, -1: no limit */
 extern int	pt_max_producers;	/* idempotent producers, over all partitions */

@@ -27,6 +27,8 @@
 #include "xact/xact.h"
 #include "guc.h"
 #include "sources/sources.h"
+#include "stage/stage.h"
+#include "stage/txn_jobs.h"
 #include "stop_point.h"
 #include "server/server.h"
 #include "log/log.h"
@@ -64,6 +66,8 @@ static const struct
 	{pt_producers_shmem_size, pt_producers_shmem_init},
 	{pt_produce_counters_shmem_size, pt_produce_counters_shmem_init},
 	{pt_offsets_shmem_size, pt_offsets_shmem_init},
+	{pt_stage_shmem_size, pt_stage_shmem_init},
+	{pt_txn_jobs_shmem_size, pt_txn_jobs_shmem_init},
 	{pt_server_shmem_size, pt_server_shmem_init},
 	{pt_tasks_shmem_size, pt_tasks_shmem_init},
 	{pt_quotas_shmem_size, pt_quotas_shmem_init},

@@ -37,6 +37,7 @@
 #include "guc.h"
 #include "fetch/fetch.h"
 #include "groups/internal.h"
+#include "stage/stage.h"
 #include "xact/claims.h"
 #include "xact/xact.h"
 #include "topic/types.h"
@@ -322,7 +323,8 @@ expire_group(Expiry *e, PtLogState *log, const PtGroupOffsets *group)
 	int			members = pt_group_usage(group->group_id, e->now, &last_used);
 	int			n = pt_offset_cache_group(&log->locator, group->group_id, &offsets);
 	int			removed = 0;
-	bool		idle = e->retention > 0 && !e->grace && members == 0 && !pt_group_sql_active(group->group_id);
+	bool		idle = e->retention > 0 && !e->grace && members == 0 && !pt_group_sql_active(group->group_id) &&
+		!pt_stage_uses_group(group->group_id);
 
 	for (int i = 0; i < n; i++)
 	{

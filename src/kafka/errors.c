@@ -164,6 +164,8 @@ batch_error_from_sqlstate(int sqlstate)
 int16
 kafka_error_from_batch(const PtProduce *batch)
 {
+	if (batch->status == PT_NOT_STAGED)
+		return batch->txn_error;
 	return batch->status == PT_FAILED ? batch_error_from_sqlstate(batch->sqlstate) :
 		kafka_error_from_status(batch->status);
 }
@@ -210,6 +212,7 @@ kafka_error_from_status(PtStatus status)
 			return KERR_TOPIC_AUTHORIZATION_FAILED;
 		case PT_STORAGE_ERROR:
 			return KERR_KAFKA_STORAGE_ERROR;
+		case PT_NOT_STAGED:
 		case PT_FAILED:
 			break;
 	}

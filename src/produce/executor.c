@@ -66,15 +66,35 @@ cancel_again(void)
 	kill(MyProcPid, SIGINT);
 }
 
+static TimeoutId again = MAX_TIMEOUTS;
+
 /*
- * Called outside of a transaction, in a process whose SIGINT cancels.  The
- * deadline is a statement timeout, which holds for waits of every kind.
+ * In a process whose SIGINT cancels.  The deadline is a statement timeout,
+ * which holds for waits of every kind.
  */
+void
+pt_deadline_begin(TimestampTz deadline)
+{
+	if (again == MAX_TIMEOUTS)
+		again = RegisterTimeout(USER_TIMEOUT, cancel_again);
+	enable_timeout_at(STATEMENT_TIMEOUT, deadline);
+	enable_timeout_every(again, TimestampTzPlusMilliseconds(deadline, CANCEL_AGAIN_MS), CANCEL_AGAIN_MS);
+}
+
+void
+pt_deadline_end(void)
+{
+	disable_timeout(again, false);
+	disable_timeout(STATEMENT_TIMEOUT, false);
+
+	/* one that came too late must not hit what runs next */
+	QueryCancelPending = false;
+}
+
+/* Called outside of a transaction. */
 void
 pt_produce_execute(PtProduce *item, TimestampTz deadline, XLogRecPtr *lsn)
 {
-	static TimeoutId again = MAX_TIMEOUTS;
-
 	Assert(!IsTransactionState());
 	*lsn = InvalidXLogRecPtr;
 	if (GetCurrentTimestamp() >= deadline)
@@ -82,16 +102,9 @@ pt_produce_execute(PtProduce *item, TimestampTz deadline, XLogRecPtr *lsn)
 		pt_produce_reject(item, PT_BUSY, "the request timed out before its batch had its turn");
 		return;
 	}
-	if (again == MAX_TIMEOUTS)
-		again = RegisterTimeout(USER_TIMEOUT, cancel_again);
-	enable_timeout_at(STATEMENT_TIMEOUT, deadline);
-	enable_timeout_every(again, TimestampTzPlusMilliseconds(deadline, CANCEL_AGAIN_MS), CANCEL_AGAIN_MS);
+	pt_deadline_begin(deadline);
 	pt_produce_in_mode(PT_PRODUCE_WAIT, item, 1, lsn);
-	disable_timeout(again, false);
-	disable_timeout(STATEMENT_TIMEOUT, false);
-
-	/* one that came too late must not hit what runs next */
-	QueryCancelPending = false;
+	pt_deadline_end();
 }
 
 static void

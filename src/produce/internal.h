@@ -45,6 +45,33 @@ typedef enum PtProduceMode
 
 extern void pt_produce_in_mode(PtProduceMode mode, PtProduce *items, int n, XLogRecPtr *lsn);
 
+/* produce.c: one partition of those that a transaction appends to. */
+typedef struct PtProducePart
+{
+	Relation	rel;
+	PtLogState *log;
+	PtTopicConfig config;
+	bool		staged;			/* what comes was admitted before */
+	bool		slow;			/* row by row */
+	PtIndexRows indexes;
+	int64		next_offset;	/* of the next batch */
+	int64		now;			/* ms */
+	PtProducerState *producers; /* changed by this group */
+	int			nproducers;
+	bool		appended;
+	XLogRecPtr	duplicate_lsn;	/* durable then, so are the originals of
+								 * duplicates */
+} PtProducePart;
+
+extern void pt_produce_begin(PtProduceMode how);
+extern void pt_produce_committing(PtProducePart *parts, int n);
+extern bool pt_produce_verify(PtProduce *item, bool transactional);
+extern bool pt_produce_open(PtProducePart *part, Oid relid, PtProduce **items, int n);
+extern void pt_produce_producer(PtProducePart *part, int64 producer_id);
+extern void pt_produce_append(PtProducePart *part, PtProduce **items, int n);
+extern bool pt_produce_may(const PtProducePart *part, Oid role);
+extern bool pt_produce_fits(const PtTopicConfig *config, PtProduce *item);
+
 /* counters.c */
 extern void pt_produce_count(PtProduceCounter counter, uint64 n);
 
@@ -63,5 +90,12 @@ extern void pt_producers_put(const RelFileLocator *locator, const PtProducerStat
  * constraints and row triggers see them.
  */
 extern void pt_produce_slowly(Relation rel, PtProduce *item);
+
+/*
+ * executor.c: what runs between these two is cancelled at the deadline, and
+ * again every now and then.
+ */
+extern void pt_deadline_begin(TimestampTz deadline);
+extern void pt_deadline_end(void);
 
 #endif							/* PT_PRODUCE_INTERNAL_H */

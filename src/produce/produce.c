@@ -18,12 +18,13 @@
  * by one, each in a transaction of its own; only the culprit gets the error.
  *
  * What is known of idempotent producers changes in a copy
- * (PartState.producers) and is published when the transaction has committed
- * and still holds the append lock, so that whoever gets the lock next (another
- * listener worker) knows of it.
+ * (PtProducePart.producers) and is published when the transaction has
+ * committed and still holds the append lock, so that whoever gets the lock
+ * next (another listener worker) knows of it.
  *
- * Siblings: producers.c, snapshots.c, executor.c, recompress.c (other
- * codec), xact.c (tells the logs that we committed).
+ * Siblings: staging.c, together.c (batches of transactions), producers.c,
+ * snapshots.c, executor.c, recompress.c (other codec), xact.c (tells the
+ * logs that we committed).
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -47,46 +48,27 @@
 #include "log/producers.h"
 #include "produce/internal.h"
 #include "rights/rights.h"
+#include "stage/stage.h"
 #include "topic/leaf.h"
 #include "xact/claims.h"
 #include "xact/xact.h"
 
-/* One partition of the group. */
-typedef struct PartState
-{
-	Relation	rel;
-	PtLogState *log;
-	PtTopicConfig config;
-	bool		slow;			/* row by row */
-	PtIndexRows indexes;
-	int64		next_offset;	/* of the next batch */
-	int64		now;			/* ms */
-	PtProducerState *producers; /* changed by this group */
-	int			nproducers;
-	bool		appended;
-	XLogRecPtr	duplicate_lsn;	/* durable then, so are the originals of
-								 * duplicates */
-} PartState;
-
 /* The group whose transaction is committing. */
-static PartState *committing;
+static PtProducePart *committing;
 static int	ncommitting;
 
 /* Of the call that is under way; for the log, the partition opened last. */
 static PtProduceMode mode;
 static char appending_to[NAMEDATALEN];
 
-static void verify_item(PtProduce *item);
 static void produce_group(PtProduce **items, int n, XLogRecPtr *lsn);
 static void produce_singly(PtProduce **items, int n, XLogRecPtr *lsn);
-static void append_group(PtProduce **items, int n, PartState *parts, int *nparts);
-static bool open_part(PartState *part, Oid relid, PtProduce **items, int n);
-static void append_part(PartState *part, PtProduce **items, int n);
-static PtProducerState *advance_producer(PartState *part, const PtProduce *item);
-static bool admit(PartState *part, PtProduce *item);
-static bool check_size(const PartState *part, PtProduce *item);
-static bool convert_item(const PartState *part, PtProduce *item);
-static bool check_sequence(PartState *part, PtProduce *item);
+static void append_group(PtProduce **items, int n, PtProducePart *parts, int *nparts);
+static PtProducerState *advance_producer(PtProducePart *part, const PtProduce *item);
+static bool admit(PtProducePart *part, PtProduce *item);
+static bool convert_item(const PtProducePart *part, PtProduce *item);
+static bool check_transaction(PtProduce *item);
+static bool check_sequence(PtProducePart *part, PtProduce *item);
 static void report_failure(PtProduce **items, int n, const ErrorData *edata);
 static void remember_producers(void);
 
@@ -174,6 +156,13 @@ pt_produce_batches(PtProduce *items, int n, XLogRecPtr *lsn)
 	pt_produce_in_mode(PT_PRODUCE_TRY, items, n, lsn);
 }
 
+/* What is opened and appended from now on is so in this mode. */
+void
+pt_produce_begin(PtProduceMode how)
+{
+	mode = how;
+}
+
 void
 pt_produce_in_mode(PtProduceMode how, PtProduce *items, int n, XLogRecPtr *lsn)
 {
@@ -181,17 +170,11 @@ pt_produce_in_mode(PtProduceMode how, PtProduce *items, int n, XLogRecPtr *lsn)
 	int			ngood = 0;
 
 	Assert(!IsTransactionState());
-	mode = how;
+	pt_produce_begin(how);
 	*lsn = InvalidXLogRecPtr;
 	for (int i = 0; i < n; i++)
 	{
-		verify_item(&items[i]);
-		if (items[i].status == PT_OK && RecoveryInProgress())
-		{
-			items[i].sqlstate = ERRCODE_READ_ONLY_SQL_TRANSACTION;
-			pt_produce_reject(&items[i], PT_FAILED, "the server is a standby");
-		}
-		if (items[i].status == PT_OK)
+		if (pt_produce_verify(&items[i], false))
 			good[ngood++] = &items[i];
 	}
 	if (ngood > 0)
@@ -261,7 +244,7 @@ reset_item(PtProduce *item)
  * batch's header says of them.
  */
 static void
-verify_item(PtProduce *item)
+verify_item(PtProduce *item, bool transactional)
 {
 	size_t		limit = (size_t) pt_decompress_limit * 1024;
 	PtBatchStatus status;
@@ -276,8 +259,11 @@ verify_item(PtProduce *item)
 		status = pt_batch_verify_records(item->data, item->length, limit, &item->records);
 	if (status != PT_BATCH_OK)
 		pt_produce_reject(item, pt_status_of_batch(status), pt_batch_status_text(status));
-	else if (item->header.attributes & (PT_BATCH_TRANSACTIONAL | PT_BATCH_CONTROL))
-		pt_produce_reject(item, PT_INVALID_RECORD, "transactional and control batches are not accepted");
+	else if (item->header.attributes & PT_BATCH_CONTROL)
+		pt_produce_reject(item, PT_INVALID_RECORD, "control batches are not accepted");
+	else if (((item->header.attributes & PT_BATCH_TRANSACTIONAL) != 0) != transactional)
+		pt_produce_reject(item, PT_INVALID_RECORD, transactional ? "the batch is not transactional" :
+						  "transactional batches are not accepted here");
 	else if (item->header.attributes & PT_BATCH_LOG_APPEND_TIME)
 		pt_produce_reject(item, PT_INVALID_TIMESTAMP, "a producer does not set the timestamp type to LogAppendTime");
 	else if (item->header.max_timestamp != item->records.max_timestamp)
@@ -291,6 +277,30 @@ verify_item(PtProduce *item)
 	}
 	item->batch.header = item->header;
 	item->verified = item->status == PT_OK;
+}
+
+/*
+ * May the item be appended, as far as its bytes and the server go?  Else it
+ * has its status.
+ */
+bool
+pt_produce_verify(PtProduce *item, bool transactional)
+{
+	verify_item(item, transactional);
+	if (item->status == PT_OK && RecoveryInProgress())
+	{
+		item->sqlstate = ERRCODE_READ_ONLY_SQL_TRANSACTION;
+		pt_produce_reject(item, PT_FAILED, "the server is a standby");
+	}
+	return item->status == PT_OK;
+}
+
+/* What the transaction that is about to be committed has appended to. */
+void
+pt_produce_committing(PtProducePart *parts, int n)
+{
+	committing = parts;
+	ncommitting = n;
 }
 
 /*
@@ -310,7 +320,7 @@ remember_producers(void)
 
 /* After the commit: what the answers must wait for. */
 static void
-await_parts(const PartState *parts, int nparts, XLogRecPtr *lsn)
+await_parts(const PtProducePart *parts, int nparts, XLogRecPtr *lsn)
 {
 	for (int i = 0; i < nparts; i++)
 	{
@@ -350,7 +360,7 @@ produce_group(PtProduce **items, int n, XLogRecPtr *lsn)
 
 	PG_TRY();
 	{
-		PartState  *parts = MemoryContextAllocZero(mcxt, n * sizeof(PartState));
+		PtProducePart *parts = MemoryContextAllocZero(mcxt, n * sizeof(PtProducePart));
 		int			nparts = 0;
 
 		SetCurrentStatementStartTimestamp();
@@ -358,8 +368,7 @@ produce_group(PtProduce **items, int n, XLogRecPtr *lsn)
 		synchronous_commit = mode == PT_PRODUCE_FLUSH ? SYNCHRONOUS_COMMIT_LOCAL_FLUSH : SYNCHRONOUS_COMMIT_OFF;
 		MemoryContextSwitchTo(mcxt);
 		append_group(items, n, parts, &nparts);
-		committing = parts;
-		ncommitting = nparts;
+		pt_produce_committing(parts, nparts);
 		CommitTransactionCommand();
 		Assert(ncommitting == 0);
 		await_parts(parts, nparts, lsn);
@@ -368,7 +377,7 @@ produce_group(PtProduce **items, int n, XLogRecPtr *lsn)
 	{
 		ErrorData  *edata;
 
-		ncommitting = 0;
+		pt_produce_committing(NULL, 0);
 		pt_at_hand_end();
 		MemoryContextSwitchTo(caller);
 		edata = CopyErrorData();
@@ -404,7 +413,7 @@ report_failure(PtProduce **items, int n, const ErrorData *edata)
 
 /* In the transaction: all partitions of the group, by OID. */
 static void
-append_group(PtProduce **items, int n, PartState *parts, int *nparts)
+append_group(PtProduce **items, int n, PtProducePart *parts, int *nparts)
 {
 	int			end;
 
@@ -414,9 +423,10 @@ append_group(PtProduce **items, int n, PartState *parts, int *nparts)
 
 		for (end = first + 1; end < n && items[end]->relid == relid; end++)
 			;
-		if (open_part(&parts[*nparts], relid, items + first, end - first))
+		if (pt_produce_open(&parts[*nparts], relid, items + first, end - first))
 		{
-			append_part(&parts[*nparts], items + first, end - first);
+			pt_produce_append(&parts[*nparts], items + first, end - first);
+			relation_close(parts[*nparts].rel, NoLock);
 			(*nparts)++;
 		}
 	}
@@ -451,9 +461,19 @@ still_allowed(const PtTopic *topic, Oid role)
 		(pt_rights_on_topic(role, topic->relid) & PT_OP_BIT(PT_OP_WRITE)) != 0;
 }
 
+/* The same of a partition that is open. */
+bool
+pt_produce_may(const PtProducePart *part, Oid role)
+{
+	int32		partition;
+	const PtTopic *topic = pt_topic_by_leaf(RelationGetRelid(part->rel), &partition);
+
+	return topic != NULL && still_allowed(topic, role);
+}
+
 /* Opens and locks the relation of a partition that a topic has. */
 static PtStatus
-open_rel(PartState *part, Oid relid, Oid role)
+open_rel(PtProducePart *part, Oid relid, Oid role)
 {
 	const PtTopic *topic;
 	int32		partition;
@@ -488,7 +508,7 @@ open_rel(PartState *part, Oid relid, Oid role)
  * snapshot has to be written first.
  */
 static bool
-producers_at_hand(const PartState *part, PtProduce **items, int n)
+producers_at_hand(const PtProducePart *part, PtProduce **items, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
@@ -503,7 +523,7 @@ producers_at_hand(const PartState *part, PtProduce **items, int n)
 
 /* Has what the log knows of the producers of all items read into memory. */
 static void
-read_producers(const PartState *part, PtProduce **items, int n)
+read_producers(const PtProducePart *part, PtProduce **items, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
@@ -520,7 +540,7 @@ read_producers(const PartState *part, PtProduce **items, int n)
  * same, and it is being read.
  */
 static PtStatus
-load_part(PartState *part, PtProduce **items, int n)
+load_part(PtProducePart *part, PtProduce **items, int n)
 {
 	PtStatus	status = PT_OK;
 
@@ -549,7 +569,7 @@ load_part(PartState *part, PtProduce **items, int n)
  * wait; it must not be in anybody's way here.
  */
 static PtStatus
-lock_part(PartState *part, Oid relid, PtProduce **items, int n)
+lock_part(PtProducePart *part, Oid relid, PtProduce **items, int n)
 {
 	part->slow = pt_leaf_needs_executor(part->rel);
 	part->indexes = pt_index_rows_kind(part->rel);
@@ -564,8 +584,8 @@ lock_part(PartState *part, Oid relid, PtProduce **items, int n)
  * Opens a partition and takes its append lock, if both can be had in this
  * mode; else answers for its items and gives false.
  */
-static bool
-open_part(PartState *part, Oid relid, PtProduce **items, int n)
+bool
+pt_produce_open(PtProducePart *part, Oid relid, PtProduce **items, int n)
 {
 	PtStatus	status = open_rel(part, relid, items[0]->role);
 
@@ -611,7 +631,7 @@ index_batches(Relation rel, const PtAppendBatch *batches, int n)
 
 /* Appends the batches that are admitted, all at once. */
 static void
-append_admitted(PartState *part, PtProduce **items, int n)
+append_admitted(PtProducePart *part, PtProduce **items, int n)
 {
 	PtAppendBatch *batches = palloc(n * sizeof(PtAppendBatch));
 
@@ -642,7 +662,7 @@ append_admitted(PartState *part, PtProduce **items, int n)
  * has sent: that is written behind them.
  */
 static void
-append_slowly(PartState *part, PtProduce *item)
+append_slowly(PtProducePart *part, PtProduce *item)
 {
 	PtProducerState *producer;
 	bool		idempotent = item->header.producer_id >= 0;
@@ -666,7 +686,7 @@ append_slowly(PartState *part, PtProduce *item)
  * when the batch has no producer.
  */
 static PtProducerState *
-advance_producer(PartState *part, const PtProduce *item)
+advance_producer(PtProducePart *part, const PtProduce *item)
 {
 	const PtBatchHeader *h = &item->batch.header;
 	PtProducerState *state = NULL;
@@ -684,8 +704,12 @@ advance_producer(PartState *part, const PtProduce *item)
 	return state;
 }
 
-static void
-append_part(PartState *part, PtProduce **items, int n)
+/*
+ * Appends what may be appended of n batches of an open partition, in order;
+ * each has its status.
+ */
+void
+pt_produce_append(PtProducePart *part, PtProduce **items, int n)
 {
 	PtProduce **admitted = palloc(n * sizeof(PtProduce *));
 	int			nadmitted = 0;
@@ -711,25 +735,30 @@ append_part(PartState *part, PtProduce **items, int n)
 	}
 	if (nadmitted > 0)
 		append_admitted(part, admitted, nadmitted);
-	relation_close(part->rel, NoLock);
 	pfree(admitted);
 }
 
 /* May the batch be appended?  Else its item has the answer. */
 static bool
-admit(PartState *part, PtProduce *item)
+admit(PtProducePart *part, PtProduce *item)
 {
 	PtRecordRules rules = pt_record_rules(&part->config, part->now);
 
-	return check_size(part, item) && pt_check_rules(item, &rules) &&
-		check_sequence(part, item) && convert_item(part, item);
+	if (part->staged)
+	{
+		/* its time was looked at when it came, and its sequence */
+		rules.earliest = PG_INT64_MIN;
+		rules.latest = PG_INT64_MAX;
+	}
+	return pt_produce_fits(&part->config, item) && pt_check_rules(item, &rules) &&
+		(part->staged || (check_transaction(item) && check_sequence(part, item))) && convert_item(part, item);
 }
 
 /* As the batch came, and again as it will be in the log. */
-static bool
-check_size(const PartState *part, PtProduce *item)
+bool
+pt_produce_fits(const PtTopicConfig *config, PtProduce *item)
 {
-	if (item->batch.length > (uint32) part->config.max_message_bytes)
+	if (item->batch.length > (uint32) config->max_message_bytes)
 		pt_produce_reject(item, PT_MESSAGE_TOO_LARGE, "batch is larger than max.message.bytes");
 	return item->status == PT_OK;
 }
@@ -746,7 +775,7 @@ read_header(PtAppendBatch *batch)
 
 /* Brings the batch into the form that the topic wants. */
 static bool
-convert_item(const PartState *part, PtProduce *item)
+convert_item(const PtProducePart *part, PtProduce *item)
 {
 	PtAppendBatch *batch = &item->batch;
 	int			codec = item->header.attributes & PT_BATCH_COMPRESSION_MASK;
@@ -763,7 +792,7 @@ convert_item(const PartState *part, PtProduce *item)
 		}
 		batch->length = (uint32) len;
 		read_header(batch);
-		if (!check_size(part, item))
+		if (!pt_produce_fits(&part->config, item))
 			return false;
 	}
 	if (part->config.log_append_time)
@@ -780,7 +809,7 @@ convert_item(const PartState *part, PtProduce *item)
  * there yet.
  */
 static PtProducerState *
-producer_of(PartState *part, int64 producer_id)
+producer_of(PtProducePart *part, int64 producer_id)
 {
 	PtProducerState *state;
 
@@ -798,12 +827,30 @@ producer_of(PartState *part, int64 producer_id)
 	return state;
 }
 
+/* Has the partition's state of a producer, which its batches move on. */
+void
+pt_produce_producer(PtProducePart *part, int64 producer_id)
+{
+	(void) producer_of(part, producer_id);
+}
+
+/* Of a producer that has a transaction under way all belongs to that. */
+static bool
+check_transaction(PtProduce *item)
+{
+	if (item->header.producer_id < 0 || !pt_stage_is_open(item->header.producer_id))
+		return true;
+	pt_produce_reject(item, PT_NOT_STAGED, "the producer has a transaction under way");
+	item->txn_error = TXN_INVALID_TXN_STATE;
+	return false;
+}
+
 /*
  * A duplicate is answered with the offset of the first one, once that is
  * durable.
  */
 static bool
-check_sequence(PartState *part, PtProduce *item)
+check_sequence(PtProducePart *part, PtProduce *item)
 {
 	const PtSequenceBatch *first;
 

@@ -14,6 +14,7 @@
 #ifndef PT_PRODUCE_H
 #define PT_PRODUCE_H
 
+#include "counted.h"
 #include "record/sequence.h"
 
 #include "log/log.h"
@@ -56,6 +57,7 @@ typedef struct PtProduce
 								 * pt_refused_records */
 	PtRecordRules rules;
 	int			sqlstate;		/* of PT_FAILED */
+	int16		txn_error;		/* of PT_NOT_STAGED: a TxnError */
 	char		message[128];	/* detail of an error, or empty */
 } PtProduce;
 
@@ -81,6 +83,40 @@ extern void pt_produce_batches_at_once(PtProduce *items, int n, XLogRecPtr *lsn)
 extern void pt_produce_execute(PtProduce *item, TimestampTz deadline, XLogRecPtr *lsn);
 
 extern PtStatus pt_status_of_batch(PtBatchStatus status);
+
+/*
+ * staging.c: batches of a transaction, which are kept until it ends.  Unlike
+ * those above it is called inside a transaction, which it does not end, and
+ * appends nothing: the answer waits for nothing.  Statuses are those of
+ * pt_produce_batches (never PT_BUSY and PT_NEEDS_EXECUTOR), or PT_NOT_STAGED.
+ * May ereport.
+ */
+extern void pt_produce_stage(PtProduce *items, int n, PtString transactional_id, bool v2);
+
+/*
+ * Fills an item with a batch of one record; a value of length -1 is a
+ * tombstone.
+ */
+extern void pt_produce_record(PtProduce *item, Oid leaf, PtString key, PtString value);
+
+/*
+ * together.c: appends what is staged under a serial, and these items, in one
+ * transaction that it begins and commits itself, asynchronously.  Waits for
+ * locks until the deadline, and runs what users have put on the tables.  Does
+ * not throw.
+ */
+typedef enum PtTogether
+{
+	PT_TOGETHER_DONE,			/* it is committed; *lsn is the end of the
+								 * commit record */
+	PT_TOGETHER_AGAIN,			/* it is not, but may be when tried again */
+	PT_TOGETHER_NEVER			/* it is not, and cannot be */
+} PtTogether;
+
+/* What an error means for a commit; *message is why.  Tells the log. */
+extern PtTogether pt_together_failed(const ErrorData *edata, char message[128]);
+extern PtTogether pt_produce_together(int64 producer_id, uint64 serial, PtProduce *items, int n,
+									  TimestampTz deadline, XLogRecPtr *lsn, char message[128]);
 
 /* rules.c */
 extern int32 pt_refused_records(const PtProduce *item, PtRefusedRecord **records);

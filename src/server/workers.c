@@ -6,8 +6,8 @@
  * All start when the server accepts writes (on a standby: after promotion),
  * and again a second after they ended for whatever reason.
  *
- * Siblings: listener.c, executor.c, committer.c, logwriter.c, housekeeper.c,
- * compactor.c; ../worker.c, what all of them do alike.
+ * Siblings: listener.c, executor.c, txn_worker.c, committer.c, logwriter.c,
+ * housekeeper.c, compactor.c; ../worker.c, what all of them do alike.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -120,6 +120,13 @@ register_all(void)
 
 		snprintf(name, sizeof(name), "pgtopic executor %d", i);
 		register_worker(name, "pt_executor_main", Int32GetDatum(i));
+	}
+	for (int i = 0; i < pt_transaction_workers; i++)
+	{
+		char		name[BGW_MAXLEN];
+
+		snprintf(name, sizeof(name), "pgtopic transaction worker %d", i);
+		register_worker(name, "pt_txn_worker_main", Int32GetDatum(i));
 	}
 	register_worker("pgtopic control", "pt_listener_main", Int32GetDatum(pt_server_control()));
 	register_worker("pgtopic admin", "pt_listener_main", Int32GetDatum(pt_server_admin()));

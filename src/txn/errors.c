@@ -30,7 +30,7 @@ static const Knows knows[] = {
 	{24, 2, 5, 0},				/* AddPartitionsToTxn */
 	{25, 2, 4, 0},				/* AddOffsetsToTxn */
 	{26, 2, 4, 0},				/* EndTxn */
-	{TXN_OFFSET_COMMIT, NEVER, 4, 0},
+	{TXN_OFFSET_COMMIT, NEVER, NEVER, 0},
 };
 
 /*
@@ -40,7 +40,8 @@ static const Knows knows[] = {
  * again, and where they must abort UNKNOWN_PRODUCER_ID, which Java and
  * librdkafka abort after, and ask for the next epoch.  In an answer to
  * TxnOffsetCommit that would be the end for them; there ILLEGAL_GENERATION
- * makes them abort.
+ * makes them abort.  New ones get it, too: Kafka Streams ends of a
+ * TRANSACTION_ABORTABLE, but takes its tasks up anew after this.
  */
 TxnError
 txn_error_for(TxnError error, int16 api_key, int16 api_version)

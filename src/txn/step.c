@@ -220,7 +220,10 @@ publish_gone(TxnStates *states, const TxnEntry *entry, int64 producer_id)
 void
 txn_drop(TxnStates *states, const TxnEntry *entry)
 {
-	next_out(states, TXN_DROP)->serial = entry->serial;
+	TxnOut	   *out = next_out(states, TXN_DROP);
+
+	out->serial = entry->serial;
+	out->producer_id = entry->image.producer_id;
 }
 
 /*
@@ -257,6 +260,8 @@ txn_order(TxnStates *states, TxnEntry *entry, TxnOutKind kind, const TxnImage *n
 	out = next_out(states, kind);
 	out->order = entry->order;
 	out->serial = entry->serial;
+	if (kind == TXN_COMMIT)
+		out->producer_id = entry->image.producer_id;
 	out->transactional_id = entry->id;
 	out->key = keep_bytes(states, txn_key_write(entry->id));
 	out->value = keep_bytes(states, txn_value_write(&entry->next, topics, ntopics));

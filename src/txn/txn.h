@@ -102,7 +102,7 @@ typedef struct TxnOut
 	uint64		token;
 	TxnEventType type;			/* of the request */
 	TxnError	error;
-	/* REPLY to INIT and END, PUBLISH */
+	/* REPLY to INIT and END, PUBLISH; producer id also of COMMIT and DROP */
 	int64		producer_id;
 	int16		producer_epoch;
 	/* STORE and COMMIT: of the order; serial below is what COMMIT commits */

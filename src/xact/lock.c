@@ -128,10 +128,56 @@ take_lock(const LOCKTAG *tag, PtLockHow how)
 	return result;
 }
 
+/* A leaf, and whether it is one of an internal topic. */
+typedef struct LockPlace
+{
+	Oid			relid;
+	bool		internal;
+} LockPlace;
+
+static int
+compare_places(const void *a, const void *b)
+{
+	const LockPlace *x = a;
+	const LockPlace *y = b;
+
+	if (x->internal != y->internal)
+		return x->internal ? 1 : -1;
+	return x->relid < y->relid ? -1 : x->relid > y->relid;
+}
+
+/*
+ * Brings leaves into the order in which their append locks are taken: by OID,
+ * those of internal topics last.  What everybody writes to, as
+ * __consumer_offsets, is then not locked while something large is appended to
+ * the others.
+ */
+void
+pt_append_locks_sort(Oid *relids, int n)
+{
+	LockPlace  *places;
+
+	if (n < 2)
+		return;
+	places = palloc(n * sizeof(LockPlace));
+	for (int i = 0; i < n; i++)
+	{
+		int32		partition;
+		const PtTopic *topic = pt_topic_by_leaf(relids[i], &partition);
+
+		places[i].relid = relids[i];
+		places[i].internal = topic != NULL && topic->internal;
+	}
+	qsort(places, n, sizeof(LockPlace), compare_places);
+	for (int i = 0; i < n; i++)
+		relids[i] = places[i].relid;
+	pfree(places);
+}
+
 /*
  * Takes the append lock of a leaf for the rest of the (sub)transaction.
  * false: another transaction holds it, or waits for it, and "how" says not to
- * wait.  Whoever takes several does so by ascending OID.
+ * wait.  Whoever takes several does so in the order of pt_append_locks_sort.
  */
 bool
 pt_append_lock(Oid relid, PtLockHow how)

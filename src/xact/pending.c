@@ -348,16 +348,10 @@ append_rel(Oid relid, PtRowProducer *producer)
 	free_appended(p);
 }
 
-static int
-compare_oids(const void *a, const void *b)
-{
-	Oid			x = *(const Oid *) a;
-	Oid			y = *(const Oid *) b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* The relations for which something waits, by OID; returns how many. */
+/*
+ * The relations for which something waits, in the order of their locks;
+ * returns how many.
+ */
 static int
 waiting_rels(Oid relid, Oid **relids)
 {
@@ -372,13 +366,13 @@ waiting_rels(Oid relid, Oid **relids)
 		if ((relid == InvalidOid || p->relid == relid) && first_waiting(p) < p->nrows)
 			(*relids)[n++] = p->relid;
 	}
-	qsort(*relids, n, sizeof(Oid), compare_oids);
+	pt_append_locks_sort(*relids, n);
 	return n;
 }
 
 /*
  * Appends now what waits for this relation, or for all (InvalidOid), with the
- * append locks taken by ascending OID.  Before DDL, and by append().
+ * append locks taken in their order.  Before DDL, and by append().
  */
 void
 pt_pending_append(Oid relid)

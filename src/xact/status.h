@@ -33,6 +33,8 @@ typedef enum PtStatus
 	PT_UNKNOWN_LEADER_EPOCH,
 	PT_FORBIDDEN,				/* the role may not write to the topic any
 								 * more */
+	PT_NOT_STAGED,				/* the transaction does not take it: there is a
+								 * TxnError */
 	PT_STORAGE_ERROR,			/* the server has no memory for it */
 	PT_FAILED					/* an ERROR was thrown: there is an SQLSTATE
 								 * and a message */

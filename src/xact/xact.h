@@ -66,6 +66,7 @@ typedef enum PtLockHow
 } PtLockHow;
 extern bool pt_append_lock(Oid relid, PtLockHow how);
 extern bool pt_append_lock_briefly(Oid relid);
+extern void pt_append_locks_sort(Oid *relids, int n);
 extern void pt_append_unlock(Oid relid);
 extern void pt_append_locks_release(void);
 

@@ -52,7 +52,8 @@ def test_workers():
         tap.ok(server.worker_pids("pgtopic control"), "and all of its workers are there")
         with open(os.path.join(pg.ROOT, "README.md"), encoding="utf8") as f:
             says = re.search(r"needs ([a-z]+) background workers", f.read())
-        words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+        words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+                 "eleven", "twelve", "thirteen"]
         # without the server's own for subscriptions, and without the second listener
         tap.equal(says and says.group(1), words[needed - 2], "README.md says how many by default")
     server.stop()

@@ -1,0 +1,427 @@
+/*-------------------------------------------------------------------------
+ *
+ * txn_jobs.c
+ *	  Commits of transactions, on their way from the control worker to a
+ *	  transaction worker, and what became of them.
+ *
+ * A commit may wait for locks and run what users have put on their tables, so
+ * the control worker does not do it.  It posts the order as a job; a
+ * transaction worker takes the one that was posted first, and leaves the
+ * result.  Ids and records are in a small area of dynamic shared memory.
+ *
+ * A transaction has one order out at a time (../txn/README.md), so two jobs
+ * are never of the same one.
+ *
+ * Model: ../server/jobs.c.
+ *
+ * Copyright (c) 2026, the pgtopic authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/dsa.h"
+#include "utils/memutils.h"
+
+#include "compat.h"
+#include "stage/txn_jobs.h"
+
+/* Commits that wait, run, or have ended; beyond that clients try again. */
+#define JOBS	1024
+
+typedef enum JobState
+{
+	JOB_FREE,
+	JOB_QUEUED,
+	JOB_RUNNING,
+	JOB_DONE
+} JobState;
+
+typedef struct Job
+{
+	JobState	state;
+	int			next;			/* in the list of its state; -1: end */
+	uint64		order;
+	int64		producer_id;
+	uint64		serial;
+	Oid			leaf;
+	int32		id_len;
+	int32		key_len;
+	int32		value_len;		/* -1: null */
+	dsa_pointer bytes;			/* id, key, value */
+	TxnError	result;
+	XLogRecPtr	lsn;
+	char		message[128];
+} Job;
+
+/* First in, first out. */
+typedef struct JobList
+{
+	int			first;			/* -1: empty */
+	int			last;
+} JobList;
+
+typedef struct JobTable
+{
+	LWLock		lock;
+	int			area_tranche;
+	dsa_handle	area;			/* DSM_HANDLE_INVALID: not made yet */
+	Latch	   *control;		/* who posts; NULL: nobody has yet */
+	JobList		free;
+	JobList		queued;
+	JobList		done;
+	struct
+	{
+		Latch	   *latch;		/* NULL: not up */
+		int			job;		/* -1: none */
+	}			workers[PT_TXN_WORKERS_MAX];
+	Job			jobs[JOBS];
+} JobTable;
+
+static JobTable *table;
+static dsa_area *area;
+
+/* With the lock. */
+static void
+push(JobList *list, int job)
+{
+	table->jobs[job].next = -1;
+	if (list->first < 0)
+		list->first = job;
+	else
+		table->jobs[list->last].next = job;
+	list->last = job;
+}
+
+/* With the lock.  -1: the list is empty. */
+static int
+pop(JobList *list)
+{
+	int			job = list->first;
+
+	if (job >= 0)
+		list->first = table->jobs[job].next;
+	return job;
+}
+
+Size
+pt_txn_jobs_shmem_size(void)
+{
+	return sizeof(JobTable);
+}
+
+/* Called with AddinShmemInitLock held. */
+void
+pt_txn_jobs_shmem_init(void)
+{
+	bool		found;
+
+	table = ShmemInitStruct("pgtopic commits", sizeof(JobTable), &found);
+	if (!found)
+	{
+		memset(table, 0, sizeof(JobTable));
+		LWLockInitialize(&table->lock, pt_lwlock_tranche_new("pgtopic_commits"));
+		table->area_tranche = pt_lwlock_tranche_new("pgtopic_commit_records");
+		table->area = DSM_HANDLE_INVALID;
+		table->free.first = table->queued.first = table->done.first = -1;
+		for (int i = 0; i < PT_TXN_WORKERS_MAX; i++)
+			table->workers[i].job = -1;
+		for (int i = 0; i < JOBS; i++)
+			push(&table->free, i);
+	}
+	pt_lwlock_tranche_name(table->lock.tranche, "pgtopic_commits");
+	pt_lwlock_tranche_name(table->area_tranche, "pgtopic_commit_records");
+}
+
+/* The first process that needs the area makes it. */
+static void
+attach_area(void)
+{
+	MemoryContext old;
+
+	if (area != NULL)
+		return;
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+	if (table->area == DSM_HANDLE_INVALID)
+	{
+		area = dsa_create(table->area_tranche);
+		dsa_pin(area);
+		table->area = dsa_get_handle(area);
+	}
+	else
+		area = dsa_attach(table->area);
+	dsa_pin_mapping(area);
+	LWLockRelease(&table->lock);
+	MemoryContextSwitchTo(old);
+}
+
+/* With the lock. */
+static void
+free_job(int at)
+{
+	Job		   *job = &table->jobs[at];
+
+	Assert(job->state != JOB_FREE);
+	dsa_free(area, job->bytes);
+	job->bytes = InvalidDsaPointer;
+	job->state = JOB_FREE;
+	push(&table->free, at);
+}
+
+/*
+ * The control worker's side
+ */
+
+static char *
+put(char *at, PtString string)
+{
+	Size		size = pt_string_size(string);
+
+	if (size > 0)
+		memcpy(at, string.data, size);
+	return at + size;
+}
+
+/*
+ * The bytes of a job in shared memory.  The system may have none, which must
+ * cost nobody but this commit.
+ */
+static dsa_pointer
+copy_bytes(const PtTxnCommit *commit)
+{
+	MemoryContext old = CurrentMemoryContext;
+	volatile dsa_pointer bytes = InvalidDsaPointer;
+
+	PG_TRY();
+	{
+		attach_area();
+		bytes = dsa_allocate_extended(area, pt_string_size(commit->transactional_id) + pt_string_size(commit->key) +
+									  pt_string_size(commit->value) + 1, DSA_ALLOC_NO_OOM);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(old);
+		EmitErrorReport();
+		FlushErrorState();
+		LWLockReleaseAll();
+	}
+	PG_END_TRY();
+	if (DsaPointerIsValid(bytes))
+		(void) put(put(put(dsa_get_address(area, bytes), commit->transactional_id), commit->key), commit->value);
+	return bytes;
+}
+
+/* A worker that has nothing to do, to be woken; NULL: none.  With the lock. */
+static Latch *
+idle_worker(void)
+{
+	for (int i = 0; i < PT_TXN_WORKERS_MAX; i++)
+	{
+		if (table->workers[i].latch != NULL && table->workers[i].job < 0)
+			return table->workers[i].latch;
+	}
+	return NULL;
+}
+
+/*
+ * Called without LWLocks.  false: there is no room, or no memory.
+ */
+bool
+pt_txn_job_post(const PtTxnCommit *commit)
+{
+	dsa_pointer bytes = copy_bytes(commit);
+	Latch	   *latch = NULL;
+	int			at;
+
+	if (!DsaPointerIsValid(bytes))
+		return false;
+	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+	at = pop(&table->free);
+	if (at >= 0)
+	{
+		Job		   *job = &table->jobs[at];
+
+		job->state = JOB_QUEUED;
+		job->order = commit->order;
+		job->producer_id = commit->producer_id;
+		job->serial = commit->serial;
+		job->leaf = commit->leaf;
+		job->id_len = commit->transactional_id.len;
+		job->key_len = commit->key.len;
+		job->value_len = commit->value.len;
+		job->bytes = bytes;
+		push(&table->queued, at);
+		latch = idle_worker();
+	}
+	LWLockRelease(&table->lock);
+	if (at < 0)
+		dsa_free(area, bytes);
+	if (latch != NULL)
+		SetLatch(latch);
+	return at >= 0;
+}
+
+static PtString
+get(const char **at, int32 len)
+{
+	PtString	string = PT_STRING_NULL;
+
+	if (len < 0)
+		return string;
+	string.data = memcpy(palloc(len + 1), *at, len);
+	string.len = len;
+	*at += len;
+	return string;
+}
+
+/*
+ * Takes the result of a commit that has ended; false: there is none.
+ */
+bool
+pt_txn_job_collect(PtTxnDone *done)
+{
+	const char *bytes;
+	int			at;
+
+	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+	at = pop(&table->done);
+	LWLockRelease(&table->lock);
+	if (at < 0)
+		return false;
+	/* nobody else knows of it now */
+	Assert(table->jobs[at].state == JOB_DONE);
+	attach_area();
+	bytes = dsa_get_address(area, table->jobs[at].bytes);
+	done->order = table->jobs[at].order;
+	done->transactional_id = get(&bytes, table->jobs[at].id_len);
+	done->result = table->jobs[at].result;
+	done->lsn = table->jobs[at].lsn;
+	strlcpy(done->message, table->jobs[at].message, sizeof(done->message));
+	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+	free_job(at);
+	LWLockRelease(&table->lock);
+	return true;
+}
+
+bool
+pt_txn_jobs_quiet(void)
+{
+	int			running = 0;
+	int			at;
+
+	attach_area();
+	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+	table->control = MyLatch;
+	while ((at = pop(&table->queued)) >= 0)
+		free_job(at);
+	while ((at = pop(&table->done)) >= 0)
+		free_job(at);
+	for (int i = 0; i < PT_TXN_WORKERS_MAX; i++)
+		running += table->workers[i].job >= 0;
+	LWLockRelease(&table->lock);
+	return running == 0;
+}
+
+/*
+ * The transaction worker's side
+ */
+
+void
+pt_txn_jobs_attach(int worker, Latch *latch)
+{
+	Assert(worker >= 0 && worker < PT_TXN_WORKERS_MAX);
+	attach_area();
+	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+	Assert(table->workers[worker].job < 0);
+	table->workers[worker].latch = latch;
+	LWLockRelease(&table->lock);
+}
+
+/*
+ * The next commit for this worker, palloc'd; false: there is none, and it is
+ * woken when that changes.  Who takes one sees to it that an idle worker comes
+ * for the next.
+ */
+bool
+pt_txn_job_take(int worker, PtTxnCommit *commit)
+{
+	Latch	   *other = NULL;
+	const char *bytes;
+	Job		   *job;
+	int			at;
+
+	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+	Assert(table->workers[worker].job < 0);
+	at = pop(&table->queued);
+	if (at >= 0)
+	{
+		table->jobs[at].state = JOB_RUNNING;
+		table->workers[worker].job = at;
+		if (table->queued.first >= 0)
+			other = idle_worker();
+	}
+	LWLockRelease(&table->lock);
+	if (other != NULL)
+		SetLatch(other);
+	if (at < 0)
+		return false;
+	job = &table->jobs[at];
+	bytes = dsa_get_address(area, job->bytes);
+	commit->order = job->order;
+	commit->producer_id = job->producer_id;
+	commit->serial = job->serial;
+	commit->leaf = job->leaf;
+	commit->transactional_id = get(&bytes, job->id_len);
+	commit->key = get(&bytes, job->key_len);
+	commit->value = get(&bytes, job->value_len);
+	return true;
+}
+
+/* Leaves the result of the worker's commit.  Does not throw. */
+void
+pt_txn_job_finish(int worker, TxnError result, XLogRecPtr lsn, const char *message)
+{
+	int			at = table->workers[worker].job;
+	Job		   *job = &table->jobs[at];
+	Latch	   *control;
+
+	Assert(at >= 0 && job->state == JOB_RUNNING);
+	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+	job->state = JOB_DONE;
+	job->result = result;
+	job->lsn = lsn;
+	strlcpy(job->message, message, sizeof(job->message));
+	table->workers[worker].job = -1;
+	push(&table->done, at);
+	control = table->control;
+	LWLockRelease(&table->lock);
+	if (control != NULL)
+		SetLatch(control);
+}
+
+/*
+ * The worker ends, amid a commit perhaps: its transaction has been aborted, so
+ * that it may be tried again.
+ */
+void
+pt_txn_jobs_detach(int worker)
+{
+	bool		amid;
+	Latch	   *other = NULL;
+
+	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+	table->workers[worker].latch = NULL;
+	amid = table->workers[worker].job >= 0;
+	if (table->queued.first >= 0)
+		other = idle_worker();
+	LWLockRelease(&table->lock);
+	if (amid)
+		pt_txn_job_finish(worker, TXN_COORDINATOR_NOT_AVAILABLE, InvalidXLogRecPtr,
+						  "the process that committed the transaction has ended");
+	if (other != NULL)
+		SetLatch(other);
+}

@@ -746,6 +746,24 @@ COMMENT ON VIEW group_lag IS 'how far groups are behind: records, and the age of
 GRANT SELECT ON consumer_groups, group_members, group_lag TO PUBLIC;
 
 --
+-- Kafka transactions
+--
+
+CREATE FUNCTION list_transactions(OUT transactional_id text, OUT producer_id bigint, OUT epoch int, OUT state text,
+								  OUT timeout interval, OUT started_at timestamptz, OUT partitions int,
+								  OUT memory_bytes bigint, OUT disk_bytes bigint) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pt_list_transactions' LANGUAGE C VOLATILE ROWS 100;
+CREATE VIEW transactions AS
+	SELECT transactional_id, producer_id, epoch, state, timeout, started_at, partitions, memory_bytes, disk_bytes
+	FROM list_transactions();
+COMMENT ON VIEW transactions IS 'transactional ids of Kafka clients, and their open transactions';
+GRANT SELECT ON transactions TO PUBLIC;
+
+CREATE FUNCTION abort_transaction(transactional_id text) RETURNS void
+	AS 'MODULE_PATHNAME', 'pt_abort_transaction' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION abort_transaction(text) IS 'aborts the open transaction of a transactional id, whose client is fenced';
+
+--
 -- what the listener does
 --
 

@@ -27,6 +27,8 @@
 #include "rights/rights.h"
 #include "topic/topic.h"
 
+#define PT_OFFSETS_TOPIC	"__consumer_offsets"
+
 /* A committed offset. */
 typedef struct PtCommittedOffset
 {
@@ -102,6 +104,11 @@ extern void pt_offset_set(PtString group_id, const PtTopic *topic, int32 partiti
 extern int	pt_offsets_remove(PtString group_id);
 extern Oid	pt_offsets_leaf(PtString group_id, bool create);
 extern bool pt_offset_lock(PtString group_id, Oid leaf, bool dont_wait);
+
+extern const PtTopic *pt_internal_topic(const char *name, int npartitions, bool create);
+
+/* offset_codec.c */
+extern int32 pt_group_partition(PtString group_id, int32 npartitions);
 
 /* what a transaction has set itself */
 extern const PtXactKind pt_xact_offsets;

@@ -35,7 +35,6 @@ extern void pt_offset_value_write(StringInfo buf, const PtCommittedOffset *commi
 extern bool pt_offset_value_read(const char *data, int len, PtCommittedOffset *committed);
 extern void pt_offset_group_value_write(StringInfo buf, int64 last_used);
 extern bool pt_offset_group_value_read(const char *data, int len, int64 *last_used);
-extern int32 pt_group_partition(PtString group_id, int32 npartitions);
 
 /* offset_cache.c: what these records say, in shared memory */
 

@@ -259,9 +259,10 @@ pt_offset_group_value_read(const char *data, int len, int64 *last_used)
 }
 
 /*
- * Returns the partition of __consumer_offsets for a group, as Kafka's tools
- * expect it: Java's String.hashCode() over UTF-16 units, modulo npartitions,
- * as Kafka's Utils.abs() does it.  Bytes that are not UTF-8 count one by one.
+ * Returns the partition of __consumer_offsets for a group, or of
+ * __transaction_state for a transactional id, as Kafka's tools expect it:
+ * Java's String.hashCode() over UTF-16 units, modulo npartitions, as Kafka's
+ * Utils.abs() does it.  Bytes that are not UTF-8 count one by one.
  */
 int32
 pt_group_partition(PtString group_id, int32 npartitions)

@@ -34,7 +34,6 @@
 #include "groups/internal.h"
 #include "xact/xact.h"
 
-#define OFFSETS_TOPIC			"__consumer_offsets"
 #define OFFSETS_PARTITIONS		8
 
 /*
@@ -70,32 +69,43 @@ const PtXactKind pt_xact_offsets = {
 };
 
 /*
+ * Returns a compacted topic of the broker's own.  If it does not exist, it is
+ * created if "create" is set; otherwise NULL is returned.  Valid until the
+ * next catalog access.
+ */
+const PtTopic *
+pt_internal_topic(const char *name, int npartitions, bool create)
+{
+	const PtTopic *topic = pt_topic_by_name(name);
+	PtConfigPair compact = {"cleanup.policy", "compact"};
+	LOCKTAG		tag;
+
+	Assert(IsTransactionState());
+	if (topic != NULL || !create)
+		return topic;
+	/* one session creates it; the others wait for its commit */
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, OFFSET_LOCK_KIND);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	AcceptInvalidationMessages();
+	topic = pt_topic_by_name(name);
+	if (topic == NULL)
+	{
+		(void) pt_topic_create(name, npartitions, list_make1(&compact), NULL);
+		CommandCounterIncrement();
+		topic = pt_topic_by_name(name);
+	}
+	return topic;
+}
+
+/*
  * Returns the leaf of __consumer_offsets for a group.  If the topic does not
  * exist, it is created if "create" is set; otherwise InvalidOid is returned.
  */
 Oid
 pt_offsets_leaf(PtString group_id, bool create)
 {
-	const PtTopic *topic = pt_topic_by_name(OFFSETS_TOPIC);
+	const PtTopic *topic = pt_internal_topic(PT_OFFSETS_TOPIC, OFFSETS_PARTITIONS, create);
 
-	Assert(IsTransactionState());
-	if (topic == NULL && create)
-	{
-		PtConfigPair compact = {"cleanup.policy", "compact"};
-		LOCKTAG		tag;
-
-		/* one session creates it; the others wait for its commit */
-		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, OFFSET_LOCK_KIND);
-		(void) LockAcquire(&tag, ExclusiveLock, false, false);
-		AcceptInvalidationMessages();
-		topic = pt_topic_by_name(OFFSETS_TOPIC);
-		if (topic == NULL)
-		{
-			(void) pt_topic_create(OFFSETS_TOPIC, OFFSETS_PARTITIONS, list_make1(&compact), NULL);
-			CommandCounterIncrement();
-			topic = pt_topic_by_name(OFFSETS_TOPIC);
-		}
-	}
 	if (topic == NULL || topic->npartitions == 0)
 		return InvalidOid;
 	return topic->leaves[pt_group_partition(group_id, topic->npartitions)];
@@ -118,7 +128,7 @@ pt_group_belongs(PtString group_id, Oid leaf)
 int
 pt_offsets_leaves(Oid **leaves)
 {
-	const PtTopic *topic = pt_topic_by_name(OFFSETS_TOPIC);
+	const PtTopic *topic = pt_topic_by_name(PT_OFFSETS_TOPIC);
 	List	   *oids = NIL;
 	ListCell   *lc;
 	int			n = 0;
@@ -158,7 +168,7 @@ pt_offsets_follow(Oid leaf, bool dont_wait)
 	if (status == PT_BUSY)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-				 errmsg("could not obtain lock on topic \"%s\"", OFFSETS_TOPIC)));
+				 errmsg("could not obtain lock on topic \"%s\"", PT_OFFSETS_TOPIC)));
 	if (status == PT_UNKNOWN_PARTITION)
 		return NULL;
 	Assert(status == PT_OK);

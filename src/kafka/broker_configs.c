@@ -289,6 +289,10 @@ static const BrokerRow rows[] = {
 	"There is no authentication on the listener."},
 	{"socket.request.max.bytes", "INT", "104857600", SETTING("pgtopic.max_request_size", 1),
 	"Largest request that is accepted."},
+	{"transaction.max.timeout.ms", "INT", "900000", SETTING("pgtopic.transaction_max_timeout", 1),
+	"Longest timeout that a transactional producer may ask for."},
+	{"transactional.id.expiration.ms", "INT", "604800000", SETTING("pgtopic.transactional_id_expiration", 1),
+	"Time after which a transactional id that nobody uses is forgotten."},
 };
 
 /*

@@ -35,6 +35,7 @@
 #include "kafka/api.h"
 #include "kafka/frame.h"
 #include "kafka/groups.h"
+#include "kafka/txns.h"
 #include "kafka/memory.h"
 #include "kafka/quota.h"
 #include "kafka/session.h"
@@ -773,6 +774,7 @@ void
 kafka_call_end(KafkaCall *call)
 {
 	kafka_group_forget(call);
+	kafka_txn_forget(call);
 	MemoryContextDelete(call->mcxt);
 }
 

@@ -23,8 +23,12 @@
  * metadata.version 25 (4.0-IV3): web interfaces tell from it what a broker
  * can do.  They ask for nothing that a higher level has, and some tools fail
  * with levels that they do not know.
+ *
+ * transaction.version 2: each end of a transaction gives the producer its next
+ * epoch, and there is no request that begins one (KIP-890).
  */
 const KafkaFeature kafka_features[KAFKA_FEATURE_COUNT] = {
 	{"group.version", 0, 1},
 	{"metadata.version", 7, 25},
+	{"transaction.version", 0, 2},
 };

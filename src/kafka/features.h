@@ -20,7 +20,7 @@ typedef struct KafkaFeature
 	int16		level;			/* the highest one; it is always in effect */
 } KafkaFeature;
 
-#define KAFKA_FEATURE_COUNT 2
+#define KAFKA_FEATURE_COUNT 3
 
 extern const KafkaFeature kafka_features[KAFKA_FEATURE_COUNT];
 

@@ -711,11 +711,11 @@ kafka_group_forget(KafkaCall *call)
 }
 
 /*
- * Returns the ms until kafka_control_turn() has something to do; 0: now, -1:
+ * Returns the ms until kafka_groups_turn() has something to do; 0: now, -1:
  * never.  Needs no transaction.
  */
 int64
-kafka_control_wait(void)
+kafka_groups_wait(void)
 {
 	int64		deadline;
 
@@ -732,7 +732,7 @@ kafka_control_wait(void)
  * transaction.  The caller resets its memory context after the turn.
  */
 void
-kafka_control_turn(void)
+kafka_groups_turn(void)
 {
 	CoordEvent	tick = {.type = COORD_EV_TICK};
 

@@ -48,6 +48,9 @@ extern void kafka_group_forget(KafkaCall *call);
 
 extern const CoordGroups *kafka_groups(void);
 
+extern int64 kafka_groups_wait(void);
+extern void kafka_groups_turn(void);
+
 extern bool kafka_group_find_outside(KafkaString group_id, CoordGroupInfo *info);
 
 /*

@@ -156,6 +156,8 @@ typedef struct KafkaCall
 	uint64		token;			/* of the coordinator's reply that is still to
 								 * come; 0: none */
 	bool		answered;		/* the reply came, and the response is filled */
+	int			asked_txns;		/* answers of the coordinator of transactions
+								 * that are still to come; -1: they will not */
 
 	/*
 	 * WAIT, PARK: until then. APPEND: until then items with PT_BUSY are tried
@@ -228,12 +230,15 @@ extern void (*kafka_ready_hook) (KafkaCall *call);
 /*
  * For the control worker. kafka_control_heard: a turn begins, and all that
  * has arrived has been received; only this moves the clock of groups.
- * kafka_control_turn: does what is due in groups, in a transaction; the
- * caller resets its memory context afterwards. kafka_control_wait: returns
- * the ms until there is something to do; 0: now, -1: never.  It needs no
- * transaction.
+ * kafka_control_append: outside of a transaction, appends what coordinators
+ * have to store; returns the end of its commit, or an invalid LSN.
+ * kafka_control_turn: does what is due in groups and transactions, in a
+ * transaction; the caller resets its memory context afterwards.
+ * kafka_control_wait: returns the ms until there is something to do; 0: now,
+ * -1: never.  It needs no transaction.
  */
 extern void kafka_control_heard(void);
+extern XLogRecPtr kafka_control_append(void);
 extern void kafka_control_turn(void);
 extern int64 kafka_control_wait(void);
 

@@ -83,6 +83,20 @@ kafka_offsets_prepare(KafkaCall *call, KafkaString group_id, int16 *error)
 }
 
 /*
+ * Gets the group's partition of __consumer_offsets; false: there is none yet.
+ */
+bool
+kafka_offsets_partition(KafkaString group_id, int32 *partition)
+{
+	const PtTopic *topic = pt_topic_by_name(PT_OFFSETS_TOPIC);
+
+	if (topic == NULL || topic->npartitions == 0)
+		return false;
+	*partition = pt_group_partition(group_id, topic->npartitions);
+	return true;
+}
+
+/*
  * Fills call->produce with the records of a group's offsets, for
  * KAFKA_APPEND.  Returns an error code.
  */

@@ -498,6 +498,36 @@ match_job(void *arg)
 }
 
 /*
+ * Returns true if the expression matches the whole text, which is UTF-8 and at
+ * most 32767 bytes.  One that has taken too long matches nothing.
+ */
+bool
+kafka_regex_matches(CoordBytes regex, CoordBytes text)
+{
+	pg_wchar	buf[PT_TOPIC_NAME_MAX + 1];
+	pg_wchar   *wide = buf;
+	Compiled   *c;
+	Job			job = {.code = REG_NOMATCH};
+	bool		in_time;
+
+	Assert(text.len >= 0 && text.len <= PG_INT16_MAX);
+	if (prepare(regex, &c) != NULL || c->slow)
+		return false;
+	if (text.len > PT_TOPIC_NAME_MAX)
+		wide = palloc((text.len + 1) * sizeof(pg_wchar));
+	job.text = wide;
+	job.len = pg_encoding_mb2wchar_with_len(PG_UTF8, text.data, wide, text.len);
+	job.re = &c->re;
+	c->budget_us += MATCH_NAME_US;
+	in_time = kafka_within_cpu(&c->budget_us, match_job, &job);
+	if (wide != buf)
+		pfree(wide);
+	if (!in_time)
+		give_up(c);
+	return in_time && job.code == REG_OKAY;
+}
+
+/*
  * Returns true if the viewer, a role, may describe the topic.
  */
 static bool
@@ -519,23 +549,7 @@ bool
 kafka_topic_regex_matches(void *arg, uint32 viewer, CoordBytes regex, CoordBytes topic)
 {
 	char		name[PT_TOPIC_NAME_MAX + 1];
-	pg_wchar	wide[PT_TOPIC_NAME_MAX + 1];
-	Compiled   *c;
-	Job			job = {.text = wide,.code = REG_NOMATCH};
 
-	if (topic.len <= 0 || !pt_string_to_buf(topic, name, sizeof(name)))
-		return false;
-	if (pt_topic_name_is_internal(name) || !may_see(viewer, name))
-		return false;
-	if (prepare(regex, &c) != NULL || c->slow)
-		return false;
-	job.len = pg_encoding_mb2wchar_with_len(PG_UTF8, name, wide, topic.len);
-	job.re = &c->re;
-	c->budget_us += MATCH_NAME_US;
-	if (!kafka_within_cpu(&c->budget_us, match_job, &job))
-	{
-		give_up(c);
-		return false;
-	}
-	return job.code == REG_OKAY;
+	return topic.len > 0 && pt_string_to_buf(topic, name, sizeof(name)) && !pt_topic_name_is_internal(name) &&
+		may_see(viewer, name) && kafka_regex_matches(regex, topic);
 }

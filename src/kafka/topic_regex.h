@@ -17,6 +17,8 @@
 
 extern const char *kafka_topic_regex_valid(void *arg, CoordBytes regex);
 
+extern bool kafka_regex_matches(CoordBytes regex, CoordBytes text);
+
 extern bool kafka_topic_regex_matches(void *arg, uint32 viewer, CoordBytes regex, CoordBytes topic);
 
 #endif							/* KAFKA_TOPIC_REGEX_H */

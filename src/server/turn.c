@@ -6,7 +6,8 @@
  *	1 begin		requests that arrived are decoded and handled, in one
  *	transaction
  *	2 append	all Produce requests of all clients, as one group
- *			(in the control worker: groups whose time has come)
+ *			(in the control worker: records of transactional ids, and groups
+ *			and transactions whose time has come)
  *	3 resume	what the append has finished, and waits that are over, in one
  *	transaction
  *	4 answer	what is durable goes to its connection
@@ -360,14 +361,20 @@ close_client(PtRequest *request)
  */
 
 /*
- * The control worker's own: what is due in groups.  What that finishes is
- * resumed in this turn.
+ * The control worker's own: what is to be stored of transactions, and what is
+ * due there and in groups.  What that finishes is resumed in this turn.
  */
 static void
 control_phase(PtListener *l)
 {
+	XLogRecPtr	lsn = kafka_control_append();
 	int64		wait_ms = kafka_control_wait();
 
+	if (!XLogRecPtrIsInvalid(lsn))
+	{
+		pt_commit_request(lsn);
+		l->commit_end_before = XactLastCommitEnd;
+	}
 	if (wait_ms == 0)			/* most turns are about a heartbeat or two,
 								 * and nothing is due */
 	{

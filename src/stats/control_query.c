@@ -74,6 +74,17 @@ pt_control_expected(void)
 }
 
 /*
+ * Returns true if there is a control worker that serves our database.
+ */
+bool
+pt_control_serves(void)
+{
+	const char *database = get_database_name(MyDatabaseId);
+
+	return pt_control_expected() && database != NULL && strcmp(database, pt_database) == 0;
+}
+
+/*
  * ERROR if there is no control worker to ask, or if it serves another
  * database.
  */

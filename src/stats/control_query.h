@@ -39,4 +39,7 @@ extern char *pt_control_ask(const char *frames, Size len, Size *answer_len);
  */
 extern bool pt_control_expected(void);
 
+/* The same, and that it serves this database. */
+extern bool pt_control_serves(void);
+
 #endif							/* PT_STATS_CONTROL_QUERY_H */

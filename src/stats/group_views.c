@@ -19,7 +19,6 @@
 
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
-#include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -29,7 +28,6 @@
 #include "utils/lsyscache.h"
 #include "utils/tuplestore.h"
 
-#include "guc.h"
 #include "groups/groups.h"
 #include "kafka/api.h"
 #include "kafka/codec.h"
@@ -78,17 +76,6 @@ text_or_null(KafkaString s, bool *isnull)
 {
 	*isnull = s.len <= 0;
 	return *isnull ? (Datum) 0 : CStringGetTextDatum(pt_string_to_server(s));
-}
-
-/*
- * True if there is a control worker that serves our database.
- */
-static bool
-can_ask(void)
-{
-	const char *database = get_database_name(MyDatabaseId);
-
-	return pt_control_expected() && database != NULL && strcmp(database, pt_database) == 0;
 }
 
 /*
@@ -190,7 +177,7 @@ pt_list_live_groups(PG_FUNCTION_ARGS)
 	int			consumer = 0;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (!can_ask())
+	if (!pt_control_serves())
 		return (Datum) 0;
 	ask(&live);
 	for (int i = 0; i < live.list.groups.n; i++)
@@ -433,7 +420,7 @@ pt_list_group_members(PG_FUNCTION_ARGS)
 	Live		live = {0};
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (!can_ask() || !has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))
+	if (!pt_control_serves() || !has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))
 		return (Datum) 0;
 	ask(&live);
 	for (int i = 0; i < live.classic.groups.n; i++)

@@ -6,10 +6,12 @@
  * This file checks what concerns the request.  What concerns the log (CRC,
  * size, sequence numbers, timestamps) is checked where the batch is appended.
  * The batches go to the server, which appends those of all requests of a turn
- * together and then resumes the calls.
+ * together and then resumes the calls.  Those of a transaction are staged at
+ * once instead: nothing is appended before the transaction commits.
  *
  * Versions: 3 and later have batches of magic 2 only; 7 allows zstd; 8 has the
- * errors of single records; 13 names topics by id.
+ * errors of single records; 12 brings partitions to transactions by itself
+ * (KIP-890); 13 names topics by id.
  *
  * Siblings: ../call.c, ../topics.c; ../../produce/produce.h
  * (pt_produce_batches).
@@ -25,6 +27,7 @@
 #include "utils/timestamp.h"
 
 #include "kafka/topics.h"
+#include "txn/txn.h"
 
 /* Kept between begin and resume. */
 typedef struct ProduceState
@@ -38,6 +41,9 @@ typedef struct ProduceState
  * cannot read.
  */
 #define ZSTD_FROM_VERSION	7
+
+/* The first version of clients whose epochs are those of transactions. */
+#define TRANSACTIONS_V2_FROM_VERSION	12
 
 /*
  * Sets the error of a partition.
@@ -248,43 +254,6 @@ finish(KafkaCall *call)
 }
 
 /*
- * KafkaHandler.begin
- */
-static KafkaOutcome
-produce_begin(KafkaCall *call)
-{
-	const ProduceRequest *in = call->request;
-	int			n = count_partitions(in);
-	ProduceState *state = palloc(sizeof(ProduceState));
-
-	call->acks = in->acks;
-	call->state = state;
-	if (in->acks < -1 || in->acks > 1)
-	{
-		walk_request(call, KERR_INVALID_REQUIRED_ACKS, NULL, false);
-		return KAFKA_REPLY;
-	}
-	if (is_transactional(in))
-	{
-		walk_request(call, KERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "Kafka transactions are not supported.", false);
-		return finish(call);
-	}
-	state->targets = MemoryContextAllocHuge(call->mcxt, sizeof(*state->targets) * Max(n, 1));
-	call->produce = MemoryContextAllocHuge(call->mcxt, sizeof(PtProduce) * Max(n, 1));
-	memset(call->produce, 0, sizeof(PtProduce) * n);
-	walk_request(call, KERR_NONE, NULL, true);
-	if (call->nproduce == 0)
-		return finish(call);
-
-	/*
-	 * until then the server tries again while another transaction has a
-	 * partition locked
-	 */
-	call->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Max(in->timeout_ms, 0));
-	return KAFKA_APPEND;
-}
-
-/*
  * Names the records that were refused.  A client fails these and may send the
  * others again.
  */
@@ -312,6 +281,8 @@ set_result(KafkaCall *call, const PtProduce *item, ProducePartitionResponse *out
 {
 	int16		code = kafka_error_from_batch(item);
 
+	if (item->status == PT_NOT_STAGED)
+		code = (int16) txn_error_for((TxnError) code, call->api_key, call->api_version);
 	if (code != KERR_NONE)
 		set_error(out, code, item->message[0] ? item->message : NULL);
 	else
@@ -322,6 +293,66 @@ set_result(KafkaCall *call, const PtProduce *item, ProducePartitionResponse *out
 	if (code != KERR_MESSAGE_TOO_LARGE && code != KERR_CORRUPT_MESSAGE && code != KERR_KAFKA_STORAGE_ERROR)
 		out->log_start_offset = item->start_offset;
 	name_refused(call, item, out);
+}
+
+/*
+ * Stages the batches of a transaction.  The answer waits for nothing.
+ */
+static void
+stage(KafkaCall *call)
+{
+	const ProduceRequest *in = call->request;
+	ProduceState *state = call->state;
+
+	pt_produce_stage(call->produce, call->nproduce, in->transactional_id,
+					 call->api_version >= TRANSACTIONS_V2_FROM_VERSION);
+	for (int i = 0; i < call->nproduce; i++)
+		set_result(call, &call->produce[i], state->targets[i]);
+	call->nproduce = 0;
+}
+
+/*
+ * KafkaHandler.begin
+ */
+static KafkaOutcome
+produce_begin(KafkaCall *call)
+{
+	const ProduceRequest *in = call->request;
+	int			n = count_partitions(in);
+	ProduceState *state = palloc(sizeof(ProduceState));
+	bool		transactional = is_transactional(in);
+
+	call->acks = in->acks;
+	call->state = state;
+	if (in->acks < -1 || in->acks > 1)
+	{
+		walk_request(call, KERR_INVALID_REQUIRED_ACKS, NULL, false);
+		return KAFKA_REPLY;
+	}
+	if (transactional && !(in->transactional_id.len > 0 &&
+						   kafka_may_transactional_id(call, in->transactional_id, PT_OP_WRITE)))
+	{
+		walk_request(call, KERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, KAFKA_NOT_AUTHORIZED_TRANSACTIONAL_ID, false);
+		return finish(call);
+	}
+	state->targets = MemoryContextAllocHuge(call->mcxt, sizeof(*state->targets) * Max(n, 1));
+	call->produce = MemoryContextAllocHuge(call->mcxt, sizeof(PtProduce) * Max(n, 1));
+	memset(call->produce, 0, sizeof(PtProduce) * n);
+	walk_request(call, KERR_NONE, NULL, true);
+	if (call->nproduce == 0)
+		return finish(call);
+	if (transactional)
+	{
+		stage(call);
+		return finish(call);
+	}
+
+	/*
+	 * until then the server tries again while another transaction has a
+	 * partition locked
+	 */
+	call->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Max(in->timeout_ms, 0));
+	return KAFKA_APPEND;
 }
 
 /*

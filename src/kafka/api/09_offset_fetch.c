@@ -4,13 +4,15 @@
  *	  OffsetFetch: committed offsets of groups.
  *
  * A null list of topics means all topics.  A partition without a committed
- * offset is not an error; its offset is -1.  No committed offset is ever
- * unstable here, because offsets of a transaction are not visible before it
- * commits.
+ * offset is not an error; its offset is -1.
+ *
+ * Offsets of a transaction are not visible before it commits.  Who asks for
+ * stable ones (KIP-447) is told to come again where one is staged: it would
+ * begin behind records that are about to be committed with it.
  *
  * Versions: up to 7 a request has one group, from 8 on many; 2 and later have
- * an error of the group; 9 and later may name the member; 10 names topics by
- * id.
+ * an error of the group; 7 and later may ask for stable offsets; 9 and later
+ * may name the member; 10 names topics by id.
  *
  * Siblings: ../groups.h; ../../groups/groups.h; 08_offset_commit.c.
  *
@@ -23,6 +25,7 @@
 #include "kafka/groups.h"
 #include "kafka/offsets.h"
 #include "kafka/topics.h"
+#include "stage/stage.h"
 
 /*
  * The two forms of the response, for one group and for many, have partitions
@@ -43,6 +46,9 @@ typedef struct FetchGroup
 	int			partitions_cap; /* allocated length of partitions of the last
 								 * topic, */
 	pg_uuid_t	topic_id;		/* which has this id */
+	/* offsets of open transactions; none unless stable ones are asked for */
+	PtStagedOffset *staged;
+	int			nstaged;
 } FetchGroup;
 
 /*
@@ -64,14 +70,34 @@ grow(KafkaCall *call, const KafkaSchema *schema, void *items, int n, int *cap)
 }
 
 /*
- * Fills the response for a partition.
+ * Is an offset of this partition part of an open transaction?
+ */
+static bool
+is_unstable(const FetchGroup *f, PtString topic, int32 partition)
+{
+	for (int i = 0; i < f->nstaged; i++)
+	{
+		if (f->staged[i].partition == partition && pt_string_equal(f->staged[i].topic, topic))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Fills the response for a partition; committed is NULL if there is no offset.
  */
 static void
-set_offset(OffsetFetchGroupPartitionResponse *out, const PtCommittedOffset *committed)
+set_offset(const FetchGroup *f, PtString topic, const PtCommittedOffset *committed, OffsetFetchGroupPartitionResponse *out)
 {
-	out->committed_offset = committed->offset;
-	out->committed_leader_epoch = committed->leader_epoch;
-	out->metadata = pt_string_copy(committed->metadata);
+	out->committed_offset = -1;
+	if (is_unstable(f, topic, out->partition_index))
+		out->error_code = KERR_UNSTABLE_OFFSET_COMMIT;
+	else if (committed != NULL)
+	{
+		out->committed_offset = committed->offset;
+		out->committed_leader_epoch = committed->leader_epoch;
+		out->metadata = pt_string_copy(committed->metadata);
+	}
 }
 
 /*
@@ -107,7 +133,7 @@ add_offset(void *arg, const PtCommittedOffset *committed)
 	topic->partitions.items = grow(f->call, kafka_schema_OffsetFetchGroupPartitionResponse(),
 								   topic->partitions.items, topic->partitions.n, &f->partitions_cap);
 	topic->partitions.items[topic->partitions.n].partition_index = committed->partition;
-	set_offset(&topic->partitions.items[topic->partitions.n++], committed);
+	set_offset(f, name, committed, &topic->partitions.items[topic->partitions.n++]);
 }
 
 /*
@@ -140,9 +166,9 @@ fetch_topic(FetchGroup *f, const OffsetFetchGroupTopic *in, OffsetFetchGroupTopi
 		partition->partition_index = in->partition_indexes.items[i];
 		partition->committed_offset = -1;
 		partition->error_code = error;
-		if (error == KERR_NONE && topic != NULL &&
-			pt_offset_fetch(f->group_id, name, &id, partition->partition_index, true, &committed))
-			set_offset(partition, &committed);
+		if (error == KERR_NONE && topic != NULL)
+			set_offset(f, name, pt_offset_fetch(f->group_id, name, &id, partition->partition_index, true, &committed) ?
+					   &committed : NULL, partition);
 	}
 }
 
@@ -185,6 +211,8 @@ fetch_group(KafkaCall *call, const OffsetFetchGroup *in, OffsetFetchGroupRespons
 		error = KERR_GROUP_AUTHORIZATION_FAILED;
 	if (error == KERR_NONE)
 		error = check_member(call, in);
+	if (error == KERR_NONE && ((OffsetFetchRequest *) call->request)->require_stable)
+		f.nstaged = pt_stage_offsets_of_group(f.group_id, &f.staged);
 	out->error_code = error;
 	if (error != KERR_NONE && call->api_version >= 2)
 		return;

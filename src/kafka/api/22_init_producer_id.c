@@ -1,16 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * 22_init_producer_id.c
- *	  InitProducerId: gives an id to an idempotent producer.
+ *	  InitProducerId: gives an id to an idempotent or transactional producer.
  *
- * Ids are allocated in blocks, so that most calls do not touch shared state.
+ * With a transactional id the coordinator of transactions answers: it gives
+ * the next epoch, and so fences everybody who had the id before.
  *
- * Kafka transactions are not supported.  A transactional id is answered with
- * TRANSACTIONAL_ID_AUTHORIZATION_FAILED, the one code that all clients take as
- * final: librdkafka tries again after most others, also after INVALID_REQUEST,
- * until init_transactions() times out.
+ * Versions: 3 and later may say which producer id and epoch the producer has
+ * (KIP-360); 4 knows PRODUCER_FENCED.
  *
- * Siblings: ../call.c; ../../produce/produce.h (pt_producer_ids_allocate).
+ * Siblings: ../txns.h, ../producer_ids.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -19,32 +18,62 @@
 #include "postgres.h"
 
 #include "kafka/allowed.h"
-#include "xact/xact.h"
+#include "kafka/txns.h"
 
-#define PRODUCER_ID_BLOCK	100
+static void
+refuse(InitProducerIdResponse *out, int16 code)
+{
+	out->error_code = code;
+	out->producer_id = -1;
+	out->producer_epoch = -1;
+}
 
 /*
- * Returns an unused id.  It may be told to a client when WAL is durable up to
- * *lsn; otherwise a crash could give it to another producer.
+ * KafkaTxnAnswer
  */
-static int64
-next_producer_id(XLogRecPtr *lsn)
+static void
+take_epoch(KafkaCall *call, const TxnOut *reply, void *arg)
 {
-	static int64 next;
-	static int	left;
-	static XLogRecPtr allocated_lsn;
+	InitProducerIdResponse *out = call->response;
 
-	Assert(left >= 0);
-	if (left == 0)
+	out->error_code = (int16) txn_error_for(reply->error, call->api_key, call->api_version);
+	out->producer_id = reply->producer_id;
+	out->producer_epoch = reply->producer_epoch;
+}
+
+/*
+ * The same for a transactional producer.
+ */
+static KafkaOutcome
+begin_transactional(KafkaCall *call)
+{
+	const InitProducerIdRequest *in = call->request;
+	InitProducerIdResponse *out = call->response;
+	TxnEvent	event = {.type = TXN_EV_INIT,.transactional_id = in->transactional_id};
+	int16		error;
+
+	if (!kafka_txn_id_valid(in->transactional_id))
 	{
-		next = pt_producer_ids_allocate(PRODUCER_ID_BLOCK);
-		left = PRODUCER_ID_BLOCK;
-		allocated_lsn = pt_wal_insert_end();
-		pt_commit_request(allocated_lsn);
+		refuse(out, KERR_INVALID_REQUEST);
+		return KAFKA_REPLY;
 	}
-	left--;
-	*lsn = allocated_lsn;
-	return next++;
+	if (!kafka_may_transactional_id(call, in->transactional_id, PT_OP_WRITE))
+	{
+		refuse(out, KERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+		return KAFKA_REPLY;
+	}
+	if (kafka_txn_prepare(call, in->transactional_id, &error) == KAFKA_MOVE)
+		return KAFKA_MOVE;
+	if (error != KERR_NONE)
+	{
+		refuse(out, error);
+		return KAFKA_REPLY;
+	}
+	event.producer_id = in->producer_id;
+	event.producer_epoch = in->producer_epoch;
+	event.timeout_ms = in->transaction_timeout_ms;
+	kafka_txn_ask(call, &event, take_epoch, NULL);
+	return kafka_txn_asked(call);
 }
 
 /*
@@ -59,20 +88,12 @@ init_producer_id_begin(KafkaCall *call)
 	InitProducerIdResponse *out = call->response;
 
 	if (in->transactional_id.len >= 0)
-	{
-		/* clients take this as final */
-		out->error_code = in->transactional_id.len == 0 ? KERR_INVALID_REQUEST :
-			KERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
-		out->producer_epoch = -1;
-	}
-	else if (!pt_rights_write_any(call->session->role) && !kafka_may_cluster(call, PT_OP_IDEMPOTENT_WRITE))
-	{
-		out->error_code = KERR_CLUSTER_AUTHORIZATION_FAILED;
-		out->producer_epoch = -1;
-	}
+		return begin_transactional(call);
+	if (!pt_rights_write_any(call->session->role) && !kafka_may_cluster(call, PT_OP_IDEMPOTENT_WRITE))
+		refuse(out, KERR_CLUSTER_AUTHORIZATION_FAILED);
 	else
 	{
-		out->producer_id = next_producer_id(&call->lsn);
+		out->producer_id = kafka_producer_id_next(&call->lsn);
 		out->producer_epoch = 0;
 	}
 	return KAFKA_REPLY;
@@ -80,19 +101,21 @@ init_producer_id_begin(KafkaCall *call)
 
 /*
  * KafkaHandler.fail.  Of the codes for temporary errors this is the one that
- * all clients know here.
+ * all clients know where there is no transactional id, and so no coordinator
+ * to look for.
  */
 static void
 init_producer_id_fail(KafkaCall *call, int16 code, const char *message)
 {
-	InitProducerIdResponse *out = call->response;
+	const InitProducerIdRequest *in = call->request;
 
-	out->error_code = code == KERR_REQUEST_TIMED_OUT || code == KERR_KAFKA_STORAGE_ERROR ?
-		KERR_COORDINATOR_LOAD_IN_PROGRESS : code;
-	out->producer_epoch = -1;
+	code = kafka_txn_error(code);
+	refuse(call->response, code == KERR_COORDINATOR_NOT_AVAILABLE && in->transactional_id.len < 0 ?
+		   KERR_COORDINATOR_LOAD_IN_PROGRESS : code);
 }
 
 const KafkaHandler kafka_handler_init_producer_id = {
 	.begin = init_producer_id_begin,
+	.resume = kafka_txn_resume,
 	.fail = init_producer_id_fail
 };

@@ -3,7 +3,7 @@
  * 61_describe_producers.c
  *	  DescribeProducers: the idempotent producers that partitions remember.
  *
- * There are no Kafka transactions, so no producer has one in progress.
+ * Nothing of an open transaction is in a log, so none has a start offset: -1.
  *
  * Siblings: ../searches.c, ../topics.h; ../../produce/produce.h
  * (pt_producers_list).

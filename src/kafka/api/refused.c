@@ -23,8 +23,7 @@
  * allowed to do with the cluster; 0: nothing.  NONE: there is nothing to list.
  */
 #define REFUSED_APIS(X) \
-	X(list_partition_reassignments, NONE, NULL, PT_OP_DESCRIBE) \
-	X(describe_transactions, TRANSACTIONAL_ID_NOT_FOUND, NULL, 0)
+	X(list_partition_reassignments, NONE, NULL, PT_OP_DESCRIBE)
 
 /*
  * The error is that of the response.
@@ -36,30 +35,6 @@ list_partition_reassignments_fail(KafkaCall *call, int16 code, const char *messa
 
 	out->error_code = code;
 	out->error_message = kafka_string(message);
-}
-
-/*
- * There are no transactions, so no id is known.  An empty id is invalid,
- * whatever the error is.
- */
-static void
-describe_transactions_fail(KafkaCall *call, int16 code, const char *message)
-{
-	const DescribeTransactionsRequest *in = call->request;
-	DescribeTransactionsResponse *out = call->response;
-
-	KAFKA_RESIZE(call, out->transaction_states, DescribedTransaction, in->transactional_ids.n);
-	for (int i = 0; i < in->transactional_ids.n; i++)
-	{
-		DescribedTransaction *result = &out->transaction_states.items[i];
-
-		result->transactional_id = in->transactional_ids.items[i];
-		if (result->transactional_id.len <= 0)
-			result->error_code = KERR_INVALID_REQUEST;
-		else
-			result->error_code = kafka_may_transactional_id(call, result->transactional_id, PT_OP_DESCRIBE) ? code :
-				KERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
-	}
 }
 
 /* Defines the handler of an API of the list. */

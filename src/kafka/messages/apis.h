@@ -28,9 +28,9 @@
  * field group_id names.
  *
  * The plane says which worker may run it: DATA a listener (what is fast and
- * never waits for a lock), CONTROL the control worker (groups), ADMIN the
- * administration worker (whatever runs commands or reads much), ANY the first
- * two.
+ * never waits for a lock), CONTROL the control worker (groups, transactions),
+ * ADMIN the administration worker (whatever runs commands or reads much), ANY
+ * the first two.
  *
  * Produce is advertised from 0, as Kafka does, because librdkafka stops
  * compressing otherwise; a request of version 0 to 2 is told that it is not
@@ -55,8 +55,13 @@
 	X(19, CreateTopics,				create_topics,			   2, 2, 7, 5, ADMIN, NOT_CONTROLLER) \
 	X(20, DeleteTopics,				delete_topics,			   1, 1, 6, 4, ADMIN, NOT_CONTROLLER) \
 	X(21, DeleteRecords,			delete_records,			   0, 0, 2, 2, ADMIN, NOT_CONTROLLER) \
-	X(22, InitProducerId,			init_producer_id,		   0, 0, 5, 2, ANY, LEADER_NOT_AVAILABLE) \
+	X(22, InitProducerId,			init_producer_id,		   0, 0, 5, 2, ANY, COORDINATOR_NOT_AVAILABLE) \
 	X(23, OffsetForLeaderEpoch,		offset_for_leader_epoch,   2, 2, 4, 4, ANY, LEADER_NOT_AVAILABLE) \
+	X(24, AddPartitionsToTxn,		add_partitions_to_txn,	   0, 0, 5, 3, CONTROL, COORDINATOR_NOT_AVAILABLE) \
+	X(25, AddOffsetsToTxn,			add_offsets_to_txn,		   0, 0, 4, 3, CONTROL, COORDINATOR_NOT_AVAILABLE, GROUP_IN(AddOffsetsToTxnRequest)) \
+	X(26, EndTxn,					end_txn,				   0, 0, 5, 3, CONTROL, COORDINATOR_NOT_AVAILABLE) \
+	X(27, WriteTxnMarkers,			write_txn_markers,		   1, 1, 2, 1, ANY, LEADER_NOT_AVAILABLE) \
+	X(28, TxnOffsetCommit,			txn_offset_commit,		   0, 0, 6, 3, CONTROL, COORDINATOR_NOT_AVAILABLE, GROUP_IN(TxnOffsetCommitRequest)) \
 	X(29, DescribeAcls,				describe_acls,					1, 1, 3, 2, ADMIN, NOT_CONTROLLER) \
 	X(30, CreateAcls,				create_acls,					1, 1, 3, 2, ADMIN, NOT_CONTROLLER) \
 	X(31, DeleteAcls,				delete_acls,					1, 1, 3, 2, ADMIN, NOT_CONTROLLER) \
@@ -85,8 +90,8 @@
 	X(60, DescribeCluster,			describe_cluster,		   0, 0, 2, 0, ANY, LEADER_NOT_AVAILABLE) \
 	X(61, DescribeProducers,		describe_producers,				0, 0, 0, 0, ADMIN, NOT_CONTROLLER) \
 	X(64, UnregisterBroker,			unregister_broker,				0, 0, 0, 0, ADMIN, NOT_CONTROLLER) \
-	X(65, DescribeTransactions,		describe_transactions,			0, 0, 0, 0, ADMIN, NOT_CONTROLLER) \
-	X(66, ListTransactions,			list_transactions,				0, 0, 2, 0, ADMIN, NOT_CONTROLLER) \
+	X(65, DescribeTransactions,		describe_transactions,	   0, 0, 0, 0, CONTROL, COORDINATOR_NOT_AVAILABLE) \
+	X(66, ListTransactions,			list_transactions,		   0, 0, 2, 0, CONTROL, COORDINATOR_NOT_AVAILABLE) \
 	X(68, ConsumerGroupHeartbeat,	consumer_group_heartbeat,  0, 0, 1, 0, CONTROL, COORDINATOR_NOT_AVAILABLE, GROUP_IN(ConsumerGroupHeartbeatRequest)) \
 	X(69, ConsumerGroupDescribe,	consumer_group_describe,   0, 0, 1, 0, CONTROL, COORDINATOR_NOT_AVAILABLE) \
 	X(74, ListConfigResources,		list_config_resources,			0, 0, 1, 0, ADMIN, NOT_CONTROLLER) \

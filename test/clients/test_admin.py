@@ -30,7 +30,7 @@ APIS = {29: "DescribeAcls", 30: "CreateAcls", 31: "DeleteAcls", 38: "CreateDeleg
         51: "AlterUserScramCredentials", 55: "DescribeQuorum", 57: "UpdateFeatures", 61: "DescribeProducers", 64: "UnregisterBroker",
         65: "DescribeTransactions", 66: "ListTransactions", 80: "AddRaftVoter", 81: "RemoveRaftVoter"}
 # What Kafka has and this server does not say it speaks.
-NOT_HERE = {24: "AddPartitionsToTxn", 26: "EndTxn", 71: "GetTelemetrySubscriptions",
+NOT_HERE = {71: "GetTelemetrySubscriptions",
             76: "ShareGroupHeartbeat", 88: "StreamsGroupHeartbeat"}
 NONE, UNKNOWN_TOPIC, INVALID_TOPIC, NOT_ALLOWED, NO_MECHANISM, UNSUPPORTED = 0, 3, 17, 31, 33, 35
 INVALID_ASSIGNMENT, INVALID_REQUEST, NO_TOKENS, NOT_NEEDED = 39, 42, 64, 84
@@ -275,7 +275,7 @@ def test_features():
             yield differs("upgrade type", update(version, "group.version", 1, 9)[0], BAD_UPDATE)
     each_version("UpdateFeatures", check)
     features = client.call("ApiVersions", 3, {"ClientSoftwareName": "raw", "ClientSoftwareVersion": "1"})["FinalizedFeatures"]
-    tap.equal([(f["Name"], f["MaxVersionLevel"]) for f in features], [("group.version", 1), ("metadata.version", 25)], "the features are what they were")
+    tap.equal([(f["Name"], f["MaxVersionLevel"]) for f in features], [("group.version", 1), ("metadata.version", 25), ("transaction.version", 2)], "the features are what they were")
 
 
 def test_quorum():
@@ -354,7 +354,7 @@ def test_producers():
 
 
 def test_transactions():
-    """there are none, and that is said"""
+    """there are none, and that is said (test_transactions.py has some)"""
     def check_describe(version):
         got = client.call("DescribeTransactions", version, {"TransactionalIds": ["x", ""]})["TransactionStates"]
         yield differs("errors", [(t["TransactionalId"], t["ErrorCode"]) for t in got], [("x", NO_TRANSACTIONAL_ID), ("", INVALID_REQUEST)])

@@ -236,7 +236,7 @@ def test_produce_errors():
     tap.equal(code(one.encode()[:-1]), (INVALID_RECORD, True), "a batch that is cut short")
     tap.equal(code(one.encode()[:10]), (INVALID_RECORD, True), "less than a header")
     tap.equal(code(raw.Batch([(None, "x")], attributes=0x10, producer_id=1, producer_epoch=0, base_sequence=0).encode()),
-              (ID_NOT_ALLOWED, True), "a transactional batch")
+              (ID_NOT_ALLOWED, True), "a batch of a transaction without a transactional id")
     tap.equal(code(one.encode(), transactional="t"), (NONE, False), "a transactional id alone makes no transaction")
     tap.equal(code(raw.Batch([(None, "x")], attributes=4).encode(), version=6)[0], 76, "zstd before version 7")
 
@@ -428,8 +428,8 @@ def test_internal_topics():
 
 
 def test_other_answers():
-    got = client.call("InitProducerId", 4, {"TransactionalId": "tx", "TransactionTimeoutMs": 1000})
-    tap.equal((got["ErrorCode"], got["ProducerId"], got["ProducerEpoch"]), (ID_NOT_ALLOWED, -1, -1), "a transactional id is final")
+    got = client.call("InitProducerId", 4, {"TransactionalId": "", "TransactionTimeoutMs": 1000})
+    tap.equal((got["ErrorCode"], got["ProducerId"], got["ProducerEpoch"]), (42, -1, -1), "an empty transactional id")
     got = client.call("InitProducerId", 3, {"TransactionalId": None, "TransactionTimeoutMs": 1, "ProducerId": 77, "ProducerEpoch": 5})
     first = got["ProducerId"]
     tap.equal((got["ErrorCode"], first != 77, got["ProducerEpoch"]), (NONE, True, 0), "without a transactional id always a new id")

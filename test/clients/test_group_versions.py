@@ -139,9 +139,9 @@ def test_advertised():
     answer = client.call("ApiVersions", 4, me)
     got = {r["ApiKey"]: (r["MinVersion"], r["MaxVersion"]) for r in answer["ApiKeys"] if r["ApiKey"] in NAMES}
     tap.equal(got, EXPECTED, "the APIs and their versions")
-    tap.equal([(f["Name"], f["MinVersion"], f["MaxVersion"]) for f in answer["SupportedFeatures"]], [("group.version", 0, 1), ("metadata.version", 7, 25)],
+    tap.equal([(f["Name"], f["MinVersion"], f["MaxVersion"]) for f in answer["SupportedFeatures"]], [("group.version", 0, 1), ("metadata.version", 7, 25), ("transaction.version", 0, 2)],
               "group.version is a feature")
-    tap.equal([(f["Name"], f["MinVersionLevel"], f["MaxVersionLevel"]) for f in answer["FinalizedFeatures"]], [("group.version", 1, 1), ("metadata.version", 25, 25)],
+    tap.equal([(f["Name"], f["MinVersionLevel"], f["MaxVersionLevel"]) for f in answer["FinalizedFeatures"]], [("group.version", 1, 1), ("metadata.version", 25, 25), ("transaction.version", 2, 2)],
               "and finalized")
     tap.ok(answer["FinalizedFeaturesEpoch"] >= 0, "with an epoch")
 

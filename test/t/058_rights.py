@@ -22,7 +22,7 @@ PRINCIPALS = ["t_none", "t_reader", "t_writer", "t_owner", "kafka"]
 SUPERUSER = "t_super"       # may do what an administrator may
 SCRAM, SECRET = "SCRAM-SHA-256", "a secret"
 
-TOPIC, GROUP, CLUSTER, TRANSACTION = 29, 30, 31, 53
+TOPIC, GROUP, CLUSTER, TRANSACTION, MAPPING = 29, 30, 31, 53, 49
 ILLEGAL_SASL_STATE, TOKENS_DISABLED, NO_SUCH_FETCH_SESSION = 34, 61, 70
 
 SETUP = """
@@ -205,6 +205,22 @@ def cases(me):
         ("UnregisterBroker", "UnregisterBroker", 0, {"BrokerId": 5}, lambda a: a["ErrorCode"], all_but_admin + [102]),
         ("AddRaftVoter", "AddRaftVoter", 0, {"ClusterId": None, "TimeoutMs": 1000, "VoterId": 2, "Listeners": []}, lambda a: a["ErrorCode"], all_but_admin + [35]),
         ("RemoveRaftVoter", "RemoveRaftVoter", 0, {"ClusterId": None, "VoterId": 2}, lambda a: a["ErrorCode"], all_but_admin + [35]),
+        ("Produce of a transaction", "Produce", 9, {"TransactionalId": "tx2", "Acks": -1, "TimeoutMs": 1000, "TopicData": [{"Name": "t", "PartitionData": [
+            {"Index": 0, "Records": raw.Batch([(None, "x")], producer_id=9999, producer_epoch=0, base_sequence=0, attributes=16).encode()}]}]},
+         lambda a: only(a, "Responses", 0, "PartitionResponses", 0), [TRANSACTION] * 4 + [MAPPING]),
+        ("InitProducerId of a transaction", "InitProducerId", 3, {"TransactionalId": "tx2", "TransactionTimeoutMs": 1000}, lambda a: a["ErrorCode"],
+         [TRANSACTION] * 4 + [0]),
+        ("AddPartitionsToTxn", "AddPartitionsToTxn", 3, {"V3AndBelowTransactionalId": "tx2", "V3AndBelowProducerId": 9999, "V3AndBelowTopics": [
+            {"Name": "t", "Partitions": [0]}]},
+         lambda a: a["ResultsByTopicV3AndBelow"][0]["ResultsByPartition"][0]["PartitionErrorCode"], [TRANSACTION] * 4 + [MAPPING]),
+        ("AddPartitionsToTxn of a broker", "AddPartitionsToTxn", 4, {"Transactions": []}, lambda a: a["ErrorCode"], all_but_admin + [0]),
+        ("AddOffsetsToTxn", "AddOffsetsToTxn", 3, {"TransactionalId": "tx2", "ProducerId": 9999, "GroupId": "g"}, lambda a: a["ErrorCode"],
+         [TRANSACTION] * 4 + [MAPPING]),
+        ("EndTxn", "EndTxn", 3, {"TransactionalId": "tx2", "ProducerId": 9999}, lambda a: a["ErrorCode"], [TRANSACTION] * 4 + [MAPPING]),
+        ("WriteTxnMarkers", "WriteTxnMarkers", 1, {"Markers": [{"ProducerId": 1, "Topics": [{"Name": "t", "PartitionIndexes": [0]}]}]},
+         lambda a: only(a, "Markers", 0, "Topics", 0, "Partitions", 0), all_but_admin + [52]),
+        ("TxnOffsetCommit", "TxnOffsetCommit", 3, {"TransactionalId": "tx2", "GroupId": "g", "ProducerId": 9999, "Topics": [
+            {"Name": "t", "Partitions": [{"PartitionIndex": 0, "CommittedOffset": 1}]}]}, lambda a: only(a, *first), [TRANSACTION] * 4 + [MAPPING]),
         ("DescribeTransactions", "DescribeTransactions", 0, {"TransactionalIds": ["tx"]}, lambda a: only(a, "TransactionStates", 0), [TRANSACTION] * 4 + [105]),
         ("ListTransactions", "ListTransactions", 0, {"StateFilters": [], "ProducerIdFilters": []}, lambda a: a["ErrorCode"], [0] * 5),
     ]
@@ -345,6 +361,43 @@ def test_at_once():
         tap.equal(client.call("Heartbeat", 3, heartbeat("g"))["ErrorCode"], GROUP, "which says nothing of another operation")
         server.sql("SELECT revoke_kafka_acl('group', 'g', 'DESCRIBE', 'public')")
         tap.equal(client.call("DescribeGroups", 5, {"Groups": ["g"]})["Groups"][0]["ErrorCode"], GROUP, "and after it is taken back")
+
+
+def test_transactional_id():
+    """what a client may do with a transactional id, step by step"""
+    with act_as("t_writer") as client:
+        ask = {"TransactionalId": "mine", "TransactionTimeoutMs": 60000}
+        tap.equal(client.call("InitProducerId", 3, ask)["ErrorCode"], TRANSACTION, "INSERT on a topic is not enough")
+        server.sql("SELECT grant_kafka_acl('transactional_id', 'mine', 'DESCRIBE', 't_writer')")
+        tap.equal(client.call("InitProducerId", 3, ask)["ErrorCode"], TRANSACTION, "nor is DESCRIBE")
+        server.sql("SELECT grant_kafka_acl('transactional_id', 'mine', 'WRITE', 't_writer')")
+        got = client.call("InitProducerId", 3, ask)
+        tap.equal(got["ErrorCode"], 0, "WRITE on the id is")
+        me = {"TransactionalId": "mine", "ProducerId": got["ProducerId"], "ProducerEpoch": got["ProducerEpoch"]}
+        add = {"V3AndBelow" + name: value for name, value in me.items()}
+        server.sql("SELECT create_topic('hidden')")
+
+        def added(*topics):
+            answer = client.call("AddPartitionsToTxn", 3, {**add, "V3AndBelowTopics": [{"Name": name, "Partitions": [0]} for name in topics]})
+            return [t["ResultsByPartition"][0]["PartitionErrorCode"] for t in answer["ResultsByTopicV3AndBelow"]]
+        tap.equal((added("t", "hidden"), added("t")), ([55, TOPIC], [0]), "topics it may write to, all or none")
+        tap.equal(client.call("AddOffsetsToTxn", 3, {**me, "GroupId": "g"})["ErrorCode"], GROUP, "a group it may not read")
+        offset = {**me, "GroupId": "g", "Topics": [{"Name": "t", "Partitions": [{"PartitionIndex": 0, "CommittedOffset": 1}]}]}
+        tap.equal(only(client.call("TxnOffsetCommit", 3, offset), "Topics", 0, "Partitions", 0), GROUP, "nor its offsets")
+        server.sql("SELECT grant_kafka_acl('group', 'g', 'READ', 't_writer')")
+        tap.equal(client.call("AddOffsetsToTxn", 3, {**me, "GroupId": "g"})["ErrorCode"], 0, "after a grant")
+        tap.equal(only(client.call("TxnOffsetCommit", 3, offset), "Topics", 0, "Partitions", 0), TOPIC, "offsets of a topic that it may not read")
+        batch = raw.Batch([(None, "x")], producer_id=me["ProducerId"], producer_epoch=me["ProducerEpoch"], base_sequence=0, attributes=16).encode()
+        body = {"TransactionalId": "mine", "Acks": -1, "TimeoutMs": 1000, "TopicData": [{"Name": "t", "PartitionData": [{"Index": 0, "Records": batch}]}]}
+        tap.equal(only(client.call("Produce", 9, body), "Responses", 0, "PartitionResponses", 0), 0, "it sends")
+        server.sql("REVOKE INSERT ON topics.t FROM t_writer")
+        code = client.call("EndTxn", 3, {**me, "Committed": True})["ErrorCode"]
+        tap.ok(code != 0, "what was taken back meanwhile is not committed (error %d)" % code)
+        tap.equal(client.call("EndTxn", 3, {**me, "Committed": False})["ErrorCode"], 0, "an abort is well")
+        server.sql("GRANT INSERT ON topics.t TO t_writer; SELECT revoke_kafka_acl('transactional_id', 'mine', 'WRITE', 't_writer')")
+        tap.equal(client.call("EndTxn", 3, {**me, "Committed": False})["ErrorCode"], TRANSACTION, "and not after that was taken back")
+        server.sql("SELECT revoke_kafka_acl('transactional_id', 'mine', 'DESCRIBE', 't_writer'), revoke_kafka_acl('group', 'g', 'READ', 't_writer'); "
+                   "SELECT drop_topic('hidden')")
 
 
 def in_session(client, topics, session, epoch):
@@ -549,5 +602,6 @@ def test_dump():
 if __name__ == "__main__":
     pg.demote()
     rawtest.need_clients()
-    tap.main([test_start, test_complete, test_strangers, test_apis, test_apis_scram, test_operations, test_owner, test_at_once, test_fetch_sessions, test_groups_setting, test_row_security, test_acls, test_dropped, test_code_of_users,
+    tap.main([test_start, test_complete, test_strangers, test_apis, test_apis_scram, test_operations, test_owner, test_at_once, test_transactional_id, test_fetch_sessions,
+              test_groups_setting, test_row_security, test_acls, test_dropped, test_code_of_users,
               test_event_triggers, test_dump])

@@ -159,6 +159,17 @@ pt_smgropen(RelFileLocator locator)
 #endif
 
 /*
+ * 17 gave out the function that sets the search_path under which code of
+ * others may run, until AtEOXact_GUC().  A macro, for files that include
+ * utils/guc.h.
+ */
+#if PG_VERSION_NUM < 170000
+#define RestrictSearchPath() \
+	((void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, \
+							  GUC_ACTION_SAVE, true, 0, false))
+#endif
+
+/*
  * 17: ANALYZE hands out blocks through a read stream.  The block comes pinned;
  * false from pt_analyze_block ends the sample (before, the server counts).
  */
@@ -166,7 +177,6 @@ pt_smgropen(RelFileLocator locator)
 #define PT_ANALYZE_BLOCK_ARGS TableScanDesc scan, BlockNumber blockno, BufferAccessStrategy bstrategy
 #define pt_analyze_block(block) (*(block) = blockno, true)
 #define index_insert_cleanup(index, info) ((void) 0)
-#define RestrictSearchPath() ((void) 0)
 #else
 #define PT_ANALYZE_BLOCK_ARGS TableScanDesc scan, ReadStream *stream
 #define pt_analyze_block(block) pt_stream_block(stream, block)

@@ -30,6 +30,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 
+#include "safe_path.h"
 #include "tell.h"
 #include "rights/rights.h"
 #include "kafka/api.h"
@@ -192,14 +193,20 @@ run_and_commit(void *arg)
 	OwnTransaction *own = arg;
 	Oid			save_user;
 	int			save_context;
+	int			guc_level = 0;
 
 	set_local("synchronous_commit", "off");
 	set_local("lock_timeout", LOCK_PATIENCE);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	GetUserIdAndSecContext(&save_user, &save_context);
 	if (OidIsValid(own->user))
+	{
+		guc_level = pt_safe_path_enter(own->user);
 		SetUserIdAndSecContext(own->user, save_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	}
 	own->fn(own->arg);
+	if (guc_level > 0)
+		AtEOXact_GUC(false, guc_level);
 	SetUserIdAndSecContext(save_user, save_context);
 	PopActiveSnapshot();
 	CommitTransactionCommand();

@@ -40,6 +40,7 @@
 
 #include "guard.h"
 #include "guc.h"
+#include "safe_path.h"
 #include "produce/internal.h"
 #include "topic/leaf.h"
 #include "topic/slot.h"
@@ -146,15 +147,16 @@ pt_produce_slowly(Relation rel, PtProduce *item)
  * insert_records as the owner of the table: whoever may put a trigger or a
  * CHECK on it must not get the rights of the listener, a superuser, by that.
  * Deferred triggers would fire under our own name at the commit, so all are
- * made immediate.  Settings that the code changes are what they were when it
- * ends.  An error restores both with the subtransaction.
+ * made immediate.  Settings that the code changes, and the search_path, are
+ * what they were when it ends.  An error restores both with the
+ * subtransaction.
  */
 static void
 insert_records_as_owner(Relation rel, const PtProduce *item)
 {
 	Oid			save_user;
 	int			save_context;
-	int			guc_level = NewGUCNestLevel();
+	int			guc_level = pt_safe_path_enter(rel->rd_rel->relowner);
 	ConstraintsSetStmt all_immediate = {.type = T_ConstraintsSetStmt,.constraints = NIL,.deferred = false};
 
 	AfterTriggerSetState(&all_immediate);

@@ -26,11 +26,13 @@
 #include "executor/spi.h"
 #include "guc.h"
 #include "miscadmin.h"
+#include "safe_path.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "topic/internal.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -468,7 +470,7 @@ pt_ddl_check_free(Oid schema, const char *name, const char *relname)
 /*
  * Creates a topic that belongs to the current user; see topic.h for errors.
  * Internal topics, which are created by the first session that needs them,
- * belong to the owner of the schema.
+ * belong to the owner of the schema.  Event triggers run as that role then.
  */
 Oid
 pt_topic_create(const char *name, int npartitions, List *configs, const pg_uuid_t *id)
@@ -478,14 +480,21 @@ pt_topic_create(const char *name, int npartitions, List *configs, const pg_uuid_
 	Oid			relid;
 	Oid			save_user;
 	int			save_context;
+	int			guc_level = 0;
 
 	pt_ddl_check_new(name, npartitions, configs, &schema, relname);
 	GetUserIdAndSecContext(&save_user, &save_context);
 	if (pt_topic_name_is_internal(name))
-		SetUserIdAndSecContext(schema_owner(schema), save_context | SECURITY_LOCAL_USERID_CHANGE);
+	{
+		SetUserIdAndSecContext(schema_owner(schema),
+							   save_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+		guc_level = pt_safe_path_enter(schema_owner(schema));
+	}
 	pt_ddl_check_free(schema, name, relname);
 	relid = pt_ddl_create_parent(name, relname, npartitions, configs, id, false);
 	pt_ddl_create_leaves(relname, relname, 0, npartitions);
+	if (guc_level > 0)
+		AtEOXact_GUC(false, guc_level);
 	SetUserIdAndSecContext(save_user, save_context);
 	return relid;
 }

@@ -13,6 +13,7 @@ import concurrent.futures
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ CLIENTS = os.path.dirname(HERE)
 BUILD = os.path.join(CLIENTS, "build")
 MATRIX = os.path.join(CLIENTS, "MATRIX.md")
 sys.path.insert(0, os.path.join(CLIENTS, "..", "lib"))
+import certs            # noqa: E402
 import cluster as pg    # noqa: E402
 import tap              # noqa: E402
 
@@ -91,14 +93,59 @@ ROWS = [
     Row("rust", built("rust", "matrix"), ["rust/matrix"], title="classic, range"),
     Row("rust-consumer", built("rust", "matrix"), ["rust/matrix"], title="group.protocol=consumer", PROTOCOL="consumer"),
 ]
+# The same programs over TLS: SECURITY, MECHANISM, and the method of pg_hba.conf.
+WAYS = [("SASL_SSL", "SCRAM-SHA-256", "scram-sha-256"), ("SASL_SSL", "PLAIN", "password"), ("SSL", "", "cert")]
+SECURED = {Row("%s-%s" % (row.name, method), row.command, row.needs, title="%s, %s" % (security, mechanism or "its certificate"),
+               SECURITY=security, MECHANISM=mechanism): method
+           for row in ROWS if row.name in ("kafkajs", "franz-go", "sarama") for security, mechanism, method in WAYS}
+ROWS += SECURED
 TOOLS = Row("tools", ["/usr/bin/python3", os.path.join(HERE, "python", "tools.py")], ["java/libs"], quick=True,
             CLASSPATH=os.path.join(BUILD, "java", "libs") + "/*")
 
 
-def run_row(row, bootstrap, more):
+class Server:
+    """A fresh cluster.  Each row with TLS has a role of its own, and one way to be it."""
+
+    SECRET = "s3cret, with = and \u00fc"
+
+    def __init__(self):
+        made = self.cluster = pg.Cluster(settings=dict(SETTINGS, log_connections="on")).init()
+        self.ca = certs.Authority(os.path.join(pg.base_dir(), "ca"))
+        for name, source in zip(("server.crt", "server.key", "root.crt"), (*self.ca.issue("localhost"), self.ca.cert)):
+            shutil.copy(source, os.path.join(made.data, name))
+        os.chmod(made.data + "/server.key", 0o600)
+        with open(made.data + "/pg_hba.conf", "w", encoding="utf8") as f:
+            f.write("local all all trust\n" + "".join("hostssl all %s all %s\n" % (self.role(row), method) for row, method in SECURED.items()))
+        self.ports = {security: pg.free_port() for security in ("SASL_SSL", "SSL")}
+        made.set(pgtopic__listeners=",".join(["PLAINTEXT://" + made.bootstrap] + ["%s://127.0.0.1:%d" % p for p in self.ports.items()]),
+                 ssl_ca_file="root.crt", pgtopic__ssl_client_auth="required").start()
+        made.sql("CREATE EXTENSION pgtopic;" + "".join("CREATE ROLE %s LOGIN PASSWORD '%s' IN ROLE pgtopic_admin;" % (self.role(row), self.SECRET)
+                                                      for row in SECURED))
+        made.wait_listener()
+
+    @staticmethod
+    def role(row):
+        return re.sub(r"\W", "_", row.name)
+
+    def env(self, row):
+        """How its program gets there."""
+        security = row.env.get("SECURITY")
+        if security is None:
+            return {"BOOTSTRAP": self.cluster.bootstrap}
+        env = {"BOOTSTRAP": "127.0.0.1:%d" % self.ports[security], "CA": self.ca.cert}
+        if row.env["MECHANISM"]:
+            return dict(env, LOGIN=self.role(row), PASSWORD=self.SECRET)
+        return dict(env, **dict(zip(("CERT", "KEY"), self.ca.issue(self.role(row)))))
+
+    def came(self, row):
+        """Has it been its role, by its mechanism?"""
+        return "authorized: user=%s database=postgres mechanism=%s " % (self.role(row), row.env["MECHANISM"] or "SSL") in self.cluster.log_text()
+
+
+def run_row(row, where, more):
     """{"client": who, "steps": {step: outcome}} of one program."""
     started = time.monotonic()
-    env = dict(os.environ, BOOTSTRAP=bootstrap, PREFIX="m%s%d" % (re.sub(r"\W", "", row.name), time.time() % 100000),
+    env = dict(os.environ, **where, PREFIX="m%s%d" % (re.sub(r"\W", "", row.name), time.time() % 100000),
                KAFKAJS_NO_PARTITIONER_WARNING="1", **row.env, **more)
     result = {"client": row.name, "title": row.title, "steps": {}}
     process = subprocess.Popen(row.command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -187,7 +234,7 @@ def write_matrix(path, results):
 INTRODUCTION = """# Clients that were tried, and with what came of it
 
 Written by `matrix/run.py --write` (or `script/test --clients`); [matrix/README.md](matrix/README.md) says what the steps are. Each client does
-all of them in its own language. ok: as with Apache Kafka 4.3.1, where the same programs pass; –: the client has no such thing.
+all of them in its own language. ok: as with Apache Kafka 4.3.1, where the same programs pass (without TLS); –: the client has no such thing.
 
 """
 
@@ -214,12 +261,11 @@ def main():
     parser.add_argument("--write", metavar="FILE")
     args = parser.parse_args()
     chosen = [r for r in [*ROWS, TOOLS] if re.fullmatch(args.only, r.name) or args.only == "." and (r.quick or args.all)]
-    if not args.bootstrap:
+    if args.bootstrap:
+        chosen = [r for r in chosen if "SECURITY" not in r.env]
+    else:
         pg.demote()
-        server = pg.Cluster(settings=SETTINGS).init().start()
-        server.sql("CREATE EXTENSION pgtopic")
-        server.wait_listener()
-        args.bootstrap = server.bootstrap
+        server = Server()
     present = []
     for row in chosen:
         why = row.missing()
@@ -234,11 +280,14 @@ def main():
     results = {}
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         more = {"TOOLS": args.tools or ("." if args.all or args.only != "." else QUICK_TOOLS)}
-        running = {pool.submit(run_row, row, args.bootstrap, more): row for row in present}
+        where = {row: {"BOOTSTRAP": args.bootstrap} if args.bootstrap else server.env(row) for row in present}
+        running = {pool.submit(run_row, row, where[row], more): row for row in present}
         for done in concurrent.futures.as_completed(running):
             row = running[done]
             results[row.name] = done.result()
             judge(row, results[row.name], STEPS if row is not TOOLS else None)
+            if row in SECURED:
+                tap.ok(server.came(row), "%s: as its role" % row.name)
     if args.write:
         write_matrix(args.write, results)
     tap.main([])

@@ -1,6 +1,7 @@
 // The scenario with kafkajs.  Codecs that it does not bring along are added the way its documentation says.
 'use strict'
 
+const fs = require('fs')
 const { Kafka, logLevel, CompressionTypes, CompressionCodecs, ConfigResourceTypes, AssignerProtocol } = require('kafkajs')
 const snappy = require('kafkajs-snappy')
 const lz4 = require('lz4js')
@@ -15,8 +16,16 @@ const types = { none: CompressionTypes.None, gzip: CompressionTypes.GZIP, snappy
   lz4: CompressionTypes.LZ4, zstd: CompressionTypes.ZSTD }
 const each = 100
 
+// What SECURITY and MECHANISM ask for.
+const file = name => process.env[name] ? fs.readFileSync(process.env[name]) : undefined
+const security = {}
+if ((process.env.SECURITY || '').endsWith('SSL')) security.ssl = { ca: [file('CA')], cert: file('CERT'), key: file('KEY') }
+if (process.env.MECHANISM) {
+  security.sasl = { mechanism: process.env.MECHANISM.toLowerCase(), username: process.env.LOGIN, password: process.env.PASSWORD }
+}
+
 const kafka = new Kafka({ clientId: 'described-client', brokers: [process.env.BOOTSTRAP], logLevel: logLevel.NOTHING,
-  retry: { retries: 3 } })
+  retry: { retries: 3 }, ...security })
 const admin = kafka.admin()
 
 class Skip extends Error {}

@@ -10,6 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	. "pgtopic/matrix/scenario"
 )
@@ -20,7 +22,22 @@ var (
 	admin  *kadm.Client
 )
 
+// secured is what SECURITY and MECHANISM ask for.
+func secured() (options []kgo.Opt) {
+	if config := TLS(); config != nil {
+		options = append(options, kgo.DialTLSConfig(config))
+	}
+	switch Mechanism {
+	case "SCRAM-SHA-256":
+		options = append(options, kgo.SASL(scram.Auth{User: Login, Pass: Password}.AsSha256Mechanism()))
+	case "PLAIN":
+		options = append(options, kgo.SASL(plain.Auth{User: Login, Pass: Password}.AsMechanism()))
+	}
+	return options
+}
+
 func open(options ...kgo.Opt) (*kgo.Client, error) {
+	options = append(secured(), options...)
 	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(Bootstrap), kgo.MetadataMinAge(100 * time.Millisecond),
 		kgo.MetadataMaxAge(time.Second)}, options...)...)
 }

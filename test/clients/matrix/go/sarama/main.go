@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/xdg-go/scram"
 
 	. "pgtopic/matrix/scenario"
 )
@@ -18,6 +19,29 @@ var (
 	client sarama.Client
 	admin  sarama.ClusterAdmin
 )
+
+// sarama leaves the messages of SCRAM to who uses it.
+type conversation struct{ *scram.ClientConversation }
+
+func (c *conversation) Begin(user, password, identity string) error {
+	client, err := scram.SHA256.NewClient(user, password, identity)
+	if err == nil {
+		c.ClientConversation = client.NewConversation()
+	}
+	return err
+}
+
+// secure does what SECURITY and MECHANISM ask for.
+func secure(c *sarama.Config) {
+	if config := TLS(); config != nil {
+		c.Net.TLS.Enable, c.Net.TLS.Config = true, config
+	}
+	if Mechanism != "" {
+		c.Net.SASL.Enable, c.Net.SASL.User, c.Net.SASL.Password = true, Login, Password
+		c.Net.SASL.Mechanism = sarama.SASLMechanism(Mechanism)
+		c.Net.SASL.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &conversation{} }
+	}
+}
 
 func config() *sarama.Config {
 	c := sarama.NewConfig()
@@ -30,6 +54,7 @@ func config() *sarama.Config {
 	c.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategyRange()}
 	c.Consumer.Return.Errors = true
 	c.Producer.Return.Successes = true
+	secure(c)
 	return c
 }
 

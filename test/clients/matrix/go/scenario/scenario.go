@@ -2,11 +2,14 @@
 package scenario
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
+	"strings"
 	"time"
 )
 
@@ -15,6 +18,10 @@ var (
 	Bootstrap = os.Getenv("BOOTSTRAP")
 	Prefix    = env("PREFIX", "m")
 	Protocol  = env("PROTOCOL", "classic")
+	Security  = env("SECURITY", "PLAINTEXT")
+	Mechanism = os.Getenv("MECHANISM")
+	Login     = os.Getenv("LOGIN")
+	Password  = os.Getenv("PASSWORD")
 	Topic     = Prefix + "-topic"
 	Group     = Prefix + "-group"
 	Codecs    = []string{"none", "gzip", "snappy", "lz4", "zstd"}
@@ -33,6 +40,26 @@ func env(name, otherwise string) string {
 		return value
 	}
 	return otherwise
+}
+
+// TLS is nil where none is spoken.  CA says whom to trust; CERT and KEY, where they are set, who we are.
+func TLS() *tls.Config {
+	if !strings.HasSuffix(Security, "SSL") {
+		return nil
+	}
+	config := &tls.Config{RootCAs: x509.NewCertPool()}
+	trusted, err := os.ReadFile(os.Getenv("CA"))
+	if err != nil || !config.RootCAs.AppendCertsFromPEM(trusted) {
+		panic("no certificate authority")
+	}
+	if own := os.Getenv("CERT"); own != "" {
+		pair, err := tls.LoadX509KeyPair(own, os.Getenv("KEY"))
+		if err != nil {
+			panic(err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config
 }
 
 func say(what map[string]any) {

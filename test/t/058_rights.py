@@ -23,7 +23,7 @@ SUPERUSER = "t_super"       # may do what an administrator may
 SCRAM, SECRET = "SCRAM-SHA-256", "a secret"
 
 TOPIC, GROUP, CLUSTER, TRANSACTION, MAPPING = 29, 30, 31, 53, 49
-ILLEGAL_SASL_STATE, TOKENS_DISABLED, NO_SUCH_FETCH_SESSION = 34, 61, 70
+ILLEGAL_SASL_STATE, TOKENS_DISABLED, NO_TOKENS_FOR_NOBODY, NO_SUCH_FETCH_SESSION = 34, 61, 64, 70
 
 SETUP = """
 CREATE EXTENSION pgtopic;
@@ -88,8 +88,8 @@ def acl_filter(name=None, kind=1, pattern=1, principal=None, operation=1, permis
             "HostFilter": host, "Operation": operation, "PermissionType": permission}
 
 
-def cases(me):
-    """(what, API, version, body, code of an answer, codes of the principals in order)"""
+def cases(me, tokens=TOKENS_DISABLED):
+    """(what, API, version, body, code of an answer, codes of the principals in order); tokens: what is said of delegation tokens"""
     first = "Topics", 0, "Partitions", 0
     all_but_admin = [CLUSTER] * 4
     return [
@@ -194,10 +194,10 @@ def cases(me):
         ("ApiVersions", "ApiVersions", 3, {"ClientSoftwareName": "t", "ClientSoftwareVersion": "1"}, lambda a: a["ErrorCode"], [0] * 5),
         ("SaslHandshake of who is somebody", "SaslHandshake", 1, {"Mechanism": SCRAM}, lambda a: a["ErrorCode"], [ILLEGAL_SASL_STATE] * 5),
         ("SaslAuthenticate of who is somebody", "SaslAuthenticate", 2, {"AuthBytes": b"n,,n=t_super,r=x"}, lambda a: a["ErrorCode"], [ILLEGAL_SASL_STATE] * 5),
-        ("CreateDelegationToken", "CreateDelegationToken", 2, {"Renewers": [], "MaxLifetimeMs": 1000}, lambda a: a["ErrorCode"], [TOKENS_DISABLED] * 5),
-        ("RenewDelegationToken", "RenewDelegationToken", 1, {"Hmac": b"x", "RenewPeriodMs": 1000}, lambda a: a["ErrorCode"], [TOKENS_DISABLED] * 5),
-        ("ExpireDelegationToken", "ExpireDelegationToken", 1, {"Hmac": b"x", "ExpiryTimePeriodMs": 1000}, lambda a: a["ErrorCode"], [TOKENS_DISABLED] * 5),
-        ("DescribeDelegationToken", "DescribeDelegationToken", 2, {"Owners": None}, lambda a: (a["ErrorCode"], a["Tokens"]), [(TOKENS_DISABLED, [])] * 5),
+        ("CreateDelegationToken", "CreateDelegationToken", 2, {"Renewers": [], "MaxLifetimeMs": 1000}, lambda a: a["ErrorCode"], [tokens] * 5),
+        ("RenewDelegationToken", "RenewDelegationToken", 1, {"Hmac": b"x", "RenewPeriodMs": 1000}, lambda a: a["ErrorCode"], [tokens] * 5),
+        ("ExpireDelegationToken", "ExpireDelegationToken", 1, {"Hmac": b"x", "ExpiryTimePeriodMs": 1000}, lambda a: a["ErrorCode"], [tokens] * 5),
+        ("DescribeDelegationToken", "DescribeDelegationToken", 2, {"Owners": None}, lambda a: (a["ErrorCode"], a["Tokens"]), [(tokens, [])] * 5),
         ("DescribeQuorum", "DescribeQuorum", 0, {"Topics": []}, lambda a: a["ErrorCode"], all_but_admin + [0]),
         ("UpdateFeatures", "UpdateFeatures", 1, {"timeoutMs": 1000, "FeatureUpdates": [], "ValidateOnly": True}, lambda a: a["ErrorCode"], all_but_admin + [0]),
         ("DescribeCluster", "DescribeCluster", 0, {"IncludeClusterAuthorizedOperations": True},
@@ -246,9 +246,9 @@ def test_start():
             server.sql(FOR_EACH.format(me))
 
 
-def ask_all(client, number, me, who):
+def ask_all(client, number, me, who, **more):
     """Each row of the table, of the principal with that number."""
-    for what, api, version, body, code, expected in cases(me):
+    for what, api, version, body, code, expected in cases(me, **more):
         tap.equal(code(client.call(api, version, body)), expected[number], "%s: %s" % (who, what))
 
 
@@ -256,7 +256,7 @@ def test_apis():
     """each API as each principal"""
     for number, role in enumerate(PRINCIPALS):
         with act_as(role) as client:
-            ask_all(client, number, role, role)
+            ask_all(client, number, role, role, tokens=NO_TOKENS_FOR_NOBODY)
 
 
 def test_apis_scram():

@@ -11,11 +11,13 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import cluster as pg   # noqa: E402
+import counts          # noqa: E402
 import rawtest         # noqa: E402
 import sasl            # noqa: E402
 import tap             # noqa: E402
 
 server = None
+counted = None
 marks = 0
 
 SECRET = "never-in-the-log"
@@ -89,8 +91,9 @@ def setting(name, value):
 
 
 def test_start():
-    global server
-    server = pg.Cluster(settings={"pgtopic.failed_login_delay": 1, "log_connections": "on", "log_disconnections": "on"})
+    global server, counted
+    counted = counts.Counts()
+    server = pg.Cluster(environment=counted.environment, settings={"pgtopic.failed_login_delay": 1, "log_connections": "on", "log_disconnections": "on"})
     server.settings["pgtopic.listeners"] = "SASL_PLAINTEXT://" + server.bootstrap
     server.init().start()
     server.sql("CREATE EXTENSION pgtopic; CREATE ROLE alice LOGIN PASSWORD '%s'; CREATE ROLE \"b,=b\" LOGIN PASSWORD '%s';"
@@ -217,6 +220,22 @@ def test_mock():
     tap.equal(first_answer("nobody")["s"], unknown["s"], "the same one each time")
     tap.ok(first_answer("nobody2")["s"] != unknown["s"], "another one for another name")
     tap.equal(len(first_answer("bare")["s"]), len(known["s"]), "also for a role without a password")
+
+
+def work(mechanism, user):
+    """How many HMACs it costs the server to refuse this user with a wrong password."""
+    before = counted.now("hmac")
+    tap.equal(outcome(mechanism, user, "wrong"), "failed", "%s by %s is refused" % (user, mechanism))
+    return counted.now("hmac") - before
+
+
+def test_work():
+    """whoever fails has cost the server as much, so that its time tells nothing: a wrong password, no such role, no password, another kind of password"""
+    users = ["alice", "nobody", "bare", "old", "nologin"]
+    tap.equal([work(SCRAM, user) for user in users], [1] * len(users), "SCRAM: the proof is looked at")
+    known = work("PLAIN", "alice")
+    tap.ok(known >= 4096, "PLAIN: as many as the password has iterations")
+    tap.equal([work("PLAIN", user) for user in users], [known] * len(users), "for each")
 
 
 def long_ends():
@@ -520,6 +539,39 @@ def test_delay():
         tap.ok(rawtest.silent(client.socket), "also when it says that it sends no more")
 
 
+def base64s(data):
+    """What of its base64 does not depend on what stands before it."""
+    return {base64.b64encode(b"x" * n + data)[n + 1:-4].decode() for n in range(3)}
+
+
+def test_secrets_debug():
+    """nor with all that the log can tell: passwords, what is made of them, and what clients set"""
+    salted = hashlib.pbkdf2_hmac("sha256", b"set by a client", b"salty salt", 4096)
+    of_set = hmac.new(salted, b"Server Key", hashlib.sha256).digest()
+    server.set(log_min_messages="debug5", log_statement="all", log_min_duration_statement=0, log_error_verbosity="verbose", pgtopic__kafka_admin="on",
+               pgtopic__failed_login_delay=1)
+    rules("host all all all password")
+    mark = len(server.log_text())
+    for mechanism in (SCRAM, "PLAIN"):
+        tap.equal([outcome(mechanism, "alice"), outcome(mechanism, "alice", "a wrong password")], ["in", "failed"], "log-ins by " + mechanism)
+    with connect() as client:
+        sasl.log_in(client, "PLAIN", "boss", SECRET)
+        for user in ("set_by_client", "pg_reserved", "set_by_client"):
+            result = client.call("AlterUserScramCredentials", 0, {"Deletions": [], "Upsertions": [
+                {"Name": user, "Mechanism": 1, "Iterations": 4096, "Salt": b"salty salt", "SaltedPassword": salted}]})["Results"][0]["ErrorCode"]
+            tap.equal(result == 0, user != "pg_reserved", "a client sets the password of %s: %d" % (user, result))
+    tap.equal(outcome(SCRAM, "set_by_client", "set by a client"), "in", "which counts")
+    log = server.log_text()[mark:]
+    tap.ok("DEBUG" in log, "the log tells much")
+    verifiers = server.sql("SELECT rolpassword FROM pg_authid WHERE rolpassword IS NOT NULL").split("\n")
+    secrets = {SECRET, "a wrong password", "set by a client", salted.hex(), of_set.hex(), *verifiers}
+    for data in (sasl.plain("alice", SECRET), salted, of_set):
+        secrets |= base64s(data)
+    tap.equal([secret for secret in secrets if secret in log], [], "and none of that")
+    tap.equal([secret for secret in secrets if "'" not in secret and server.sql(
+        "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND position('%s' IN query) > 0" % secret) != "0"], [], "nor pg_stat_activity")
+
+
 def test_secrets():
     """no password is where anybody could read it"""
     tap.equal(lines(SECRET), lines("PASSWORD '" + SECRET), "none in the log but what SQL statements have")
@@ -530,5 +582,6 @@ def test_secrets():
 if __name__ == "__main__":
     pg.demote()
     rawtest.need_clients()
-    tap.main([test_start, test_first_requests, test_methods, test_offered, test_names_and_passwords, test_versions, test_mock, test_hostile,
-              test_walk, test_iterations, test_views, test_no_tokens, test_end, test_limit, test_again, test_reload, test_timeout, test_delay, test_secrets])
+    tap.main([test_start, test_first_requests, test_methods, test_offered, test_names_and_passwords, test_versions, test_mock, test_work, test_hostile,
+              test_walk, test_iterations, test_views, test_no_tokens, test_end, test_limit, test_again, test_reload, test_timeout, test_delay, test_secrets,
+              test_secrets_debug])

@@ -34,6 +34,7 @@
 #include "net/listen.h"
 #include "quotas/quotas.h"
 #include "server/listener.h"
+#include "stop_point.h"
 #include "tell.h"
 
 /* Refused connections that are kept; further ones are closed at once. */
@@ -129,6 +130,7 @@ look_at_quotas(PtListener *l)
 {
 	pt_turn_transaction();
 	pt_quotas_turn(l);
+	PT_STOP_POINT("quotas.looked");
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(l->turn_mcxt);
 }

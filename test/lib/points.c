@@ -7,7 +7,8 @@
  * says what the places are.  The setting test.points is a directory.  The
  * first process that comes to the point NAME while there is a file of that
  * name renames it to NAME@PID, and stands as long as that is there.  Others
- * go on.  points.py makes and removes the files.
+ * go on.  The first one that comes there while there is NAME! removes it, and
+ * gets an ERROR.  points.py makes and removes the files.
  *
  * Who stands ends with the postmaster, as it would at its next wait; else it
  * takes nothing in, neither signals nor latches.
@@ -39,9 +40,13 @@ stand(const char *name)
 {
 	char		wanted[MAXPGPATH];
 	char		taken[MAXPGPATH];
+	char		failing[MAXPGPATH];
 	int			save_errno = errno;
 
 	snprintf(wanted, sizeof(wanted), "%s/%s", directory, name);
+	snprintf(failing, sizeof(failing), "%s!", wanted);
+	if (unlink(failing) == 0)
+		ereport(ERROR, (errmsg("a test lets \"%s\" fail", name)));
 	snprintf(taken, sizeof(taken), "%s@%d", wanted, MyProcPid);
 	if (access(wanted, F_OK) == 0 && rename(wanted, taken) == 0)
 	{

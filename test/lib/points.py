@@ -6,6 +6,7 @@
     ...                                     # somebody does what leads there
     pid = points.await_("trim.flushed")     # he stands there now
     points.release("trim.flushed")          # and goes on
+    points.fail("quotas.looked")            # who comes there next gets an ERROR; not where a critical section is
 
 The places are PT_STOP_POINT("name") in the sources; NAMES has them all.
 """
@@ -53,6 +54,16 @@ class Points:
         if name not in NAMES:
             raise ValueError("there is no stop point " + name)
         open(os.path.join(self.dir, name), "w", encoding="utf8").close()
+
+    def fail(self, name):
+        """The next process that comes there gets an ERROR; one, and only once."""
+        if name not in NAMES:
+            raise ValueError("there is no stop point " + name)
+        open(os.path.join(self.dir, name + "!"), "w", encoding="utf8").close()
+
+    def failed(self, name):
+        """Has it got it?"""
+        return not os.path.exists(os.path.join(self.dir, name + "!"))
 
     def pid(self, name):
         """Who stands there, or None."""

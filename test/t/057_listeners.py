@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""pgtopic.listeners: which are opened, which are not and why, and that no closed one keeps the others, or SQL, from being served."""
+"""pgtopic.listeners: which are opened, which are not and why, that no closed one keeps the others, or SQL, from being served, and that
+nothing is left of connections that are refused."""
 
 import os
 import re
@@ -10,13 +11,15 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "clients")]
 import cluster as pg   # noqa: E402
+import counts          # noqa: E402
+import points          # noqa: E402
 import raw             # noqa: E402
 import tap             # noqa: E402
 
 
-def make(name, listeners, **more):
+def make(name, listeners, environment=None, settings=None, **more):
     """A server with these listeners; {} is its port."""
-    server = pg.Cluster(name).init()
+    server = pg.Cluster(name, settings, environment=environment).init()
     server.set(pgtopic__listeners=listeners.replace("{}", str(server.kafka_port)), **more).start()
     server.sql("CREATE EXTENSION pgtopic")
     return server
@@ -128,6 +131,99 @@ def test_taken():
     server.stop()
 
 
+def test_lookups():
+    """a host that is not found is looked for when the settings are read, and not again each second beside a listener whose address is taken"""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        counted = counts.Counts()
+        server = make("lookups", "PLAINTEXT://127.0.0.1:{},FIRST://127.0.0.1:%d,NOWHERE://no-such-host.invalid:{}" % taken.getsockname()[1],
+                      environment=counted.environment, pgtopic__listener_security_protocol_map="FIRST:PLAINTEXT,NOWHERE:PLAINTEXT",
+                      pgtopic__allow_unauthenticated="on")
+        tap.ok(logged(server, "listener NOWHERE .* is not open: ") and logged(server, "listener FIRST .* is not open: "), "two are not open")
+        asked = counted.now("lookup")
+        tap.ok(asked > 0, "the host was looked for")
+        port = taken.getsockname()[1]
+    tap.ok(logged(server, "listener FIRST for Kafka clients is open"), "the one whose address was taken is tried again")
+    tap.ok(answers("127.0.0.1", port), "and answers")
+    tap.equal(counted.now("lookup"), asked, "the host is not")
+    server.reload()
+    deadline = time.monotonic() + 60
+    while counted.now("lookup") == asked and time.monotonic() < deadline:
+        time.sleep(0.02)
+    tap.ok(counted.now("lookup") > asked, "when the settings are read again it is")
+    server.stop()
+
+
+def sockets(pid):
+    """How many sockets a process has."""
+    n = 0
+    for fd in os.listdir("/proc/%d/fd" % pid):
+        try:
+            n += os.readlink("/proc/%d/fd/%s" % (pid, fd)).startswith("socket:")
+        except OSError:
+            pass    # it is closed just now
+    return n
+
+
+def refusals(server, pid, before, what):
+    """After some connections none of which is served: it has as many sockets as before."""
+    deadline = time.monotonic() + 60
+    while sockets(pid) != before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    tap.equal(sockets(pid), before, what + ": no socket is left")
+    tap.ok(answers("127.0.0.1", server.kafka_port), what + ": then others are served")
+    while sockets(pid) != before and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def closed(port):
+    """Does the server close a connection without being asked anything?"""
+    with socket.create_connection(("127.0.0.1", port), 60) as s:
+        try:
+            return s.recv(1) == b""
+        except ConnectionError:
+            return True
+
+
+def test_refused():
+    """connections that are refused: too many, a quota, an error while they are looked at"""
+    stop = points.Points()
+    server = make("refused", "PLAINTEXT://127.0.0.1:{}", settings=stop.settings)
+    server.wait_listener()
+    tap.ok(answers("127.0.0.1", server.kafka_port), "a listener")
+    server.wait_for("SELECT count(*) FROM clients", "0")
+    pid = int(server.sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'pgtopic listener 0'"))
+    before = sockets(pid)
+
+    def fails():
+        stop.fail("quotas.looked")
+        return closed(server.kafka_port) and stop.failed("quotas.looked")
+    tap.ok(all(fails() for _ in range(20)), "errors: the connections are closed")
+    refusals(server, pid, before, "errors")
+
+    server.sql("SELECT set_quotas('{\"ip\": \"127.0.0.1\"}', '{\"connection_creation_rate\": 1}')")
+    ends = []
+    for _ in range(30):
+        ends.append(socket.create_connection(("127.0.0.1", server.kafka_port), 60))
+    server.wait_for("SELECT throttles > 0 FROM quota_usage WHERE quota = 'connection_creation_rate'", "t")
+    for s in ends:
+        s.close()
+    server.sql("SELECT drop_quotas('{\"ip\": \"127.0.0.1\"}')")
+    refusals(server, pid, before, "a quota")
+
+    server.set(pgtopic__max_connections=1).reload()
+    server.wait_for("SHOW pgtopic.max_connections", "1")
+    with raw.Client(server.bootstrap, timeout=60) as one:
+        one.call("ApiVersions", 0)
+        deadline = time.monotonic() + 60
+        while answers("127.0.0.1", server.kafka_port) and time.monotonic() < deadline:
+            time.sleep(0.02)        # the listener has not read the setting yet
+        with_one = sockets(pid)
+        tap.ok(all(closed(server.kafka_port) for _ in range(20)), "one may be there: the others are closed")
+        tap.equal(sockets(pid), with_one, "and no socket is left")
+        tap.equal(one.call("ApiVersions", 0)["ErrorCode"], 0, "who is there is served")
+    server.stop()
+
+
 def test_none():
     """no listener: no workers of it"""
     server = make("none", "")
@@ -161,4 +257,4 @@ def test_bad():
 
 
 pg.demote()
-tap.main([test_names, test_ipv6, test_loopback, test_taken, test_none, test_bad])
+tap.main([test_names, test_ipv6, test_loopback, test_taken, test_lookups, test_refused, test_none, test_bad])

@@ -4,6 +4,7 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import ssl
 import sys
@@ -313,6 +314,41 @@ def test_without():
     bare.stop()
 
 
+def test_uncertified_worker():
+    """a worker that comes up while the certificate is broken is given no connections with TLS, but others"""
+    two, port = make("two", pgtopic__listener_workers=2)
+    name = "SELECT pid FROM pg_stat_activity WHERE application_name = 'pgtopic listener %d'"
+    until("two workers are up", lambda: two.sql(name % 0) and two.sql(name % 1))
+    cert, key = ca.issue("localhost")
+    with open(two.data + "/server.crt", "w", encoding="utf8") as f:
+        f.write("no certificate\n")
+    old = two.sql(name % 1)
+    os.kill(int(old), signal.SIGTERM)
+    until("one starts again", lambda: two.sql(name % 1) not in ("", old))
+    pids = {two.sql(name % 0): "first", two.sql(name % 1): "second"}
+
+    def served_by(clients):
+        """Which worker serves each of them; their client ids say who is who."""
+        for client in clients:
+            served(client)
+        return [pids.get(two.sql("SELECT pid FROM clients WHERE client_id = '%s'" % client.client_id)) for client in clients]
+    secure = [connect(port, client_id="secure%d" % n) for n in range(4)]
+    tap.equal(served_by(secure), ["first"] * 4, "the one that has a certificate serves all with TLS")
+    plain = [raw.Client(two.bootstrap, client_id="plain%d" % n, timeout=60) for n in range(4)]
+    tap.equal(served_by(plain), ["second"] * 4, "the other one those without, and nothing else")
+    install(two, cert, key)
+    two.reload()
+    more = []
+
+    def goes_to_second():
+        more.append(connect(port, client_id="more%d" % len(more)))
+        return "second" in served_by(more)
+    until("when the certificate is good again both have clients with TLS", goes_to_second)
+    for client in secure + plain + more:
+        client.close()
+    two.stop()
+
+
 def test_loopback():
     """a listener on all addresses needs clients that are authenticated"""
     wide, port = make("wide", listeners="SSL://:{}")
@@ -329,4 +365,4 @@ rawtest.need_clients()
 pg.demote()
 ca = certs.Authority(pg.base_dir() + "/ca")
 server, tls_port = make()
-tap.main([test_served, test_reload, test_own, test_passphrase, test_client_auth, test_protocols, test_mixed_up, test_without, test_loopback])
+tap.main([test_served, test_reload, test_own, test_passphrase, test_client_auth, test_protocols, test_mixed_up, test_without, test_uncertified_worker, test_loopback])

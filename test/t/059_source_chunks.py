@@ -12,6 +12,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import cluster as pg      # noqa: E402
+import liar               # noqa: E402
 import points             # noqa: E402
 import tap                # noqa: E402
 import two_servers        # noqa: E402
@@ -309,6 +310,46 @@ def test_other_key():
     here.sql("SELECT drop_source('rekeyed')")
 
 
+def test_lies():
+    """a server whose answers about a chunk make no sense: the source fails and says so, and goes on when they do; no row is lost"""
+    there.sql("CREATE TABLE lied (id int PRIMARY KEY, v text); INSERT INTO lied SELECT n, 'v' || n FROM generate_series(1, 2500) n")
+    between = liar.Liar(there)
+    here.sql("SELECT create_source('lied', tables => ARRAY['lied'], topic => 'lied', format => 'row', snapshot => 'never', connection => '%s')" % between.connection())
+    pair.streaming("lied")
+    for n, (what, told, first) in enumerate([("a column less from the second piece on", liar.without_last_column, 2), ("no key", liar.null_first, 1),
+                                             ("more rows than it was asked for", liar.thrice, 1)], 1):
+        between.lie(b"FETCH ", told, first)
+        here.sql("SELECT resnapshot_source('lied', 'lied')")
+        pair.failing("lied", "unexpected answer of the source''s server", what + ": an error")
+        tap.ok(between.lies > 0, "about what the server has said")
+        tap.equal(here.sql("SELECT count(*) FROM topics.lied") if n > 1 else "0", str(2500 * (n - 1)), "nothing of the chunk comes")
+        between.be_honest()
+        here.sql("SELECT resume_task('lied')")
+        finished("lied", "when it speaks the truth the table is copied")
+        tap.equal(here.sql("SELECT count(*), count(DISTINCT key), count(*) FILTER (WHERE value->>'v' = 'v' || (value->>'id')) FROM topics.lied"),
+                  "%d|2500|%d" % (2500 * n, 2500 * n), "each row once, and as it is")
+    here.sql("SELECT drop_source('lied')")
+
+
+LEAK = """
+CREATE TABLE leaked (what text); GRANT ALL ON leaked TO PUBLIC;
+CREATE FUNCTION leak(what text) RETURNS bool LANGUAGE plpgsql COST 0.0001 AS $$ BEGIN INSERT INTO public.leaked VALUES (what); RETURN true; END $$;
+"""
+
+
+def test_barrier():
+    """functions of who asks see no rows of the view that he does not see"""
+    here.sql(LEAK)
+    ask = "TRUNCATE leaked; SET ROLE nobody; SELECT count(*) FROM source_snapshots WHERE public.leak(table_name); RESET ROLE; SELECT count(*) FROM leaked"
+    tap.ok(int(here.sql("SELECT count(*) FROM source_snapshots")) > 0, "there are tables of sources")
+    tap.equal(here.sql(ask), "0\n0", "nobody sees one, nor does a function of his")
+    here.sql("ALTER VIEW source_snapshots RESET (security_barrier)")
+    tap.ok(not here.sql(ask).endswith("\n0"), "which it would without the barrier")
+    here.sql("ALTER VIEW source_snapshots SET (security_barrier)")
+    tap.equal(here.sql("TRUNCATE leaked; SELECT count(*) FROM source_snapshots WHERE leak(table_name)").split("\n")[-1],
+              here.sql("SELECT count(*) FROM leaked"), "who sees them may look at them as he likes")
+
+
 def test_long():
     """a chunk that takes longer than the server waits for a sign of life"""
     there.sql("CREATE TABLE slow (id int PRIMARY KEY); INSERT INTO slow SELECT n FROM generate_series(1, 3000) n;"
@@ -337,4 +378,5 @@ pg.demote()
 stop = points.Points()
 pair = two_servers.Pair(here=stop.settings)
 here, there = pair.here, pair.there
-tap.main([test_incremental, test_again, test_window, test_running, test_keys, test_readers, test_swapped, test_orders, test_given_up, test_other_key, test_long, test_refusals])
+tap.main([test_incremental, test_again, test_window, test_running, test_keys, test_readers, test_swapped, test_orders, test_given_up, test_other_key, test_lies, test_long, test_refusals,
+          test_barrier])

@@ -127,7 +127,14 @@ pt_frame_visible(PtReader *r, const PtFrame *frame, Snapshot snapshot)
 		{
 			if (!TransactionIdPrecedes(xid, ReadNextTransactionId()))
 				pt_report_damage(&r->locator, frame->pos, "frame of a transaction that has never been");
-			return PT_IN_PROGRESS;
+
+			/*
+			 * A snapshot that does not know all subtransactions takes one
+			 * that was rolled back for running as long as its transaction
+			 * does.  It holds the log no more: others may be behind it.
+			 */
+			if (!TransactionIdDidAbort(xid))
+				return PT_IN_PROGRESS;
 		}
 		fate = pt_xid_fate(xid);
 		if (fate == PT_XID_FORGOTTEN)

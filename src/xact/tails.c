@@ -248,13 +248,14 @@ forget(void)
 }
 
 /*
- * COMMIT PREPARED or ROLLBACK PREPARED of any transaction has been done: moves
- * the committed ends of the logs that it had appended to.
+ * COMMIT PREPARED or ROLLBACK PREPARED of any transaction has been done, and
+ * is durable: moves the ends of the logs that it had appended to.
  */
 void
 pt_prepared_resolved(void)
 {
 	PT_STOP_POINT("prepared.decided");
 	pt_state_resolve_all();
+	pt_state_advance_all(pt_commit_safe(GetFlushRecPtr(NULL)));
 	pt_commit_request(GetXLogWriteRecPtr());
 }

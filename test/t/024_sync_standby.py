@@ -3,6 +3,7 @@
 
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -118,11 +119,24 @@ def test_restarted():
     tap.equal(becomes(str(last + 1)), str(last + 1), "when the standby is back consumers see it")
 
 
+def test_prepared():
+    """COMMIT PREPARED is answered: consumers are shown what it commits, though no committer does anything"""
+    committer = primary.worker_pids("pgtopic committer")[0]
+    before = int(end())
+    for i, statement in enumerate(("COMMIT", "PREPARE TRANSACTION 'p'; COMMIT PREPARED 'p'")):
+        os.kill(committer, signal.SIGSTOP)
+        try:
+            primary.sql("BEGIN; SELECT append('safe:0', 'x'); " + statement)
+            tap.equal(end(), str(before + 1 + i), statement)
+        finally:
+            os.kill(committer, signal.SIGCONT)
+
+
 pg.demote()
 tests = [test_without_standby, test_with_standby]
 try:
     raw.message("ProduceRequest")
-    tests += [test_answers, test_restarted]
+    tests += [test_answers, test_restarted, test_prepared]
 except RuntimeError:
     tap.note("left out: no kafka-clients jar (test/clients/install)")
 tap.main(tests)

@@ -15,14 +15,15 @@ A partition is a name, "log:0".  A value is written once at most, by one operati
     f = "seek"          parts: a list of partitions where it goes on elsewhere, None: all (an assignment, a rebalance)
     f = "ends"          ends: {partition: [start or None, end or None]}, as Kafka clients are told
     f = "delete"        part, before: an offset
-    f = "snapshot"      parts: {partition: [from, [[offset, value], ...]]}: all that one snapshot sees from that offset on
+    f = "snapshot"      parts: {partition: [from, [[offset, value], ...]]}: all that one snapshot sees from that offset on; standby: of one,
+                        which may be behind
     f = "worker"        p is one of those who must come to something after the end of all faults
     f = "healed"        the end of all faults
     f = "final"         reader, parts: {partition: [start, [[offset, value], ...]]}: a log from its start to its end, after everything
     f = "derived"       name, of: partitions, values, once: what somebody has made of the records of these partitions, one for each:
                         just one (once) or one at least
 
-Siblings: planted.py (the checker's own test), run (makes histories), README.md (what each name means).
+Siblings: planted.py (the checker's own test), run.py (makes histories), README.md (what each name means).
 """
 
 import bisect
@@ -281,11 +282,12 @@ def _circles(arrows):
                 if work:
                     low[work[-1][0]] = min(low[work[-1][0]], low[node])
                 if low[node] == order[node]:
-                    at = stack.index(node)
-                    if len(stack) - at > 1:
-                        found.append(stack[at:])
-                    on_stack.difference_update(stack[at:])
-                    del stack[at:]
+                    circle = []
+                    while not circle or circle[-1] != node:
+                        circle.append(stack.pop())
+                    on_stack.difference_update(circle)
+                    if len(circle) > 1:
+                        found.append(circle)
             elif other not in order:
                 order[other] = low[other] = len(order)
                 stack.append(other)
@@ -357,23 +359,45 @@ def ends(h):
     return found
 
 
+class _Order:
+    """The records of a partition in order, with their operations."""
+
+    def __init__(self, h, part):
+        self.offsets, self.ops, self.latest, self.earliest = [], [], [], []
+        for offset in h.offsets[part]:
+            write = h.writes.get(next(iter(h.seen[part, offset])))
+            if write is not None and write.op["type"] != "fail":
+                self.offsets.append(offset)
+                self.ops.append(write.op)
+        for op in self.ops:             # of those until here, the one that began last
+            self.latest.append(op if not self.latest or op["t0"] > self.latest[-1]["t0"] else self.latest[-1])
+        for op in reversed(self.ops):   # of those from here on, when the first began
+            self.earliest.append(min(op["t0"], self.earliest[-1] if self.earliest else op["t0"]))
+        self.earliest.reverse()
+
+    def latest_before(self, offset):
+        i = bisect.bisect_left(self.offsets, offset)
+        return self.latest[i - 1] if i else None
+
+    def from_on(self, offset, time):
+        """(offset, operation) of what is behind the offset, but for what began after that time."""
+        i = bisect.bisect_left(self.offsets, offset)
+        while i < len(self.offsets) and self.earliest[i] < time:
+            yield self.offsets[i], self.ops[i]
+            i += 1
+
+
 def snapshots(h):
     """no-prefix, G1b, torn-transaction: what a snapshot sees is no prefix of the order of commits"""
     found = []
-    txns = []
-    for op in h.txns:
-        where = [h.place(value) for _, value, _ in _sends(op)]
-        if op["f"] == "txn":
-            txns.append((op, [p for p in where if p]))
-        else:
-            txns += [(op, [p]) for p in where if p]
-    shown = collections.defaultdict(list)       # partition: (time, end) of earlier snapshots
     snaps = [op for op in h.ops if op["f"] == "snapshot"]
+    shown = collections.defaultdict(list)       # partition: (time, end) of earlier snapshots
     for op in snaps:
-        for part, (first, records) in op["parts"].items():
-            if records:
+        for part, (_, records) in op["parts"].items():
+            if records and not op.get("standby"):
                 shown[part].append((op["t1"], records[-1][0] + 1))
     shown = {part: _Bound(told) for part, told in shown.items()}
+    orders = {part: _Order(h, part) for part in set().union(*(op["parts"] for op in snaps))}
     for op in snaps:
         until = {}
         for part, (first, records) in op["parts"].items():
@@ -384,35 +408,33 @@ def snapshots(h):
                 if hole is not None:
                     found.append(("no-prefix", "%s offset %d is not seen, %d is, by %s" % (part, hole, offset, _who(op))))
                 expected = offset + 1
-            earlier = shown[part].at(op["t0"]) if part in shown else 0
+            earlier = shown[part].at(op["t0"]) if part in shown and not op.get("standby") else 0
             if until[part] < earlier and h.skipped(part, until[part], earlier, op["t1"]) is not None:
                 found.append(("no-prefix", "%s ends at %d, and did at %d in an earlier snapshot, by %s" % (part, until[part], earlier, _who(op))))
-        found += _frontier(h, op, until, txns)
+        found += _frontier(h, op, until, orders)
     return found
 
 
-def _frontier(h, snapshot, until, txns):
+def _frontier(h, snapshot, until, orders):
     """Of one snapshot, which sees each partition until an offset: whole transactions, and all that ended before another that it sees began."""
-    found, latest = [], None
-    hidden = []
-    for op, where in txns:
-        where = [(part, offset) for part, offset in where if part in until]
-        seen = [p for p in where if p[1] < until[p[0]]]
-        rest = [p for p in where if p[1] >= max(until[p[0]], h.deleted(p[0], snapshot["t1"]))]
-        if seen and (latest is None or op["t0"] > latest["t0"]):
-            latest = op
-        if rest and not seen and op["type"] == "ok":
-            hidden.append((op, rest[0]))
-        if seen and rest:
-            same = {p[0] for p in seen} & {p[0] for p in rest}
-            found.append(("G1b" if same else "torn-transaction", "of the transaction of %s at %.3f, %s %d is seen, %s %d is not, by %s" % (
-                op["p"], op["t0"], *seen[0], *rest[0], _who(snapshot))))
-    for op, (part, offset) in hidden:
-        if op["t1"] < snapshot["t0"]:
-            found.append(("no-prefix", "%s %d was acknowledged (%s), and is not seen by %s" % (part, offset, _who(op), _who(snapshot))))
-        elif latest is not None and op["t1"] < latest["t0"]:
-            found.append(("no-prefix", "%s %d (%s) is not seen, and what began after it (%s) is, by %s" % (
-                part, offset, _who(op), _who(latest), _who(snapshot))))
+    found, told = [], set()
+    latest = max((op for op in (orders[part].latest_before(end) for part, end in until.items()) if op), key=lambda op: op["t0"], default=None)
+    for part, end in until.items():
+        for offset, op in orders[part].from_on(max(end, h.deleted(part, snapshot["t1"])), snapshot["t1"]):
+            if id(op) in told:
+                continue
+            told.add(id(op))
+            where = [h.place(value) for _, value, _ in _sends(op)] if op["f"] == "txn" else []
+            seen = [p for p in where if p and p[0] in until and p[1] < until[p[0]]]
+            if seen:
+                same = part in {p[0] for p in seen}
+                found.append(("G1b" if same else "torn-transaction", "of the transaction of %s at %.3f, %s %d is seen, %s %d is not, by %s" % (
+                    op["p"], op["t0"], *seen[0], part, offset, _who(snapshot))))
+            elif op["type"] == "ok" and op["t1"] < snapshot["t0"] and not snapshot.get("standby"):
+                found.append(("no-prefix", "%s %d was acknowledged (%s), and is not seen by %s" % (part, offset, _who(op), _who(snapshot))))
+            elif op["type"] == "ok" and latest is not None and op["t1"] < latest["t0"]:
+                found.append(("no-prefix", "%s %d (%s) is not seen, and what began after it (%s) is, by %s" % (
+                    part, offset, _who(op), _who(latest), _who(snapshot))))
     return found
 
 

@@ -462,6 +462,26 @@ pt_state_advance(PtLogState *state, XLogRecPtr lsn)
 	tell_housekeeper(&locator, was_empty, producers, &before, &after);
 }
 
+/* Up to where WAL must be safe for all that has been committed by now. */
+XLogRecPtr
+pt_state_waiting_lsn(void)
+{
+	XLogRecPtr	lsn = InvalidXLogRecPtr;
+
+	SpinLockAcquire(&shared->waiting_mutex);
+	for (int i = 0; i < shared->nwaiting; i++)
+	{
+		PtLogState *state = shared->waiting[i];
+
+		SpinLockAcquire(&state->mutex);
+		if (state->ring_n > 0)
+			lsn = Max(lsn, state->ring[state->ring_n - 1].lsn);
+		SpinLockRelease(&state->mutex);
+	}
+	SpinLockRelease(&shared->waiting_mutex);
+	return lsn;
+}
+
 /* The same for every log that has something waiting. */
 void
 pt_state_advance_all(XLogRecPtr lsn)

@@ -170,6 +170,7 @@ extern void pt_state_committed(PtLogState *state, XLogRecPtr lsn);
 extern void pt_state_advance(PtLogState *state, XLogRecPtr lsn);
 
 /* Same for all logs that wait. */
+extern XLogRecPtr pt_state_waiting_lsn(void);
 extern void pt_state_advance_all(XLogRecPtr lsn);
 
 extern PtLogEnd pt_state_durable(PtLogState *state);

@@ -32,6 +32,7 @@
 #include "access/relation.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "miscadmin.h"
 #include "replication/syncrep.h"
 
 #include "log/watch.h"
@@ -249,13 +250,25 @@ forget(void)
 
 /*
  * COMMIT PREPARED or ROLLBACK PREPARED of any transaction has been done, and
- * is durable: moves the ends of the logs that it had appended to.
+ * is durable: moves the ends of the logs that it had appended to.  Clog says
+ * of its commit only that it is not behind a certain LSN, where another may be
+ * under way: then this waits as that one does.
  */
 void
 pt_prepared_resolved(void)
 {
+	XLogRecPtr	lsn;
+
 	PT_STOP_POINT("prepared.decided");
 	pt_state_resolve_all();
+	lsn = pt_state_waiting_lsn();
+	if (synchronous_commit > SYNCHRONOUS_COMMIT_OFF && !XLogRecPtrIsInvalid(lsn))
+	{
+		XLogFlush(lsn);
+		HOLD_INTERRUPTS();
+		SyncRepWaitForLSN(lsn, true);
+		RESUME_INTERRUPTS();
+	}
 	pt_state_advance_all(pt_commit_safe(GetFlushRecPtr(NULL)));
 	pt_commit_request(GetXLogWriteRecPtr());
 }

@@ -248,6 +248,7 @@ OTHERS = """
 | Java console tools | `test_java` | every codec both ways with SQL and librdkafka |
 | members that are killed and paused | `test_rebalance.py` | no record skipped, none twice beyond the last commit; both protocols, all assignors |
 | floods and hostile members | `test_group_load.py` | bounded memory, right errors, everybody else unharmed |
+| Kafka Streams 4.4.0 | `test_streams.py` | exactly_once_v2 and at_least_once: count, sum, windows, join of streams, interactive queries; kill -9 of server and application |
 | raw.py, from Kafka's message specs | `test_versions.py` | every version of every API |
 """
 

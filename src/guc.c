@@ -105,7 +105,7 @@ static const PtIntSetting int_settings[] = {
 	{"pgtopic.transaction_workers", &pt_transaction_workers, 2, 1, 16, PGC_POSTMASTER, 0,
 		"Number of processes that commit transactions of Kafka clients.",
 	"A transaction is committed by one of them."},
-	{"pgtopic.transaction_memory", &pt_transaction_memory, 64 * 1024, 0, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB,
+	{"pgtopic.transaction_memory", &pt_transaction_memory, 64 * 1024, 1024, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB,
 		"Most shared memory for what open transactions of Kafka clients have sent.",
 	"What has no room is kept in temporary files."},
 	{"pgtopic.transaction_buffer", &pt_transaction_buffer, 1024, 0, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB,

@@ -182,7 +182,7 @@ make_copy(const PtStageBatch *batch)
 
 	if (entry != NULL)
 		pt_stage_unlock(entry);
-	copy = fits ? pt_stage_allocate(size) : InvalidDsaPointer;
+	copy = fits ? pt_stage_allocate(size, false) : InvalidDsaPointer;
 	if (DsaPointerIsValid(copy))
 	{
 		StagePiece *piece = pt_stage_get(StagePiece, copy);

@@ -120,7 +120,7 @@ extern StageEntry *pt_stage_find(int64 producer_id, bool exclusive);
 extern void pt_stage_unlock(StageEntry *entry);
 extern PtString pt_stage_id(const StageEntry *entry);
 extern void pt_stage_set_news(StageEntry *entry, bool has_news);
-extern dsa_pointer pt_stage_allocate(Size size);
+extern dsa_pointer pt_stage_allocate(Size size, bool must);
 extern void pt_stage_free(dsa_pointer what, Size size);
 extern StagePart *pt_stage_part(const StageEntry *entry, Oid leaf);
 extern StagePart *pt_stage_part_add(StageEntry *entry, Oid leaf);

@@ -162,7 +162,7 @@ pt_stage_offsets(int64 producer_id, int16 epoch, PtString group_id, const PtStag
 
 	if (!pt_stage_exists())
 		return TXN_INVALID_PRODUCER_ID_MAPPING;
-	rows = pt_stage_allocate(size);
+	rows = pt_stage_allocate(size, true);
 	if (DsaPointerIsValid(rows))
 		rows_write(pt_stage_get(StageRows, rows), size, group_id, offsets, n);
 	entry = pt_stage_find(producer_id, true);

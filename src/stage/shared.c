@@ -168,15 +168,20 @@ pt_stage_set_news(StageEntry *entry, bool has_news)
 
 /*
  * Memory for what is staged; invalid when pgtopic.transaction_memory is used
- * up, or the system has none.  Called without locks, does not throw.
+ * up, or the system has none.  A quarter of it is left to what has no other
+ * place ("must"), so that batches, which have, never take all.  Called without
+ * locks, does not throw.
  */
 dsa_pointer
-pt_stage_allocate(Size size)
+pt_stage_allocate(Size size, bool must)
 {
+	uint64		limit = (uint64) pt_transaction_memory * 1024;
 	MemoryContext old = CurrentMemoryContext;
 	volatile dsa_pointer result = InvalidDsaPointer;
 
-	if (pg_atomic_read_u64(&pt_stage_shared->memory_bytes) + size > (uint64) pt_transaction_memory * 1024)
+	if (!must)
+		limit -= limit / 4;
+	if (pg_atomic_read_u64(&pt_stage_shared->memory_bytes) + size > limit)
 		return InvalidDsaPointer;
 	PG_TRY();
 	{

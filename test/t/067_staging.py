@@ -294,6 +294,27 @@ def test_offsets():
     p.after()
 
 
+def test_full_memory():
+    """batches take no memory that offsets of groups need"""
+    leaf, = topic("filled")
+    server.set(**{"pgtopic.transaction_memory": "1MB", "pgtopic.transaction_buffer": "10MB"})
+    server.reload()
+    server.wait_for("SELECT current_setting('pgtopic.transaction_buffer') = '10MB'")
+    p = Producer(v2=False)
+    p.add(leaf)
+    for _ in range(20):
+        p.send(leaf, "f" * 60000)
+    stats = p.stats()
+    tap.ok(stats[0] == 20 and stats[2] > 0, "a transaction fills it, and goes on in a file: %s" % stats)
+    q = Producer(v2=False)
+    q.add()
+    tap.equal([q.offset("fillers", "filled", 0, n) for n in range(100)], [0] * 100, "another one stages offsets")
+    tap.ok(p.commit(bump=False) and q.commit(bump=False), "both are committed")
+    tap.equal(server.sql("SELECT count(*) FROM topics.filled"), "20", "with all batches")
+    server.set(**{"pgtopic.transaction_memory": None, "pgtopic.transaction_buffer": None})
+    server.reload()
+
+
 def test_code_of_users():
     """triggers run with the commit, and one that refuses refuses all of it"""
     a, b = topic("judged", 2)
@@ -457,7 +478,7 @@ def test_crash():
     tap.equal(values("crashed"), "three", "alone")
 
 
-TESTS = [test_commit, test_admission, test_files, test_limits, test_offsets, test_code_of_users, test_changes, test_locks,
+TESTS = [test_commit, test_admission, test_files, test_limits, test_offsets, test_full_memory, test_code_of_users, test_changes, test_locks,
          test_crossed, test_learned, test_ended_worker, test_crash]
 
 

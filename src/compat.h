@@ -580,6 +580,17 @@ typedef struct PtJsonOut
 #endif
 
 /*
+ * 18: tokens of OAuth, which validator modules check.  A macro, for files that
+ * include libpq/hba.h.
+ */
+#if PG_VERSION_NUM < 180000
+#define pt_hba_is_oauth(line) ((void) (line), false)
+#else
+#define PT_HAS_OAUTH
+#define pt_hba_is_oauth(line) ((line)->auth_method == uaOAuth)
+#endif
+
+/*
  * 18: what log_connections has told to log is a set.  Macros, for files that
  * include PT_LOG_CONNECTIONS_H.
  */

@@ -47,6 +47,7 @@ int			pt_max_request_size;
 int			pt_idle_timeout_ms;
 int			pt_max_reauth_ms;
 int			pt_failed_login_delay_ms;
+int			pt_oauth_workers;
 bool		pt_auto_create_topics;
 bool		pt_kafka_admin;
 bool		pt_groups_follow_topics;
@@ -132,6 +133,9 @@ static const PtIntSetting int_settings[] = {
 	{"pgtopic.failed_login_delay", &pt_failed_login_delay_ms, 100, 0, 60000, PGC_SIGHUP, GUC_UNIT_MS,
 		"How long a Kafka client waits for the answer when its authentication has failed.",
 	"Kafka's connection.failed.authentication.delay.ms."},
+	{"pgtopic.oauth_workers", &pt_oauth_workers, 2, 0, PT_OAUTH_WORKERS_MAX, PGC_SIGHUP, 0,
+		"How many tokens of OAuth a listener worker has checked at the same time, each by a process of its own.",
+	"They count towards max_worker_processes while they run. 0: mechanism OAUTHBEARER is not offered."},
 	{"pgtopic.default_partitions", &pt_default_partitions, 1, 1, 10000, PGC_SIGHUP, 0,
 	"Partitions of a topic that is created without saying how many.", "Kafka's num.partitions."},
 	{"pgtopic.offsets_retention", &pt_offsets_retention, 7 * 24 * 60, 0, 100 * 366 * 24 * 60, PGC_SIGHUP, GUC_UNIT_MIN,

@@ -36,6 +36,8 @@ extern int	pt_max_request_size;	/* bytes */
 extern int	pt_idle_timeout_ms; /* 0: never */
 extern int	pt_max_reauth_ms;	/* 0: none */
 extern int	pt_failed_login_delay_ms;
+#define PT_OAUTH_WORKERS_MAX	32
+extern int	pt_oauth_workers;
 extern bool pt_groups_follow_topics;	/* who may read its topics may use a
 										 * group */
 extern bool pt_kafka_admin;		/* clients may change the server itself */

@@ -5,7 +5,8 @@
  *
  * The rules are PostgreSQL's own: pg_hba.conf and pg_ident.conf say how a
  * client may prove that it is a role, pg_authid has the passwords.  Nothing
- * here waits, for a client, a lock or a name server.
+ * here waits, for a client, a lock or a name server; what may do so
+ * (validators of tokens) has a process of its own.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -23,7 +24,8 @@
 /* SASL mechanisms: name of the constant, name on the wire. */
 #define PT_MECHANISMS(X) \
 	X(SCRAM_SHA_256, "SCRAM-SHA-256") \
-	X(PLAIN, "PLAIN")
+	X(PLAIN, "PLAIN") \
+	X(OAUTHBEARER, "OAUTHBEARER")
 
 typedef enum PtMechanism
 {
@@ -72,15 +74,23 @@ typedef enum PtAuthOutcome
 	PT_AUTH_CONTINUE,			/* out is for the client, which answers */
 	PT_AUTH_DONE,				/* it is who it says; out is for the client */
 	PT_AUTH_FAILED,				/* it is not, which has been logged */
+	PT_AUTH_REFUSED,			/* the same, and out tells it so in the
+								 * mechanism's words; it answers, and then has
+								 * failed */
 	PT_AUTH_LATER				/* ask again with the same message, at
 								 * exchange->again_at */
 } PtAuthOutcome;
 
 extern PtAuthExchange *pt_auth_begin(MemoryContext mcxt, const PtAuthPeer *peer, PtMechanism mechanism);
+extern int	pt_auth_message_max(PtMechanism mechanism);
 extern PtAuthOutcome pt_auth_step(PtAuthExchange *exchange, const char *in, int len, char **out, int *out_len);
 extern const char *pt_auth_role_name(const PtAuthExchange *exchange);
 extern TimestampTz pt_auth_again_at(const PtAuthExchange *exchange);
+extern TimestampTz pt_auth_valid_until(const PtAuthExchange *exchange);
 extern void pt_auth_end(PtAuthExchange *exchange);
+
+/* token_worker.c: the main function of a background worker */
+extern PGDLLEXPORT void pt_token_worker_main(Datum arg);
 
 /* certificate.c */
 extern bool pt_auth_certificate(const PtAuthPeer *peer, char *role_name);

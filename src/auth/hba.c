@@ -408,14 +408,17 @@ is_loopback(const struct sockaddr_storage *address)
 
 /*
  * Returns the mechanisms that fit the line's method.  PLAIN sends the password
- * as it is: only what nobody else can read may carry it.
+ * as it is, OAUTHBEARER a token: only what nobody else can read may carry it.
  */
 static uint32
 mechanisms_of(const HbaLine *line, const PtAuthPeer *peer)
 {
 	uint32		scram = 1 << PT_MECHANISM_SCRAM_SHA_256;
-	uint32		plain = peer->tls || is_loopback(&peer->address) ? 1 << PT_MECHANISM_PLAIN : 0;
+	bool		private = peer->tls || is_loopback(&peer->address);
+	uint32		plain = private ? 1 << PT_MECHANISM_PLAIN : 0;
 
+	if (pt_hba_is_oauth(line))
+		return private && pt_oauth_workers > 0 ? 1 << PT_MECHANISM_OAUTHBEARER : 0;
 	switch (line->auth_method)
 	{
 		case uaTrust:
@@ -467,11 +470,11 @@ certificate_problem(const HbaLine *line, const PtAuthPeer *peer, const char *rol
 }
 
 /*
- * Returns why the line does not let the role in by this mechanism, for the
- * log, or NULL.
+ * Returns why the line's method is of no use where passwords are asked for, or
+ * NULL.
  */
-const char *
-pt_hba_problem(const HbaLine *line, const PtAuthPeer *peer, PtMechanism mechanism, const char *role)
+static const char *
+method_problem(const HbaLine *line)
 {
 	switch (line->auth_method)
 	{
@@ -479,16 +482,36 @@ pt_hba_problem(const HbaLine *line, const PtAuthPeer *peer, PtMechanism mechanis
 		case uaPassword:
 		case uaMD5:
 		case uaSCRAM:
-			break;
+			return NULL;
 		case uaCert:
 			return "Method \"cert\" needs a listener with protocol SSL, without SASL.";
 		default:
 			return psprintf("Kafka clients cannot use method \"%s\".", hba_authname(line->auth_method));
 	}
+}
+
+/*
+ * Returns why the line does not let the role in by this mechanism, for the
+ * log, or NULL.
+ */
+const char *
+pt_hba_problem(const HbaLine *line, const PtAuthPeer *peer, PtMechanism mechanism, const char *role)
+{
+	if (pt_hba_is_oauth(line) && pt_oauth_workers == 0)
+		return "Method \"oauth\" needs a \"pgtopic.oauth_workers\" above 0.";
+	if (pt_hba_is_oauth(line) != (mechanism == PT_MECHANISM_OAUTHBEARER))
+		return "Mechanism OAUTHBEARER goes with method \"oauth\" and no other.";
+	if (!pt_hba_is_oauth(line))
+	{
+		const char *problem = method_problem(line);
+
+		if (problem != NULL)
+			return problem;
+	}
 	if (!(mechanisms_of(line, peer) & (1 << mechanism)))
 		return line->auth_method == uaSCRAM ?
 			"Method \"scram-sha-256\" lets nobody in by mechanism PLAIN; method \"password\" does." :
-			"Mechanism PLAIN needs TLS, or a client on this machine.";
+			psprintf("Mechanism %s needs TLS, or a client on this machine.", mechanism == PT_MECHANISM_PLAIN ? "PLAIN" : "OAUTHBEARER");
 	return certificate_problem(line, peer, role);
 }
 

@@ -145,3 +145,145 @@ pt_plain_read(const char *message, int len, char *name, int name_size, char *pas
 	}
 	return NULL;
 }
+
+/*
+ * Returns the first byte behind "word", or NULL if the text does not begin
+ * with it, in whatever case.
+ */
+static const char *
+skip_word(const char *at, const char *end, const char *word)
+{
+	int			n = strlen(word);
+
+	return end - at >= n && pg_strncasecmp(at, word, n) == 0 ? at + n : NULL;
+}
+
+/*
+ * Finds the token in the value of "auth": "Bearer", blanks, and the token
+ * (RFC 6750, b64token).
+ */
+static const char *
+read_credentials(const char *at, const char *end, const char **token, int *token_len)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/";
+
+	at = skip_word(at, end, "Bearer ");
+	if (at == NULL)
+		return "the message has no bearer token";
+	while (at < end && *at == ' ')
+		at++;
+	*token = at;
+	while (at < end && *at != '\0' && strchr(allowed, *at) != NULL)
+		at++;
+	if (at == *token)
+		return "the token is empty";
+	while (at < end && *at == '=')
+		at++;
+	*token_len = at - *token;
+	return at == end ? NULL : "the token has a character that is not allowed";
+}
+
+/*
+ * Takes a pair of the message, key=value.  "auth" has the token, "role" is an
+ * extension (KIP-342) by which a client may say which role it wants to be.
+ * What else there is has no meaning here.
+ */
+static const char *
+read_pair(const char *at, const char *end, char *role, int role_size, const char **token, int *token_len)
+{
+	const char *equals = memchr(at, '=', end - at);
+	int			key_len = equals == NULL ? 0 : equals - at;
+
+	if (key_len == 0)
+		return "the message has something that is no pair of key and value";
+	for (int i = 0; i < key_len; i++)
+	{
+		if (!((at[i] >= 'a' && at[i] <= 'z') || (at[i] >= 'A' && at[i] <= 'Z')))
+			return "the message has a key with other characters than letters";
+	}
+	if (key_len == 4 && memcmp(at, "auth", 4) == 0)
+		return *token != NULL ? "the message has two tokens" : read_credentials(equals + 1, end, token, token_len);
+	if (key_len == 4 && memcmp(at, "role", 4) == 0)
+	{
+		if (role[0] != '\0')
+			return "the message names two roles";
+		if (equals + 1 == end || !copy_text(role, role_size, equals + 1, end - equals - 1))
+			return "the role's name is not valid";
+	}
+	return NULL;
+}
+
+/*
+ * Reads the header of the message: "n,," or "y,,", with a=NAME between the
+ * commas if the client says as whom it wants to act, and 0x01 behind it.
+ */
+static const char *
+read_bearer_header(const char **at, const char *end, char *role, int role_size)
+{
+	const char *comma;
+
+	if (end - *at < 4 || ((*at)[0] != 'n' && (*at)[0] != 'y') || (*at)[1] != ',')
+		return "the message is no first message without channel binding";
+	*at += 2;
+	comma = memchr(*at, ',', end - *at);
+	if (comma == NULL || comma + 1 == end || comma[1] != '\001')
+		return "the message has no end of its header";
+	if (comma > *at)
+	{
+		if (comma - *at < 3 || (*at)[0] != 'a' || (*at)[1] != '=' ||
+			!decode_saslname(*at + 2, comma, role, role_size))
+			return "the authorization identity is not valid";
+	}
+	*at = comma + 2;
+	return NULL;
+}
+
+static const char *
+read_bearer(const char *at, const char *end, char *role, int role_size, const char **token, int *token_len)
+{
+	const char *problem = read_bearer_header(&at, end, role, role_size);
+
+	while (problem == NULL && at < end && *at != '\001')
+	{
+		const char *next = memchr(at, '\001', end - at);
+
+		if (next == NULL)
+			return "the message ends amid a pair";
+		problem = read_pair(at, next, role, role_size, token, token_len);
+		at = next + 1;
+	}
+	if (problem != NULL)
+		return problem;
+	if (at + 1 != end)
+		return "the message has no end, or something behind it";
+	return *token == NULL ? "the message has no token" : NULL;
+}
+
+/*
+ * Reads the message of OAUTHBEARER (RFC 7628), as Kafka's clients send it
+ * (KIP-255):
+ *
+ *		n,,^Aauth=Bearer TOKEN^Akey=value^A^A
+ *
+ * The role is empty if the client does not say it; it may, as authorization
+ * identity or as extension "role".  The token is in the message, without a
+ * zero byte behind it.
+ */
+const char *
+pt_bearer_read(const char *message, int len, char *role, int role_size, const char **token, int *token_len)
+{
+	const char *problem;
+
+	Assert(len >= 0 && role_size > 0);
+	role[0] = '\0';
+	*token = NULL;
+	*token_len = 0;
+	if (len > PT_BEARER_MESSAGE_MAX)
+		return "the message is too long";
+	if (memchr(message, '\0', len) != NULL)
+		return "the message has a zero byte";
+	problem = read_bearer(message, message + len, role, role_size, token, token_len);
+	if (problem != NULL)
+		role[0] = '\0';
+	return problem;
+}

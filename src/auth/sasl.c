@@ -8,7 +8,8 @@
  * server's own (pg_be_scram_mech), with the verifier of pg_authid; for a role
  * that is not there, or has none, it goes through the same steps with a mock
  * verifier and fails at the end.  PLAIN is checked against the same verifier
- * (password.c).
+ * (password.c).  A token of OAUTHBEARER is checked by a process of its own
+ * (token_jobs.c); the client names no role then, but its token does.
  *
  * A client never learns why it was refused.  The log does (report.c).
  *
@@ -35,9 +36,11 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "auth/internal.h"
 #include "auth/message.h"
+#include "auth/token.h"
 
 struct PtAuthExchange
 {
@@ -50,7 +53,15 @@ struct PtAuthExchange
 	const HbaLine *line;		/* of this step only */
 	const char *detail;			/* for the log, if it fails */
 	TimestampTz again_at;		/* PT_AUTH_LATER */
+	PtTokenJob *job;			/* has the token checked; NULL: not begun */
+	TimestampTz valid_until;	/* of the token */
 };
+
+/* What every client hears whose token is refused (RFC 7628). */
+#define BEARER_REFUSED	"{\"status\":\"invalid_token\"}"
+
+/* When to try again to have a token checked. */
+#define BEARER_AGAIN_MS	20
 
 static const char *const mechanism_names[] = {
 #define MECHANISM_NAME(name, text) [PT_MECHANISM_##name] = text,
@@ -95,6 +106,7 @@ pt_auth_begin(MemoryContext mcxt, const PtAuthPeer *peer, PtMechanism mechanism)
 	exchange->peer.cert_cn = peer->cert_cn ? pstrdup(peer->cert_cn) : NULL;
 	exchange->peer.cert_dn = peer->cert_dn ? pstrdup(peer->cert_dn) : NULL;
 	exchange->peer.name = pstrdup(peer->name);
+	exchange->valid_until = DT_NOEND;
 	MemoryContextSwitchTo(old);
 	return exchange;
 }
@@ -109,6 +121,24 @@ TimestampTz
 pt_auth_again_at(const PtAuthExchange *exchange)
 {
 	return exchange->again_at;
+}
+
+/*
+ * Returns until when counts what the client has shown; DT_NOEND: for good.
+ */
+TimestampTz
+pt_auth_valid_until(const PtAuthExchange *exchange)
+{
+	return exchange->valid_until;
+}
+
+/*
+ * Returns the most bytes that a message of the mechanism may have.
+ */
+int
+pt_auth_message_max(PtMechanism mechanism)
+{
+	return mechanism == PT_MECHANISM_OAUTHBEARER ? PT_BEARER_MESSAGE_MAX : PT_SASL_MESSAGE_MAX;
 }
 
 void
@@ -275,6 +305,76 @@ plain_step(PtAuthExchange *exchange, const char *in, int len)
 }
 
 /*
+ * The message of OAUTHBEARER: which role does it name, or lead to?  Returns
+ * false if that one may not come in by a token, which has been logged.
+ */
+static bool
+bearer_begin(PtAuthExchange *exchange, const char *in, int len, const char **token, int *token_len)
+{
+	const char *problem = pt_bearer_read(in, len, exchange->role, sizeof(exchange->role), token, token_len);
+	PtTokenClaims claims;
+
+	if (problem != NULL)
+	{
+		refuse(exchange, psprintf("OAUTHBEARER: %s.", problem));
+		return false;
+	}
+	pt_token_claims(*token, *token_len, &claims);
+	exchange->valid_until = claims.expires_at;
+	if (exchange->role[0] == '\0' && !pt_token_role(&exchange->peer, &claims, exchange->role))
+	{
+		refuse(exchange, claims.subject == NULL ?
+			   "The token has no subject, and the client has not said its role (extension \"role\")." :
+			   psprintf("No line of pg_hba.conf with method \"oauth\" leads from the token's subject \"%s\" to a role.",
+						claims.subject));
+		return false;
+	}
+	return find_line(exchange);
+}
+
+/*
+ * What has become of the token.
+ */
+static PtAuthOutcome
+bearer_poll(PtAuthExchange *exchange)
+{
+	const char *detail = NULL;
+	PtAuthOutcome outcome = pt_token_job_poll(exchange->job, &detail, &exchange->again_at);
+
+	if (outcome != PT_AUTH_FAILED)
+		return outcome;
+	exchange->line = pt_hba_find(&exchange->peer, exchange->role, get_role_oid(exchange->role, true));
+	return refuse(exchange, detail);
+}
+
+/*
+ * The message of OAUTHBEARER.  It is looked at again as long as the token is
+ * being checked.
+ */
+static PtAuthOutcome
+bearer_step(PtAuthExchange *exchange, const char *in, int len, char **out, int *out_len)
+{
+	PtAuthOutcome outcome = PT_AUTH_FAILED;
+	const char *token;
+	int			token_len;
+
+	if (exchange->job != NULL)
+		outcome = bearer_poll(exchange);
+	else if (bearer_begin(exchange, in, len, &token, &token_len))
+	{
+		exchange->job = pt_token_job_start(exchange->mcxt, &exchange->peer, exchange->role, token, token_len);
+		exchange->again_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+														 exchange->job == NULL ? BEARER_AGAIN_MS : 1);
+		outcome = PT_AUTH_LATER;
+	}
+	if (outcome != PT_AUTH_FAILED)
+		return outcome;
+	*out = pstrdup(BEARER_REFUSED);
+	*out_len = strlen(BEARER_REFUSED);
+	return PT_AUTH_REFUSED;
+}
+
+/*
  * Takes the next message of the client, which has any len bytes and a zero
  * byte behind them.  *out is the answer, in the current memory context; len 0
  * if there is none.  Must run in a transaction.
@@ -291,6 +391,8 @@ pt_auth_step(PtAuthExchange *exchange, const char *in, int len, char **out, int 
 	exchange->line = NULL;
 	if (exchange->mechanism == PT_MECHANISM_PLAIN)
 		outcome = plain_step(exchange, in, len);
+	else if (exchange->mechanism == PT_MECHANISM_OAUTHBEARER)
+		outcome = bearer_step(exchange, in, len, &answer, &answer_len);
 	else
 		outcome = scram_step(exchange, in, len, &answer, &answer_len);
 	exchange->line = NULL;

@@ -122,12 +122,12 @@ kafka_login_lifetime_ms(const KafkaSession *session)
 }
 
 /*
- * The session's client has proven that it is the role with that name.  Makes
- * the session the role's, or returns false, which has been logged.  Must run
- * in a transaction.
+ * The session's client has proven that it is the role with that name, by what
+ * counts so long (DT_NOEND: for good).  Makes the session the role's, or
+ * returns false, which has been logged.  Must run in a transaction.
  */
 bool
-kafka_login_finish(KafkaSession *session, const char *role_name, const char *mechanism)
+kafka_login_finish(KafkaSession *session, const char *role_name, const char *mechanism, TimestampTz until)
 {
 	PtAuthPeer	peer = kafka_login_peer(session);
 	Oid			role = get_role_oid(role_name, true);
@@ -148,6 +148,7 @@ kafka_login_finish(KafkaSession *session, const char *role_name, const char *mec
 	session->role_until = valid_until;
 	session->expires_at = 0;
 	if (pt_max_reauth_ms > 0)
-		session->expires_at = Min(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pt_max_reauth_ms), valid_until);
+		session->expires_at = Min(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pt_max_reauth_ms),
+								  Min(valid_until, until));
 	return true;
 }

@@ -89,7 +89,8 @@ find_certificate(KafkaSession *session)
 	PtAuthPeer	peer = kafka_login_peer(session);
 	char		role_name[NAMEDATALEN];
 
-	if (!pt_auth_certificate(&peer, role_name) || !kafka_login_finish(session, role_name, KAFKA_MECHANISM_SSL))
+	if (!pt_auth_certificate(&peer, role_name) ||
+		!kafka_login_finish(session, role_name, KAFKA_MECHANISM_SSL, DT_NOEND))
 		return pstrdup("its client certificate does not let it in");
 	session->expires_at = 0;	/* it cannot do that again */
 	return NULL;

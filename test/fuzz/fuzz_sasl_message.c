@@ -26,6 +26,17 @@ LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 
 	if (size == 0)
 		return 0;
+	if (data[0] & 2)
+	{
+		const char *token;
+		int			token_len;
+		const char *message = (const char *) data + 1;
+
+		if (pt_bearer_read(message, (int) size - 1, name, sizeof(name), &token, &token_len) == NULL)
+			Assert(token_len > 0 && token >= message && token + token_len + 2 <= message + size - 1);
+		Assert(strlen(name) < sizeof(name));
+		return 0;
+	}
 	if (data[0] & 1)
 		problem = pt_scram_user_name((const char *) data + 1, (int) size - 1, name, sizeof(name));
 	else

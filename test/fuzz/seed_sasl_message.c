@@ -31,6 +31,7 @@ main(int argc, char **argv)
 {
 	static const char scram[] = "\1n,,n=a=2Cl=3Dice,r=fyko+d2lbbFgONRv9qkxdawL,e=x";
 	static const char plain[] = "\0alice\0alice\0secret";
+	static const char bearer[] = "\2n,a=al=2Cice,\001auth=Bearer a.b-_~+/c==\001role=x\001\001";
 
 	if (argc != 2)
 	{
@@ -39,5 +40,6 @@ main(int argc, char **argv)
 	}
 	write_seed(argv[1], "scram", scram, sizeof(scram) - 1);
 	write_seed(argv[1], "plain", plain, sizeof(plain) - 1);
+	write_seed(argv[1], "bearer", bearer, sizeof(bearer) - 1);
 	return 0;
 }

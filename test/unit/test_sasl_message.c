@@ -47,6 +47,27 @@ plain(const char *bytes, int len)
 	return problem;
 }
 
+static const char *token;
+static int	token_len;
+
+static const char *
+bearer(const char *bytes, int len)
+{
+	static char *copy;
+	const char *problem;
+
+	pg_free(copy);
+	copy = pg_malloc(len);		/* the token is in it */
+	memcpy(copy, bytes, len);
+	problem = pt_bearer_read(copy, len, name, sizeof(name), &token, &token_len);
+	if (problem == NULL)
+		CHECK(token >= copy && token_len > 0 && token + token_len <= copy + len);
+	return problem;
+}
+
+#define BEARER(text) bearer(text, sizeof(text) - 1)
+#define TOKEN_IS(text) (token_len == (int) strlen(text) && memcmp(token, text, token_len) == 0)
+
 #define SCRAM(text) scram(text, sizeof(text) - 1)
 #define PLAIN(text) plain(text, sizeof(text) - 1)
 
@@ -149,7 +170,7 @@ test_plain_lengths(void)
 static void
 test_random_bytes(void)
 {
-	static const char alphabet[] = {'n', ',', '=', 'y', '2', 'C', '3', 'D', 'r', '\0', 'a', '\xff'};
+	static const char alphabet[] = {'n', ',', '=', 'y', '2', 'C', '3', 'D', 'r', '\0', 'a', '\xff', '\001'};
 	uint32		seed = 1;
 
 	for (int i = 0; i < 200000; i++)
@@ -165,7 +186,73 @@ test_random_bytes(void)
 		len = (seed >> 8) % (sizeof(bytes) + 1);
 		(void) scram(bytes, len);
 		(void) plain(bytes, len);
+		(void) bearer(bytes, len);
 	}
+}
+
+static void
+test_bearer(void)
+{
+	CHECK(BEARER("n,,\001auth=Bearer a.b-_~+/c==\001\001") == NULL);
+	CHECK(TOKEN_IS("a.b-_~+/c==") && name[0] == '\0');
+	CHECK(BEARER("y,,\001auth=bEARER   a.b.\001\001") == NULL);
+	CHECK(TOKEN_IS("a.b."));
+	CHECK(BEARER("n,a=al=2Cice,\001auth=Bearer t\001\001") == NULL);
+	CHECK(strcmp(name, "al,ice") == 0);
+	CHECK(BEARER("n,,\001logicalCluster=x y\001auth=Bearer t\001role=alice\001empty=\001\001") == NULL);
+	CHECK(strcmp(name, "alice") == 0 && TOKEN_IS("t"));
+}
+
+static void
+test_bearer_refused(void)
+{
+	static const char all[] = "n,a=alice,\001auth=Bearer token\001x=y\001\001";
+
+	CHECK(bearer(all, sizeof(all) - 1) == NULL);
+	for (int len = 0; len < (int) sizeof(all) - 1; len++)
+	{
+		SAY("%d bytes of it", len);
+		CHECK(bearer(all, len) != NULL && name[0] == '\0');
+	}
+	CHECK(bearer(all, sizeof(all)) != NULL);	/* with a zero byte */
+	CHECK(BEARER("p=tls-unique,,\001auth=Bearer t\001\001") != NULL);
+	CHECK(BEARER("n,alice,\001auth=Bearer t\001\001") != NULL);
+	CHECK(BEARER("n,a=,\001auth=Bearer t\001\001") != NULL);
+	CHECK(BEARER("n,a=b=,\001auth=Bearer t\001\001") != NULL);
+	CHECK(BEARER("n,,auth=Bearer t\001\001") != NULL);
+	CHECK(BEARER("n,,\001auth=Basic t\001\001") != NULL);
+	CHECK(BEARER("n,,\001auth=Bearer \001\001") != NULL);
+	CHECK(BEARER("n,,\001auth=Bearer ==\001\001") != NULL);
+	CHECK(BEARER("n,,\001auth=Bearer a=b\001\001") != NULL);
+	CHECK(BEARER("n,,\001auth=Bearer a b\001\001") != NULL);
+	CHECK(BEARER("n,,\001auth=\001\001") != NULL);
+	CHECK(BEARER("n,,\001\001") != NULL);
+	CHECK(BEARER("\001") != NULL);
+	CHECK(BEARER("n,,\001auth=Bearer t\001auth=Bearer t\001\001") != NULL);
+	CHECK(BEARER("n,,\001auth=Bearer t\001role=a\001role=a\001\001") != NULL);
+	CHECK(BEARER("n,a=b,\001auth=Bearer t\001role=b\001\001") != NULL);
+	CHECK(BEARER("n,,\001auth=Bearer t\001role=\001\001") != NULL);
+	CHECK(BEARER("n,,\001auth=Bearer t\001r\xC3=a\001\001") != NULL);
+	CHECK(BEARER("n,,\001auth=Bearer t\001=a\001\001") != NULL);
+	CHECK(BEARER("n,,\001auth=Bearer t\001word\001\001") != NULL);
+	CHECK(BEARER("n,,\001auth=Bearer t\001\001x") != NULL);
+}
+
+static void
+test_bearer_lengths(void)
+{
+	char	   *message = pg_malloc(PT_BEARER_MESSAGE_MAX + 2);
+	const char *head = "n,,\001auth=Bearer ";
+
+	for (int size = PT_BEARER_MESSAGE_MAX; size <= PT_BEARER_MESSAGE_MAX + 1; size++)
+	{
+		memset(message, 'x', size);
+		memcpy(message, head, strlen(head));
+		message[size - 1] = message[size - 2] = '\001';
+		SAY("a message of %d bytes", size);
+		CHECK((bearer(message, size) == NULL) == (size == PT_BEARER_MESSAGE_MAX));
+	}
+	pg_free(message);
 }
 
 int
@@ -176,6 +263,9 @@ main(void)
 	RUN(test_scram_lengths);
 	RUN(test_plain);
 	RUN(test_plain_lengths);
+	RUN(test_bearer);
+	RUN(test_bearer_refused);
+	RUN(test_bearer_lengths);
 	RUN(test_random_bytes);
 	return test_done();
 }

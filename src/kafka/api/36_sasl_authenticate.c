@@ -5,7 +5,8 @@
  *
  * A client that fails is told after pgtopic.failed_login_delay, in words that
  * are the same for every reason, and its connection ends.  The delay is its
- * own: nobody else waits.
+ * own: nobody else waits.  OAUTHBEARER tells it in words of its own first, to
+ * which the client answers.
  *
  * Siblings: 17_sasl_handshake.c, ../login.h; ../../auth/sasl.c.
  *
@@ -17,7 +18,6 @@
 
 #include "utils/timestamp.h"
 
-#include "auth/message.h"
 #include "guc.h"
 #include "kafka/api.h"
 #include "kafka/login.h"
@@ -28,7 +28,9 @@
 /* What is known of the request between begin and resume. */
 typedef struct State
 {
-	bool		failed;
+	bool		failed;			/* the answer waits for the delay */
+	bool		refused;		/* it is the mechanism's, and there will be
+								 * another */
 	char	   *message;		/* copy of auth_bytes with a zero byte behind */
 	PtAuthOutcome outcome;
 	char	   *out;
@@ -50,6 +52,31 @@ answer_failure(KafkaCall *call)
 }
 
 /*
+ * The answer of a mechanism.
+ */
+static KafkaOutcome
+answer_out(KafkaCall *call)
+{
+	const State *state = call->state;
+	SaslAuthenticateResponse *out = call->response;
+
+	out->auth_bytes.data = state->out;
+	out->auth_bytes.len = state->out_len;
+	return KAFKA_REPLY;
+}
+
+/*
+ * The delay is over.
+ */
+static KafkaOutcome
+answer_at_last(KafkaCall *call)
+{
+	const State *state = call->state;
+
+	return state->refused ? answer_out(call) : answer_failure(call);
+}
+
+/*
  * The client has failed: it is told when the delay is over.
  */
 static KafkaOutcome
@@ -57,11 +84,12 @@ failed(KafkaCall *call)
 {
 	State	   *state = call->state;
 
-	kafka_login_end(call->session);
+	if (!state->refused)
+		kafka_login_end(call->session);
 	state->failed = true;
 	call->retry_at = 0;
 	call->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pt_failed_login_delay_ms);
-	return pt_failed_login_delay_ms > 0 ? KAFKA_WAIT : answer_failure(call);
+	return pt_failed_login_delay_ms > 0 ? KAFKA_WAIT : answer_at_last(call);
 }
 
 /*
@@ -78,7 +106,8 @@ run_step(void *arg)
 								  &state->out, &state->out_len);
 	if (state->outcome == PT_AUTH_DONE &&
 		!kafka_login_finish(call->session, pt_auth_role_name(call->session->sasl->exchange),
-							pt_mechanism_name(call->session->sasl->mechanism)))
+							pt_mechanism_name(call->session->sasl->mechanism),
+							pt_auth_valid_until(call->session->sasl->exchange)))
 		state->outcome = PT_AUTH_FAILED;
 }
 
@@ -107,16 +136,16 @@ step(KafkaCall *call)
 	}
 	explicit_bzero(state->message, in->auth_bytes.len);
 	explicit_bzero(unconstify(char *, in->auth_bytes.data), in->auth_bytes.len);
-	if (state->outcome == PT_AUTH_FAILED)
+	if (state->outcome == PT_AUTH_REFUSED)
+		state->refused = session->sasl->refused = true;
+	if (state->outcome == PT_AUTH_REFUSED || state->outcome == PT_AUTH_FAILED)
 		return failed(call);
-	out->auth_bytes.data = state->out;
-	out->auth_bytes.len = state->out_len;
 	if (state->outcome == PT_AUTH_DONE)
 	{
 		kafka_login_end(session);
 		out->session_lifetime_ms = kafka_login_lifetime_ms(session);
 	}
-	return KAFKA_REPLY;
+	return answer_out(call);
 }
 
 /*
@@ -139,8 +168,13 @@ sasl_authenticate_begin(KafkaCall *call)
 		return KAFKA_REPLY;
 	}
 	call->state = state;
+	if (call->session->sasl->refused)
+	{
+		kafka_login_end(call->session); /* the delay is over already */
+		return answer_failure(call);
+	}
 	call->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PATIENCE_MS);
-	if (in->auth_bytes.len > PT_SASL_MESSAGE_MAX)
+	if (in->auth_bytes.len > pt_auth_message_max(call->session->sasl->mechanism))
 	{
 		pt_auth_tell_refused(&peer, "its SASL message is too long");
 		return failed(call);
@@ -152,8 +186,8 @@ sasl_authenticate_begin(KafkaCall *call)
 }
 
 /*
- * KafkaHandler.resume.  A peer that closes its side comes here early and waits
- * all the same.
+ * KafkaHandler.resume.  A peer that closes its side comes here early.  It
+ * waits all the same, unless somebody else still works for it.
  */
 static KafkaOutcome
 sasl_authenticate_resume(KafkaCall *call, bool timed_out)
@@ -161,12 +195,15 @@ sasl_authenticate_resume(KafkaCall *call, bool timed_out)
 	State	   *state = call->state;
 	PtAuthPeer	peer = kafka_login_peer(call->session);
 	bool		over = GetCurrentTimestamp() >= call->deadline;
+	bool		token;
 
 	if (state->failed)
-		return over ? answer_failure(call) : KAFKA_WAIT;
-	if (!over)
+		return over ? answer_at_last(call) : KAFKA_WAIT;
+	token = call->session->sasl->mechanism == PT_MECHANISM_OAUTHBEARER;
+	if (!over && !(timed_out && token))
 		return step(call);
-	pt_auth_tell_refused(&peer, "too many passwords are being checked");
+	pt_auth_tell_refused(&peer, !over ? "it has left while its token was being checked" :
+						 token ? "its token has not been checked in time" : "too many passwords are being checked");
 	return failed(call);
 }
 

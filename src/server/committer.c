@@ -34,6 +34,7 @@
 #include "replication/walsender.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lwlock.h"
 
 #include "xact/commit.h"
 #include "xact/xact.h"
@@ -130,6 +131,7 @@ committer_turn(bool *moved)
 static void
 committer_exit(int code, Datum arg)
 {
+	LWLockReleaseAll();			/* an error may leave some */
 	pt_commit_attach(NULL);
 }
 

@@ -26,6 +26,7 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
+#include "storage/lwlock.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -76,6 +77,7 @@ run_job(MemoryContext mcxt)
 static void
 executor_exit(int code, Datum arg)
 {
+	LWLockReleaseAll();			/* an error may leave some */
 	AbortOutOfAnyTransaction();
 	pt_jobs_detach(number);
 }

@@ -33,6 +33,7 @@
 #include "pgstat.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lwlock.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -346,6 +347,7 @@ housekeeper_turn(MemoryContext mcxt)
 static void
 housekeeper_exit(int code, Datum arg)
 {
+	LWLockReleaseAll();			/* an error may leave some */
 	pt_notices_attach(NULL);
 }
 

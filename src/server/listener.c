@@ -37,6 +37,7 @@
 #include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lwlock.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -207,6 +208,7 @@ name_of(const PtListener *l)
 static void
 listener_exit(int code, Datum arg)
 {
+	LWLockReleaseAll();			/* an error may leave some */
 	(void) pt_server_attach(listener.number, NULL);
 	pt_log_waits_forget_all();
 }

@@ -24,6 +24,7 @@
 #include "storage/bufmgr.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lwlock.h"
 #include "utils/memutils.h"
 
 #include "io/writeback.h"
@@ -91,6 +92,7 @@ logwriter_turn(MemoryContext mcxt)
 static void
 logwriter_exit(int code, Datum arg)
 {
+	LWLockReleaseAll();			/* an error may leave some */
 	pt_logwriter_attach(NULL);
 }
 

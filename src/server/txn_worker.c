@@ -25,6 +25,7 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
+#include "storage/lwlock.h"
 #include "tcop/tcopprot.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -184,6 +185,7 @@ run_job(MemoryContext mcxt)
 static void
 worker_exit(int code, Datum arg)
 {
+	LWLockReleaseAll();			/* an error may leave some */
 	AbortOutOfAnyTransaction();
 	pt_txn_jobs_detach(number);
 }

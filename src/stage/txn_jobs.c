@@ -28,6 +28,7 @@
 
 #include "compat.h"
 #include "stage/txn_jobs.h"
+#include "stop_point.h"
 
 /* Commits that wait, run, or have ended; beyond that clients try again. */
 #define JOBS	1024
@@ -146,6 +147,7 @@ attach_area(void)
 		return;
 	old = MemoryContextSwitchTo(TopMemoryContext);
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+	PT_STOP_POINT("txn_jobs.attach");
 	if (table->area == DSM_HANDLE_INVALID)
 	{
 		area = dsa_create(table->area_tranche);

@@ -33,6 +33,7 @@
 #include "postmaster/bgworker.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lwlock.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -431,6 +432,7 @@ launcher_round(MemoryContext mcxt)
 static void
 launcher_exit(int code, Datum arg)
 {
+	LWLockReleaseAll();			/* an error may leave some */
 	pt_task_launcher_attach(NULL);
 }
 

@@ -83,6 +83,7 @@ detach(int code, Datum arg)
 	TimestampTz now = GetCurrentTimestamp();
 	PtSlot	   *slot;
 
+	LWLockReleaseAll();			/* an error may leave some */
 	AbortOutOfAnyTransaction();
 	slot = &pt_slots_lock(LW_EXCLUSIVE)[DatumGetInt32(arg)];
 	Assert(slot->pid == MyProcPid);

@@ -256,6 +256,7 @@ pt_claims_give_up(void)
 static void
 give_up_at_exit(int code, Datum arg)
 {
+	LWLockReleaseAll();			/* an error may leave some */
 	pt_claims_give_up();
 }
 

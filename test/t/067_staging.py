@@ -13,6 +13,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "clients")]
 import cluster as pg   # noqa: E402
+import faults          # noqa: E402
 import points          # noqa: E402
 import raw             # noqa: E402
 import tap             # noqa: E402
@@ -23,7 +24,7 @@ INVALID_EPOCH, INVALID_TXN_STATE, INVALID_MAPPING, CONCURRENT, ABORTABLE = 47, 4
 TRANSACTIONAL = 0x10
 PATIENCE = 60
 
-server = stop = None
+server = stop = disk = None
 last_id = 1 << 40       # far beyond those that the server gives
 last_serial = 1000
 
@@ -69,10 +70,12 @@ class Producer:
             self.sequences[leaf] = at + len(values)
         return got
 
-    def send_bytes(self, leaf, data, role=None, name=None):
-        text = server.sql("SELECT array_to_string(stage_batch('%s', %s, '%s', %s, '\\x%s'), ',')"
-                          % (leaf, "'%s'" % role if role else "'-'", name or self.name, self.v2, data.hex()))
-        return [int(n) for n in text.split(",")]
+    def send_query(self, leaf, data, role=None, name=None):
+        return ("SELECT array_to_string(stage_batch('%s', %s, '%s', %s, '\\x%s'), ',')"
+                % (leaf, "'%s'" % role if role else "'-'", name or self.name, self.v2, data.hex()))
+
+    def send_bytes(self, leaf, data, **more):
+        return [int(n) for n in server.sql(self.send_query(leaf, data, **more)).split(",")]
 
     def stats(self):
         """[batches, bytes in memory, bytes on disk, partitions]"""
@@ -158,9 +161,9 @@ def await_coordinator():
     raise RuntimeError("the coordinator of transactions does not begin")
 
 
-def worker_waits(pattern="pgtopic transaction worker%", n=1):
+def worker_waits(pattern="pgtopic transaction worker%", n=1, timeout=PATIENCE):
     return server.wait_for("SELECT count(*) >= %d FROM pg_stat_activity WHERE application_name LIKE '%s' AND wait_event_type = 'Lock'"
-                           % (n, pattern), timeout=PATIENCE) == "t"
+                           % (n, pattern), timeout=timeout) == "t"
 
 
 def test_commit():
@@ -243,6 +246,14 @@ def test_files():
     tap.ok(p.commit(), "the transaction is committed")
     tap.equal(values("large"), ",".join(v for _, v in sorted(text, key=lambda x: x[0])), "whole, and in order")
     tap.equal(len(files()), 0, "its file is gone")
+
+
+def setting(name, value):
+    """None: as it was"""
+    before = server.sql("SELECT current_setting('%s')" % name)
+    server.set(**{name: value})
+    server.reload()
+    server.wait_for("SELECT current_setting('%s') %s '%s'" % ((name, "=", value) if value else (name, "<>", before)))
 
 
 def test_limits():
@@ -397,6 +408,23 @@ def test_locks():
     tap.equal(values("locked"), "one,three,mine,two,four", "once")
 
 
+def test_failed_start():
+    """a worker that fails with a lock held ends, and another comes"""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgtopic transaction worker%'"
+    pid = int(server.sql(query.replace("count(*)", "min(pid)")))
+    stop.fail("txn_jobs.attach")
+    server.sql("SELECT pg_terminate_backend(%d, 60000)" % pid)
+    deadline = time.monotonic() + PATIENCE
+    while not stop.failed("txn_jobs.attach") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    tap.ok(stop.failed("txn_jobs.attach"), "one that begins fails")
+    tap.equal(server.wait_for(query, "2", timeout=PATIENCE), "2", "there are two again")
+    leaf, = topic("started")
+    p = Producer()
+    p.send(leaf, "v")
+    tap.ok(p.commit(), "and commits are made")
+
+
 def test_crossed():
     """transactions over the same partitions, begun in either order, do not wait for one another in a circle"""
     leaves = topic("crossed", 4)
@@ -478,15 +506,16 @@ def test_crash():
     tap.equal(values("crashed"), "three", "alone")
 
 
-TESTS = [test_commit, test_admission, test_files, test_limits, test_offsets, test_full_memory, test_code_of_users, test_changes, test_locks,
-         test_crossed, test_learned, test_ended_worker, test_crash]
+TESTS = [test_commit, test_admission, test_files, test_limits, test_offsets, test_full_memory, test_code_of_users, test_changes, test_locks, test_crossed, test_learned,
+         test_ended_worker, test_failed_start, test_crash]
 
 
 def main():
-    global server, stop
+    global server, stop, disk
     pg.demote()
     stop = points.Points()
-    server = pg.Cluster(settings={"wal_consistency_checking": "all", **stop.settings}).init().start()
+    disk = faults.Disk()
+    server = pg.Cluster(settings={"wal_consistency_checking": "all", **stop.settings}, environment=disk.environment).init().start()
     server.sql("""CREATE EXTENSION pgtopic;
         CREATE FUNCTION stage_publish(bigint, int, bigint, int, text) RETURNS void AS 'pgtopic', 'pt_test_stage_publish' LANGUAGE C;
         CREATE FUNCTION stage_add(bigint, bigint, regclass) RETURNS void AS 'pgtopic', 'pt_test_stage_add' LANGUAGE C;

@@ -161,17 +161,24 @@ attach_area(void)
 	MemoryContextSwitchTo(old);
 }
 
-/* With the lock. */
-static void
-free_job(int at)
+/*
+ * Frees the first job of a list; false: the list is empty.  With the lock, and
+ * attached.  May ereport; then the job is where it was.
+ */
+static bool
+free_first(JobList *list)
 {
-	Job		   *job = &table->jobs[at];
+	Job		   *job;
 
+	if (list->first < 0)
+		return false;
+	job = &table->jobs[list->first];
 	Assert(job->state != JOB_FREE);
 	dsa_free(area, job->bytes);
 	job->bytes = InvalidDsaPointer;
 	job->state = JOB_FREE;
-	push(&table->free, at);
+	push(&table->free, pop(list));
+	return true;
 }
 
 /*
@@ -281,47 +288,43 @@ get(const char **at, int32 len)
 }
 
 /*
- * Takes the result of a commit that has ended; false: there is none.
+ * Takes the result of a commit that has ended; false: there is none.  May
+ * ereport, without memory; then it can be taken the next time.
  */
 bool
 pt_txn_job_collect(PtTxnDone *done)
 {
-	const char *bytes;
-	int			at;
+	bool		found;
 
-	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
-	at = pop(&table->done);
-	LWLockRelease(&table->lock);
-	if (at < 0)
-		return false;
-	/* nobody else knows of it now */
-	Assert(table->jobs[at].state == JOB_DONE);
 	attach_area();
-	bytes = dsa_get_address(area, table->jobs[at].bytes);
-	done->order = table->jobs[at].order;
-	done->transactional_id = get(&bytes, table->jobs[at].id_len);
-	done->result = table->jobs[at].result;
-	done->lsn = table->jobs[at].lsn;
-	strlcpy(done->message, table->jobs[at].message, sizeof(done->message));
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
-	free_job(at);
+	if (table->done.first >= 0)
+	{
+		const Job  *job = &table->jobs[table->done.first];
+
+		Assert(job->state == JOB_DONE);
+		done->order = job->order;
+		done->result = job->result;
+		done->lsn = job->lsn;
+		strlcpy(done->message, job->message, sizeof(done->message));
+	}
+	found = free_first(&table->done);
 	LWLockRelease(&table->lock);
-	return true;
+	return found;
 }
 
 bool
 pt_txn_jobs_quiet(void)
 {
 	int			running = 0;
-	int			at;
 
 	attach_area();
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
 	table->control = MyLatch;
-	while ((at = pop(&table->queued)) >= 0)
-		free_job(at);
-	while ((at = pop(&table->done)) >= 0)
-		free_job(at);
+	while (free_first(&table->queued))
+		;
+	while (free_first(&table->done))
+		;
 	for (int i = 0; i < PT_TXN_WORKERS_MAX; i++)
 		running += table->workers[i].job >= 0;
 	LWLockRelease(&table->lock);

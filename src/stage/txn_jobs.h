@@ -36,7 +36,6 @@ typedef struct PtTxnCommit
 typedef struct PtTxnDone
 {
 	uint64		order;
-	PtString	transactional_id;	/* palloc'd */
 	TxnError	result;
 	XLogRecPtr	lsn;			/* the answer waits for its flush, as with
 								 * acks=all; invalid unless TXN_NONE */
@@ -45,8 +44,8 @@ typedef struct PtTxnDone
 
 /*
  * The control worker's side: it is woken when there is something to collect.
- * None of these throws.  post: false means that there is no room; the order
- * has ended with TXN_COORDINATOR_NOT_AVAILABLE then.
+ * post does not throw: false means that there is no room; the order has ended
+ * with TXN_COORDINATOR_NOT_AVAILABLE then.
  */
 extern bool pt_txn_job_post(const PtTxnCommit *commit);
 extern bool pt_txn_job_collect(PtTxnDone *done);

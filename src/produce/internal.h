@@ -91,11 +91,4 @@ extern void pt_producers_put(const RelFileLocator *locator, const PtProducerStat
  */
 extern void pt_produce_slowly(Relation rel, PtProduce *item);
 
-/*
- * executor.c: what runs between these two is cancelled at the deadline, and
- * again every now and then.
- */
-extern void pt_deadline_begin(TimestampTz deadline);
-extern void pt_deadline_end(void);
-
 #endif							/* PT_PRODUCE_INTERNAL_H */

@@ -118,6 +118,13 @@ extern PtTogether pt_together_failed(const ErrorData *edata, char message[128]);
 extern PtTogether pt_produce_together(int64 producer_id, uint64 serial, PtProduce *items, int n,
 									  TimestampTz deadline, XLogRecPtr *lsn, char message[128]);
 
+/*
+ * executor.c: what runs between these two is cancelled at the deadline, and
+ * again every now and then.
+ */
+extern void pt_deadline_begin(TimestampTz deadline);
+extern void pt_deadline_end(void);
+
 /* rules.c */
 extern int32 pt_refused_records(const PtProduce *item, PtRefusedRecord **records);
 

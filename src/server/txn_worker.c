@@ -105,13 +105,15 @@ make_records(const PtTxnCommit *commit, MemoryContext mcxt, PtProduce **items, i
 	MemoryContextSwitchTo(mcxt);
 }
 
-/* The same; an ERROR is its result. */
+/* The same, until the deadline; an ERROR is its result. */
 static PtTogether
-try_records(const PtTxnCommit *commit, MemoryContext mcxt, PtProduce **items, int *n, int64 *size, char message[128])
+try_records(const PtTxnCommit *commit, MemoryContext mcxt, TimestampTz deadline,
+			PtProduce **items, int *n, int64 *size, char message[128])
 {
 	volatile PtTogether result = PT_TOGETHER_DONE;
 
 	message[0] = '\0';
+	pt_deadline_begin(deadline);
 	PG_TRY();
 	{
 		make_records(commit, mcxt, items, n, size);
@@ -128,6 +130,7 @@ try_records(const PtTxnCommit *commit, MemoryContext mcxt, PtProduce **items, in
 		result = pt_together_failed(edata, message);
 	}
 	PG_END_TRY();
+	pt_deadline_end();
 	return result;
 }
 
@@ -156,20 +159,22 @@ run_job(MemoryContext mcxt)
 	int64		size;
 	char		message[128];
 	XLogRecPtr	lsn = InvalidXLogRecPtr;
+	TimestampTz deadline;
 	PtTogether	result;
+	bool		slow;
 
 	if (!pt_txn_job_take(number, &commit))
 		return false;
 	pgstat_report_activity(STATE_RUNNING, "committing a Kafka transaction");
-	result = try_records(&commit, mcxt, &items, &n, &size, message);
+	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pt_executor_timeout_ms);
+	result = try_records(&commit, mcxt, deadline, &items, &n, &size, message);
 	if (result == PT_TOGETHER_DONE)
 	{
-		int64		ms = pt_executor_timeout_ms + size / (1024 * 1024) * MS_PER_MB;
-
-		result = pt_produce_together(commit.producer_id, commit.serial, items, n,
-									 GetCurrentTimestamp() + ms * 1000, &lsn, message);
+		deadline = TimestampTzPlusMilliseconds(deadline, size / (1024 * 1024) * MS_PER_MB);
+		result = pt_produce_together(commit.producer_id, commit.serial, items, n, deadline, &lsn, message);
 	}
-	pt_txn_job_finish(number, error_of(result), lsn, message);
+	slow = result == PT_TOGETHER_AGAIN && GetCurrentTimestamp() >= deadline;
+	pt_txn_job_finish(number, error_of(result), slow, lsn, message);
 	LockReleaseSession(USER_LOCKMETHOD);
 	MemoryContextSwitchTo(mcxt);
 	MemoryContextReset(mcxt);

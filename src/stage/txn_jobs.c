@@ -9,6 +9,11 @@
  * transaction worker takes the one that was posted first, and leaves the
  * result.  Ids and records are in a small area of dynamic shared memory.
  *
+ * A client tries a commit again at once that did not end before its deadline,
+ * as of a table that is locked.  So that these do not hold up all others, such
+ * a producer is slow, until a commit of its own ends otherwise, and slow ones
+ * have all workers but one between them (when there are at least two).
+ *
  * A transaction has one order out at a time (../txn/README.md), so two jobs
  * are never of the same one.
  *
@@ -27,11 +32,15 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "guc.h"
 #include "stage/txn_jobs.h"
 #include "stop_point.h"
 
 /* Commits that wait, run, or have ended; beyond that clients try again. */
 #define JOBS	1024
+
+/* Producers that are remembered to be slow. */
+#define SLOW_PRODUCERS	256
 
 typedef enum JobState
 {
@@ -44,6 +53,8 @@ typedef enum JobState
 typedef struct Job
 {
 	JobState	state;
+	bool		slow;			/* its producer is; a producer has one job at
+								 * a time */
 	int			next;			/* in the list of its state; -1: end */
 	uint64		order;
 	int64		producer_id;
@@ -74,6 +85,8 @@ typedef struct JobTable
 	JobList		free;
 	JobList		queued;
 	JobList		done;
+	int64		slow[SLOW_PRODUCERS];	/* a ring; -1: none */
+	int			next_slow;
 	struct
 	{
 		Latch	   *latch;		/* NULL: not up */
@@ -130,6 +143,8 @@ pt_txn_jobs_shmem_init(void)
 		table->free.first = table->queued.first = table->done.first = -1;
 		for (int i = 0; i < PT_TXN_WORKERS_MAX; i++)
 			table->workers[i].job = -1;
+		for (int i = 0; i < SLOW_PRODUCERS; i++)
+			table->slow[i] = -1;
 		for (int i = 0; i < JOBS; i++)
 			push(&table->free, i);
 	}
@@ -236,6 +251,18 @@ idle_worker(void)
 	return NULL;
 }
 
+/* Where the producer is among the slow ones; -1: it is not.  With the lock. */
+static int
+slow_place(int64 producer_id)
+{
+	for (int i = 0; i < SLOW_PRODUCERS; i++)
+	{
+		if (table->slow[i] == producer_id)
+			return i;
+	}
+	return -1;
+}
+
 /*
  * Called without LWLocks.  false: there is no room, or no memory.
  */
@@ -257,6 +284,7 @@ pt_txn_job_post(const PtTxnCommit *commit)
 		job->state = JOB_QUEUED;
 		job->order = commit->order;
 		job->producer_id = commit->producer_id;
+		job->slow = slow_place(commit->producer_id) >= 0;
 		job->serial = commit->serial;
 		job->leaf = commit->leaf;
 		job->id_len = commit->transactional_id.len;
@@ -346,6 +374,71 @@ pt_txn_jobs_attach(int worker, Latch *latch)
 	LWLockRelease(&table->lock);
 }
 
+/* With the lock. */
+static void
+set_slow(int64 producer_id, bool slow)
+{
+	int			place = slow_place(producer_id);
+
+	if (!slow && place >= 0)
+		table->slow[place] = -1;
+	if (!slow || place >= 0)
+		return;
+	table->slow[table->next_slow] = producer_id;
+	table->next_slow = (table->next_slow + 1) % SLOW_PRODUCERS;
+}
+
+/*
+ * The job that is next, -1: none; *before is what is before it in the list,
+ * -1: nothing.  With the lock.
+ */
+static int
+next_job(int *before)
+{
+	int			slow_running = 0;
+	int			at;
+
+	for (int i = 0; i < PT_TXN_WORKERS_MAX; i++)
+		slow_running += table->workers[i].job >= 0 && table->jobs[table->workers[i].job].slow;
+	*before = -1;
+	for (at = table->queued.first; at >= 0; at = table->jobs[at].next)
+	{
+		if (!table->jobs[at].slow || slow_running < Max(pt_transaction_workers - 1, 1))
+			break;
+		*before = at;
+	}
+	return at;
+}
+
+/* Takes it from the list, as the worker's; -1: there is none.  With the lock. */
+static int
+take_next(int worker)
+{
+	int			before;
+	int			at = next_job(&before);
+
+	if (at < 0)
+		return -1;
+	if (before < 0)
+		(void) pop(&table->queued);
+	else
+		table->jobs[before].next = table->jobs[at].next;
+	if (table->queued.last == at)
+		table->queued.last = before;
+	table->jobs[at].state = JOB_RUNNING;
+	table->workers[worker].job = at;
+	return at;
+}
+
+/* An idle worker, if there is something that it may begin.  With the lock. */
+static Latch *
+wanted_worker(void)
+{
+	int			before;
+
+	return next_job(&before) >= 0 ? idle_worker() : NULL;
+}
+
 /*
  * The next commit for this worker, palloc'd; false: there is none, and it is
  * woken when that changes.  Who takes one sees to it that an idle worker comes
@@ -361,14 +454,9 @@ pt_txn_job_take(int worker, PtTxnCommit *commit)
 
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
 	Assert(table->workers[worker].job < 0);
-	at = pop(&table->queued);
+	at = take_next(worker);
 	if (at >= 0)
-	{
-		table->jobs[at].state = JOB_RUNNING;
-		table->workers[worker].job = at;
-		if (table->queued.first >= 0)
-			other = idle_worker();
-	}
+		other = wanted_worker();
 	LWLockRelease(&table->lock);
 	if (other != NULL)
 		SetLatch(other);
@@ -386,9 +474,13 @@ pt_txn_job_take(int worker, PtTxnCommit *commit)
 	return true;
 }
 
-/* Leaves the result of the worker's commit.  Does not throw. */
+/*
+ * Leaves the result of the worker's commit; slow: its time was over.  The
+ * worker takes the next one, or ends: that is when a slow one may begin.  Does
+ * not throw.
+ */
 void
-pt_txn_job_finish(int worker, TxnError result, XLogRecPtr lsn, const char *message)
+pt_txn_job_finish(int worker, TxnError result, bool slow, XLogRecPtr lsn, const char *message)
 {
 	int			at = table->workers[worker].job;
 	Job		   *job = &table->jobs[at];
@@ -400,6 +492,7 @@ pt_txn_job_finish(int worker, TxnError result, XLogRecPtr lsn, const char *messa
 	job->result = result;
 	job->lsn = lsn;
 	strlcpy(job->message, message, sizeof(job->message));
+	set_slow(job->producer_id, slow);
 	table->workers[worker].job = -1;
 	push(&table->done, at);
 	control = table->control;
@@ -415,18 +508,15 @@ pt_txn_job_finish(int worker, TxnError result, XLogRecPtr lsn, const char *messa
 void
 pt_txn_jobs_detach(int worker)
 {
-	bool		amid;
-	Latch	   *other = NULL;
+	Latch	   *other;
 
+	if (table->workers[worker].job >= 0)
+		pt_txn_job_finish(worker, TXN_COORDINATOR_NOT_AVAILABLE, false, InvalidXLogRecPtr,
+						  "the process that committed the transaction has ended");
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
 	table->workers[worker].latch = NULL;
-	amid = table->workers[worker].job >= 0;
-	if (table->queued.first >= 0)
-		other = idle_worker();
+	other = wanted_worker();
 	LWLockRelease(&table->lock);
-	if (amid)
-		pt_txn_job_finish(worker, TXN_COORDINATOR_NOT_AVAILABLE, InvalidXLogRecPtr,
-						  "the process that committed the transaction has ended");
 	if (other != NULL)
 		SetLatch(other);
 }

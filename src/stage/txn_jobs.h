@@ -61,7 +61,7 @@ extern bool pt_txn_jobs_quiet(void);
 /* The transaction worker's side. */
 extern void pt_txn_jobs_attach(int worker, Latch *latch);
 extern bool pt_txn_job_take(int worker, PtTxnCommit *commit);
-extern void pt_txn_job_finish(int worker, TxnError result, XLogRecPtr lsn, const char *message);
+extern void pt_txn_job_finish(int worker, TxnError result, bool slow, XLogRecPtr lsn, const char *message);
 extern void pt_txn_jobs_detach(int worker);
 
 extern Size pt_txn_jobs_shmem_size(void);

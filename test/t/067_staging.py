@@ -283,6 +283,23 @@ def test_limits():
     tap.equal(values("limited"), "", "nothing was committed")
 
 
+def test_offsets_wait():
+    """a commit that waits where __consumer_offsets is made has a deadline, too"""
+    setting("pgtopic.executor_timeout", "500ms")
+    session = server.session()
+    session.sql("BEGIN; CREATE TABLE topics.__consumer_offsets ()")
+    p = Producer(v2=False)
+    p.add()
+    p.offset("waiting", "nothing", 0, 5)
+    before = failures()
+    p.post()
+    tap.matches("may try again", await_failure(before, "it fails"), "and may be tried again")
+    session.sql("ROLLBACK")
+    session.close()
+    setting("pgtopic.executor_timeout", None)
+    tap.ok(p.commit(bump=False), "then it succeeds")
+
+
 def test_offsets():
     """offsets of groups are committed with the rest"""
     leaf, = topic("consumed")
@@ -408,6 +425,37 @@ def test_locks():
     tap.equal(values("locked"), "one,three,mine,two,four", "once")
 
 
+def test_slow():
+    """those that were not done in time leave a worker to the others"""
+    leaf, = topic("held")
+    free, = topic("free")
+    setting("pgtopic.executor_timeout", "500ms")
+    session = server.session()
+    session.sql("BEGIN; SELECT append('held', 'mine'::text)")
+    slow = [Producer() for _ in range(3)]
+    for n, p in enumerate(slow):
+        p.send(leaf, "s%d" % n)
+        before = failures()
+        p.post()
+        await_failure(before, "commit %d into a table that is held fails" % n)
+    setting("pgtopic.executor_timeout", "10min")
+    for p in slow:
+        p.post()
+    tap.ok(worker_waits(), "all are tried again, and wait")
+    quick = Producer()
+    quick.send(free, "quick")
+    quick.post()
+    tap.ok(quick.committed(), "another one is committed meanwhile")
+    tap.ok(not worker_waits(n=2, timeout=0), "as a worker was left to it")
+    session.sql("COMMIT")
+    session.close()
+    tap.ok(all(p.committed() for p in slow), "then the others are")
+    for p in slow + [quick]:
+        p.after()
+    tap.equal(sorted(values("held").split(",")), ["mine", "s0", "s1", "s2"], "once")
+    setting("pgtopic.executor_timeout", None)
+
+
 def test_failed_start():
     """a worker that fails with a lock held ends, and another comes"""
     query = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgtopic transaction worker%'"
@@ -506,7 +554,8 @@ def test_crash():
     tap.equal(values("crashed"), "three", "alone")
 
 
-TESTS = [test_commit, test_admission, test_files, test_limits, test_offsets, test_full_memory, test_code_of_users, test_changes, test_locks, test_crossed, test_learned,
+TESTS = [test_commit, test_admission, test_files, test_limits, test_offsets_wait,
+         test_offsets, test_full_memory, test_code_of_users, test_changes, test_locks, test_slow, test_crossed, test_learned,
          test_ended_worker, test_failed_start, test_crash]
 
 

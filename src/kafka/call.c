@@ -27,6 +27,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 
@@ -134,6 +135,7 @@ static bool
 guard(MemoryContext mcxt, void (*fn) (void *arg), void *arg, KafkaError *error)
 {
 	bool		in_transaction = IsTransactionState();
+	ResourceOwner owner = CurrentResourceOwner;
 	volatile bool ok = true;
 
 	pt_ddl_running = false;
@@ -157,7 +159,10 @@ guard(MemoryContext mcxt, void (*fn) (void *arg), void *arg, KafkaError *error)
 			StartTransactionCommand();
 		}
 		else
+		{
 			LWLockReleaseAll();
+			CurrentResourceOwner = owner;
+		}
 	}
 	MemoryContextSwitchTo(mcxt);
 	return ok;

@@ -41,6 +41,7 @@
 #include "storage/shmem.h"
 #include "utils/dsa.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 
 #include "guc.h"
 #include "server/jobs.h"
@@ -198,6 +199,7 @@ static dsa_pointer
 copy_batch(const PtProduce *item)
 {
 	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
 	volatile dsa_pointer bytes = InvalidDsaPointer;
 
 	PG_TRY();
@@ -211,6 +213,7 @@ copy_batch(const PtProduce *item)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(old);
+		CurrentResourceOwner = owner;	/* dsa leaves another one */
 		EmitErrorReport();
 		FlushErrorState();
 		LWLockReleaseAll();

@@ -22,6 +22,7 @@
 
 #include "storage/shmem.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 
 #include "guc.h"
 #include "stage/internal.h"
@@ -177,6 +178,7 @@ pt_stage_allocate(Size size, bool must)
 {
 	uint64		limit = (uint64) pt_transaction_memory * 1024;
 	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
 	volatile dsa_pointer result = InvalidDsaPointer;
 
 	if (!must)
@@ -191,6 +193,7 @@ pt_stage_allocate(Size size, bool must)
 	{
 		/* the system has no more shared memory: it goes to a file */
 		MemoryContextSwitchTo(old);
+		CurrentResourceOwner = owner;	/* dsa leaves another one */
 		FlushErrorState();
 		LWLockReleaseAll();
 	}

@@ -30,6 +30,7 @@
 #include "storage/shmem.h"
 #include "utils/dsa.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 
 #include "compat.h"
 #include "guc.h"
@@ -218,6 +219,7 @@ static dsa_pointer
 copy_bytes(const PtTxnCommit *commit)
 {
 	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
 	volatile dsa_pointer bytes = InvalidDsaPointer;
 
 	PG_TRY();
@@ -229,6 +231,7 @@ copy_bytes(const PtTxnCommit *commit)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(old);
+		CurrentResourceOwner = owner;	/* dsa leaves another one */
 		EmitErrorReport();
 		FlushErrorState();
 		LWLockReleaseAll();

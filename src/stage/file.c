@@ -20,6 +20,7 @@
 
 #include <fcntl.h>
 
+#include "catalog/pg_tablespace_d.h"
 #include "miscadmin.h"
 #include "storage/buffile.h"
 #include "storage/fd.h"
@@ -29,21 +30,20 @@
 #include "guc.h"
 #include "stage/internal.h"
 
-/* The first process that needs a file makes the set. */
-static void
-make_set(void)
+/*
+ * The set, when the server starts.  FileSetInit() would name its directory by
+ * the process that calls it: a later one with the same pid, and a set of its
+ * own for a parallel query, would remove all of it.  And it would take
+ * temp_tablespaces, which may be dropped, by a look into catalogs.  No backend
+ * has the postmaster's pid, and the default tablespace stays.
+ */
+void
+pt_stage_files_init(FileSet *files)
 {
-	FileSet		made;
-
-	if (pt_stage_shared->files_made)
-		return;
-	FileSetInit(&made);			/* may look into catalogs */
-	LWLockAcquire(&pt_stage_shared->lock, LW_EXCLUSIVE);
-	if (!pt_stage_shared->files_made)
-		pt_stage_shared->files = made;
-	pg_write_barrier();
-	pt_stage_shared->files_made = true;
-	LWLockRelease(&pt_stage_shared->lock);
+	memset(files, 0, sizeof(*files));
+	files->creator_pid = PostmasterPid;
+	files->ntablespaces = 1;
+	files->tablespaces[0] = DEFAULTTABLESPACE_OID;
 }
 
 static void
@@ -88,7 +88,6 @@ pt_stage_file_append(StageStore *store, const StageHeader *header, const char *d
 		return false;
 	if (number == 0)
 	{
-		make_set();
 		do
 			number = pg_atomic_add_fetch_u32(&pt_stage_shared->last_file, 1);
 		while (number == 0);

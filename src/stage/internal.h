@@ -96,11 +96,10 @@ typedef struct StageEntry
 
 typedef struct StageShared
 {
-	LWLock		lock;			/* making the area, and the set of files */
+	LWLock		lock;			/* making the area */
 	int			tranche;		/* of dsa and dshash */
 	dsa_handle	area;			/* DSM_HANDLE_INVALID: not made yet */
 	dshash_table_handle table;
-	bool		files_made;
 	FileSet		files;
 	pg_atomic_uint32 last_file;
 	pg_atomic_uint32 news;		/* entries that have some */
@@ -132,6 +131,7 @@ extern void pt_stage_doom(int64 producer_id, uint64 serial);
 #define pt_stage_get(type, pointer) ((type *) dsa_get_address(pt_stage_area, (pointer)))
 
 /* file.c */
+extern void pt_stage_files_init(FileSet *files);
 extern bool pt_stage_file_append(StageStore *store, const StageHeader *header, const char *data);
 extern void pt_stage_file_remove(uint32 file);
 extern struct BufFile *pt_stage_file_open(uint32 file, int mode);

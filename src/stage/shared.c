@@ -54,6 +54,7 @@ pt_stage_shmem_init(void)
 		LWLockInitialize(&pt_stage_shared->lock, pt_lwlock_tranche_new("pgtopic_stage"));
 		pt_stage_shared->tranche = pt_lwlock_tranche_new("pgtopic_staged");
 		pt_stage_shared->area = DSM_HANDLE_INVALID;
+		pt_stage_files_init(&pt_stage_shared->files);
 		pg_atomic_init_u32(&pt_stage_shared->last_file, 0);
 		pg_atomic_init_u32(&pt_stage_shared->news, 0);
 		pg_atomic_init_u32(&pt_stage_shared->with_rows, 0);

@@ -238,6 +238,8 @@ def test_files():
     stats = p.stats()
     tap.ok(0 < stats[1] <= 65536 < stats[2] and stats[0] == 60, "some in memory, some on disk: %s" % stats)
     tap.equal(len(files()), 1, "in one file")
+    tap.equal(os.path.basename(os.path.dirname(files()[0])), "pgsql_tmp%d.0.fileset" % server.postmaster_pid(),
+              "in a directory that no backend takes for its own")
     q = Producer()
     q.send(leaves[0], "y" * 70000)
     tap.equal(len(files()), 2, "a large batch alone goes to a file, too")

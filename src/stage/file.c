@@ -74,7 +74,7 @@ is_allowed(const StageStore *store, uint64 bytes)
 /*
  * Writes a batch behind what is there; false: that would be too much.  The
  * caller has the entry locked, and nobody else writes.  May ereport; then
- * nothing has changed.
+ * nothing has changed, but that there may be a file.
  */
 bool
 pt_stage_file_append(StageStore *store, const StageHeader *header, const char *data)
@@ -93,6 +93,7 @@ pt_stage_file_append(StageStore *store, const StageHeader *header, const char *d
 		while (number == 0);
 		file_name(number, name);
 		file = BufFileCreateFileSet(&pt_stage_shared->files, name);
+		store->file = number;	/* to be removed with what is staged */
 	}
 	else
 	{
@@ -103,7 +104,6 @@ pt_stage_file_append(StageStore *store, const StageHeader *header, const char *d
 	BufFileWrite(file, unconstify(StageHeader *, header), sizeof(StageHeader));
 	BufFileWrite(file, unconstify(char *, data), header->length);
 	BufFileClose(file);
-	store->file = number;
 	store->disk_bytes += bytes;
 	pg_atomic_fetch_add_u64(&pt_stage_shared->disk_bytes, bytes);
 	return true;

@@ -258,6 +258,23 @@ def setting(name, value):
     server.wait_for("SELECT current_setting('%s') %s '%s'" % ((name, "=", value) if value else (name, "<>", before)))
 
 
+def test_full_disk():
+    """a file that could not be written is removed with its transaction"""
+    leaf, = topic("full")
+    setting("pgtopic.transaction_buffer", "1kB")
+    p = Producer()
+    disk.set("write", "ENOSPC pgsql_tmp")
+    tap.equal(p.send(leaf, "f" * 20000), [NOT_STAGED, ABORTABLE, -1], "the first batch that goes to a file meets a full disk")
+    disk.clear("write")
+    tap.equal(files(), [], "the file does not stay")
+    p.drop()
+    p.after()
+    p.send(leaf, "g" * 20000)
+    tap.ok(p.commit(), "the next transaction is committed")
+    tap.equal(values("full"), "g" * 20000, "alone")
+    setting("pgtopic.transaction_buffer", None)
+
+
 def test_limits():
     """a transaction whose batches cannot be kept is doomed"""
     leaf, = topic("limited")
@@ -556,7 +573,7 @@ def test_crash():
     tap.equal(values("crashed"), "three", "alone")
 
 
-TESTS = [test_commit, test_admission, test_files, test_limits, test_offsets_wait,
+TESTS = [test_commit, test_admission, test_files, test_full_disk, test_limits, test_offsets_wait,
          test_offsets, test_full_memory, test_code_of_users, test_changes, test_locks, test_slow, test_crossed, test_learned,
          test_ended_worker, test_failed_start, test_crash]
 

@@ -104,12 +104,10 @@ check_sequence(const StageEntry *entry, const StagePart *part, Admission *a)
 	return !a->out_of_order;
 }
 
-/* The batch is in the transaction from now on; it has yet to be kept. */
+/* The partition is in the transaction, whatever becomes of the batch. */
 static void
-enter(StageEntry *entry, StagePart *part, Admission *a)
+open_part(StageEntry *entry, StagePart *part, const Admission *a)
 {
-	const PtBatchHeader *header = a->batch->header;
-
 	if (!part->added)
 	{
 		Assert(a->v2);
@@ -117,6 +115,19 @@ enter(StageEntry *entry, StagePart *part, Admission *a)
 		pt_stage_set_news(entry, true);
 	}
 	entry->opened = entry->opened || entry->phase == TXN_PHASE_READY;
+}
+
+/*
+ * The batch has been kept: it is in the transaction from now on.  Not before,
+ * as one that comes again would be taken for a duplicate.  Does not throw.
+ */
+static void
+enter(StageEntry *entry, StagePart *part, Admission *a)
+{
+	const PtBatchHeader *header = a->batch->header;
+
+	entry->store.batches++;
+	a->kept = true;
 	if (entry->started_at == 0)
 		entry->started_at = GetCurrentTimestamp();
 	a->base_offset = Max(a->batch->log_end + part->records, part->next_base);
@@ -194,19 +205,23 @@ make_copy(const PtStageBatch *batch)
 	return copy;
 }
 
-/* Hangs the copy to what is staged. */
+/*
+ * Hangs the copy to what is staged.  May ereport; then nothing has changed.
+ */
 static void
 keep_copy(StageStore *store, Admission *a)
 {
+	StagePiece *last = NULL;
+
 	if (DsaPointerIsValid(store->last_piece))
-		pt_stage_get(StagePiece, store->last_piece)->next = a->copy;
+		last = pt_stage_get(StagePiece, store->last_piece);
+	if (last != NULL)
+		last->next = a->copy;
 	else
 		store->first_piece = a->copy;
 	store->last_piece = a->copy;
-	store->batches++;
 	store->memory_bytes += sizeof(StagePiece) + a->batch->length;
 	a->copy = InvalidDsaPointer;
-	a->kept = true;
 }
 
 /* With a copy; or finds that it is of no use. */
@@ -218,8 +233,9 @@ admit_to_memory(Admission *a)
 
 	if (a->admitted && DsaPointerIsValid(a->copy) && entry->store.file == 0)
 	{
-		enter(entry, part, a);
+		open_part(entry, part, a);
 		keep_copy(&entry->store, a);
+		enter(entry, part, a);
 	}
 	if (entry != NULL)
 		pt_stage_unlock(entry);
@@ -236,10 +252,10 @@ admit_to_file(void *arg)
 
 	if (a->admitted)
 	{
-		enter(entry, part, a);
+		open_part(entry, part, a);
 		PT_STOP_POINT("stage.file");
-		a->kept = pt_stage_file_append(&entry->store, &header, a->batch->data);
-		entry->store.batches += a->kept;
+		if (pt_stage_file_append(&entry->store, &header, a->batch->data))
+			enter(entry, part, a);
 	}
 	if (entry != NULL)
 		pt_stage_unlock(entry);
@@ -284,16 +300,17 @@ pt_stage_batch(const PtStageBatch *batch, PtString transactional_id, bool v2,
 		pt_stage_free(a.copy, sizeof(StagePiece) + batch->length);
 	if (a.admitted && !a.kept)
 		error = pt_guarded(admit_to_file, &a);
+	if (a.admitted && !a.kept)
+	{
+		PT_STOP_POINT("stage.doom");
+		pt_stage_doom(batch->header->producer_id, a.serial);
+		a.error = TXN_TRANSACTION_ABORTABLE;
+	}
 	if (error != NULL)
 	{
 		ereport(LOG,
 				(errmsg("could not stage a batch of a Kafka transaction: %s", error->message)));
 		FreeErrorData(error);
-	}
-	if (a.admitted && !a.kept)
-	{
-		pt_stage_doom(batch->header->producer_id, a.serial);
-		a.error = TXN_TRANSACTION_ABORTABLE;
 	}
 	*base_offset = a.error == TXN_NONE && !a.out_of_order ? a.base_offset : -1;
 	*out_of_order = a.out_of_order;

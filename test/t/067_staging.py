@@ -258,6 +258,28 @@ def setting(name, value):
     server.wait_for("SELECT current_setting('%s') %s '%s'" % ((name, "=", value) if value else (name, "<>", before)))
 
 
+def test_sent_again():
+    """a batch that could not be kept is no duplicate when it comes again"""
+    leaf, = topic("again")
+    setting("pgtopic.transaction_buffer", "1kB")
+    p = Producer()
+    stop.fail("stage.file")
+    stop.set("stage.doom")
+    session = server.session()
+    session.send(p.send_query(leaf, p.batch(["v" * 2000], 0)))
+    stop.await_("stage.doom")
+    tap.equal(p.send(leaf, "v" * 2000), [OK, 0, 0], "over another connection it is taken, before the first one's end")
+    tap.equal(p.stats()[0], 1, "and kept")
+    p.post()
+    tap.ok(p.committed(), "its transaction is committed")
+    tap.equal(values("again"), "v" * 2000, "with it")
+    stop.release("stage.doom")
+    session.answer()
+    session.close()
+    p.after()
+    setting("pgtopic.transaction_buffer", None)
+
+
 def test_full_disk():
     """a file that could not be written is removed with its transaction"""
     leaf, = topic("full")
@@ -573,7 +595,7 @@ def test_crash():
     tap.equal(values("crashed"), "three", "alone")
 
 
-TESTS = [test_commit, test_admission, test_files, test_full_disk, test_limits, test_offsets_wait,
+TESTS = [test_commit, test_admission, test_files, test_sent_again, test_full_disk, test_limits, test_offsets_wait,
          test_offsets, test_full_memory, test_code_of_users, test_changes, test_locks, test_slow, test_crossed, test_learned,
          test_ended_worker, test_failed_start, test_crash]
 

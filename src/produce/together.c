@@ -104,7 +104,10 @@ check_item(const PtProduce *item)
 			 errmsg("a record batch of partition %u cannot be appended", item->relid)));
 }
 
-/* A piece as an item that has been verified. */
+/*
+ * A piece as an item that has been verified.  What was in a file has its CRC
+ * looked at again: a log never gets a block that the disk has damaged.
+ */
 static void
 read_piece(Together *t, const PtStagedPiece *piece, PtProduce *item)
 {
@@ -116,7 +119,8 @@ read_piece(Together *t, const PtStagedPiece *piece, PtProduce *item)
 	item->length = piece->length;
 	item->data = MemoryContextAllocHuge(t->chunk_mcxt, piece->length);
 	pt_staged_read(t->staged, piece, item->data);
-	status = pt_batch_header_read(item->data, item->length, &item->header);
+	status = piece->on_disk ? pt_batch_check_crc(item->data, item->length, &item->header) :
+		pt_batch_header_read(item->data, item->length, &item->header);
 	if (status != PT_BATCH_OK || item->header.length != (int32) item->length ||
 		item->header.producer_id != t->producer_id)
 		ereport(ERROR,

@@ -297,6 +297,24 @@ def test_full_disk():
     setting("pgtopic.transaction_buffer", None)
 
 
+def test_damaged_file():
+    """bytes of a file that are not those that were written get into no log"""
+    leaf, = topic("damaged")
+    setting("pgtopic.transaction_buffer", "1kB")
+    p = Producer()
+    p.send(leaf, "d" * 5000)
+    with open(files()[0], "r+b") as f:
+        f.seek(3000)
+        f.write(b"X")
+    before = failures()
+    p.post()
+    tap.matches("is damaged", await_failure(before, "a commit finds a byte changed"), "and is refused")
+    tap.equal(values("damaged"), "", "nothing is in the log")
+    p.drop()
+    p.after()
+    setting("pgtopic.transaction_buffer", None)
+
+
 def test_limits():
     """a transaction whose batches cannot be kept is doomed"""
     leaf, = topic("limited")
@@ -595,7 +613,7 @@ def test_crash():
     tap.equal(values("crashed"), "three", "alone")
 
 
-TESTS = [test_commit, test_admission, test_files, test_sent_again, test_full_disk, test_limits, test_offsets_wait,
+TESTS = [test_commit, test_admission, test_files, test_sent_again, test_full_disk, test_damaged_file, test_limits, test_offsets_wait,
          test_offsets, test_full_memory, test_code_of_users, test_changes, test_locks, test_slow, test_crossed, test_learned,
          test_ended_worker, test_failed_start, test_crash]
 

@@ -43,6 +43,7 @@
 #include "stage/stage.h"
 #include "stage/txn_jobs.h"
 #include "topic/timestamp.h"
+#include "xact/xact.h"
 
 /* See groups.c. */
 #define PARK_MS			(INT64CONST(25) * 24 * 3600 * 1000)
@@ -90,7 +91,7 @@ static bool stepping;			/* also after a step that was cut short */
 static KafkaCall *asking;		/* whose event it is; it needs no wake-up */
 static uint64 checking;			/* token of an event of ours, and the answer */
 static TxnError checked;
-static XLogRecPtr stored_lsn;	/* the end of all that was stored */
+static XLogRecPtr stored_lsn;	/* the end of all that was stored, or loaded */
 static int64 news_at;			/* when to look next */
 static int64 clock_base_ms;		/* see kafka_txns_now */
 static instr_time clock_start;
@@ -496,19 +497,26 @@ deliver(const TxnOut *out)
 }
 
 /*
- * Does what a step has given to be done.
+ * Does what a step has given to be done.  InitProducerId of who has no memory
+ * to stage anything is to be sent again.
  */
 static void
 carry_out(const TxnOuts *outs)
 {
+	bool		published = true;
+
 	for (int i = 0; i < outs->n; i++)
 	{
 		const TxnOut *out = &outs->outs[i];
+		TxnOut		refusal = {.kind = TXN_REPLY,.token = out->token,.type = out->type};
 
 		switch (out->kind)
 		{
 			case TXN_REPLY:
-				deliver(out);
+				refusal.error = TXN_COORDINATOR_NOT_AVAILABLE;
+				refusal.producer_id = TXN_NO_PRODUCER_ID;
+				refusal.producer_epoch = TXN_NO_EPOCH;
+				deliver(published || out->type != TXN_EV_INIT ? out : &refusal);
 				break;
 			case TXN_STORE:
 				begin_store(out);
@@ -520,7 +528,7 @@ carry_out(const TxnOuts *outs)
 				pt_stage_drop(out->producer_id, out->serial);
 				break;
 			case TXN_PUBLISH:
-				pt_stage_publish(out);
+				published = pt_stage_publish(out);
 				break;
 		}
 	}
@@ -796,6 +804,18 @@ kafka_txns_known(void)
  */
 
 /*
+ * What has been read need not be durable: its commit was asynchronous, and
+ * whoever waited for its flush, or for a synchronous standby, may have gone
+ * with the last coordinator.  Answers that rest on it wait for it.
+ */
+static void
+wait_for_loaded(void)
+{
+	stored_lsn = Max(stored_lsn, pt_wal_insert_end());
+	pt_commit_request(stored_lsn);
+}
+
+/*
  * Reads more of the log.  For pt_guarded().
  */
 static void
@@ -822,6 +842,7 @@ load_some(void *arg)
 		case KAFKA_TXN_LOAD_DONE:
 			txn_loaded(states, kafka_txns_now(), &outs);
 			carry_out(&outs);
+			wait_for_loaded();
 			loaded = true;
 			break;
 	}

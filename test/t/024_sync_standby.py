@@ -132,11 +132,78 @@ def test_prepared():
             os.kill(committer, signal.SIGCONT)
 
 
+def test_coordinator():
+    """the end of a Kafka transaction, asked for again after its coordinator has ended, waits for the standby"""
+    retry = (14, 15, 16, 51)    # the coordinator is not there yet, or busy
+
+    def call(api, version, body):
+        with raw.Client(primary.bootstrap, timeout=60) as client:
+            return client.call(api, version, body)
+
+    def init():
+        deadline = time.monotonic() + 120
+        while True:
+            got = call("InitProducerId", 5, {"TransactionalId": "safe", "TransactionTimeoutMs": 60000})
+            if got["ErrorCode"] not in retry or time.monotonic() > deadline:
+                return got
+            time.sleep(0.05)
+
+    def count():
+        return int(primary.sql("SELECT count(*) FROM topics.safe"))
+
+    def send_end():
+        """The connection, and the error of the answer if there is one."""
+        deadline = time.monotonic() + 120
+        while True:
+            client = raw.Client(primary.bootstrap, timeout=60)
+            client.send("EndTxn", 5, end_txn)
+            if not select.select([client.socket], [], [], 2)[0]:
+                return client, None
+            error = client.receive("EndTxn", 5)["ErrorCode"]
+            if error not in retry or time.monotonic() > deadline:
+                return client, error
+            client.close()
+            time.sleep(0.05)
+
+    got = init()
+    tap.equal(got["ErrorCode"], 0, "InitProducerId")
+    batch = raw.Batch([(None, "in a transaction")], producer_id=got["ProducerId"], producer_epoch=got["ProducerEpoch"],
+                      base_sequence=0, attributes=16)
+    sent = call("Produce", 12, {"TransactionalId": "safe", "Acks": -1, "TimeoutMs": 30000, "TopicData": [
+        {"Name": "safe", "PartitionData": [{"Index": 0, "Records": batch.encode()}]}]})
+    tap.equal(sent["Responses"][0]["PartitionResponses"][0]["ErrorCode"], 0, "a batch is staged")
+    before = count()
+    standby.stop()
+    end_txn = {"TransactionalId": "safe", "ProducerId": got["ProducerId"], "ProducerEpoch": got["ProducerEpoch"], "Committed": True}
+    first, error = send_end()
+    tap.equal(error, None, "EndTxn: no answer while the standby is away")
+    primary.wait_for("SELECT count(*) = %d FROM topics.safe" % (before + 1))
+    control = primary.worker_pids("pgtopic control")[0]
+    os.kill(control, signal.SIGTERM)
+    primary.wait_for("SELECT count(*) = 1 AND min(pid) <> %d FROM pg_stat_activity WHERE backend_type = 'pgtopic control'" % control)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        [state] = call("DescribeTransactions", 0, {"TransactionalIds": ["safe"]})["TransactionStates"]
+        if state["ErrorCode"] == 0:
+            break
+        time.sleep(0.05)
+    tap.equal(state["TransactionState"], "CompleteCommit", "another coordinator knows of the end")
+    again, error = send_end()
+    tap.equal(error, None, "and gives no answer either")
+    once_more, error = send_end()
+    tap.equal(error, None, "however often it is asked")
+    standby.start()
+    tap.equal(again.receive("EndTxn", 5)["ErrorCode"], 0, "which answers when it has come")
+    for client in (first, again, once_more):
+        client.close()
+    tap.equal(count(), before + 1, "it was committed once")
+
+
 pg.demote()
 tests = [test_without_standby, test_with_standby]
 try:
     raw.message("ProduceRequest")
-    tests += [test_answers, test_restarted, test_prepared]
+    tests += [test_answers, test_restarted, test_prepared, test_coordinator]
 except RuntimeError:
     tap.note("left out: no kafka-clients jar (test/clients/install)")
 tap.main(tests)

@@ -142,20 +142,24 @@ txn_abort(TxnStates *states, const TxnEvent *event)
 }
 
 /*
- * What is staged cannot be kept: only an abort ends the transaction.
+ * What is staged cannot be kept: only an abort ends the transaction.  The same
+ * is true of one of a v2 client that was begun without us, and could not be
+ * taken: no memory for its partitions, or an order was out.
  */
 void
 txn_doom(TxnStates *states, const TxnEvent *event)
 {
 	TxnEntry   *entry = event->transactional_id.len > 0 ? txn_entry_find(states, event->transactional_id) : NULL;
 
-	if (entry == NULL || entry->image.state != TXN_ONGOING || entry->serial != event->serial)
+	if (entry == NULL || entry->serial != event->serial || (entry->image.state != TXN_ONGOING && !event->v2))
 	{
 		txn_reply(states, event, TXN_INVALID_TXN_STATE);
 		return;
 	}
 	if (txn_pending(entry))
 	{
+		/* should the record not be stored, an abort is still needed */
+		entry->lost |= entry->order_kind == TXN_STORE;
 		txn_reply(states, event, TXN_CONCURRENT_TRANSACTIONS);
 		return;
 	}

@@ -203,18 +203,24 @@ txn_entry_has(const TxnEntry *entry, PtString topic, int32 partition)
 }
 
 /*
- * Is there memory for what the event brings, a new id or partitions?
+ * Is there memory for what the event brings, a new id or partitions?  A
+ * quarter is left to partitions: ids stay for days, and must not keep those
+ * that are there from their transactions.
  */
 bool
 txn_entry_room(const TxnStates *states, const TxnEvent *event)
 {
+	size_t		limit = states->config.memory_max;
 	size_t		more = 0;
 
 	if (event->type == TXN_EV_INIT)
+	{
+		limit -= limit / 4;
 		more = ENTRY_BYTES + event->transactional_id.len;
+	}
 	for (int i = 0; i < event->ntopics; i++)
 		more += TOPIC_BYTES + event->topics[i].name.len + event->topics[i].n * PARTITION_BYTES;
-	return states->used + more <= states->config.memory_max;
+	return states->used + more <= limit;
 }
 
 /*

@@ -636,6 +636,51 @@ test_doom(void)
 }
 
 /*
+ * Ids take no memory that partitions need.  Where there is none, all the same,
+ * a transaction that v2 has begun without us is lost: an abort helps.
+ */
+static void
+test_full(void)
+{
+	TxnEvent	doom = {.type = TXN_EV_DOOM, .token = 5, .transactional_id = ID, .v2 = true};
+	TxnEvent	other = {.type = TXN_EV_INIT, .token = 5, .transactional_id = PT_STRING("other"),
+	.producer_id = TXN_NO_PRODUCER_ID, .producer_epoch = TXN_NO_EPOCH, .timeout_ms = 1000};
+	TxnEvent	done = {.type = TXN_EV_DONE, .transactional_id = ID, .result = TXN_COORDINATOR_NOT_AVAILABLE};
+
+	begin();
+	CHECK_INT(ask_init(-1, -1), -1);
+	finish(TXN_NONE);
+	config.memory_max = 2 * txn_memory_used(states) + other.transactional_id.len;
+	txn_configure(states, &config);
+	step(&other);
+	CHECK_INT(answer(), TXN_COORDINATOR_NOT_AVAILABLE);
+	CHECK_INT(add(1000, 0, true), TXN_NONE);
+	CHECK_INT(end_txn(1000, 0, true, true), TXN_NONE);
+
+	config.memory_max = txn_memory_used(states);
+	txn_configure(states, &config);
+	CHECK_INT(add(1000, 1, true), TXN_COORDINATOR_NOT_AVAILABLE);
+	doom.serial = info().serial;
+	step(&doom);
+	CHECK_INT(answer(), TXN_NONE);
+	CHECK_INT(given(TXN_DROP)->serial, doom.serial);
+	CHECK_INT(phase(), TXN_PHASE_LOST);
+	CHECK_INT(ask_end(1000, 1, true, true), TXN_TRANSACTION_ABORTABLE);
+	CHECK_INT(end_txn(1000, 1, true, false), TXN_NONE);
+	CHECK_INT(phase(), TXN_PHASE_READY);
+	/* while an order is out that fails */
+	CHECK_INT(ask_end(1000, 2, true, false), -1);
+	done.serial = given(TXN_STORE)->order;
+	doom.serial = info().serial;
+	step(&doom);
+	CHECK_INT(answer(), TXN_CONCURRENT_TRANSACTIONS);
+	step(&done);
+	CHECK_INT(phase(), TXN_PHASE_LOST);
+	CHECK_INT(ask_end(1000, 2, true, true), TXN_TRANSACTION_ABORTABLE);
+	end();
+}
+
+/*
  * The last epoch
  */
 static void
@@ -995,6 +1040,7 @@ main(void)
 	RUN(test_end_of_nothing);
 	RUN(test_commit_fails);
 	RUN(test_doom);
+	RUN(test_full);
 	RUN(test_exhausted);
 	RUN(test_timeout);
 	RUN(test_operator);

@@ -217,6 +217,7 @@ copy_batch(const PtProduce *item)
 		EmitErrorReport();
 		FlushErrorState();
 		LWLockReleaseAll();
+		CurrentResourceOwner = owner;	/* the area's own was put there */
 	}
 	PG_END_TRY();
 	return bytes;

@@ -294,10 +294,18 @@ pt_stage_batch(const PtStageBatch *batch, PtString transactional_id, bool v2,
 	*out_of_order = false;
 	if (!pt_stage_exists())
 		return TXN_INVALID_PRODUCER_ID_MAPPING;
+	pt_stage_part_reserve(batch->header->producer_id, batch->leaf);
 	a.copy = make_copy(batch);
-	admit_to_memory(&a);
-	if (DsaPointerIsValid(a.copy))
-		pt_stage_free(a.copy, sizeof(StagePiece) + batch->length);
+	PG_TRY();
+	{
+		admit_to_memory(&a);
+	}
+	PG_FINALLY();
+	{
+		if (DsaPointerIsValid(a.copy))
+			pt_stage_free(a.copy, sizeof(StagePiece) + batch->length);
+	}
+	PG_END_TRY();
 	if (a.admitted && !a.kept)
 		error = pt_guarded(admit_to_file, &a);
 	if (a.admitted && !a.kept)

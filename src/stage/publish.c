@@ -11,8 +11,10 @@
  */
 #include "postgres.h"
 
+#include "guard.h"
 #include "guc.h"
 #include "stage/internal.h"
+#include "tell.h"
 
 /* Removes a producer id and all that it has. */
 static void
@@ -71,19 +73,24 @@ pt_stage_reset(void)
 	pfree(ids);
 }
 
-/* Makes the entry of a producer id that has none; returns it locked. */
-static StageEntry *
-add_entry(const TxnOut *out)
+typedef struct NewEntry
 {
-	dsa_pointer id = dsa_allocate(pt_stage_area, Max(out->transactional_id.len, 1));
+	const TxnOut *out;
+	dsa_pointer id;				/* its transactional id */
+} NewEntry;
+
+/* Makes the entry of a producer id that has none.  For pt_guarded(). */
+static void
+make_entry(void *arg)
+{
+	const TxnOut *out = ((NewEntry *) arg)->out;
 	StageEntry *entry;
 	bool		found;
 
-	memcpy(pt_stage_get(char, id), out->transactional_id.data, out->transactional_id.len);
 	entry = dshash_find_or_insert(pt_stage_table, &out->producer_id, &found);
 	Assert(!found);
 	memset((char *) entry + sizeof(int64), 0, sizeof(*entry) - sizeof(int64));
-	entry->id = id;
+	entry->id = ((NewEntry *) arg)->id;
 	entry->id_len = out->transactional_id.len;
 	entry->serial = out->serial;
 	entry->epoch = out->producer_epoch;
@@ -93,7 +100,40 @@ add_entry(const TxnOut *out)
 	 * sent in it.
 	 */
 	entry->sequences_known = out->phase != TXN_PHASE_LOST && out->phase != TXN_PHASE_DOOMED;
-	return entry;
+	pt_stage_unlock(entry);
+}
+
+/*
+ * The same; returns the entry locked.  NULL: the system has no memory, which
+ * must cost nobody but this producer.
+ */
+static StageEntry *
+add_entry(const TxnOut *out)
+{
+	static PtTold told;
+	int			untold = 0;
+	NewEntry	new = {out, pt_stage_allocate_uncounted(out->transactional_id.len)};
+	ErrorData  *error = NULL;
+
+	if (DsaPointerIsValid(new.id))
+	{
+		memcpy(pt_stage_get(char, new.id), out->transactional_id.data, out->transactional_id.len);
+		error = pt_guarded(make_entry, &new);
+		if (error == NULL)
+			return pt_stage_find(out->producer_id, true);
+		dsa_free(pt_stage_area, new.id);
+	}
+	if (pt_may_tell(&told, &untold))
+		ereport(LOG,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("no shared memory for a producer of Kafka transactions: %s",
+						error ? error->message : "the system has no more")));
+	if (untold > 0)
+		ereport(LOG,
+				(errmsg("no shared memory for %d more producers of Kafka transactions", untold)));
+	if (error != NULL)
+		FreeErrorData(error);
+	return NULL;
 }
 
 /* The next transaction of an entry: nothing has come for it. */
@@ -114,10 +154,11 @@ next_serial(StageEntry *entry, uint64 serial)
 
 /*
  * Who may stage.  What is staged under another serial than this one is over;
- * mostly it has been committed.  Of all that is said here, a new producer id
- * alone needs memory, and may ereport.
+ * mostly it has been committed.  false: it is a new producer id, for which
+ * there is no memory; it cannot stage.  The next time that something is said
+ * of it this is tried again.
  */
-void
+bool
 pt_stage_publish(const TxnOut *out)
 {
 	StageEntry *entry;
@@ -128,11 +169,13 @@ pt_stage_publish(const TxnOut *out)
 	if (out->phase == TXN_PHASE_GONE)
 	{
 		forget(out->producer_id);
-		return;
+		return true;
 	}
 	entry = pt_stage_find(out->producer_id, true);
 	if (entry == NULL)
 		entry = add_entry(out);
+	if (entry == NULL)
+		return false;
 	if (entry->serial != out->serial)
 	{
 		store = pt_stage_take(entry);
@@ -147,6 +190,7 @@ pt_stage_publish(const TxnOut *out)
 	entry->phase = out->phase;
 	pt_stage_unlock(entry);
 	pt_stage_discard(&store);
+	return true;
 }
 
 /*
@@ -177,20 +221,23 @@ pt_stage_drop(int64 producer_id, uint64 serial)
 void
 pt_stage_add(int64 producer_id, uint64 serial, const Oid *leaves, int n)
 {
-	StageEntry *entry = pt_stage_find(producer_id, true);
 	bool		room = true;
 
-	if (entry == NULL)
-		return;
-	for (int i = 0; i < n && room && entry->serial == serial; i++)
+	for (int i = 0; i < n && room; i++)
 	{
-		StagePart  *part = pt_stage_part_add(entry, leaves[i]);
+		StageEntry *entry;
+		StagePart  *part;
 
-		room = part != NULL;
-		if (room)
+		pt_stage_part_reserve(producer_id, leaves[i]);
+		entry = pt_stage_find(producer_id, true);
+		if (entry == NULL)
+			return;
+		part = entry->serial == serial ? pt_stage_part_add(entry, leaves[i]) : NULL;
+		room = part != NULL || entry->serial != serial;
+		if (part != NULL)
 			part->added = part->told = true;
+		pt_stage_unlock(entry);
 	}
-	pt_stage_unlock(entry);
 	if (!room)
 		pt_stage_doom(producer_id, serial);
 }

@@ -22,12 +22,15 @@
 
 #include "storage/shmem.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
+#include "guard.h"
 #include "guc.h"
 #include "stage/internal.h"
 
 #define PARTS_MIN	4
+
+/* After the system had no memory for a batch: the next ones go to files. */
+#define PAUSE_MS	1000
 
 StageShared *pt_stage_shared;
 
@@ -168,6 +171,42 @@ pt_stage_set_news(StageEntry *entry, bool has_news)
 		pg_atomic_fetch_sub_u32(&pt_stage_shared->news, 1);
 }
 
+typedef struct Wanted
+{
+	Size		size;
+	dsa_pointer result;
+} Wanted;
+
+/* For pt_guarded(). */
+static void
+allocate(void *arg)
+{
+	Wanted	   *wanted = arg;
+
+	wanted->result = dsa_allocate_extended(pt_stage_area, wanted->size, DSA_ALLOC_HUGE | DSA_ALLOC_NO_OOM);
+}
+
+/*
+ * Memory of the area that is not counted; invalid when the system has none.
+ * Called without LWLocks, does not throw.
+ *
+ * The area grows by segments, and the server throws where it cannot make one,
+ * whatever it is asked (DSA_ALLOC_NO_OOM): /dev/shm is full.  Then it holds
+ * its own LWLocks, has another resource owner than ours, and half a segment,
+ * all of which a subtransaction sets right.  The area has not changed by then,
+ * except that a few bytes of it may be lost.
+ */
+dsa_pointer
+pt_stage_allocate_uncounted(Size size)
+{
+	Wanted		wanted = {size, InvalidDsaPointer};
+	ErrorData  *error = pt_guarded(allocate, &wanted);
+
+	if (error != NULL)
+		FreeErrorData(error);
+	return error == NULL ? wanted.result : InvalidDsaPointer;
+}
+
 /*
  * Memory for what is staged; invalid when pgtopic.transaction_memory is used
  * up, or the system has none.  A quarter of it is left to what has no other
@@ -177,30 +216,20 @@ pt_stage_set_news(StageEntry *entry, bool has_news)
 dsa_pointer
 pt_stage_allocate(Size size, bool must)
 {
+	static TimestampTz pause_until; /* the system had none for a batch */
 	uint64		limit = (uint64) pt_transaction_memory * 1024;
-	MemoryContext old = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile dsa_pointer result = InvalidDsaPointer;
+	dsa_pointer result;
 
 	if (!must)
 		limit -= limit / 4;
 	if (pg_atomic_read_u64(&pt_stage_shared->memory_bytes) + size > limit)
 		return InvalidDsaPointer;
-	PG_TRY();
-	{
-		result = dsa_allocate_extended(pt_stage_area, size, DSA_ALLOC_HUGE | DSA_ALLOC_NO_OOM);
-	}
-	PG_CATCH();
-	{
-		/* the system has no more shared memory: it goes to a file */
-		MemoryContextSwitchTo(old);
-		CurrentResourceOwner = owner;	/* dsa leaves another one */
-		FlushErrorState();
-		LWLockReleaseAll();
-	}
-	PG_END_TRY();
+	if (!must && pause_until != 0 && GetCurrentTimestamp() < pause_until)
+		return InvalidDsaPointer;
+	result = pt_stage_allocate_uncounted(size);
 	if (DsaPointerIsValid(result))
 		pg_atomic_fetch_add_u64(&pt_stage_shared->memory_bytes, size);
+	pause_until = DsaPointerIsValid(result) ? 0 : TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PAUSE_MS);
 	return result;
 }
 
@@ -246,20 +275,18 @@ pt_stage_part(const StageEntry *entry, Oid leaf)
 	return at < entry->nparts && parts[at].leaf == leaf ? &parts[at] : NULL;
 }
 
-/* Makes room for one more; false: there is none. */
-static bool
-grow_parts(StageEntry *entry)
+/* How many partitions an entry must have room for, if one more comes now. */
+static int32
+parts_needed(const StageEntry *entry)
 {
-	int32		cap = Max(PARTS_MIN, entry->parts_cap * 2);
-	Size		more = (cap - entry->parts_cap) * sizeof(StagePart);
-	dsa_pointer parts;
+	return entry->nparts < entry->parts_cap ? entry->parts_cap : Max(PARTS_MIN, entry->parts_cap * 2);
+}
 
-	if (entry->nparts < entry->parts_cap)
-		return true;
-	if (pg_atomic_read_u64(&pt_stage_shared->parts_bytes) + more > (uint64) pt_transaction_memory * 1024)
-		return false;
-	parts = dsa_allocate_extended(pt_stage_area, cap * sizeof(StagePart), DSA_ALLOC_HUGE | DSA_ALLOC_NO_OOM);
-	if (!DsaPointerIsValid(parts))
+/* Gives an entry more room; false: it has it already. */
+static bool
+move_parts(StageEntry *entry, dsa_pointer parts, int32 cap)
+{
+	if (cap <= entry->parts_cap)
 		return false;
 	if (entry->parts_cap > 0)
 	{
@@ -267,15 +294,48 @@ grow_parts(StageEntry *entry)
 			   entry->nparts * sizeof(StagePart));
 		dsa_free(pt_stage_area, entry->parts);
 	}
+	pg_atomic_fetch_add_u64(&pt_stage_shared->parts_bytes, (cap - entry->parts_cap) * sizeof(StagePart));
 	entry->parts = parts;
 	entry->parts_cap = cap;
-	pg_atomic_fetch_add_u64(&pt_stage_shared->parts_bytes, more);
 	return true;
 }
 
 /*
- * The partition, which is entered when it is not there; NULL: there is no
- * memory for that.  The entry is locked exclusively.
+ * Makes room for a partition in the entry of a producer id, if it has none,
+ * before the entry is locked for more.  Where there is no memory, or somebody
+ * else takes the room, pt_stage_part_add will say so.  Called without LWLocks.
+ */
+void
+pt_stage_part_reserve(int64 producer_id, Oid leaf)
+{
+	StageEntry *entry = pt_stage_find(producer_id, false);
+	dsa_pointer parts;
+	int32		had;
+	int32		cap;
+
+	if (entry == NULL)
+		return;
+	had = entry->parts_cap;
+	cap = pt_stage_part(entry, leaf) ? had : parts_needed(entry);
+	pt_stage_unlock(entry);
+	if (cap == had || pg_atomic_read_u64(&pt_stage_shared->parts_bytes) + (cap - had) * sizeof(StagePart) >
+		(uint64) pt_transaction_memory * 1024)
+		return;
+	parts = pt_stage_allocate_uncounted(cap * sizeof(StagePart));
+	if (!DsaPointerIsValid(parts))
+		return;
+	entry = pt_stage_find(producer_id, true);
+	if (entry != NULL && move_parts(entry, parts, cap))
+		parts = InvalidDsaPointer;
+	if (entry != NULL)
+		pt_stage_unlock(entry);
+	if (DsaPointerIsValid(parts))
+		dsa_free(pt_stage_area, parts);
+}
+
+/*
+ * The partition, which is entered when it is not there; NULL: there is no room
+ * for that (pt_stage_part_reserve).  The entry is locked exclusively.
  */
 StagePart *
 pt_stage_part_add(StageEntry *entry, Oid leaf)
@@ -286,7 +346,7 @@ pt_stage_part_add(StageEntry *entry, Oid leaf)
 	Assert(OidIsValid(leaf));
 	if (part != NULL)
 		return part;
-	if (!grow_parts(entry))
+	if (entry->nparts == entry->parts_cap)
 		return NULL;
 	at = part_place(entry, leaf);
 	part = pt_stage_get(StagePart, entry->parts) + at;

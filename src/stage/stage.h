@@ -33,7 +33,7 @@
  * order in which the steps give it.
  */
 extern void pt_stage_reset(void);
-extern void pt_stage_publish(const TxnOut *out);
+extern bool pt_stage_publish(const TxnOut *out);
 extern void pt_stage_drop(int64 producer_id, uint64 serial);
 extern void pt_stage_add(int64 producer_id, uint64 serial, const Oid *leaves, int n);
 

@@ -99,6 +99,8 @@ txn_init(TxnStates *states, const TxnEvent *event)
 		error = TXN_PRODUCER_FENCED;
 	if (error == TXN_NONE && claim == CLAIM_PREVIOUS)
 	{
+		/* the answer may have been that there was no memory to stage */
+		txn_publish(states, entry);
 		txn_reply_epoch(states, event, &entry->image);
 		return;
 	}

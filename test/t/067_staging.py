@@ -6,6 +6,7 @@ errors, crashes.
 
 import glob
 import os
+import resource
 import signal
 import sys
 import time
@@ -402,6 +403,53 @@ def test_full_memory():
     server.reload()
 
 
+def test_no_shared_memory():
+    """the system gives no more shared memory: that costs no more than what had none, and the process goes on"""
+    leaf, other = topic("unshared", 2)
+    server.set(**{"pgtopic.transaction_buffer": "32MB"})
+    server.reload()
+    server.wait_for("SELECT current_setting('pgtopic.transaction_buffer') = '32MB'")
+    q, r = Producer(v2=False), Producer()
+    q.add(other)
+    session = server.session()
+    pid = int(session.sql("SELECT pg_backend_pid()"))
+    session.sql("SELECT stage_stats(%d)" % q.id)
+    # no file of this process may be longer, and a segment of shared memory is
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (980000, resource.RLIM_INFINITY))
+    filled = []
+    while len(filled) < 50 and (not filled or filled[-1].stats()[2] == 0):
+        p = Producer()
+        filled.append(p)
+        got = session.sql("SELECT array_to_string(stage_batch('%s', '-', '%s', true, '\\x%s'), ',')"
+                          % (leaf, p.name, p.batch(["u" * 900000], 0).hex()))
+        if got.split(",")[0] != str(OK):
+            break
+    tap.equal(got.split(",")[0], str(OK), "each batch is taken")
+    stats = p.stats()
+    tap.ok(stats[0] == 1 and stats[1] == 0 and stats[2] > 900000, "the last one into a file: %s" % stats)
+    tap.equal(session.sql("SELECT count(*) FROM pg_class WHERE relname = 'pg_class'"), "1", "the session goes on")
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (65536, resource.RLIM_INFINITY))
+    tap.equal(session.sql("SELECT count(stage_add(%d, %d, n::oid::regclass)) FROM (SELECT generate_series(16384, 50000)) AS s (n)"
+                          % (q.id, q.serial)), str(50000 - 16384 + 1), "partitions that have no memory are no error")
+    tap.ok(server.sql("SELECT stage_news(%d)" % q.id).endswith("doomed"), "but the end of their transaction")
+    new = "SELECT stage_publish(%d, 0, %d, %d, repeat('n', %d))" % (r.id + 1000000, r.next_serial(), READY, 8000000)
+    tap.equal(session.sql(new), "", "nor is a new producer that has none")
+    tap.ok(any("no shared memory for a producer" in line for line in server.log_tail(200).splitlines()), "the log tells")
+    tap.equal(server.sql("SELECT stage_stats(%d) IS NULL" % (r.id + 1000000)), "t", "it is not there")
+    tap.equal(r.send(leaf, "r")[0], OK, "others stage")
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    session.sql(new)
+    tap.equal(server.sql("SELECT stage_stats(%d) IS NULL" % (r.id + 1000000)), "f", "it is there when there is memory again")
+    tap.ok(p.commit() and r.commit(), "what was staged is committed")
+    for p in filled[:-1]:
+        p.drop()
+    session.sql("SELECT stage_publish(%d, 0, 0, %d, 'n')" % (r.id + 1000000, GONE))
+    q.drop()
+    session.close()
+    server.set(**{"pgtopic.transaction_buffer": None})
+    server.reload()
+
+
 def test_code_of_users():
     """triggers run with the commit, and one that refuses refuses all of it"""
     a, b = topic("judged", 2)
@@ -614,8 +662,8 @@ def test_crash():
 
 
 TESTS = [test_commit, test_admission, test_files, test_sent_again, test_full_disk, test_damaged_file, test_limits, test_offsets_wait,
-         test_offsets, test_full_memory, test_code_of_users, test_changes, test_locks, test_slow, test_crossed, test_learned,
-         test_ended_worker, test_failed_start, test_crash]
+         test_offsets, test_full_memory, test_no_shared_memory, test_code_of_users, test_changes, test_locks, test_slow, test_crossed,
+         test_learned, test_ended_worker, test_failed_start, test_crash]
 
 
 def main():

@@ -60,8 +60,8 @@ read_batch(Read *read, const char *data, const PtFrame *frame)
 
 /*
  * Reads up to max records from offset on; returns how many, *next is the
- * offset to go on from.  What retention has removed is passed over: the first
- * record is then a later one.
+ * offset to go on from.  What retention has removed, and what was given up as
+ * lost, is passed over: the first record is then a later one.
  */
 int
 pt_read_records(Relation rel, Snapshot snapshot, int64 offset, int max,
@@ -85,7 +85,9 @@ pt_read_records(Relation rel, Snapshot snapshot, int64 offset, int max,
 		CHECK_FOR_INTERRUPTS();
 		if (v == PT_IN_PROGRESS)
 			break;
-		if (v == PT_VISIBLE && pt_batch_next_offset(&frame.batch) > read.offset)
+		if (pt_frame_is_lost(&frame))
+			read.offset = Max(read.offset, pt_batch_next_offset(&frame.batch));
+		else if (v == PT_VISIBLE && pt_batch_next_offset(&frame.batch) > read.offset)
 			read_batch(&read, pt_reader_batch(&reader, &frame), &frame);
 	}
 	pt_reader_end(&reader);

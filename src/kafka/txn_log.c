@@ -64,17 +64,18 @@ load_record(void *arg, const PtRecord *record)
 }
 
 /*
- * Reads more of one partition, which is open.  Returns true if it has been
- * read to its end.
+ * Reads more of one partition, which is open.  *done: it has been read to its
+ * end.  Returns false if nothing could be read, as somebody writes to it.
  */
 static bool
-load_more(KafkaTxnLoad *load, TxnStates *states, Relation rel)
+load_more(KafkaTxnLoad *load, TxnStates *states, Relation rel, bool *done)
 {
 	int64		start;
 	int64		end;
+	int64		from;
 
 	pt_partition_bounds(rel, &start, &end);
-	load->offset = Max(load->offset, start);
+	load->offset = from = Max(load->offset, start);
 	if (load->offset < end)
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
@@ -82,7 +83,8 @@ load_more(KafkaTxnLoad *load, TxnStates *states, Relation rel)
 							   &load->offset);
 		PopActiveSnapshot();
 	}
-	return load->offset >= end;
+	*done = load->offset >= end;
+	return *done || load->offset > from;
 }
 
 /*
@@ -95,6 +97,7 @@ kafka_txn_load(KafkaTxnLoad *load, TxnStates *states)
 	Oid			leaf;
 	Relation	rel = NULL;
 	bool		done = true;
+	bool		moved = true;
 
 	if (topic == NULL || load->partition >= topic->npartitions)
 		return KAFKA_TXN_LOAD_DONE;
@@ -107,7 +110,7 @@ kafka_txn_load(KafkaTxnLoad *load, TxnStates *states)
 	}
 	if (rel != NULL)
 	{
-		done = load_more(load, states, rel);
+		moved = load_more(load, states, rel, &done);
 		relation_close(rel, NoLock);
 	}
 	if (done)
@@ -115,7 +118,7 @@ kafka_txn_load(KafkaTxnLoad *load, TxnStates *states)
 		load->partition++;
 		load->offset = 0;
 	}
-	return KAFKA_TXN_LOAD_MORE;
+	return moved ? KAFKA_TXN_LOAD_MORE : KAFKA_TXN_LOAD_LOCKED;
 }
 
 /*

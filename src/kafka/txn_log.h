@@ -30,7 +30,8 @@ typedef struct KafkaTxnLoad
 typedef enum KafkaTxnLoaded
 {
 	KAFKA_TXN_LOAD_MORE,		/* call it again */
-	KAFKA_TXN_LOAD_LOCKED,		/* after a while: somebody has the table */
+	KAFKA_TXN_LOAD_LOCKED,		/* after a while: somebody has the table, or
+								 * writes what comes next */
 	KAFKA_TXN_LOAD_DONE
 } KafkaTxnLoaded;
 

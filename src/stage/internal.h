@@ -140,5 +140,10 @@ extern struct BufFile *pt_stage_file_open(uint32 file, int mode);
 
 /* offsets.c */
 extern PtStagedGroup pt_stage_rows_read(const StageRows *rows);
+extern const char *pt_stage_row_place(const char *at, PtString *topic, int32 *partition);
+extern void pt_stage_walk(bool (*callback) (void *arg, const StageRows *rows), void *arg);
+
+/* places.c */
+extern int	pt_stage_distinct(const PtStagedOffset *offsets, int n, PtStagedOffset **distinct);
 
 #endif							/* PT_STAGE_INTERNAL_H */

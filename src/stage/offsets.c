@@ -6,9 +6,10 @@
  * What one TxnOffsetCommit brings is one chunk of memory: StageRows, the id of
  * the group, and per row StageRow with the topic and the metadata behind it,
  * unaligned.  They are never on disk; a transaction whose offsets have no room
- * is doomed.
+ * is doomed.  Of a partition that it names more than once, the last offset is
+ * kept.
  *
- * Siblings: admit.c (batches), read.c.
+ * Siblings: admit.c (batches), read.c, places.c.
  *
  * Copyright (c) 2026, the pgtopic authors
  *
@@ -91,6 +92,21 @@ get_string(const char *at, int32 len, PtString *string)
 	return at + len;
 }
 
+/*
+ * Reads where a row is, without a copy; returns where the next one begins.
+ */
+const char *
+pt_stage_row_place(const char *at, PtString *topic, int32 *partition)
+{
+	StageRow	row;
+
+	memcpy(&row, at, sizeof(row));
+	*partition = row.partition;
+	topic->data = at + sizeof(row);
+	topic->len = row.topic_len;
+	return topic->data + Max(row.topic_len, 0) + Max(row.metadata_len, 0);
+}
+
 /* A palloc'd copy. */
 PtStagedGroup
 pt_stage_rows_read(const StageRows *rows)
@@ -154,7 +170,8 @@ keep_rows(StageEntry *entry, dsa_pointer rows)
 TxnError
 pt_stage_offsets(int64 producer_id, int16 epoch, PtString group_id, const PtStagedOffset *offsets, int n)
 {
-	Size		size = rows_size(group_id, offsets, n);
+	PtStagedOffset *distinct;
+	Size		size;
 	dsa_pointer rows;
 	StageEntry *entry;
 	TxnError	error;
@@ -162,9 +179,12 @@ pt_stage_offsets(int64 producer_id, int16 epoch, PtString group_id, const PtStag
 
 	if (!pt_stage_exists())
 		return TXN_INVALID_PRODUCER_ID_MAPPING;
+	n = pt_stage_distinct(offsets, n, &distinct);
+	size = rows_size(group_id, distinct, n);
 	rows = pt_stage_allocate(size, true);
 	if (DsaPointerIsValid(rows))
-		rows_write(pt_stage_get(StageRows, rows), size, group_id, offsets, n);
+		rows_write(pt_stage_get(StageRows, rows), size, group_id, distinct, n);
+	pfree(distinct);
 	entry = pt_stage_find(producer_id, true);
 	error = check_entry(entry, epoch);
 	if (error == TXN_NONE)
@@ -185,17 +205,12 @@ pt_stage_offsets(int64 producer_id, int16 epoch, PtString group_id, const PtStag
 	return error;
 }
 
-static bool
-is_of_group(const StageRows *rows, PtString group_id)
-{
-	return rows->group_len == group_id.len && memcmp(rows + 1, group_id.data, group_id.len) == 0;
-}
-
 /*
- * Calls back for what is staged of a group; stops when told so.
+ * Calls back for all rows that are staged, under a lock of their part of the
+ * table; stops when told so.
  */
-static void
-walk_group(PtString group_id, bool (*callback) (void *arg, const StageRows *rows), void *arg)
+void
+pt_stage_walk(bool (*callback) (void *arg, const StageRows *rows), void *arg)
 {
 	dshash_seq_status scan;
 	StageEntry *entry;
@@ -210,53 +225,28 @@ walk_group(PtString group_id, bool (*callback) (void *arg, const StageRows *rows
 		{
 			const StageRows *rows = pt_stage_get(StageRows, at);
 
-			if (is_of_group(rows, group_id))
-				go_on = callback(arg, rows);
+			go_on = callback(arg, rows);
 			at = rows->next;
 		}
 	}
 	dshash_seq_term(&scan);
 }
 
-typedef struct Collected
+/* A group, and whether it has been seen. */
+typedef struct Sought
 {
-	PtStagedOffset *offsets;
-	int			n;
-} Collected;
+	PtString	group_id;
+	bool		found;
+} Sought;
 
 static bool
-collect(void *arg, const StageRows *rows)
+is_other(void *arg, const StageRows *rows)
 {
-	Collected  *all = arg;
-	PtStagedGroup group = pt_stage_rows_read(rows);
+	Sought	   *sought = arg;
+	PtString	group_id = {(const char *) (rows + 1), rows->group_len};
 
-	if (all->offsets == NULL)
-		all->offsets = group.offsets;
-	else
-	{
-		all->offsets = repalloc(all->offsets, (all->n + group.n + 1) * sizeof(PtStagedOffset));
-		memcpy(all->offsets + all->n, group.offsets, group.n * sizeof(PtStagedOffset));
-	}
-	all->n += group.n;
-	return true;
-}
-
-/* All offsets of a group that are staged; returns how many. */
-int
-pt_stage_offsets_of_group(PtString group_id, PtStagedOffset **offsets)
-{
-	Collected	all = {0};
-
-	walk_group(group_id, collect, &all);
-	*offsets = all.offsets;
-	return all.n;
-}
-
-static bool
-note(void *arg, const StageRows *rows)
-{
-	*(bool *) arg = true;
-	return false;
+	sought->found = pt_string_equal(group_id, sought->group_id);
+	return !sought->found;
 }
 
 /*
@@ -266,8 +256,8 @@ note(void *arg, const StageRows *rows)
 bool
 pt_stage_uses_group(PtString group_id)
 {
-	bool		used = false;
+	Sought		sought = {.group_id = group_id};
 
-	walk_group(group_id, note, &used);
-	return used;
+	pt_stage_walk(is_other, &sought);
+	return sought.found;
 }

@@ -76,8 +76,13 @@ typedef struct PtStagedGroup
 
 extern TxnError pt_stage_offsets(int64 producer_id, int16 epoch, PtString group_id,
 								 const PtStagedOffset *offsets, int n);
-extern int	pt_stage_offsets_of_group(PtString group_id, PtStagedOffset **offsets);
 extern bool pt_stage_uses_group(PtString group_id);
+
+/* places.c: which offsets of groups are not stable. */
+typedef struct PtUnstable PtUnstable;
+
+extern PtUnstable *pt_unstable_read(const PtString *group_ids, int n);
+extern bool pt_unstable_has(const PtUnstable *unstable, PtString group_id, PtString topic, int32 partition);
 
 /* admit.c: batches, for the produce room. */
 typedef struct PtStageBatch

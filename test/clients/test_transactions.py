@@ -535,8 +535,71 @@ def test_large():
     tap.equal((p.end(False), server.sql("SELECT count(*) FROM topics.large")), (NONE, "300"), "an aborted one is not")
 
 
+def most_memory(pid):
+    """Bytes that a process has had at most."""
+    with open("/proc/%d/status" % pid, encoding="utf8") as f:
+        return int(next(line for line in f if line.startswith("VmHWM:")).split()[1]) * 1024
+
+
+def test_staged_offsets():
+    """the same partition many times, and the same group many times"""
+    new_topic("staged", 8)
+    p = Producer("staged", v2=True)
+
+    def commit(group, offsets):
+        got = client.call("TxnOffsetCommit", 5, {**p.me(), "GroupId": group, GENERATION: -1, "MemberId": "", "Topics": [
+            {"Name": "staged", "Partitions": [{"PartitionIndex": n, "CommittedOffset": offset, "CommittedMetadata": metadata}
+                                              for n, offset, metadata in offsets]}]})
+        return [part["ErrorCode"] for topic in got["Topics"] for part in topic["Partitions"]]
+    tap.equal(commit("staged", [(i % 2, i, "") for i in range(5000)]), [NONE] * 5000, "two partitions, 2,500 times each")
+    held = int(server.sql("SELECT memory_bytes FROM transactions WHERE transactional_id = 'staged'"))
+    tap.ok(0 < held < 2000, "no more is staged than the last of each (%d bytes)" % held)
+    tap.equal([fetch_offset("staged", "staged", n, True)[0] for n in range(3)], [UNSTABLE, UNSTABLE, NONE], "two are not stable")
+    tap.equal({code for _ in range(40) for code in commit("often", [(n, 1, "m" * 4000) for n in range(7)])}, {NONE}, "much metadata")
+    pid = server.worker_pids("pgtopic control")[0]
+    before = most_memory(pid)
+    topics = [{"Name": "staged", "PartitionIndexes": list(range(8))}]
+    asked = [{"GroupId": group, "Topics": topics} for _ in range(150) for group in ("often", "staged", "nobody")]
+    got = client.call("OffsetFetch", 8, {"RequireStable": True, "Groups": asked})["Groups"]
+    codes = [[part["ErrorCode"] for part in group["Topics"][0]["Partitions"]] for group in got]
+    tap.equal(codes, [[UNSTABLE] * 7 + [NONE], [UNSTABLE] * 2 + [NONE] * 6, [NONE] * 8] * 150, "each group has its own, each time it is asked for")
+    grown = most_memory(pid) - before
+    tap.ok(grown < 32 << 20, "without a copy for each (%d bytes)" % grown)
+    got = client.call("OffsetFetch", 8, {"RequireStable": False, "Groups": asked[:3]})["Groups"]
+    tap.equal({part["ErrorCode"] for group in got for part in group["Topics"][0]["Partitions"]}, {NONE}, "only who asks for stable ones is told")
+    tap.equal(p.end(True), NONE, "the commit")
+    tap.equal([fetch_offset("staged", "staged", n, True) for n in range(3)], [(NONE, 4998), (NONE, 4999), (NONE, -1)], "the last one counts")
+    tap.equal(fetch_offset("often", "staged", 6, True), (NONE, 1), "all is stable")
+
+
+def test_many_asked_for():
+    """answers have a bound, whatever is asked for"""
+    new_topic("wide", 100)
+    p = Producer("wide")
+    p.add("wide", *range(100))
+    got = client.call("DescribeTransactions", 0, {"TransactionalIds": ["wide"] * 50})["TransactionStates"]
+    tap.equal([(t["ErrorCode"], sum(len(topic["Partitions"]) for topic in t["Topics"])) for t in got], [(NONE, 100)] * 20 + [(INVALID_REQUEST, 0)] * 30,
+              "2,000 partitions are described")
+    tap.equal(p.end(False), NONE, "ended")
+    q = Producer("wide-2")
+    q.add("wide", 1)
+
+    def listed(**filters):
+        got = client.call("ListTransactions", 2, {"TransactionalIdPattern": "wide.*", "DurationFilter": -1, **filters})
+        return [t["TransactionalId"] for t in got["TransactionStates"]], len(got["UnknownStateFilters"])
+    ids = [n * 7919 % 100003 + (1 << 40) for n in range(50000)]
+    tap.equal(listed(ProducerIdFilters=[*ids, q.id, *ids, -5, q.id]), (["wide-2"], 0), "one producer of 100,000")
+    tap.equal(listed(ProducerIdFilters=ids), ([], 0), "none of them")
+    tap.equal(listed(ProducerIdFilters=[q.id, p.id]), (["wide", "wide-2"], 0), "two")
+    tap.equal(listed(StateFilters=["Ongoing", "Ongoing", "CompleteAbort"]), (["wide", "wide-2"], 0), "two states")
+    tap.equal(listed(StateFilters=["CompleteAbort", "ongoing"]), (["wide"], 1), "one, and a typing error")
+    tap.equal(listed(StateFilters=["x%d" % i for i in range(1000)]), ([], 100), "a hundred such errors are told")
+    tap.equal(q.end(False), NONE, "ended")
+
+
 TESTS = [test_advertised, test_versions, test_commit_and_abort, test_v2, test_fencing, test_out_of_order, test_members, test_timeout, test_operator, test_refused,
-         test_not_waited_for, test_crash, test_control_worker, test_many, test_large]
+         test_not_waited_for, test_crash, test_control_worker, test_many, test_large,
+         test_staged_offsets, test_many_asked_for]
 
 
 def main():

@@ -572,6 +572,16 @@ def test_secrets_debug():
         "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND position('%s' IN query) > 0" % secret) != "0"], [], "nor pg_stat_activity")
 
 
+def test_overwritten():
+    """a message that is refused unread is overwritten"""
+    rules("host all all all password")
+    password = "one-that-is-too-long" * 1000
+    tap.equal(outcome("PLAIN", "alice", password), "failed", "a message that is too long")
+    # of what is freed the allocator overwrites the beginning itself
+    found = sum(sasl.in_memory(pid, password[-16:].encode()) for pid in server.worker_pids("pgtopic listener"))
+    tap.equal(found, 0, "no listener has it any more")
+
+
 def test_secrets():
     """no password is where anybody could read it"""
     tap.equal(lines(SECRET), lines("PASSWORD '" + SECRET), "none in the log but what SQL statements have")
@@ -583,5 +593,5 @@ if __name__ == "__main__":
     pg.demote()
     rawtest.need_clients()
     tap.main([test_start, test_first_requests, test_methods, test_offered, test_names_and_passwords, test_versions, test_mock, test_work, test_hostile,
-              test_walk, test_iterations, test_views, test_no_tokens, test_end, test_limit, test_again, test_reload, test_timeout, test_delay, test_secrets,
+              test_walk, test_iterations, test_views, test_no_tokens, test_end, test_limit, test_again, test_reload, test_timeout, test_delay, test_overwritten, test_secrets,
               test_secrets_debug])

@@ -242,6 +242,8 @@ def test_leave():
         server.wait_for("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pgtopic token'", "1")
         client.close()
         tap.equal(server.wait_for("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pgtopic token'", "0"), "0", "it has left, and so has the process")
+    token = oauth.token("wait-alice")[-24:].encode()
+    tap.equal(sum(sasl.in_memory(pid, token) for pid in server.worker_pids("pgtopic listener")), 0, "nobody has its token any more")
     server.set(authentication_timeout="2s")
     rules("host all all all " + OAUTH)
     one = Later("wait-alice")

@@ -22,6 +22,8 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "kafka/groups.h"
 #include "kafka/offsets.h"
 #include "kafka/topics.h"
@@ -46,9 +48,8 @@ typedef struct FetchGroup
 	int			partitions_cap; /* allocated length of partitions of the last
 								 * topic, */
 	pg_uuid_t	topic_id;		/* which has this id */
-	/* offsets of open transactions; none unless stable ones are asked for */
-	PtStagedOffset *staged;
-	int			nstaged;
+	const PtUnstable *unstable; /* offsets of open transactions; NULL unless
+								 * stable ones are asked for */
 } FetchGroup;
 
 /*
@@ -70,17 +71,27 @@ grow(KafkaCall *call, const KafkaSchema *schema, void *items, int n, int *cap)
 }
 
 /*
- * Is an offset of this partition part of an open transaction?
+ * Returns which offsets of the request's groups are not stable: found out at
+ * the first group that needs it, for all of them.
  */
-static bool
-is_unstable(const FetchGroup *f, PtString topic, int32 partition)
+static const PtUnstable *
+find_unstable(KafkaCall *call)
 {
-	for (int i = 0; i < f->nstaged; i++)
+	const OffsetFetchRequest *in = call->request;
+	PtString   *ids;
+
+	if (call->state != NULL)
+		return call->state;
+	if (call->api_version < 8)
 	{
-		if (f->staged[i].partition == partition && pt_string_equal(f->staged[i].topic, topic))
-			return true;
+		call->state = pt_unstable_read(&in->group_id, 1);
+		return call->state;
 	}
-	return false;
+	ids = MemoryContextAllocHuge(call->mcxt, sizeof(PtString) * Max(in->groups.n, 1));
+	for (int i = 0; i < in->groups.n; i++)
+		ids[i] = in->groups.items[i].group_id;
+	call->state = pt_unstable_read(ids, in->groups.n);
+	return call->state;
 }
 
 /*
@@ -90,7 +101,7 @@ static void
 set_offset(const FetchGroup *f, PtString topic, const PtCommittedOffset *committed, OffsetFetchGroupPartitionResponse *out)
 {
 	out->committed_offset = -1;
-	if (is_unstable(f, topic, out->partition_index))
+	if (f->unstable != NULL && pt_unstable_has(f->unstable, f->group_id, topic, out->partition_index))
 		out->error_code = KERR_UNSTABLE_OFFSET_COMMIT;
 	else if (committed != NULL)
 	{
@@ -212,7 +223,7 @@ fetch_group(KafkaCall *call, const OffsetFetchGroup *in, OffsetFetchGroupRespons
 	if (error == KERR_NONE)
 		error = check_member(call, in);
 	if (error == KERR_NONE && ((OffsetFetchRequest *) call->request)->require_stable)
-		f.nstaged = pt_stage_offsets_of_group(f.group_id, &f.staged);
+		f.unstable = find_unstable(call);
 	out->error_code = error;
 	if (error != KERR_NONE && call->api_version >= 2)
 		return;
@@ -274,7 +285,10 @@ walk_request(KafkaCall *call, int16 error)
 	}
 	KAFKA_RESIZE(call, out->groups, OffsetFetchGroupResponse, in->groups.n);
 	for (int i = 0; i < in->groups.n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		fetch_group(call, &in->groups.items[i], &out->groups.items[i], error);
+	}
 }
 
 /*

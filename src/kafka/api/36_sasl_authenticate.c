@@ -8,6 +8,10 @@
  * own: nobody else waits.  OAUTHBEARER tells it in words of its own first, to
  * which the client answers.
  *
+ * A message may have a password or a token.  The request's own bytes are
+ * overwritten before anything else, the copy as soon as nobody needs it: at
+ * the latest with the memory of the call, which ends in any case.
+ *
  * Siblings: 17_sasl_handshake.c, ../login.h; ../../auth/sasl.c.
  *
  * Copyright (c) 2026, the pgtopic authors
@@ -31,11 +35,53 @@ typedef struct State
 	bool		failed;			/* the answer waits for the delay */
 	bool		refused;		/* it is the mechanism's, and there will be
 								 * another */
-	char	   *message;		/* copy of auth_bytes with a zero byte behind */
+	char	   *message;		/* copy of auth_bytes with a zero byte behind;
+								 * NULL: not needed any more */
+	int			message_len;
 	PtAuthOutcome outcome;
 	char	   *out;
 	int			out_len;
 } State;
+
+/*
+ * Overwrites the copy of the message.  Also a callback of the memory of the
+ * call.
+ */
+static void
+forget_message(void *arg)
+{
+	State	   *state = arg;
+
+	if (state->message != NULL)
+		explicit_bzero(state->message, state->message_len);
+	state->message = NULL;
+}
+
+/*
+ * Takes the message out of the request: only the copy has it then.  None is
+ * made of one that is longer than max; the result is false.
+ */
+static bool
+take_message(KafkaCall *call, State *state, int max)
+{
+	const SaslAuthenticateRequest *in = call->request;
+	bool		fits = in->auth_bytes.len <= max;
+
+	if (fits)
+	{
+		MemoryContextCallback *end = palloc0(sizeof(MemoryContextCallback));
+
+		state->message = palloc(in->auth_bytes.len + 1);
+		memcpy(state->message, in->auth_bytes.data, in->auth_bytes.len);
+		state->message[in->auth_bytes.len] = '\0';
+		state->message_len = in->auth_bytes.len;
+		end->func = forget_message;
+		end->arg = state;
+		MemoryContextRegisterResetCallback(call->mcxt, end);
+	}
+	explicit_bzero(unconstify(char *, in->auth_bytes.data), in->auth_bytes.len);
+	return fits;
+}
 
 /*
  * The answer to everybody who fails.
@@ -84,6 +130,7 @@ failed(KafkaCall *call)
 {
 	State	   *state = call->state;
 
+	forget_message(state);
 	if (!state->refused)
 		kafka_login_end(call->session);
 	state->failed = true;
@@ -100,9 +147,8 @@ run_step(void *arg)
 {
 	KafkaCall  *call = arg;
 	State	   *state = call->state;
-	const SaslAuthenticateRequest *in = call->request;
 
-	state->outcome = pt_auth_step(call->session->sasl->exchange, state->message, in->auth_bytes.len,
+	state->outcome = pt_auth_step(call->session->sasl->exchange, state->message, state->message_len,
 								  &state->out, &state->out_len);
 	if (state->outcome == PT_AUTH_DONE &&
 		!kafka_login_finish(call->session, pt_auth_role_name(call->session->sasl->exchange),
@@ -117,7 +163,6 @@ run_step(void *arg)
 static KafkaOutcome
 step(KafkaCall *call)
 {
-	const SaslAuthenticateRequest *in = call->request;
 	SaslAuthenticateResponse *out = call->response;
 	KafkaSession *session = call->session;
 	PtAuthPeer	peer = kafka_login_peer(session);
@@ -134,8 +179,7 @@ step(KafkaCall *call)
 		call->retry_at = pt_auth_again_at(session->sasl->exchange);
 		return KAFKA_WAIT;
 	}
-	explicit_bzero(state->message, in->auth_bytes.len);
-	explicit_bzero(unconstify(char *, in->auth_bytes.data), in->auth_bytes.len);
+	forget_message(state);
 	if (state->outcome == PT_AUTH_REFUSED)
 		state->refused = session->sasl->refused = true;
 	if (state->outcome == PT_AUTH_REFUSED || state->outcome == PT_AUTH_FAILED)
@@ -154,10 +198,12 @@ step(KafkaCall *call)
 static KafkaOutcome
 sasl_authenticate_begin(KafkaCall *call)
 {
-	const SaslAuthenticateRequest *in = call->request;
 	SaslAuthenticateResponse *out = call->response;
 	PtAuthPeer	peer = kafka_login_peer(call->session);
 	State	   *state = palloc0(sizeof(State));
+	int			max = call->session->sasl == NULL || call->session->sasl->refused ? -1 :
+		pt_auth_message_max(call->session->sasl->mechanism);
+	bool		taken = take_message(call, state, max);
 
 	if (call->session->sasl == NULL)
 	{
@@ -174,14 +220,11 @@ sasl_authenticate_begin(KafkaCall *call)
 		return answer_failure(call);
 	}
 	call->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PATIENCE_MS);
-	if (in->auth_bytes.len > pt_auth_message_max(call->session->sasl->mechanism))
+	if (!taken)
 	{
 		pt_auth_tell_refused(&peer, "its SASL message is too long");
 		return failed(call);
 	}
-	state->message = palloc(in->auth_bytes.len + 1);
-	memcpy(state->message, in->auth_bytes.data, in->auth_bytes.len);
-	state->message[in->auth_bytes.len] = '\0';
 	return step(call);
 }
 

@@ -3,7 +3,9 @@
  * 65_describe_transactions.c
  *	  DescribeTransactions: transactional ids and their transactions.
  *
- * Topics that the client may not describe are left out.
+ * Topics that the client may not describe are left out.  Once the
+ * transactions have so many partitions as one description returns, no more
+ * ids are described.
  *
  * Siblings: ../txns.h; 66_list_transactions.c.
  *
@@ -13,7 +15,10 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "kafka/allowed.h"
+#include "kafka/broker.h"
 #include "kafka/txns.h"
 
 /*
@@ -40,11 +45,22 @@ add_topics(KafkaCall *call, const TxnInfo *info, DescribedTransaction *out)
 	}
 }
 
+static int
+count_partitions(const TxnInfo *info)
+{
+	int			n = 0;
+
+	for (int i = 0; i < info->ntopics; i++)
+		n += info->topics[i].n;
+	return n;
+}
+
 /*
- * Describes one id; "error" is one that is known already.
+ * Describes one id; "error" is one that is known already.  *left is how many
+ * partitions there is still room for; the last transaction may have more.
  */
 static void
-describe(KafkaCall *call, const TxnStates *states, KafkaString id, int16 error, DescribedTransaction *out)
+describe(KafkaCall *call, const TxnStates *states, KafkaString id, int16 error, int *left, DescribedTransaction *out)
 {
 	TxnInfo		info;
 
@@ -53,6 +69,8 @@ describe(KafkaCall *call, const TxnStates *states, KafkaString id, int16 error, 
 		error = KERR_INVALID_REQUEST;
 	else if (!kafka_may_transactional_id(call, id, PT_OP_DESCRIBE))
 		error = KERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+	else if (error == KERR_NONE && *left <= 0)
+		error = KERR_INVALID_REQUEST;
 	else if (error == KERR_NONE && !txn_describe(states, id, &info))
 		error = KERR_TRANSACTIONAL_ID_NOT_FOUND;
 	out->error_code = error;
@@ -64,6 +82,7 @@ describe(KafkaCall *call, const TxnStates *states, KafkaString id, int16 error, 
 	out->producer_id = info.image.producer_id;
 	out->producer_epoch = info.image.epoch;
 	add_topics(call, &info, out);
+	*left -= count_partitions(&info);
 }
 
 /*
@@ -74,11 +93,15 @@ walk_request(KafkaCall *call, const TxnStates *states, int16 error)
 {
 	const DescribeTransactionsRequest *in = call->request;
 	DescribeTransactionsResponse *out = call->response;
+	int			left = KAFKA_DESCRIBE_LIMIT;
 
 	Assert(states != NULL || error != KERR_NONE);
 	KAFKA_RESIZE(call, out->transaction_states, DescribedTransaction, in->transactional_ids.n);
 	for (int i = 0; i < in->transactional_ids.n; i++)
-		describe(call, states, in->transactional_ids.items[i], error, &out->transaction_states.items[i]);
+	{
+		CHECK_FOR_INTERRUPTS();
+		describe(call, states, in->transactional_ids.items[i], error, &left, &out->transaction_states.items[i]);
+	}
 }
 
 /*

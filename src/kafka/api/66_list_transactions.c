@@ -16,51 +16,110 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "kafka/allowed.h"
 #include "kafka/topic_regex.h"
 #include "kafka/txns.h"
 
-/*
- * Is the state one of those that are asked for?
- */
-static bool
-has_state(const ListTransactionsRequest *in, TxnState state)
+/* States that there are none of, in one answer. */
+#define UNKNOWN_STATES_MAX	100
+
+/* What is asked for. */
+typedef struct Filter
 {
+	uint32		states;			/* a bit of each */
+	int64	   *producer_ids;	/* in their order */
+	int			nproducer_ids;	/* 0: all */
+	int64		duration_ms;	/* more than that; -1: any */
+	KafkaString pattern;		/* empty or null: any */
+} Filter;
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64		x = *(const int64 *) a;
+	int64		y = *(const int64 *) b;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * Names of states that are none go into the response, so that a client sees a
+ * typing error.
+ */
+static void
+set_states(KafkaCall *call, Filter *filter)
+{
+	const ListTransactionsRequest *in = call->request;
+	ListTransactionsResponse *out = call->response;
+	int			max = Min(in->state_filters.n, UNKNOWN_STATES_MAX);
+	TxnState	state;
+
+	StaticAssertStmt(TXN_NSTATES < 32, "states fit into the mask");
+	filter->states = in->state_filters.n == 0 ? ~(uint32) 0 : 0;
+	out->unknown_state_filters.items = palloc(sizeof(KafkaString) * Max(max, 1));
 	for (int i = 0; i < in->state_filters.n; i++)
 	{
-		TxnState	asked;
-
-		if (txn_state_by_name(in->state_filters.items[i], &asked) && asked == state)
-			return true;
+		if (txn_state_by_name(in->state_filters.items[i], &state))
+			filter->states |= (uint32) 1 << state;
+		else if (out->unknown_state_filters.n < max)
+			out->unknown_state_filters.items[out->unknown_state_filters.n++] = in->state_filters.items[i];
 	}
-	return in->state_filters.n == 0;
 }
 
-static bool
-has_producer(const ListTransactionsRequest *in, int64 producer_id)
+static void
+set_producer_ids(KafkaCall *call, Filter *filter)
 {
-	for (int i = 0; i < in->producer_id_filters.n; i++)
-	{
-		if (in->producer_id_filters.items[i] == producer_id)
-			return true;
-	}
-	return in->producer_id_filters.n == 0;
+	const ListTransactionsRequest *in = call->request;
+	Size		size = sizeof(int64) * in->producer_id_filters.n;
+
+	filter->nproducer_ids = in->producer_id_filters.n;
+	if (filter->nproducer_ids == 0)
+		return;
+	filter->producer_ids = MemoryContextAllocHuge(call->mcxt, size);
+	memcpy(filter->producer_ids, in->producer_id_filters.items, size);
+	qsort(filter->producer_ids, filter->nproducer_ids, sizeof(int64), compare_ids);
 }
 
-static bool
-is_asked_for(KafkaCall *call, const TxnInfo *info)
+/*
+ * Takes the request apart.  Returns an error code.
+ */
+static int16
+make_filter(KafkaCall *call, Filter *filter)
 {
 	const ListTransactionsRequest *in = call->request;
 
-	if (!has_state(in, info->shown) || !has_producer(in, info->image.producer_id))
+	filter->duration_ms = in->duration_filter;
+	filter->pattern = in->transactional_id_pattern;
+	if (filter->pattern.len > 0 && kafka_topic_regex_valid(NULL, filter->pattern) != NULL)
+		return KERR_INVALID_REGULAR_EXPRESSION;
+	set_states(call, filter);
+	set_producer_ids(call, filter);
+	return KERR_NONE;
+}
+
+static bool
+has_producer(const Filter *filter, int64 producer_id)
+{
+	return filter->nproducer_ids == 0 ||
+		bsearch(&producer_id, filter->producer_ids, filter->nproducer_ids, sizeof(int64), compare_ids) != NULL;
+}
+
+/*
+ * The right comes first: who may see nothing has the server compare nothing.
+ */
+static bool
+is_asked_for(KafkaCall *call, const Filter *filter, const TxnInfo *info)
+{
+	if (!kafka_may_transactional_id(call, info->transactional_id, PT_OP_DESCRIBE))
 		return false;
-	if (in->duration_filter >= 0 &&
-		(info->image.state != TXN_ONGOING || kafka_txns_now() - info->image.started_at <= in->duration_filter))
+	if ((filter->states & ((uint32) 1 << info->shown)) == 0 || !has_producer(filter, info->image.producer_id))
 		return false;
-	if (in->transactional_id_pattern.len > 0 &&
-		!kafka_regex_matches(in->transactional_id_pattern, info->transactional_id))
+	if (filter->duration_ms >= 0 &&
+		(info->image.state != TXN_ONGOING || kafka_txns_now() - info->image.started_at <= filter->duration_ms))
 		return false;
-	return kafka_may_transactional_id(call, info->transactional_id, PT_OP_DESCRIBE);
+	return filter->pattern.len <= 0 || kafka_regex_matches(filter->pattern, info->transactional_id);
 }
 
 /*
@@ -75,44 +134,21 @@ list_transactions_fail(KafkaCall *call, int16 code, const char *message)
 }
 
 /*
- * Lists the names of states that are none, so that a client sees a typing
- * error.
- */
-static void
-list_unknown_states(KafkaCall *call)
-{
-	const ListTransactionsRequest *in = call->request;
-	ListTransactionsResponse *out = call->response;
-	TxnState	state;
-
-	out->unknown_state_filters.items = palloc(sizeof(KafkaString) * Max(in->state_filters.n, 1));
-	for (int i = 0; i < in->state_filters.n; i++)
-	{
-		if (!txn_state_by_name(in->state_filters.items[i], &state))
-			out->unknown_state_filters.items[out->unknown_state_filters.n++] = in->state_filters.items[i];
-	}
-}
-
-/*
  * KafkaHandler.begin
  */
 static KafkaOutcome
 list_transactions_begin(KafkaCall *call)
 {
-	const ListTransactionsRequest *in = call->request;
 	ListTransactionsResponse *out = call->response;
-	KafkaString pattern = in->transactional_id_pattern;
+	Filter		filter = {0};
 	TxnError	error;
 	const TxnStates *states;
 	TxnInfo    *infos;
 	int			n;
 
-	if (pattern.len > 0 && kafka_topic_regex_valid(NULL, pattern) != NULL)
-	{
-		out->error_code = KERR_INVALID_REGULAR_EXPRESSION;
+	out->error_code = make_filter(call, &filter);
+	if (out->error_code != KERR_NONE)
 		return KAFKA_REPLY;
-	}
-	list_unknown_states(call);
 	states = kafka_txns(&error);
 	out->error_code = (int16) error;
 	if (states == NULL)
@@ -124,7 +160,8 @@ list_transactions_begin(KafkaCall *call)
 	{
 		ListedTransaction *listed = &out->transaction_states.items[out->transaction_states.n];
 
-		if (!is_asked_for(call, &infos[i]))
+		CHECK_FOR_INTERRUPTS();
+		if (!is_asked_for(call, &filter, &infos[i]))
 			continue;
 		listed->transactional_id = pt_string_copy(infos[i].transactional_id);
 		listed->producer_id = infos[i].image.producer_id;

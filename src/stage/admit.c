@@ -288,7 +288,7 @@ pt_stage_batch(const PtStageBatch *batch, PtString transactional_id, bool v2,
 			   int64 *base_offset, bool *out_of_order)
 {
 	Admission	a = {.batch = batch,.transactional_id = transactional_id,.v2 = v2,.base_offset = -1};
-	ErrorData  *error = NULL;
+	ErrorData  *error;
 
 	Assert(batch->length > 0 && batch->header->producer_id >= 0);
 	*out_of_order = false;
@@ -306,8 +306,7 @@ pt_stage_batch(const PtStageBatch *batch, PtString transactional_id, bool v2,
 			pt_stage_free(a.copy, sizeof(StagePiece) + batch->length);
 	}
 	PG_END_TRY();
-	if (a.admitted && !a.kept)
-		error = pt_guarded(admit_to_file, &a);
+	error = a.admitted && !a.kept ? pt_guarded(admit_to_file, &a) : NULL;
 	if (a.admitted && !a.kept)
 	{
 		PT_STOP_POINT("stage.doom");

@@ -413,7 +413,7 @@ next_job(int *before)
 	return at;
 }
 
-/* Takes it from the list, as the worker's; -1: there is none.  With the lock. */
+/* Takes it from the list, as the worker's; -1: none.  With the lock. */
 static int
 take_next(int worker)
 {

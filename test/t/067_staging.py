@@ -538,7 +538,7 @@ def test_slow():
     free, = topic("free")
     setting("pgtopic.executor_timeout", "500ms")
     session = server.session()
-    session.sql("BEGIN; SELECT append('held', 'mine'::text)")
+    session.sql("BEGIN; SELECT append('held:0', 'mine'::text)")
     slow = [Producer() for _ in range(3)]
     for n, p in enumerate(slow):
         p.send(leaf, "s%d" % n)
@@ -661,7 +661,7 @@ def test_crash():
     tap.equal(values("crashed"), "three", "alone")
 
 
-TESTS = [test_commit, test_admission, test_files, test_sent_again, test_full_disk, test_damaged_file, test_limits, test_offsets_wait,
+TESTS = [test_commit, test_admission, test_files, test_limits, test_sent_again, test_full_disk, test_damaged_file, test_offsets_wait,
          test_offsets, test_full_memory, test_no_shared_memory, test_code_of_users, test_changes, test_locks, test_slow, test_crossed,
          test_learned, test_ended_worker, test_failed_start, test_crash]
 

@@ -99,7 +99,7 @@ def test_answers():
 def test_restarted():
     """the primary starts again without its standby: what only the primary has is in its log, and looks like the rest"""
     standby.stop()
-    primary.sql("SET synchronous_commit = local; SELECT append('safe:0', 'alone')")
+    primary.sql("SET synchronous_commit = local; SELECT append('safe:0', 'alone'); SELECT commit_offsets('readers', 'safe:0', 1)")
     last = int(primary.sql('SELECT max("offset") FROM topics.safe'))
     for mode in ("fast", "immediate"):
         primary.restart(mode)
@@ -114,6 +114,8 @@ def test_restarted():
                 [topic] = client.call("ListOffsets", 5, {"ReplicaId": -1, "IsolationLevel": 0, "Topics": [
                     {"Name": "safe", "Partitions": [{"PartitionIndex": 0, "CurrentLeaderEpoch": -1, "Timestamp": timestamp}]}]})["Topics"]
                 tap.equal(topic["Partitions"][0]["ErrorCode"], 6, "and who asks for an offset is told to come again")
+            [group] = client.call("OffsetFetch", 9, {"Groups": [{"GroupId": "readers", "Topics": [{"Name": "safe", "PartitionIndexes": [0]}]}]})["Groups"]
+            tap.equal(group["ErrorCode"], 14, "who asks for a group's offset, that it is being loaded: after NOT_COORDINATOR librdkafka gives up")
     tap.equal(primary.sql('SELECT max("offset") FROM topics.safe'), str(last), "SQL sees it")
     standby.start()
     tap.equal(becomes(str(last + 1)), str(last + 1), "when the standby is back consumers see it")

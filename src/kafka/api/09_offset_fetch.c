@@ -22,6 +22,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "miscadmin.h"
 
 #include "kafka/groups.h"
@@ -302,14 +303,19 @@ offset_fetch_begin(KafkaCall *call)
 }
 
 /*
- * KafkaHandler.fail.  As in Kafka, consumers before 3.9 try again after
- * NOT_COORDINATOR only.
+ * KafkaHandler.fail.  Offsets that cannot be read yet, as after a promotion
+ * while no standby has come, are those of a coordinator that is loading: after
+ * that all clients ask again.  After NOT_COORDINATOR librdkafka does not, and
+ * its consumer stands still until the next rebalance; after
+ * COORDINATOR_NOT_AVAILABLE Java's before 3.9 fails.
  */
 static void
 offset_fetch_fail(KafkaCall *call, int16 code, const char *message)
 {
 	code = kafka_group_error(code);
-	walk_request(call, code == KERR_COORDINATOR_NOT_AVAILABLE ? KERR_NOT_COORDINATOR : code);
+	if (code == KERR_COORDINATOR_NOT_AVAILABLE || code == KERR_NOT_COORDINATOR)
+		code = RecoveryInProgress() ? KERR_NOT_COORDINATOR : KERR_COORDINATOR_LOAD_IN_PROGRESS;
+	walk_request(call, code);
 }
 
 const KafkaHandler kafka_handler_offset_fetch = {

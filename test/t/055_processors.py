@@ -321,6 +321,13 @@ def test_owner():
     tap.equal(server.sql(STATUS % "mine"), "paused", "and may get the new one")
     server.sql("SELECT resume_task('mine')")
     wait_for(STATUS % "mine", "running", "as which it runs")
+    server.sql("CREATE ROLE heir LOGIN; GRANT SELECT ON topics.mine TO heir; GRANT INSERT ON his TO heir; TRUNCATE his")
+    server.sql("SELECT alter_task('mine', '{\"statement\": \"INSERT INTO his SELECT current_user || '' '' || session_user FROM records\"}')")
+    produce("mine", "4")
+    wait_for("SELECT string_agg(DISTINCT who, ', ' ORDER BY who DESC) FROM his", "simple simple", "it works as that")
+    server.sql("SELECT alter_task_owner('mine', 'heir')")
+    produce("mine", "5")
+    wait_for("SELECT string_agg(DISTINCT who, ', ' ORDER BY who DESC) FROM his", "simple simple, heir heir", "when it has another owner, nothing is done in the session of the old one")
     server.sql("SELECT drop_processor('mine')")
 
 

@@ -27,6 +27,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
+#include "replication/syncrep.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/lwlock.h"
@@ -298,6 +299,12 @@ write_all(void)
 		return;
 	PT_STOP_POINT("trim.written");
 	XLogFlush(last);
+
+	/*
+	 * What was deleted must not come back with a standby: the commit has been
+	 * waited for, this came behind it.  Interrupts are held, as there.
+	 */
+	SyncRepWaitForLSN(last, false);
 	PT_STOP_POINT("trim.flushed");
 	for (int i = 0; i < trims.n; i++)
 	{

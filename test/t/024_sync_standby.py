@@ -11,6 +11,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "clients")]
 import cluster as pg   # noqa: E402
+import points          # noqa: E402
 import raw             # noqa: E402
 import tap             # noqa: E402
 
@@ -40,7 +41,7 @@ def becomes(expected):
 def test_without_standby():
     """the standby is away"""
     global primary, standby
-    primary = pg.Cluster("primary").init().start()
+    primary = pg.Cluster("primary", settings=dict(stop.settings)).init().start()
     primary.sql("CREATE EXTENSION pgtopic; SELECT create_topic('safe'); SELECT append('safe:0', 'zero')")
     standby = primary.standby()
     primary.set(synchronous_standby_names="*", synchronous_commit="on")
@@ -134,6 +135,22 @@ def test_prepared():
             os.kill(committer, signal.SIGCONT)
 
 
+def test_deleted():
+    """delete_records() is answered when the standby knows it, too: what is gone does not come back with it"""
+    standby.start()
+    session = primary.session()
+    stop.set("trim.written")
+    session.send("SELECT delete_records('safe:0', 2)")
+    tap.ok(stop.await_("trim.written"), "the transaction is committed, there and here")
+    standby.stop()
+    stop.release("trim.written")
+    tap.ok(not select.select([session.psql.stdout], [], [], 0.7)[0], "no answer while the standby is away")
+    standby.start()
+    tap.equal(session.answer(), "2", "then there is one")
+    session.close()
+    standby.stop()
+
+
 def test_coordinator():
     """the end of a Kafka transaction, asked for again after its coordinator has ended, waits for the standby"""
     retry = (14, 15, 16, 51)    # the coordinator is not there yet, or busy
@@ -202,7 +219,8 @@ def test_coordinator():
 
 
 pg.demote()
-tests = [test_without_standby, test_with_standby]
+stop = points.Points()
+tests = [test_without_standby, test_with_standby, test_deleted]
 try:
     raw.message("ProduceRequest")
     tests += [test_answers, test_restarted, test_prepared, test_coordinator]

@@ -47,24 +47,30 @@ def outcome(bearer, **more):
         return server.sql("SELECT concat_ws(' ', role, mechanism) FROM clients WHERE requests > 0 AND mechanism = 'OAUTHBEARER'")
 
 
+def is_in(role):
+    """Whether the listener lets in a role by trust."""
+    with connect() as client:
+        try:
+            sasl.log_in(client, "PLAIN", role, "x")
+        except sasl.Refused:
+            return False
+        return True
+
+
 def rules(*lines, ident=()):
-    """Writes pg_hba.conf and pg_ident.conf; returns when the listener has read them."""
+    """Writes pg_hba.conf and pg_ident.conf; returns when the listener has read them: one role gets in and another one does not."""
     global marks
     marks += 1
-    server.sql("CREATE ROLE mark%d LOGIN" % marks)
-    for name, text in (("pg_hba.conf", ["local all all trust", "host all mark%d all trust" % marks, *lines]), ("pg_ident.conf", ident)):
+    server.sql("CREATE ROLE mark%d LOGIN; CREATE ROLE no_mark%d LOGIN" % (marks, marks))
+    for name, text in (("pg_hba.conf", ["local all all trust", "host all mark%d all trust" % marks, "host all no_mark%d all reject" % marks, *lines]),
+                       ("pg_ident.conf", ident)):
         with open(server.data + "/" + name, "w", encoding="utf8") as f:
             f.write("".join(line + "\n" for line in text))
     server.reload()
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with connect() as client:
-            try:
-                sasl.log_in(client, "PLAIN", "mark%d" % marks, "x")
-                return
-            except sasl.Refused:
-                time.sleep(0.02)
-    raise RuntimeError("the listener does not read pg_hba.conf")
+    while is_in("no_mark%d" % marks) or not is_in("mark%d" % marks):
+        if time.monotonic() > deadline:
+            raise RuntimeError("the listener does not read pg_hba.conf")
 
 
 def logged(text, what, cause=None):
@@ -122,7 +128,7 @@ def test_roles():
             ("The validator has found no identity.", lambda: outcome(oauth.token("nobody"), role="alice")),
             ("the validator throws", lambda: outcome(oauth.token("throw"), role="alice")),
             ("has ended without an answer", lambda: outcome(oauth.token("exit"), role="alice")),
-            ('line 3, method "oauth"', lambda: outcome(oauth.token("throw"), role="alice")),
+            ('line 4, method "oauth"', lambda: outcome(oauth.token("throw"), role="alice")),
             ("mechanism=OAUTHBEARER", None)]:
         logged(text, "the log has: " + text, cause)
     tap.ok("validator: role alice of postgres at 127.0.0.1, call 1" in server.log_text() and ", call 2" not in server.log_text(),

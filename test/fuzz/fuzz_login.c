@@ -6,8 +6,9 @@
  *
  *	  What decides is the extension's own: session.c, login.c, the handlers of
  *	  SaslHandshake and SaslAuthenticate, and sasl.c.  The server around them is
- *	  made up here: memory, a clock, four roles, a line of pg_hba.conf, and a
- *	  SCRAM of two messages, whose right answers the input can give by one byte.
+ *	  made up here: memory, a clock, four roles, a line of pg_hba.conf, a SCRAM of
+ *	  two messages, and tokens, whose right answers the input can give by one
+ *	  byte.
  *
  *	  Whatever happens: a client is served only as the role that it has proven to
  *	  be, on this connection, while that role is there and may log in and its
@@ -33,6 +34,7 @@
 #include "utils/timestamp.h"
 
 #include "auth/internal.h"
+#include "auth/token.h"
 #include "guc.h"
 #include "kafka/api.h"
 #include "kafka/login.h"
@@ -63,6 +65,7 @@ typedef struct Piece
 typedef struct Arena
 {
 	Piece	   *blocks;
+	MemoryContextCallback *callbacks;
 	struct Arena *parent;
 	struct Arena *next;			/* of all */
 } Arena;
@@ -146,9 +149,25 @@ AllocSetContextCreateInternal(MemoryContext parent, const char *name, Size min, 
 	return arena_new(parent);
 }
 
+void
+MemoryContextRegisterResetCallback(MemoryContext context, MemoryContextCallback *cb)
+{
+	Arena	   *arena = (Arena *) context;
+
+	cb->next = arena->callbacks;
+	arena->callbacks = cb;
+}
+
 static void
 clear(Arena *arena)
 {
+	MemoryContextCallback *cb;
+
+	while ((cb = arena->callbacks) != NULL)
+	{
+		arena->callbacks = cb->next;
+		cb->func(cb->arg);
+	}
 	while (arena->blocks != NULL)
 		pfree(arena->blocks + 1);
 }
@@ -234,10 +253,13 @@ static int	limit;
 static int	connections;
 static TimestampTz clock_now;
 static Oid	proven;				/* by the exchange or certificate of just now */
+static TimestampTz proof_until; /* so long that counts */
 
 char	   *pt_plaintext_role = (char *) "kafka";
 int			pt_max_reauth_ms;
 int			pt_failed_login_delay_ms;
+
+static Oid	trusted;			/* by the line, whatever the password */
 
 static Role *
 role_named(const char *name)
@@ -347,7 +369,11 @@ pt_auth_connection_limit(Oid oid)
 uint32
 pt_auth_mechanisms(const PtAuthPeer *peer)
 {
-	return line.auth_method == uaReject ? 0 : (1 << PT_MECHANISM_SCRAM_SHA_256) | (line.auth_method == uaSCRAM ? 0 : 1 << PT_MECHANISM_PLAIN);
+	uint32		scram = 1 << PT_MECHANISM_SCRAM_SHA_256;
+
+	if (line.auth_method == uaReject)
+		return 0;
+	return line.auth_method == uaSCRAM ? scram : scram | (1 << PT_MECHANISM_PLAIN) | (1 << PT_MECHANISM_OAUTHBEARER);
 }
 
 const HbaLine *
@@ -355,8 +381,7 @@ pt_hba_find(const PtAuthPeer *peer, const char *role, Oid roleid)
 {
 	if (line.linenumber == 0)
 		return NULL;
-	if (line.auth_method == uaTrust)
-		proven = roleid;		/* with PLAIN; an exchange of SCRAM goes on */
+	trusted = line.auth_method == uaTrust ? roleid : InvalidOid;
 	return &line;
 }
 
@@ -380,6 +405,69 @@ pt_password_matches(const char *role, const char *secret, const char *password, 
 		return false;
 	proven = get_role_oid(role, true);
 	return true;
+}
+
+/*
+ * Tokens: the role's name, a hyphen, its secret; with "~" behind it, it counts
+ * for half a second.
+ */
+
+struct PtTokenJob
+{
+	char		role[NAMEDATALEN];
+	bool		valid;
+};
+
+void
+pt_token_claims(const char *token, int len, PtTokenClaims *claims)
+{
+	const char *hyphen = memchr(token, '-', len);
+
+	claims->subject = NULL;
+	if (hyphen != NULL)
+	{
+		claims->subject = palloc0(hyphen - token + 1);
+		memcpy(claims->subject, token, hyphen - token);
+	}
+	claims->expires_at = proof_until = token[len - 1] == '~' ? clock_now + 500000 : DT_NOEND;
+}
+
+bool
+pt_token_role(const PtAuthPeer *peer, const PtTokenClaims *claims, char *role_name)
+{
+	Role	   *role = claims->subject != NULL ? role_named(claims->subject) : NULL;
+
+	if (role == NULL)
+		return false;
+	strlcpy(role_name, role->name, NAMEDATALEN);
+	return true;
+}
+
+PtTokenJob *
+pt_token_job_start(MemoryContext mcxt, const PtAuthPeer *peer, const char *role, const char *token, int token_len)
+{
+	PtTokenJob *job;
+	Role	   *known = role_named(role);
+	char	   *right = known != NULL && known->secret != NULL ? psprintf("%s-%s", role, known->secret) : NULL;
+
+	if (busy)
+		return NULL;
+	job = MemoryContextAllocZero(mcxt, sizeof(PtTokenJob));
+	strlcpy(job->role, role, sizeof(job->role));
+	job->valid = right != NULL && token_len >= (int) strlen(right) && strncmp(token, right, strlen(right)) == 0;
+	return job;
+}
+
+PtAuthOutcome
+pt_token_job_poll(const PtTokenJob *job, const char **detail, TimestampTz *again_at)
+{
+	*again_at = clock_now + 1000;
+	if (busy)
+		return PT_AUTH_LATER;
+	if (!job->valid)
+		return PT_AUTH_FAILED;
+	proven = get_role_oid(job->role, true);
+	return PT_AUTH_DONE;
 }
 
 /* The lines of the log: what they say must be there. */
@@ -598,12 +686,14 @@ take(KafkaOutcome outcome)
 		return;
 	}
 	INSIST(outcome == KAFKA_REPLY);
+	if (!OidIsValid(proven) && strcmp(session->mechanism, "PLAIN") == 0)
+		proven = trusted;
 	if (OidIsValid(proven) && session->mechanism[0] != '\0' && session->role == proven &&
 		call->goodbye == NULL && session->sasl == NULL)
 	{
 		INSIST(!OidIsValid(is) || is == proven);
 		is = proven;
-		expires_at = pt_max_reauth_ms > 0 ? clock_now + (int64) pt_max_reauth_ms * 1000 : 0;
+		expires_at = pt_max_reauth_ms > 0 ? Min(clock_now + (int64) pt_max_reauth_ms * 1000, proof_until) : 0;
 	}
 	if (call->goodbye != NULL)
 		connect_by(0);
@@ -621,14 +711,15 @@ new_call(Size request_size, Size response_size)
 	call->session = session;
 	call->request = palloc0(request_size);
 	call->response = palloc0(response_size);
-	proven = InvalidOid;
+	proven = trusted = InvalidOid;
+	proof_until = DT_NOEND;
 	return call->request;
 }
 
 static void
 handshake(uint8_t how)
 {
-	static const char *const mechanisms[] = {"SCRAM-SHA-256", "PLAIN", "OTHER", ""};
+	static const char *const mechanisms[] = {"SCRAM-SHA-256", "PLAIN", "OAUTHBEARER", "OTHER"};
 	SaslHandshakeRequest *request;
 
 	resolve();
@@ -664,6 +755,9 @@ authenticate(Input *in)
 			break;
 		case 5:
 			len = snprintf(own, sizeof(own), "%c%s%cwrong", '\0', names[how / 8 % NROLES], '\0');
+			break;
+		case 6:
+			len = snprintf(own, sizeof(own), "n,,\001auth=Bearer %s-%s%s\001\001", names[how / 8 % NROLES], secret, how & 64 ? "~" : "");
 			break;
 		default:
 			len = next(in);

@@ -36,6 +36,9 @@ main(int argc, char **argv)
 	static const char again[] = "\0" "\6\14" "\0" "\2\0" "\2\2" "\0" "\2\0" "\2\2" "\7\377";
 	static const char other[] = "\0" "\6\14" "\10" "\2\4" "\10" "\2\14";
 	static const char dropped[] = "\0" "\10" "\2\4" "\6\0" "\6\0" "\10" "\2\4";
+	static const char token[] = "\0" "\20" "\2\6";
+	static const char short_token[] = "\0" "\6\14" "\20" "\2\106" "\2" "\7\377";
+	static const char bad_token[] = "\0" "\20" "\2\26" "\2\0";
 	static const char certificate[] = "\7" "\6\42" "\5\7" "\6\1";
 
 	if (argc != 2)
@@ -49,6 +52,9 @@ main(int argc, char **argv)
 	write_seed(argv[1], "again", again, sizeof(again) - 1);
 	write_seed(argv[1], "other", other, sizeof(other) - 1);
 	write_seed(argv[1], "dropped", dropped, sizeof(dropped) - 1);
+	write_seed(argv[1], "token", token, sizeof(token) - 1);
+	write_seed(argv[1], "short_token", short_token, sizeof(short_token) - 1);
+	write_seed(argv[1], "bad_token", bad_token, sizeof(bad_token) - 1);
 	write_seed(argv[1], "certificate", certificate, sizeof(certificate) - 1);
 	return 0;
 }
